@@ -1,0 +1,107 @@
+// The names of a transaction and of its parts.
+//
+//   Gtid      which global transaction: the Raft group that owns it, the term of
+//             the leader that handed it out, and a number within that term. Only
+//             one leader exists a term (Raft, section 5.2), so no gtid is handed
+//             out twice, and nothing has to be logged to make it so.
+//   BranchId  one resource manager's part of it. Carries the incarnation of the
+//             participant, so it is never used twice, whatever was forgotten.
+//   Xid       both, with the cluster's id, in the X/Open form (XA specification,
+//             section 4.2): format id, gtrid and bqual of at most 64 bytes each.
+//
+// Text forms (hexadecimal without leading zeros, one spelling only, so that equal
+// ids have equal texts):
+//   gtid       "1.7.2a"                 group.term.sequence
+//   branch     "1.7.2a/bank-a/5f3c.9"   gtid/resource/incarnation.number
+//   xid        "concordat_00c0ffee00c0ffee-1.7.2a_bank-a.5f3c.9"
+// The xid's text is what PostgreSQL gets as gid (at most 199 bytes there).
+#ifndef COORDINATOR_BASE_XID_H_
+#define COORDINATOR_BASE_XID_H_
+
+#include <compare>
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "coordinator/base/byte_codec.h"
+#include "coordinator/base/ids.h"
+
+namespace concordat {
+
+struct Gtid {
+  GroupId group;
+  Term term;
+  uint64_t sequence = 0;  // 1 and up within the term; 0 is no gtid
+
+  [[nodiscard]] bool is_none() const { return sequence == 0; }
+  friend auto operator<=>(const Gtid&, const Gtid&) = default;
+  template <class H>
+  friend H AbslHashValue(H h, const Gtid& g) {
+    return H::combine(std::move(h), g.group, g.term, g.sequence);
+  }
+};
+
+// The longest resource name: an xid's bqual has 64 bytes.
+inline constexpr size_t kMaxResourceNameLength = 30;
+
+// Lower-case letters, digits, '-' and '_', beginning with a letter or digit, 1 to
+// kMaxResourceNameLength characters.
+[[nodiscard]] bool IsValidResourceName(std::string_view name);
+
+struct BranchId {
+  Gtid gtid;
+  std::string resource;
+  Incarnation incarnation;
+  uint64_t number = 0;  // counts branches within the incarnation, from 1
+
+  friend auto operator<=>(const BranchId&, const BranchId&) = default;
+  template <class H>
+  friend H AbslHashValue(H h, const BranchId& b) {
+    return H::combine(std::move(h), b.gtid, b.resource, b.incarnation, b.number);
+  }
+};
+
+struct Xid {
+  static constexpr uint32_t kFormatId = 0x434e4344;  // "CNCD"
+  static constexpr size_t kMaxPartLength = 64;       // MAXGTRIDSIZE, MAXBQUALSIZE
+
+  uint32_t format_id = kFormatId;
+  std::string gtrid;
+  std::string bqual;
+
+  friend auto operator<=>(const Xid&, const Xid&) = default;
+};
+
+[[nodiscard]] std::string ToString(const Gtid& gtid);
+[[nodiscard]] std::string ToString(const BranchId& branch);
+std::ostream& operator<<(std::ostream& out, const Gtid& gtid);
+std::ostream& operator<<(std::ostream& out, const BranchId& branch);
+
+// INVALID_ARGUMENT, naming the text, when it is not exactly what ToString gives.
+[[nodiscard]] absl::StatusOr<Gtid> ParseGtid(std::string_view text);
+[[nodiscard]] absl::StatusOr<BranchId> ParseBranchId(std::string_view text);
+
+[[nodiscard]] Xid MakeXid(ClusterId cluster, const BranchId& branch);
+[[nodiscard]] std::string XidText(const Xid& xid);
+
+// What an xid found in a database says: whose it is, and which branch.
+struct ParsedXid {
+  ClusterId cluster;
+  BranchId branch;
+};
+// INVALID_ARGUMENT for an xid that is not Concordat's: leave that branch alone.
+[[nodiscard]] absl::StatusOr<ParsedXid> ParseXid(const Xid& xid);
+[[nodiscard]] absl::StatusOr<ParsedXid> ParseXidText(std::string_view text);
+
+// Binary form, in records of the logs.
+void Encode(const Gtid& gtid, ByteWriter* out);
+void Encode(const BranchId& branch, ByteWriter* out);
+[[nodiscard]] Gtid DecodeGtid(ByteReader* in);
+[[nodiscard]] BranchId DecodeBranchId(ByteReader* in);
+
+}  // namespace concordat
+
+#endif  // COORDINATOR_BASE_XID_H_
