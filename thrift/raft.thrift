@@ -1,0 +1,85 @@
+/** What coordinator nodes say to each other. */
+namespace cpp concordat.wire
+namespace py concordat.wire
+namespace js concordat.wire
+
+/** One entry of the replicated log (Raft, section 5.3). */
+struct RaftEntry {
+  /** The term of the leader that made it. */
+  1: required i64 term
+  /** What it is: 1 the leader's first entry of its term, 2 a command. */
+  2: required i32 type
+  /** The command's bytes. The index follows from the message. */
+  3: optional binary data
+}
+
+/** Which of the fields of RaftMessage count. */
+enum RaftMessageType {
+  PRE_VOTE_REQUEST = 1
+  PRE_VOTE_RESPONSE = 2
+  VOTE_REQUEST = 3
+  VOTE_RESPONSE = 4
+  APPEND_REQUEST = 5
+  APPEND_RESPONSE = 6
+  SNAPSHOT_REQUEST = 7
+  SNAPSHOT_RESPONSE = 8
+}
+
+/**
+ * A message of the consensus protocol (Raft, figures 2 and 13; pre-vote: section
+ * 9.6 of the dissertation). Which fields count depends on the type; the meaning of
+ * each is that of the field of the same name in coordinator/raft/message.h.
+ */
+struct RaftMessage {
+  1: required RaftMessageType type
+  /** The Raft group. */
+  2: required i32 group
+  /** The sender's node id. */
+  3: required i64 from_node
+  /** The receiver's node id; another one drops the message. */
+  4: required i64 to_node
+  /** The sender's term. */
+  5: required i64 term
+  /** Votes: the candidate's last entry. Appends: the entry before the new ones. Snapshots: its last entry. */
+  6: optional i64 log_index
+  /** The term of that entry. */
+  7: optional i64 log_term
+  /** Appends: the leader's commit index, as far as the receiver may use it. */
+  8: optional i64 commit_index
+  /** Appends: the new entries; none is a heartbeat. */
+  9: optional list<RaftEntry> entries
+  /** Responses: refused. */
+  10: optional bool reject
+  /** Append responses: the last index that is stored, or a hint where logs may agree. */
+  11: optional i64 match_index
+  /** Refused appends: the term of the entry in conflict. */
+  12: optional i64 conflict_term
+  /** Heartbeats and their responses: the round, for linearizable reads. */
+  13: optional i64 read_round
+  /** Snapshots: where the chunk begins. */
+  14: optional i64 offset
+  /** Snapshots: the chunk's bytes. */
+  15: optional binary chunk
+  /** Snapshots: this is the last chunk. */
+  16: optional bool done
+  /** Snapshots: the voters at its last entry. */
+  17: optional list<i64> voters
+  /** Snapshots: the whole size in bytes. */
+  18: optional i64 total_size
+}
+
+/** Raft messages travel in lists. */
+struct RaftBatch {
+  /** The cluster; messages of another one are dropped and logged. */
+  1: required i64 cluster
+  /** The sender's protocol version. */
+  2: required i32 version
+  /** In the order in which they were made. */
+  3: required list<RaftMessage> messages
+}
+
+/** Served by every coordinator node to its peers. */
+service RaftService {
+  /** Hands over messages. There is no answer: Raft repeats what is lost. */
+  oneway void deliver(1: RaftBatch batch)
+}

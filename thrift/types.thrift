@@ -1,0 +1,124 @@
+/**
+ * What every service of Concordat shares: names of transactions and branches,
+ * outcomes, values, and how a call can end.
+ *
+ * Versions: fields are only ever added, as optional ones with new numbers, and a
+ * number is never used again. A peer that needs to know what the other side
+ * understands asks with `hello` and compares the protocol version.
+ */
+namespace cpp concordat.wire
+namespace py concordat.wire
+namespace js concordat.wire
+
+/** Raised when a message of an older peer would be misunderstood. */
+const i32 PROTOCOL_VERSION = 1
+
+/** A global transaction: unique for ever within its cluster. */
+struct Gtid {
+  /** The Raft group that owns the transaction. */
+  1: required i32 group
+  /** The term of the leader that handed the gtid out. */
+  2: required i64 term
+  /** Counts within the term, from 1. */
+  3: required i64 sequence
+}
+
+/** One resource manager's part of a global transaction. Never used twice. */
+struct BranchId {
+  /** The transaction. */
+  1: required Gtid gtid
+  /** The resource's name in the cluster. */
+  2: required string resource
+  /** The life of the participant that started the branch. */
+  3: required i64 incarnation
+  /** Counts the branches of that life, from 1. */
+  4: required i64 number
+}
+
+/** How a call ended. Only OK carries the reply's other fields, unless said there. */
+enum Code {
+  /** Done. */
+  OK = 0
+  /** Nothing was done: this node is not the leader. Ask leader_hint. */
+  NOT_LEADER = 1
+  /** Nothing was decided: the node cannot tell yet. Repeat in a moment. */
+  UNAVAILABLE = 2
+  /** Nothing was done: the request itself is wrong; repeating it is of no use. */
+  INVALID = 3
+  /** Nothing was done: too much work in hand, or the disk is full. Repeat later. */
+  OVERLOADED = 4
+  /** There is no such thing. */
+  NOT_FOUND = 5
+  /** The operation lost against another transaction; roll back and run again. */
+  CONFLICT = 6
+  /** A condition of the operation does not hold (overdraft, compare-and-set). */
+  CONDITION_FAILED = 7
+  /** The branch has been rolled back or finished; roll the transaction back. */
+  BRANCH_GONE = 8
+  /** What happened is not known; the text says what to ask, and where. */
+  UNKNOWN = 9
+  /** The resource failed; the text has its own words. The branch is rolled back. */
+  RESOURCE_ERROR = 10
+  /** The caller speaks a protocol version this node does not. */
+  VERSION = 11
+}
+
+/** The part of every reply that says how the call ended. */
+struct Result {
+  /** How it ended. */
+  1: required Code code
+  /** For people: what happened, the state of the transaction, what to do next. */
+  2: optional string message
+  /** With NOT_LEADER: the leader's address, when one is known. */
+  3: optional string leader_hint
+}
+
+/** What travels with a call so that it can be followed and given up in time. */
+struct CallContext {
+  /** The caller's protocol version. */
+  1: required i32 version
+  /** An id that follows a request through all processes; printed in logs. */
+  2: optional string trace_id
+  /** How long the caller will wait, in milliseconds from now. */
+  3: optional i32 deadline_ms
+  /** The cluster that the caller believes it speaks to; 0: does not know yet. */
+  4: optional i64 cluster
+}
+
+/** A global transaction's end. */
+enum Outcome {
+  COMMITTED = 1
+  ABORTED = 2
+}
+
+/** Why a transaction aborted. */
+enum AbortCause {
+  /** A resource manager voted no. */
+  REFUSED = 1
+  /** Not all votes came before the deadline. */
+  TIMED_OUT = 2
+  /** The client asked for it. */
+  ROLLED_BACK = 3
+  /** A branch in doubt asked about a transaction nobody had asked to commit. */
+  PRESUMED = 4
+  /** A person decided it. */
+  OPERATOR = 5
+  /** One of its branches had been committed alone, in one phase. */
+  COMMITTED_ALONE = 6
+}
+
+/** When the coordinator may answer COMMITTED. */
+enum CommitMode {
+  /** When the decision is in the replicated log. */
+  DECIDED = 1
+  /** When the branch list is in the replicated log and all votes are in. */
+  PARALLEL = 2
+}
+
+/** A value of a row or a parameter of a statement. Exactly one field is set; none is NULL. */
+struct Value {
+  1: optional i64 integer
+  2: optional double real
+  3: optional string text
+  4: optional binary blob
+}
