@@ -248,7 +248,7 @@ struct ShowTransactionReply {
 /** Served by every coordinator node; most calls are answered by the leader only. */
 service CoordinatorService {
   HelloReply hello(1: types.CallContext context)
-  BeginReply begin(1: BeginRequest request)
+  BeginReply allocateGtids(1: BeginRequest request)
   OutcomeReply commit(1: CommitRequest request)
   OutcomeReply rollback(1: RollbackRequest request)
   /** OK only after the enlistment is in the replicated log, before any commit. */
