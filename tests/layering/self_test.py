@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Proves that the layering check fails: plants one violation at a time in a copy.
+
+    tests/layering/self_test.py ROOT
+"""
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+
+import check
+import rules
+
+ROOT = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path(".")
+PLANT = "planted_violation"
+
+
+def include(header):
+    return f"#include {header}\n"
+
+
+class Planted(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="concordat-layering-")
+        self.addCleanup(self.folder.cleanup)
+        self.root = pathlib.Path(self.folder.name)
+        for top in rules.TOP_LEVEL:
+            if (ROOT / top).is_dir():
+                shutil.copytree(ROOT / top, self.root / top)
+            elif (ROOT / top).exists():
+                shutil.copy(ROOT / top, self.root / top)
+        self.before = set(check.check(self.root))
+
+    def plant(self, path, text):
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def found(self):
+        return sorted(set(check.check(self.root)) - self.before)
+
+    def assert_found(self, path, *parts):
+        """One new violation names the path and says the parts."""
+        found = self.found()
+        for part in parts:
+            self.assertTrue(any(v.startswith(path) and part in v for v in found),
+                            f"nothing on {path} says '{part}': {found}")
+
+    def assert_clean(self, path):
+        self.assertEqual([v for v in self.found() if v.startswith(path + ":")], [])
+
+    def test_pure_folder_that_includes_an_impure_header_is_found(self):
+        for folder in rules.PURE:
+            for kind, headers in rules.IMPURE_HEADERS.items():
+                path = f"{folder}/{PLANT}.cc"
+                lines = [h + "x.h" if h.endswith("/") else h for h in headers]
+                self.plant(path, "".join(include(f"<{h}>") for h in lines))
+                found = self.found()
+                for number, header in enumerate(lines, 1):
+                    wanted = f"{path}:{number}: pure code reaches {kind}: <{header}>"
+                    self.assertIn(wanted, found)
+
+    def test_pure_folder_that_reaches_one_through_our_own_header_is_found(self):
+        self.plant(f"coordinator/base/{PLANT}.h", include("<chrono>"))
+        self.plant(f"coordinator/base/{PLANT}_2.h",
+                   include(f'"coordinator/base/{PLANT}.h"'))
+        path = f"coordinator/raft/{PLANT}.cc"
+        self.plant(path, "\n" + include(f'"coordinator/base/{PLANT}_2.h"'))
+        self.assert_found(f"{path}:2", f"<chrono> by way of coordinator/base/{PLANT}.h")
+
+    def test_pure_folder_that_uses_an_impure_name_is_found(self):
+        planted = [
+            ("clock", "auto t = std::chrono::steady_clock::now();"),
+            ("clock", "auto t = time(nullptr);"),
+            ("clock", "SystemClock clock;"),
+            ("randomness", "int r = rand();"),
+            ("randomness", "std::random_device device;"),
+            ("randomness", "auto r = SystemRandom64();"),
+            ("threads", "std::atomic<int> n;"),
+            ("threads", "thread_local int n;"),
+            ("logging", 'LogEvent(Level::kInfo, "x");'),
+            ("I/O", 'printf("x");'),
+            ("I/O", 'std::cerr << "x";'),
+            ("I/O", "std::ifstream in(path);"),
+        ]
+        path = f"coordinator/txn/{PLANT}.cc"
+        self.plant(path, "".join(code + "\n" for _, code in planted))
+        for number, (kind, _) in enumerate(planted, 1):
+            self.assert_found(f"{path}:{number}:", f"uses {kind}")
+
+    def test_pure_folder_that_only_speaks_of_them_is_not(self):
+        path = f"coordinator/raft/{PLANT}.cc"
+        self.plant(path, "// no std::chrono, no rand() here\n/* SystemClock */\n"
+                   'const char* kText = "printf(std::cerr)";\n'
+                   + include('"coordinator/base/random.h"')
+                   + include('"coordinator/base/clock.h"')
+                   + include("<sstream>") + include("<ostream>"))
+        self.assert_clean(path)
+
+    def test_dependency_that_points_the_wrong_way_is_found(self):
+        headers = {
+            "coordinator/base": "coordinator/raft", "wal": "coordinator/raft",
+            "thrift/rpc": "coordinator/node", "coordinator/raft": "coordinator/txn",
+            "coordinator/txn": "coordinator/raft",
+            "coordinator/storage": "coordinator/txn",
+            "coordinator/rpc": "coordinator/node", "coordinator/node": "coordinator/cli",
+            "coordinator/client": "participant/sdk",
+            "participant/sdk": "coordinator/client",
+            "participant/sdk/core": "participant/sdk",
+            "participant/kv": "participant/sqlite",
+            "participant/sqlite": "thrift/rpc", "participant/daemon": "coordinator/node",
+            "coordinator/daemon": "participant/kv", "coordinator/cli": "participant/sdk",
+            "examples/transfer": "coordinator/node",
+            "coordinator/embedded": "examples/transfer",
+            "participant/postgresql": "coordinator/txn",
+        }
+        for folder, target in headers.items():
+            self.plant(f"{target}/{PLANT}.h", "")
+            header = f"{target}/{PLANT}.h"
+            self.plant(f"{folder}/{PLANT}_2.cc", include(f'"{header}"'))
+        for folder, target in headers.items():
+            self.assert_found(f"{folder}/{PLANT}_2.cc:1:",
+                              f"must not include {target}/{PLANT}.h")
+
+    def test_generated_code_outside_the_layers_that_speak_thrift_is_found(self):
+        for folder in ["coordinator/base", "wal", "coordinator/storage",
+                       "participant/kv", "examples/transfer"]:
+            path = f"{folder}/{PLANT}.cc"
+            self.plant(path, include('"concordat_wire/types_types.h"'))
+            self.assert_found(path, "must not include concordat_wire")
+
+    def test_include_of_tests_is_found_everywhere_else(self):
+        self.plant(f"tests/{PLANT}.h", "")
+        for folder in ["coordinator/embedded", "participant/daemon", "examples/transfer",
+                       "wal"]:
+            path = f"{folder}/{PLANT}.cc"
+            self.plant(path, include(f'"tests/{PLANT}.h"'))
+            self.assert_found(path, "must not include tests/")
+
+    def test_allowed_dependency_is_not(self):
+        self.plant(f"coordinator/raft/{PLANT}.h", "")
+        self.plant(f"thrift/rpc/{PLANT}.h", "")
+        path = f"coordinator/rpc/{PLANT}.cc"
+        self.plant(path, include(f'"coordinator/raft/{PLANT}.h"')
+                   + include(f'"thrift/rpc/{PLANT}.h"')
+                   + include("<thrift/transport/TBufferTransports.h>")
+                   + include('"concordat_wire/types_types.h"'))
+        self.assert_clean(path)
+
+    def test_include_that_goes_round_the_rules_is_found(self):
+        self.plant(f"coordinator/raft/{PLANT}.h", "")
+        path = f"coordinator/raft/{PLANT}.cc"
+        self.plant(path, include(f'"{PLANT}.h"') + include(f'"../raft/{PLANT}.h"')
+                   + include(f'"coordinator/raft/{PLANT}_missing.h"'))
+        self.assert_found(f"{path}:1:", "not written from the root")
+        self.assert_found(f"{path}:2:", "by a relative path")
+        self.assert_found(f"{path}:3:", "which is not there")
+
+    def test_banned_header_is_found_outside_the_pure_folders_too(self):
+        path = f"participant/daemon/{PLANT}.cc"
+        self.plant(path, include('"absl/synchronization/mutex.h"')
+                   + include('"absl/log/log.h"'))
+        self.assert_found(f"{path}:1:", "ThreadSanitizer")
+        self.assert_found(f"{path}:2:", "coordinator/base/log.h")
+
+    def test_folder_without_a_rule_is_found(self):
+        self.plant(f"coordinator/{PLANT}/a.cc", "")
+        self.assert_found(f"coordinator/{PLANT}/a.cc", "rules.py does not know")
+
+    def test_long_file_is_found(self):
+        for suffix in [".cc", ".py", ".thrift", ".sh"]:
+            self.plant(f"wal/{PLANT}{suffix}", "\n" * (rules.MAX_LINES + 1))
+            self.assert_found(f"wal/{PLANT}{suffix}", "over 600 lines")
+        self.plant(f"wal/{PLANT}_2.cc", "\n" * rules.MAX_LINES)
+        self.assert_clean(f"wal/{PLANT}_2.cc")
+
+    def test_stranger_at_the_top_level_is_found(self):
+        self.plant(f"{PLANT}.md", "")
+        self.plant(f"src/{PLANT}.cc", "")
+        self.assert_found(f"{PLANT}.md", "top level")
+        self.assert_found("src", "top level")
+
+    def test_second_library_in_a_folder_and_none_are_found(self):
+        self.plant(f"participant/{PLANT}/a.cc", "")
+        self.assert_found(f"participant/{PLANT}", "no CMakeLists.txt")
+        cmake = f"participant/{PLANT}/CMakeLists.txt"
+        self.plant(cmake, "concordat_library(a SOURCES a.cc)\n"
+                   "concordat_library(b SOURCES b.cc)\n")
+        self.assert_found(cmake, "2 libraries")
+        self.plant(cmake, "# concordat_library(a SOURCES a.cc)\n")
+        self.assert_found(cmake, "0 libraries")
+        self.plant(cmake, "add_executable(a a.cc)\n")
+        self.assert_clean(cmake)
+
+
+if __name__ == "__main__":
+    unittest.main()
