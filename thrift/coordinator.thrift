@@ -146,6 +146,11 @@ struct RegisterReply {
   2: optional i32 heartbeat_ms
   /** The cluster's id: part of the XIDs of the resources' branches. */
   3: optional i64 cluster
+  /**
+   * One gtid a Raft group: no coordinator will ask about an older one of that group
+   * again, so that evidence of its branches may be dropped.
+   */
+  4: optional list<types.Gtid> watermarks
 }
 
 struct ResolveRequest {

@@ -1,0 +1,153 @@
+// The interface between a participant and what owns the data: X/Open's verbs
+// (Distributed TP: The XA Specification, chapter 5), asynchronous.
+//
+// A resource manager implements this interface; the participant (participant.h)
+// owns one, calls it from its loop thread, and takes care of the rest: incarnations
+// and branch ids, repeated and late calls, idle branches, asking coordinators about
+// branches in doubt. So an implementation may rely on the following.
+//
+//   - Branch ids are unique for ever. Start is called once for each.
+//   - A branch's calls come one at a time: the next one only after the callback of
+//     the last. Calls for different branches come interleaved.
+//   - The order for one branch is
+//
+//       Start Execute* End ─┬─ Prepare ─┬─(kPrepared)── Commit | Rollback
+//                           │           ├─(kReadOnly)   over
+//                           │           └─(kRefused)    over, rolled back
+//                           ├─ CommitOnePhase           over
+//                           └─ Rollback                 over
+//
+//     Rollback may come at any time before Prepare has been answered, also while an
+//     Execute is waiting for a lock: that Execute is then called back with
+//     kBranchGone. After a restart a branch begins in the prepared state.
+//   - Nothing is called before Recover has been called back, nothing after Close.
+//
+// What an implementation promises:
+//   - Prepare is called back with kPrepared only after the branch would survive the
+//     loss of power; Commit with kDone only after its effects would. A failed write
+//     or flush ends the process (FatalIoError, coordinator/base/check.h).
+//   - A branch's evidence (that it was committed, and how) is made durable in the same
+//     step as its commit, and is found by LookUp until ForgetBelow has passed it.
+//   - Locks of prepared branches are held again before Recover is called back.
+//
+// Callbacks may be called on any thread, also before the call has returned, and
+// exactly once.
+#ifndef PARTICIPANT_SDK_RESOURCE_MANAGER_H_
+#define PARTICIPANT_SDK_RESOURCE_MANAGER_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "concordat_wire/participant_types.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/xid.h"
+
+namespace concordat::participant {
+
+// How a branch is started (xa_start).
+struct StartOptions {
+  Gtid age;               // of the transaction, when locks collide: older ones win
+  std::string isolation;  // in the resource's own words; empty: its default
+};
+
+// The answer to Prepare (xa_prepare: XA_OK, XA_RDONLY, XA_RB*).
+enum class Vote : uint8_t {
+  kPrepared,        // durable; will commit or roll back as told
+  kReadOnly,        // nothing was written; locks released, the branch is over
+  kRefused,         // rolled back; nothing is left of it
+  kUnavailable,     // cannot tell now; ask again
+  kCommittedAlone,  // given by the participant, never by a resource manager
+};
+struct PrepareResult {
+  Vote vote = Vote::kUnavailable;
+  std::string detail;  // why, for people
+};
+
+// The answer to Commit and Rollback of a prepared branch (xa_commit, xa_rollback).
+enum class Finish : uint8_t {
+  kDone,               // durable
+  kRetry,              // not now; nothing is known to have changed
+  kHeuristicCommit,    // XA_HEURCOM: had been committed by somebody else
+  kHeuristicRollback,  // XA_HEURRB
+  kHeuristicMixed,     // XA_HEURMIX
+  kHeuristicHazard,    // XA_HEURHAZ: may have been finished by somebody else
+};
+struct FinishResult {
+  Finish finish = Finish::kRetry;
+  std::string detail;
+};
+
+// The answer to CommitOnePhase (xa_commit with TMONEPHASE).
+enum class OnePhase : uint8_t {
+  kCommitted,   // durable, with evidence
+  kRolledBack,  // could not be committed; nothing is left of it
+  kUnknown,     // ask LookUp later
+};
+struct OnePhaseResult {
+  OnePhase outcome = OnePhase::kUnknown;
+  std::string detail;
+};
+
+// What is durably known of a branch that is not there any more.
+enum class Evidence : uint8_t {
+  kNone,            // never committed (and, as the branch is not there, never will be)
+  kCommitted,       // committed after a prepare
+  kCommittedAlone,  // committed in one phase
+  kPrepared,        // it is there, prepared
+  kUnknown,         // cannot be told now; ask again
+};
+
+template <class T>
+using Callback = absl::AnyInvocable<void(T)>;
+
+class ResourceManager {
+ public:
+  virtual ~ResourceManager() = default;
+
+  // "kv", "sqlite", …; for people and for the registry.
+  [[nodiscard]] virtual std::string_view kind() const = 0;
+
+  // Opens the store, restores prepared branches and their locks, and lists them
+  // (xa_recover). An error means that the resource cannot be served; its message says
+  // why and what to do.
+  virtual void Recover(ClusterId cluster,
+                       Callback<absl::StatusOr<std::vector<BranchId>>> done) = 0;
+
+  // Begins a branch. An error refuses it (RESOURCE_EXHAUSTED when the disk is full).
+  virtual absl::Status Start(const BranchId& branch, const StartOptions& options) = 0;
+
+  // Does the work in `request` (its kv, sql or opaque field) in the branch and
+  // fills the reply's result and the field that goes with the request's. The
+  // participant fills the rest. After CONFLICT, BRANCH_GONE or RESOURCE_ERROR the
+  // branch is rolled back and over; after anything else it lives on. `request` lives
+  // until `done` has been called.
+  virtual void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
+                       Callback<wire::ExecuteReply> done) = 0;
+
+  // No more work will come in this branch (xa_end).
+  virtual void End(const BranchId& branch) = 0;
+
+  virtual void Prepare(const BranchId& branch, Callback<PrepareResult> done) = 0;
+  virtual void Commit(const BranchId& branch, Callback<FinishResult> done) = 0;
+  virtual void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done) = 0;
+  virtual void Rollback(const BranchId& branch, Callback<FinishResult> done) = 0;
+
+  virtual void LookUp(const BranchId& branch, Callback<Evidence> done) = 0;
+
+  // Evidence of transactions below this one will not be asked for any more and may be
+  // dropped, some time. Gtids of one group are ordered; of the group named.
+  virtual void ForgetBelow(const Gtid& watermark) = 0;
+
+  // Calls back what is pending, rolls back active branches, closes the store;
+  // prepared branches stay on disk. Blocks until done.
+  virtual void Close() = 0;
+};
+
+}  // namespace concordat::participant
+
+#endif  // PARTICIPANT_SDK_RESOURCE_MANAGER_H_
