@@ -1,0 +1,347 @@
+// Raft for one group on one node: a state machine without I/O, clock or threads.
+//
+//   Raft raft(config, recovered);
+//   loop: raft.Tick(now); raft.Step(message)...; raft.Propose(...)...;
+//         while (raft.HasOutput()) CarryOut(raft.TakeOutput());   // see output.h
+//
+// Inputs only change state; what is to be sent is put together by TakeOutput, so
+// that everything fed in between travels in one batch.
+//
+//                  election timeout     quorum would vote       quorum of votes
+//   FOLLOWER <--> ---------------> PRE-CANDIDATE ----> CANDIDATE ----> LEADER
+//      ^  a leader's message, or a     |                   |              |
+//      |  higher term                  |                   |              |
+//      +-------------------------------+-------------------+--------------+
+//          higher term; or, of a leader: no quorum heard for an election timeout,
+//          or its own disk stalled for as long
+//
+// Not thread-safe. Deterministic: the same inputs in the same order give the same
+// outputs; the only randomness is drawn from Config::seed.
+#ifndef COORDINATOR_RAFT_RAFT_H_
+#define COORDINATOR_RAFT_RAFT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/ids.h"
+#include "coordinator/base/random.h"
+#include "coordinator/raft/configuration.h"
+#include "coordinator/raft/log.h"
+#include "coordinator/raft/output.h"
+#include "coordinator/raft/progress.h"
+#include "coordinator/raft/types.h"
+
+namespace concordat::raft {
+
+struct Config {
+  NodeId self;
+  GroupId group;
+  // Of a new group; a recovered snapshot's configuration goes before it.
+  std::vector<NodeId> voters;
+
+  // A follower that hears no leader for a random time between the two asks for an
+  // election. The heartbeat interval must be well below the smaller one.
+  Duration election_timeout_min = Duration::Millis(200);
+  Duration election_timeout_max = Duration::Millis(400);
+  Duration heartbeat_interval = Duration::Millis(40);
+
+  size_t max_inflight_appends = 64;  // to each follower, unanswered
+  size_t max_append_bytes = 512 * 1024;
+  size_t max_uncommitted_bytes = 64 * 1024 * 1024;
+  size_t snapshot_chunk_bytes = 512 * 1024;
+  size_t max_committed_per_output = 8192;
+  // So many entries behind a snapshot stay in memory, so that a follower that is a
+  // little behind does not need the snapshot.
+  size_t entries_kept_behind_snapshot = 4096;
+
+  uint64_t seed = 1;  // different on each node, or elections keep colliding
+};
+
+// What the storage found. Entries are contiguous and reach back to snapshot.index + 1
+// at least. When the snapshot became durable and the log does not know of it yet (a
+// crash during its installation), the entries may begin before it: those that the
+// snapshot covers are dropped, and all are when the log does not agree with it.
+struct RecoveredState {
+  HardState hard_state;
+  SnapshotMeta snapshot;
+  std::vector<Entry> entries;
+};
+
+// Rare paths, counted so that a test can prove that it reached them.
+struct Counters {
+  uint64_t pre_votes_started = 0;
+  uint64_t elections_started = 0;
+  uint64_t elections_won = 0;
+  uint64_t votes_refused_for_live_leader = 0;
+  uint64_t votes_refused_for_log = 0;
+  uint64_t votes_refused_already_voted = 0;
+  uint64_t stepped_down_without_quorum = 0;
+  uint64_t stepped_down_for_disk = 0;
+  uint64_t stepped_down_for_term = 0;
+  uint64_t truncations = 0;
+  uint64_t truncations_of_persist_in_flight = 0;
+  uint64_t appends_rejected = 0;
+  uint64_t stale_messages = 0;
+  uint64_t commit_capped_at_last_new_entry = 0;
+  uint64_t commit_held_for_own_term = 0;
+  uint64_t inflight_limit_reached = 0;
+  uint64_t proposals_refused_for_space = 0;
+  uint64_t snapshots_begun = 0;
+  uint64_t snapshot_chunks_repeated = 0;
+  uint64_t snapshots_restarted = 0;
+  uint64_t snapshots_installed = 0;
+  uint64_t logs_discarded_for_snapshot = 0;
+  uint64_t malformed_messages = 0;
+};
+
+class Raft {
+ public:
+  // CHECKs that the configuration makes sense and that the recovered state is whole.
+  Raft(Config config, RecoveredState recovered);
+  Raft(const Raft&) = delete;
+  Raft& operator=(const Raft&) = delete;
+
+  // --- Inputs ---------------------------------------------------------------------
+
+  // Time passes. Call it when NextDeadline() is reached, and with the current time
+  // before messages are stepped after a pause: a leader that was stopped past an
+  // election must learn that first. A clock that goes backwards arms every timer anew.
+  void Tick(Timestamp now);
+
+  // A message arrived. Lost, repeated and reordered ones are fine.
+  // INVALID_ARGUMENT: not for this node and group, from a node that is not in the
+  // configuration, or malformed; nothing was changed. UNIMPLEMENTED: it has an entry
+  // of a type that this version does not know; nothing was acknowledged.
+  absl::Status Step(Message message);
+
+  // Appends commands, all or none; returns the index of the first, the others follow.
+  // They are of term(). Whether they commit is known when `committed` shows an entry
+  // of that index: of that term it is this one, of another it never commits.
+  // FAILED_PRECONDITION: not the leader; leader() may know who is.
+  // RESOURCE_EXHAUSTED: max_uncommitted_bytes would be passed; try when some of the
+  // log is committed. INVALID_ARGUMENT: no commands, or more than the limit alone.
+  // After each of these errors nothing was appended.
+  [[nodiscard]] absl::StatusOr<LogIndex> Propose(std::vector<std::string> commands);
+
+  // Begins a linearizable read (thesis, section 6.4): `read_states` or `dropped_reads`
+  // will show the token. Waits for this term's own entry to be committed, then for a
+  // quorum to confirm the leader. FAILED_PRECONDITION: not the leader.
+  [[nodiscard]] absl::Status ReadIndex(ReadToken token);
+
+  // The persist of this id is flushed, and so are all before it.
+  void OnPersisted(PersistId id);
+
+  // The state machine has applied everything up to `index`.
+  void OnApplied(LogIndex index);
+
+  // The meta of a snapshot of the state machine at `index`, which must be applied and
+  // not before the latest snapshot.
+  [[nodiscard]] SnapshotMeta SnapshotMetaAt(LogIndex index) const;
+  // Such a snapshot is durable: the log may be dropped up to it.
+  void OnSnapshotTaken(const SnapshotMeta& meta);
+
+  // Answers a SnapshotReadRequest. `last`: the snapshot ends with this chunk.
+  // Answers that nobody waits for any more are ignored.
+  void OnSnapshotChunkRead(NodeId to, const SnapshotMeta& meta, uint64_t offset,
+                           std::string data, bool last);
+  // That snapshot is not there any more: the latest one is sent instead.
+  void OnSnapshotChunkGone(NodeId to, const SnapshotMeta& meta);
+
+  // Answers install_snapshot: it is durable, and is the state machine's state now.
+  void OnSnapshotInstalled(const SnapshotMeta& meta);
+  // It could not be used, and nothing was replaced: it is asked for again.
+  void OnSnapshotInstallFailed(const SnapshotMeta& meta);
+
+  // --- Output ---------------------------------------------------------------------
+
+  // False: TakeOutput would give nothing.
+  [[nodiscard]] bool HasOutput() const;
+  [[nodiscard]] Output TakeOutput();
+
+  // When Tick has something to do next.
+  [[nodiscard]] Timestamp NextDeadline() const;
+
+  // --- State ----------------------------------------------------------------------
+
+  [[nodiscard]] NodeId self() const { return config_.self; }
+  [[nodiscard]] GroupId group() const { return config_.group; }
+  [[nodiscard]] Role role() const { return role_; }
+  [[nodiscard]] bool is_leader() const { return role_ == Role::kLeader; }
+  // A leader that has applied an entry of its own term: its state machine shows
+  // everything that was committed before it. Only then may it act for the group.
+  [[nodiscard]] bool is_ready_leader() const {
+    return is_leader() && applied_index_ >= term_start_index_;
+  }
+  [[nodiscard]] NodeId leader() const { return leader_; }  // 0: not known
+  [[nodiscard]] Term term() const { return hard_state_.term; }
+  [[nodiscard]] const HardState& hard_state() const { return hard_state_; }
+  [[nodiscard]] LogIndex commit_index() const { return commit_index_; }
+  [[nodiscard]] LogIndex applied_index() const { return applied_index_; }
+  [[nodiscard]] LogIndex persisted_index() const { return persisted_index_; }
+  [[nodiscard]] const SnapshotMeta& snapshot() const { return snapshot_; }
+  [[nodiscard]] const Log& log() const { return log_; }
+  [[nodiscard]] const Configuration& configuration() const { return configuration_; }
+  [[nodiscard]] size_t uncommitted_bytes() const { return uncommitted_bytes_; }
+  // By follower; empty when not the leader.
+  [[nodiscard]] const std::map<NodeId, Progress>& progress() const { return progress_; }
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+ private:
+  // A persist that was handed out and is not flushed yet.
+  struct InFlightPersist {
+    PersistId id;
+    Timestamp issued_at;
+    HardState hard_state;
+    // After it, the log is durable up to here. Lowered when entries that it holds are
+    // overwritten in memory: the flush of the old entry says nothing about the new
+    // one at the same index.
+    LogIndex last_index;
+  };
+  struct PendingRead {
+    ReadToken token;
+    LogIndex index;
+    uint64_t round = 0;
+  };
+  struct ReceivedSnapshot {
+    SnapshotMeta meta;
+    Term sender_term;
+    uint64_t next_offset = 0;
+  };
+
+  // raft.cc
+  void Recover(RecoveredState recovered);
+  absl::Status Validate(const Message& message) const;
+  void Dispatch(Message message);
+  void AnswerStale(const Message& message);
+  void Send(NodeId to, Message::Body body);
+  void SendAfterPersist(NodeId to, Message::Body body);
+  void TakePersist(Output* output);
+  void TakeCommitted(Output* output);
+  void TakeSoftState(Output* output);
+  [[nodiscard]] bool HasSomethingToPersist() const;
+  [[nodiscard]] LogIndex LastApplicable() const;
+  [[nodiscard]] bool DiskIsStalled() const;
+  void SetCommitIndex(LogIndex index);
+  void TruncateLog(LogIndex from);
+  [[nodiscard]] SoftState CurrentSoftState() const;
+
+  // election.cc
+  void ArmElectionTimer();
+  void BecomeFollower(Term term, NodeId leader);
+  void HearFromLeader(NodeId leader);
+  [[nodiscard]] bool HearsLiveLeader() const;
+  [[nodiscard]] bool IsUpToDate(LogIndex last_index, Term last_term) const;
+  void StartPreVote();
+  void StartElection();
+  void BecomeLeader();
+  void RecordVote(NodeId voter);
+  void TickLeader();
+  void Handle(NodeId from, Term term, const PreVoteRequest& request);
+  void Handle(NodeId from, Term term, const PreVoteResponse& response);
+  void Handle(NodeId from, const VoteRequest& request);
+  void Handle(NodeId from, const VoteResponse& response);
+
+  // append_receiver.cc
+  void Handle(NodeId from, AppendRequest request);
+  [[nodiscard]] bool MatchesPrevious(LogIndex index, Term term) const;
+  void RejectAppend(NodeId leader, const AppendRequest& request);
+  void StoreEntries(std::vector<Entry> entries);
+  void AcknowledgeAppend(NodeId leader, LogIndex match, uint64_t read_round);
+
+  // append_sender.cc
+  void SendAppends(NodeId to, Progress* progress);
+  void SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries);
+  void SendHeartbeat(NodeId to, Progress* progress);
+  [[nodiscard]] bool HasAppendsToSend(const Progress& progress) const;
+  void Handle(NodeId from, const AppendResponse& response);
+  void OnAppendAccepted(Progress* progress, LogIndex match);
+  void OnAppendRejected(Progress* progress, const AppendResponse& response);
+  void AdvanceCommitIndex();
+
+  // snapshot_transfer.cc
+  void SendSnapshot(NodeId to, Progress* progress);
+  [[nodiscard]] bool WantsSnapshotRead(const Progress& progress) const;
+  void Handle(NodeId from, const SnapshotChunkResponse& response);
+  void Handle(NodeId from, SnapshotChunk chunk);
+  void AcceptChunk(NodeId from, SnapshotChunk chunk);
+  void ReplaceLogBySnapshot(const SnapshotMeta& meta);
+
+  // read_index.cc
+  void StartReadRound();
+  void FinishReads();
+  void DropReads();
+  [[nodiscard]] bool CommittedInOwnTerm() const;
+
+  const Config config_;
+  Random random_;
+  Configuration configuration_;
+
+  // Time.
+  Timestamp now_;
+  bool ticked_ = false;
+  Timestamp election_deadline_ = Timestamp::Infinite();
+  Timestamp heartbeat_deadline_ = Timestamp::Infinite();
+  Timestamp heard_leader_at_;
+
+  // Durable, or about to be.
+  HardState hard_state_;
+  SnapshotMeta snapshot_;
+  Log log_;
+
+  // How far the disk is.
+  PersistId last_persist_;
+  std::deque<InFlightPersist> persists_in_flight_;
+  HardState issued_hard_state_;     // handed out to be written
+  HardState persisted_hard_state_;  // flushed
+  LogIndex next_to_persist_;        // first entry not yet handed out
+  LogIndex persisted_index_;        // flushed, as they stand in log_ now
+  bool snapshot_to_persist_ = false;
+  bool discard_log_ = false;
+
+  // Volatile state of Figure 2.
+  Role role_ = Role::kFollower;
+  NodeId leader_;
+  LogIndex commit_index_;
+  LogIndex handed_out_index_;  // last entry given out in `committed`
+  LogIndex applied_index_;
+  SoftState reported_soft_state_;
+
+  // Candidate's.
+  std::set<NodeId> votes_;
+
+  // Leader's.
+  LogIndex term_start_index_;
+  std::map<NodeId, Progress> progress_;
+  size_t uncommitted_bytes_ = 0;
+  uint64_t read_round_ = 0;
+  std::vector<ReadToken> waiting_reads_;   // not in a round yet
+  std::deque<PendingRead> pending_reads_;  // in a round, not confirmed
+
+  // Snapshot being received.
+  std::optional<ReceivedSnapshot> receiving_;
+  std::optional<SnapshotMeta> installing_;
+
+  // Collected for TakeOutput.
+  std::vector<Message> messages_;
+  std::vector<Message> messages_after_persist_;
+  std::vector<ReadState> read_states_;
+  std::vector<ReadToken> dropped_reads_;
+  std::vector<SnapshotReadRequest> snapshot_reads_;
+  std::vector<SnapshotWrite> snapshot_writes_;
+  std::optional<SnapshotMeta> install_snapshot_;
+
+  Counters counters_;
+};
+
+}  // namespace concordat::raft
+
+#endif  // COORDINATOR_RAFT_RAFT_H_
