@@ -1,0 +1,80 @@
+// EndedOutcomes: the outcomes of transactions that every branch has acknowledged,
+// packed, because millions are kept for clients that ask again.
+//
+// Gtids are nearly dense, so they lie in blocks of 256 sequence numbers of a term: a
+// byte each for the outcome and its cause. A committed one also keeps its branch set
+// (a late inquiry must be told COMMIT by a member and ROLLBACK by a stranger), as an
+// index into the block's list of owners (resource and incarnation) and the branch's
+// number: about six bytes a branch. Blocks go as a whole when the watermark passes.
+#ifndef COORDINATOR_TXN_ENDED_OUTCOMES_H_
+#define COORDINATOR_TXN_ENDED_OUTCOMES_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/base/byte_codec.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/txn/types.h"
+
+namespace concordat::txn {
+
+class EndedOutcomes {
+ public:
+  struct Ended {
+    Outcome outcome = Outcome::kAborted;
+    AbortCause cause = AbortCause::kNone;
+  };
+
+  // Must not be there yet (checked). The branches of an aborted one are not kept.
+  void Add(const Gtid& gtid, Outcome outcome, AbortCause cause,
+           const std::vector<BranchId>& branches);
+  [[nodiscard]] std::optional<Ended> Find(const Gtid& gtid) const;
+  // The branch was in the set of a committed transaction.
+  [[nodiscard]] bool ContainsCommitted(const BranchId& branch) const;
+
+  // Drops the blocks that end at or below the gtid.
+  void DropThrough(const Gtid& watermark);
+
+  [[nodiscard]] size_t size() const { return size_; }
+  // A watermark that would leave at most about `count` outcomes (whole blocks); none
+  // when there are no more than that.
+  [[nodiscard]] std::optional<Gtid> WatermarkToKeep(size_t count) const;
+  // Bytes held, without the containers' own overhead.
+  [[nodiscard]] size_t bytes() const;
+
+  void Encode(ByteWriter* out) const;
+  // False when the bytes are no such thing.
+  [[nodiscard]] bool Decode(GroupId group, ByteReader* in);
+
+ private:
+  static constexpr uint64_t kBlockSize = 256;
+  using BlockKey = std::pair<Term, uint64_t>;  // term and sequence / kBlockSize
+  using Owner = std::pair<std::string, Incarnation>;
+
+  struct Block {
+    std::array<uint8_t, kBlockSize> states{};  // 0: nothing known
+    uint32_t count = 0;
+    std::vector<Owner> owners;
+    // Slot, number of branches, then owner and number of each; in the order of Add.
+    std::string sets;
+  };
+
+  static BlockKey KeyOf(const Gtid& gtid) {
+    return {gtid.term, gtid.sequence / kBlockSize};
+  }
+  static bool DecodeBlock(ByteReader* in, Block* block);
+
+  GroupId group_;
+  std::map<BlockKey, Block> blocks_;
+  size_t size_ = 0;
+};
+
+}  // namespace concordat::txn
+
+#endif  // COORDINATOR_TXN_ENDED_OUTCOMES_H_

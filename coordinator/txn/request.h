@@ -1,0 +1,90 @@
+// What clients, services and resource managers ask of the core. Each comes with a
+// token of the caller's choice and gets exactly one answer with it (reply.h).
+#ifndef COORDINATOR_TXN_REQUEST_H_
+#define COORDINATOR_TXN_REQUEST_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coordinator/base/clock.h"
+#include "coordinator/base/strong_id.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/txn/record.h"
+#include "coordinator/txn/types.h"
+
+namespace concordat::txn {
+
+// Names a request until it is answered. Must not be in use; 0 is none.
+using RequestToken = StrongId<struct RequestTokenTag, uint64_t>;
+
+// A block of gtids for a client to use up. Nothing is logged.
+// GtidBlockReply, RefusedReply (count 0).
+struct AllocateGtidsRequest {
+  uint32_t count = 1;  // cut at CoreOptions::max_gtid_block
+};
+
+// Commit all of it. Repeating it is safe and wanted: it attaches to what is staged or
+// decided, and its branches, mode and time-out then count for nothing, except that
+// branches outside the staged set are rolled back.
+// CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
+struct CommitRequest {
+  Gtid gtid;
+  std::vector<BranchId> branches;
+  Mode mode = Mode::kDecided;
+  Duration timeout;  // 0: CoreOptions::default_timeout
+};
+
+// Abort it, if that is still possible; the reply tells what did happen. The branches
+// are those that the client knows of; they may be none.
+// CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
+struct RollbackRequest {
+  Gtid gtid;
+  std::vector<BranchId> branches;
+  // kClientRollback or kCancelled. kOperator overrides what protects an inherited
+  // transaction in mode parallel, whose client may have been told COMMITTED.
+  AbortCause cause = AbortCause::kClientRollback;
+  std::string reason;
+  std::string by;
+};
+
+// A service makes its branch known before it answers its caller.
+// EnlistedReply, RefusedReply (kTooLate: tell the caller), UndecidedReply (repeat).
+struct EnlistRequest {
+  BranchId branch;
+};
+
+// A resource manager in doubt asks for its branch.
+// InquiryReply, RefusedReply.
+struct InquireRequest {
+  BranchId branch;
+};
+
+// What became of it? Decides nothing.
+// CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
+struct OutcomeRequest {
+  Gtid gtid;
+  bool wait = true;  // for the decision, if commit has been asked for
+};
+
+// Also the heartbeat: repeated unchanged it writes nothing.
+// RegisteredReply, RefusedReply, UndecidedReply (repeat).
+struct RegisterResourceRequest {
+  ResourceRecord resource;
+};
+
+// A person has dealt with the branch's heuristic outcome.
+// HeuristicForgottenReply (also if there is none).
+struct ForgetHeuristicRequest {
+  BranchId branch;
+  std::string by;
+};
+
+using Request = std::variant<AllocateGtidsRequest, CommitRequest, RollbackRequest,
+                             EnlistRequest, InquireRequest, OutcomeRequest,
+                             RegisterResourceRequest, ForgetHeuristicRequest>;
+
+}  // namespace concordat::txn
+
+#endif  // COORDINATOR_TXN_REQUEST_H_

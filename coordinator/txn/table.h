@@ -1,0 +1,193 @@
+// TransactionTable: what the log-committed records add up to. Deterministic: every
+// node that applied the same records has the same table, byte for byte.
+//
+//   TransactionTable table(GroupId(1));
+//   Effect effect = table.Apply(index, record);   // what became true, or why not
+//   table.StateOf(gtid);  table.FindLive(gtid);  table.FindSettled(gtid);
+//
+// States of one gtid. First STAGED and first DECIDED win; whatever comes later
+// changes nothing.
+//
+//   kUnknown --ENLISTED--> kEnlisted --STAGED--> kStaged --DECIDED--> kDecided
+//      |  \_______________STAGED________________^              ^         |
+//      |                     |                                 |       ENDED
+//      \_____________________\________DECIDED(abort)___________/         |
+//                                                                        v
+//   any that is not kStaged and not     --WATERMARK-->  kForgotten <-- kEnded
+//   kDecided(commit)
+//
+// An aborted transaction without branches (a tombstone for an unknown gtid) is ended
+// as soon as it is decided. Ended outcomes are kept, packed, until the watermark.
+#ifndef COORDINATOR_TXN_TABLE_H_
+#define COORDINATOR_TXN_TABLE_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/base/byte_codec.h"
+#include "coordinator/base/ids.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/txn/ended_outcomes.h"
+#include "coordinator/txn/record.h"
+#include "coordinator/txn/types.h"
+
+namespace concordat::txn {
+
+enum class TxnState : uint8_t {
+  kUnknown,    // no record, and not below the watermark
+  kEnlisted,   // branches, but nobody has asked to commit
+  kStaged,     // undecided
+  kDecided,    // not acknowledged by every branch
+  kEnded,      // acknowledged by every branch
+  kForgotten,  // below the watermark
+};
+[[nodiscard]] std::string_view ToString(TxnState state);
+
+// Why a record changed nothing.
+enum class Ignored : uint8_t {
+  kNo,              // it did change something
+  kBelowWatermark,  // the gtid is forgotten
+  kAlreadyStaged,
+  kAlreadyDecided,
+  kAlreadyEnlisted,  // that branch is in the set
+  kNotStaged,        // a commit of what was never staged
+  kNotDecided,       // an end of what was never decided
+  kForeignGroup,     // another Raft group's gtid
+  kUnchanged,        // says what the table says
+};
+[[nodiscard]] std::string_view ToString(Ignored ignored);
+
+struct StagedEffect {
+  Gtid gtid;
+  Ignored ignored = Ignored::kNo;
+};
+struct DecidedEffect {
+  Gtid gtid;
+  Ignored ignored = Ignored::kNo;
+};
+struct EnlistedEffect {
+  BranchId branch;
+  Ignored ignored = Ignored::kNo;
+};
+struct EndedEffect {
+  std::vector<Gtid> gtids;  // those that ended by this record
+};
+struct WatermarkEffect {
+  Gtid watermark;  // as it stands now
+  bool advanced = false;
+};
+struct ResourceEffect {
+  Ignored ignored = Ignored::kNo;
+};
+struct HeuristicEffect {
+  Ignored ignored = Ignored::kNo;
+};
+using Effect = std::variant<StagedEffect, DecidedEffect, EndedEffect, EnlistedEffect,
+                            WatermarkEffect, ResourceEffect, HeuristicEffect>;
+
+struct HeuristicEntry {
+  Heuristic what = Heuristic::kHazard;
+  std::string detail;
+};
+
+class TransactionTable {
+ public:
+  // A transaction that is not ended.
+  struct Entry {
+    bool staged = false;
+    bool decided = false;
+    // Enlisted so far; from STAGED on the fixed set, sorted.
+    std::vector<BranchId> branches;
+    uint64_t timeout_ms = 0;
+    Mode mode = Mode::kDecided;
+    // When decided:
+    Outcome outcome = Outcome::kAborted;
+    AbortCause cause = AbortCause::kNone;
+    std::string detail;
+    std::string by;
+
+    [[nodiscard]] bool Contains(const BranchId& branch) const;
+  };
+  struct Settled {
+    Outcome outcome = Outcome::kAborted;
+    AbortCause cause = AbortCause::kNone;
+    std::string detail;  // empty once ended
+  };
+
+  explicit TransactionTable(GroupId group);
+
+  // Applies the log-committed record at `index`. Indexes grow, not necessarily by one
+  // (checked): other entries of the log are not ours.
+  Effect Apply(LogIndex index, const Record& record);
+
+  [[nodiscard]] GroupId group() const { return group_; }
+  [[nodiscard]] LogIndex last_applied() const { return last_applied_; }
+  [[nodiscard]] TxnState StateOf(const Gtid& gtid) const;
+  // Null unless the state is kEnlisted, kStaged or kDecided. Valid until Apply.
+  [[nodiscard]] const Entry* FindLive(const Gtid& gtid) const;
+  // The outcome, in the states kDecided and kEnded.
+  [[nodiscard]] std::optional<Settled> FindSettled(const Gtid& gtid) const;
+  // The branch belongs to the set of a committed transaction, decided or ended. Only
+  // such a branch may ever be told COMMIT.
+  [[nodiscard]] bool InCommittedSet(const BranchId& branch) const;
+
+  // The last gtid that is forgotten; sequence 0 and term 0 at first.
+  [[nodiscard]] const Gtid& watermark() const { return watermark_; }
+  [[nodiscard]] bool IsForgotten(const Gtid& gtid) const { return gtid <= watermark_; }
+  // How far a WATERMARK(wanted) would get if it were applied now.
+  [[nodiscard]] Gtid CapWatermark(const Gtid& wanted) const;
+
+  // In the order of gtids.
+  [[nodiscard]] const std::map<Gtid, Entry>& live() const { return live_; }
+  [[nodiscard]] const EndedOutcomes& ended() const { return ended_; }
+  [[nodiscard]] const std::map<std::string, ResourceRecord>& resources() const {
+    return resources_;
+  }
+  [[nodiscard]] const std::map<BranchId, HeuristicEntry>& heuristics() const {
+    return heuristics_;
+  }
+
+  // A running digest of all that was applied and what became of it. Equal on every
+  // node at the same index; carried along by snapshots. Constant time.
+  [[nodiscard]] uint64_t Hash() const { return hash_; }
+
+  // The same bytes on every node at the same index.
+  [[nodiscard]] std::string EncodeSnapshot() const;
+  // UNIMPLEMENTED for another version, DATA_LOSS for bytes that are no snapshot.
+  [[nodiscard]] static absl::StatusOr<TransactionTable> DecodeSnapshot(
+      std::string_view bytes);
+
+ private:
+  Effect Put(const StagedRecord& record);
+  Effect Put(const DecidedRecord& record);
+  Effect Put(const EndedRecord& record);
+  Effect Put(const EnlistedRecord& record);
+  Effect Put(const WatermarkRecord& record);
+  Effect Put(const ResourceRecord& record);
+  Effect Put(const HeuristicRecord& record);
+  // Why nothing may be recorded for the gtid any more; kNo if it may.
+  [[nodiscard]] Ignored Closed(const Gtid& gtid) const;
+  void End(std::map<Gtid, Entry>::iterator entry);
+  void Mix(uint64_t value);
+  void Mix(std::string_view text);
+  void Mix(const BranchId& branch);
+
+  GroupId group_;
+  LogIndex last_applied_;
+  uint64_t hash_ = 0;
+  Gtid watermark_;
+  std::map<Gtid, Entry> live_;
+  EndedOutcomes ended_;
+  std::map<std::string, ResourceRecord> resources_;
+  std::map<BranchId, HeuristicEntry> heuristics_;
+};
+
+}  // namespace concordat::txn
+
+#endif  // COORDINATOR_TXN_TABLE_H_

@@ -1,0 +1,74 @@
+// What the command line shows: the table and, at the leader, the progress.
+#ifndef COORDINATOR_TXN_VIEW_H_
+#define COORDINATOR_TXN_VIEW_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/base/clock.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/txn/table.h"
+#include "coordinator/txn/types.h"
+
+namespace concordat::txn {
+
+struct BranchView {
+  BranchId id;
+  bool in_set = true;  // false: named too late, or not staged yet
+  std::optional<Vote> vote;
+  std::string detail;  // the vote's, or why it cannot be reached
+  bool acknowledged = false;
+  uint32_t attempts = 0;  // of the message that is being sent now
+  std::optional<Heuristic> heuristic;
+};
+
+// Who votes and who has acknowledged is known to the leader only (driven_here).
+struct TransactionView {
+  Gtid gtid;
+  TxnState state = TxnState::kUnknown;
+  Mode mode = Mode::kDecided;
+  std::optional<Outcome> outcome;
+  AbortCause cause = AbortCause::kNone;
+  std::string detail;
+  std::string by;
+  std::vector<BranchView> branches;
+  bool driven_here = false;
+  bool inherited = false;             // staged under an earlier leader
+  Duration age;                       // since this leader began to drive it
+  Duration until_deadline;            // negative: passed; zero once decided
+  std::vector<BranchId> waiting_for;  // that have not voted, or not acknowledged
+};
+
+struct ResourceView {
+  ResourceRecord resource;
+  std::optional<Duration> last_seen;  // ago; none if not since this leader began
+};
+
+struct HeuristicView {
+  BranchId branch;
+  Heuristic what = Heuristic::kHazard;
+  std::string detail;
+};
+
+struct StatusView {
+  GroupId group;
+  Term term;
+  bool leading = false;
+  bool ready = false;
+  LogIndex last_applied;
+  uint64_t table_hash = 0;
+  Gtid watermark;
+  size_t live = 0;         // transactions in the table that are not ended
+  size_t in_progress = 0;  // driven by this leader
+  size_t retained = 0;     // ended outcomes kept
+  size_t retained_bytes = 0;
+  size_t waiting_requests = 0;  // for the leader's own entry
+  size_t resources = 0;
+  size_t heuristics = 0;
+};
+
+}  // namespace concordat::txn
+
+#endif  // COORDINATOR_TXN_VIEW_H_
