@@ -1,0 +1,270 @@
+#include "coordinator/node/replica.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/txn/record.h"
+
+namespace concordat::node {
+
+namespace {
+
+// Room for proposals in one go; the rest waits for the log to be committed.
+constexpr size_t kMaxProposalsAtOnce = 4096;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Replica>> Replica::Create(
+    ReplicaConfig config, raft::RecoveredState recovered, std::string_view snapshot_state,
+    storage::RaftStore* store, ReplicaEnvironment* environment) {
+  const bool has_snapshot = !recovered.snapshot.index.is_none();
+  std::unique_ptr<Replica> replica(
+      new Replica(std::move(config), std::move(recovered), store, environment));
+  if (has_snapshot) {
+    if (absl::Status s = replica->core_.RestoreSnapshot(snapshot_state); !s.ok()) {
+      return s;
+    }
+  }
+  return replica;
+}
+
+Replica::Replica(ReplicaConfig config, raft::RecoveredState recovered,
+                 storage::RaftStore* store, ReplicaEnvironment* environment)
+    : config_(std::move(config)),
+      store_(store),
+      environment_(environment),
+      raft_(config_.raft, std::move(recovered)),
+      core_(config_.raft.group, config_.txn) {}
+
+void Replica::Tick(Timestamp now) {
+  now_ = std::max(now_, now);
+  raft_.Tick(now_);
+  core_.Tick(now_);
+}
+
+absl::Status Replica::OnPeerMessage(raft::Message message) {
+  if (const auto* append = std::get_if<raft::AppendRequest>(&message.body)) {
+    for (const raft::Entry& entry : append->entries) {
+      if (entry.type != raft::EntryType::kCommand) continue;
+      const auto record = txn::DecodeRecord(entry.data.view());
+      if (!record.ok()) return record.status();
+    }
+    // With no room for it, an append is as good as lost; the leader sends it again.
+    if (!append->entries.empty() && !store_->HasSpaceForNewWork()) {
+      return absl::OkStatus();
+    }
+  }
+  return raft_.Step(std::move(message));
+}
+
+// New work is refused before anything is promised for it. What is under way already
+// may go on: its records are finished from the log's reserve.
+bool Replica::RefuseForSpace(txn::RequestToken token, const txn::Request& request) {
+  if (store_->HasSpaceForNewWork()) return false;
+  bool is_new = std::holds_alternative<txn::AllocateGtidsRequest>(request) ||
+                std::holds_alternative<txn::EnlistRequest>(request);
+  if (const auto* commit = std::get_if<txn::CommitRequest>(&request)) {
+    const txn::TxnState state = core_.table().StateOf(commit->gtid);
+    is_new = state == txn::TxnState::kUnknown || state == txn::TxnState::kEnlisted;
+  }
+  if (!is_new) return false;
+  environment_->Answer(txn::Answer{
+      token, txn::RefusedReply{txn::Refusal::kOverloaded,
+                               "the coordinator's disk is full; nothing was begun"}});
+  return true;
+}
+
+void Replica::Submit(txn::RequestToken token, txn::Request request) {
+  if (RefuseForSpace(token, request)) return;
+  core_.Submit(token, std::move(request), now_);
+}
+
+void Replica::OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) {
+  core_.OnVote(branch, vote, detail, now_);
+}
+
+void Replica::OnAcknowledged(const BranchId& branch, txn::AckResult result,
+                             std::string_view detail) {
+  core_.OnAcknowledged(branch, result, detail, now_);
+}
+
+void Replica::OnDurable(wal::Lsn lsn) {
+  while (!persists_.empty() && persists_.front().lsn <= lsn) {
+    persisted_ = persists_.front().id;
+    raft_.OnPersisted(persisted_);
+    persists_.pop_front();
+  }
+  while (!held_.empty() && held_.front().after <= persisted_) {
+    for (raft::Message& message : held_.front().messages) {
+      environment_->SendToPeer(std::move(message));
+    }
+    held_.pop_front();
+  }
+}
+
+void Replica::Process() {
+  bool busy = true;
+  while (busy) {
+    busy = ProcessRaft();
+    busy = ProcessTransactions() || busy;
+  }
+  MaybeTakeSnapshot();
+}
+
+bool Replica::ProcessRaft() {
+  if (!raft_.HasOutput()) return false;
+  raft::Output output = raft_.TakeOutput();
+  if (output.soft_state) FollowLeadership(*output.soft_state);
+  WriteAndSend(&output);
+  ApplyCommitted(output.committed);
+  ReceiveSnapshot(&output);
+  ServeSnapshotReads(output.snapshot_reads);
+  return true;
+}
+
+// Before any entry of another leader is applied, and before anything is proposed.
+void Replica::FollowLeadership(const raft::SoftState& state) {
+  const bool leads = state.role == raft::Role::kLeader;
+  if (leading_ && (!leads || state.term != leading_term_)) {
+    leading_ = false;
+    pending_proposals_.clear();
+    core_.LoseLeadership(now_);
+  }
+  if (leads && !leading_) {
+    leading_ = true;
+    leading_term_ = state.term;
+    core_.BecomeLeader(state.term, now_);
+  }
+  environment_->OnRaftState(state);
+}
+
+void Replica::WriteAndSend(raft::Output* output) {
+  for (raft::Message& message : output->messages) {
+    environment_->SendToPeer(std::move(message));
+  }
+  if (output->persist) {
+    const wal::Lsn lsn = store_->Persist(config_.raft.group, *output->persist);
+    persists_.push_back({lsn, output->persist->id});
+  }
+  if (!output->messages_after_persist.empty()) {
+    held_.push_back({output->after_persist, std::move(output->messages_after_persist)});
+  }
+}
+
+void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
+  for (const raft::Entry& entry : entries) {
+    if (entry.type == raft::EntryType::kTermStart) {
+      if (leading_ && entry.term == leading_term_) {
+        core_.OwnTermEntryApplied(entry.term, now_);
+      }
+    } else {
+      const absl::Status applied = core_.Apply(entry.index, entry.data.view(), now_);
+      CONCORDAT_CHECK(applied.ok()) << "log-committed entry " << entry.index
+                                    << " cannot be applied: " << applied.message()
+                                    << "; this node must be upgraded";
+    }
+    ++entries_since_snapshot_;
+    bytes_since_snapshot_ += entry.data.size();
+  }
+  if (!entries.empty()) raft_.OnApplied(entries.back().index);
+}
+
+void Replica::ReceiveSnapshot(raft::Output* output) {
+  for (raft::SnapshotWrite& write : output->snapshot_writes) {
+    if (write.offset == 0) incoming_ = Incoming{write.meta, {}};
+    CONCORDAT_CHECK(incoming_ && incoming_->state.size() == write.offset)
+        << "snapshot part at " << write.offset << " does not follow the last one";
+    incoming_->state.append(write.data.view());
+  }
+  if (!output->install_snapshot) return;
+  CONCORDAT_CHECK(incoming_ && incoming_->meta == *output->install_snapshot)
+      << "the snapshot to install is not the one received";
+  installing_ = true;
+  environment_->SaveSnapshot(incoming_->meta, incoming_->state);
+}
+
+void Replica::OnSnapshotSaved(const raft::SnapshotMeta& meta, const absl::Status& saved) {
+  if (installing_ && incoming_ && incoming_->meta == meta) {
+    installing_ = false;
+    const absl::Status restored =
+        saved.ok() ? core_.RestoreSnapshot(incoming_->state) : saved;
+    incoming_.reset();
+    if (restored.ok()) {
+      raft_.OnSnapshotInstalled(meta);
+    } else {
+      raft_.OnSnapshotInstallFailed(meta);
+    }
+    return;
+  }
+  if (!saving_ || *saving_ != meta) return;
+  saving_.reset();
+  // A newer snapshot may have come from the leader meanwhile.
+  if (saved.ok() && meta.index > raft_.snapshot().index) raft_.OnSnapshotTaken(meta);
+}
+
+void Replica::ServeSnapshotReads(const std::vector<raft::SnapshotReadRequest>& reads) {
+  for (const raft::SnapshotReadRequest& read : reads) {
+    bool last = false;
+    auto data = environment_->ReadSnapshot(read.meta, read.offset, read.max_bytes, &last);
+    if (data.ok()) {
+      raft_.OnSnapshotChunkRead(read.to, read.meta, read.offset, std::move(*data), last);
+    } else {
+      raft_.OnSnapshotChunkGone(read.to, read.meta);
+    }
+  }
+}
+
+void Replica::MaybeTakeSnapshot() {
+  if (saving_ || installing_) return;
+  if (entries_since_snapshot_ < config_.snapshot_entries &&
+      bytes_since_snapshot_ < config_.snapshot_bytes) {
+    return;
+  }
+  const LogIndex applied = raft_.applied_index();
+  if (applied <= raft_.snapshot().index) return;
+  entries_since_snapshot_ = 0;
+  bytes_since_snapshot_ = 0;
+  saving_ = raft_.SnapshotMetaAt(applied);
+  environment_->SaveSnapshot(*saving_, core_.EncodeSnapshot());
+}
+
+bool Replica::ProcessTransactions() {
+  txn::Output output = core_.TakeOutput();
+  for (std::string& record : output.proposals) {
+    pending_proposals_.push_back(std::move(record));
+  }
+  ProposePending();
+  for (const txn::Message& message : output.messages) {
+    environment_->SendToResource(message);
+  }
+  for (txn::Answer& answer : output.answers) environment_->Answer(std::move(answer));
+  if (!output.events.empty()) environment_->OnEvents(output.events);
+  return !output.empty();
+}
+
+void Replica::ProposePending() {
+  while (!pending_proposals_.empty()) {
+    const size_t count = std::min(pending_proposals_.size(), kMaxProposalsAtOnce);
+    const auto end = pending_proposals_.begin() + static_cast<ptrdiff_t>(count);
+    std::vector<std::string> commands(pending_proposals_.begin(), end);
+    const auto first = raft_.Propose(std::move(commands));
+    if (absl::IsResourceExhausted(first.status())) return;  // as the log is committed
+    // Not the leader any more: the next output says so, and nothing is promised for
+    // these. The core forgets them when it hears of it.
+    if (!first.ok()) {
+      pending_proposals_.clear();
+      return;
+    }
+    pending_proposals_.erase(pending_proposals_.begin(), end);
+  }
+}
+
+Timestamp Replica::NextDeadline() const {
+  return std::min(raft_.NextDeadline(), core_.NextTimer());
+}
+
+}  // namespace concordat::node
