@@ -48,12 +48,12 @@ struct RaftMessage {
   8: optional i64 commit_index
   /** Appends: the new entries; none is a heartbeat. */
   9: optional list<RaftEntry> entries
-  /** Responses: refused. */
-  10: optional bool reject
-  /** Append responses: the last index that is stored, or a hint where logs may agree. */
+  /** Responses: granted, or the entries were accepted. */
+  10: optional bool success
+  /** Append responses: the sender's log is durable, and the leader's, up to here. */
   11: optional i64 match_index
-  /** Refused appends: the term of the entry in conflict. */
-  12: optional i64 conflict_term
+  /** Refused appends: the term of the entry at hint_index. */
+  12: optional i64 hint_term
   /** Heartbeats and their responses: the round, for linearizable reads. */
   13: optional i64 read_round
   /** Snapshots: where the chunk begins. */
@@ -64,8 +64,14 @@ struct RaftMessage {
   16: optional bool done
   /** Snapshots: the voters at its last entry. */
   17: optional list<i64> voters
-  /** Snapshots: the whole size in bytes. */
-  18: optional i64 total_size
+  /** Snapshot responses: the offset that is wanted next. */
+  18: optional i64 next_offset
+  /** Pre-votes: the term that the candidate would campaign in. */
+  19: optional i64 campaign_term
+  /** Refused appends: the index that did not match. */
+  20: optional i64 rejected_index
+  /** Refused appends: where the logs may agree. */
+  21: optional i64 hint_index
 }
 
 /** Raft messages travel in lists. */
