@@ -1,0 +1,153 @@
+#include "thrift/rpc/codec.h"
+
+#include <utility>
+
+namespace concordat::rpc {
+
+using apache::thrift::protocol::TProtocolException;
+using apache::thrift::protocol::TType;
+
+namespace {
+
+// Elements of these kinds would take no bytes: nothing sends them, and a count of
+// them would be a loop without an end in the frame.
+bool IsElementType(TType type) {
+  return type != apache::thrift::protocol::T_STOP &&
+         type != apache::thrift::protocol::T_VOID;
+}
+
+constexpr uint32_t kUnlimitedDepth = 1U << 30;
+
+}  // namespace
+
+Codec::Codec(std::shared_ptr<FrameBuffer> buffer, const Limits& limits)
+    : Base(std::move(buffer), static_cast<int32_t>(limits.max_string_bytes),
+           static_cast<int32_t>(limits.max_container_elements)),
+      max_string_bytes_(limits.max_string_bytes),
+      max_frame_elements_(limits.max_frame_elements),
+      elements_left_(limits.max_frame_elements) {
+  setRecurisionLimit(limits.max_depth);
+}
+
+void Codec::BeginRead(const uint8_t* data, size_t size) {
+  trans_->SetInput(data, size);
+  elements_left_ = max_frame_elements_;
+}
+
+void Codec::BeginWrite() { trans_->ClearOutput(); }
+
+void Codec::CheckElements(uint32_t count, uint32_t minimum_bytes) {
+  if (count > elements_left_) {
+    throw TProtocolException(TProtocolException::SIZE_LIMIT,
+                             "too many elements in the frame");
+  }
+  if (uint64_t{count} * minimum_bytes > trans_->remaining()) {
+    throw TProtocolException(TProtocolException::SIZE_LIMIT,
+                             "more elements declared than the frame has bytes");
+  }
+  elements_left_ -= count;
+}
+
+uint32_t Codec::readListBegin(TType& element, uint32_t& size) {
+  const uint32_t bytes = Base::readListBegin(element, size);
+  if (size != 0 && !IsElementType(element)) {
+    throw TProtocolException(TProtocolException::INVALID_DATA, "no element type");
+  }
+  CheckElements(size, 1);
+  return bytes;
+}
+
+uint32_t Codec::readSetBegin(TType& element, uint32_t& size) {
+  return readListBegin(element, size);
+}
+
+uint32_t Codec::readMapBegin(TType& key, TType& value, uint32_t& size) {
+  const uint32_t bytes = Base::readMapBegin(key, value, size);
+  if (size != 0 && (!IsElementType(key) || !IsElementType(value))) {
+    throw TProtocolException(TProtocolException::INVALID_DATA, "no element type");
+  }
+  CheckElements(size, 2);
+  return bytes;
+}
+
+uint32_t Codec::readString(std::string& text) {
+  int32_t size = 0;
+  const uint32_t bytes = readVarint32(size);
+  if (size < 0) throw TProtocolException(TProtocolException::NEGATIVE_SIZE);
+  const auto length = static_cast<uint32_t>(size);
+  if (length > max_string_bytes_) {
+    throw TProtocolException(TProtocolException::SIZE_LIMIT);
+  }
+  if (length == 0) {
+    text.clear();
+  } else {
+    text.assign(reinterpret_cast<const char*>(trans_->Take(length)), length);
+  }
+  return bytes + length;
+}
+
+uint32_t Codec::readListBegin_virt(TType& element, uint32_t& size) {
+  return readListBegin(element, size);
+}
+uint32_t Codec::readSetBegin_virt(TType& element, uint32_t& size) {
+  return readSetBegin(element, size);
+}
+uint32_t Codec::readMapBegin_virt(TType& key, TType& value, uint32_t& size) {
+  return readMapBegin(key, value, size);
+}
+uint32_t Codec::readString_virt(std::string& text) { return readString(text); }
+uint32_t Codec::readBinary_virt(std::string& bytes) { return readString(bytes); }
+
+std::shared_ptr<Codec> MakeReader(const Limits& limits) {
+  return std::make_shared<Codec>(std::make_shared<FrameBuffer>(), limits);
+}
+
+std::shared_ptr<Codec> MakeWriter() {
+  auto codec = std::make_shared<Codec>(std::make_shared<FrameBuffer>(), Limits{});
+  codec->setRecurisionLimit(kUnlimitedDepth);
+  return codec;
+}
+
+namespace {
+
+// At most five bytes; false when there is none.
+bool ReadVarint(const uint8_t*& at, const uint8_t* end, uint32_t* value) {
+  uint64_t result = 0;
+  for (int shift = 0; shift < 35 && at != end; shift += 7) {
+    const uint8_t byte = *at++;
+    result |= uint64_t{byte & 0x7FU} << shift;
+    if ((byte & 0x80U) == 0) {
+      *value = static_cast<uint32_t>(result);
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+MessageHeader ReadMessageHeader(const uint8_t* data, size_t size) {
+  MessageHeader header;
+  const uint8_t* at = data;
+  const uint8_t* const end = data + size;
+  if (size < 2 || at[0] != static_cast<uint8_t>(Codec::PROTOCOL_ID) ||
+      (at[1] & 0x1FU) != static_cast<uint8_t>(Codec::VERSION_N)) {
+    return header;
+  }
+  header.type = at[1] >> 5U;
+  at += 2;
+  uint32_t sequence = 0;
+  if (!ReadVarint(at, end, &sequence)) return header;
+  header.sequence = static_cast<int32_t>(sequence);
+  header.has_sequence = true;
+  uint32_t length = 0;
+  if (!ReadVarint(at, end, &length)) return header;
+  if (length > kMaxMethodNameBytes || length > static_cast<size_t>(end - at))
+    return header;
+  header.name = std::string_view(reinterpret_cast<const char*>(at), length);
+  header.has_name = true;
+  header.size = static_cast<size_t>(at - data) + length;
+  return header;
+}
+
+}  // namespace concordat::rpc

@@ -1,0 +1,181 @@
+// From a frame to a handler, and from its answer to a frame.
+#include <exception>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "thrift/rpc/server_core.h"
+
+namespace concordat::rpc {
+
+namespace {
+thread_local const CallContext* current_context = nullptr;
+}  // namespace
+
+const CallContext* CallContext::Current() { return current_context; }
+
+namespace internal {
+
+using apache::thrift::protocol::T_CALL;
+using apache::thrift::protocol::T_EXCEPTION;
+using apache::thrift::protocol::T_ONEWAY;
+
+// ---- ServerCall ----
+
+ServerCall::~ServerCall() {
+  if (answered_) return;
+  // Nobody can answer any more. Perhaps another thread's doing: to the loop with it.
+  const std::shared_ptr<PostQueue> posts = record_.core->posts();
+  posts->Post([record = std::move(record_)] {
+    if (!record.oneway) {
+      record.core->SendError(record, TApplicationException::INTERNAL_ERROR,
+                             "the handler gave up without an answer");
+    }
+    record.core->Release(record);
+  });
+}
+
+void ServerCall::Done(bool ok) {
+  ServerCore* const core = record_.core.get();
+  CONCORDAT_CHECK(core->loop()->InLoopThread()) << "answered from another thread";
+  CONCORDAT_CHECK(!answered_) << "a call is answered once: " << record_.method;
+  answered_ = true;
+  if (ok) {
+    core->SendAnswer(record_);
+  } else {
+    malformed_ = core->is_dispatching(this) && !core->arguments_complete();
+    core->SendError(record_,
+                    malformed_ ? TApplicationException::PROTOCOL_ERROR
+                               : TApplicationException::INTERNAL_ERROR,
+                    malformed_ ? absl::StrCat("the arguments of ", record_.method,
+                                              " cannot be read, or a required one is "
+                                              "missing")
+                               : "the handler failed");
+  }
+  core->Release(record_);
+}
+
+void ServerCall::Threw(const std::string& what) {
+  if (answered_) return;
+  answered_ = true;
+  ServerCore* const core = record_.core.get();
+  malformed_ = !core->arguments_complete();
+  core->SendError(record_,
+                  malformed_ ? TApplicationException::PROTOCOL_ERROR
+                             : TApplicationException::INTERNAL_ERROR,
+                  what);
+  core->Release(record_);
+}
+
+// ---- ServerCore: calls ----
+
+void ServerCore::Dispatch(ServerConnection* connection, const uint8_t* data,
+                          size_t size) {
+  const MessageHeader header = ReadMessageHeader(data, size);
+  if (!header.has_sequence) {
+    ++stats.bad_frames;
+    connection->Close(absl::InvalidArgumentError("not Thrift's compact protocol"));
+    return;
+  }
+  if (header.type != T_CALL && header.type != T_ONEWAY) {
+    Refuse(connection, header, TApplicationException::INVALID_MESSAGE_TYPE,
+           "neither a call nor a oneway call");
+    return;
+  }
+  if (!header.has_name) {
+    Refuse(connection, header, TApplicationException::PROTOCOL_ERROR,
+           "the method's name cannot be read");
+    return;
+  }
+  ++stats.calls;
+  ++calls_;
+  connection->AddCall(size);
+  auto self = std::static_pointer_cast<ServerConnection>(connection->shared_from_this());
+  auto call = std::make_shared<ServerCall>(
+      CallRecord{shared_from_this(), std::move(self), std::string(header.name),
+                 header.sequence, header.type == T_ONEWAY, size});
+  reader_->BeginRead(data, size);
+  current_context = &connection->context();
+  dispatching_ = call.get();
+  RunProcessor(call);
+  dispatching_ = nullptr;
+  current_context = nullptr;
+  if (call->was_malformed()) {
+    ++stats.bad_frames;
+    reader_ = MakeReader(limits_);
+    connection->CountBadFrame();
+  }
+}
+
+void ServerCore::RunProcessor(const std::shared_ptr<ServerCall>& call) {
+  try {
+    processor_->process([call](bool ok) { call->Done(ok); }, reader_, writer_);
+  } catch (const std::exception& error) {
+    // From a handler, or from skipping the arguments of an unknown method.
+    DiscardAnswer();
+    call->Threw(error.what());
+  }
+}
+
+void ServerCore::Refuse(ServerConnection* connection, const MessageHeader& header,
+                        ErrorType type, const std::string& text) {
+  ++stats.bad_frames;
+  if (header.type == T_ONEWAY) {
+    connection->Close(absl::InvalidArgumentError(text));
+    return;
+  }
+  WriteError(connection, header.name, header.sequence, type, text);
+  connection->CountBadFrame();
+}
+
+void ServerCore::SendAnswer(const CallRecord& call) {
+  const FrameBuffer& answer = *writer_->buffer();
+  if (call.oneway || !call.connection->is_open()) {
+    DiscardAnswer();
+    return;
+  }
+  if (answer.output_size() == 0) {
+    SendError(call, TApplicationException::MISSING_RESULT,
+              absl::StrCat(call.method, " has no answer"));
+    return;
+  }
+  if (answer.output_size() > limits_.max_frame_bytes) {
+    SendError(call, TApplicationException::INTERNAL_ERROR,
+              absl::StrCat("the answer has ", answer.output_size(), " bytes, and ",
+                           limits_.max_frame_bytes, " are allowed"));
+    return;
+  }
+  call.connection->AppendFrame(answer.output(), answer.output_size());
+  DiscardAnswer();
+  if (call.connection->buffered_out() <= limits_.max_buffered_out_bytes / 2) return;
+  call.connection->FlushNow();
+  if (call.connection->buffered_out() > limits_.max_buffered_out_bytes) {
+    call.connection->Close(absl::InvalidArgumentError("the peer leaves its answers"));
+  }
+}
+
+void ServerCore::SendError(const CallRecord& call, ErrorType type,
+                           const std::string& text) {
+  DiscardAnswer();
+  if (call.oneway || !call.connection->is_open()) return;
+  WriteError(call.connection.get(), call.method, call.sequence, type, text);
+}
+
+void ServerCore::WriteError(ServerConnection* connection, std::string_view method,
+                            int32_t sequence, ErrorType type, const std::string& text) {
+  writer_->BeginWrite();
+  writer_->writeMessageBegin(std::string(method), T_EXCEPTION, sequence);
+  TApplicationException(type, text).write(writer_.get());
+  writer_->writeMessageEnd();
+  connection->AppendFrame(writer_->buffer()->output(), writer_->buffer()->output_size());
+  DiscardAnswer();
+}
+
+void ServerCore::Release(const CallRecord& call) {
+  --calls_;
+  call.connection->RemoveCall(call.bytes);
+  FinishStopIfIdle();
+}
+
+}  // namespace internal
+}  // namespace concordat::rpc
