@@ -1,0 +1,78 @@
+// Exact decimal amounts. Money is a count of minor units (cents, mills, ...); the
+// Scale says how many decimals a unit has, and belongs to the bank, not the amount.
+//
+//   const Scale scale(2);
+//   auto money = scale.Parse("12.50");        // 1250 units
+//   scale.Format(*money) == "12.50"
+//
+// Nothing is rounded, ever: an amount that the scale cannot hold is refused, and sums
+// that overflow are an error and not a number.
+#ifndef EXAMPLES_TRANSFER_INPUT_MONEY_H_
+#define EXAMPLES_TRANSFER_INPUT_MONEY_H_
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace concordat::transfer {
+
+// A number of minor units; below zero for money that flows out. Zero by default.
+class Money {
+ public:
+  constexpr Money() = default;
+  [[nodiscard]] static constexpr Money FromUnits(int64_t units) { return Money(units); }
+  [[nodiscard]] constexpr int64_t units() const { return units_; }
+  [[nodiscard]] constexpr bool is_zero() const { return units_ == 0; }
+  [[nodiscard]] constexpr bool is_negative() const { return units_ < 0; }
+
+  friend constexpr auto operator<=>(Money, Money) = default;
+
+ private:
+  constexpr explicit Money(int64_t units) : units_(units) {}
+  int64_t units_ = 0;
+};
+
+// Nothing when the result does not fit.
+[[nodiscard]] std::optional<Money> Add(Money a, Money b);
+[[nodiscard]] std::optional<Money> Subtract(Money a, Money b);
+[[nodiscard]] std::optional<Money> Negate(Money a);
+
+// For messages of tests; people are shown Scale::Format.
+std::ostream& operator<<(std::ostream& out, Money money);
+
+class Scale {
+ public:
+  static constexpr int kMinDecimals = 2;
+  static constexpr int kMaxDecimals = 4;
+
+  // INVALID_ARGUMENT when decimals is not 2, 3 or 4.
+  [[nodiscard]] static absl::StatusOr<Scale> Make(int decimals);
+  // Programmer's error when decimals is not 2, 3 or 4.
+  explicit Scale(int decimals);
+
+  [[nodiscard]] int decimals() const { return decimals_; }
+  // How many minor units a whole one has.
+  [[nodiscard]] int64_t units_per_whole() const { return units_per_whole_; }
+
+  // Digits, and up to decimals() of them behind a point: "12", "12.5", "12.50", ".5".
+  // INVALID_ARGUMENT, saying why, for anything else: a sign, no digits, a point
+  // without decimals behind it, more decimals than the scale has (zeros too), more
+  // than fits, and any other character, blanks included.
+  [[nodiscard]] absl::StatusOr<Money> Parse(std::string_view text) const;
+
+  // All decimals, and '-' before an amount below zero: "-0.05".
+  [[nodiscard]] std::string Format(Money money) const;
+
+ private:
+  int decimals_;
+  int64_t units_per_whole_;
+};
+
+}  // namespace concordat::transfer
+
+#endif  // EXAMPLES_TRANSFER_INPUT_MONEY_H_
