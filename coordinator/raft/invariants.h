@@ -2,17 +2,18 @@
 // checked from outside over all nodes of one group. For tests and the simulator.
 //
 //   InvariantsChecker checker(voters);
-//   after the core's output was taken:  checker.OnMessage(m) for each message when it
-//                                       is really sent, checker.OnApplied(node, e)
-//   when a persist is on the disk:      checker.OnDurable(node, persist)
-//                                       (before raft.OnPersisted)
-//   when a snapshot file is in force:   checker.OnSnapshotDurable(node, meta)
-//   after every step of a node:         checker.AfterStep(raft)
-//   after a crash:                      checker.OnCrash(node), then AfterRestart(raft)
-//   then:                               if (!checker.ok()) -> checker.violations()
+//   a node was made, anew or from its disk, before its first input:
+//                                            checker.AfterStart(raft)
+//   after every input and every TakeOutput:  checker.AfterStep(raft)
+//   a persist is on the disk, wholly, or the part that a crash left of it
+//   (before raft.OnPersisted):               checker.OnDurable(node, persist)
+//   a message really leaves the node:        checker.OnMessage(message)
+//   the state machine applies an entry
+//   (before raft.OnApplied):                 checker.OnApplied(node, entry)
+//   then:                                    if (!checker.ok()) checker.violations()
 //
-// Remembers all it has seen, so it survives restarts of the nodes. The cost of a step
-// is that of what the step has changed.
+// Remembers all it has seen, so it survives restarts of the nodes; a crash needs no
+// call. The cost of a step is that of what the step has changed.
 #ifndef COORDINATOR_RAFT_INVARIANTS_H_
 #define COORDINATOR_RAFT_INVARIANTS_H_
 
@@ -20,11 +21,12 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/raft/configuration.h"
 #include "coordinator/raft/output.h"
 #include "coordinator/raft/raft.h"
 #include "coordinator/raft/types.h"
@@ -35,23 +37,14 @@ class InvariantsChecker {
  public:
   explicit InvariantsChecker(std::vector<NodeId> voters);
 
+  void AfterStart(const Raft& raft);
   void AfterStep(const Raft& raft);
-  // At the moment a message leaves the node, not when the core makes it.
-  void OnMessage(const Message& message);
-  // All of the persist is on the node's disk and survives a crash.
   void OnDurable(NodeId node, const Persist& persist);
-  // A crash between the snapshot's becoming durable and the persist that says so may
-  // find it in force.
-  void OnSnapshotDurable(NodeId node, const SnapshotMeta& meta);
-  // Each entry that the node's state machine applies.
+  void OnMessage(const Message& message);
   void OnApplied(NodeId node, const Entry& entry);
-  // Volatile state is lost, and what was being written in part.
-  void OnCrash(NodeId node);
-  // The node was made anew from its disk: before its first step.
-  void AfterRestart(const Raft& raft);
 
   [[nodiscard]] bool ok() const { return violations_.empty(); }
-  // One sentence each, in the order found.
+  // One sentence each, in the order found; no more than a hundred.
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
   // The highest index known to be committed.
   [[nodiscard]] LogIndex committed() const { return LogIndex(committed_.size()); }
@@ -62,7 +55,7 @@ class InvariantsChecker {
     EntryType type = EntryType::kCommand;
     Payload data;
   };
-  // The terms of a stretch of log: entry base + 1 + i has terms[i].
+  // The terms of a stretch of log: the entry base + 1 + i has terms[i].
   struct TermLog {
     LogIndex base;
     Term base_term;
@@ -70,7 +63,9 @@ class InvariantsChecker {
 
     [[nodiscard]] LogIndex last() const { return LogIndex(base.value() + terms.size()); }
     [[nodiscard]] std::optional<Term> At(LogIndex index) const;
-    void TruncateFrom(LogIndex index);
+    // Drops what is behind `index`.
+    void KeepUpTo(LogIndex index);
+    // Drops what is before `index`; all, when there is something else at `index`.
     void CompactTo(LogIndex index, Term term);
   };
   struct NodeView {
@@ -78,38 +73,40 @@ class InvariantsChecker {
     Term term;
     Role role = Role::kFollower;
     LogIndex commit;
-    TermLog log;
     LogIndex applied;
-    const Raft* raft = nullptr;  // null while crashed
+    TermLog log;
     // On disk.
     HardState durable_state;
     TermLog durable_log;
-    SnapshotMeta durable_snapshot_file;
   };
   struct Committed {
     Term term;     // of the entry
-    Term in_term;  // in which it was first seen committed
+    Term in_term;  // of the leader that committed it
   };
 
-  void Violation(std::string what);
-  void CheckTerm(const Raft& raft, const NodeView& view);
+  template <class... Parts>
+  void Violation(const Parts&... parts);
   void CheckLeader(const Raft& raft, const NodeView& view);
   void CheckLeaderIsComplete(const Raft& raft);
-  void CheckLog(const Raft& raft, NodeView* view);
-  void CheckEntry(const Raft& raft, const Entry& entry, Term previous_term);
-  void CheckCommit(const Raft& raft, NodeView* view);
+  void CheckLog(const Raft& raft, TermLog* known);
+  void CheckEntry(NodeId node, const Entry& entry, Term previous_term);
+  void CheckCommit(const Raft& raft, const NodeView& view);
   void CheckNewlyCommitted(const Raft& raft, LogIndex index, Term term);
+  void CheckAppliedJump(const Raft& raft, NodeView* view);
   [[nodiscard]] bool QuorumHasDurable(LogIndex index, Term term) const;
+  void CheckDurableState(NodeId node, const HardState& before, const HardState& after);
+  void CheckRecoveredState(const Raft& raft, const NodeView& before);
   void CheckVote(NodeId voter, Term term, NodeId candidate);
   void CheckAcknowledgement(const Message& message, const AppendResponse& response);
+  // The committed term at an index, when it is known.
+  [[nodiscard]] std::optional<Term> CommittedTerm(LogIndex index) const;
 
   const Configuration configuration_;
   std::map<NodeId, NodeView> nodes_;
-  std::map<Term, NodeId> leaders_;                   // election safety
-  std::map<std::pair<NodeId, Term>, NodeId> votes_;  // one vote a term
-  // By index and term: log matching.
-  std::map<std::pair<LogIndex, Term>, KnownEntry> entries_;
-  std::vector<Committed> committed_;  // [i]: the entry i + 1
+  std::map<Term, NodeId> leaders_;
+  std::map<std::pair<NodeId, Term>, NodeId> votes_;  // promised, by voter
+  absl::flat_hash_map<std::pair<LogIndex, Term>, KnownEntry> entries_;
+  std::vector<Committed> committed_;  // [i] is the entry i + 1
   std::vector<std::string> violations_;
 };
 

@@ -219,19 +219,20 @@ class Raft {
 
   // raft.cc
   void Recover(RecoveredState recovered);
-  absl::Status Validate(const Message& message) const;
   void Dispatch(Message message);
   void AnswerStale(const Message& message);
   void Send(NodeId to, Message::Body body);
-  void SendAfterPersist(NodeId to, Message::Body body);
+  // At once when the term, the vote and the log up to `index` are on the disk.
+  void SendWhenDurable(NodeId to, Message::Body body, LogIndex index);
   void TakePersist(Output* output);
   void TakeCommitted(Output* output);
-  void TakeSoftState(Output* output);
   [[nodiscard]] bool HasSomethingToPersist() const;
   [[nodiscard]] LogIndex LastApplicable() const;
   [[nodiscard]] bool DiskIsStalled() const;
   void SetCommitIndex(LogIndex index);
+  void CountUncommitted();
   void TruncateLog(LogIndex from);
+  void LimitPersistedTo(LogIndex index);
   [[nodiscard]] SoftState CurrentSoftState() const;
 
   // election.cc
@@ -245,8 +246,8 @@ class Raft {
   void BecomeLeader();
   void RecordVote(NodeId voter);
   void TickLeader();
-  void Handle(NodeId from, Term term, const PreVoteRequest& request);
-  void Handle(NodeId from, Term term, const PreVoteResponse& response);
+  void Handle(NodeId from, const PreVoteRequest& request);
+  void Handle(NodeId from, Term sender_term, const PreVoteResponse& response);
   void Handle(NodeId from, const VoteRequest& request);
   void Handle(NodeId from, const VoteResponse& response);
 
@@ -269,6 +270,7 @@ class Raft {
 
   // snapshot_transfer.cc
   void SendSnapshot(NodeId to, Progress* progress);
+  [[nodiscard]] SnapshotTransfer* FindTransfer(NodeId to, LogIndex index);
   [[nodiscard]] bool WantsSnapshotRead(const Progress& progress) const;
   void Handle(NodeId from, const SnapshotChunkResponse& response);
   void Handle(NodeId from, SnapshotChunk chunk);

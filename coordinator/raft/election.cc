@@ -1,0 +1,178 @@
+// Terms, votes and leadership (paper, section 5.2 and 5.4.1; thesis, 9.6 and 6.2).
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/base/check.h"
+#include "coordinator/raft/raft.h"
+
+namespace concordat::raft {
+
+void Raft::ArmElectionTimer() {
+  election_deadline_ =
+      now_ + Duration::Micros(random_.Between(config_.election_timeout_min.micros(),
+                                              config_.election_timeout_max.micros()));
+}
+
+void Raft::BecomeFollower(Term new_term, NodeId leader) {
+  CONCORDAT_CHECK(new_term >= term());
+  if (new_term > term()) hard_state_ = HardState{new_term, NodeId()};
+  if (is_leader()) {
+    DropReads();
+    progress_.clear();
+    uncommitted_bytes_ = 0;
+  }
+  // A follower's timer runs on: a candidate that it refuses must not keep it from
+  // asking for an election itself.
+  if (role_ != Role::kFollower) ArmElectionTimer();
+  role_ = Role::kFollower;
+  votes_.clear();
+  leader_ = leader;
+}
+
+void Raft::HearFromLeader(NodeId leader) {
+  CONCORDAT_CHECK(!is_leader() && (leader_.is_none() || leader_ == leader))
+      << "two leaders in term " << term() << ": " << leader_ << " and " << leader;
+  if (role_ != Role::kFollower) BecomeFollower(term(), leader);
+  leader_ = leader;
+  heard_leader_at_ = now_;
+  ArmElectionTimer();
+}
+
+bool Raft::HearsLiveLeader() const {
+  if (is_leader()) return true;
+  return !leader_.is_none() && now_ - heard_leader_at_ < config_.election_timeout_min;
+}
+
+// Section 5.4.1: the later term at the end, then the longer log.
+bool Raft::IsUpToDate(LogIndex last_index, Term last_term) const {
+  if (last_term != log_.last_term()) return last_term > log_.last_term();
+  return last_index >= log_.last_index();
+}
+
+void Raft::StartPreVote() {
+  ArmElectionTimer();
+  // A vote for itself could not become durable, or the log is about to be replaced.
+  if (DiskIsStalled() || installing_.has_value()) return;
+  ++counters_.pre_votes_started;
+  role_ = Role::kPreCandidate;
+  leader_ = NodeId();
+  // The pre-vote costs the others nothing, so it is repeated soon: a peer that heard
+  // the lost leader a little later than this node refuses the first one.
+  election_deadline_ =
+      now_ + Duration::Micros(random_.Between(config_.heartbeat_interval.micros(),
+                                              config_.election_timeout_min.micros()));
+  for (NodeId voter : configuration_.voters()) {
+    if (voter == config_.self) continue;
+    Send(voter, PreVoteRequest{term().Next(), log_.last_index(), log_.last_term()});
+  }
+  votes_.clear();
+  RecordVote(config_.self);
+}
+
+void Raft::StartElection() {
+  ++counters_.elections_started;
+  hard_state_ = HardState{term().Next(), config_.self};
+  role_ = Role::kCandidate;
+  leader_ = NodeId();
+  votes_.clear();  // its own counts when it is durable: OnPersisted
+  ArmElectionTimer();
+  for (NodeId voter : configuration_.voters()) {
+    if (voter == config_.self) continue;
+    SendWhenDurable(voter, VoteRequest{log_.last_index(), log_.last_term()}, LogIndex());
+  }
+}
+
+void Raft::RecordVote(NodeId voter) {
+  votes_.insert(voter);
+  if (!configuration_.HasQuorum([this](NodeId v) { return votes_.contains(v); })) return;
+  if (role_ == Role::kPreCandidate) {
+    StartElection();
+  } else if (role_ == Role::kCandidate) {
+    BecomeLeader();
+  }
+}
+
+void Raft::BecomeLeader() {
+  ++counters_.elections_won;
+  role_ = Role::kLeader;
+  leader_ = config_.self;
+  votes_.clear();
+  read_round_ = 0;
+  progress_.clear();
+  for (NodeId voter : configuration_.voters()) {
+    if (voter == config_.self) continue;
+    Progress& progress = progress_[voter];
+    progress.BecomeProbe(log_.last_index().Next());
+    progress.last_heard = now_;
+    progress.heartbeat_due = true;
+  }
+  heartbeat_deadline_ = now_ + config_.heartbeat_interval;
+  // Section 8: what earlier leaders have committed is known once an entry of this
+  // term is.
+  term_start_index_ = log_.last_index().Next();
+  log_.Append(Entry{term(), term_start_index_, EntryType::kTermStart, Payload()});
+  CountUncommitted();
+}
+
+void Raft::TickLeader() {
+  const bool alone = configuration_.QuorumSize() == 1;
+  if (DiskIsStalled() && !alone) {
+    ++counters_.stepped_down_for_disk;
+    BecomeFollower(term(), NodeId());
+    return;
+  }
+  // Thesis, section 6.2: a leader that hears no quorum lets its clients go elsewhere.
+  const bool hears_quorum = configuration_.HasQuorum([this](NodeId voter) {
+    return voter == config_.self ||
+           now_ - progress_.at(voter).last_heard <= config_.election_timeout_max;
+  });
+  if (!hears_quorum) {
+    ++counters_.stepped_down_without_quorum;
+    BecomeFollower(term(), NodeId());
+    return;
+  }
+  if (now_ < heartbeat_deadline_) return;
+  heartbeat_deadline_ = now_ + config_.heartbeat_interval;
+  for (auto& [node, progress] : progress_) progress.heartbeat_due = true;
+}
+
+void Raft::Handle(NodeId from, const PreVoteRequest& request) {
+  bool granted = false;
+  if (HearsLiveLeader()) {
+    ++counters_.votes_refused_for_live_leader;
+  } else {
+    granted = request.campaign_term > term() &&
+              IsUpToDate(request.last_log_index, request.last_log_term);
+  }
+  Send(from, PreVoteResponse{request.campaign_term, granted});
+}
+
+void Raft::Handle(NodeId from, Term sender_term, const PreVoteResponse& response) {
+  if (response.granted) {
+    if (role_ == Role::kPreCandidate && response.campaign_term == term().Next()) {
+      RecordVote(from);
+    }
+    return;
+  }
+  if (sender_term > term()) BecomeFollower(sender_term, NodeId());
+}
+
+void Raft::Handle(NodeId from, const VoteRequest& request) {
+  const bool free = hard_state_.vote.is_none() || hard_state_.vote == from;
+  const bool up_to_date = IsUpToDate(request.last_log_index, request.last_log_term);
+  if (!free) ++counters_.votes_refused_already_voted;
+  if (!up_to_date) ++counters_.votes_refused_for_log;
+  const bool granted = free && up_to_date;
+  if (granted) {
+    if (role_ != Role::kFollower) BecomeFollower(term(), NodeId());
+    hard_state_.vote = from;
+    ArmElectionTimer();
+  }
+  SendWhenDurable(from, VoteResponse{granted}, LogIndex());
+}
+
+void Raft::Handle(NodeId from, const VoteResponse& response) {
+  if (role_ == Role::kCandidate && response.granted) RecordVote(from);
+}
+
+}  // namespace concordat::raft

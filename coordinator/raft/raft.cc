@@ -1,0 +1,353 @@
+#include "coordinator/raft/raft.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/raft/validation.h"
+
+namespace concordat::raft {
+
+namespace {
+
+// What an entry counts for in max_uncommitted_bytes besides its data, so that many
+// empty ones are bounded too.
+constexpr size_t kEntryOverheadBytes = 64;
+
+size_t Cost(const Entry& entry) { return entry.data.size() + kEntryOverheadBytes; }
+
+bool IsFromLeader(const Message::Body& body) {
+  return std::holds_alternative<AppendRequest>(body) ||
+         std::holds_alternative<SnapshotChunk>(body);
+}
+
+}  // namespace
+
+Raft::Raft(Config config, RecoveredState recovered)
+    : config_(std::move(config)), random_(config_.seed), configuration_(config_.voters) {
+  CONCORDAT_CHECK(config_.heartbeat_interval > Duration() &&
+                  config_.heartbeat_interval < config_.election_timeout_min &&
+                  config_.election_timeout_min < config_.election_timeout_max)
+      << "timers of Raft do not fit each other";
+  CONCORDAT_CHECK(config_.max_inflight_appends > 0 && config_.snapshot_chunk_bytes > 0 &&
+                  config_.max_committed_per_output > 0);
+  Recover(std::move(recovered));
+  CONCORDAT_CHECK(configuration_.IsVoter(config_.self))
+      << "node " << config_.self << " is not in its own configuration";
+}
+
+void Raft::Recover(RecoveredState recovered) {
+  std::vector<Entry>& entries = recovered.entries;
+  hard_state_ = issued_hard_state_ = persisted_hard_state_ = recovered.hard_state;
+  snapshot_ = std::move(recovered.snapshot);
+  log_ = Log(snapshot_.index, snapshot_.term);
+  if (!snapshot_.index.is_none()) {
+    configuration_ = snapshot_.configuration;
+    snapshot_to_persist_ = entries.empty() || entries.front().index <= snapshot_.index;
+    // The crash came between the snapshot and the term in which it was received: no
+    // vote was promised in a later term than the recorded one.
+    if (hard_state_.term < snapshot_.term) {
+      hard_state_ = HardState{snapshot_.term, NodeId()};
+    }
+  }
+  if (!entries.empty()) {
+    CONCORDAT_CHECK(entries.front().index <= log_.first_index())
+        << "the log begins at " << entries.front().index << ", the snapshot ends at "
+        << snapshot_.index;
+    const auto agrees = [this](const Entry& entry) {
+      return entry.index == snapshot_.index && entry.term == snapshot_.term;
+    };
+    discard_log_ = entries.front().index <= snapshot_.index &&
+                   std::none_of(entries.begin(), entries.end(), agrees);
+  }
+  for (Entry& entry : entries) {
+    if (discard_log_ || entry.index <= snapshot_.index) continue;
+    log_.Append(std::move(entry));
+  }
+  CONCORDAT_CHECK(log_.last_term() <= hard_state_.term)
+      << "an entry of term " << log_.last_term() << " was stored before the term";
+  commit_index_ = handed_out_index_ = applied_index_ = snapshot_.index;
+  persisted_index_ = log_.last_index();
+  next_to_persist_ = persisted_index_.Next();
+  reported_soft_state_ = CurrentSoftState();
+}
+
+void Raft::Tick(Timestamp now) {
+  if (!ticked_ || now < now_) {
+    const bool first = !ticked_;
+    ticked_ = true;
+    now_ = heard_leader_at_ = heartbeat_deadline_ = now;
+    for (auto& [node, progress] : progress_) progress.last_heard = now;
+    ArmElectionTimer();
+    // Nobody else could be the leader: there is nothing to wait for.
+    if (first && configuration_.QuorumSize() == 1) election_deadline_ = now;
+  }
+  now_ = now;
+  if (is_leader()) {
+    TickLeader();
+  } else if (now_ >= election_deadline_) {
+    StartPreVote();
+  }
+}
+
+Timestamp Raft::NextDeadline() const {
+  if (!ticked_) return Timestamp();
+  return is_leader() ? heartbeat_deadline_ : election_deadline_;
+}
+
+absl::Status Raft::Step(Message message) {
+  absl::Status valid =
+      ValidateMessage(message, config_.self, config_.group, configuration_);
+  if (!valid.ok()) {
+    ++counters_.malformed_messages;
+    return valid;
+  }
+  // Pre-votes leave the term alone on both sides (thesis, section 9.6).
+  if (const auto* request = std::get_if<PreVoteRequest>(&message.body)) {
+    Handle(message.from, *request);
+    return absl::OkStatus();
+  }
+  if (const auto* response = std::get_if<PreVoteResponse>(&message.body)) {
+    Handle(message.from, message.term, *response);
+    return absl::OkStatus();
+  }
+  if (std::holds_alternative<VoteRequest>(message.body) && HearsLiveLeader()) {
+    // A node that lost touch must not depose a leader that others still hear
+    // (section 6 of the paper): its term is not taken over either.
+    ++counters_.votes_refused_for_live_leader;
+    SendWhenDurable(message.from, VoteResponse{false}, LogIndex());
+    return absl::OkStatus();
+  }
+  // "All servers": a higher term makes a follower of everybody.
+  if (message.term > term()) {
+    if (role_ != Role::kFollower) ++counters_.stepped_down_for_term;
+    BecomeFollower(message.term, IsFromLeader(message.body) ? message.from : NodeId());
+  }
+  if (message.term < term()) {
+    ++counters_.stale_messages;
+    AnswerStale(message);
+    return absl::OkStatus();
+  }
+  Dispatch(std::move(message));
+  return absl::OkStatus();
+}
+
+void Raft::AnswerStale(const Message& message) {
+  // Rule 1 of both receivers: reply false if term < currentTerm. The answer's term is
+  // what tells the sender. Answers to our own former requests are dropped.
+  if (std::holds_alternative<VoteRequest>(message.body)) {
+    SendWhenDurable(message.from, VoteResponse{false}, LogIndex());
+  } else if (const auto* request = std::get_if<AppendRequest>(&message.body)) {
+    AppendResponse response;
+    response.rejected_index = request->prev_log_index;
+    SendWhenDurable(message.from, response, LogIndex());
+  } else if (std::holds_alternative<SnapshotChunk>(message.body)) {
+    SendWhenDurable(message.from, AppendResponse{}, LogIndex());
+  }
+}
+
+void Raft::Dispatch(Message message) {
+  std::visit(
+      [this, from = message.from](auto&& body) {
+        using Body = std::decay_t<decltype(body)>;
+        if constexpr (!std::is_same_v<Body, PreVoteRequest> &&
+                      !std::is_same_v<Body, PreVoteResponse>) {
+          Handle(from, std::forward<decltype(body)>(body));
+        }
+      },
+      std::move(message.body));
+}
+
+absl::StatusOr<LogIndex> Raft::Propose(std::vector<std::string> commands) {
+  if (!is_leader()) {
+    return absl::FailedPreconditionError(
+        leader_.is_none()
+            ? "not the leader, and the leader is not known"
+            : absl::StrCat("not the leader; node ", leader_.value(), " is"));
+  }
+  if (commands.empty()) return absl::InvalidArgumentError("no commands to append");
+  size_t bytes = 0;
+  for (const std::string& command : commands) {
+    bytes += command.size() + kEntryOverheadBytes;
+  }
+  if (bytes > config_.max_uncommitted_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        bytes, " bytes at once, more than the log may ever hold uncommitted (",
+        config_.max_uncommitted_bytes, ")"));
+  }
+  if (uncommitted_bytes_ + bytes > config_.max_uncommitted_bytes) {
+    ++counters_.proposals_refused_for_space;
+    return absl::ResourceExhaustedError(
+        absl::StrCat(uncommitted_bytes_, " bytes wait to be committed, the limit is ",
+                     config_.max_uncommitted_bytes));
+  }
+  const LogIndex first = log_.last_index().Next();
+  for (std::string& command : commands) {
+    log_.Append(Entry{term(), log_.last_index().Next(), EntryType::kCommand,
+                      Payload(std::move(command))});
+  }
+  uncommitted_bytes_ += bytes;
+  return first;
+}
+
+void Raft::OnPersisted(PersistId id) {
+  CONCORDAT_CHECK(id <= last_persist_) << "persist " << id << " was never issued";
+  while (!persists_in_flight_.empty() && persists_in_flight_.front().id <= id) {
+    const InFlightPersist& done = persists_in_flight_.front();
+    persisted_hard_state_ = done.hard_state;
+    persisted_index_ = std::max(persisted_index_, done.last_index);
+    persists_in_flight_.pop_front();
+  }
+  // A candidate votes for itself when that vote cannot be forgotten any more.
+  if (role_ == Role::kCandidate && persisted_hard_state_ == hard_state_) {
+    RecordVote(config_.self);
+  }
+  if (is_leader()) AdvanceCommitIndex();
+}
+
+void Raft::OnApplied(LogIndex index) {
+  CONCORDAT_CHECK(index <= handed_out_index_)
+      << "entry " << index << " applied before it was handed out";
+  applied_index_ = std::max(applied_index_, index);
+}
+
+bool Raft::HasSomethingToPersist() const {
+  return hard_state_ != issued_hard_state_ || snapshot_to_persist_ ||
+         next_to_persist_ <= log_.last_index();
+}
+
+// Only what is on our own disk too: the state machine is never ahead of the log that
+// a restart would find.
+LogIndex Raft::LastApplicable() const {
+  if (installing_.has_value()) return handed_out_index_;
+  return std::min(commit_index_, persisted_index_);
+}
+
+bool Raft::HasOutput() const {
+  if (HasSomethingToPersist() || LastApplicable() > handed_out_index_ ||
+      CurrentSoftState() != reported_soft_state_ || !messages_.empty() ||
+      !messages_after_persist_.empty() || !read_states_.empty() ||
+      !dropped_reads_.empty() || !snapshot_reads_.empty() || !snapshot_writes_.empty() ||
+      install_snapshot_.has_value()) {
+    return true;
+  }
+  if (!is_leader()) return false;
+  if (!waiting_reads_.empty() && CommittedInOwnTerm()) return true;
+  return std::any_of(progress_.begin(), progress_.end(), [this](const auto& peer) {
+    return peer.second.heartbeat_due || HasAppendsToSend(peer.second) ||
+           WantsSnapshotRead(peer.second);
+  });
+}
+
+Output Raft::TakeOutput() {
+  if (is_leader()) {
+    StartReadRound();
+    for (auto& [node, progress] : progress_) SendAppends(node, &progress);
+  }
+  Output output;
+  TakePersist(&output);
+  output.messages = std::exchange(messages_, {});
+  output.messages_after_persist = std::exchange(messages_after_persist_, {});
+  output.after_persist = last_persist_;
+  CONCORDAT_CHECK(output.messages_after_persist.empty() || !persists_in_flight_.empty())
+      << "a promise waits for a write that was never issued";
+  TakeCommitted(&output);
+  output.read_states = std::exchange(read_states_, {});
+  output.dropped_reads = std::exchange(dropped_reads_, {});
+  if (const SoftState now = CurrentSoftState(); now != reported_soft_state_) {
+    output.soft_state = reported_soft_state_ = now;
+  }
+  output.snapshot_reads = std::exchange(snapshot_reads_, {});
+  output.snapshot_writes = std::exchange(snapshot_writes_, {});
+  output.install_snapshot = std::exchange(install_snapshot_, std::nullopt);
+  return output;
+}
+
+void Raft::TakePersist(Output* output) {
+  if (!HasSomethingToPersist()) return;
+  Persist persist;
+  last_persist_ = last_persist_.Next();
+  persist.id = last_persist_;
+  if (std::exchange(snapshot_to_persist_, false)) {
+    persist.snapshot = snapshot_;
+    persist.discard_log = std::exchange(discard_log_, false);
+  }
+  if (hard_state_ != issued_hard_state_) {
+    persist.hard_state = issued_hard_state_ = hard_state_;
+  }
+  persist.entries = log_.Slice(next_to_persist_, log_.last_index(), SIZE_MAX);
+  next_to_persist_ = log_.last_index().Next();
+  persists_in_flight_.push_back(
+      InFlightPersist{persist.id, now_, hard_state_, log_.last_index()});
+  output->persist = std::move(persist);
+}
+
+void Raft::TakeCommitted(Output* output) {
+  const LogIndex last(
+      std::min(LastApplicable().value(),
+               handed_out_index_.value() + config_.max_committed_per_output));
+  if (last <= handed_out_index_) return;
+  output->committed = log_.Slice(handed_out_index_.Next(), last, SIZE_MAX);
+  handed_out_index_ = last;
+}
+
+SoftState Raft::CurrentSoftState() const { return SoftState{role_, leader_, term()}; }
+
+bool Raft::DiskIsStalled() const {
+  return !persists_in_flight_.empty() &&
+         now_ - persists_in_flight_.front().issued_at > config_.election_timeout_max;
+}
+
+void Raft::SetCommitIndex(LogIndex index) {
+  CONCORDAT_CHECK(index >= commit_index_ && index <= log_.last_index())
+      << "commit index " << index << " after " << commit_index_ << ", log ends at "
+      << log_.last_index();
+  if (is_leader()) {
+    for (LogIndex i = commit_index_.Next(); i <= index; i = i.Next()) {
+      uncommitted_bytes_ -= Cost(log_.At(i));
+    }
+  }
+  commit_index_ = index;
+}
+
+void Raft::CountUncommitted() {
+  uncommitted_bytes_ = 0;
+  for (LogIndex i = commit_index_.Next(); i <= log_.last_index(); i = i.Next()) {
+    uncommitted_bytes_ += Cost(log_.At(i));
+  }
+}
+
+void Raft::TruncateLog(LogIndex from) {
+  CONCORDAT_CHECK(from > commit_index_)
+      << "a leader of term " << term() << " overwrites the committed entry " << from;
+  ++counters_.truncations;
+  log_.TruncateFrom(from);
+  next_to_persist_ = std::min(next_to_persist_, from);
+  LimitPersistedTo(from.Previous());
+}
+
+void Raft::LimitPersistedTo(LogIndex index) {
+  persisted_index_ = std::min(persisted_index_, index);
+  for (InFlightPersist& persist : persists_in_flight_) {
+    if (persist.last_index <= index) continue;
+    ++counters_.truncations_of_persist_in_flight;
+    persist.last_index = index;
+  }
+}
+
+void Raft::Send(NodeId to, Message::Body body) {
+  messages_.push_back(Message{config_.group, config_.self, to, term(), std::move(body)});
+}
+
+void Raft::SendWhenDurable(NodeId to, Message::Body body, LogIndex index) {
+  if (persisted_hard_state_ == hard_state_ && index <= persisted_index_) {
+    Send(to, std::move(body));
+    return;
+  }
+  messages_after_persist_.push_back(
+      Message{config_.group, config_.self, to, term(), std::move(body)});
+}
+
+}  // namespace concordat::raft

@@ -1,0 +1,59 @@
+// Linearizable reads without an entry in the log (thesis, section 6.4): the commit
+// index is noted, then a quorum confirms that this node still was the leader after it.
+// Wall-clock leases are not used.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/raft/raft.h"
+
+namespace concordat::raft {
+
+absl::Status Raft::ReadIndex(ReadToken token) {
+  if (!is_leader()) {
+    return absl::FailedPreconditionError(
+        leader_.is_none()
+            ? "not the leader, and the leader is not known"
+            : absl::StrCat("not the leader; node ", leader_.value(), " is"));
+  }
+  waiting_reads_.push_back(token);
+  return absl::OkStatus();
+}
+
+// Until an entry of this term is committed, the commit index may be behind what an
+// earlier leader has answered.
+bool Raft::CommittedInOwnTerm() const { return commit_index_ >= term_start_index_; }
+
+// All reads since the last round share one; every append carries the latest round's
+// number, so a later one confirms the earlier, and lost ones are repeated by the
+// heartbeats.
+void Raft::StartReadRound() {
+  if (waiting_reads_.empty() || !CommittedInOwnTerm()) return;
+  ++read_round_;
+  for (ReadToken token : std::exchange(waiting_reads_, {})) {
+    pending_reads_.push_back(PendingRead{token, commit_index_, read_round_});
+  }
+  for (auto& [node, progress] : progress_) progress.heartbeat_due = true;
+  FinishReads();  // a single node is its own quorum
+}
+
+void Raft::FinishReads() {
+  if (pending_reads_.empty()) return;
+  const uint64_t confirmed = configuration_.QuorumValue([this](NodeId voter) {
+    return voter == config_.self ? read_round_ : progress_.at(voter).acked_read_round;
+  });
+  while (!pending_reads_.empty() && pending_reads_.front().round <= confirmed) {
+    const PendingRead& read = pending_reads_.front();
+    read_states_.push_back(ReadState{read.token, read.index});
+    pending_reads_.pop_front();
+  }
+}
+
+void Raft::DropReads() {
+  for (const PendingRead& read : pending_reads_) dropped_reads_.push_back(read.token);
+  dropped_reads_.insert(dropped_reads_.end(), waiting_reads_.begin(),
+                        waiting_reads_.end());
+  pending_reads_.clear();
+  waiting_reads_.clear();
+}
+
+}  // namespace concordat::raft

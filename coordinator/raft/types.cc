@@ -1,0 +1,81 @@
+#include "coordinator/raft/types.h"
+
+namespace concordat::raft {
+
+namespace {
+
+void Print(std::ostream& out, const PreVoteRequest& m) {
+  out << "PreVoteRequest(campaign " << m.campaign_term << ", last " << m.last_log_index
+      << "/" << m.last_log_term << ")";
+}
+
+void Print(std::ostream& out, const PreVoteResponse& m) {
+  out << "PreVoteResponse(campaign " << m.campaign_term
+      << (m.granted ? ", granted)" : ", refused)");
+}
+
+void Print(std::ostream& out, const VoteRequest& m) {
+  out << "VoteRequest(last " << m.last_log_index << "/" << m.last_log_term << ")";
+}
+
+void Print(std::ostream& out, const VoteResponse& m) {
+  out << (m.granted ? "VoteResponse(granted)" : "VoteResponse(refused)");
+}
+
+void Print(std::ostream& out, const AppendRequest& m) {
+  out << "AppendRequest(after " << m.prev_log_index << "/" << m.prev_log_term << ",";
+  for (const Entry& entry : m.entries) out << " " << entry;
+  out << ", commit " << m.leader_commit << ", round " << m.read_round << ")";
+}
+
+void Print(std::ostream& out, const AppendResponse& m) {
+  if (m.success) {
+    out << "AppendResponse(match " << m.match_index;
+  } else {
+    out << "AppendResponse(rejected " << m.rejected_index << ", hint " << m.hint_index
+        << "/" << m.hint_term;
+  }
+  out << ", round " << m.read_round << ")";
+}
+
+void Print(std::ostream& out, const SnapshotChunk& m) {
+  out << "SnapshotChunk(" << m.meta.index << "/" << m.meta.term << ", offset " << m.offset
+      << " +" << m.data.size() << (m.last ? ", last)" : ")");
+}
+
+void Print(std::ostream& out, const SnapshotChunkResponse& m) {
+  out << "SnapshotChunkResponse(" << m.snapshot_index << ", offset " << m.offset
+      << ", next " << m.next_offset << ")";
+}
+
+}  // namespace
+
+std::string_view RoleName(Role role) {
+  switch (role) {
+    case Role::kFollower:
+      return "follower";
+    case Role::kPreCandidate:
+      return "pre-candidate";
+    case Role::kCandidate:
+      return "candidate";
+    case Role::kLeader:
+      return "leader";
+  }
+  return "unknown";
+}
+
+std::ostream& operator<<(std::ostream& out, Role role) { return out << RoleName(role); }
+
+std::ostream& operator<<(std::ostream& out, const Entry& entry) {
+  out << entry.index << "/" << entry.term;
+  if (entry.type == EntryType::kTermStart) out << "(start)";
+  return out;
+}
+
+std::ostream& operator<<(std::ostream& out, const Message& message) {
+  out << message.from << ">" << message.to << " term " << message.term << " ";
+  std::visit([&out](const auto& body) { Print(out, body); }, message.body);
+  return out;
+}
+
+}  // namespace concordat::raft
