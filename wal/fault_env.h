@@ -51,6 +51,7 @@ class FaultEnv final : public FileEnv {
   absl::Status CreateDir(const std::string& dir) override;
   absl::Status SyncDir(const std::string& dir) override;
   absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
+  uint64_t NewId() override;
 
   // What a crash leaves of bytes and names that were not synced.
   enum class Unsynced {
@@ -103,6 +104,8 @@ class FaultEnv final : public FileEnv {
 
   // Counts an operation; an error when the power is off.
   absl::Status Operation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status PowerStatus() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t Used() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::unique_ptr<File>> OpenAny(const std::string& path, bool writable);
   std::shared_ptr<Inode> Find(const std::string& path) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -90,6 +90,8 @@ class FileEnv {
   // it by this process.
   [[nodiscard]] virtual absl::StatusOr<std::unique_ptr<FileLock>> Lock(
       const std::string& path) = 0;
+  // A number that no other log has: 64 random bits, never 0.
+  [[nodiscard]] virtual uint64_t NewId() = 0;
 };
 
 // The operating system's files. Lives for ever.

@@ -111,15 +111,12 @@ class Log {
   // it is for those who want it done before.
   [[nodiscard]] virtual absl::Status PrepareSpace() = 0;
 
-  // Bytes that can still be appended for certain: the rest of the segment and the
-  // spare segments. Part of it may be unusable for long records.
-  [[nodiscard]] virtual uint64_t available_bytes() const = 0;
-  // The part of available_bytes() kept for Reserve::kFinish.
-  [[nodiscard]] virtual uint64_t reserve_bytes() const = 0;
-  // Longest payload that fits.
+  // Preallocated segments that wait to be used, and how many of them are the reserve.
+  // Reserve::kNormal is refused while there are fewer than the reserve.
+  [[nodiscard]] virtual size_t spare_segments() const = 0;
+  [[nodiscard]] virtual size_t reserve_segments() const = 0;
+  // Longest payload that fits: MaxPayload(segment_bytes).
   [[nodiscard]] virtual size_t max_payload() const = 0;
-  // The capacity of one segment for records, in bytes.
-  [[nodiscard]] virtual uint64_t segment_capacity() const = 0;
 
  protected:
   Log() = default;
@@ -128,6 +125,11 @@ class Log {
 // The longest payload that a segment of this size takes, at most 64 MiB: 16 MiB and
 // much more at the default size. One record never spans two segments.
 [[nodiscard]] size_t MaxPayload(uint64_t segment_bytes);
+
+// What a record takes of a segment besides its payload, and the bytes of records
+// that one segment takes when they are written in one batch.
+inline constexpr size_t kRecordOverhead = 9;
+[[nodiscard]] uint64_t SegmentCapacity(uint64_t segment_bytes);
 
 }  // namespace concordat::wal
 

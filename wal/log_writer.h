@@ -37,9 +37,8 @@ struct LogWriterOptions {
   // Append (when block_when_full is off) and ReleaseBefore, and must not WaitDurable
   // or Stop. May be empty.
   std::function<void(Lsn durable)> on_durable;
-  // Most bytes queued and not yet durable. One append larger than that is taken
-  // when the queue is empty.
-  size_t queue_bytes = 8u << 20;
+  // Most bytes queued and not yet durable; also the most that one Append may hold.
+  size_t queue_bytes = 20u << 20;
   // What Append does when the queue is full: wait, or return UNAVAILABLE.
   bool block_when_full = true;
   // How often a full disk is tried again while appends are refused.
@@ -69,7 +68,8 @@ class LogWriter {
   // durable, any first part of them may remain. `records` is not empty.
   //   RESOURCE_EXHAUSTED   the disk is full for this kind of record: nothing queued
   //   UNAVAILABLE          the queue is full, with block_when_full off: nothing queued
-  //   INVALID_ARGUMENT     a payload longer than max_payload(): nothing queued
+  //   INVALID_ARGUMENT     a payload longer than max_payload(), or all of them, with
+  //                        kRecordOverhead each, longer than the queue: nothing queued
   //   FAILED_PRECONDITION  stopped: nothing queued
   [[nodiscard]] virtual absl::StatusOr<Lsn> Append(const std::vector<Record>& records,
                                                    Reserve use) = 0;

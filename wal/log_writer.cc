@@ -1,0 +1,338 @@
+#include "wal/log_writer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/base/mutex.h"
+#include "wal/sector.h"
+#include "wal/spare_pool.h"
+
+namespace concordat::wal {
+namespace {
+
+// Where records wait: one buffer, each record as 4 bytes of length, 1 of type, payload.
+constexpr size_t kQueueHeaderBytes = 5;
+
+// What two batches, the one being flushed and the next, take besides their records.
+constexpr size_t kBatchRounding = 4 * kSectorBytes;
+
+void Enqueue(std::string* queue, uint8_t type, std::string_view payload) {
+  char header[kQueueHeaderBytes];
+  PutU32(header, static_cast<uint32_t>(payload.size()));
+  header[4] = static_cast<char>(type);
+  queue->append(header, sizeof(header));
+  queue->append(payload);
+}
+
+class GroupCommit final : public LogWriter {
+ public:
+  GroupCommit(std::unique_ptr<Log> log, LogWriterOptions options, size_t margin_segments)
+      : log_(std::move(log)),
+        options_(std::move(options)),
+        margin_segments_(margin_segments),
+        max_payload_(log_->max_payload()),
+        next_lsn_(log_->next_lsn()),
+        durable_(log_->durable_lsn().value()) {
+    NoteSpace();
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~GroupCommit() override { Stop(); }
+
+  absl::StatusOr<Lsn> Append(const std::vector<Record>& records, Reserve use) override;
+  absl::StatusOr<Lsn> Append(uint8_t type, std::string_view payload,
+                             Reserve use) override;
+  void WaitDurable(Lsn lsn) override;
+  void ReleaseBefore(Lsn lsn) override;
+  Lsn next_lsn() const override {
+    MutexLock lock(&mutex_);
+    return next_lsn_;
+  }
+  Lsn durable_lsn() const override { return Lsn(durable_.load()); }
+  size_t max_payload() const override { return max_payload_; }
+  bool HasSpace(Reserve use) const override {
+    return use == Reserve::kNormal ? normal_open_.load() : finish_open_.load();
+  }
+  uint64_t flush_count() const override { return flushes_.load(); }
+  void Stop() override;
+
+ private:
+  struct Waiter {
+    Lsn lsn;
+    ConditionVariable wake;
+  };
+
+  // Common to both forms of Append: `bytes` of payloads in `count` records, which
+  // `enqueue` puts into the queue.
+  template <class EnqueueAll>
+  absl::StatusOr<Lsn> AppendQueued(size_t bytes, size_t count, Reserve use,
+                                   EnqueueAll enqueue);
+  absl::Status WaitForRoom(size_t bytes, Reserve use)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void Run();
+  // False when there is nothing more to do, ever.
+  bool WaitForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Spin();
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !queue_.empty() || release_ > release_done_ || stop_;
+  }
+  void Flush(std::string_view records, Lsn release);
+  void NoteSpace();
+  void Finished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::unique_ptr<Log> log_;  // the writer thread's
+  const LogWriterOptions options_;
+  const size_t margin_segments_;
+  const size_t max_payload_;
+
+  mutable Mutex mutex_;
+  ConditionVariable work_;
+  ConditionVariable room_;
+  std::string queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t flushing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  Lsn next_lsn_ ABSL_GUARDED_BY(mutex_);
+  Lsn release_ ABSL_GUARDED_BY(mutex_);
+  Lsn release_done_ ABSL_GUARDED_BY(mutex_);
+  bool writer_sleeps_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t waiting_for_room_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  bool joined_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::atomic<uint64_t> durable_;
+  std::atomic<uint64_t> flushes_ = 0;
+  std::atomic<bool> work_hint_ = false;
+  std::atomic<bool> normal_open_ = false;
+  std::atomic<bool> finish_open_ = false;
+  std::thread thread_;
+};
+
+absl::StatusOr<Lsn> GroupCommit::Append(const std::vector<Record>& records, Reserve use) {
+  CONCORDAT_CHECK(!records.empty()) << "appending no record";
+  size_t bytes = 0;
+  for (const Record& record : records) {
+    if (record.payload.size() > max_payload_) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a record of ", record.payload.size(), " bytes, at most ",
+                       max_payload_, " fit"));
+    }
+    bytes += record.payload.size();
+  }
+  return AppendQueued(bytes, records.size(), use, [&](std::string* queue) {
+    for (const Record& record : records) Enqueue(queue, record.type, record.payload);
+  });
+}
+
+absl::StatusOr<Lsn> GroupCommit::Append(uint8_t type, std::string_view payload,
+                                        Reserve use) {
+  if (payload.size() > max_payload_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a record of ", payload.size(), " bytes, at most ", max_payload_, " fit"));
+  }
+  return AppendQueued(payload.size(), 1, use,
+                      [&](std::string* queue) { Enqueue(queue, type, payload); });
+}
+
+template <class EnqueueAll>
+absl::StatusOr<Lsn> GroupCommit::AppendQueued(size_t bytes, size_t count, Reserve use,
+                                              EnqueueAll enqueue) {
+  bytes += count * kRecordOverhead;
+  if (bytes > options_.queue_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "records of ", bytes, " bytes, the queue holds ", options_.queue_bytes));
+  }
+  Lsn last;
+  bool wake;
+  {
+    MutexLock lock(&mutex_);
+    if (absl::Status status = WaitForRoom(bytes, use); !status.ok()) return status;
+    enqueue(&queue_);
+    queued_bytes_ += bytes;
+    last = Lsn(next_lsn_.value() + count - 1);
+    next_lsn_ = last.Next();
+    // A writer that flushes or spins looks at the queue by itself; waking one that is
+    // awake would cost a system call for each append.
+    wake = writer_sleeps_;
+    writer_sleeps_ = false;
+    work_hint_.store(true, std::memory_order_relaxed);
+  }
+  if (wake) work_.NotifyOne();
+  return last;
+}
+
+absl::Status GroupCommit::WaitForRoom(size_t bytes, Reserve use) {
+  for (;;) {
+    if (stop_) return absl::FailedPreconditionError("the log writer has stopped");
+    if (!HasSpace(use)) {
+      return absl::ResourceExhaustedError(
+          "the disk is full: no space for new records in the log");
+    }
+    if (queued_bytes_ + flushing_bytes_ + bytes <= options_.queue_bytes) {
+      return absl::OkStatus();
+    }
+    if (!options_.block_when_full) {
+      return absl::UnavailableError("the log's queue is full");
+    }
+    ++waiting_for_room_;
+    room_.Wait(&mutex_);
+    --waiting_for_room_;
+  }
+}
+
+void GroupCommit::WaitDurable(Lsn lsn) {
+  if (durable_.load() >= lsn.value()) return;
+  MutexLock lock(&mutex_);
+  CONCORDAT_CHECK(lsn < next_lsn_) << "waiting for a record that was not appended";
+  if (durable_.load() >= lsn.value()) return;
+  Waiter waiter;
+  waiter.lsn = lsn;
+  waiters_.push_back(&waiter);
+  while (durable_.load() < lsn.value()) waiter.wake.Wait(&mutex_);
+}
+
+void GroupCommit::ReleaseBefore(Lsn lsn) {
+  CONCORDAT_CHECK(lsn.value() <= durable_.load() + 1) << "releasing what is not durable";
+  MutexLock lock(&mutex_);
+  if (lsn <= release_) return;
+  release_ = lsn;
+  if (writer_sleeps_) work_.NotifyOne();
+}
+
+void GroupCommit::Stop() {
+  {
+    MutexLock lock(&mutex_);
+    stop_ = true;
+    work_.NotifyOne();
+    room_.NotifyAll();
+    if (joined_) return;
+    joined_ = true;
+  }
+  thread_.join();
+}
+
+// Looks for work for a moment before the writer goes to sleep.
+void GroupCommit::Spin() {
+  if (options_.spin <= Duration()) return;
+  const auto end = std::chrono::steady_clock::now() +
+                   std::chrono::microseconds(options_.spin.micros());
+  while (!work_hint_.load(std::memory_order_relaxed)) {
+    if (std::chrono::steady_clock::now() >= end) return;
+    // Lets another thread run on this processor, if there is one.
+    std::this_thread::yield();
+  }
+}
+
+bool GroupCommit::WaitForWork() {
+  while (!HasWork()) {
+    writer_sleeps_ = true;
+    if (normal_open_.load()) {
+      work_.Wait(&mutex_);
+    } else if (!work_.WaitFor(&mutex_, options_.space_retry)) {
+      writer_sleeps_ = false;
+      return true;  // the disk was full: look again
+    }
+    writer_sleeps_ = false;
+  }
+  return !(stop_ && queue_.empty() && release_ <= release_done_);
+}
+
+void GroupCommit::Run() {
+  std::string batch;
+  for (;;) {
+    Lsn release;
+    Spin();
+    {
+      MutexLock lock(&mutex_);
+      if (!WaitForWork()) return;
+      batch.clear();
+      batch.swap(queue_);
+      flushing_bytes_ = std::exchange(queued_bytes_, 0);
+      release = release_;
+      work_hint_.store(false, std::memory_order_relaxed);
+    }
+    Flush(batch, release);
+    {
+      MutexLock lock(&mutex_);
+      release_done_ = std::max(release_done_, release);
+      Finished();
+    }
+    if (!batch.empty() && options_.on_durable) options_.on_durable(durable_lsn());
+  }
+}
+
+// Room on the disk was made sure of when the records were accepted (NoteSpace): so
+// every one may use the reserve now, and none can fail.
+void GroupCommit::Flush(std::string_view records, Lsn release) {
+  const bool any = !records.empty();
+  while (!records.empty()) {
+    const size_t length = GetU32(records.data());
+    const auto type = static_cast<uint8_t>(records[4]);
+    auto lsn =
+        log_->Append(type, records.substr(kQueueHeaderBytes, length), Reserve::kFinish);
+    CONCORDAT_CHECK(lsn.ok()) << "an accepted record was refused: "
+                              << lsn.status().message();
+    records.remove_prefix(kQueueHeaderBytes + length);
+  }
+  if (!release.is_none()) log_->ReleaseBefore(release);
+  log_->Sync();
+  if (any) flushes_.fetch_add(1);
+  if (log_->spare_segments() <= log_->reserve_segments()) {
+    // A full disk is no error here: NoteSpace closes the door.
+    (void)log_->PrepareSpace().ok();
+  }
+  NoteSpace();
+}
+
+// What has been accepted and not yet written is at most one queue full. The margin, a
+// part of the log's reserve, has room for that whatever the records' sizes are: two
+// segments one behind the other are never both less than half full, see Open. So
+// while the margin is whole, more may be accepted; and normal records only while the
+// rest of the reserve is whole too.
+void GroupCommit::NoteSpace() {
+  normal_open_.store(log_->spare_segments() >= log_->reserve_segments());
+  finish_open_.store(log_->spare_segments() >= margin_segments_);
+}
+
+void GroupCommit::Finished() {
+  durable_.store(log_->durable_lsn().value());
+  flushing_bytes_ = 0;
+  if (waiting_for_room_ > 0) room_.NotifyAll();
+  auto still = waiters_.begin();
+  for (Waiter* waiter : waiters_) {
+    if (waiter->lsn.value() <= durable_.load()) {
+      waiter->wake.NotifyOne();
+    } else {
+      *still++ = waiter;
+    }
+  }
+  waiters_.erase(still, waiters_.end());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Open(
+    FileEnv* env, LogOptions log_options, LogWriterOptions options,
+    const ReadCallback& on_record) {
+  if (log_options.segment_bytes < 16 * kSectorBytes) {
+    return absl::InvalidArgumentError("segment_bytes is too small");
+  }
+  // A record that does not fit into the rest of a segment leaves that rest unused. In
+  // the worst case two neighbours together hold little more than one segment's worth
+  // (next-fit packing), so Q bytes take at most 2Q / C segments, and one begun.
+  const uint64_t capacity = SegmentCapacity(log_options.segment_bytes);
+  const uint64_t most = uint64_t{options.queue_bytes} + kBatchRounding;
+  const uint64_t margin = 2 * most / capacity + 1;
+  log_options.reserve_bytes =
+      std::max<uint64_t>(1, log_options.reserve_bytes) + margin * capacity;
+  auto log = Log::Open(env, std::move(log_options), on_record);
+  if (!log.ok()) return log.status();
+  return std::make_unique<GroupCommit>(*std::move(log), std::move(options), margin);
+}
+
+}  // namespace concordat::wal

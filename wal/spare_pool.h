@@ -1,0 +1,59 @@
+// Files of a segment's size, with blocks of their own, that wait to become segments:
+// what lets the log go on for a while when the disk is full.
+#ifndef WAL_SPARE_POOL_H_
+#define WAL_SPARE_POOL_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "wal/file_env.h"
+
+namespace concordat::wal {
+
+struct Spare {
+  uint32_t number = 0;
+  // Its blocks were never written: the file system writes its own books at the first
+  // write to each, so zeros are written ahead in large pieces.
+  bool fresh = false;
+};
+
+// Not thread-safe. A failure other than a full disk ends the process.
+class SparePool {
+ public:
+  SparePool(FileEnv* env, std::string dir, uint64_t segment_bytes)
+      : env_(env), dir_(std::move(dir)), segment_bytes_(segment_bytes) {}
+
+  // Takes over the files that an earlier life left; those of another size go.
+  [[nodiscard]] absl::Status Adopt(const std::vector<uint32_t>& numbers);
+
+  // Makes spares until there are `count`. RESOURCE_EXHAUSTED when the disk is full;
+  // nothing half-made stays.
+  [[nodiscard]] absl::Status Fill(size_t count);
+
+  // The next one to use; one that was written before, if there is any. Not empty.
+  [[nodiscard]] Spare Take();
+
+  // Makes a spare of a released segment's file.
+  void Recycle(const std::string& segment_path);
+
+  [[nodiscard]] size_t size() const { return spares_.size(); }
+
+ private:
+  absl::Status MakeOne();
+
+  FileEnv* const env_;
+  const std::string dir_;
+  const uint64_t segment_bytes_;
+  std::vector<Spare> spares_;
+  uint32_t next_number_ = 1;
+};
+
+// Ends the process, by FatalIoError, unless `status` is OK.
+void DieUnlessOk(const absl::Status& status);
+
+}  // namespace concordat::wal
+
+#endif  // WAL_SPARE_POOL_H_
