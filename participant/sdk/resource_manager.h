@@ -17,9 +17,12 @@
 //                           ├─ CommitOnePhase           over
 //                           └─ Rollback                 over
 //
-//     Rollback may come at any time before Prepare has been answered, also while an
+//     Rollback of an active branch may come at any time before Prepare, also while an
 //     Execute is waiting for a lock: that Execute is then called back with
-//     kBranchGone. After a restart a branch begins in the prepared state.
+//     BRANCH_GONE. It may also cross the callback of an Execute that has ended the
+//     branch (CONFLICT): a Rollback of a branch that is not there is kDone. A
+//     Prepare that was called back with kUnavailable may come again, without End.
+//     After a restart a branch begins in the prepared state.
 //   - Nothing is called before Recover has been called back, nothing after Close.
 //
 // What an implementation promises:
@@ -46,6 +49,7 @@
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/base/xid.h"
+#include "participant/sdk/core/results.h"
 
 namespace concordat::participant {
 
@@ -53,53 +57,6 @@ namespace concordat::participant {
 struct StartOptions {
   Gtid age;               // of the transaction, when locks collide: older ones win
   std::string isolation;  // in the resource's own words; empty: its default
-};
-
-// The answer to Prepare (xa_prepare: XA_OK, XA_RDONLY, XA_RB*).
-enum class Vote : uint8_t {
-  kPrepared,        // durable; will commit or roll back as told
-  kReadOnly,        // nothing was written; locks released, the branch is over
-  kRefused,         // rolled back; nothing is left of it
-  kUnavailable,     // cannot tell now; ask again
-  kCommittedAlone,  // given by the participant, never by a resource manager
-};
-struct PrepareResult {
-  Vote vote = Vote::kUnavailable;
-  std::string detail;  // why, for people
-};
-
-// The answer to Commit and Rollback of a prepared branch (xa_commit, xa_rollback).
-enum class Finish : uint8_t {
-  kDone,               // durable
-  kRetry,              // not now; nothing is known to have changed
-  kHeuristicCommit,    // XA_HEURCOM: had been committed by somebody else
-  kHeuristicRollback,  // XA_HEURRB
-  kHeuristicMixed,     // XA_HEURMIX
-  kHeuristicHazard,    // XA_HEURHAZ: may have been finished by somebody else
-};
-struct FinishResult {
-  Finish finish = Finish::kRetry;
-  std::string detail;
-};
-
-// The answer to CommitOnePhase (xa_commit with TMONEPHASE).
-enum class OnePhase : uint8_t {
-  kCommitted,   // durable, with evidence
-  kRolledBack,  // could not be committed; nothing is left of it
-  kUnknown,     // ask LookUp later
-};
-struct OnePhaseResult {
-  OnePhase outcome = OnePhase::kUnknown;
-  std::string detail;
-};
-
-// What is durably known of a branch that is not there any more.
-enum class Evidence : uint8_t {
-  kNone,            // never committed (and, as the branch is not there, never will be)
-  kCommitted,       // committed after a prepare
-  kCommittedAlone,  // committed in one phase
-  kPrepared,        // it is there, prepared
-  kUnknown,         // cannot be told now; ask again
 };
 
 template <class T>
@@ -111,6 +68,12 @@ class ResourceManager {
 
   // "kv", "sqlite", …; for people and for the registry.
   [[nodiscard]] virtual std::string_view kind() const = 0;
+
+  // Whether prepared branches can be ended behind the participant's back (by a person
+  // in a database's console, say). Then a COMMIT for a branch of an earlier start that
+  // is not there and left no evidence is reported as a heuristic hazard; otherwise
+  // such a branch can only have been read-only, and is acknowledged.
+  [[nodiscard]] virtual bool can_be_settled_elsewhere() const { return false; }
 
   // Opens the store, restores prepared branches and their locks, and lists them
   // (xa_recover). An error means that the resource cannot be served; its message says

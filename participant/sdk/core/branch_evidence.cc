@@ -1,0 +1,173 @@
+// Requests for branches that are not here: what is remembered of them, and what the
+// store's evidence says.
+#include <utility>
+
+#include "participant/sdk/core/branch_record.h"
+#include "participant/sdk/core/branch_table.h"
+
+namespace concordat::participant {
+
+void BranchTable::RequestMissing(RequestKind kind, const BranchId& id, RequestToken token,
+                                 Timestamp now) {
+  const bool full = branches_.size() >= options_.max_branches;
+  if (!recovered_ || full) {
+    // AnswerFromEvidence knows the answer to "cannot tell".
+    return AnswerFromEvidence({kind, token}, id, Evidence::kUnknown);
+  }
+  if (const auto record = remembered_.Find(BranchKey(id))) {
+    return AnswerRemembered(kind, token, *record);
+  }
+  if (id.incarnation == incarnation_ && id.number > last_number_) {
+    return AnswerNeverStarted(kind, id, token);
+  }
+  Branch* branch = Insert(id, BranchState::kLookingUp, now);
+  branch->waiting.push_back({kind, token});
+  Send(CommandKind::kLookUp, id);
+}
+
+void BranchTable::AnswerRemembered(RequestKind kind, RequestToken token,
+                                   const RememberedBranches::Record& record) {
+  using How = RememberedBranches::How;
+  const bool alone = record.how == How::kReadOnlyAlone;
+  switch (kind) {
+    case RequestKind::kPrepare:
+      if (record.how == How::kHeuristic) {
+        return Reply(
+            token, VoteAnswer{Vote::kRefused, "the branch ended before, heuristically"});
+      }
+      return Reply(token,
+                   VoteAnswer{alone ? Vote::kCommittedAlone : Vote::kReadOnly, ""});
+    case RequestKind::kCommit:
+    case RequestKind::kRollback:
+      return Reply(token, FinishAnswer{record.finish, false, ""});
+    case RequestKind::kCommitOnePhase:
+      if (alone) return Reply(token, OnePhaseAnswer{OnePhaseVerdict::kCommitted, ""});
+      return Reply(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
+                                         "the branch was ended in two phases"});
+  }
+}
+
+// Nobody got this id from us: it is made up (scenario 18).
+void BranchTable::AnswerNeverStarted(RequestKind kind, const BranchId& id,
+                                     RequestToken token) {
+  switch (kind) {
+    case RequestKind::kPrepare:
+      return Reply(token, VoteAnswer{Vote::kRefused, "no such branch was ever started"});
+    case RequestKind::kCommit:
+      return ReplyProtocolError(id, token, "COMMIT for a branch that was never started");
+    case RequestKind::kRollback:
+      return Reply(token, FinishAnswer{Finish::kDone, false, ""});
+    case RequestKind::kCommitOnePhase:
+      return Reply(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
+                                         "no such branch was ever started"});
+  }
+}
+
+void BranchTable::OnEvidence(const BranchId& id, Evidence evidence, Timestamp now) {
+  Branch* branch = Find(id);
+  if (branch == nullptr || branch->state != BranchState::kLookingUp) return;
+  std::vector<Waiting> waiting = std::exchange(branch->waiting, {});
+  if (evidence == Evidence::kPrepared) {
+    branch->state = BranchState::kPrepared;
+    branch->since = now;
+    EnterPrepared(branch, Duration(), now);
+    Emit(EventKind::kRecovered, id, "found prepared in the store, in doubt");
+    return RequestAgain(id, std::move(waiting), now);
+  }
+  branches_.erase(BranchKey(id));
+  for (const Waiting& request : waiting) AnswerFromEvidence(request, id, evidence);
+}
+
+namespace {
+
+// A PREPARE of a branch that was committed long ago comes from a deposed leader: it is
+// REFUSED like any other missing branch (scenario 61). That is safe because no leader
+// tells anybody ABORTED before the log agrees, and the log has the commit.
+VoteAnswer VoteFrom(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::kUnknown:
+    case Evidence::kPrepared:
+      return {Vote::kUnavailable, "cannot tell now"};
+    case Evidence::kCommittedAlone:
+      return {Vote::kCommittedAlone, "the branch was committed in one phase"};
+    case Evidence::kCommitted:
+      return {Vote::kRefused, "the branch was committed before"};
+    case Evidence::kNone:
+      break;
+  }
+  return {Vote::kRefused,
+          "the branch is not there: rolled back, or lost with an earlier life of the "
+          "participant"};
+}
+
+FinishAnswer RollbackFrom(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::kUnknown:
+    case Evidence::kPrepared:
+      return {Finish::kRetry, false, "cannot tell now"};
+    case Evidence::kCommitted:
+      return {Finish::kHeuristicCommit, false, "the branch was committed before"};
+    case Evidence::kCommittedAlone:
+      return {Finish::kHeuristicCommit, false, "the branch was committed in one phase"};
+    case Evidence::kNone:
+      break;
+  }
+  return {Finish::kDone, false, ""};
+}
+
+}  // namespace
+
+void BranchTable::AnswerFromEvidence(const Waiting& request, const BranchId& id,
+                                     Evidence evidence) {
+  const bool unknown = evidence == Evidence::kUnknown || evidence == Evidence::kPrepared;
+  switch (request.kind) {
+    case RequestKind::kPrepare:
+      return Reply(request.token, VoteFrom(evidence));
+    case RequestKind::kRollback:
+      return Reply(request.token, RollbackFrom(evidence));
+    case RequestKind::kCommit:
+      if (unknown) {
+        return Reply(request.token,
+                     FinishAnswer{Finish::kRetry, false, "cannot tell now"});
+      }
+      return Reply(request.token, evidence == Evidence::kNone
+                                      ? CommitWithoutEvidence(id)
+                                      : FinishAnswer{Finish::kDone, false, ""});
+    case RequestKind::kCommitOnePhase:
+      break;
+  }
+  if (unknown) {
+    return Reply(request.token,
+                 OnePhaseAnswer{OnePhaseVerdict::kUnknown, "cannot tell now"});
+  }
+  if (evidence != Evidence::kNone) {
+    return Reply(request.token, OnePhaseAnswer{OnePhaseVerdict::kCommitted, ""});
+  }
+  if (IsBelowWatermark(id.gtid)) {  // the evidence may have been dropped
+    return Reply(request.token, OnePhaseAnswer{OnePhaseVerdict::kForgotten,
+                                               "the transaction is too old to be known"});
+  }
+  Reply(request.token,
+        OnePhaseAnswer{OnePhaseVerdict::kRolledBack,
+                       "the branch is not there and left no evidence of a commit"});
+}
+
+FinishAnswer BranchTable::CommitWithoutEvidence(const BranchId& id) {
+  // The watermark passes a committed transaction only when all its branches have
+  // acknowledged (rule 6): this is a late copy.
+  if (IsBelowWatermark(id.gtid)) return {Finish::kDone, false, ""};
+  if (id.incarnation != incarnation_) {
+    if (!options_.can_be_settled_elsewhere) return {Finish::kDone, false, ""};
+    std::string detail =
+        "the branch is not there and left no evidence: it wrote nothing, or somebody "
+        "rolled it back in the store; compare the data";
+    Emit(EventKind::kHeuristic, id, detail);
+    return {Finish::kHeuristicHazard, false, std::move(detail)};
+  }
+  if (remembered_.MayHaveForgotten(BranchKey(id))) return {Finish::kDone, false, ""};
+  std::string detail = "COMMIT for a branch that was rolled back here";
+  Emit(EventKind::kHeuristic, id, detail);
+  return {Finish::kHeuristicRollback, false, std::move(detail)};
+}
+
+}  // namespace concordat::participant

@@ -1,0 +1,49 @@
+// One branch as the BranchTable keeps it. Private to branch_*.cc.
+#ifndef PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
+#define PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
+
+#include <vector>
+
+#include "participant/sdk/core/branch_table.h"
+
+namespace concordat::participant {
+
+struct BranchTable::Branch {
+  BranchId id;
+  BranchState state = BranchState::kActive;
+  Timestamp since;  // in that state
+
+  // Active: the calls in it.
+  Duration idle_timeout;
+  Timestamp last_call;
+  uint64_t call_number = 0;  // of the last Execute begun
+  bool executing = false;
+  Timestamp give_up_at;
+  absl::InlinedVector<RequestToken, 1> execute_tokens;  // joined to the running one
+  ExecuteReplyPtr last_reply;
+  bool ended = false;   // PREPARE came once: no more work
+  bool doomed = false;  // a rollback was begun, if not finished: never vote yes
+
+  // Joined to the command that runs: PREPAREs, COMMITs, ROLLBACKs or one-phase
+  // commits, as the state says.
+  absl::InlinedVector<RequestToken, 1> tokens;
+  // Other requests that can be answered only when that command has ended.
+  std::vector<Waiting> waiting;
+
+  // The store has it as prepared.
+  bool prepared = false;
+  Told told = Told::kNothing;
+  Timestamp ask_at;
+  Duration ask_interval;
+  bool asked = false;
+};
+
+template <class Body>
+void BranchTable::ReplyAll(Branch* branch, const Body& body) {
+  for (RequestToken token : branch->tokens) Reply(token, body);
+  branch->tokens.clear();
+}
+
+}  // namespace concordat::participant
+
+#endif  // PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_

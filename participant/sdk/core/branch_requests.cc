@@ -1,0 +1,199 @@
+// What a request does, by the state of its branch.
+#include <utility>
+
+#include "participant/sdk/core/branch_record.h"
+#include "participant/sdk/core/branch_table.h"
+
+namespace concordat::participant {
+
+// --- work ---
+
+void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken token,
+                          Timestamp give_up_at, Timestamp now) {
+  if (!recovered_) {
+    Reply(token, ExecuteAnswer{ExecuteVerdict::kUnavailable, nullptr, "recovering"});
+    return;
+  }
+  Branch* branch = Find(id);
+  if (branch == nullptr || branch->state != BranchState::kActive || branch->ended) {
+    Reply(token,
+          ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
+                        "the branch is rolled back, finished or not here; roll the "
+                        "transaction back"});
+    return;
+  }
+  if (call_number == branch->call_number && branch->executing) {
+    branch->execute_tokens.push_back(token);
+  } else if (call_number == branch->call_number && branch->last_reply != nullptr) {
+    branch->last_call = now;
+    Reply(token, ExecuteAnswer{ExecuteVerdict::kReply, branch->last_reply, ""});
+  } else if (call_number == branch->call_number + 1 && !branch->executing) {
+    branch->call_number = call_number;
+    branch->executing = true;
+    branch->give_up_at = give_up_at;
+    branch->last_call = now;
+    branch->last_reply = nullptr;
+    branch->execute_tokens.push_back(token);
+    Send(CommandKind::kExecute, id, token);
+  } else {
+    Reply(token, ExecuteAnswer{ExecuteVerdict::kWrongNumber, nullptr,
+                               "call numbers count up by one, and one call runs at a "
+                               "time"});
+  }
+}
+
+// --- ends: dispatch ---
+
+void BranchTable::Prepare(const BranchId& branch, RequestToken token, Timestamp now) {
+  Request(RequestKind::kPrepare, branch, token, now);
+}
+void BranchTable::Commit(const BranchId& branch, RequestToken token, Timestamp now) {
+  Request(RequestKind::kCommit, branch, token, now);
+}
+void BranchTable::Rollback(const BranchId& branch, RequestToken token, Timestamp now) {
+  Request(RequestKind::kRollback, branch, token, now);
+}
+void BranchTable::CommitOnePhase(const BranchId& branch, RequestToken token,
+                                 Timestamp now) {
+  Request(RequestKind::kCommitOnePhase, branch, token, now);
+}
+
+void BranchTable::Request(RequestKind kind, const BranchId& id, RequestToken token,
+                          Timestamp now) {
+  Branch* branch = recovered_ ? Find(id) : nullptr;
+  if (branch == nullptr) return RequestMissing(kind, id, token, now);
+  if (branch->state == BranchState::kLookingUp) {
+    branch->waiting.push_back({kind, token});
+    return;
+  }
+  switch (kind) {
+    case RequestKind::kPrepare:
+      return PrepareHere(branch, token, now);
+    case RequestKind::kCommit:
+      return CommitHere(branch, token, now);
+    case RequestKind::kRollback:
+      return RollbackHere(branch, token, now);
+    case RequestKind::kCommitOnePhase:
+      return CommitOnePhaseHere(branch, token, now);
+  }
+}
+
+// --- ends: of a branch that is here ---
+
+void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now) {
+  switch (branch->state) {
+    case BranchState::kActive:
+      if (branch->executing || branch->doomed) {
+        Reply(token, VoteAnswer{Vote::kRefused,
+                                branch->doomed
+                                    ? "the branch is being rolled back"
+                                    : "work was still running in it when PREPARE came"});
+        return BeginRollback(branch, RequestToken(), now);
+      }
+      Send(branch->ended ? CommandKind::kPrepareAgain : CommandKind::kPrepare,
+           branch->id);
+      branch->ended = true;
+      branch->last_reply = nullptr;
+      branch->state = BranchState::kPreparing;
+      branch->since = now;
+      branch->tokens.push_back(token);
+      return;
+    case BranchState::kPreparing:
+      if (!branch->waiting.empty()) {  // a ROLLBACK
+        return Reply(token,
+                     VoteAnswer{Vote::kRefused, "the branch is being rolled back"});
+      }
+      branch->tokens.push_back(token);
+      return;
+    case BranchState::kPrepared:
+    case BranchState::kCommitting:
+      if (branch->told != Told::kRollback) {
+        return Reply(token, VoteAnswer{Vote::kPrepared, ""});
+      }
+      [[fallthrough]];
+    case BranchState::kRollingBack:
+      return Reply(token, VoteAnswer{Vote::kRefused, "the branch is being rolled back"});
+    case BranchState::kCommittingAlone:
+    case BranchState::kLookingUp:
+      branch->waiting.push_back({RequestKind::kPrepare, token});
+      return;
+  }
+}
+
+void BranchTable::CommitHere(Branch* branch, RequestToken token, Timestamp now) {
+  if (!branch->prepared) {
+    return ReplyProtocolError(branch->id, token,
+                              "COMMIT for a branch that has not voted; it was not done");
+  }
+  if (branch->told == Told::kRollback) {
+    return ReplyProtocolError(branch->id, token,
+                              "COMMIT for a branch that was told ROLLBACK before");
+  }
+  branch->tokens.push_back(token);
+  if (branch->state == BranchState::kCommitting) return;
+  branch->told = Told::kCommit;
+  branch->state = BranchState::kCommitting;
+  branch->since = now;
+  Send(CommandKind::kCommit, branch->id);
+}
+
+void BranchTable::RollbackHere(Branch* branch, RequestToken token, Timestamp now) {
+  if (branch->told == Told::kCommit) {
+    return ReplyProtocolError(branch->id, token,
+                              "ROLLBACK for a branch that was told COMMIT before");
+  }
+  switch (branch->state) {
+    case BranchState::kActive:
+    case BranchState::kPrepared:
+      return BeginRollback(branch, token, now);
+    case BranchState::kRollingBack:
+      branch->tokens.push_back(token);
+      return;
+    case BranchState::kPreparing:
+    case BranchState::kCommittingAlone:
+    case BranchState::kCommitting:
+    case BranchState::kLookingUp:
+      branch->waiting.push_back({RequestKind::kRollback, token});
+      return;
+  }
+}
+
+void BranchTable::BeginRollback(Branch* branch, RequestToken token, Timestamp now) {
+  if (branch->prepared) branch->told = Told::kRollback;
+  branch->doomed = true;
+  branch->state = BranchState::kRollingBack;
+  branch->since = now;
+  branch->tokens.push_back(token);
+  Send(CommandKind::kRollback, branch->id);
+}
+
+void BranchTable::CommitOnePhaseHere(Branch* branch, RequestToken token, Timestamp now) {
+  switch (branch->state) {
+    case BranchState::kActive:
+      if (branch->executing || branch->ended) break;
+      branch->ended = true;
+      branch->last_reply = nullptr;
+      branch->state = BranchState::kCommittingAlone;
+      branch->since = now;
+      branch->tokens.push_back(token);
+      return Send(CommandKind::kCommitOnePhase, branch->id);
+    case BranchState::kCommittingAlone:
+      branch->tokens.push_back(token);
+      return;
+    case BranchState::kRollingBack:
+    case BranchState::kLookingUp:
+      branch->waiting.push_back({RequestKind::kCommitOnePhase, token});
+      return;
+    case BranchState::kPreparing:
+    case BranchState::kPrepared:
+    case BranchState::kCommitting:
+      break;
+  }
+  Reply(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
+                              branch->executing
+                                  ? "work is still running in the branch"
+                                  : "the branch was asked to prepare: only a coordinator "
+                                    "may end it"});
+}
+
+}  // namespace concordat::participant

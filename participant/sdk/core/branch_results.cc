@@ -1,0 +1,162 @@
+// What the resource manager answered, and what that does to the branch.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "participant/sdk/core/branch_record.h"
+#include "participant/sdk/core/branch_table.h"
+
+namespace concordat::participant {
+
+void BranchTable::OnExecuted(const BranchId& id, bool branch_over, ExecuteReplyPtr reply,
+                             Timestamp now) {
+  Branch* branch = Find(id);
+  if (branch == nullptr || !branch->executing) return;
+  AnswerExecutes(branch, ExecuteAnswer{ExecuteVerdict::kReply, reply, ""});
+  if (branch->state != BranchState::kActive) return;  // a rollback is on its way
+  if (branch_over) return EndBranch(branch, now);
+  branch->last_call = now;
+  branch->last_reply = std::move(reply);
+}
+
+void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp now) {
+  Branch* branch = Find(id);
+  if (branch == nullptr || branch->state != BranchState::kPreparing) return;
+  if (!branch->waiting.empty()) {
+    return OnPreparedAndRollbackWaits(branch, std::move(result), now);
+  }
+  switch (result.vote) {
+    case Vote::kPrepared:
+      branch->state = BranchState::kPrepared;
+      branch->since = now;
+      EnterPrepared(branch, Duration(), now);
+      return ReplyAll(branch, VoteAnswer{Vote::kPrepared, std::move(result.detail)});
+    case Vote::kUnavailable:
+      branch->state = BranchState::kActive;
+      branch->since = now;
+      branch->last_call = now;
+      return ReplyAll(branch, VoteAnswer{Vote::kUnavailable, std::move(result.detail)});
+    case Vote::kReadOnly:
+      remembered_.Add(BranchKey(id), {RememberedBranches::How::kReadOnly, Finish::kDone});
+      ReplyAll(branch, VoteAnswer{Vote::kReadOnly, std::move(result.detail)});
+      return EndBranch(branch, now);
+    case Vote::kRefused:
+    case Vote::kCommittedAlone:
+      ReplyAll(branch, VoteAnswer{Vote::kRefused, std::move(result.detail)});
+      return EndBranch(branch, now);
+  }
+}
+
+// The outcome is known to be ROLLBACK, so no vote for it may go out any more.
+void BranchTable::OnPreparedAndRollbackWaits(Branch* branch, PrepareResult result,
+                                             Timestamp now) {
+  ReplyAll(branch, VoteAnswer{Vote::kRefused, "a rollback came before the vote"});
+  std::vector<Waiting> rollbacks = std::exchange(branch->waiting, {});
+  const bool alive = result.vote == Vote::kPrepared || result.vote == Vote::kUnavailable;
+  if (!alive) {
+    for (const Waiting& r : rollbacks) {
+      Reply(r.token, FinishAnswer{Finish::kDone, false, ""});
+    }
+    return EndBranch(branch, now);
+  }
+  branch->prepared = result.vote == Vote::kPrepared;
+  if (branch->prepared) EnterPrepared(branch, Duration(), now);
+  BeginRollback(branch, RequestToken(), now);
+  for (const Waiting& r : rollbacks) branch->tokens.push_back(r.token);
+}
+
+void BranchTable::EnterPrepared(Branch* branch, Duration ask_after, Timestamp now) {
+  const Duration first = ask_after <= Duration() ? options_.in_doubt_inquiry : ask_after;
+  branch->prepared = true;
+  branch->ask_at = now + first;
+  branch->ask_interval = options_.in_doubt_inquiry;
+}
+
+void BranchTable::OnCommitted(const BranchId& id, FinishResult result, Timestamp now) {
+  Branch* branch = Find(id);
+  if (branch == nullptr || branch->state != BranchState::kCommitting) return;
+  switch (result.finish) {
+    case Finish::kDone:
+      ReplyAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
+      return EndBranch(branch, now);
+    case Finish::kRetry:
+      branch->state = BranchState::kPrepared;
+      return ReplyAll(branch,
+                      FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
+    case Finish::kHeuristicCommit:
+    case Finish::kHeuristicRollback:
+    case Finish::kHeuristicMixed:
+    case Finish::kHeuristicHazard:
+      return EndHeuristically(branch, std::move(result), now);
+  }
+}
+
+void BranchTable::OnRolledBack(const BranchId& id, FinishResult result, Timestamp now) {
+  Branch* branch = Find(id);
+  if (branch == nullptr || branch->state != BranchState::kRollingBack) return;
+  switch (result.finish) {
+    case Finish::kDone:
+      AnswerExecutes(branch, ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
+                                           "the branch was rolled back"});
+      ReplyAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
+      return EndBranch(branch, now);
+    case Finish::kRetry:
+      branch->state = branch->prepared ? BranchState::kPrepared : BranchState::kActive;
+      branch->ended = true;  // nobody may go on working in a branch that is to go
+      ReplyAll(branch, FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
+      return RequestAgain(id, std::exchange(branch->waiting, {}), now);
+    case Finish::kHeuristicCommit:
+    case Finish::kHeuristicRollback:
+    case Finish::kHeuristicMixed:
+    case Finish::kHeuristicHazard:
+      return EndHeuristically(branch, std::move(result), now);
+  }
+}
+
+void BranchTable::OnCommittedOnePhase(const BranchId& id, OnePhaseResult result,
+                                      Timestamp now) {
+  Branch* branch = Find(id);
+  if (branch == nullptr || branch->state != BranchState::kCommittingAlone) return;
+  OnePhaseVerdict verdict = OnePhaseVerdict::kUnknown;
+  switch (result.outcome) {
+    case OnePhase::kReadOnly:
+      remembered_.Add(BranchKey(id),
+                      {RememberedBranches::How::kReadOnlyAlone, Finish::kDone});
+      [[fallthrough]];
+    case OnePhase::kCommitted:
+      verdict = OnePhaseVerdict::kCommitted;
+      break;
+    case OnePhase::kRolledBack:
+      verdict = OnePhaseVerdict::kRolledBack;
+      break;
+    case OnePhase::kUnknown:
+      break;
+  }
+  ReplyAll(branch, OnePhaseAnswer{verdict, std::move(result.detail)});
+  EndBranch(branch, now);
+}
+
+void BranchTable::EndHeuristically(Branch* branch, FinishResult result, Timestamp now) {
+  remembered_.Add(BranchKey(branch->id),
+                  {RememberedBranches::How::kHeuristic, result.finish});
+  Emit(EventKind::kHeuristic, branch->id,
+       absl::StrCat(branch->told == Told::kCommit ? "told COMMIT: " : "told ROLLBACK: ",
+                    std::string(ToString(result.finish)), "; ", result.detail));
+  AnswerExecutes(branch,
+                 ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr, result.detail});
+  ReplyAll(branch, FinishAnswer{result.finish, false, std::move(result.detail)});
+  EndBranch(branch, now);
+}
+
+void BranchTable::EndBranch(Branch* branch, Timestamp now) {
+  const BranchId id = std::move(branch->id);
+  std::vector<Waiting> waiting = std::move(branch->waiting);
+  branches_.erase(BranchKey(id));
+  RequestAgain(id, std::move(waiting), now);
+}
+
+void BranchTable::RequestAgain(const BranchId& id, std::vector<Waiting> waiting,
+                               Timestamp now) {
+  for (const Waiting& request : waiting) Request(request.kind, id, request.token, now);
+}
+
+}  // namespace concordat::participant
