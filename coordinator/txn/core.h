@@ -13,8 +13,8 @@
 // What the node must do with an Output, in this order:
 //   1. append the proposals to the Raft log, all, in order, before the next input
 //      reaches the core. They may wait for Raft's flow control, but none may be lost
-//      or overtaken while this node leads the same term; if one cannot be appended,
-//      call LoseLeadership.
+//      or overtaken while this node leads the same term, and none appended in another.
+//      If one cannot be appended, call LoseLeadership.
 //   2. then send messages and answers, in any order. They wait for no flush: what
 //      had to be log-committed before them was handed to Apply before.
 // Raft steps down -> LoseLeadership, before any entry of another leader is applied.

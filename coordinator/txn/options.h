@@ -28,7 +28,7 @@ struct CoreOptions {
 
   // A request that finds no outcome is answered "undecided, ask again" after this.
   Duration client_wait = Duration::Seconds(30);
-  Duration inquiry_wait = Duration::Seconds(5);
+  Duration inquiry_wait = Duration::Millis(500);
   // Before the leader's own entry is applied: how long and how many may wait.
   Duration not_ready_wait = Duration::Seconds(2);
   size_t max_not_ready = 20000;

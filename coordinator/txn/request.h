@@ -69,7 +69,7 @@ struct OutcomeRequest {
 };
 
 // Also the heartbeat: repeated unchanged it writes nothing.
-// RegisteredReply, RefusedReply, UndecidedReply (repeat).
+// RegisteredReply, RefusedReply.
 struct RegisterResourceRequest {
   ResourceRecord resource;
 };

@@ -1,0 +1,252 @@
+#include "coordinator/txn/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/txn/driver.h"
+#include "coordinator/txn/recovery_driver.h"
+#include "coordinator/txn/registrar.h"
+#include "coordinator/txn/retention.h"
+
+namespace concordat::txn {
+
+namespace {
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+Core::Core(GroupId group, const CoreOptions& options)
+    : options_(options),
+      table_(group),
+      driver_(std::make_unique<Driver>(options_, table_, &out_)),
+      registrar_(std::make_unique<Registrar>(options_, table_, &out_)),
+      watermark_(std::make_unique<WatermarkKeeper>(options_, table_)) {}
+
+Core::~Core() = default;
+
+void Core::Advance(Timestamp now) {
+  CONCORDAT_CHECK(now >= now_) << now.micros() << " after " << now_.micros();
+  now_ = now;
+}
+
+void Core::Note(EventKind kind, Timestamp now, uint64_t number) {
+  Event& event = out_.events.emplace_back();
+  event.time = now;
+  event.kind = kind;
+  event.number = number;
+}
+
+void Core::BecomeLeader(Term term, Timestamp now) {
+  Advance(now);
+  CONCORDAT_CHECK(term > term_) << term << " after " << term_;
+  LoseLeadership(now);
+  role_ = Role::kLeading;
+  term_ = term;
+  next_sequence_ = 1;
+  Note(EventKind::kLeading, now, term.value());
+}
+
+void Core::OwnTermEntryApplied(Term term, Timestamp now) {
+  Advance(now);
+  if (role_ != Role::kLeading || term != term_) return;
+  role_ = Role::kReady;
+  Note(EventKind::kReady, now, term.value());
+  watermark_->BeginTerm(term, now);
+  DriveInherited(table_, driver_.get(), now);
+  std::deque<Waiting> waiting;
+  waiting.swap(waiting_);
+  for (Waiting& request : waiting) {
+    Dispatch(request.token, std::move(request.request), now);
+  }
+}
+
+void Core::LoseLeadership(Timestamp now) {
+  Advance(now);
+  if (role_ == Role::kFollower) return;
+  role_ = Role::kFollower;
+  // Not taken yet, so not appended: in a later term nobody would know of them.
+  out_.proposals.clear();
+  driver_->Abandon();
+  registrar_->Abandon();
+  watermark_->EndTerm();
+  for (const Waiting& request : waiting_) {
+    out_.answers.push_back(Answer{request.token, NotLeaderReply{}});
+  }
+  waiting_.clear();
+  Note(EventKind::kLeft, now, term_.value());
+}
+
+absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) {
+  Advance(now);
+  auto record = DecodeRecord(bytes);
+  if (!record.ok()) return record.status();
+  const Effect effect = table_.Apply(index, *record);
+  // Until the own term's entry is applied the records are earlier leaders', and the
+  // recovery driver finds in the table what they add up to.
+  if (role_ != Role::kReady) return absl::OkStatus();
+  std::visit(Overloaded{[&](const StagedEffect& e) { driver_->OnStaged(e, now); },
+                        [&](const DecidedEffect& e) {
+                          driver_->OnDecided(std::get<DecidedRecord>(*record), e, now);
+                        },
+                        [&](const EnlistedEffect& e) { driver_->OnEnlisted(e, now); },
+                        [&](const EndedEffect& e) {
+                          driver_->OnEnded(std::get<EndedRecord>(*record), e, now);
+                        },
+                        [&](const WatermarkEffect& e) {
+                          Note(EventKind::kWatermark, now);
+                          out_.events.back().gtid = e.watermark;
+                        },
+                        [&](const ResourceEffect&) {
+                          const auto& resource = std::get<ResourceRecord>(*record);
+                          registrar_->OnResource(resource, now);
+                          driver_->HurryResource(resource.name, now);
+                        },
+                        [&](const HeuristicEffect&) {
+                          registrar_->OnHeuristic(std::get<HeuristicRecord>(*record));
+                        }},
+             effect);
+  return absl::OkStatus();
+}
+
+std::string Core::EncodeSnapshot() const { return table_.EncodeSnapshot(); }
+
+absl::Status Core::RestoreSnapshot(std::string_view bytes) {
+  CONCORDAT_CHECK(role_ == Role::kFollower) << "a leader has nothing to restore";
+  auto table = TransactionTable::DecodeSnapshot(bytes);
+  if (!table.ok()) return table.status();
+  if (table->group() != table_.group()) {
+    return absl::InvalidArgumentError(absl::StrCat("snapshot of group ",
+                                                   table->group().value(), ", this is ",
+                                                   table_.group().value()));
+  }
+  table_ = *std::move(table);
+  return absl::OkStatus();
+}
+
+void Core::Submit(RequestToken token, Request request, Timestamp now) {
+  Advance(now);
+  switch (role_) {
+    case Role::kFollower:
+      out_.answers.push_back(Answer{token, NotLeaderReply{}});
+      return;
+    case Role::kLeading:
+      if (waiting_.size() >= options_.max_not_ready) {
+        out_.answers.push_back(Answer{token, NotReadyReply{}});
+        return;
+      }
+      waiting_.push_back({token, std::move(request), now + options_.not_ready_wait});
+      return;
+    case Role::kReady:
+      return Dispatch(token, std::move(request), now);
+  }
+}
+
+void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
+  std::visit(
+      Overloaded{
+          [&](const AllocateGtidsRequest& r) { Handle(token, r, now); },
+          [&](const CommitRequest& r) {
+            if (CheckGtid(token, r.gtid, now)) driver_->Commit(token, r, now);
+          },
+          [&](const RollbackRequest& r) {
+            if (CheckGtid(token, r.gtid, now)) driver_->Rollback(token, r, now);
+          },
+          [&](const EnlistRequest& r) {
+            if (CheckGtid(token, r.branch.gtid, now)) driver_->Enlist(token, r, now);
+          },
+          [&](const InquireRequest& r) {
+            if (CheckGtid(token, r.branch.gtid, now)) driver_->Inquire(token, r, now);
+          },
+          [&](const OutcomeRequest& r) {
+            if (CheckGtid(token, r.gtid, now)) driver_->AskOutcome(token, r, now);
+          },
+          [&](const RegisterResourceRequest& r) { registrar_->Register(token, r, now); },
+          [&](const ForgetHeuristicRequest& r) { registrar_->ForgetHeuristic(token, r); },
+      },
+      request);
+}
+
+void Core::Handle(RequestToken token, const AllocateGtidsRequest& request,
+                  Timestamp now) {
+  if (request.count == 0) {
+    out_.answers.push_back(
+        Answer{token, RefusedReply{Refusal::kBadRequest, "no gtids asked for"}});
+    return;
+  }
+  GtidBlockReply block;
+  block.count = std::min(request.count, options_.max_gtid_block);
+  // Unique without a record: one leader a term, and the term is in the gtid.
+  block.first = Gtid{table_.group(), term_, next_sequence_};
+  next_sequence_ += block.count;
+  block.use_within_ms = static_cast<uint64_t>(options_.min_retention.millis());
+  watermark_->OnHandedOut(Gtid{table_.group(), term_, next_sequence_ - 1}, now);
+  out_.answers.push_back(Answer{token, block});
+}
+
+bool Core::CheckGtid(RequestToken token, const Gtid& gtid, Timestamp now) {
+  const bool ours =
+      gtid.group == table_.group() && !gtid.is_none() && !gtid.term.is_none();
+  if (ours && gtid.term > term_) {
+    // A later leader's, if it is no forgery: then this node leads no more and does not
+    // know it yet. Saying "refused" could be taken for "will never commit".
+    out_.answers.push_back(Answer{token, NotLeaderReply{}});
+  } else if (!ours || (gtid.term == term_ && gtid.sequence >= next_sequence_)) {
+    out_.answers.push_back(Answer{
+        token, RefusedReply{Refusal::kForged, absl::StrCat("gtid ", ToString(gtid),
+                                                           " was never handed out")}});
+  } else {
+    return true;
+  }
+  Note(EventKind::kRefusedRequest, now);
+  out_.events.back().gtid = gtid;
+  out_.events.back().detail = "not a gtid that this leader can know";
+  return false;
+}
+
+void Core::OnVote(const BranchId& branch, Vote vote, std::string_view detail,
+                  Timestamp now) {
+  Advance(now);
+  driver_->OnVote(branch, vote, detail, now);
+}
+
+void Core::OnAcknowledged(const BranchId& branch, AckResult result,
+                          std::string_view detail, Timestamp now) {
+  Advance(now);
+  driver_->OnAcknowledged(branch, result, detail, now);
+}
+
+void Core::ExpireWaiting(Timestamp now) {
+  while (!waiting_.empty() && waiting_.front().expires <= now) {
+    out_.answers.push_back(Answer{waiting_.front().token, NotReadyReply{}});
+    waiting_.pop_front();
+  }
+}
+
+void Core::Tick(Timestamp now) {
+  Advance(now);
+  ExpireWaiting(now);
+  if (role_ != Role::kReady) return;
+  driver_->Tick(now);
+  if (const auto watermark = watermark_->Tick(now)) {
+    out_.proposals.push_back(EncodeRecord(WatermarkRecord{*watermark}));
+  }
+}
+
+Timestamp Core::NextTimer() const {
+  Timestamp next = Timestamp::Infinite();
+  if (!waiting_.empty()) next = waiting_.front().expires;
+  if (role_ != Role::kReady) return next;
+  return std::min({next, driver_->NextTimer(), watermark_->NextTimer()});
+}
+
+Output Core::TakeOutput() { return std::exchange(out_, Output{}); }
+
+}  // namespace concordat::txn

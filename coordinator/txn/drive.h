@@ -1,0 +1,97 @@
+// Drive: what a leader knows of one transaction that it drives. Volatile: an election
+// loses it, and the next leader makes its own from the table.
+//
+//   Enlist, Outcome          Commit                     STAGED applied
+//  ------> kOpen ----------------------> kStaging -----------------------> kPreparing
+//            |                              |                                  |
+//            | Rollback, Inquire            | REFUSED, time-out, Rollback      | the
+//            v                              v                                  v same,
+//         kDeciding <--------------------------------------------------- or all votes
+//            | DECIDED applied
+//            v
+//         kFinishing --all acknowledged, ENDED applied, no stray left--> (gone)
+//
+// A new leader begins with kPreparing for what is staged and with kFinishing for what
+// is decided.
+#ifndef COORDINATOR_TXN_DRIVE_H_
+#define COORDINATOR_TXN_DRIVE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/base/clock.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/txn/request.h"
+#include "coordinator/txn/types.h"
+
+namespace concordat::txn {
+
+// A request that waits for this transaction.
+struct Waiter {
+  enum class Kind : uint8_t { kClient, kInquiry, kEnlist };
+  RequestToken token;
+  Kind kind = Kind::kClient;
+  BranchId branch;  // for kInquiry and kEnlist
+  Timestamp expires;
+};
+
+// One branch in a drive.
+struct BranchWork {
+  BranchId id;
+  // Before STAGED is applied: as this leader asked for. Then: as the table says. A
+  // branch outside the set is a stray: it is only ever rolled back.
+  bool in_set = false;
+  bool enlisting = false;  // ENLISTED proposed, not applied
+  std::optional<Vote> vote;
+  std::string detail;
+  bool acknowledged = false;
+  bool heuristic_noted = false;
+  // The message that is being sent now.
+  uint32_t attempts = 0;
+  Duration resend_delay;
+  Duration retry_delay;
+  Timestamp next_send;
+};
+
+enum class Phase : uint8_t { kOpen, kStaging, kPreparing, kDeciding, kFinishing };
+
+struct Drive {
+  Gtid gtid;
+  Phase phase = Phase::kOpen;
+  bool inherited = false;  // staged under an earlier leader
+  Mode mode = Mode::kDecided;
+  Timestamp begun;
+  Timestamp deadline = Timestamp::Infinite();
+  // The decision that this leader has appended. Once set, it appends no other: rule 2
+  // of the protocol.
+  std::optional<Outcome> appended;
+  bool answered_early = false;  // a client was told COMMITTED before DECIDED is applied
+  Outcome outcome = Outcome::kAborted;  // in kFinishing
+  bool end_queued = false;
+  bool ended = false;
+  std::vector<BranchWork> branches;
+  std::vector<Waiter> waiters;
+  Timestamp timer = Timestamp::Infinite();  // its place in the driver's timers
+
+  [[nodiscard]] bool preparing() const {
+    return phase == Phase::kStaging || phase == Phase::kPreparing;
+  }
+  [[nodiscard]] const BranchWork* FindBranch(const BranchId& id) const {
+    for (const BranchWork& work : branches) {
+      if (work.id == id) return &work;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] BranchWork* FindBranch(const BranchId& id) {
+    for (BranchWork& work : branches) {
+      if (work.id == id) return &work;
+    }
+    return nullptr;
+  }
+};
+
+}  // namespace concordat::txn
+
+#endif  // COORDINATOR_TXN_DRIVE_H_

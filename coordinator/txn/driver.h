@@ -1,0 +1,138 @@
+// Driver: the commit protocol at a ready leader. It proposes STAGED, asks for votes,
+// appends the decision, tells the branches and ends the transaction; and it answers
+// the requests that wait for any of this. docs/protocol.md has the rules.
+//
+// It acts on the table's state only, never on "I appended it": the node's log decides.
+// Checking whether a decision may be appended and appending it are one step.
+// Used by Core alone; gtids that reach it have passed Core's check.
+//
+//   driver_requests.cc  what is asked of it     driver_votes.cc   up to the decision
+//   driver_finish.cc    after the decision      driver.cc         timers, sending
+#ifndef COORDINATOR_TXN_DRIVER_H_
+#define COORDINATOR_TXN_DRIVER_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "coordinator/txn/drive.h"
+#include "coordinator/txn/options.h"
+#include "coordinator/txn/output.h"
+#include "coordinator/txn/request.h"
+#include "coordinator/txn/table.h"
+
+namespace concordat::txn {
+
+class Driver {
+ public:
+  // All three outlive it.
+  Driver(const CoreOptions& options, const TransactionTable& table, Output* out)
+      : options_(options), table_(table), out_(*out) {}
+
+  // Requests (request.h).
+  void Commit(RequestToken token, const CommitRequest& request, Timestamp now);
+  void Rollback(RequestToken token, const RollbackRequest& request, Timestamp now);
+  void Enlist(RequestToken token, const EnlistRequest& request, Timestamp now);
+  void Inquire(RequestToken token, const InquireRequest& request, Timestamp now);
+  void AskOutcome(RequestToken token, const OutcomeRequest& request, Timestamp now);
+
+  // From resource managers.
+  void OnVote(const BranchId& branch, Vote vote, std::string_view detail, Timestamp now);
+  void OnAcknowledged(const BranchId& branch, AckResult result, std::string_view detail,
+                      Timestamp now);
+
+  // After the table has applied the record.
+  void OnStaged(const StagedEffect& effect, Timestamp now);
+  void OnDecided(const DecidedRecord& record, const DecidedEffect& effect, Timestamp now);
+  void OnEnlisted(const EnlistedEffect& effect, Timestamp now);
+  void OnEnded(const EndedRecord& record, const EndedEffect& effect, Timestamp now);
+
+  // For the recovery driver: goes on with what earlier leaders began. The entry is
+  // staged or decided (checked).
+  void Inherit(const Gtid& gtid, const TransactionTable::Entry& entry, Timestamp now);
+
+  // A resource can be reached again: what is due for it later is due now. Looks at
+  // every transaction, so it is for registrations that changed something.
+  void HurryResource(std::string_view resource, Timestamp now);
+  void Tick(Timestamp now);
+  [[nodiscard]] Timestamp NextTimer() const;
+  // Leadership is lost: answers every waiting request NotLeader and forgets all.
+  void Abandon();
+
+  [[nodiscard]] const Drive* Find(const Gtid& gtid) const;
+  [[nodiscard]] size_t size() const { return drives_.size(); }
+
+ private:
+  // driver_requests.cc
+  [[nodiscard]] bool CheckBranches(RequestToken token, const Gtid& gtid,
+                                   const std::vector<BranchId>& branches, Timestamp now);
+  // True, and answered, when the outcome is known or forgotten.
+  [[nodiscard]] bool AnswerIfOver(RequestToken token, const Gtid& gtid);
+  [[nodiscard]] bool RefuseOverload(RequestToken token, const Gtid& gtid);
+  void Stage(Drive* drive, const CommitRequest& request, Timestamp now);
+  void Attach(Drive* drive, RequestToken token, Timestamp now);
+  void RefuseEnlistment(RequestToken token, const BranchId& branch, Timestamp now);
+  [[nodiscard]] UndecidedReply Undecided(const Gtid& gtid, const Drive* drive) const;
+
+  // driver_votes.cc
+  void TakeVote(Drive* drive, BranchWork* work, Vote vote, std::string_view detail,
+                Timestamp now);
+  void SyncSet(Drive* drive);
+  void TryCommit(Drive* drive, Timestamp now);
+  void OnDeadline(Drive* drive, Timestamp now);
+  // The client may have been told COMMITTED by an earlier leader.
+  [[nodiscard]] static bool MayHaveBeenAnswered(const Drive& drive);
+  void AppendDecision(Drive* drive, DecidedRecord record, Timestamp now);
+  void NoteHeuristic(BranchWork* work, Heuristic what, std::string_view detail,
+                     Timestamp now);
+
+  // driver_finish.cc
+  void Finish(Drive* drive, Outcome outcome, Timestamp now);
+  void AnswerWaiters(Drive* drive, const Reply& client_reply);
+  // Branches that were named for a transaction that goes on, or went, without them.
+  void AddStrays(const Gtid& gtid, const std::vector<BranchId>& branches, Timestamp now);
+  void Forget(Drive* drive, Timestamp now);
+  // Queues ENDED, drops the drive or sets its timer. The drive may be gone after it.
+  void Settle(Drive* drive, Timestamp now);
+  void FlushEnded();
+
+  // driver.cc
+  Drive* FindDrive(const Gtid& gtid);
+  Drive* Open(const Gtid& gtid, Timestamp now);
+  void Erase(Drive* drive);
+  static BranchWork* AddBranch(Drive* drive, const BranchId& id);
+  void Fire(const Gtid& gtid, Timestamp now);
+  void ExpireWaiters(Drive* drive, Timestamp now);
+  // What is to be sent to the branch now; false when nothing is.
+  [[nodiscard]] static bool Wanted(const Drive& drive, const BranchWork& work,
+                                   Verb* verb);
+  void SendDue(Drive* drive, Timestamp now);
+  void RetrySoon(Drive* drive, BranchWork* work, Timestamp now);
+  void Schedule(Drive* drive);
+  void SetTimer(Drive* drive, Timestamp at);
+
+  void Propose(const Record& record) { out_.proposals.push_back(EncodeRecord(record)); }
+  void Tell(RequestToken token, Reply reply) {
+    out_.answers.push_back(Answer{token, std::move(reply)});
+  }
+  Event& Note(EventKind kind, const Gtid& gtid, Timestamp now);
+  Event& Note(EventKind kind, const BranchId& branch, Timestamp now);
+
+  const CoreOptions& options_;
+  const TransactionTable& table_;
+  Output& out_;
+  std::map<Gtid, Drive> drives_;
+  std::set<std::pair<Timestamp, Gtid>> timers_;
+  std::vector<Gtid> ended_;
+  Timestamp ended_due_ = Timestamp::Infinite();
+};
+
+// At most kMaxDetailLength bytes of it, for a record.
+[[nodiscard]] std::string Cut(std::string_view text);
+
+}  // namespace concordat::txn
+
+#endif  // COORDINATOR_TXN_DRIVER_H_

@@ -1,0 +1,98 @@
+#include "coordinator/txn/registrar.h"
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/txn/driver.h"
+
+namespace concordat::txn {
+
+std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource) const {
+  if (!IsValidResourceName(resource.name) || resource.incarnation.is_none() ||
+      resource.address.size() > kMaxDetailLength ||
+      resource.kind.size() > kMaxDetailLength) {
+    return RefusedReply{Refusal::kBadRequest,
+                        absl::StrCat("not a resource that can be registered: '",
+                                     Cut(resource.name), "'")};
+  }
+  if (!options_.cluster.is_none() && resource.cluster != options_.cluster) {
+    return RefusedReply{
+        Refusal::kForeignCluster,
+        absl::StrCat("resource ", resource.name, " belongs to cluster ",
+                     absl::Hex(resource.cluster.value(), absl::kZeroPad16), ", this is ",
+                     absl::Hex(options_.cluster.value(), absl::kZeroPad16))};
+  }
+  if (table_.resources().size() >= options_.max_resources &&
+      !table_.resources().contains(resource.name)) {
+    return RefusedReply{Refusal::kOverloaded, absl::StrCat(options_.max_resources,
+                                                           " resources are registered")};
+  }
+  return std::nullopt;
+}
+
+void Registrar::Register(RequestToken token, const RegisterResourceRequest& request,
+                         Timestamp now) {
+  const ResourceRecord& resource = request.resource;
+  if (auto objection = Objection(resource)) {
+    out_.answers.push_back(Answer{token, *std::move(objection)});
+    return;
+  }
+  last_seen_[resource.name] = now;
+  const auto known = table_.resources().find(resource.name);
+  if (known != table_.resources().end() && known->second == resource) {
+    out_.answers.push_back(Answer{token, RegisteredReply{}});
+    return;
+  }
+  registering_.emplace_back(token, resource);
+  out_.proposals.push_back(EncodeRecord(resource));
+}
+
+void Registrar::OnResource(const ResourceRecord& record, Timestamp now) {
+  Event& event = out_.events.emplace_back();
+  event.time = now;
+  event.kind = EventKind::kResource;
+  event.detail = Describe(record);
+  std::erase_if(registering_, [&](const auto& waiting) {
+    if (waiting.second != record) return false;
+    out_.answers.push_back(Answer{waiting.first, RegisteredReply{}});
+    return true;
+  });
+}
+
+void Registrar::ForgetHeuristic(RequestToken token,
+                                const ForgetHeuristicRequest& request) {
+  if (!table_.heuristics().contains(request.branch)) {
+    out_.answers.push_back(Answer{token, HeuristicForgottenReply{}});
+    return;
+  }
+  forgetting_.emplace_back(token, request.branch);
+  out_.proposals.push_back(EncodeRecord(
+      HeuristicRecord{request.branch, Heuristic::kForgotten, Cut("by " + request.by)}));
+}
+
+void Registrar::OnHeuristic(const HeuristicRecord& record) {
+  if (record.what != Heuristic::kForgotten) return;
+  std::erase_if(forgetting_, [&](const auto& waiting) {
+    if (waiting.second != record.branch) return false;
+    out_.answers.push_back(Answer{waiting.first, HeuristicForgottenReply{}});
+    return true;
+  });
+}
+
+void Registrar::Abandon() {
+  for (const auto& [token, resource] : registering_) {
+    out_.answers.push_back(Answer{token, NotLeaderReply{}});
+  }
+  for (const auto& [token, branch] : forgetting_) {
+    out_.answers.push_back(Answer{token, NotLeaderReply{}});
+  }
+  registering_.clear();
+  forgetting_.clear();
+  last_seen_.clear();
+}
+
+std::optional<Timestamp> Registrar::LastSeen(const std::string& resource) const {
+  const auto found = last_seen_.find(resource);
+  if (found == last_seen_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace concordat::txn

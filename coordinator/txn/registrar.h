@@ -1,0 +1,50 @@
+// Registrar: the requests about resources and heuristic outcomes at a ready leader.
+// The table keeps both; here are who waits for a record, and the heartbeats, which
+// nobody needs after an election.
+#ifndef COORDINATOR_TXN_REGISTRAR_H_
+#define COORDINATOR_TXN_REGISTRAR_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/txn/options.h"
+#include "coordinator/txn/output.h"
+#include "coordinator/txn/request.h"
+#include "coordinator/txn/table.h"
+
+namespace concordat::txn {
+
+class Registrar {
+ public:
+  Registrar(const CoreOptions& options, const TransactionTable& table, Output* out)
+      : options_(options), table_(table), out_(*out) {}
+
+  void Register(RequestToken token, const RegisterResourceRequest& request,
+                Timestamp now);
+  void ForgetHeuristic(RequestToken token, const ForgetHeuristicRequest& request);
+
+  // After the table has applied the record.
+  void OnResource(const ResourceRecord& record, Timestamp now);
+  void OnHeuristic(const HeuristicRecord& record);
+
+  void Abandon();
+  [[nodiscard]] std::optional<Timestamp> LastSeen(const std::string& resource) const;
+
+ private:
+  [[nodiscard]] std::optional<RefusedReply> Objection(
+      const ResourceRecord& resource) const;
+
+  const CoreOptions& options_;
+  const TransactionTable& table_;
+  Output& out_;
+  std::map<std::string, Timestamp> last_seen_;
+  std::vector<std::pair<RequestToken, ResourceRecord>> registering_;
+  std::vector<std::pair<RequestToken, BranchId>> forgetting_;
+};
+
+}  // namespace concordat::txn
+
+#endif  // COORDINATOR_TXN_REGISTRAR_H_

@@ -1,0 +1,270 @@
+#include "coordinator/txn/table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/base/check.h"
+
+namespace concordat::txn {
+
+namespace {
+
+// Sorted and without repetitions, so that equal sets are equal bytes everywhere.
+void MergeInto(std::vector<BranchId>* set, const std::vector<BranchId>& more) {
+  set->insert(set->end(), more.begin(), more.end());
+  std::sort(set->begin(), set->end());
+  set->erase(std::unique(set->begin(), set->end()), set->end());
+}
+
+}  // namespace
+
+std::string_view ToString(TxnState state) {
+  switch (state) {
+    case TxnState::kUnknown:
+      return "unknown";
+    case TxnState::kEnlisted:
+      return "enlisted";
+    case TxnState::kStaged:
+      return "staged";
+    case TxnState::kDecided:
+      return "decided";
+    case TxnState::kEnded:
+      return "ended";
+    case TxnState::kForgotten:
+      return "forgotten";
+  }
+  return "?";
+}
+
+std::string_view ToString(Ignored ignored) {
+  switch (ignored) {
+    case Ignored::kNo:
+      return "applied";
+    case Ignored::kBelowWatermark:
+      return "below the watermark";
+    case Ignored::kAlreadyStaged:
+      return "already staged";
+    case Ignored::kAlreadyDecided:
+      return "already decided";
+    case Ignored::kAlreadyEnlisted:
+      return "already enlisted";
+    case Ignored::kNotStaged:
+      return "not staged";
+    case Ignored::kNotDecided:
+      return "not decided";
+    case Ignored::kForeignGroup:
+      return "another group's";
+    case Ignored::kUnchanged:
+      return "unchanged";
+  }
+  return "?";
+}
+
+bool TransactionTable::Entry::Contains(const BranchId& branch) const {
+  return std::binary_search(branches.begin(), branches.end(), branch);
+}
+
+TransactionTable::TransactionTable(GroupId group)
+    : group_(group), watermark_{group, Term(), 0} {}
+
+Effect TransactionTable::Apply(LogIndex index, const Record& record) {
+  CONCORDAT_CHECK(index > last_applied_) << index << " after " << last_applied_;
+  last_applied_ = index;
+  Mix(index.value());
+  Mix(record.index());
+  return std::visit([this](const auto& r) { return Put(r); }, record);
+}
+
+Ignored TransactionTable::Closed(const Gtid& gtid) const {
+  if (gtid.group != group_ || gtid.is_none()) return Ignored::kForeignGroup;
+  if (IsForgotten(gtid)) return Ignored::kBelowWatermark;
+  const auto entry = live_.find(gtid);
+  if (entry == live_.end()) {
+    return ended_.Find(gtid) ? Ignored::kAlreadyDecided : Ignored::kNo;
+  }
+  if (entry->second.decided) return Ignored::kAlreadyDecided;
+  return entry->second.staged ? Ignored::kAlreadyStaged : Ignored::kNo;
+}
+
+Effect TransactionTable::Put(const StagedRecord& record) {
+  const Ignored closed = Closed(record.gtid);
+  Mix(static_cast<uint64_t>(closed));
+  if (closed != Ignored::kNo) return StagedEffect{record.gtid, closed};
+  Entry& entry = live_[record.gtid];
+  entry.staged = true;
+  entry.mode = record.mode;
+  entry.timeout_ms = record.timeout_ms;
+  MergeInto(&entry.branches, record.branches);
+  Mix(record.gtid.sequence);
+  Mix(static_cast<uint64_t>(record.mode));
+  for (const BranchId& branch : entry.branches) Mix(branch);
+  return StagedEffect{record.gtid, Ignored::kNo};
+}
+
+Effect TransactionTable::Put(const DecidedRecord& record) {
+  Ignored closed = Closed(record.gtid);
+  if (closed == Ignored::kAlreadyStaged) {
+    closed = Ignored::kNo;  // staged and undecided: just what a decision needs
+  } else if (closed == Ignored::kNo && record.outcome == Outcome::kCommitted) {
+    // Never written by a right leader. Without a branch set it cannot be carried out.
+    closed = Ignored::kNotStaged;
+  }
+  Mix(static_cast<uint64_t>(closed));
+  if (closed != Ignored::kNo) return DecidedEffect{record.gtid, closed};
+  const auto position = live_.try_emplace(record.gtid).first;
+  Entry& entry = position->second;
+  entry.decided = true;
+  entry.outcome = record.outcome;
+  entry.cause = record.cause;
+  entry.detail = record.detail;
+  entry.by = record.by;
+  Mix(record.gtid.sequence);
+  Mix(static_cast<uint64_t>(record.outcome));
+  if (entry.branches.empty()) End(position);  // nobody has to acknowledge
+  return DecidedEffect{record.gtid, Ignored::kNo};
+}
+
+void TransactionTable::End(std::map<Gtid, Entry>::iterator entry) {
+  ended_.Add(entry->first, entry->second.outcome, entry->second.cause,
+             entry->second.branches);
+  live_.erase(entry);
+}
+
+Effect TransactionTable::Put(const EndedRecord& record) {
+  EndedEffect effect;
+  for (const Gtid& gtid : record.gtids) {
+    const auto entry = live_.find(gtid);
+    if (entry == live_.end() || !entry->second.decided) continue;
+    End(entry);
+    Mix(gtid.sequence);
+    effect.gtids.push_back(gtid);
+  }
+  return effect;
+}
+
+Effect TransactionTable::Put(const EnlistedRecord& record) {
+  Ignored closed = Closed(record.branch.gtid);
+  if (closed == Ignored::kNo || closed == Ignored::kAlreadyStaged) {
+    const auto entry = live_.find(record.branch.gtid);
+    if (entry != live_.end() && entry->second.Contains(record.branch)) {
+      closed = Ignored::kAlreadyEnlisted;
+    }
+  }
+  Mix(static_cast<uint64_t>(closed));
+  if (closed != Ignored::kNo) return EnlistedEffect{record.branch, closed};
+  MergeInto(&live_[record.branch.gtid].branches, {record.branch});
+  Mix(record.branch);
+  return EnlistedEffect{record.branch, Ignored::kNo};
+}
+
+Gtid TransactionTable::CapWatermark(const Gtid& wanted) const {
+  Gtid capped = wanted;
+  capped.group = group_;
+  for (const auto& [gtid, entry] : live_) {
+    if (gtid > capped) break;
+    const bool undecided = entry.staged && !entry.decided;
+    const bool unacknowledged = entry.decided && entry.outcome == Outcome::kCommitted;
+    if (undecided || unacknowledged) {
+      capped = gtid;
+      --capped.sequence;  // sequences begin at 1
+      break;
+    }
+  }
+  return std::max(capped, watermark_);
+}
+
+Effect TransactionTable::Put(const WatermarkRecord& record) {
+  const bool foreign = record.gtid.group != group_;
+  const Gtid watermark = foreign ? watermark_ : CapWatermark(record.gtid);
+  const bool advanced = watermark > watermark_;
+  watermark_ = watermark;
+  // What is left below is enlisted without a commit request, or aborted.
+  live_.erase(live_.begin(), live_.upper_bound(watermark_));
+  ended_.DropThrough(watermark_);
+  Mix(watermark_.term.value());
+  Mix(watermark_.sequence);
+  return WatermarkEffect{watermark_, advanced};
+}
+
+Effect TransactionTable::Put(const ResourceRecord& record) {
+  ResourceRecord& known = resources_[record.name];
+  const bool unchanged = known == record;
+  known = record;
+  Mix(record.name);
+  Mix(record.address);
+  Mix(record.incarnation.value());
+  return ResourceEffect{unchanged ? Ignored::kUnchanged : Ignored::kNo};
+}
+
+Effect TransactionTable::Put(const HeuristicRecord& record) {
+  Mix(record.branch);
+  Mix(static_cast<uint64_t>(record.what));
+  if (record.what == Heuristic::kForgotten) {
+    const bool known = heuristics_.erase(record.branch) > 0;
+    return HeuristicEffect{known ? Ignored::kNo : Ignored::kUnchanged};
+  }
+  HeuristicEntry& entry = heuristics_[record.branch];
+  entry.what = record.what;
+  entry.detail = record.detail;
+  return HeuristicEffect{};
+}
+
+TxnState TransactionTable::StateOf(const Gtid& gtid) const {
+  if (gtid.group != group_) return TxnState::kUnknown;
+  if (IsForgotten(gtid)) return TxnState::kForgotten;
+  if (const Entry* entry = FindLive(gtid)) {
+    if (entry->decided) return TxnState::kDecided;
+    return entry->staged ? TxnState::kStaged : TxnState::kEnlisted;
+  }
+  return ended_.Find(gtid) ? TxnState::kEnded : TxnState::kUnknown;
+}
+
+const TransactionTable::Entry* TransactionTable::FindLive(const Gtid& gtid) const {
+  const auto entry = live_.find(gtid);
+  return entry == live_.end() ? nullptr : &entry->second;
+}
+
+std::optional<TransactionTable::Settled> TransactionTable::FindSettled(
+    const Gtid& gtid) const {
+  if (IsForgotten(gtid)) return std::nullopt;
+  if (const Entry* entry = FindLive(gtid)) {
+    if (!entry->decided) return std::nullopt;
+    return Settled{entry->outcome, entry->cause, entry->detail};
+  }
+  const auto ended = ended_.Find(gtid);
+  if (!ended) return std::nullopt;
+  return Settled{ended->outcome, ended->cause, std::string()};
+}
+
+bool TransactionTable::InCommittedSet(const BranchId& branch) const {
+  if (IsForgotten(branch.gtid)) return false;
+  if (const Entry* entry = FindLive(branch.gtid)) {
+    return entry->decided && entry->outcome == Outcome::kCommitted &&
+           entry->Contains(branch);
+  }
+  return ended_.ContainsCommitted(branch);
+}
+
+// FNV-1a's multiplication with a shift to carry high bits down: fast, and the same on
+// every machine, which absl::Hash is not. It guards against nondeterminism, not
+// against an adversary.
+void TransactionTable::Mix(uint64_t value) {
+  hash_ = (hash_ ^ value) * 0x9E3779B97F4A7C15u;
+  hash_ ^= hash_ >> 29;
+}
+
+void TransactionTable::Mix(std::string_view text) {
+  uint64_t hash = 0xCBF29CE484222325u;
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3u;
+  Mix(hash);
+}
+
+void TransactionTable::Mix(const BranchId& branch) {
+  Mix(branch.gtid.term.value());
+  Mix(branch.gtid.sequence);
+  Mix(branch.resource);
+  Mix(branch.incarnation.value());
+  Mix(branch.number);
+}
+
+}  // namespace concordat::txn

@@ -1,0 +1,116 @@
+// The core's views for the command line.
+#include "coordinator/txn/view.h"
+
+#include <utility>
+
+#include "coordinator/txn/core.h"
+#include "coordinator/txn/driver.h"
+#include "coordinator/txn/registrar.h"
+
+namespace concordat::txn {
+
+namespace {
+
+void FillFromTable(const TransactionTable& table, TransactionView* view) {
+  view->state = table.StateOf(view->gtid);
+  if (const auto settled = table.FindSettled(view->gtid)) {
+    view->outcome = settled->outcome;
+    view->cause = settled->cause;
+    view->detail = settled->detail;
+  }
+  const auto* entry = table.FindLive(view->gtid);
+  if (entry == nullptr) return;
+  view->mode = entry->mode;
+  view->by = entry->by;
+  for (const BranchId& id : entry->branches) {
+    BranchView& branch = view->branches.emplace_back();
+    branch.id = id;
+  }
+}
+
+void FillFromDrive(const Drive& drive, Timestamp now, TransactionView* view) {
+  view->driven_here = true;
+  view->inherited = drive.inherited;
+  view->mode = drive.mode;
+  view->age = now - drive.begun;
+  if (drive.preparing() && drive.deadline != Timestamp::Infinite()) {
+    view->until_deadline = drive.deadline - now;
+  }
+  view->branches.clear();
+  for (const BranchWork& work : drive.branches) {
+    BranchView& branch = view->branches.emplace_back();
+    branch.id = work.id;
+    branch.in_set = work.in_set;
+    branch.vote = work.vote;
+    branch.detail = work.detail;
+    branch.acknowledged = work.acknowledged;
+    branch.attempts = work.attempts;
+    const bool silent = drive.preparing()
+                            ? work.in_set && !work.vote
+                            : drive.phase == Phase::kFinishing && !work.acknowledged;
+    if (silent) view->waiting_for.push_back(work.id);
+  }
+}
+
+}  // namespace
+
+TransactionView Core::Show(const Gtid& gtid, Timestamp now) const {
+  TransactionView view;
+  view.gtid = gtid;
+  FillFromTable(table_, &view);
+  if (const Drive* drive = driver_->Find(gtid)) FillFromDrive(*drive, now, &view);
+  for (BranchView& branch : view.branches) {
+    const auto found = table_.heuristics().find(branch.id);
+    if (found != table_.heuristics().end()) branch.heuristic = found->second.what;
+  }
+  return view;
+}
+
+std::vector<TransactionView> Core::List(const Gtid& after, size_t limit,
+                                        Timestamp now) const {
+  std::vector<TransactionView> views;
+  auto entry = table_.live().upper_bound(after);
+  for (; entry != table_.live().end() && views.size() < limit; ++entry) {
+    views.push_back(Show(entry->first, now));
+  }
+  return views;
+}
+
+std::vector<ResourceView> Core::Resources(Timestamp now) const {
+  std::vector<ResourceView> views;
+  for (const auto& [name, resource] : table_.resources()) {
+    ResourceView& view = views.emplace_back();
+    view.resource = resource;
+    if (const auto seen = registrar_->LastSeen(name)) view.last_seen = now - *seen;
+  }
+  return views;
+}
+
+std::vector<HeuristicView> Core::Heuristics() const {
+  std::vector<HeuristicView> views;
+  for (const auto& [branch, entry] : table_.heuristics()) {
+    views.push_back(HeuristicView{branch, entry.what, entry.detail});
+  }
+  return views;
+}
+
+StatusView Core::Status() const {
+  StatusView status;
+  status.group = table_.group();
+  status.term = term_;
+  status.leading = is_leader();
+  status.ready = is_ready();
+  status.last_applied = table_.last_applied();
+  status.table_hash = table_.Hash();
+  status.watermark = table_.watermark();
+  status.live = table_.live().size();
+  status.in_progress = driver_->size();
+  status.retained = table_.ended().size();
+  status.retained_bytes = table_.ended().bytes();
+  status.waiting_requests = waiting_.size();
+  status.resources = table_.resources().size();
+  status.heuristics = table_.heuristics().size();
+  return status;
+}
+
+}  // namespace concordat::txn
