@@ -1,0 +1,335 @@
+#include "coordinator/rpc/coordinator_service.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/types_constants.h"
+#include "coordinator/rpc/txn_wire.h"
+
+namespace concordat::rpc {
+
+namespace {
+
+using wire::Code;
+
+constexpr size_t kMaxInquiries = 4096;
+constexpr int32_t kMaxListed = 10'000;
+
+int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
+
+template <class Reply>
+Reply Failed(wire::Result result) {
+  Reply reply;
+  reply.result = std::move(result);
+  return reply;
+}
+
+wire::Result Invalid(const absl::Status& status) {
+  return MakeResult(Code::INVALID, std::string(status.message()));
+}
+
+txn::Mode FromWire(wire::CommitMode::type mode) {
+  return mode == wire::CommitMode::PARALLEL ? txn::Mode::kParallel : txn::Mode::kDecided;
+}
+
+wire::InquiryAnswer::type ToWire(txn::BranchFate fate) {
+  switch (fate) {
+    case txn::BranchFate::kCommit:
+      return wire::InquiryAnswer::COMMIT;
+    case txn::BranchFate::kRollback:
+      return wire::InquiryAnswer::ROLLBACK;
+    case txn::BranchFate::kWait:
+      break;
+  }
+  return wire::InquiryAnswer::WAIT;
+}
+
+// Answers of several requests that were asked for in one call: the last one to come
+// sends them all.
+template <class Item>
+struct Gather {
+  std::vector<Item> items;
+  size_t missing = 0;
+};
+
+}  // namespace
+
+wire::Result CoordinatorServiceHandler::CheckContext(
+    const wire::CallContext& context) const {
+  if (context.version > wire::g_types_constants.PROTOCOL_VERSION) {
+    return MakeResult(Code::VERSION,
+                      absl::StrCat("protocol version ", context.version,
+                                   " is newer than this node's, which is ",
+                                   wire::g_types_constants.PROTOCOL_VERSION));
+  }
+  const int64_t cluster = Signed(backend_->cluster().value());
+  if (context.cluster != 0 && context.cluster != cluster) {
+    return MakeResult(Code::INVALID,
+                      absl::StrCat("this node belongs to cluster ", absl::Hex(cluster),
+                                   ", the caller expects ", absl::Hex(context.cluster)));
+  }
+  return MakeResult(Code::OK);
+}
+
+std::string CoordinatorServiceHandler::LeaderAddress() const {
+  const auto& addresses = backend_->client_addresses();
+  const auto found = addresses.find(backend_->leader());
+  return found == addresses.end() ? std::string() : found->second;
+}
+
+void CoordinatorServiceHandler::hello(Cob<wire::HelloReply> cob,
+                                      const wire::CallContext& context) {
+  const auto view = backend_->View();
+  wire::HelloReply reply;
+  reply.result = CheckContext(context);
+  reply.version = wire::g_types_constants.PROTOCOL_VERSION;
+  reply.cluster = Signed(backend_->cluster().value());
+  reply.node = Signed(view.node.value());
+  if (const std::string leader = LeaderAddress(); !leader.empty()) {
+    reply.__set_leader(leader);
+  }
+  std::vector<std::string> nodes;
+  for (const auto& [node, address] : backend_->client_addresses()) {
+    nodes.push_back(address);
+  }
+  reply.__set_nodes(nodes);
+  cob(reply);
+}
+
+void CoordinatorServiceHandler::allocateGtids(Cob<wire::BeginReply> cob,
+                                              const wire::BeginRequest& request) {
+  wire::Result checked = CheckContext(request.context);
+  if (checked.code == Code::OK && request.count < 1) {
+    checked = MakeResult(Code::INVALID, "at least one gtid must be asked for");
+  }
+  if (checked.code != Code::OK) return cob(Failed<wire::BeginReply>(checked));
+  txn::AllocateGtidsRequest allocate{static_cast<uint32_t>(request.count)};
+  backend_->Submit(allocate, [this, cob = std::move(cob)](txn::Reply result) {
+    wire::BeginReply reply;
+    reply.result = ToResult(result, LeaderAddress());
+    if (const auto* block = std::get_if<txn::GtidBlockReply>(&result)) {
+      reply.__set_first(ToWire(block->first));
+      reply.__set_count(static_cast<int32_t>(block->count));
+      reply.__set_valid_ms(static_cast<int32_t>(block->use_within_ms));
+    }
+    cob(reply);
+  });
+}
+
+void CoordinatorServiceHandler::SubmitForOutcome(Cob<wire::OutcomeReply> cob,
+                                                 const Gtid& gtid, txn::Request request) {
+  backend_->Submit(std::move(request),
+                   [this, gtid, cob = std::move(cob)](txn::Reply reply) {
+                     cob(ToOutcome(reply, gtid, LeaderAddress()));
+                   });
+}
+
+void CoordinatorServiceHandler::commit(Cob<wire::OutcomeReply> cob,
+                                       const wire::CommitRequest& request) {
+  const wire::Result checked = CheckContext(request.context);
+  if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
+  auto branches = rpc::FromWire(request.branches);
+  if (!branches.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(branches.status())));
+  txn::CommitRequest commit;
+  commit.gtid = rpc::FromWire(request.gtid);
+  commit.branches = std::move(*branches);
+  commit.mode = FromWire(request.mode);
+  commit.timeout = Duration::Millis(std::max(request.timeout_ms, 0));
+  SubmitForOutcome(std::move(cob), commit.gtid, std::move(commit));
+}
+
+void CoordinatorServiceHandler::rollback(Cob<wire::OutcomeReply> cob,
+                                         const wire::RollbackRequest& request) {
+  const wire::Result checked = CheckContext(request.context);
+  if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
+  auto branches = rpc::FromWire(request.branches);
+  if (!branches.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(branches.status())));
+  txn::RollbackRequest rollback;
+  rollback.gtid = rpc::FromWire(request.gtid);
+  rollback.branches = std::move(*branches);
+  rollback.reason = request.reason;
+  SubmitForOutcome(std::move(cob), rollback.gtid, std::move(rollback));
+}
+
+void CoordinatorServiceHandler::enlist(Cob<wire::Result> cob,
+                                       const wire::EnlistRequest& request) {
+  const wire::Result checked = CheckContext(request.context);
+  if (checked.code != Code::OK) return cob(checked);
+  auto branch = rpc::FromWire(request.branch);
+  if (!branch.ok()) return cob(Invalid(branch.status()));
+  backend_->Submit(txn::EnlistRequest{std::move(*branch)},
+                   [this, cob = std::move(cob)](txn::Reply reply) {
+                     cob(ToResult(reply, LeaderAddress()));
+                   });
+}
+
+void CoordinatorServiceHandler::outcome(Cob<wire::OutcomeReply> cob,
+                                        const wire::OutcomeRequest& request) {
+  const wire::Result checked = CheckContext(request.context);
+  if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
+  const Gtid gtid = rpc::FromWire(request.gtid);
+  SubmitForOutcome(std::move(cob), gtid, txn::OutcomeRequest{gtid});
+}
+
+void CoordinatorServiceHandler::inquire(Cob<wire::InquiryReply> cob,
+                                        const wire::InquiryRequest& request) {
+  wire::Result checked = CheckContext(request.context);
+  auto branches = rpc::FromWire(request.branches);
+  if (checked.code == Code::OK && !branches.ok()) checked = Invalid(branches.status());
+  if (checked.code == Code::OK && request.branches.size() > kMaxInquiries) {
+    checked = MakeResult(Code::INVALID, "too many branches in one inquiry");
+  }
+  if (checked.code != Code::OK) return cob(Failed<wire::InquiryReply>(checked));
+  wire::InquiryReply reply;
+  reply.result = checked;
+  reply.__isset.items = true;
+  if (branches->empty()) return cob(reply);
+  auto gather = std::make_shared<Gather<wire::InquiryItem>>();
+  gather->items.resize(branches->size());
+  gather->missing = branches->size();
+  auto shared_cob = std::make_shared<Cob<wire::InquiryReply>>(std::move(cob));
+  for (size_t i = 0; i < branches->size(); ++i) {
+    backend_->Submit(txn::InquireRequest{(*branches)[i]},
+                     [this, gather, shared_cob, i](txn::Reply result) {
+                       wire::InquiryItem& item = gather->items[i];
+                       item.result = ToResult(result, LeaderAddress());
+                       if (const auto* told = std::get_if<txn::InquiryReply>(&result)) {
+                         item.__set_answer(ToWire(told->fate));
+                       }
+                       if (--gather->missing > 0) return;
+                       wire::InquiryReply all;
+                       all.result = MakeResult(Code::OK);
+                       all.__set_items(gather->items);
+                       // No item was answered, and all for one reason: say it once.
+                       if (item.result.code == Code::NOT_LEADER) all.result = item.result;
+                       (*shared_cob)(all);
+                     });
+  }
+}
+
+void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
+                                                  const wire::RegisterRequest& request) {
+  wire::Result checked = CheckContext(request.context);
+  if (checked.code == Code::OK && request.resources.empty()) {
+    checked = MakeResult(Code::INVALID, "no resources to register");
+  }
+  if (checked.code != Code::OK) return cob(Failed<wire::RegisterReply>(checked));
+  auto gather = std::make_shared<Gather<wire::Result>>();
+  gather->missing = request.resources.size();
+  auto shared_cob = std::make_shared<Cob<wire::RegisterReply>>(std::move(cob));
+  const ClusterId cluster = backend_->cluster();
+  for (const wire::ResourceInfo& info : request.resources) {
+    txn::RegisterResourceRequest one{
+        {info.name, info.address, info.kind,
+         Incarnation(static_cast<uint64_t>(info.incarnation)), cluster}};
+    backend_->Submit(std::move(one), [this, gather, shared_cob](txn::Reply result) {
+      const wire::Result one_result = ToResult(result, LeaderAddress());
+      if (one_result.code != Code::OK) gather->items.push_back(one_result);
+      if (--gather->missing > 0) return;
+      wire::RegisterReply reply;
+      reply.result = gather->items.empty() ? MakeResult(Code::OK) : gather->items.front();
+      reply.__set_heartbeat_ms(static_cast<int32_t>(kHeartbeatInterval.millis()));
+      reply.__set_cluster(Signed(backend_->cluster().value()));
+      if (!backend_->watermark().term.is_none()) {
+        reply.__set_watermarks({ToWire(backend_->watermark())});
+      }
+      (*shared_cob)(reply);
+    });
+  }
+}
+
+std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const {
+  std::vector<wire::ResourceInfo> infos;
+  for (const txn::ResourceView& view : backend_->Resources()) {
+    wire::ResourceInfo info;
+    info.name = view.resource.name;
+    info.address = view.resource.address;
+    info.kind = view.resource.kind;
+    info.incarnation = Signed(view.resource.incarnation.value());
+    if (view.last_seen) {
+      info.__set_alive(*view.last_seen < kHeartbeatTimeout);
+      info.__set_heartbeat_age_ms(view.last_seen->millis());
+    }
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+void CoordinatorServiceHandler::resolve(Cob<wire::ResolveReply> cob,
+                                        const wire::ResolveRequest& request) {
+  wire::ResolveReply reply;
+  reply.result = CheckContext(request.context);
+  if (reply.result.code != Code::OK) return cob(reply);
+  std::vector<wire::ResourceInfo> infos = ResourceInfos();
+  if (!request.names.empty()) {
+    std::erase_if(infos, [&request](const wire::ResourceInfo& info) {
+      return std::find(request.names.begin(), request.names.end(), info.name) ==
+             request.names.end();
+    });
+  }
+  reply.__set_resources(infos);
+  cob(reply);
+}
+
+void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
+                                       const wire::CallContext& context) {
+  wire::StatusReply reply;
+  reply.result = CheckContext(context);
+  const auto view = backend_->View();
+  reply.__set_cluster(Signed(backend_->cluster().value()));
+  reply.__set_node(Signed(view.node.value()));
+  reply.__set_version(wire::g_types_constants.PROTOCOL_VERSION);
+  reply.__set_role(std::string(raft::RoleName(view.role)));
+  reply.__set_term(Signed(view.term.value()));
+  reply.__set_leader(Signed(backend_->leader().value()));
+  reply.__set_last_index(Signed(view.last_index.value()));
+  reply.__set_commit_index(Signed(view.commit_index.value()));
+  reply.__set_applied_index(Signed(view.applied_index.value()));
+  reply.__set_undecided(Signed(view.undecided));
+  reply.__set_unended(Signed(view.transactions.live - view.undecided));
+  reply.__set_remembered(Signed(view.transactions.retained));
+  if (!backend_->watermark().term.is_none()) {
+    reply.__set_watermark(ToWire(backend_->watermark()));
+  }
+  reply.__set_resources(ResourceInfos());
+  std::map<std::string, int64_t> peers;
+  for (const auto& [node, match] : view.match) {
+    const auto address = backend_->client_addresses().find(node);
+    if (address == backend_->client_addresses().end()) continue;
+    peers[address->second] = Signed(match.value());
+  }
+  reply.__set_peers(peers);
+  reply.__set_state_hash(Signed(view.transactions.table_hash));
+  reply.__set_uptime_ms(view.uptime_ms);
+  reply.__set_disk_full(view.disk_full);
+  cob(reply);
+}
+
+void CoordinatorServiceHandler::listTransactions(
+    Cob<wire::ListTransactionsReply> cob, const wire::ListTransactionsRequest& request) {
+  wire::ListTransactionsReply reply;
+  reply.result = CheckContext(request.context);
+  if (reply.result.code != Code::OK) return cob(reply);
+  const auto limit = static_cast<size_t>(std::clamp(request.limit, 1, kMaxListed));
+  std::vector<wire::TransactionView> transactions;
+  for (const txn::TransactionView& view : backend_->List(limit + 1)) {
+    transactions.push_back(ToWire(view));
+  }
+  reply.__set_more(transactions.size() > limit);
+  if (transactions.size() > limit) transactions.resize(limit);
+  reply.__set_transactions(transactions);
+  cob(reply);
+}
+
+void CoordinatorServiceHandler::showTransaction(Cob<wire::ShowTransactionReply> cob,
+                                                const wire::OutcomeRequest& request) {
+  wire::ShowTransactionReply reply;
+  reply.result = CheckContext(request.context);
+  if (reply.result.code != Code::OK) return cob(reply);
+  reply.__set_transaction(ToWire(backend_->Show(rpc::FromWire(request.gtid))));
+  cob(reply);
+}
+
+}  // namespace concordat::rpc

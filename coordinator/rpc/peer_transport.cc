@@ -1,0 +1,115 @@
+#include "coordinator/rpc/peer_transport.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/types_constants.h"
+#include "coordinator/rpc/raft_wire.h"
+
+namespace concordat::rpc {
+
+namespace {
+
+// A list is sent when it has grown to this size, though more may be coming.
+constexpr size_t kMaxBatchBytes = size_t{2} << 20;
+constexpr size_t kMaxBatchMessages = 1024;
+// Estimated size of a message without its entries.
+constexpr size_t kMessageOverhead = 64;
+constexpr size_t kEntryOverhead = 16;
+
+size_t EstimateBytes(const wire::RaftMessage& message) {
+  size_t bytes = kMessageOverhead + message.chunk.size();
+  for (const wire::RaftEntry& entry : message.entries) {
+    bytes += kEntryOverhead + entry.data.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Limits PeerLimits() {
+  Limits limits;
+  limits.max_frame_bytes = 16 << 20;
+  limits.max_string_bytes = 8 << 20;
+  limits.max_container_elements = 1 << 20;
+  limits.max_frame_elements = 1 << 20;
+  limits.max_buffered_in_bytes = size_t{64} << 20;
+  limits.max_buffered_out_bytes = size_t{64} << 20;
+  return limits;
+}
+
+PeerTransport::PeerTransport(EventLoop* loop, ClusterId cluster,
+                             std::map<NodeId, Address> peers, uint64_t seed)
+    : loop_(loop), cluster_(cluster) {
+  for (auto& [node, address] : peers) {
+    ChannelOptions options;
+    options.seed = seed + node.value();
+    options.connect_timeout = Duration::Millis(500);
+    // A node that comes back must be heard within an election time-out.
+    options.reconnect_max = Duration::Millis(100);
+    options.keep_connected = true;
+    peers_[node].channel =
+        std::make_unique<Channel>(loop, address, PeerLimits(), options);
+  }
+}
+
+void PeerTransport::Send(raft::Message message) {
+  const auto found = peers_.find(message.to);
+  if (found == peers_.end()) return;
+  Peer& peer = found->second;
+  wire::RaftMessage out = ToWire(message);
+  peer.pending_bytes += EstimateBytes(out);
+  peer.pending.push_back(std::move(out));
+  if (peer.pending_bytes >= kMaxBatchBytes || peer.pending.size() >= kMaxBatchMessages) {
+    SendBatch(&peer);
+  }
+  if (deferred_) return;
+  deferred_ = true;
+  loop_->Defer([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) SendAll();
+  });
+}
+
+void PeerTransport::SendAll() {
+  deferred_ = false;
+  for (auto& [node, peer] : peers_) {
+    if (!peer.pending.empty()) SendBatch(&peer);
+  }
+}
+
+void PeerTransport::SendBatch(Peer* peer) {
+  wire::RaftBatch batch;
+  batch.cluster = static_cast<int64_t>(cluster_.value());
+  batch.version = wire::g_types_constants.PROTOCOL_VERSION;
+  batch.messages = std::move(peer->pending);
+  peer->pending.clear();
+  peer->pending_bytes = 0;
+  (void)peer->channel->Oneway<wire::RaftService_deliver_pargs>("deliver", batch);
+}
+
+RaftServiceHandler::RaftServiceHandler(ClusterId cluster, Deliver deliver, Reject reject)
+    : cluster_(cluster), deliver_(std::move(deliver)), reject_(std::move(reject)) {}
+
+void RaftServiceHandler::deliver(std::function<void()> cob,
+                                 const wire::RaftBatch& batch) {
+  if (batch.cluster != static_cast<int64_t>(cluster_.value())) {
+    reject_(absl::FailedPreconditionError(
+        absl::StrCat("Raft messages of cluster ", absl::Hex(batch.cluster),
+                     ": a node of another cluster has this node's address")));
+  } else if (batch.version != wire::g_types_constants.PROTOCOL_VERSION) {
+    reject_(absl::FailedPreconditionError(
+        absl::StrCat("Raft messages of protocol version ", batch.version)));
+  } else {
+    for (const wire::RaftMessage& in : batch.messages) {
+      auto message = FromWire(in);
+      if (message.ok()) {
+        deliver_(std::move(*message));
+      } else {
+        reject_(message.status());
+      }
+    }
+  }
+  cob();
+}
+
+}  // namespace concordat::rpc

@@ -1,0 +1,155 @@
+#include "coordinator/rpc/resource_messenger.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/ParticipantService.h"
+#include "concordat_wire/types_constants.h"
+#include "coordinator/rpc/txn_wire.h"
+
+namespace concordat::rpc {
+
+namespace {
+
+// Branches in one call: the participant's limit on containers is higher.
+constexpr size_t kMaxBatch = 1024;
+// The core repeats a message without an answer earlier than this.
+constexpr Duration kDeadline = Duration::Seconds(10);
+
+size_t Slot(txn::Verb verb) { return static_cast<size_t>(verb) - 1; }
+
+wire::BranchList MakeList(ClusterId cluster, const std::vector<BranchId>& batch) {
+  wire::BranchList list;
+  list.context.version = wire::g_types_constants.PROTOCOL_VERSION;
+  list.context.__set_cluster(static_cast<int64_t>(cluster.value()));
+  list.branches.reserve(batch.size());
+  for (const BranchId& branch : batch) list.branches.push_back(ToWire(branch));
+  return list;
+}
+
+// Why a call brought no list of answers; empty when it did.
+template <class Reply, class Items>
+std::string Failure(const CallResult<Reply>& result, const Items& items, size_t wanted) {
+  if (!result.ok()) return result.error;
+  if (result.reply.result.code != wire::Code::OK) return result.reply.result.message;
+  if (items.size() != wanted) return "the participant answered a list of another length";
+  return {};
+}
+
+}  // namespace
+
+ResourceMessenger::ResourceMessenger(EventLoop* loop, ClusterId cluster, uint64_t seed,
+                                     ResourceListener* listener)
+    : loop_(loop), cluster_(cluster), listener_(listener), next_seed_(seed) {}
+
+void ResourceMessenger::SetAddress(const std::string& resource,
+                                   const std::string& address) {
+  addresses_[resource] = address;
+  if (address.empty() || participants_.contains(address)) return;
+  auto parsed = Address::Parse(address);
+  if (!parsed.ok()) return;  // messages to it are undeliverable
+  ChannelOptions options;
+  options.seed = next_seed_++;
+  options.connect_timeout = Duration::Seconds(1);
+  options.reconnect_max = Duration::Millis(200);
+  participants_[address].channel =
+      std::make_unique<Channel>(loop_, *parsed, Limits{}, options);
+}
+
+ResourceMessenger::Participant* ResourceMessenger::Find(const std::string& resource) {
+  const auto address = addresses_.find(resource);
+  if (address == addresses_.end()) return nullptr;
+  const auto participant = participants_.find(address->second);
+  return participant == participants_.end() ? nullptr : &participant->second;
+}
+
+void ResourceMessenger::Send(const txn::Message& message) {
+  Participant* participant = Find(message.branch.resource);
+  if (participant == nullptr) {
+    undeliverable_.push_back(message);
+  } else {
+    participant->pending[Slot(message.verb)].push_back(message.branch);
+  }
+  if (deferred_) return;
+  deferred_ = true;
+  loop_->Defer([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) SendAll();
+  });
+}
+
+void ResourceMessenger::SendAll() {
+  deferred_ = false;
+  for (const txn::Message& message : std::exchange(undeliverable_, {})) {
+    Fail(message.verb, {message.branch},
+         "no participant has registered this resource, or its address is bad");
+  }
+  for (auto& [address, participant] : participants_) {
+    for (const txn::Verb verb :
+         {txn::Verb::kPrepare, txn::Verb::kCommit, txn::Verb::kRollback}) {
+      std::vector<BranchId> all = std::exchange(participant.pending[Slot(verb)], {});
+      for (size_t begin = 0; begin < all.size(); begin += kMaxBatch) {
+        const auto from = all.begin() + static_cast<ptrdiff_t>(begin);
+        const auto to =
+            from + static_cast<ptrdiff_t>(std::min(kMaxBatch, all.size() - begin));
+        SendBatch(&participant, verb, std::vector<BranchId>(from, to));
+      }
+    }
+  }
+}
+
+void ResourceMessenger::Fail(txn::Verb verb, const std::vector<BranchId>& batch,
+                             std::string_view why) {
+  for (const BranchId& branch : batch) {
+    if (verb == txn::Verb::kPrepare) {
+      listener_->OnVote(branch, txn::Vote::kUnavailable, why);
+    } else {
+      listener_->OnAcknowledged(branch, txn::AckResult::kUnavailable, why);
+    }
+  }
+}
+
+void ResourceMessenger::SendBatch(Participant* participant, txn::Verb verb,
+                                  std::vector<BranchId> batch) {
+  const wire::BranchList list = MakeList(cluster_, batch);
+  if (verb == txn::Verb::kPrepare) {
+    participant->channel
+        ->Call<wire::ParticipantService_prepare_pargs,
+               wire::ParticipantService_prepare_presult, wire::PrepareReply>(
+            "prepare", list, kDeadline,
+            [this, alive = std::weak_ptr<bool>(alive_),
+             batch = std::move(batch)](CallResult<wire::PrepareReply> result) {
+              if (alive.expired()) return;
+              const auto& votes = result.reply.votes;
+              const std::string failure = Failure(result, votes, batch.size());
+              if (!failure.empty()) return Fail(txn::Verb::kPrepare, batch, failure);
+              for (size_t i = 0; i < batch.size(); ++i) {
+                listener_->OnVote(batch[i], FromWire(votes[i].vote), votes[i].detail);
+              }
+            });
+    return;
+  }
+  auto on_finished = [this, alive = std::weak_ptr<bool>(alive_), verb,
+                      batch = std::move(batch)](CallResult<wire::FinishReply> result) {
+    if (alive.expired()) return;
+    const auto& items = result.reply.items;
+    const std::string failure = Failure(result, items, batch.size());
+    if (!failure.empty()) return Fail(verb, batch, failure);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      listener_->OnAcknowledged(batch[i], FromWire(items[i].state), items[i].detail);
+    }
+  };
+  if (verb == txn::Verb::kCommit) {
+    participant->channel
+        ->Call<wire::ParticipantService_commit_pargs,
+               wire::ParticipantService_commit_presult, wire::FinishReply>(
+            "commit", list, kDeadline, std::move(on_finished));
+  } else {
+    participant->channel
+        ->Call<wire::ParticipantService_rollback_pargs,
+               wire::ParticipantService_rollback_presult, wire::FinishReply>(
+            "rollback", list, kDeadline, std::move(on_finished));
+  }
+}
+
+}  // namespace concordat::rpc

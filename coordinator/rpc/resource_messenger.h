@@ -1,0 +1,88 @@
+// Carries PREPARE, COMMIT and ROLLBACK from the coordinator to participants and their
+// answers back: everything of one loop iteration for one participant in one call a
+// verb.
+//
+//   ResourceMessenger messenger(loop, cluster, seed, &listener);
+//   messenger.SetAddress("bank-a", address);      // as the registry changes
+//   messenger.Send(message);                      // leaves at the iteration's end
+//
+// Each message leads to exactly one call of the listener, later: with the vote or
+// the acknowledgement, or with kUnavailable when it could not be delivered or its
+// answer was lost. The core then repeats it.
+#ifndef COORDINATOR_RPC_RESOURCE_MESSENGER_H_
+#define COORDINATOR_RPC_RESOURCE_MESSENGER_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/base/ids.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/txn/output.h"
+#include "coordinator/txn/types.h"
+#include "thrift/rpc/address.h"
+#include "thrift/rpc/channel.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::rpc {
+
+// Where answers of participants go. Called on the loop's thread.
+class ResourceListener {
+ public:
+  virtual ~ResourceListener() = default;
+  virtual void OnVote(const BranchId& branch, txn::Vote vote,
+                      std::string_view detail) = 0;
+  virtual void OnAcknowledged(const BranchId& branch, txn::AckResult result,
+                              std::string_view detail) = 0;
+};
+
+// How a node reaches the participants. Loop thread only.
+class ResourceSender {
+ public:
+  virtual ~ResourceSender() = default;
+  virtual void Send(const txn::Message& message) = 0;
+  // The resource is served there from now on; an empty text: nowhere.
+  virtual void SetAddress(const std::string& resource, const std::string& address) = 0;
+};
+
+class ResourceMessenger : public ResourceSender {
+ public:
+  ResourceMessenger(EventLoop* loop, ClusterId cluster, uint64_t seed,
+                    ResourceListener* listener);
+  ResourceMessenger(const ResourceMessenger&) = delete;
+  ResourceMessenger& operator=(const ResourceMessenger&) = delete;
+
+  void Send(const txn::Message& message) override;
+  void SetAddress(const std::string& resource, const std::string& address) override;
+
+ private:
+  // One participant: several resources may live at one address.
+  struct Participant {
+    std::unique_ptr<Channel> channel;
+    std::array<std::vector<BranchId>, 3> pending;  // by verb
+  };
+
+  void SendAll();
+  void SendBatch(Participant* participant, txn::Verb verb, std::vector<BranchId> batch);
+  void Fail(txn::Verb verb, const std::vector<BranchId>& batch, std::string_view why);
+  [[nodiscard]] Participant* Find(const std::string& resource);
+
+  EventLoop* const loop_;
+  const ClusterId cluster_;
+  ResourceListener* const listener_;
+  uint64_t next_seed_;
+  std::map<std::string, std::string> addresses_;     // by resource
+  std::map<std::string, Participant> participants_;  // by address
+  std::vector<txn::Message> undeliverable_;
+  bool deferred_ = false;
+  // Answers that come after the end of this object find it expired.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace concordat::rpc
+
+#endif  // COORDINATOR_RPC_RESOURCE_MESSENGER_H_
