@@ -186,6 +186,14 @@ void RaftStore::RewriteOldState(wal::Lsn below) {
   }
 }
 
+LogIndex RaftStore::DurableSnapshot(GroupId id) const {
+  const auto group = groups_.find(id);
+  if (group == groups_.end() || group->second.snapshot_lsn > sink_->durable_lsn()) {
+    return LogIndex();
+  }
+  return group->second.snapshot.index;
+}
+
 void RaftStore::Compact() {
   wal::Lsn floor = last_lsn_.Next();
   for (const auto& [id, group] : groups_) floor = std::min(floor, OldestNeeded(group));

@@ -67,6 +67,9 @@ class RaftStore {
   // it now and then, after the log became durable further.
   void Compact();
 
+  // The group's snapshot that the log durably says is in force; older ones may go.
+  [[nodiscard]] LogIndex DurableSnapshot(GroupId group) const;
+
   [[nodiscard]] bool HasSpaceForNewWork() const {
     return sink_->HasSpace(wal::Reserve::kNormal);
   }

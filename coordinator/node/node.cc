@@ -1,0 +1,282 @@
+#include "coordinator/node/node.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/log.h"
+#include "coordinator/base/system_clock.h"
+
+namespace concordat::node {
+
+namespace {
+
+constexpr Duration kTick = Duration::Millis(10);
+constexpr Duration kHouseKeeping = Duration::Seconds(1);
+
+std::string Owner(const NodeOptions& options) {
+  return absl::StrCat("concordatd:cluster-", absl::Hex(options.cluster.value()), ":node-",
+                      options.self.value());
+}
+
+bool IsForOperators(txn::EventKind kind) {
+  switch (kind) {
+    case txn::EventKind::kLeading:
+    case txn::EventKind::kReady:
+    case txn::EventKind::kLeft:
+    case txn::EventKind::kHeuristic:
+    case txn::EventKind::kDeadlineHeld:
+    case txn::EventKind::kResource:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void LogTransactionEvent(NodeId node, const txn::Event& event) {
+  const Level level = IsForOperators(event.kind) ? Level::kInfo : Level::kDebug;
+  if (!LogEnabled(level)) return;
+  LogEvent(level, txn::ToString(event.kind))
+      .Field("node", node.value())
+      .Field("event", txn::Describe(event));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Open(rpc::EventLoop* loop, wal::FileEnv* env,
+                                                 NodeOptions options) {
+  std::unique_ptr<Node> node(new Node(loop, env, std::move(options)));
+  if (absl::Status s = node->OpenLog(env); !s.ok()) return s;
+  if (absl::Status s = node->RecoverReplica(); !s.ok()) return s;
+  return node;
+}
+
+Node::Node(rpc::EventLoop* loop, wal::FileEnv* env, NodeOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      started_(loop->Now()),
+      snapshots_(env, options_.data_dir + "/snapshots"),
+      alive_(std::make_shared<Node*>(this)) {}
+
+Node::~Node() {
+  loop_->Cancel(tick_timer_);
+  loop_->Cancel(housekeeping_timer_);
+  writer_.reset();
+  snapshot_worker_.reset();
+  for (auto& [token, done] : std::exchange(waiting_, {})) done(txn::NotLeaderReply{});
+}
+
+absl::Status Node::OpenLog(wal::FileEnv* env) {
+  wal::LogOptions log = options_.log;
+  log.dir = options_.data_dir + "/log";
+  log.owner = Owner(options_);
+  wal::LogWriterOptions writer = options_.writer;
+  writer.on_durable = [posts = loop_->post_queue(),
+                       alive = std::weak_ptr<Node*>(alive_)](wal::Lsn lsn) {
+    posts->Post([alive, lsn] {
+      const auto node = alive.lock();
+      if (node == nullptr || (*node)->replica_ == nullptr) return;
+      (*node)->replica_->OnDurable(lsn);
+      (*node)->Schedule();
+    });
+  };
+  auto opened = wal::LogWriter::Open(
+      env, log, writer, [this](wal::Lsn lsn, uint8_t type, std::string_view payload) {
+        store_.Replay(lsn, type, payload);
+      });
+  if (!opened.ok()) return opened.status();
+  writer_ = std::move(*opened);
+  sink_ = std::make_unique<WriterSink>(writer_.get());
+  store_.Attach(sink_.get());
+  return snapshots_.Open();
+}
+
+absl::Status Node::RecoverReplica() {
+  raft::RecoveredState recovered = store_.TakeRecovered(kFirstGroup);
+  if (absl::Status s = store_.FinishReplay(); !s.ok()) return s;
+  std::string state;
+  if (!recovered.snapshot.index.is_none()) {
+    auto snapshot = snapshots_.Load(kFirstGroup, recovered.snapshot.index);
+    if (!snapshot.ok()) return snapshot.status();
+    state = std::move(snapshot->state);
+  }
+  ReplicaConfig config = options_.replica;
+  config.raft.self = options_.self;
+  config.raft.group = kFirstGroup;
+  config.raft.voters.clear();
+  for (const auto& [node, address] : options_.client_addresses) {
+    config.raft.voters.push_back(node);
+  }
+  config.raft.seed = SystemRandom64();
+  config.txn.cluster = options_.cluster;
+  auto replica =
+      Replica::Create(std::move(config), std::move(recovered), state, &store_, this);
+  if (!replica.ok()) return replica.status();
+  replica_ = std::move(*replica);
+  snapshot_worker_ = std::make_unique<SnapshotWorker>(&snapshots_);
+  return absl::OkStatus();
+}
+
+void Node::Start(rpc::PeerSender* peers, rpc::ResourceSender* resources) {
+  peers_ = peers;
+  resources_ = resources;
+  RefreshAddresses();
+  tick_timer_ = loop_->RunEvery(kTick, [this] { Schedule(); });
+  housekeeping_timer_ = loop_->RunEvery(kHouseKeeping, [this] { HouseKeep(); });
+  Schedule();
+}
+
+void Node::Schedule() {
+  if (scheduled_ || peers_ == nullptr) return;
+  scheduled_ = true;
+  loop_->Defer([alive = std::weak_ptr<Node*>(alive_)] {
+    if (const auto node = alive.lock()) (*node)->RunOnce();
+  });
+}
+
+void Node::RunOnce() {
+  scheduled_ = false;
+  replica_->Tick(loop_->Now());
+  replica_->Process();
+}
+
+void Node::HouseKeep() {
+  store_.Compact();
+  const LogIndex snapshot = store_.DurableSnapshot(kFirstGroup);
+  if (!snapshot.is_none()) snapshots_.RemoveOlder(kFirstGroup, snapshot);
+}
+
+void Node::OnPeerMessage(raft::Message message) {
+  replica_->Tick(loop_->Now());
+  const NodeId from = message.from;
+  const absl::Status stepped = replica_->OnPeerMessage(std::move(message));
+  if (!stepped.ok()) {
+    LogEvent(Level::kWarning, "peer message refused")
+        .Field("node", options_.self.value())
+        .Field("from", from.value())
+        .Field("why", stepped.message());
+  }
+  Schedule();
+}
+
+void Node::OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) {
+  replica_->OnVote(branch, vote, detail);
+  Schedule();
+}
+
+void Node::OnAcknowledged(const BranchId& branch, txn::AckResult result,
+                          std::string_view detail) {
+  replica_->OnAcknowledged(branch, result, detail);
+  Schedule();
+}
+
+void Node::Submit(txn::Request request, Done done) {
+  const txn::RequestToken token(++last_token_);
+  waiting_.emplace(token, std::move(done));
+  replica_->Submit(token, std::move(request));
+  Schedule();
+}
+
+rpc::CoordinatorBackend::NodeView Node::View() const {
+  const raft::Raft& raft = replica_->raft();
+  NodeView view;
+  view.node = options_.self;
+  view.role = raft.role();
+  view.term = raft.term();
+  view.last_index = raft.log().last_index();
+  view.commit_index = raft.commit_index();
+  view.applied_index = raft.applied_index();
+  view.transactions = replica_->core().Status();
+  for (const auto& [gtid, entry] : replica_->core().table().live()) {
+    if (entry.staged && !entry.decided) ++view.undecided;
+  }
+  for (const auto& [node, progress] : raft.progress()) {
+    view.match[node] = progress.match;
+  }
+  view.uptime_ms = (loop_->Now() - started_).millis();
+  view.disk_full = !store_.HasSpaceForNewWork();
+  return view;
+}
+
+std::vector<txn::ResourceView> Node::Resources() const {
+  return replica_->core().Resources(replica_->now());
+}
+
+std::vector<txn::TransactionView> Node::List(size_t limit) const {
+  return replica_->core().List(Gtid{}, limit, replica_->now());
+}
+
+txn::TransactionView Node::Show(const Gtid& gtid) const {
+  return replica_->core().Show(gtid, replica_->now());
+}
+
+void Node::RefreshAddresses() {
+  for (const auto& [name, resource] : replica_->core().table().resources()) {
+    resources_->SetAddress(name, resource.address);
+  }
+}
+
+void Node::SendToPeer(raft::Message message) { peers_->Send(std::move(message)); }
+
+void Node::SendToResource(const txn::Message& message) { resources_->Send(message); }
+
+// The caller's callback runs after the replica has finished its round: it may submit
+// the next request at once.
+void Node::Answer(txn::Answer answer) {
+  const auto found = waiting_.find(answer.token);
+  if (found == waiting_.end()) return;
+  Done done = std::move(found->second);
+  waiting_.erase(found);
+  loop_->Defer([done = std::move(done), reply = std::move(answer.reply)]() mutable {
+    done(std::move(reply));
+  });
+}
+
+void Node::OnEvents(const std::vector<txn::Event>& events) {
+  bool resources_changed = false;
+  for (const txn::Event& event : events) {
+    LogTransactionEvent(options_.self, event);
+    resources_changed = resources_changed || event.kind == txn::EventKind::kResource;
+  }
+  if (resources_changed) RefreshAddresses();
+}
+
+void Node::OnRaftState(const raft::SoftState& state) {
+  LogEvent(Level::kInfo, "raft state")
+      .Field("node", options_.self.value())
+      .Field("role", raft::RoleName(state.role))
+      .Field("term", state.term.value())
+      .Field("leader", state.leader.value());
+  RefreshAddresses();
+}
+
+void Node::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {
+  LogEvent(Level::kInfo, "snapshot")
+      .Field("node", options_.self.value())
+      .Field("index", meta.index.value())
+      .Field("bytes", state.size());
+  snapshot_worker_->Save(
+      kFirstGroup, meta, std::move(state),
+      [posts = loop_->post_queue(), alive = std::weak_ptr<Node*>(alive_),
+       meta](const absl::Status& saved) {
+        posts->Post([alive, meta, saved] {
+          const auto node = alive.lock();
+          if (node == nullptr) return;
+          if (!saved.ok()) {
+            LogEvent(Level::kError, "snapshot not saved").Field("why", saved.message());
+          }
+          (*node)->replica_->OnSnapshotSaved(meta, saved);
+          (*node)->Schedule();
+        });
+      });
+}
+
+absl::StatusOr<std::string> Node::ReadSnapshot(const raft::SnapshotMeta& meta,
+                                               uint64_t offset, size_t max_bytes,
+                                               bool* last) {
+  auto chunk = snapshots_.Read(kFirstGroup, meta.index, offset, max_bytes);
+  if (!chunk.ok()) return chunk.status();
+  *last = chunk->last;
+  return std::move(chunk->data);
+}
+
+}  // namespace concordat::node

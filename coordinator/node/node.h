@@ -1,0 +1,156 @@
+// Node: a coordinator node on an event loop: its log, its snapshots, its replica, and
+// the requests that wait for an answer. What connects it to others is handed in, so
+// that the daemon (sockets) and an embedding process (function calls) share it.
+//
+//   auto node = Node::Open(loop, wal::PosixFileEnv(), options);
+//   (*node)->Start(&peers, &resources);
+//   (*node)->Submit(txn::CommitRequest{...}, [](txn::Reply reply) { ... });
+//
+// Everything is for the loop's thread; Open, Start and the destructor also before
+// the loop runs and after it has ended.
+#ifndef COORDINATOR_NODE_NODE_H_
+#define COORDINATOR_NODE_NODE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/node/replica.h"
+#include "coordinator/node/snapshot_worker.h"
+#include "coordinator/rpc/coordinator_service.h"
+#include "coordinator/rpc/peer_transport.h"
+#include "coordinator/rpc/resource_messenger.h"
+#include "coordinator/storage/raft_store.h"
+#include "coordinator/storage/snapshot_store.h"
+#include "thrift/rpc/event_loop.h"
+#include "wal/file_env.h"
+#include "wal/log_writer.h"
+
+namespace concordat::node {
+
+struct NodeOptions {
+  // Made when it is not there. Belongs to one node of one cluster for ever: the
+  // directory of another one is refused.
+  std::string data_dir;
+  ClusterId cluster;
+  NodeId self;
+  // All nodes, this one too, with the address that clients and participants use.
+  std::map<NodeId, std::string> client_addresses;
+  // Times, limits, when snapshots are taken. Identity, voters and seed are filled in
+  // from the above.
+  ReplicaConfig replica;
+  wal::LogOptions log;           // dir and owner are filled in
+  wal::LogWriterOptions writer;  // on_durable is filled in
+};
+
+// The one Raft group that a node has so far.
+inline constexpr GroupId kFirstGroup{1};
+
+class Node final : public rpc::CoordinatorBackend,
+                   public rpc::ResourceListener,
+                   private ReplicaEnvironment {
+ public:
+  // Recovers from the directory.
+  //   FAILED_PRECONDITION  in use by another process, or another node's or cluster's
+  //   DATA_LOSS            damaged, naming file and offset; nothing was changed
+  //   others               could not be read or written
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Node>> Open(rpc::EventLoop* loop,
+                                                                  wal::FileEnv* env,
+                                                                  NodeOptions options);
+  // Requests without an answer are answered NotLeader.
+  ~Node() override;
+
+  // From here on the node takes part. The senders must outlive it.
+  void Start(rpc::PeerSender* peers, rpc::ResourceSender* resources);
+
+  void OnPeerMessage(raft::Message message);
+
+  // rpc::ResourceListener
+  void OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) override;
+  void OnAcknowledged(const BranchId& branch, txn::AckResult result,
+                      std::string_view detail) override;
+
+  // rpc::CoordinatorBackend
+  void Submit(txn::Request request, Done done) override;
+  [[nodiscard]] ClusterId cluster() const override { return options_.cluster; }
+  [[nodiscard]] NodeId leader() const override { return replica_->raft().leader(); }
+  [[nodiscard]] const Gtid& watermark() const override {
+    return replica_->core().table().watermark();
+  }
+  [[nodiscard]] NodeView View() const override;
+  [[nodiscard]] const std::map<NodeId, std::string>& client_addresses() const override {
+    return options_.client_addresses;
+  }
+  [[nodiscard]] std::vector<txn::ResourceView> Resources() const override;
+  [[nodiscard]] std::vector<txn::TransactionView> List(size_t limit) const override;
+  [[nodiscard]] txn::TransactionView Show(const Gtid& gtid) const override;
+
+  [[nodiscard]] const Replica& replica() const { return *replica_; }
+  [[nodiscard]] uint64_t log_flushes() const { return writer_->flush_count(); }
+
+ private:
+  // The log behind the thread of its writer.
+  class WriterSink final : public storage::LogSink {
+   public:
+    explicit WriterSink(wal::LogWriter* writer) : writer_(writer) {}
+    absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
+                                    wal::Reserve use) override {
+      return writer_->Append(records, use);
+    }
+    void ReleaseBefore(wal::Lsn lsn) override { writer_->ReleaseBefore(lsn); }
+    wal::Lsn durable_lsn() const override { return writer_->durable_lsn(); }
+    bool HasSpace(wal::Reserve use) const override { return writer_->HasSpace(use); }
+
+   private:
+    wal::LogWriter* const writer_;
+  };
+
+  Node(rpc::EventLoop* loop, wal::FileEnv* env, NodeOptions options);
+  absl::Status OpenLog(wal::FileEnv* env);
+  absl::Status RecoverReplica();
+  void Schedule();
+  void RunOnce();
+  void HouseKeep();
+  void RefreshAddresses();
+
+  // ReplicaEnvironment
+  void SendToPeer(raft::Message message) override;
+  void SendToResource(const txn::Message& message) override;
+  void Answer(txn::Answer answer) override;
+  void OnEvents(const std::vector<txn::Event>& events) override;
+  void OnRaftState(const raft::SoftState& state) override;
+  void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) override;
+  absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,
+                                           uint64_t offset, size_t max_bytes,
+                                           bool* last) override;
+
+  rpc::EventLoop* const loop_;
+  NodeOptions options_;
+  const Timestamp started_;
+  storage::SnapshotStore snapshots_;
+  storage::RaftStore store_;
+  std::unique_ptr<Replica> replica_;
+  rpc::PeerSender* peers_ = nullptr;
+  rpc::ResourceSender* resources_ = nullptr;
+  bool scheduled_ = false;
+  rpc::TimerId tick_timer_;
+  rpc::TimerId housekeeping_timer_;
+  uint64_t last_token_ = 0;
+  absl::flat_hash_map<txn::RequestToken, Done> waiting_;
+  // What is posted by other threads finds it expired after the node's end.
+  std::shared_ptr<Node*> alive_;
+  // Their threads end first.
+  std::unique_ptr<SnapshotWorker> snapshot_worker_;
+  std::unique_ptr<wal::LogWriter> writer_;
+  std::unique_ptr<WriterSink> sink_;
+};
+
+}  // namespace concordat::node
+
+#endif  // COORDINATOR_NODE_NODE_H_
