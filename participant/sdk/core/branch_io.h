@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -106,6 +107,10 @@ struct OnePhaseAnswer {
 };
 
 struct Answer {
+  template <class Body>
+  Answer(RequestToken token, Body answer)
+      : token(token), body(std::in_place_type<Body>, std::move(answer)) {}
+
   RequestToken token;
   std::variant<ExecuteAnswer, VoteAnswer, FinishAnswer, OnePhaseAnswer> body;
 };

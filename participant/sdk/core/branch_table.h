@@ -186,7 +186,7 @@ class BranchTable {
   void Emit(EventKind kind, const BranchId& id, std::string detail);
   template <class Body>
   void Reply(RequestToken token, Body body) {
-    if (!token.is_none()) output_.answers.push_back({token, std::move(body)});
+    if (!token.is_none()) output_.answers.emplace_back(token, std::move(body));
   }
   template <class Body>
   void ReplyAll(Branch* branch, const Body& body);
