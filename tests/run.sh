@@ -87,7 +87,7 @@ build_and_test() {
   if ! run tests/build.sh "$kind" "$target"; then
     say "$kind: the build FAILED"
     failed=$((failed + 1))
-    return
+    finish
   fi
   say "$kind: tests"
   rm -f "$results"
