@@ -125,7 +125,7 @@ class Planted(unittest.TestCase):
 
     def test_generated_code_outside_the_layers_that_speak_thrift_is_found(self):
         for folder in ["coordinator/base", "wal", "coordinator/storage",
-                       "participant/kv", "examples/transfer"]:
+                       "participant/sdk/core", "examples/transfer"]:
             path = f"{folder}/{PLANT}.cc"
             self.plant(path, include('"concordat_wire/types_types.h"'))
             self.assert_found(path, "must not include concordat_wire")
