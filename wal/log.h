@@ -45,7 +45,7 @@ struct LogOptions {
   // the next. Bounds the size of a record: MaxPayload().
   uint64_t segment_bytes = 64ull << 20;
   // Preallocated space that only Reserve::kFinish may use; rounded up to whole
-  // segments, at least one.
+  // segments, at least one. Each flush takes whole sectors of 512 bytes of it.
   uint64_t reserve_bytes = 16ull << 20;
   // How many released segments are kept for reuse, beyond the reserve; more are
   // removed.

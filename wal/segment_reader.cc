@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::Open(
   if (!file.ok()) return file.status();
   auto size = (*file)->Size();
   if (!size.ok()) return size.status();
-  std::unique_ptr<SegmentReader> reader(new SegmentReader(*std::move(file), path));
+  std::unique_ptr<SegmentReader> reader(new SegmentReader(*std::move(file), path, *size));
   auto sector = reader->Sector(0);
   if (!sector.ok()) return sector.status();
   auto header = DecodeSegmentHeader(*sector, log_id, generation, *size);
@@ -44,8 +44,9 @@ absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::Open(
 absl::StatusOr<const char*> SegmentReader::Sector(uint32_t index) {
   const size_t held = window_.size() / kSectorBytes;
   if (index < window_first_ || index >= window_first_ + held) {
-    window_.resize(kWindowBytes);
     const uint64_t offset = uint64_t{index} * kSectorBytes;
+    window_.resize(
+        std::min<uint64_t>(kWindowBytes, std::max(file_bytes_, offset) - offset));
     auto read = file_->ReadAt(offset, window_.size(), window_.data());
     if (!read.ok()) return read.status();
     window_.resize(*read / kSectorBytes * kSectorBytes);

@@ -61,8 +61,8 @@ class SegmentReader {
   [[nodiscard]] absl::StatusOr<const char*> Sector(uint32_t index);
 
  private:
-  SegmentReader(std::unique_ptr<File> file, std::string path)
-      : file_(std::move(file)), path_(std::move(path)) {}
+  SegmentReader(std::unique_ptr<File> file, std::string path, uint64_t file_bytes)
+      : file_(std::move(file)), path_(std::move(path)), file_bytes_(file_bytes) {}
 
   [[nodiscard]] SectorState Classify(const char* sector, uint32_t index) const {
     return ClassifySector(sector, header_.log_id, index, header_.generation);
@@ -72,6 +72,7 @@ class SegmentReader {
 
   const std::unique_ptr<File> file_;
   const std::string path_;
+  const uint64_t file_bytes_;
   SegmentHeader header_;
   std::string window_;
   uint32_t window_first_ = 0;
