@@ -4,6 +4,7 @@
 Prints each violation as FILE:LINE: what and why, and fails when there is one. What
 is allowed stands in rules.py.
 """
+import functools
 import os
 import pathlib
 import re
@@ -23,6 +24,13 @@ def under(path, folder):
 
 def matches(header, entries):
     return any(header.startswith(e) if e.endswith("/") else header == e for e in entries)
+
+
+@functools.cache
+def kinds_of(header):
+    """Which kinds of impurity a header brings."""
+    return [kind for kind, entries in rules.IMPURE_HEADERS.items()
+            if matches(header, entries)]
 
 
 def code_only(text):
@@ -153,17 +161,16 @@ class Checker:
     @staticmethod
     def may_include(key, target):
         if any(under(target, allowed) for allowed in rules.ALLOWED[key]):
-            return True
+            return under(target, key)
         return under(target, key)
 
     def check_purity(self, source):
         for header, chain in self.reachable(source):
-            for kind, entries in rules.IMPURE_HEADERS.items():
-                if matches(header, entries):
-                    line, via = chain
-                    by_way = f" by way of {via}" if via else ""
-                    self.report(source.path, line,
-                                f"pure code reaches {kind}: <{header}>{by_way}")
+            for kind in kinds_of(header):
+                line, via = chain
+                by_way = f" by way of {via}" if via else ""
+                self.report(source.path, line,
+                            f"pure code reaches {kind}: <{header}>{by_way}")
         text = code_only(source.text)
         for kind, names in rules.IMPURE_NAMES.items():
             for match in re.finditer(names, text):

@@ -21,24 +21,38 @@ def include(header):
 
 
 class Planted(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="concordat-layering-")
-        self.addCleanup(self.folder.cleanup)
-        self.root = pathlib.Path(self.folder.name)
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="concordat-layering-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name)
         for top in rules.TOP_LEVEL:
             if (ROOT / top).is_dir():
-                shutil.copytree(ROOT / top, self.root / top)
+                shutil.copytree(ROOT / top, cls.root / top)
             elif (ROOT / top).exists():
-                shutil.copy(ROOT / top, self.root / top)
-        self.before = set(check.check(self.root))
+                shutil.copy(ROOT / top, cls.root / top)
+        cls.before = set(check.check(cls.root))
+
+    def setUp(self):
+        self.after = None  # what the check says since the last plant
 
     def plant(self, path, text):
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+        self.after = None
+        self.addCleanup(self.uproot, file)
+
+    def uproot(self, file):
+        file.unlink(missing_ok=True)
+        while not any(file.parent.iterdir()):
+            file = file.parent
+            file.rmdir()
 
     def found(self):
-        return sorted(set(check.check(self.root)) - self.before)
+        if self.after is None:
+            self.after = sorted(set(check.check(self.root)) - self.before)
+        return self.after
 
     def assert_found(self, path, *parts):
         """One new violation names the path and says the parts."""
@@ -51,15 +65,16 @@ class Planted(unittest.TestCase):
         self.assertEqual([v for v in self.found() if v.startswith(path + ":")], [])
 
     def test_pure_folder_that_includes_an_impure_header_is_found(self):
+        planted = [(kind, h + "x.h" if h.endswith("/") else h)
+                   for kind, headers in rules.IMPURE_HEADERS.items() for h in headers]
         for folder in rules.PURE:
-            for kind, headers in rules.IMPURE_HEADERS.items():
-                path = f"{folder}/{PLANT}.cc"
-                lines = [h + "x.h" if h.endswith("/") else h for h in headers]
-                self.plant(path, "".join(include(f"<{h}>") for h in lines))
-                found = self.found()
-                for number, header in enumerate(lines, 1):
-                    wanted = f"{path}:{number}: pure code reaches {kind}: <{header}>"
-                    self.assertIn(wanted, found)
+            self.plant(f"{folder}/{PLANT}.cc",
+                       "".join(include(f"<{header}>") for _, header in planted))
+        found = self.found()
+        for folder in rules.PURE:
+            for line, (kind, header) in enumerate(planted, 1):
+                wanted = f"{folder}/{PLANT}.cc:{line}: pure code reaches {kind}: <{header}>"
+                self.assertIn(wanted, found)
 
     def test_pure_folder_that_reaches_one_through_our_own_header_is_found(self):
         self.plant(f"coordinator/base/{PLANT}.h", include("<chrono>"))
@@ -124,19 +139,22 @@ class Planted(unittest.TestCase):
                               f"must not include {target}/{PLANT}.h")
 
     def test_generated_code_outside_the_layers_that_speak_thrift_is_found(self):
-        for folder in ["coordinator/base", "wal", "coordinator/storage",
-                       "participant/sdk/core", "examples/transfer"]:
-            path = f"{folder}/{PLANT}.cc"
-            self.plant(path, include('"concordat_wire/types_types.h"'))
-            self.assert_found(path, "must not include concordat_wire")
+        folders = ["coordinator/base", "wal", "coordinator/storage",
+                   "participant/sdk/core", "examples/transfer"]
+        for folder in folders:
+            self.plant(f"{folder}/{PLANT}.cc",
+                       include('"concordat_wire/types_types.h"'))
+        for folder in folders:
+            self.assert_found(f"{folder}/{PLANT}.cc", "must not include concordat_wire")
 
     def test_include_of_tests_is_found_everywhere_else(self):
         self.plant(f"tests/{PLANT}.h", "")
-        for folder in ["coordinator/embedded", "participant/daemon", "examples/transfer",
-                       "wal"]:
-            path = f"{folder}/{PLANT}.cc"
-            self.plant(path, include(f'"tests/{PLANT}.h"'))
-            self.assert_found(path, "must not include tests/")
+        folders = ["coordinator/embedded", "participant/daemon", "examples/transfer",
+                   "wal"]
+        for folder in folders:
+            self.plant(f"{folder}/{PLANT}.cc", include(f'"tests/{PLANT}.h"'))
+        for folder in folders:
+            self.assert_found(f"{folder}/{PLANT}.cc", "must not include tests/")
 
     def test_allowed_dependency_is_not(self):
         self.plant(f"coordinator/raft/{PLANT}.h", "")
@@ -169,10 +187,12 @@ class Planted(unittest.TestCase):
         self.assert_found(f"coordinator/{PLANT}/a.cc", "rules.py does not know")
 
     def test_long_file_is_found(self):
-        for suffix in [".cc", ".py", ".thrift", ".sh"]:
+        suffixes = [".cc", ".py", ".thrift", ".sh"]
+        for suffix in suffixes:
             self.plant(f"wal/{PLANT}{suffix}", "\n" * (rules.MAX_LINES + 1))
-            self.assert_found(f"wal/{PLANT}{suffix}", "over 600 lines")
         self.plant(f"wal/{PLANT}_2.cc", "\n" * rules.MAX_LINES)
+        for suffix in suffixes:
+            self.assert_found(f"wal/{PLANT}{suffix}", "over 600 lines")
         self.assert_clean(f"wal/{PLANT}_2.cc")
 
     def test_stranger_at_the_top_level_is_found(self):
