@@ -1,0 +1,129 @@
+#include "coordinator/daemon/daemon.h"
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/CoordinatorService.h"
+#include "concordat_wire/RaftService.h"
+#include "coordinator/base/log.h"
+#include "coordinator/base/system_clock.h"
+#include "thrift/rpc/codec.h"
+#include "wal/file_env.h"
+
+namespace concordat::daemon {
+
+namespace {
+
+constexpr Duration kStopGrace = Duration::Millis(200);
+
+node::NodeOptions MakeNodeOptions(const Options& options) {
+  node::NodeOptions out;
+  out.data_dir = options.data_dir;
+  out.cluster = ClusterIdOf(options.cluster_name);
+  out.self = options.self;
+  for (const auto& [node, member] : options.members) {
+    out.client_addresses[node] = member.client_address;
+  }
+  raft::Config& raft = out.replica.raft;
+  raft.election_timeout_min = Duration::Millis(options.election_timeout_ms);
+  raft.election_timeout_max = Duration::Millis(options.election_timeout_ms * 2);
+  raft.heartbeat_interval = Duration::Millis(options.heartbeat_ms);
+  out.replica.snapshot_entries = options.snapshot_entries;
+  // A branch that asks about a transaction under way is told to wait, soon.
+  out.replica.txn.inquiry_wait = Duration::Millis(200);
+  out.log.segment_bytes = options.segment_bytes;
+  return out;
+}
+
+// Only nodes of the cluster speak to this port.
+std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop, node::Node* node) {
+  auto handler = std::make_shared<rpc::RaftServiceHandler>(
+      node->cluster(),
+      [node](raft::Message message) { node->OnPeerMessage(std::move(message)); },
+      [](const absl::Status& why) {
+        LogEvent(Level::kWarning, "peer message dropped").Field("why", why.message());
+      });
+  return std::make_unique<rpc::Server>(
+      loop, std::make_shared<wire::RaftServiceAsyncProcessorT<rpc::Codec>>(handler),
+      rpc::PeerLimits(), rpc::ServerOptions{.name = "peers"});
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Options& options) {
+  std::unique_ptr<Daemon> daemon(new Daemon());
+  auto thread = rpc::LoopThread::Start();
+  if (!thread.ok()) return thread.status();
+  daemon->thread_ = std::move(*thread);
+  absl::Status status;
+  daemon->thread_->RunSync([&] { status = daemon->StartOnLoop(options); });
+  if (!status.ok()) return status;
+  return daemon;
+}
+
+absl::Status Daemon::StartOnLoop(const Options& options) {
+  rpc::EventLoop* loop = thread_->loop();
+  auto node = node::Node::Open(loop, wal::PosixFileEnv(), MakeNodeOptions(options));
+  if (!node.ok()) return node.status();
+  node_ = std::move(*node);
+  std::map<NodeId, rpc::Address> peers;
+  for (const auto& [id, member] : options.members) {
+    if (id == options.self) continue;
+    auto address = rpc::Address::Parse(member.peer_address);
+    if (!address.ok()) return address.status();
+    peers[id] = *address;
+  }
+  peers_ = std::make_unique<rpc::PeerTransport>(loop, node_->cluster(), std::move(peers),
+                                                SystemRandom64());
+  resources_ = std::make_unique<rpc::ResourceMessenger>(loop, node_->cluster(),
+                                                        SystemRandom64(), node_.get());
+  if (absl::Status s = Listen(options); !s.ok()) return s;
+  node_->Start(peers_.get(), resources_.get());
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Listen(const Options& options) {
+  rpc::EventLoop* loop = thread_->loop();
+  const Member& self = options.members.at(options.self);
+  peer_server_ = MakePeerServer(loop, node_.get());
+  auto handler = std::make_shared<rpc::CoordinatorServiceHandler>(node_.get());
+  client_server_ = std::make_unique<rpc::Server>(
+      loop,
+      std::make_shared<wire::CoordinatorServiceAsyncProcessorT<rpc::Codec>>(handler),
+      rpc::Limits{}, rpc::ServerOptions{.name = "clients"});
+  const auto peer_address = rpc::Address::Parse(self.peer_address);
+  if (!peer_address.ok()) return peer_address.status();
+  if (auto bound = peer_server_->Listen(*peer_address); !bound.ok())
+    return bound.status();
+  const auto client_address = rpc::Address::Parse(self.client_address);
+  if (!client_address.ok()) return client_address.status();
+  return client_server_->Listen(*client_address).status();
+}
+
+Daemon::~Daemon() {
+  if (client_server_ != nullptr) {
+    Mutex mutex;
+    ConditionVariable stopped;
+    bool done = false;
+    thread_->loop()->Post([&] {
+      client_server_->Stop(kStopGrace, [&] {
+        MutexLock lock(&mutex);
+        done = true;
+        stopped.NotifyAll();
+      });
+    });
+    MutexLock lock(&mutex);
+    while (!done) stopped.Wait(&mutex);
+  }
+  thread_->RunSync([this] {
+    client_server_.reset();
+    peer_server_.reset();
+    node_.reset();
+    resources_.reset();
+    peers_.reset();
+  });
+}
+
+}  // namespace concordat::daemon

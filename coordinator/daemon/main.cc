@@ -1,0 +1,66 @@
+// concordatd: a coordinator node. Runs until SIGTERM or SIGINT.
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <string>
+
+#include "coordinator/base/log.h"
+#include "coordinator/daemon/daemon.h"
+#include "coordinator/daemon/options.h"
+
+namespace {
+
+constexpr int kExitFailed = 1;
+
+// Signals are waited for in one place; threads that are started later inherit this.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "concordatd: %s\n", std::string(status.message()).c_str());
+  return kExitFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace concordat;
+  const daemon::Parsed parsed = daemon::ParseCommandLine(argc, argv);
+  if (parsed.exit) return parsed.exit_code;
+  const daemon::Options& options = parsed.options;
+
+  const auto level = ParseLevel(options.log_level);
+  if (!level.ok()) return Fail(level.status());
+  LogOptions log;
+  log.min_level = *level;
+  log.process_name = "concordatd-" + std::to_string(options.self.value());
+  log.file = options.log_file;
+  if (absl::Status s = InitLogging(log); !s.ok()) return Fail(s);
+
+  const sigset_t signals = BlockStopSignals();
+  auto running = daemon::Daemon::Start(options);
+  if (!running.ok()) {
+    LogEvent(Level::kError, "not started")
+        .Field("error", std::string(running.status().message()));
+    return log.file.empty() ? kExitFailed : Fail(running.status());
+  }
+  const daemon::Member& self = options.members.at(options.self);
+  std::printf("concordatd node %llu ready: clients on %s, peers on %s\n",
+              static_cast<unsigned long long>(options.self.value()),
+              self.client_address.c_str(), self.peer_address.c_str());
+  std::fflush(stdout);
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  LogEvent(Level::kInfo, "stopping").Field("signal", signal);
+  running->reset();
+  LogEvent(Level::kInfo, "stopped");
+  return 0;
+}

@@ -1,0 +1,165 @@
+#include "coordinator/daemon/options.h"
+
+#include <openssl/sha.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <iostream>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "thrift/rpc/address.h"
+
+namespace concordat::daemon {
+
+namespace {
+
+constexpr size_t kMaxMembers = 7;
+constexpr int kExitUsage = 64;  // EX_USAGE of sysexits.h
+
+absl::Status CheckAddress(std::string_view part, const std::string& address) {
+  const auto parsed = rpc::Address::Parse(address);
+  if (parsed.ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "member '", std::string(part), "': ", std::string(parsed.status().message())));
+}
+
+absl::Status AddMember(const std::string& part, std::map<NodeId, Member>* members) {
+  const std::vector<std::string> id_and_rest =
+      absl::StrSplit(part, absl::MaxSplits('=', 1));
+  uint64_t id = 0;
+  if (id_and_rest.size() != 2 || !absl::SimpleAtoi(id_and_rest[0], &id) || id == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("member '", part, "' is not ID=PEER-ADDRESS/CLIENT-ADDRESS"));
+  }
+  // A unix socket's path has slashes of its own: the client's address begins after
+  // the last "/unix:" or, without one, after the last slash.
+  const std::string& rest = id_and_rest[1];
+  size_t slash = rest.rfind("/unix:");
+  if (slash == std::string::npos || slash == 0) slash = rest.rfind('/');
+  if (slash == std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("member '", part, "' has no address for clients after a slash"));
+  }
+  Member member{rest.substr(0, slash), rest.substr(slash + 1)};
+  if (absl::Status s = CheckAddress(part, member.peer_address); !s.ok()) return s;
+  if (absl::Status s = CheckAddress(part, member.client_address); !s.ok()) return s;
+  if (!members->emplace(NodeId(id), std::move(member)).second) {
+    return absl::InvalidArgumentError(absl::StrCat("node ", id, " is named twice"));
+  }
+  return absl::OkStatus();
+}
+
+int Usage(const std::string& message) {
+  std::cerr << "concordatd: " << message << "\nTry concordatd --help.\n";
+  return kExitUsage;
+}
+
+void AddFlags(CLI::App* app, Options* options, uint64_t* id, std::string* members) {
+  app->set_config("--config", "", "Read flags from this file (name=value lines)");
+  app->add_option("--id", *id, "This node's number among the members")->required();
+  app->add_option("--members", *members,
+                  "All nodes: ID=PEER-ADDRESS/CLIENT-ADDRESS, separated by commas; "
+                  "addresses are host:port or unix:/path")
+      ->required();
+  app->add_option("--data-dir", options->data_dir,
+                  "Folder for the log and the snapshots; belongs to this node for ever")
+      ->required();
+  app->add_option("--cluster", options->cluster_name,
+                  "Name of the cluster, the same on all nodes; clusters that share a "
+                  "database need different ones")
+      ->capture_default_str();
+  app->add_option("--log-file", options->log_file, "Log here instead of standard error");
+  app->add_option("--log-level", options->log_level, "trace, debug, info, warning, error")
+      ->capture_default_str();
+  app->add_option(
+         "--election-timeout-ms", options->election_timeout_ms,
+         "Without a leader for one to two times this, a node asks for an election")
+      ->check(CLI::Range(20, 60'000))
+      ->capture_default_str();
+  app->add_option("--heartbeat-ms", options->heartbeat_ms,
+                  "A leader shows itself this often; at most a quarter of the time-out")
+      ->check(CLI::Range(5, 15'000))
+      ->capture_default_str();
+  app->add_option("--segment-bytes", options->segment_bytes, "Size of a log file")
+      ->check(CLI::Range(uint64_t{1} << 20, uint64_t{1} << 32))
+      ->capture_default_str();
+  app->add_option("--snapshot-entries", options->snapshot_entries,
+                  "Take a snapshot after this many log entries")
+      ->check(CLI::Range(uint64_t{100}, uint64_t{100'000'000}))
+      ->capture_default_str();
+}
+
+absl::Status Check(const Options& options) {
+  if (!options.members.contains(options.self)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--id ", options.self.value(), " is not among the --members"));
+  }
+  if (options.heartbeat_ms * 4 > options.election_timeout_ms) {
+    return absl::InvalidArgumentError(
+        "--heartbeat-ms must be at most a quarter of --election-timeout-ms");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::map<NodeId, Member>> ParseMembers(std::string_view text) {
+  std::map<NodeId, Member> members;
+  for (const std::string& part :
+       std::vector<std::string>(absl::StrSplit(std::string(text), ','))) {
+    if (absl::Status s = AddMember(part, &members); !s.ok()) return s;
+  }
+  if (members.size() > kMaxMembers || members.size() % 2 == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a cluster has 1, 3, 5 or 7 members, not ", members.size()));
+  }
+  return members;
+}
+
+ClusterId ClusterIdOf(std::string_view name) {
+  uint64_t id = 0;
+  const auto [end, error] =
+      std::from_chars(name.data(), name.data() + name.size(), id, 16);
+  if (name.size() == 16 && error == std::errc() && end == name.data() + name.size() &&
+      id != 0) {
+    return ClusterId(id);
+  }
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest);
+  for (int i = 0; i < 8; ++i) id = id << 8 | digest[i];
+  return ClusterId(id == 0 ? 1 : id);
+}
+
+Parsed ParseCommandLine(int argc, char** argv) {
+  Parsed parsed;
+  CLI::App app(
+      "concordatd: a node of a replicated transaction coordinator.\n"
+      "Example of one node: concordatd --id 1 --data-dir /var/lib/concordat \\\n"
+      "  --members 1=127.0.0.1:7101/127.0.0.1:7001");
+  uint64_t id = 0;
+  std::string members;
+  AddFlags(&app, &parsed.options, &id, &members);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    parsed.exit = true;
+    parsed.exit_code = error.get_exit_code() == 0 ? app.exit(error) : Usage(error.what());
+    return parsed;
+  }
+  parsed.options.self = NodeId(id);
+  auto parsed_members = ParseMembers(members);
+  absl::Status status = parsed_members.status();
+  if (status.ok()) {
+    parsed.options.members = std::move(*parsed_members);
+    status = Check(parsed.options);
+  }
+  if (!status.ok()) {
+    parsed.exit = true;
+    parsed.exit_code = Usage(std::string(status.message()));
+  }
+  return parsed;
+}
+
+}  // namespace concordat::daemon
