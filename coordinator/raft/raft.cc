@@ -1,6 +1,7 @@
 #include "coordinator/raft/raft.h"
 
 #include <algorithm>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -248,11 +249,7 @@ Output Raft::TakeOutput() {
   }
   Output output;
   TakePersist(&output);
-  output.messages = std::exchange(messages_, {});
-  output.messages_after_persist = std::exchange(messages_after_persist_, {});
-  output.after_persist = last_persist_;
-  CONCORDAT_CHECK(output.messages_after_persist.empty() || !persists_in_flight_.empty())
-      << "a promise waits for a write that was never issued";
+  TakeMessages(&output);
   TakeCommitted(&output);
   output.read_states = std::exchange(read_states_, {});
   output.dropped_reads = std::exchange(dropped_reads_, {});
@@ -263,6 +260,21 @@ Output Raft::TakeOutput() {
   output.snapshot_writes = std::exchange(snapshot_writes_, {});
   output.install_snapshot = std::exchange(install_snapshot_, std::nullopt);
   return output;
+}
+
+void Raft::TakeMessages(Output* output) {
+  output->messages = std::exchange(messages_, {});
+  output->after_persist = last_persist_;
+  std::vector<Message>& waiting = messages_after_persist_;
+  if (!persists_in_flight_.empty()) {
+    output->messages_after_persist = std::exchange(waiting, {});
+    return;
+  }
+  // What they waited for was flushed since they were made.
+  output->messages.insert(output->messages.end(),
+                          std::make_move_iterator(waiting.begin()),
+                          std::make_move_iterator(waiting.end()));
+  waiting.clear();
 }
 
 void Raft::TakePersist(Output* output) {

@@ -224,6 +224,7 @@ class Raft {
   void Send(NodeId to, Message::Body body);
   // At once when the term, the vote and the log up to `index` are on the disk.
   void SendWhenDurable(NodeId to, Message::Body body, LogIndex index);
+  void TakeMessages(Output* output);
   void TakePersist(Output* output);
   void TakeCommitted(Output* output);
   [[nodiscard]] bool HasSomethingToPersist() const;

@@ -1,0 +1,138 @@
+// Some nodes of one Raft group in one thread, with a network that loses, repeats and
+// delays messages, and disks that forget what was not flushed when a node crashes.
+// One seed decides everything. The invariants are checked after every step.
+//
+// Small on purpose: enough to shake the core alone.
+#ifndef TESTS_UNIT_RAFT_CLUSTER_H_
+#define TESTS_UNIT_RAFT_CLUSTER_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/base/random.h"
+#include "coordinator/raft/invariants.h"
+#include "coordinator/raft/raft.h"
+
+namespace concordat::raft {
+
+struct ClusterOptions {
+  uint64_t nodes = 3;
+  uint64_t seed = 1;
+  uint64_t loss_percent = 10;
+  uint64_t duplicate_percent = 10;
+  Duration delay_max = Duration::Millis(40);
+  Duration flush_max = Duration::Millis(20);
+  uint64_t snapshot_every = 25;  // entries
+};
+
+class Cluster {
+ public:
+  explicit Cluster(ClusterOptions options);
+
+  // One random event: time passes, a message arrives, a flush ends, a proposal or a
+  // read is made, a node crashes or comes back, the network is cut or healed.
+  void RandomStep();
+  // From here on nothing is lost, all nodes run and the network is whole.
+  void StopFaults();
+  // Time passes and messages flow, without new faults, for so long.
+  void RunFor(Duration time);
+
+  // What the leader of the highest term accepts; nothing when there is none.
+  std::optional<LogIndex> ProposeAtLeader(std::string command);
+  [[nodiscard]] Raft* Leader();
+  // The state machine of each node: all commands applied, as one text.
+  [[nodiscard]] std::vector<std::string> AppliedStates() const;
+  [[nodiscard]] const InvariantsChecker& checker() const { return checker_; }
+  // Of all lives of all nodes.
+  [[nodiscard]] Counters TotalCounters() const;
+  [[nodiscard]] uint64_t reads_answered() const { return reads_answered_; }
+  [[nodiscard]] uint64_t crashes() const { return crashes_; }
+  // Reads that did not show what was applied anywhere before they began.
+  [[nodiscard]] uint64_t stale_reads() const { return stale_reads_; }
+
+ private:
+  // The state machine, and what a snapshot holds of it.
+  struct Machine {
+    LogIndex applied;
+    std::string text;
+  };
+  struct SnapshotFile {
+    SnapshotMeta meta;
+    std::string bytes;
+  };
+  struct Disk {
+    HardState hard_state;
+    SnapshotMeta snapshot;  // as the log knows it
+    std::map<LogIndex, Entry> entries;
+    SnapshotFile file;  // durable as soon as it is written
+  };
+  struct Write {
+    Persist persist;
+    std::vector<Message> messages;
+    Timestamp done_at;
+  };
+  struct Node {
+    NodeId id;
+    Disk disk;
+    std::unique_ptr<Raft> raft;  // null while down
+    Machine machine;
+    std::deque<Write> writes;  // under way
+    SnapshotFile receiving;
+    std::optional<std::pair<SnapshotMeta, Timestamp>> installing;
+    std::map<ReadToken, LogIndex> reads;  // what each must show
+    int64_t clock_drift_percent = 0;
+  };
+  struct Packet {
+    Timestamp arrives_at;
+    Message message;
+  };
+
+  void Start(Node* node);
+  void Crash(Node* node);
+  void AfterInput(Node* node);
+  void CarryOut(Node* node, Output output);
+  void SendAll(std::vector<Message> messages);
+  void Apply(Node* node, const Entry& entry);
+  void AnswerReads(Node* node, const Output& output);
+  void ReceiveSnapshot(Node* node, const Output& output);
+  void FinishInstall(Node* node);
+  void TakeSnapshot(Node* node);
+  void FinishWrite(Node* node);
+  static void WriteToDisk(Disk* disk, const Persist& persist);
+  void DeliverDue();
+  void AdvanceTime(Duration step);
+  void RandomFault();
+  void RandomInput();
+  Node& RandomNode();
+  [[nodiscard]] bool Reaches(NodeId from, NodeId to) const {
+    return !cut_.contains({from, to});
+  }
+
+  ClusterOptions options_;
+  Random random_;
+  Timestamp now_ = Timestamp::FromMicros(1'000'000);
+  std::vector<Node> nodes_;
+  std::vector<Packet> network_;
+  std::set<std::pair<NodeId, NodeId>> cut_;  // one-way
+  std::vector<NodeId> voters_;
+  InvariantsChecker checker_;
+  Counters past_counters_;
+  LogIndex applied_anywhere_;
+  uint64_t next_command_ = 0;
+  uint64_t next_read_ = 0;
+  uint64_t reads_answered_ = 0;
+  uint64_t stale_reads_ = 0;
+  uint64_t crashes_ = 0;
+  uint64_t lives_ = 0;
+};
+
+}  // namespace concordat::raft
+
+#endif  // TESTS_UNIT_RAFT_CLUSTER_H_

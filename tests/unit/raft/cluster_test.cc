@@ -1,0 +1,121 @@
+// The core under random faults: several hundred seeds, the invariants checked after
+// every step; when the faults stop, a leader is elected and everything is applied
+// everywhere. A failed seed is repeated by --gtest_filter with CLUSTER_SEED=n.
+#include "tests/unit/raft/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "absl/strings/str_join.h"
+
+namespace concordat::raft {
+namespace {
+
+std::string Report(const Cluster& cluster) {
+  return absl::StrJoin(cluster.checker().violations(), "\n");
+}
+
+// Faults for a while, then none: the end must be a working group.
+void RunSeed(const ClusterOptions& options, Cluster* cluster) {
+  SCOPED_TRACE("seed " + std::to_string(options.seed) + ", " +
+               std::to_string(options.nodes) + " nodes");
+  for (int step = 0; step < 3000; ++step) {
+    cluster->RandomStep();
+    ASSERT_TRUE(cluster->checker().ok()) << "step " << step << "\n" << Report(*cluster);
+  }
+  cluster->StopFaults();
+  cluster->RunFor(Duration::Seconds(5));
+  ASSERT_NE(cluster->Leader(), nullptr);
+  const auto index = cluster->ProposeAtLeader("the end");
+  ASSERT_TRUE(index.has_value());
+  cluster->RunFor(Duration::Seconds(2));
+  ASSERT_TRUE(cluster->checker().ok()) << Report(*cluster);
+  EXPECT_GE(cluster->checker().committed(), *index);
+  for (const std::string& state : cluster->AppliedStates()) {
+    EXPECT_TRUE(state.ends_with("the end"));
+    EXPECT_EQ(state, cluster->AppliedStates().front());
+  }
+  EXPECT_EQ(cluster->stale_reads(), 0u);
+}
+
+uint64_t SeedCount(uint64_t normal) {
+  const char* text = std::getenv("CLUSTER_SEEDS");
+  return text == nullptr ? normal : std::strtoull(text, nullptr, 10);
+}
+
+ClusterOptions Options(uint64_t seed) {
+  ClusterOptions options;
+  options.seed = seed;
+  options.nodes = seed % 4 == 3 ? 5 : 3;
+  if (seed % 3 == 1) options.loss_percent = 0;
+  if (seed % 5 == 2) options.flush_max = Duration::Millis(150);
+  return options;
+}
+
+TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
+  if (const char* text = std::getenv("CLUSTER_SEED")) {
+    const ClusterOptions options = Options(std::strtoull(text, nullptr, 10));
+    Cluster cluster(options);
+    RunSeed(options, &cluster);
+    return;
+  }
+  const uint64_t count = SeedCount(400);
+  Counters sum;
+  uint64_t reads = 0;
+  uint64_t crashes = 0;
+  for (uint64_t seed = 1; seed <= count; ++seed) {
+    const ClusterOptions options = Options(seed);
+    Cluster cluster(options);
+    RunSeed(options, &cluster);
+    if (HasFatalFailure() || HasNonfatalFailure()) {
+      FAIL() << "repeat with CLUSTER_SEED=" << seed;
+    }
+    const Counters c = cluster.TotalCounters();
+    sum.elections_won += c.elections_won;
+    sum.votes_refused_for_live_leader += c.votes_refused_for_live_leader;
+    sum.votes_refused_for_log += c.votes_refused_for_log;
+    sum.votes_refused_already_voted += c.votes_refused_already_voted;
+    sum.stepped_down_without_quorum += c.stepped_down_without_quorum;
+    sum.stepped_down_for_term += c.stepped_down_for_term;
+    sum.truncations += c.truncations;
+    sum.truncations_of_persist_in_flight += c.truncations_of_persist_in_flight;
+    sum.appends_rejected += c.appends_rejected;
+    sum.commit_held_for_own_term += c.commit_held_for_own_term;
+    sum.inflight_limit_reached += c.inflight_limit_reached;
+    sum.proposals_refused_for_space += c.proposals_refused_for_space;
+    sum.snapshot_chunks_repeated += c.snapshot_chunks_repeated;
+    sum.snapshots_restarted += c.snapshots_restarted;
+    sum.snapshots_installed += c.snapshots_installed;
+    sum.logs_discarded_for_snapshot += c.logs_discarded_for_snapshot;
+    reads += cluster.reads_answered();
+    crashes += cluster.crashes();
+  }
+  // The faults must have reached the rare paths, or the test shows nothing.
+  const std::pair<const char*, uint64_t> reached[] = {
+      {"elections won", sum.elections_won},
+      {"votes refused for a live leader", sum.votes_refused_for_live_leader},
+      {"votes refused for the log", sum.votes_refused_for_log},
+      {"votes refused, already voted", sum.votes_refused_already_voted},
+      {"stepped down without quorum", sum.stepped_down_without_quorum},
+      {"stepped down for a term", sum.stepped_down_for_term},
+      {"truncations", sum.truncations},
+      {"truncations of a persist in flight", sum.truncations_of_persist_in_flight},
+      {"appends rejected", sum.appends_rejected},
+      {"commit held for the own term", sum.commit_held_for_own_term},
+      {"in-flight limit reached", sum.inflight_limit_reached},
+      {"proposals refused for space", sum.proposals_refused_for_space},
+      {"snapshot chunks repeated", sum.snapshot_chunks_repeated},
+      {"snapshots restarted", sum.snapshots_restarted},
+      {"snapshots installed", sum.snapshots_installed},
+      {"logs discarded for a snapshot", sum.logs_discarded_for_snapshot},
+      {"reads answered", reads},
+      {"crashes", crashes}};
+  for (const auto& [what, times] : reached) {
+    std::printf("%-36s %10llu\n", what, static_cast<unsigned long long>(times));
+    EXPECT_GT(times, 0u) << what;
+  }
+}
+
+}  // namespace
+}  // namespace concordat::raft
