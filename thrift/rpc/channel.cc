@@ -29,6 +29,10 @@ std::string_view ToString(CallOutcome outcome) {
   return "?";
 }
 
+std::ostream& operator<<(std::ostream& out, CallOutcome outcome) {
+  return out << ToString(outcome);
+}
+
 bool RemoteRefusedUnread(int type) {
   return type == TApplicationException::UNKNOWN_METHOD ||
          type == TApplicationException::INVALID_MESSAGE_TYPE ||

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ enum class CallOutcome : uint8_t {
   kRemoteError,
 };
 [[nodiscard]] std::string_view ToString(CallOutcome outcome);
+std::ostream& operator<<(std::ostream& out, CallOutcome outcome);
 
 // The TApplicationExceptionTypes with which a server refuses a request before any
 // handler has seen it.

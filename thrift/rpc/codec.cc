@@ -48,6 +48,26 @@ void Codec::CheckElements(uint32_t count, uint32_t minimum_bytes) {
   elements_left_ -= count;
 }
 
+uint32_t Codec::readMessageBegin(std::string& name, TMessageType& type,
+                                 int32_t& sequence) {
+  uint32_t size = 0;
+  const uint8_t* const data = trans_->borrow(nullptr, &size);
+  const MessageHeader header = ReadMessageHeader(data, size);
+  if (!header.has_name) {
+    throw TProtocolException(TProtocolException::INVALID_DATA, "no message header");
+  }
+  type = static_cast<TMessageType>(header.type);
+  sequence = header.sequence;
+  name.assign(header.name);
+  trans_->consume(static_cast<uint32_t>(header.size));
+  return static_cast<uint32_t>(header.size);
+}
+
+uint32_t Codec::readMessageBegin_virt(std::string& name, TMessageType& type,
+                                      int32_t& sequence) {
+  return readMessageBegin(name, type, sequence);
+}
+
 uint32_t Codec::readListBegin(TType& element, uint32_t& size) {
   const uint32_t bytes = Base::readListBegin(element, size);
   if (size != 0 && !IsElementType(element)) {

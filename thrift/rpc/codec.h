@@ -27,6 +27,7 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
  public:
   using Base = apache::thrift::protocol::TCompactProtocolT<FrameBuffer>;
   using TType = apache::thrift::protocol::TType;
+  using TMessageType = apache::thrift::protocol::TMessageType;
 
   Codec(std::shared_ptr<FrameBuffer> buffer, const Limits& limits);
 
@@ -36,6 +37,7 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
   void BeginWrite();
 
   // Hide the base's; the generated templates call these.
+  uint32_t readMessageBegin(std::string& name, TMessageType& type, int32_t& sequence);
   uint32_t readListBegin(TType& element, uint32_t& size);
   uint32_t readSetBegin(TType& element, uint32_t& size);
   uint32_t readMapBegin(TType& key, TType& value, uint32_t& size);
@@ -43,6 +45,8 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
   uint32_t readBinary(std::string& bytes) { return readString(bytes); }
 
   // For the code that reads through TProtocol.
+  uint32_t readMessageBegin_virt(std::string& name, TMessageType& type,
+                                 int32_t& sequence) override;
   uint32_t readListBegin_virt(TType& element, uint32_t& size) override;
   uint32_t readSetBegin_virt(TType& element, uint32_t& size) override;
   uint32_t readMapBegin_virt(TType& key, TType& value, uint32_t& size) override;

@@ -108,7 +108,8 @@ void Connection::Consume(const uint8_t* data, size_t size) {
     if (!CheckLength(data)) return;
     const size_t length = ReadLength(data);
     if (size - kLengthBytes < length) {
-      AddToPartial(data, size);
+      partial_since_ = loop_->Now();
+      partial_.insert(partial_.end(), data, data + size);
       return;
     }
     OnFrame(data + kLengthBytes, length);
