@@ -1,0 +1,247 @@
+// Slow peers, too many peers, too many calls: scenario 57. Others are served.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <fstream>
+#include <future>
+#include <iostream>
+
+#include "tests/unit/rpc/raw_peer.h"
+#include "thrift/rpc/process.h"
+
+namespace concordat::rpc::testing {
+namespace {
+
+class FloodTest : public RpcTest {
+ protected:
+  // What the server says of a connection that it closes belongs to the test's output.
+  void SetUp() override {
+    SetMessageSink([](std::string_view line) { std::cout << line << "\n"; });
+  }
+  void TearDown() override { SetMessageSink(nullptr); }
+};
+
+TEST_F(FloodTest, S57_SlowSender_IsClosedThoughItKeepsSending) {
+  Limits limits;
+  limits.frame_timeout = Duration::Millis(150);
+  StartServer(limits);
+  RawPeer slow(address_);
+  const std::string frame = Framed(EchoCall(1, MakeRequest(1)));
+  const auto start = std::chrono::steady_clock::now();
+  bool closed = false;
+  for (size_t i = 0; i + 1 < frame.size() && !closed; ++i) {
+    slow.Send(frame.substr(i, 1));
+    closed = slow.IsClosedWithin(Duration::Millis(20));
+    EXPECT_TRUE(i % 5 != 0 || Echo(OpenChannel(), MakeRequest(2)).ok());
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+  EXPECT_EQ(Stats().timed_out, 1U);
+}
+
+TEST_F(FloodTest, S57_FrameInPiecesWithinTheTime_IsServed) {
+  StartServer();
+  RawPeer peer(address_);
+  for (const char byte : Framed(PingCall(5))) {
+    ASSERT_TRUE(peer.Send(std::string(1, byte)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const std::optional<Answer> answer = peer.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->header.sequence, 5);
+}
+
+TEST_F(FloodTest, IdleConnection_IsClosedButNotOneWithACallUnderWay) {
+  Limits limits;
+  limits.idle_timeout = Duration::Millis(60);
+  StartServer(limits);
+  RawPeer idle(address_);
+  RawPeer busy(address_);
+  busy.Send(Framed(EchoCall(1, MakeRequest(1, "", 500))));
+  EXPECT_TRUE(idle.IsClosedWithin(Duration::Seconds(5)));
+  EXPECT_TRUE(busy.ReadAnswer().has_value());
+}
+
+TEST_F(FloodTest, S57_PeerThatDoesNotReadItsAnswers_IsHeldBackAndThenClosed) {
+  Limits limits;
+  limits.write_timeout = Duration::Millis(300);
+  limits.max_buffered_out_bytes = 1 << 20;
+  StartServer(limits);
+  RawPeer deaf(address_);
+  const int small = 4096;
+  setsockopt(deaf.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  EchoRequest request = MakeRequest(1);
+  request.__set_payload(std::string(100000, 'x'));
+  const std::string frame = Framed(EchoCall(1, request));
+  std::thread sender([&] {
+    for (int i = 0; i < 2000 && deaf.Send(frame); ++i) {
+    }
+  });
+  EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(2)).ok());
+  sender.join();  // the server closes, or this never ends
+  EXPECT_EQ(Stats().timed_out, 1U);
+  // 1 MiB of answers here, and what two sockets' buffers take.
+  EXPECT_LT(handler_->calls.load(), 200);
+}
+
+TEST_F(FloodTest, MoreCallsThanTheLimit_WaitAndAreAllAnswered) {
+  Limits limits;
+  limits.max_calls_in_flight = 8;
+  StartServer(limits);
+  RawPeer peer(address_);
+  constexpr int kCalls = 400;
+  std::string frames;
+  for (int i = 1; i <= kCalls; ++i) frames += Framed(EchoCall(i, MakeRequest(i, "", 1)));
+  ASSERT_TRUE(peer.Send(frames));
+  for (int i = 0; i < kCalls; ++i) ASSERT_TRUE(peer.ReadAnswer().has_value()) << i;
+  EXPECT_EQ(handler_->most_waiting.load(), 8);
+}
+
+TEST_F(FloodTest, MoreRequestBytesThanTheLimit_WaitAndAreAllAnswered) {
+  Limits limits;
+  limits.max_buffered_in_bytes = 100000;
+  StartServer(limits);
+  RawPeer peer(address_);
+  EchoRequest request = MakeRequest(1, "", 2);
+  request.__set_payload(std::string(30000, 'x'));
+  std::string frames;
+  for (int i = 1; i <= 50; ++i) frames += Framed(EchoCall(i, request));
+  std::thread sender([&] { peer.Send(frames); });
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(peer.ReadAnswer().has_value()) << i;
+  sender.join();
+  EXPECT_LE(handler_->most_waiting.load(), 4);
+}
+
+TEST_F(FloodTest, S57_ConnectionLimit_OneTooManyIsClosedAndOthersAreServed) {
+  Limits limits;
+  limits.max_connections = 10;
+  StartServer(limits);
+  Channel* const good = OpenChannel();
+  ASSERT_TRUE(Echo(good, MakeRequest(1)).ok());
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 9; ++i) peers.push_back(std::make_unique<RawPeer>(address_));
+  ASSERT_TRUE(Eventually([&] { return Stats().connections == 10; }));
+  RawPeer extra(address_);
+  EXPECT_TRUE(extra.IsClosedWithin(Duration::Seconds(5)));
+  EXPECT_EQ(Stats().refused_connections, 1U);
+  EXPECT_TRUE(Echo(good, MakeRequest(2)).ok());
+  peers.pop_back();
+  ASSERT_TRUE(Eventually([&] { return Stats().connections == 9; }));
+  EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(3)).ok());
+}
+
+TEST_F(FloodTest, S57_FloodFromOneAddress_LeavesRoomForAnother) {
+  Limits limits;
+  limits.max_connections_per_peer = 5;
+  StartServer(limits);
+  OnServer([&] { ASSERT_TRUE(server_->Listen(Address::Unix(SocketPath("in"))).ok()); });
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 20; ++i) peers.push_back(std::make_unique<RawPeer>(address_));
+  ASSERT_TRUE(Eventually([&] { return Stats().refused_connections == 15; }));
+  EXPECT_TRUE(Echo(OpenChannelTo(Address::Unix(SocketPath("in"))), MakeRequest(1)).ok());
+  peers.clear();
+  ASSERT_TRUE(Eventually([&] { return Stats().connections == 1; }));
+  EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(2)).ok()) << "the count goes down again";
+}
+
+size_t ResidentBytes() {
+  size_t total = 0;
+  size_t resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * 4096;
+}
+
+TEST_F(FloodTest, S57_ThousandIdleConnections_OthersAreServedAndMemoryStaysSmall) {
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  if (files.rlim_cur < 2200) {
+    files.rlim_cur = std::min<rlim_t>(files.rlim_max, 4096);
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  }
+  ASSERT_GE(files.rlim_cur, 2200U) << "two descriptors a connection are needed";
+  StartServer();
+  Channel* const good = OpenChannel();
+  ASSERT_TRUE(Echo(good, MakeRequest(1)).ok());
+  const size_t before = ResidentBytes();
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 1000; ++i) {
+    peers.push_back(std::make_unique<RawPeer>(address_));
+    ASSERT_TRUE(peers.back()->connected()) << i;
+    ASSERT_TRUE(peers.back()->Send(Framed(PingCall(i + 1))));
+  }
+  for (auto& peer : peers) ASSERT_TRUE(peer->ReadAnswer().has_value());
+  EXPECT_EQ(Stats().connections, 1001U);
+  std::atomic<int> answered{0};
+  OnClient([&] {
+    for (int i = 0; i < 1000; ++i) {
+      StartEcho(good, MakeRequest(i), Duration::Seconds(10),
+                [&](CallResult<EchoReply> result) { answered += result.ok() ? 1 : 0; });
+    }
+  });
+  EXPECT_TRUE(Eventually([&] { return answered.load() == 1000; }));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(ResidentBytes() - before, size_t{24} << 20);
+#else
+  (void)before;
+#endif
+}
+
+// Runs in a process of its own: exit status 0 when all went well.
+void ServeWithoutDescriptors() {
+  const auto server_loop = *LoopThread::Start();
+  const auto handler = std::make_shared<EchoHandler>(server_loop->loop());
+  std::unique_ptr<Server> server;
+  Address address;
+  server_loop->RunSync([&] {
+    server = std::make_unique<Server>(server_loop->loop(), EchoProcessor(handler));
+    address = *server->Listen(*Address::Parse("127.0.0.1:0"));
+  });
+  const auto stats = [&] {
+    ServerStats now;
+    server_loop->RunSync([&] { now = server->stats(); });
+    return now;
+  };
+  auto good = std::make_unique<RawPeer>(address);
+  const auto ping = [](RawPeer* peer) {
+    return peer->Send(Framed(PingCall(1))) && peer->ReadAnswer().has_value();
+  };
+  if (!ping(good.get())) _exit(2);
+  // Sockets made now, connected when no descriptor is left for the other end.
+  const int lowest_free = dup(0);
+  close(lowest_free);
+  const rlimit limit{static_cast<rlim_t>(lowest_free) + 3,
+                     static_cast<rlim_t>(lowest_free) + 3};
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(3);
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 3; ++i) peers.push_back(std::make_unique<RawPeer>(address));
+  if (!Eventually([&] { return stats().accept_pauses >= 2; })) _exit(4);
+  if (!ping(good.get())) _exit(5);
+  // It must not spin while it waits: some pauses a second, not thousands.
+  const uint64_t pauses_before = stats().accept_pauses;
+  rusage usage_before{};
+  getrusage(RUSAGE_SELF, &usage_before);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  rusage usage_after{};
+  getrusage(RUSAGE_SELF, &usage_after);
+  if (stats().accept_pauses - pauses_before > 20) _exit(6);
+  const auto micros = [](const rusage& usage) {
+    return usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec +
+           usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec;
+  };
+  if (micros(usage_after) - micros(usage_before) > 200000) _exit(7);
+  // Descriptors come back: so does accepting.
+  peers.pop_back();
+  peers.pop_back();
+  if (!ping(peers.front().get())) _exit(8);
+  _exit(0);
+}
+
+TEST(FloodDeathTest, S57_OutOfFileDescriptorsInAccept_ServerGoesOnAndRecovers) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(ServeWithoutDescriptors(), ::testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace concordat::rpc::testing
