@@ -1,0 +1,413 @@
+#include "coordinator/client/async_client.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/types_constants.h"
+#include "coordinator/client/wire_names.h"
+
+namespace concordat::client {
+
+namespace {
+
+// Rolled back directly at its resources a transaction needs no coordinator: nobody
+// was asked to commit it. Lost messages are made up for by the branch's idle timer.
+constexpr Duration kRetryPause = Duration::Millis(20);
+
+CommitResult FromReply(const wire::OutcomeReply& reply, const Gtid& gtid) {
+  CommitResult result;
+  result.gtid = gtid;
+  if (reply.result.code == wire::Code::OK && reply.__isset.outcome) {
+    if (reply.outcome == wire::Outcome::COMMITTED) {
+      result.outcome = Outcome::kCommitted;
+    } else {
+      result.outcome = Outcome::kAborted;
+      result.cause = FromWire(reply.cause);
+      result.detail = reply.detail;
+    }
+    return result;
+  }
+  result.detail = absl::StrCat(reply.result.message, "; ask again: concordat txn show ",
+                               ToString(gtid));
+  return result;
+}
+
+}  // namespace
+
+AsyncClient::AsyncClient(rpc::EventLoop* loop, LinkProvider* links, ClientOptions options)
+    : loop_(loop),
+      links_(links),
+      options_(std::move(options)),
+      coordinators_(loop, links, options_.coordinators),
+      gtids_(loop, &coordinators_, options_.gtid_block, options_.time_limit),
+      resolver_(&coordinators_, options_.time_limit) {}
+
+void AsyncClient::Begin(TransactionOptions options,
+                        absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done) {
+  gtids_.Take([this, options, done = std::move(done)](absl::StatusOr<Gtid> gtid) mutable {
+    if (!gtid.ok()) return done(gtid.status());
+    done(TransactionPtr(new AsyncTransaction(this, *gtid, options, /*joined=*/false)));
+  });
+}
+
+absl::StatusOr<AsyncClient::TransactionPtr> AsyncClient::Join(std::string_view text) {
+  auto context = ParseContext(text);
+  if (!context.ok()) return context.status();
+  return TransactionPtr(new AsyncTransaction(this, context->gtid, {}, /*joined=*/true));
+}
+
+void AsyncClient::Ask(const Gtid& gtid,
+                      absl::AnyInvocable<void(const CommitResult&)> done) {
+  wire::OutcomeRequest request;
+  request.context = MakeContext();
+  request.gtid = ToWire(gtid);
+  auto reply = std::make_shared<wire::OutcomeReply>();
+  auto shared_done =
+      std::make_shared<absl::AnyInvocable<void(const CommitResult&)>>(std::move(done));
+  coordinators_.Call(
+      options_.time_limit,
+      [request, reply](CoordinatorLink* link,
+                       std::function<void(const wire::Result&)> answered) {
+        link->outcome(
+            [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
+              *reply = answer;
+              // "Nobody has asked to commit" will not become another answer soon.
+              const bool idle = answer.result.code == wire::Code::UNAVAILABLE &&
+                                answer.__isset.forgotten && !answer.forgotten;
+              if (idle) reply->result.code = wire::Code::NOT_FOUND;
+              answered(reply->result);
+            },
+            request);
+      },
+      [gtid, reply, shared_done](const wire::Result& result, bool) {
+        reply->result = result;
+        (*shared_done)(FromReply(*reply, gtid));
+      });
+}
+
+// --- AsyncTransaction -------------------------------------------------------------
+
+AsyncTransaction::AsyncTransaction(AsyncClient* client, Gtid gtid,
+                                   TransactionOptions options, bool joined)
+    : client_(client), gtid_(gtid), options_(options), joined_(joined), shared_(joined) {}
+
+CommitResult AsyncTransaction::Aborted(AbortCause cause, std::string detail) const {
+  return CommitResult{Outcome::kAborted, cause, gtid_, std::move(detail)};
+}
+
+void AsyncTransaction::Execute(const std::string& resource, wire::ExecuteRequest work,
+                               ExecuteCallback done) {
+  if (ended_ || doomed_ != AbortCause::kNone) {
+    wire::ExecuteReply reply;
+    reply.result.code = wire::Code::BRANCH_GONE;
+    reply.result.__set_message(
+        ended_ ? "the transaction has ended"
+               : absl::StrCat("the transaction can only be rolled back: ", doom_detail_));
+    return done(reply);
+  }
+  Branch& branch = branches_[resource];
+  if (!branch.address.empty())
+    return ExecuteAt(resource, std::move(work), std::move(done));
+  client_->resolver_.Resolve(
+      resource, [self = shared_from_this(), resource, work = std::move(work),
+                 done = std::move(done)](absl::StatusOr<std::string> address) mutable {
+        if (address.ok()) {
+          self->branches_[resource].address = *address;
+          return self->ExecuteAt(resource, std::move(work), std::move(done));
+        }
+        self->branches_.erase(resource);
+        wire::ExecuteReply reply;
+        reply.result.code = absl::IsNotFound(address.status()) ? wire::Code::NOT_FOUND
+                                                               : wire::Code::UNAVAILABLE;
+        reply.result.__set_message(std::string(address.status().message()));
+        done(reply);
+      });
+}
+
+void AsyncTransaction::ExecuteAt(const std::string& resource, wire::ExecuteRequest work,
+                                 ExecuteCallback done) {
+  Branch& branch = branches_[resource];
+  work.context = MakeContext();
+  work.context.__set_deadline_ms(
+      static_cast<int32_t>(client_->options_.execute_timeout.millis()));
+  work.call_number = ++branch.calls;
+  if (branch.started) {
+    work.__set_branch(ToWire(branch.id));
+  } else {
+    work.__set_start(ToWire(gtid_));
+    work.__set_resource(resource);
+    if (!options_.age.is_none()) {
+      wire::StartOptions start;
+      start.__set_age(ToWire(options_.age));
+      work.__set_options(start);
+    }
+  }
+  ParticipantLink* link = client_->links_->Participant(branch.address);
+  auto shared_done = std::make_shared<ExecuteCallback>(std::move(done));
+  auto on_reply = [self = shared_from_this(), resource,
+                   shared_done](const wire::ExecuteReply& reply) {
+    self->OnExecuted(resource, reply);
+    (*shared_done)(reply);
+  };
+  if (link != nullptr) return link->execute(std::move(on_reply), work);
+  wire::ExecuteReply reply;
+  reply.result.code = wire::Code::UNAVAILABLE;
+  reply.result.__set_message(
+      absl::StrCat("resource ", resource, " has a bad address: ", branch.address));
+  on_reply(reply);
+}
+
+void AsyncTransaction::OnExecuted(const std::string& resource,
+                                  const wire::ExecuteReply& reply) {
+  Branch& branch = branches_[resource];
+  if (reply.__isset.branch && !branch.started) {
+    auto id = FromWire(reply.branch);
+    branch.started = true;
+    branch.id = std::move(id);
+  }
+  switch (reply.result.code) {
+    case wire::Code::OK:
+    case wire::Code::CONDITION_FAILED:
+    case wire::Code::INVALID:
+      break;
+    case wire::Code::CONFLICT:
+      doomed_ = AbortCause::kConflict;
+      break;
+    default:
+      // What was done there is not known, or is lost.
+      doomed_ = AbortCause::kRefused;
+      client_->resolver_.Forget(resource);
+      break;
+  }
+  if (doomed_ != AbortCause::kNone && doom_detail_.empty()) {
+    doom_detail_ = absl::StrCat(resource, ": ", reply.result.message);
+  }
+  // Nothing was started there, so there is no branch to end.
+  if (!branch.started && (reply.result.code == wire::Code::INVALID ||
+                          reply.result.code == wire::Code::CONDITION_FAILED)) {
+    branches_.erase(resource);
+  }
+}
+
+std::vector<BranchId> AsyncTransaction::AllBranches() const {
+  std::vector<BranchId> all = carried_;
+  for (const auto& [resource, branch] : branches_) {
+    if (branch.started) all.push_back(branch.id);
+  }
+  return all;
+}
+
+void AsyncTransaction::Commit(CommitCallback done) {
+  if (ended_ || joined_) {
+    return done(CommitResult{Outcome::kUnknown, AbortCause::kNone, gtid_,
+                             joined_ ? "a joined transaction is committed by its caller"
+                                     : "the transaction has ended already"});
+  }
+  if (doomed_ != AbortCause::kNone) {
+    const AbortCause cause = doomed_;
+    const std::string detail = doom_detail_;
+    return Rollback(detail, [done = std::move(done), cause,
+                             detail](const CommitResult& result) mutable {
+      CommitResult aborted = result;
+      if (aborted.outcome == Outcome::kAborted) {
+        aborted.cause = cause;
+        aborted.detail = detail;
+      }
+      done(aborted);
+    });
+  }
+  ended_ = true;
+  const std::vector<BranchId> all = AllBranches();
+  if (all.empty() && !shared_) {
+    return done(CommitResult{Outcome::kCommitted, AbortCause::kNone, gtid_, ""});
+  }
+  if (all.size() == 1 && !shared_) {
+    return CommitOnePhase(std::move(done),
+                          client_->loop_->Now() + client_->options_.time_limit);
+  }
+  CommitTwoPhase(std::move(done));
+}
+
+// Design of one phase: the resource itself decides, and keeps the outcome with the
+// data, so the question may be repeated until it is answered.
+void AsyncTransaction::CommitOnePhase(CommitCallback done, Timestamp give_up) {
+  const auto& [resource, branch] = *branches_.begin();
+  wire::BranchList list;
+  list.context = MakeContext();
+  list.branches.push_back(ToWire(branch.id));
+  ParticipantLink* link = client_->links_->Participant(branch.address);
+  auto shared_done = std::make_shared<CommitCallback>(std::move(done));
+  link->commitOnePhase(
+      [self = shared_from_this(), shared_done, give_up,
+       resource = resource](const wire::OnePhaseReply& reply) {
+        CommitResult result{Outcome::kUnknown, AbortCause::kNone, self->gtid_, ""};
+        if (reply.result.code == wire::Code::OK && reply.__isset.outcome) {
+          const bool committed = reply.outcome == wire::Outcome::COMMITTED;
+          result.outcome = committed ? Outcome::kCommitted : Outcome::kAborted;
+          if (!committed) {
+            result.cause = AbortCause::kRefused;
+            result.detail = absl::StrCat(resource, ": ", reply.result.message);
+          }
+          return (*shared_done)(result);
+        }
+        rpc::EventLoop* loop = self->client_->loop_;
+        if (reply.result.code == wire::Code::INVALID || loop->Now() >= give_up) {
+          result.detail = absl::StrCat(
+              "resource ", resource, " has not said what became of branch ",
+              ToString(self->branches_.begin()->second.id), ": ", reply.result.message,
+              "; the outcome is kept there and can be asked for when it answers");
+          return (*shared_done)(result);
+        }
+        loop->RunAfter(kRetryPause, [self, shared_done, give_up] {
+          self->CommitOnePhase(std::move(*shared_done), give_up);
+        });
+      },
+      list);
+}
+
+void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
+  wire::CommitRequest request;
+  request.context = MakeContext();
+  request.gtid = ToWire(gtid_);
+  for (const BranchId& branch : AllBranches()) request.branches.push_back(ToWire(branch));
+  request.mode = options_.mode == Mode::kParallel ? wire::CommitMode::PARALLEL
+                                                  : wire::CommitMode::DECIDED;
+  request.timeout_ms = static_cast<int32_t>(client_->options_.commit_timeout.millis());
+  auto reply = std::make_shared<wire::OutcomeReply>();
+  auto shared_done = std::make_shared<CommitCallback>(std::move(done));
+  client_->coordinators_.Call(
+      client_->options_.time_limit,
+      [request = std::move(request), reply](
+          CoordinatorLink* link, std::function<void(const wire::Result&)> answered) {
+        link->commit(
+            [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
+              *reply = answer;
+              answered(answer.result);
+            },
+            request);
+      },
+      [self = shared_from_this(), reply, shared_done](const wire::Result& result,
+                                                      bool sent_unknown) {
+        reply->result = result;
+        CommitResult outcome = FromReply(*reply, self->gtid_);
+        // Refused before anything was begun, and no earlier try that could have been
+        // taken: nothing commits, and the branches are told so.
+        const bool refused = result.code == wire::Code::OVERLOADED ||
+                             result.code == wire::Code::INVALID ||
+                             result.code == wire::Code::VERSION;
+        if (outcome.outcome == Outcome::kUnknown && refused && !sent_unknown &&
+            !self->shared_) {
+          outcome = self->Aborted(AbortCause::kRefused, result.message);
+          self->RollbackAtResources();
+        }
+        (*shared_done)(outcome);
+      });
+}
+
+void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
+  if (ended_) {
+    return done(CommitResult{Outcome::kUnknown, AbortCause::kNone, gtid_,
+                             "the transaction has ended already"});
+  }
+  ended_ = true;
+  // Nobody but this object could have asked to commit: nothing has to be recorded.
+  if (!shared_ || joined_) {
+    RollbackAtResources();
+    return done(Aborted(AbortCause::kRolledBack, std::string(reason)));
+  }
+  RollbackAtCoordinator(reason, std::move(done));
+}
+
+void AsyncTransaction::RollbackAtResources() {
+  for (const auto& [resource, branch] : branches_) {
+    if (!branch.started) continue;
+    wire::BranchList list;
+    list.context = MakeContext();
+    list.branches.push_back(ToWire(branch.id));
+    ParticipantLink* link = client_->links_->Participant(branch.address);
+    if (link != nullptr) link->rollback([](const wire::FinishReply&) {}, list);
+  }
+}
+
+void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
+                                             CommitCallback done) {
+  wire::RollbackRequest request;
+  request.context = MakeContext();
+  request.gtid = ToWire(gtid_);
+  for (const BranchId& branch : AllBranches()) request.branches.push_back(ToWire(branch));
+  request.__set_reason(std::string(reason));
+  auto reply = std::make_shared<wire::OutcomeReply>();
+  auto shared_done = std::make_shared<CommitCallback>(std::move(done));
+  client_->coordinators_.Call(
+      client_->options_.time_limit,
+      [request = std::move(request), reply](
+          CoordinatorLink* link, std::function<void(const wire::Result&)> answered) {
+        link->rollback(
+            [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
+              *reply = answer;
+              answered(answer.result);
+            },
+            request);
+      },
+      [self = shared_from_this(), reply, shared_done](const wire::Result& result, bool) {
+        reply->result = result;
+        (*shared_done)(FromReply(*reply, self->gtid_));
+      });
+}
+
+std::string AsyncTransaction::Share() {
+  shared_ = true;
+  return EncodeContext(Context{ClusterId(), gtid_, {}});
+}
+
+absl::Status AsyncTransaction::Merge(std::string_view carried_back) {
+  auto context = ParseContext(carried_back);
+  if (!context.ok()) return context.status();
+  if (context->gtid != gtid_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "branches of ", ToString(context->gtid), " carried back to ", ToString(gtid_)));
+  }
+  for (BranchId& branch : context->branches) carried_.push_back(std::move(branch));
+  return absl::OkStatus();
+}
+
+std::string AsyncTransaction::CarryBack() const {
+  return EncodeContext(Context{ClusterId(), gtid_, AllBranches()});
+}
+
+void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done) {
+  struct Gather {
+    size_t missing = 0;
+    absl::Status status;
+    absl::AnyInvocable<void(const absl::Status&)> done;
+  };
+  auto gather = std::make_shared<Gather>();
+  const std::vector<BranchId> all = AllBranches();
+  gather->missing = all.size();
+  gather->done = std::move(done);
+  if (all.empty()) return gather->done(absl::OkStatus());
+  for (const BranchId& branch : all) {
+    wire::EnlistRequest request;
+    request.context = MakeContext();
+    request.branch = ToWire(branch);
+    client_->coordinators_.Call(
+        client_->options_.time_limit,
+        [request](CoordinatorLink* link,
+                  std::function<void(const wire::Result&)> answered) {
+          link->enlist(std::move(answered), request);
+        },
+        [self = shared_from_this(), gather](const wire::Result& result, bool) {
+          if (result.code == wire::Code::INVALID) {
+            gather->status = absl::FailedPreconditionError(result.message);
+          } else if (result.code != wire::Code::OK && gather->status.ok()) {
+            gather->status = absl::UnavailableError(result.message);
+          }
+          if (--gather->missing > 0) return;
+          // This work is not part of the transaction: it does not stay behind.
+          if (!gather->status.ok()) self->RollbackAtResources();
+          gather->done(gather->status);
+        });
+  }
+}
+
+}  // namespace concordat::client

@@ -1,0 +1,168 @@
+// The client library without threads of its own: everything happens on an event loop
+// and ends in a callback. client.h puts a blocking interface in front of it; programs
+// that keep hundreds of transactions in flight use this one.
+//
+//   AsyncClient client(loop, &links, options);
+//   client.Begin({}, [](absl::StatusOr<std::shared_ptr<AsyncTransaction>> txn) {
+//     (*txn)->Execute(work, [](const wire::ExecuteReply& reply) { ... });
+//     (*txn)->Commit([](const CommitResult& result) { ... });
+//   });
+#ifndef COORDINATOR_CLIENT_ASYNC_CLIENT_H_
+#define COORDINATOR_CLIENT_ASYNC_CLIENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "concordat_wire/participant_types.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/client/context.h"
+#include "coordinator/client/coordinators.h"
+#include "coordinator/client/gtid_pool.h"
+#include "coordinator/client/link.h"
+#include "coordinator/client/outcome.h"
+#include "coordinator/client/resolver.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::client {
+
+enum class Mode : uint8_t {
+  kDecided,   // COMMITTED is told when the decision is in the replicated log
+  kParallel,  // when all votes and the branch list are: one round less
+};
+
+struct ClientOptions {
+  // Client addresses of coordinator nodes; one that answers is enough, the others
+  // are learnt from it only if it knows who leads: name them all.
+  std::vector<std::string> coordinators;
+  // How long a call waits for an answer before it is repeated elsewhere.
+  Duration call_timeout = Duration::Seconds(2);
+  // How long Commit goes on asking before it says UNKNOWN; also for Begin.
+  Duration time_limit = Duration::Seconds(30);
+  // The coordinator aborts a transaction whose branches have not all voted by then.
+  Duration commit_timeout = Duration::Seconds(10);
+  // How long one Execute may take, waiting for locks included.
+  Duration execute_timeout = Duration::Seconds(10);
+  // Gtids fetched at once.
+  int32_t gtid_block = 256;
+};
+
+struct TransactionOptions {
+  Mode mode = Mode::kDecided;
+  // Counts as old as this transaction when locks collide; a retry names the first try.
+  Gtid age;
+};
+
+class AsyncClient;
+
+// One global transaction. Loop thread only; one Execute at a time for each resource.
+class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
+ public:
+  using ExecuteCallback = absl::AnyInvocable<void(const wire::ExecuteReply&)>;
+  using CommitCallback = absl::AnyInvocable<void(const CommitResult&)>;
+
+  [[nodiscard]] const Gtid& gtid() const { return gtid_; }
+
+  // Works at a resource; the first call there starts a branch. `work` has kv, sql or
+  // opaque set. After CONFLICT, BRANCH_GONE, RESOURCE_ERROR or UNKNOWN the transaction
+  // can only be rolled back, and Commit aborts it.
+  void Execute(const std::string& resource, wire::ExecuteRequest work,
+               ExecuteCallback done);
+
+  // Ends the transaction. May be called once. With one branch, and the context never
+  // handed out, the branch commits in one phase at its resource.
+  void Commit(CommitCallback done);
+  // The outcome is kAborted with kRolledBack, unless commit was asked for before.
+  void Rollback(std::string_view reason, CommitCallback done);
+
+  // The text that lets another service work in this transaction. From then on it is
+  // committed in two phases whatever its branches.
+  [[nodiscard]] std::string Share();
+  // Branches that a callee carried back (its CarryBack()). INVALID_ARGUMENT when the
+  // text is not of this transaction.
+  absl::Status Merge(std::string_view carried_back);
+
+  // For a transaction that was joined: its branches, for the caller to Merge.
+  [[nodiscard]] std::string CarryBack() const;
+  // Or, where the caller cannot carry them: makes them known to the coordinator. OK
+  // only when that is log-committed and before the commit request; FAILED_PRECONDITION
+  // when it is too late, and the caller must be told that this work is not part of the
+  // transaction; UNAVAILABLE when it is not known, roll back.
+  void Enlist(absl::AnyInvocable<void(const absl::Status&)> done);
+
+ private:
+  friend class AsyncClient;
+  struct Branch {
+    std::string address;
+    bool started = false;
+    BranchId id;
+    int64_t calls = 0;
+  };
+
+  AsyncTransaction(AsyncClient* client, Gtid gtid, TransactionOptions options,
+                   bool joined);
+  void ExecuteAt(const std::string& resource, wire::ExecuteRequest work,
+                 ExecuteCallback done);
+  void OnExecuted(const std::string& resource, const wire::ExecuteReply& reply);
+  [[nodiscard]] std::vector<BranchId> AllBranches() const;
+  void CommitOnePhase(CommitCallback done, Timestamp give_up);
+  void CommitTwoPhase(CommitCallback done);
+  void RollbackAtCoordinator(std::string_view reason, CommitCallback done);
+  void RollbackAtResources();
+  [[nodiscard]] CommitResult Aborted(AbortCause cause, std::string detail) const;
+
+  AsyncClient* const client_;
+  const Gtid gtid_;
+  const TransactionOptions options_;
+  const bool joined_;
+  bool shared_ = false;
+  bool ended_ = false;
+  // Why it can only abort; kNone while it may commit.
+  AbortCause doomed_ = AbortCause::kNone;
+  std::string doom_detail_;
+  std::map<std::string, Branch> branches_;
+  std::vector<BranchId> carried_;
+};
+
+// Loop thread only. Outlives its transactions.
+class AsyncClient {
+ public:
+  AsyncClient(rpc::EventLoop* loop, LinkProvider* links, ClientOptions options);
+  AsyncClient(const AsyncClient&) = delete;
+  AsyncClient& operator=(const AsyncClient&) = delete;
+
+  using TransactionPtr = std::shared_ptr<AsyncTransaction>;
+  // UNAVAILABLE when no leader was found in time; nothing was begun.
+  void Begin(TransactionOptions options,
+             absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done);
+  // Takes part in a caller's transaction; the caller commits it.
+  [[nodiscard]] absl::StatusOr<TransactionPtr> Join(std::string_view context);
+  // What became of it? Decides nothing.
+  void Ask(const Gtid& gtid, absl::AnyInvocable<void(const CommitResult&)> done);
+
+  [[nodiscard]] rpc::EventLoop* loop() { return loop_; }
+  [[nodiscard]] const ClientOptions& options() const { return options_; }
+  [[nodiscard]] Coordinators& coordinators() { return coordinators_; }
+
+ private:
+  friend class AsyncTransaction;
+
+  rpc::EventLoop* const loop_;
+  LinkProvider* const links_;
+  const ClientOptions options_;
+  Coordinators coordinators_;
+  GtidPool gtids_;
+  Resolver resolver_;
+};
+
+}  // namespace concordat::client
+
+#endif  // COORDINATOR_CLIENT_ASYNC_CLIENT_H_

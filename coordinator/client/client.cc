@@ -1,0 +1,264 @@
+#include "coordinator/client/client.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/mutex.h"
+#include "coordinator/base/random.h"
+#include "coordinator/base/system_clock.h"
+
+namespace concordat::client {
+
+namespace {
+
+// Before a transaction that lost a conflict is run again: longer each time, so that
+// many of them do not collide in step.
+constexpr int64_t kFirstBackOffMicros = 500;
+constexpr int64_t kMaxBackOffMicros = 50'000;
+
+// A value that one thread waits for and the loop's thread brings.
+template <class T>
+class Waiter {
+ public:
+  void Set(T value) {
+    MutexLock lock(&mutex_);
+    value_ = std::move(value);
+    ready_.NotifyAll();
+  }
+  T Wait() {
+    MutexLock lock(&mutex_);
+    while (!value_.has_value()) ready_.Wait(&mutex_);
+    return std::move(*value_);
+  }
+
+ private:
+  Mutex mutex_;
+  ConditionVariable ready_;
+  std::optional<T> value_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Runs `start(waiter)` on the loop and waits for the value that it brings about.
+template <class T, class Start>
+T Await(rpc::EventLoop* loop, Start start) {
+  auto waiter = std::make_shared<Waiter<T>>();
+  loop->Post([waiter, start = std::move(start)]() mutable { start(waiter); });
+  return waiter->Wait();
+}
+
+void Sleep(Duration duration) {
+  Mutex mutex;
+  ConditionVariable never;
+  MutexLock lock(&mutex);
+  (void)never.WaitFor(&mutex, duration);
+}
+
+}  // namespace
+
+absl::Status ToStatus(const wire::Result& result) {
+  switch (result.code) {
+    case wire::Code::OK:
+      return absl::OkStatus();
+    case wire::Code::CONFLICT:
+    case wire::Code::BRANCH_GONE:
+      return absl::AbortedError(result.message);
+    case wire::Code::CONDITION_FAILED:
+      return absl::FailedPreconditionError(result.message);
+    case wire::Code::INVALID:
+    case wire::Code::VERSION:
+      return absl::InvalidArgumentError(result.message);
+    case wire::Code::NOT_FOUND:
+      return absl::NotFoundError(result.message);
+    case wire::Code::OVERLOADED:
+      return absl::ResourceExhaustedError(result.message);
+    case wire::Code::RESOURCE_ERROR:
+      return absl::InternalError(result.message);
+    case wire::Code::NOT_LEADER:
+    case wire::Code::UNAVAILABLE:
+    case wire::Code::UNKNOWN:
+      break;
+  }
+  return absl::UnavailableError(result.message);
+}
+
+// --- Transaction ------------------------------------------------------------------
+
+Transaction::Transaction(Client* client, AsyncClient::TransactionPtr transaction)
+    : client_(client), transaction_(std::move(transaction)) {}
+
+Transaction::Transaction(Transaction&&) noexcept = default;
+
+Transaction::~Transaction() {
+  if (transaction_ == nullptr) return;
+  client_->loop_->Post([transaction = std::move(transaction_)] {
+    transaction->Rollback("abandoned", [](const CommitResult&) {});
+  });
+}
+
+const Gtid& Transaction::gtid() const { return transaction_->gtid(); }
+
+wire::ExecuteReply Transaction::Execute(const std::string& resource,
+                                        wire::ExecuteRequest work) {
+  return Await<wire::ExecuteReply>(
+      client_->loop_, [transaction = transaction_, resource,
+                       work = std::move(work)](auto waiter) mutable {
+        transaction->Execute(
+            resource, std::move(work),
+            [waiter](const wire::ExecuteReply& reply) { waiter->Set(reply); });
+      });
+}
+
+absl::StatusOr<std::vector<wire::KvResult>> Transaction::Kv(
+    const std::string& resource, std::vector<wire::KvOperation> operations) {
+  wire::ExecuteRequest work;
+  work.__isset.kv = true;
+  work.kv = std::move(operations);
+  wire::ExecuteReply reply = Execute(resource, std::move(work));
+  if (absl::Status s = ToStatus(reply.result); !s.ok()) return s;
+  return std::move(reply.kv);
+}
+
+absl::StatusOr<wire::SqlResult> Transaction::Sql(const std::string& resource,
+                                                 wire::SqlStatement statement) {
+  wire::ExecuteRequest work;
+  work.__isset.sql = true;
+  work.sql.push_back(std::move(statement));
+  wire::ExecuteReply reply = Execute(resource, std::move(work));
+  if (absl::Status s = ToStatus(reply.result); !s.ok()) return s;
+  if (reply.sql.size() != 1) return absl::InternalError("no result for the statement");
+  return std::move(reply.sql[0]);
+}
+
+CommitResult Transaction::Commit() {
+  return Await<CommitResult>(
+      client_->loop_, [transaction = std::exchange(transaction_, nullptr)](auto waiter) {
+        transaction->Commit([waiter](const CommitResult& r) { waiter->Set(r); });
+      });
+}
+
+CommitResult Transaction::Rollback(std::string_view reason) {
+  return Await<CommitResult>(client_->loop_, [transaction =
+                                                  std::exchange(transaction_, nullptr),
+                                              reason = std::string(reason)](auto waiter) {
+    transaction->Rollback(reason, [waiter](const CommitResult& r) { waiter->Set(r); });
+  });
+}
+
+std::string Transaction::Share() {
+  return Await<std::string>(client_->loop_, [transaction = transaction_](auto waiter) {
+    waiter->Set(transaction->Share());
+  });
+}
+
+absl::Status Transaction::Merge(std::string_view carried_back) {
+  return Await<absl::Status>(
+      client_->loop_, [transaction = transaction_, text = std::string(carried_back)](
+                          auto waiter) { waiter->Set(transaction->Merge(text)); });
+}
+
+std::string Transaction::CarryBack() const {
+  return Await<std::string>(client_->loop_, [transaction = transaction_](auto waiter) {
+    waiter->Set(transaction->CarryBack());
+  });
+}
+
+absl::Status Transaction::Enlist() {
+  return Await<absl::Status>(client_->loop_, [transaction = transaction_](auto waiter) {
+    transaction->Enlist([waiter](const absl::Status& status) { waiter->Set(status); });
+  });
+}
+
+// --- Client -----------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
+  if (options.coordinators.empty()) {
+    return absl::InvalidArgumentError("name at least one coordinator's address");
+  }
+  for (const std::string& address : options.coordinators) {
+    const auto parsed = rpc::Address::Parse(address);
+    if (!parsed.ok()) return parsed.status();
+  }
+  auto thread = rpc::LoopThread::Start();
+  if (!thread.ok()) return thread.status();
+  std::unique_ptr<Client> client(new Client());
+  client->thread_ = std::move(*thread);
+  client->loop_ = client->thread_->loop();
+  client->own_links_ = std::make_unique<ChannelLinkProvider>(
+      client->loop_, options.call_timeout, SystemRandom64());
+  client->async_ = std::make_unique<AsyncClient>(client->loop_, client->own_links_.get(),
+                                                 std::move(options));
+  return client;
+}
+
+std::unique_ptr<Client> Client::Over(rpc::EventLoop* loop, LinkProvider* links,
+                                     ClientOptions options) {
+  std::unique_ptr<Client> client(new Client());
+  client->loop_ = loop;
+  client->async_ = std::make_unique<AsyncClient>(loop, links, std::move(options));
+  return client;
+}
+
+Client::~Client() {
+  if (thread_ != nullptr) thread_->StopAndJoin();
+}
+
+absl::StatusOr<Transaction> Client::Begin(TransactionOptions options) {
+  using Begun = absl::StatusOr<AsyncClient::TransactionPtr>;
+  Begun begun = Await<Begun>(loop_, [this, options](auto waiter) {
+    async_->Begin(options, [waiter](Begun result) { waiter->Set(std::move(result)); });
+  });
+  if (!begun.ok()) return begun.status();
+  return Transaction(this, std::move(*begun));
+}
+
+absl::StatusOr<Transaction> Client::Join(std::string_view context) {
+  auto joined = async_->Join(context);
+  if (!joined.ok()) return joined.status();
+  return Transaction(this, std::move(*joined));
+}
+
+CommitResult Client::Ask(const Gtid& gtid) {
+  return Await<CommitResult>(loop_, [this, gtid](auto waiter) {
+    async_->Ask(gtid, [waiter](const CommitResult& result) { waiter->Set(result); });
+  });
+}
+
+uint64_t Client::leader_changes() {
+  return Await<uint64_t>(loop_, [this](auto waiter) {
+    waiter->Set(async_->coordinators().leader_changes());
+  });
+}
+
+CommitResult Client::Run(const std::function<absl::Status(Transaction&)>& work,
+                         RunOptions options) {
+  Random random(SystemRandom64());
+  CommitResult result;
+  int64_t back_off = kFirstBackOffMicros;
+  for (int attempt = 1;; ++attempt) {
+    auto transaction = Begin(options.transaction);
+    if (!transaction.ok()) {
+      result.outcome = Outcome::kAborted;  // nothing was begun
+      result.cause = AbortCause::kRefused;
+      result.detail = std::string(transaction.status().message());
+      return result;
+    }
+    if (options.transaction.age.is_none()) options.transaction.age = transaction->gtid();
+    const absl::Status worked = work(*transaction);
+    result = worked.ok() ? transaction->Commit()
+                         : transaction->Rollback(std::string(worked.message()));
+    const bool conflict =
+        absl::IsAborted(worked) || result.cause == AbortCause::kConflict;
+    if (conflict && result.outcome == Outcome::kAborted) {
+      result.cause = AbortCause::kConflict;
+    }
+    if (!conflict || result.outcome != Outcome::kAborted ||
+        attempt >= options.max_attempts) {
+      return result;
+    }
+    Sleep(Duration::Micros(random.Between(back_off / 2, back_off)));
+    back_off = std::min(back_off * 2, kMaxBackOffMicros);
+  }
+}
+
+}  // namespace concordat::client

@@ -1,0 +1,143 @@
+// The client library: change several databases at once, all or nothing.
+//
+//   auto client = Client::Connect({.coordinators = {"127.0.0.1:7001", …}});
+//   CommitResult result = (*client)->Run([](Transaction& t) -> absl::Status {
+//     auto debit = t.Kv("bank-a", {AddIfAtLeast("alice", -500, 0)});
+//     if (!debit.ok()) return debit.status();
+//     return t.Kv("bank-b", {Add("bob", 500)}).status();
+//   });
+//   if (result.outcome == Outcome::kUnknown) …  // client->Ask(result.gtid), later
+//
+// The client finds the leader, follows elections and repeats requests with the same
+// gtid, so an election costs time and aborts nothing. A Client is thread-safe and
+// has one thread of its own; a Transaction belongs to one thread at a time.
+//
+// Statuses of the work in a transaction, and what the caller then knows:
+//   ABORTED              lost against another transaction; it is rolled back, run it
+//                        again (Run does)
+//   FAILED_PRECONDITION  a condition did not hold (overdraft, compare-and-set, a
+//                        constraint); that call did nothing, the transaction lives
+//   INVALID_ARGUMENT     the call itself is wrong; it did nothing
+//   NOT_FOUND            no such resource; nothing was done
+//   UNAVAILABLE          the resource cannot be reached; nothing of the transaction
+//                        will be committed
+//   RESOURCE_EXHAUSTED   overloaded, or its disk is full; the same
+//   INTERNAL             the resource failed, in its own words; the same
+#ifndef COORDINATOR_CLIENT_CLIENT_H_
+#define COORDINATOR_CLIENT_CLIENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "concordat_wire/participant_types.h"
+#include "coordinator/client/async_client.h"
+#include "coordinator/client/operations.h"
+#include "coordinator/client/outcome.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::client {
+
+class Client;
+
+// One global transaction, for one thread at a time. Destroyed without Commit or
+// Rollback, it is rolled back.
+class Transaction {
+ public:
+  Transaction(Transaction&&) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  [[nodiscard]] const Gtid& gtid() const;
+
+  // Operations at a KV resource, in order; one result each.
+  [[nodiscard]] absl::StatusOr<std::vector<wire::KvResult>> Kv(
+      const std::string& resource, std::vector<wire::KvOperation> operations);
+  // One SQL statement with its parameters.
+  [[nodiscard]] absl::StatusOr<wire::SqlResult> Sql(const std::string& resource,
+                                                    wire::SqlStatement statement);
+  // Anything: kv, sql or opaque work, with the resource's own reply.
+  [[nodiscard]] wire::ExecuteReply Execute(const std::string& resource,
+                                           wire::ExecuteRequest work);
+
+  // Ends the transaction; the object is of no more use. Waits through elections up to
+  // ClientOptions::time_limit, then says kUnknown.
+  CommitResult Commit();
+  CommitResult Rollback(std::string_view reason = "");
+
+  // For another service to Join: see context.h. From then on committed in two phases.
+  [[nodiscard]] std::string Share();
+  absl::Status Merge(std::string_view carried_back);
+  // In a transaction that was joined: hand the branches back to the caller (Merge) …
+  [[nodiscard]] std::string CarryBack() const;
+  // … or make them known to the coordinator, before answering the caller.
+  absl::Status Enlist();
+
+ private:
+  friend class Client;
+  Transaction(Client* client, AsyncClient::TransactionPtr transaction);
+  Client* client_;
+  AsyncClient::TransactionPtr transaction_;
+};
+
+struct RunOptions {
+  TransactionOptions transaction;
+  // Tries after conflicts, the first one included.
+  int max_attempts = 20;
+};
+
+class Client {
+ public:
+  // Does not wait for a connection: a cluster that cannot be reached shows at Begin.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Client>> Connect(
+      ClientOptions options);
+  // For a process that embeds the coordinator: on its loop, with its links.
+  static std::unique_ptr<Client> Over(rpc::EventLoop* loop, LinkProvider* links,
+                                      ClientOptions options);
+  // Transactions must have ended.
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // UNAVAILABLE: no leader was found in time; nothing was begun.
+  [[nodiscard]] absl::StatusOr<Transaction> Begin(TransactionOptions options = {});
+
+  // Runs the work and commits; after a conflict it runs again from the start, as old
+  // as the first try. A status that is not ABORTED rolls back, and is the detail.
+  CommitResult Run(const std::function<absl::Status(Transaction&)>& work,
+                   RunOptions options = {});
+
+  // Takes part in the transaction of a caller that sent Share(). The caller commits.
+  [[nodiscard]] absl::StatusOr<Transaction> Join(std::string_view context);
+
+  // What became of a transaction? Decides nothing. kUnknown: not decided yet, or
+  // nobody could be asked; the detail says which.
+  [[nodiscard]] CommitResult Ask(const Gtid& gtid);
+
+  // How often the node that is asked has changed: elections seen, roughly.
+  [[nodiscard]] uint64_t leader_changes();
+
+  // For programs that mix both interfaces; use it on its loop only.
+  [[nodiscard]] AsyncClient* async() { return async_.get(); }
+
+ private:
+  friend class Transaction;
+  Client() = default;
+
+  std::unique_ptr<rpc::LoopThread> thread_;  // none when embedded
+  rpc::EventLoop* loop_ = nullptr;
+  std::unique_ptr<LinkProvider> own_links_;
+  std::unique_ptr<AsyncClient> async_;
+};
+
+// The status that a reply's result stands for; OK for OK. See the top of this file.
+[[nodiscard]] absl::Status ToStatus(const wire::Result& result);
+
+}  // namespace concordat::client
+
+#endif  // COORDINATOR_CLIENT_CLIENT_H_

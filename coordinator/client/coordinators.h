@@ -1,0 +1,63 @@
+// Finds the leader and follows it: repeats a call at the nodes of the cluster until
+// one of them answers it, with a short pause between rounds, until a deadline.
+#ifndef COORDINATOR_CLIENT_COORDINATORS_H_
+#define COORDINATOR_CLIENT_COORDINATORS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "concordat_wire/coordinator_types.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/client/link.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::client {
+
+// Loop thread only.
+class Coordinators {
+ public:
+  // `addresses` is not empty; more are learnt from the nodes' hints.
+  Coordinators(rpc::EventLoop* loop, LinkProvider* links,
+               std::vector<std::string> addresses);
+  Coordinators(const Coordinators&) = delete;
+  Coordinators& operator=(const Coordinators&) = delete;
+
+  // Makes the call at the node that is believed to lead. The first argument is that
+  // node, the second what must be called with the reply's result.
+  using Attempt =
+      std::function<void(CoordinatorLink*, std::function<void(const wire::Result&)>)>;
+  // Called once with the last result: final, or the last reason when time ran out.
+  // `sent_unknown` tells whether any attempt may have been carried out unheard.
+  using Done = std::function<void(const wire::Result&, bool sent_unknown)>;
+
+  // Repeats while the answer is NOT_LEADER, UNAVAILABLE or UNKNOWN. The call must be
+  // one that may be repeated.
+  void Call(Duration time_limit, Attempt attempt, Done done);
+
+  // How often the node that is asked has changed because the last one was not the
+  // leader, or did not answer.
+  [[nodiscard]] uint64_t leader_changes() const { return leader_changes_; }
+
+ private:
+  struct Pending;
+  void Try(const std::shared_ptr<Pending>& pending);
+  void OnResult(const std::shared_ptr<Pending>& pending, const std::string& asked,
+                const wire::Result& result);
+  // The node asked is not the one: follow the hint, or go on to the next.
+  bool MoveOn(const std::string& asked, const wire::Result& result);
+
+  rpc::EventLoop* const loop_;
+  LinkProvider* const links_;
+  std::vector<std::string> addresses_;
+  size_t current_ = 0;
+  uint64_t leader_changes_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace concordat::client
+
+#endif  // COORDINATOR_CLIENT_COORDINATORS_H_

@@ -1,0 +1,73 @@
+#include "coordinator/client/gtid_pool.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/types_constants.h"
+
+namespace concordat::client {
+
+GtidPool::GtidPool(rpc::EventLoop* loop, Coordinators* coordinators, int32_t block_size,
+                   Duration time_limit)
+    : loop_(loop),
+      coordinators_(coordinators),
+      block_size_(block_size),
+      time_limit_(time_limit) {}
+
+void GtidPool::Take(Callback done) {
+  waiting_.push_back(std::move(done));
+  Serve();
+}
+
+void GtidPool::Serve() {
+  // What may have been forgotten by its coordinator is not used any more.
+  if (left_ > 0 && loop_->Now() >= expires_) left_ = 0;
+  while (left_ > 0 && !waiting_.empty()) {
+    const Gtid gtid = next_;
+    ++next_.sequence;
+    --left_;
+    Callback done = std::move(waiting_.front());
+    waiting_.pop_front();
+    done(gtid);
+  }
+  if (!waiting_.empty() && !fetching_) Fetch();
+}
+
+void GtidPool::Fetch() {
+  fetching_ = true;
+  wire::BeginRequest request;
+  request.context.version = wire::g_types_constants.PROTOCOL_VERSION;
+  request.count = block_size_;
+  auto reply = std::make_shared<wire::BeginReply>();
+  coordinators_->Call(
+      time_limit_,
+      [request, reply](CoordinatorLink* link,
+                       std::function<void(const wire::Result&)> done) {
+        link->allocateGtids(
+            [reply, done = std::move(done)](const wire::BeginReply& answer) {
+              *reply = answer;
+              done(answer.result);
+            },
+            request);
+      },
+      [this, reply](const wire::Result& result, bool) { OnBlock(*reply, result); });
+}
+
+void GtidPool::OnBlock(const wire::BeginReply& reply, const wire::Result& result) {
+  fetching_ = false;
+  if (result.code == wire::Code::OK && reply.count > 0) {
+    next_ = Gtid{GroupId(static_cast<uint32_t>(reply.first.group)),
+                 Term(static_cast<uint64_t>(reply.first.term)),
+                 static_cast<uint64_t>(reply.first.sequence)};
+    left_ = reply.count;
+    // Half of the time is left for the transaction itself.
+    expires_ = loop_->Now() + Duration::Millis(reply.valid_ms / 2);
+    return Serve();
+  }
+  const absl::Status status =
+      absl::UnavailableError(absl::StrCat("no transaction was begun: ", result.message));
+  for (Callback& done : std::exchange(waiting_, {})) done(status);
+}
+
+}  // namespace concordat::client

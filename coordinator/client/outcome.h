@@ -1,0 +1,47 @@
+// What a client is told of a transaction's end. There is no error beside these three:
+// an unknown outcome is never folded into a failure.
+#ifndef COORDINATOR_CLIENT_OUTCOME_H_
+#define COORDINATOR_CLIENT_OUTCOME_H_
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+
+#include "coordinator/base/xid.h"
+
+namespace concordat::client {
+
+enum class Outcome : uint8_t {
+  kCommitted,  // all of it; durable
+  kAborted,    // none of it, now or ever
+  kUnknown,    // it may be either, and may still be decided; ask Client::Ask(gtid)
+};
+
+enum class AbortCause : uint8_t {
+  kNone,            // not aborted
+  kRefused,         // a resource manager voted no
+  kTimedOut,        // not all votes came in time
+  kRolledBack,      // the client asked for it
+  kPresumed,        // a branch asked, and nobody had asked to commit
+  kOperator,        // a person decided it
+  kCommittedAlone,  // one branch had been committed in one phase
+  kConflict,        // lost against another transaction before commit was asked for
+};
+
+struct CommitResult {
+  Outcome outcome = Outcome::kUnknown;
+  AbortCause cause = AbortCause::kNone;
+  Gtid gtid;           // what to ask about
+  std::string detail;  // for people: why; and with kUnknown what to ask, and where
+
+  [[nodiscard]] bool committed() const { return outcome == Outcome::kCommitted; }
+};
+
+[[nodiscard]] const char* ToString(Outcome outcome);
+[[nodiscard]] const char* ToString(AbortCause cause);
+// "COMMITTED 1.7.2a", "ABORTED(refused) 1.7.2a: …", "UNKNOWN 1.7.2a: …"
+std::ostream& operator<<(std::ostream& out, const CommitResult& result);
+
+}  // namespace concordat::client
+
+#endif  // COORDINATOR_CLIENT_OUTCOME_H_

@@ -1,0 +1,46 @@
+// Where a resource is served: asks the coordinators once and remembers, until told
+// that the address does not answer any more.
+#ifndef COORDINATOR_CLIENT_RESOLVER_H_
+#define COORDINATOR_CLIENT_RESOLVER_H_
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/client/coordinators.h"
+
+namespace concordat::client {
+
+// Loop thread only.
+class Resolver {
+ public:
+  Resolver(Coordinators* coordinators, Duration time_limit)
+      : coordinators_(coordinators), time_limit_(time_limit) {}
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  // NOT_FOUND: no participant has registered the resource. UNAVAILABLE: no
+  // coordinator answered in time.
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
+  void Resolve(const std::string& resource, Callback done);
+
+  // The next Resolve asks again: the participant may have moved.
+  void Forget(const std::string& resource) { addresses_.erase(resource); }
+
+ private:
+  void OnAnswer(const wire::ResolveReply& reply, const wire::Result& result);
+
+  Coordinators* const coordinators_;
+  const Duration time_limit_;
+  std::map<std::string, std::string> addresses_;
+  std::vector<std::pair<std::string, Callback>> waiting_;
+  bool asking_ = false;
+};
+
+}  // namespace concordat::client
+
+#endif  // COORDINATOR_CLIENT_RESOLVER_H_
