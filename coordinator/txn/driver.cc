@@ -114,7 +114,8 @@ void Driver::SendDue(Drive* drive, Timestamp now) {
       continue;
     }
     ++work.attempts;
-    work.resend_delay = work.attempts == 1
+    // Zero at first, and again after HurryResource: never a delay of nothing.
+    work.resend_delay = work.resend_delay == Duration()
                             ? options_.first_resend
                             : std::min(work.resend_delay * 2, options_.max_resend);
     work.next_send = now + work.resend_delay;

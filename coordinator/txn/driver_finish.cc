@@ -42,7 +42,7 @@ void Driver::Finish(Drive* drive, Outcome outcome, Timestamp now) {
   drive->outcome = outcome;
   for (BranchWork& work : drive->branches) {
     work.attempts = 0;
-    work.retry_delay = Duration();
+    work.resend_delay = work.retry_delay = Duration();
     work.next_send = now;
     work.acknowledged =
         work.in_set && outcome == Outcome::kCommitted && work.vote == Vote::kReadOnly;
