@@ -268,16 +268,27 @@ void Cluster::AdvanceTime(Duration step) {
 Cluster::Node& Cluster::RandomNode() { return nodes_[random_.Below(nodes_.size())]; }
 
 void Cluster::RandomFault() {
-  Node& node = RandomNode();
-  switch (random_.Below(4)) {
+  // The leader half of the time: that is where something is under way.
+  Raft* const leader = Leader();
+  Node& node = leader != nullptr && random_.Percent(50)
+                   ? nodes_[leader->self().value() - 1]
+                   : RandomNode();
+  switch (random_.Below(8)) {
     case 0:
+    case 1:
       if (node.raft != nullptr) Crash(&node);
       break;
-    case 1:
-      if (node.raft == nullptr) Start(&node);
-      break;
     case 2:
+    case 3:
+      for (Node& down : nodes_) {
+        if (down.raft == nullptr) Start(&down);
+      }
+      break;
+    case 4:  // one-way
       cut_.insert({node.id, RandomNode().id});
+      break;
+    case 5:  // alone
+      for (NodeId other : voters_) cut_.insert({{node.id, other}, {other, node.id}});
       break;
     default:
       cut_.clear();
@@ -302,7 +313,7 @@ void Cluster::RandomInput() {
 }
 
 void Cluster::RandomStep() {
-  if (random_.Below(1000) < 8) RandomFault();
+  if (random_.Below(1000) < 15) RandomFault();
   if (random_.Percent(15)) RandomInput();
   AdvanceTime(Duration::Micros(random_.Between(100, 10'000)));
 }

@@ -151,7 +151,7 @@ class TestNode {
         Keep(&disk.back().messages, std::move(output.messages_after_persist));
       }
       for (Entry& entry : output.committed) {
-        raft.OnApplied(entry.index);
+        if (!hold_applying) raft.OnApplied(entry.index);
         applied.push_back(std::move(entry));
       }
       for (const ReadState& read : output.read_states) reads.push_back(read);
@@ -216,6 +216,7 @@ class TestNode {
   Raft raft;
   bool hold_disk = false;
   std::deque<Write> disk;  // under way
+  bool hold_applying = false;
 
   std::vector<Message> sent;
   std::vector<Persist> written;  // completed

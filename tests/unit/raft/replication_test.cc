@@ -1,0 +1,357 @@
+// Pipelining, batching and their limits; lost, repeated and reordered messages; and
+// the leader's disk beside its network.
+#include <gtest/gtest.h>
+
+#include "tests/unit/raft/test_node.h"
+
+namespace concordat::raft {
+namespace {
+
+TEST(Pipeline, Appends_AreSentAheadOfTheirAnswersUpToTheLimit) {
+  Config config = TestConfig();
+  config.max_inflight_appends = 3;
+  TestNode node({}, config);
+  node.BecomeSettledLeader();
+  for (int i = 0; i < 5; ++i) node.Propose({"x"});
+  ASSERT_EQ(node.Sent<AppendRequest>(2).size(), 3u);
+  EXPECT_EQ(node.Last<AppendRequest>(2).entries.front().index, LogIndex(4));
+  EXPECT_EQ(node.raft.counters().inflight_limit_reached, 2u);
+  // What waited travels in one batch; the answer to the second stands for the first.
+  node.Receive(2, 1, Accepted(3));
+  ASSERT_EQ(node.Sent<AppendRequest>(2).size(), 4u);
+  EXPECT_EQ(node.Last<AppendRequest>(2).entries.size(), 2u);
+  EXPECT_EQ(node.Last<AppendRequest>(2).entries.front().index, LogIndex(5));
+}
+
+TEST(Pipeline, ProposalsBetweenTwoOutputs_TravelInOneAppendAndOneWrite) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(node.raft.Propose({"x"}).ok());
+  node.Pump();
+  ASSERT_EQ(node.Sent<AppendRequest>(2).size(), 1u);
+  EXPECT_EQ(node.Last<AppendRequest>(2).entries.size(), 10u);
+  ASSERT_EQ(node.written.size(), 1u);
+  EXPECT_EQ(node.written[0].entries.size(), 10u);
+}
+
+TEST(Pipeline, Append_HoldsNoMoreThanItsBytesButOneEntryAtLeast) {
+  Config config = TestConfig();
+  config.max_append_bytes = 10;
+  TestNode node({}, config);
+  node.BecomeSettledLeader();
+  node.Propose({"aaaa", "bbbb", "cccccccccccccccccccc", "d"});
+  std::vector<size_t> sizes;
+  for (const auto& append : node.Sent<AppendRequest>(3)) {
+    sizes.push_back(append.entries.size());
+  }
+  EXPECT_EQ(sizes, (std::vector<size_t>{2, 1, 1}));
+}
+
+TEST(Pipeline, Probe_IsOneAppendAtATime) {
+  TestNode node(Recovered(1, {1}));
+  node.BecomeLeader();
+  node.Propose({"x"});
+  node.Propose({"y"});
+  EXPECT_EQ(node.Sent<AppendRequest>(2).size(), 1u);
+  node.Receive(2, 2, Accepted(2));
+  ASSERT_EQ(node.Sent<AppendRequest>(2).size(), 2u);
+  EXPECT_EQ(node.Last<AppendRequest>(2).entries.size(), 2u);
+}
+
+TEST(Replication, LostAppend_IsFoundByTheNextMessage) {
+  TestNode leader;
+  leader.BecomeSettledLeader();
+  leader.Propose({"x"});  // lost on its way to 2
+  leader.Propose({"y"});
+  TestNode follower(
+      RecoveredState{{Term(1), NodeId()},
+                     {},
+                     {Entry{Term(1), LogIndex(1), EntryType::kTermStart, {}}}},
+      TestConfig(2));
+  follower.Receive(1, 1, leader.Last<AppendRequest>(2));
+  ASSERT_FALSE(follower.Last<AppendResponse>(1).success);
+  leader.Receive(2, 1, follower.Last<AppendResponse>(1));
+  follower.Receive(1, 1, leader.Last<AppendRequest>(2));
+  EXPECT_TRUE(follower.Last<AppendResponse>(1).success);
+  EXPECT_EQ(follower.raft.log().last_index(), LogIndex(3));
+}
+
+TEST(Replication, LastAppendLost_IsFoundByAHeartbeat) {
+  TestNode leader;
+  leader.BecomeSettledLeader();
+  leader.Propose({"x"});
+  leader.Forget();
+  leader.Pass(Duration::Millis(40));
+  const AppendRequest heartbeat = leader.Last<AppendRequest>(2);
+  EXPECT_TRUE(heartbeat.entries.empty());
+  EXPECT_EQ(heartbeat.prev_log_index, LogIndex(2));
+  leader.Receive(2, 1, Rejected(2, 1, 1));
+  EXPECT_EQ(leader.Last<AppendRequest>(2).entries.size(), 1u);
+}
+
+TEST(Replication, AnswersRepeatedAndReordered_ChangeNothing) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  for (int i = 0; i < 4; ++i) node.Propose({"x"});
+  node.Receive(2, 1, Accepted(5));
+  node.Receive(2, 1, Accepted(3));
+  node.Receive(2, 1, Accepted(5));
+  node.Receive(2, 1, Rejected(3, 1, 1));  // from before the acknowledgement
+  const Progress& progress = node.raft.progress().at(NodeId(2));
+  EXPECT_EQ(progress.match, LogIndex(5));
+  EXPECT_EQ(progress.next, LogIndex(6));
+  EXPECT_EQ(progress.state, ProgressState::kReplicate);
+  EXPECT_EQ(node.raft.commit_index(), LogIndex(5));
+}
+
+TEST(Replication, ProbeAnsweredByAnOldRejection_StaysWhereItIs) {
+  TestNode node(Recovered(5, {1, 1, 1, 1, 1}));
+  node.BecomeLeader();
+  node.Receive(2, 6, Rejected(5, 3, 1));
+  EXPECT_EQ(node.raft.progress().at(NodeId(2)).next, LogIndex(4));
+  node.Receive(2, 6, Rejected(5, 3, 1));
+  node.Receive(2, 6, Rejected(4, 1, 1));
+  EXPECT_EQ(node.raft.progress().at(NodeId(2)).next, LogIndex(4));
+}
+
+// End of section 5.3: one rejection a term that differs, not one an entry.
+TEST(Replication, LogsThatDifferInManyEntries_AreMatchedInFewRounds) {
+  std::vector<uint64_t> leader_terms(5, 1);
+  leader_terms.insert(leader_terms.end(), 200, 4);
+  std::vector<uint64_t> follower_terms(5, 1);
+  follower_terms.insert(follower_terms.end(), 100, 2);
+  follower_terms.insert(follower_terms.end(), 150, 3);
+  TestNode leader(Recovered(4, leader_terms));
+  TestNode follower(Recovered(4, follower_terms), TestConfig(2));
+  leader.BecomeLeader();
+  int rounds = 0;
+  do {
+    ASSERT_LT(++rounds, 5);
+    follower.Receive(1, 5, leader.Last<AppendRequest>(2));
+    leader.Receive(2, 5, follower.Last<AppendResponse>(1));
+  } while (!follower.Last<AppendResponse>(1).success);
+  leader_terms.push_back(5);
+  EXPECT_EQ(follower.LogTerms(), leader_terms);
+}
+
+TEST(Replication, FollowerNeverTellsTheLeaderToGoBehindItsCommitIndex) {
+  TestNode node(Recovered(3, {1, 1, 2, 2}));
+  node.Receive(2, 3, Append(2, 1, {}, 2));
+  node.Receive(2, 3, Append(9, 3, {}));
+  EXPECT_GE(node.Last<AppendResponse>(2).hint_index, LogIndex(2));
+  // A late message from before: everything in it is committed here.
+  node.Receive(2, 3, Append(0, 0, Commands(1, {1}), 1));
+  EXPECT_TRUE(node.Last<AppendResponse>(2).success);
+  EXPECT_EQ(node.Last<AppendResponse>(2).match_index, LogIndex(2));
+  EXPECT_EQ(node.raft.commit_index(), LogIndex(2));
+}
+
+// The sender's end of the cap.
+TEST(CommitIndex, Sent_IsNoMoreThanWhatTheMessageEndsWith) {
+  Config config = TestConfig();
+  config.max_append_bytes = 1;
+  TestNode node({}, config);
+  node.BecomeSettledLeader();
+  node.Propose({"x", "y", "z"});
+  node.Receive(2, 1, Accepted(4));
+  ASSERT_EQ(node.raft.commit_index(), LogIndex(4));
+  node.Receive(3, 1, Rejected(3, 1, 1));  // 3 lost all of them
+  const AppendRequest append = node.Last<AppendRequest>(3);
+  ASSERT_EQ(append.entries.size(), 1u);
+  EXPECT_EQ(append.leader_commit, LogIndex(2));
+  // Everywhere else too.
+  for (const auto& sent : node.Sent<AppendRequest>()) {
+    EXPECT_LE(sent.leader_commit.value(),
+              sent.prev_log_index.value() + sent.entries.size());
+  }
+}
+
+TEST(LeadersDisk, AppendsLeaveBeforeItsOwnWriteIsFlushed) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  node.hold_disk = true;
+  node.Propose({"x"});
+  EXPECT_EQ(node.Sent<AppendRequest>(2).size(), 1u);
+  EXPECT_EQ(node.disk.size(), 1u);
+}
+
+TEST(LeadersDisk, OwnCopy_CountsOnlyWhenFlushed) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  node.hold_disk = true;
+  node.Propose({"x"});
+  node.Receive(2, 1, Accepted(2));
+  EXPECT_EQ(node.raft.commit_index(), LogIndex(1));
+  node.Flush();
+  EXPECT_EQ(node.raft.commit_index(), LogIndex(2));
+}
+
+TEST(LeadersDisk, QuorumOfFollowers_CommitsWithoutIt_AppliedWhenItIsHereToo) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  node.hold_disk = true;
+  node.Propose({"x"});
+  node.Receive(2, 1, Accepted(2));
+  node.Receive(3, 1, Accepted(2));
+  EXPECT_EQ(node.raft.commit_index(), LogIndex(2));
+  EXPECT_EQ(node.raft.applied_index(), LogIndex(1));
+  node.Flush();
+  EXPECT_EQ(node.raft.applied_index(), LogIndex(2));
+}
+
+TEST(Disk, SeveralWritesUnderWay_EachReleasesItsOwnAcknowledgement) {
+  TestNode node(Recovered(1, {}));
+  node.hold_disk = true;
+  node.Receive(2, 1, Append(0, 0, Commands(1, {1})));
+  node.Receive(2, 1, Append(1, 1, Commands(2, {1})));
+  ASSERT_EQ(node.disk.size(), 2u);
+  EXPECT_TRUE(node.Sent<AppendResponse>().empty());
+  node.Flush();
+  EXPECT_EQ(node.Last<AppendResponse>(2).match_index, LogIndex(1));
+  node.Flush();
+  EXPECT_EQ(node.Last<AppendResponse>(2).match_index, LogIndex(2));
+}
+
+TEST(Disk, HeartbeatWhileAWriteIsUnderWay_IsAnsweredAtOnceForWhatIsDurable) {
+  TestNode node(Recovered(1, {1}));
+  node.Receive(2, 1, Append(1, 1, {}));
+  node.Forget();
+  node.hold_disk = true;
+  node.Receive(2, 1, Append(1, 1, Commands(2, {1})));
+  node.Receive(2, 1, Append(1, 1, {}));
+  EXPECT_EQ(node.Last<AppendResponse>(2).match_index, LogIndex(1));
+}
+
+// The flush of an overwritten entry says nothing of the one that stands there now.
+TEST(Disk, EntryOverwrittenWhileItsWriteIsUnderWay_TheOldFlushDoesNotCount) {
+  TestNode node(Recovered(1, {1}));
+  node.hold_disk = true;
+  node.Receive(2, 1, Append(1, 1, Commands(2, {1, 1, 1})));
+  node.Receive(3, 2, Append(2, 1, Commands(3, {2, 2}), /*commit=*/4));
+  EXPECT_EQ(node.raft.counters().truncations_of_persist_in_flight, 1u);
+  node.Flush();
+  EXPECT_EQ(node.raft.persisted_index(), LogIndex(2));
+  EXPECT_EQ(node.applied, Commands(1, {1, 1}));
+  for (const AppendResponse& response : node.Sent<AppendResponse>(3)) {
+    EXPECT_FALSE(response.success && response.match_index > LogIndex(2));
+  }
+  node.Flush();
+  EXPECT_EQ(node.raft.persisted_index(), LogIndex(4));
+  EXPECT_EQ(node.Last<AppendResponse>(3).match_index, LogIndex(4));
+  EXPECT_EQ(node.applied, [] {
+    auto expected = Commands(1, {1, 1});
+    for (auto& entry : Commands(3, {2, 2})) expected.push_back(entry);
+    return expected;
+  }());
+}
+
+// A deposed leader becomes one again while its first term's write is still under way.
+TEST(Disk, LeaderWithOverwrittenEntriesInFlight_DoesNotCountThem) {
+  TestNode node(Recovered(1, {1}));
+  node.BecomeLeader();  // term 2, own entry 2
+  node.Receive(2, 2, Accepted(2));
+  node.hold_disk = true;
+  node.Propose({"a", "b"});                            // 3 and 4, in flight
+  node.Receive(3, 3, Append(2, 2, Commands(3, {3})));  // 3 is another's now
+  node.Flush();                                        // of a and b
+  EXPECT_EQ(node.raft.persisted_index(), LogIndex(2));
+}
+
+TEST(Propose, NotTheLeader_SaysWhoIs) {
+  TestNode node;
+  const auto unknown = node.raft.Propose({"x"});
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kFailedPrecondition);
+  node.Receive(2, 1, Append(0, 0, {}));
+  const auto known = node.raft.Propose({"x"});
+  EXPECT_EQ(known.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(known.status().message().find("node 2"), absl::string_view::npos);
+  EXPECT_EQ(node.raft.log().last_index(), LogIndex(0));
+}
+
+TEST(Propose, OverTheLimitOfUncommittedBytes_RefusesAllAndRecovers) {
+  Config config = TestConfig();
+  config.max_uncommitted_bytes = 1000;
+  TestNode node({}, config);
+  node.BecomeSettledLeader();
+  EXPECT_EQ(node.raft.uncommitted_bytes(), 0u);
+  node.Propose({std::string(500, 'x')});
+  const auto refused = node.raft.Propose({"y", std::string(400, 'x')});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(node.raft.log().last_index(), LogIndex(2));
+  EXPECT_EQ(node.raft.Propose({std::string(1000, 'x')}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(node.raft.Propose({}).status().code(), absl::StatusCode::kInvalidArgument);
+  node.Receive(2, 1, Accepted(2));
+  EXPECT_EQ(node.raft.uncommitted_bytes(), 0u);
+  EXPECT_EQ(node.Propose({"y", std::string(400, 'x')}), LogIndex(3));
+}
+
+TEST(Propose, NewLeader_CountsWhatItInherited) {
+  TestNode node(Recovered(1, {1, 1, 1}));
+  node.BecomeLeader();
+  EXPECT_GT(node.raft.uncommitted_bytes(), 3 * Command(1, 1).data.size());
+  node.Receive(2, 2, Accepted(4));
+  EXPECT_EQ(node.raft.uncommitted_bytes(), 0u);
+}
+
+TEST(Messages, ThatNoCorrectPeerSends_AreRefusedAndChangeNothing) {
+  TestNode node(Recovered(2, {1, 2}));
+  const auto step = [&node](uint64_t group, uint64_t from, uint64_t to, uint64_t term,
+                            Message::Body body) {
+    return node.raft
+        .Step(Message{GroupId(static_cast<uint32_t>(group)), NodeId(from), NodeId(to),
+                      Term(term), std::move(body)})
+        .code();
+  };
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(step(2, 2, 1, 9, VoteRequest{}), kInvalid);
+  EXPECT_EQ(step(1, 2, 3, 9, VoteRequest{}), kInvalid);
+  EXPECT_EQ(step(1, 1, 1, 9, VoteRequest{}), kInvalid);
+  EXPECT_EQ(step(1, 7, 1, 9, VoteRequest{}), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 0, VoteRequest{}), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, Append(2, 2, Commands(4, {2}))), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, Append(2, 2, Commands(3, {1}))), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, Append(2, 2, Commands(3, {10}))), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, Append(2, 0, {})), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, Append(UINT64_MAX, 2, Commands(0, {2}))), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, PreVoteRequest{Term(9), LogIndex(9), Term(9)}), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, SnapshotChunk{Snapshot(0, 0), 0, {}, true}), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, SnapshotChunk{Snapshot(5, 10), 0, {}, true}), kInvalid);
+  EXPECT_EQ(step(1, 2, 1, 9, SnapshotChunk{Snapshot(5, 5, {}), 0, {}, true}), kInvalid);
+  EXPECT_EQ(
+      step(1, 2, 1, 9, SnapshotChunk{Snapshot(5, 5), UINT64_MAX, Payload("x"), true}),
+      kInvalid);
+  EXPECT_EQ(node.raft.hard_state(), (HardState{Term(2), NodeId()}));
+  EXPECT_FALSE(node.raft.HasOutput());
+}
+
+TEST(Messages, AcknowledgementOfWhatTheLeaderDoesNotHave_IsDropped) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  node.Receive(2, 1, Accepted(77));
+  EXPECT_EQ(node.raft.progress().at(NodeId(2)).match, LogIndex(1));
+  EXPECT_EQ(node.raft.counters().malformed_messages, 1u);
+}
+
+// Scenario 50, the part of it that is Raft's.
+TEST(Messages, EntryOfAnUnknownType_IsRefusedBeforeItIsAcknowledged) {
+  TestNode node(Recovered(1, {1}));
+  AppendRequest append = Append(1, 1, Commands(2, {1}));
+  append.entries[0].type = EntryType::kConfiguration;
+  const absl::Status status =
+      node.raft.Step(Message{GroupId(1), NodeId(2), NodeId(1), Term(1), append});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  node.Pump();
+  EXPECT_TRUE(node.sent.empty());
+  EXPECT_EQ(node.raft.log().last_index(), LogIndex(1));
+}
+
+TEST(MessagesDeathTest, LeaderThatOverwritesACommittedEntry_EndsTheProcess) {
+  TestNode node(Recovered(2, {1, 1, 1}));
+  node.Receive(2, 2, Append(3, 1, {}, 3));
+  EXPECT_DEATH(node.Receive(2, 2, Append(1, 1, Commands(2, {2}))), "committed entry 2");
+  EXPECT_DEATH(node.Receive(2, 2, Append(2, 2, {})), "differs at the committed entry 2");
+}
+
+}  // namespace
+}  // namespace concordat::raft
