@@ -1,0 +1,564 @@
+#include "tests/simulation/coordinator_node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/storage/raft_records.h"
+
+namespace concordat::simulation {
+
+namespace {
+
+constexpr Duration kSoonest = Duration::Micros(50);
+
+absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+// The write that these records are, as the Raft core asked for it.
+raft::Persist ToPersist(const std::vector<wal::Record>& records) {
+  raft::Persist persist;
+  for (const wal::Record& record : records) {
+    auto decoded = storage::DecodeRaftRecord(record.type, record.payload);
+    CONCORDAT_CHECK(decoded.ok()) << decoded.status().message();
+    if (auto* state = std::get_if<storage::HardStateRecord>(&*decoded)) {
+      persist.hard_state = state->state;
+    } else if (auto* snapshot = std::get_if<storage::SnapshotRecord>(&*decoded)) {
+      persist.snapshot = snapshot->meta;
+      persist.discard_log = snapshot->discard_log;
+    } else {
+      persist.entries.push_back(
+          std::move(std::get<storage::EntryRecord>(*decoded).entry));
+    }
+  }
+  return persist;
+}
+
+}  // namespace
+
+NodeId Directory::NodeOf(ProcessId process) const {
+  for (const auto& [node, at] : nodes) {
+    if (at == process) return node;
+  }
+  return NodeId();
+}
+
+CoordinatorNode::CoordinatorNode(World* world, const Directory* directory,
+                                 const Checks& checks, NodeOptions options)
+    : world_(world),
+      directory_(directory),
+      checks_(checks),
+      options_(std::move(options)),
+      random_(world->NewSeed()) {
+  const uint64_t seed = world->NewSeed();
+  disk_ = options_.real_log ? MakeLogDisk(seed, &world->rare())
+                            : MakeRecordDisk(seed, &world->rare());
+}
+
+CoordinatorNode::~CoordinatorNode() = default;
+
+// --- Life --------------------------------------------------------------------------
+
+void CoordinatorNode::Start() {
+  store_ = std::make_unique<storage::RaftStore>();
+  wal::Lsn last;
+  disk_->Open([&](wal::Lsn lsn, uint8_t type, std::string_view payload) {
+    store_->Replay(lsn, type, payload);
+    last = lsn;
+  });
+  ShowWhatSurvived(last);
+  std::string snapshot_state;
+  raft::RecoveredState recovered = Recover(&snapshot_state);
+  store_->Attach(this);
+  // Another life draws other time-outs.
+  node::ReplicaConfig config = options_.replica;
+  config.raft.seed = random_.Next();
+  auto replica = node::Replica::Create(config, std::move(recovered), snapshot_state,
+                                       store_.get(), this);
+  CONCORDAT_CHECK(replica.ok()) << replica.status().message();
+  replica_ = *std::move(replica);
+  observed_ = replica_->raft().applied_index();
+  counted_ = raft::Counters();
+  checks_.raft->AfterStart(replica_->raft());
+  Tick();
+  Act();
+}
+
+// A crash may leave a part of what was being written.
+void CoordinatorNode::ShowWhatSurvived(wal::Lsn last) {
+  for (UnflushedPersist& write : unflushed_) {
+    const uint64_t first = write.lsn.value() - write.records.size() + 1;
+    if (last.value() < first) break;
+    if (last < write.lsn) write.records.resize(last.value() - first + 1);
+    checks_.raft->OnDurable(id(), ToPersist(write.records));
+  }
+  unflushed_.clear();
+}
+
+// As the daemon does: the newest snapshot that is there, also when the log does not
+// know of it yet.
+raft::RecoveredState CoordinatorNode::Recover(std::string* snapshot_state) {
+  const GroupId group = options_.replica.raft.group;
+  raft::RecoveredState recovered = store_->TakeRecovered(group);
+  CONCORDAT_CHECK(store_->FinishReplay().ok()) << store_->FinishReplay().message();
+  auto newest = disk_->LoadNewestSnapshot(group);
+  CONCORDAT_CHECK(newest.ok() || absl::IsNotFound(newest.status()))
+      << newest.status().message();
+  if (newest.ok()) {
+    CONCORDAT_CHECK(newest->meta.index >= recovered.snapshot.index)
+        << "the snapshot in force is gone";
+    recovered.snapshot = newest->meta;
+    *snapshot_state = std::move(newest->state);
+  } else {
+    CONCORDAT_CHECK(recovered.snapshot.index.is_none()) << "the snapshot is gone";
+  }
+  return recovered;
+}
+
+void CoordinatorNode::Crash(bool power) {
+  CountRaftPaths();
+  world_->rare().Add(power ? Rare::kNodePowerLost : Rare::kNodeKilled);
+  replica_.reset();
+  store_.reset();
+  disk_->Crash(power);
+  flushing_ = act_scheduled_ = acting_ = false;
+  timer_at_ = Timestamp::Infinite();
+  requests_.clear();
+  verbs_.clear();
+}
+
+bool CoordinatorNode::IsReadyLeader() const {
+  return replica_ != nullptr && replica_->raft().is_ready_leader();
+}
+
+void CoordinatorNode::SetFlushTime(Duration min, Duration max) {
+  options_.flush_min = min;
+  options_.flush_max = max;
+}
+
+void CoordinatorNode::Tick() {
+  replica_->Tick(world_->ClockOf(process_).Now());
+  checks_.raft->AfterStep(replica_->raft());
+}
+
+void CoordinatorNode::Wake() {
+  if (options_.batch == Duration()) {
+    Act();
+    return;
+  }
+  if (act_scheduled_) return;
+  act_scheduled_ = true;
+  const Duration delay = Duration::Micros(random_.Between(0, options_.batch.micros()));
+  world_->After(process_, delay, [this] {
+    act_scheduled_ = false;
+    Act();
+  });
+}
+
+void CoordinatorNode::Act() {
+  ++steps_;
+  acting_ = true;
+  replica_->Process();
+  acting_ = false;
+  ObserveApplied();
+  const txn::TransactionTable& table = replica_->core().table();
+  checks_.judge->OnTableHash(id(), table.last_applied(), table.Hash());
+  checks_.raft->AfterStep(replica_->raft());
+  if (!checks_.raft->ok()) world_->Fail(checks_.raft->violations().front());
+  SendVerbs();
+  StartFlush();
+  ArmTimer();
+  if (steps_ % 64 == 0) CountRaftPaths();
+}
+
+void CoordinatorNode::ArmTimer() {
+  const Timestamp deadline = replica_->NextDeadline();
+  if (deadline == Timestamp::Infinite()) return;
+  const Duration wait =
+      std::max(kSoonest, world_->ClockOf(process_).TrueTimeUntil(deadline));
+  const Timestamp at = world_->now() + wait;
+  if (timer_at_ > world_->now() && timer_at_ <= at) return;
+  timer_at_ = at;
+  world_->After(process_, wait, [this, at] {
+    if (timer_at_ != at) return;
+    timer_at_ = Timestamp::Infinite();
+    Tick();
+    Act();
+  });
+}
+
+// --- Disk --------------------------------------------------------------------------
+
+absl::StatusOr<wal::Lsn> CoordinatorNode::Append(const std::vector<wal::Record>& records,
+                                                 wal::Reserve use) {
+  auto lsn = disk_->Append(records, use);
+  if (lsn.ok()) unflushed_.push_back({*lsn, records});
+  ObserveApplied();
+  checks_.raft->AfterStep(replica_->raft());
+  return lsn;
+}
+
+// The device works by itself: it finishes also when the process is stopped.
+void CoordinatorNode::StartFlush() {
+  if (flushing_ || !disk_->HasUnflushed()) return;
+  flushing_ = true;
+  disk_->BeginFlush();
+  const int64_t micros =
+      random_.Between(options_.flush_min.micros(), options_.flush_max.micros());
+  if (micros > options_.replica.raft.election_timeout_max.micros()) {
+    world_->rare().Add(Rare::kSlowFlush);
+  }
+  world_->After(Duration::Micros(micros), [this, life = world_->LifeOf(process_)] {
+    if (!world_->IsUp(process_) || world_->LifeOf(process_) != life) return;
+    const wal::Lsn durable = disk_->FinishFlush();
+    while (!unflushed_.empty() && unflushed_.front().lsn <= durable) {
+      checks_.raft->OnDurable(id(), ToPersist(unflushed_.front().records));
+      unflushed_.pop_front();
+    }
+    world_->After(process_, Duration(), [this, durable] { OnFlushed(durable); });
+  });
+}
+
+void CoordinatorNode::OnFlushed(wal::Lsn durable) {
+  flushing_ = false;
+  Tick();
+  replica_->OnDurable(durable);
+  checks_.raft->AfterStep(replica_->raft());
+  if (random_.Percent(2)) store_->Compact();
+  Wake();
+  StartFlush();
+}
+
+void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {
+  const Duration delay = Duration::Micros(random_.Between(200, 20'000));
+  const GroupId group = options_.replica.raft.group;
+  auto save = [this, meta, group, state = std::move(state),
+               life = world_->LifeOf(process_)] {
+    if (!world_->IsUp(process_) || world_->LifeOf(process_) != life) return;
+    const absl::Status saved = disk_->SaveSnapshot(group, meta, state);
+    CONCORDAT_CHECK(saved.ok()) << saved.message();
+    world_->After(process_, Duration::Micros(random_.Between(0, 500)),
+                  [this, meta, group] {
+                    Tick();
+                    replica_->OnSnapshotSaved(meta, absl::OkStatus());
+                    disk_->RemoveOlderSnapshots(group, meta.index);
+                    store_->Compact();
+                    Wake();
+                  });
+  };
+  world_->After(delay, std::move(save));
+}
+
+absl::StatusOr<std::string> CoordinatorNode::ReadSnapshot(const raft::SnapshotMeta& meta,
+                                                          uint64_t offset,
+                                                          size_t max_bytes, bool* last) {
+  auto chunk =
+      disk_->ReadSnapshot(options_.replica.raft.group, meta.index, offset, max_bytes);
+  if (!chunk.ok()) return chunk.status();
+  *last = chunk->last;
+  return std::move(chunk->data);
+}
+
+// --- What the checks see -----------------------------------------------------------
+
+void CoordinatorNode::ObserveApplied() {
+  const raft::Raft& raft = replica_->raft();
+  while (observed_ < raft.applied_index()) {
+    const LogIndex next = observed_.Next();
+    if (!raft.log().Has(next)) {
+      observed_ = raft.log().base_index();  // a snapshot stands for them
+      CONCORDAT_CHECK(observed_ >= next) << observed_ << " " << next;
+      continue;
+    }
+    const raft::Entry& entry = raft.log().At(next);
+    checks_.raft->OnApplied(id(), entry);
+    if (entry.type == raft::EntryType::kCommand) {
+      checks_.judge->OnApplied(id(), next, entry.data.view());
+    }
+    observed_ = next;
+  }
+}
+
+void CoordinatorNode::CountRaftPaths() {
+  const raft::Counters& now = replica_->raft().counters();
+  RarePaths& rare = world_->rare();
+  const auto count = [&](Rare path, uint64_t raft::Counters::*field) {
+    rare.Add(path, now.*field - counted_.*field);
+  };
+  count(Rare::kPreVoteRefused, &raft::Counters::votes_refused_for_live_leader);
+  count(Rare::kVoteRefusedForLog, &raft::Counters::votes_refused_for_log);
+  count(Rare::kVoteRefusedAlreadyVoted, &raft::Counters::votes_refused_already_voted);
+  count(Rare::kSteppedDownWithoutQuorum, &raft::Counters::stepped_down_without_quorum);
+  count(Rare::kSteppedDownForDisk, &raft::Counters::stepped_down_for_disk);
+  count(Rare::kSteppedDownForTerm, &raft::Counters::stepped_down_for_term);
+  count(Rare::kLogTruncated, &raft::Counters::truncations);
+  count(Rare::kTruncatedPersistInFlight,
+        &raft::Counters::truncations_of_persist_in_flight);
+  count(Rare::kAppendRejected, &raft::Counters::appends_rejected);
+  count(Rare::kStaleRaftMessage, &raft::Counters::stale_messages);
+  count(Rare::kCommitCappedAtNewEntry, &raft::Counters::commit_capped_at_last_new_entry);
+  count(Rare::kCommitHeldForOwnTerm, &raft::Counters::commit_held_for_own_term);
+  count(Rare::kInflightLimit, &raft::Counters::inflight_limit_reached);
+  count(Rare::kSnapshotInstalled, &raft::Counters::snapshots_installed);
+  count(Rare::kSnapshotChunkRepeated, &raft::Counters::snapshot_chunks_repeated);
+  count(Rare::kSnapshotRestarted, &raft::Counters::snapshots_restarted);
+  count(Rare::kLogDiscardedForSnapshot, &raft::Counters::logs_discarded_for_snapshot);
+  counted_ = now;
+}
+
+void CoordinatorNode::OnEvents(const std::vector<txn::Event>& events) {
+  RarePaths& rare = world_->rare();
+  for (const txn::Event& event : events) {
+    if (world_->keeps_history()) {
+      world_->Note(absl::StrCat(world_->NameOf(process_), ": ", txn::Describe(event)));
+    }
+    switch (event.kind) {
+      case txn::EventKind::kInherited:
+        rare.Add(Rare::kInherited);
+        break;
+      case txn::EventKind::kAttached:
+        rare.Add(Rare::kAttached);
+        break;
+      case txn::EventKind::kAnsweredEarly:
+        rare.Add(Rare::kEarlyAnswer);
+        break;
+      case txn::EventKind::kDeadlineHeld:
+        rare.Add(Rare::kDeadlineHeld);
+        break;
+      default:
+        break;
+    }
+    if (event_hook_) event_hook_(event);
+  }
+}
+
+void CoordinatorNode::OnRaftState(const raft::SoftState& state) {
+  if (world_->keeps_history()) {
+    world_->Note(absl::StrCat(world_->NameOf(process_), " is ",
+                              View(raft::RoleName(state.role)), " of term ",
+                              state.term.value()));
+  }
+}
+
+// --- Network -----------------------------------------------------------------------
+
+void CoordinatorNode::Receive(const Packet& packet) {
+  Tick();
+  std::visit([&](const auto& body) { Handle(packet, body); }, packet.payload);
+  Wake();
+}
+
+void CoordinatorNode::Handle(const Packet&, const raft::Message& message) {
+  const absl::Status status = replica_->OnPeerMessage(message);
+  if (!status.ok()) {
+    world_->Fail(absl::StrCat("a peer's message was refused: ", status.message()));
+  }
+  checks_.raft->AfterStep(replica_->raft());
+}
+
+void CoordinatorNode::SendToPeer(raft::Message message) {
+  checks_.raft->OnMessage(message);
+  const auto to = directory_->nodes.find(message.to);
+  CONCORDAT_CHECK(to != directory_->nodes.end()) << "no node " << message.to;
+  world_->Send(process_, to->second, CallId(), std::move(message));
+}
+
+void CoordinatorNode::SendToResource(const txn::Message& message) {
+  ObserveApplied();
+  checks_.judge->OnVerbSent(id(), message.verb, message.branch);
+  verbs_[{message.branch.resource, message.verb}].push_back(message.branch);
+}
+
+// What one step has for a participant travels in one call, as the interface has it.
+void CoordinatorNode::SendVerbs() {
+  for (auto& [key, branches] : verbs_) {
+    const auto to = directory_->resources.find(key.first);
+    if (to == directory_->resources.end()) continue;
+    if (!world_->IsUp(to->second) && random_.Percent(50)) {
+      // Connection refused.
+      world_->After(process_, Duration::Millis(1),
+                    [this, verb = key.second, branches = std::move(branches)] {
+                      Tick();
+                      for (const BranchId& branch : branches) {
+                        if (verb == txn::Verb::kPrepare) {
+                          replica_->OnVote(branch, txn::Vote::kUnavailable, "refused");
+                        } else {
+                          replica_->OnAcknowledged(branch, txn::AckResult::kUnavailable,
+                                                   "refused");
+                        }
+                      }
+                      Wake();
+                    });
+      continue;
+    }
+    world_->Send(process_, to->second, world_->NewCall(),
+                 VerbCall{key.second, std::move(branches)});
+  }
+  verbs_.clear();
+}
+
+void CoordinatorNode::Handle(const Packet&, const VerbReply& reply) {
+  for (const VerbItem& item : reply.items) {
+    if (reply.verb == txn::Verb::kPrepare) {
+      replica_->OnVote(item.branch, item.vote, item.detail);
+    } else {
+      replica_->OnAcknowledged(item.branch, item.ack, item.detail);
+    }
+  }
+}
+
+void CoordinatorNode::Submit(PendingRequest pending, txn::Request request) {
+  const txn::RequestToken token(++last_token_);
+  requests_[token] = std::move(pending);
+  replica_->Submit(token, std::move(request));
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const BeginCall& call) {
+  Submit({packet.from, packet.call, {}, {}, nullptr, 0, nullptr},
+         txn::AllocateGtidsRequest{call.count});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const CommitCall& call) {
+  Submit({packet.from, packet.call, call.gtid, {}, nullptr, 0, nullptr},
+         txn::CommitRequest{call.gtid, call.branches, call.mode,
+                            Duration::Millis(static_cast<int64_t>(call.timeout_ms))});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const RollbackCall& call) {
+  txn::RollbackRequest request;
+  request.gtid = call.gtid;
+  request.branches = call.branches;
+  Submit({packet.from, packet.call, call.gtid, {}, nullptr, 0, nullptr},
+         std::move(request));
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const OutcomeCall& call) {
+  Submit({packet.from, packet.call, call.gtid, {}, nullptr, 0, nullptr},
+         txn::OutcomeRequest{call.gtid, true});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const EnlistCall& call) {
+  Submit({packet.from, packet.call, call.branch.gtid, call.branch, nullptr, 0, nullptr},
+         txn::EnlistRequest{call.branch});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const InquiryCall& call) {
+  auto reply = std::make_shared<InquiryReply>();
+  reply->items.resize(call.branches.size());
+  auto missing = std::make_shared<size_t>(call.branches.size());
+  for (size_t i = 0; i < call.branches.size(); ++i) {
+    const BranchId& branch = call.branches[i];
+    reply->items[i].branch = branch;
+    Submit({packet.from, packet.call, branch.gtid, branch, reply, i, missing},
+           txn::InquireRequest{branch});
+  }
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const RegisterCall& call) {
+  txn::ResourceRecord resource;
+  resource.name = call.resource;
+  resource.address = absl::StrCat("sim:", packet.from.value());
+  resource.kind = "simulated";
+  resource.incarnation = call.incarnation;
+  Submit({packet.from, packet.call, {}, {}, nullptr, 0, nullptr},
+         txn::RegisterResourceRequest{std::move(resource)});
+}
+
+OutcomeReply CoordinatorNode::ToOutcomeReply(const Gtid& gtid, const txn::Reply& reply) {
+  OutcomeReply out;
+  if (std::holds_alternative<txn::CommittedReply>(reply)) {
+    out.code = Code::kOk;
+    out.outcome = txn::Outcome::kCommitted;
+    checks_.judge->OnOutcomeSent(id(), gtid, out.outcome);
+  } else if (const auto* aborted = std::get_if<txn::AbortedReply>(&reply)) {
+    out.code = Code::kOk;
+    out.outcome = txn::Outcome::kAborted;
+    out.cause = aborted->cause;
+    checks_.judge->OnOutcomeSent(id(), gtid, out.outcome);
+  } else if (std::holds_alternative<txn::ForgottenReply>(reply)) {
+    out.code = Code::kForgotten;
+    world_->rare().Add(Rare::kForgottenAnswer);
+  } else if (const auto* undecided = std::get_if<txn::UndecidedReply>(&reply)) {
+    out.code = undecided->commit_requested ? Code::kUnavailable : Code::kNotFound;
+  } else if (std::holds_alternative<txn::NotLeaderReply>(reply)) {
+    out.code = Code::kNotLeader;
+  } else if (const auto* refused = std::get_if<txn::RefusedReply>(&reply)) {
+    out.code =
+        refused->why == txn::Refusal::kOverloaded ? Code::kUnavailable : Code::kInvalid;
+  }
+  return out;
+}
+
+void CoordinatorNode::AnswerInquiry(const PendingRequest& pending,
+                                    const txn::Reply& reply) {
+  InquiryItem& item = pending.inquiry->items[pending.inquiry_position];
+  RarePaths& rare = world_->rare();
+  if (const auto* answer = std::get_if<txn::InquiryReply>(&reply)) {
+    item.code = Code::kOk;
+    switch (answer->fate) {
+      case txn::BranchFate::kCommit:
+        item.answer = InquiryAnswer::kCommit;
+        checks_.judge->OnFateSent(id(), pending.branch, true);
+        rare.Add(Rare::kInquiryCommit);
+        break;
+      case txn::BranchFate::kRollback:
+        item.answer = InquiryAnswer::kRollback;
+        checks_.judge->OnFateSent(id(), pending.branch, false);
+        rare.Add(Rare::kInquiryRollback);
+        if (checks_.judge->DecisionOf(pending.gtid) == txn::Outcome::kCommitted) {
+          rare.Add(Rare::kInquiryOutsideSet);
+        }
+        break;
+      case txn::BranchFate::kWait:
+        item.answer = InquiryAnswer::kWait;
+        rare.Add(Rare::kInquiryWait);
+        break;
+    }
+  } else {
+    item.code = Code::kNotLeader;
+    rare.Add(Rare::kInquiryNotLeader);
+  }
+  if (--*pending.inquiry_missing == 0) {
+    world_->Send(process_, pending.from, pending.call, *pending.inquiry);
+  }
+}
+
+void CoordinatorNode::Answer(txn::Answer answer) {
+  ObserveApplied();
+  const auto it = requests_.find(answer.token);
+  if (it == requests_.end()) {
+    world_->Fail("a request was answered twice, or never asked");
+    return;
+  }
+  const PendingRequest pending = std::move(it->second);
+  requests_.erase(it);
+  if (pending.inquiry != nullptr) {
+    AnswerInquiry(pending, answer.reply);
+  } else if (const auto* block = std::get_if<txn::GtidBlockReply>(&answer.reply)) {
+    world_->Send(process_, pending.from, pending.call,
+                 BeginReply{Code::kOk, block->first, block->count});
+  } else if (!pending.branch.gtid.is_none()) {
+    EnlistReply reply;
+    if (std::holds_alternative<txn::EnlistedReply>(answer.reply)) {
+      reply.code = Code::kOk;
+      checks_.judge->OnEnlistmentConfirmed(pending.branch);
+    } else if (std::holds_alternative<txn::NotLeaderReply>(answer.reply)) {
+      reply.code = Code::kNotLeader;
+    } else if (const auto* refused = std::get_if<txn::RefusedReply>(&answer.reply);
+               refused != nullptr && refused->why != txn::Refusal::kOverloaded) {
+      reply.code = Code::kBranchGone;
+      world_->rare().Add(Rare::kEnlistTooLate);
+    }
+    world_->Send(process_, pending.from, pending.call, reply);
+  } else if (!pending.gtid.is_none()) {
+    world_->Send(process_, pending.from, pending.call,
+                 ToOutcomeReply(pending.gtid, answer.reply));
+  } else if (std::holds_alternative<txn::RegisteredReply>(answer.reply)) {
+    world_->Send(process_, pending.from, pending.call,
+                 RegisterReply{true, replica_->core().table().watermark()});
+  } else {
+    world_->Send(process_, pending.from, pending.call, OutcomeReply{Code::kNotLeader});
+  }
+}
+
+}  // namespace concordat::simulation

@@ -1,0 +1,175 @@
+// A coordinator node in the simulated world: the real node::Replica (with both cores
+// and the real storage::RaftStore inside) on a simulated disk, clock and network.
+//
+//   CoordinatorNode node(&world, &directory, &checks, options);
+//
+// Watches the replica from outside after every step, and shows the Raft checker and
+// the judge what it does at the moment when it does it.
+#ifndef TESTS_SIMULATION_COORDINATOR_NODE_H_
+#define TESTS_SIMULATION_COORDINATOR_NODE_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "coordinator/base/random.h"
+#include "coordinator/node/replica.h"
+#include "coordinator/raft/invariants.h"
+#include "coordinator/storage/raft_store.h"
+#include "tests/simulation/judge.h"
+#include "tests/simulation/node_disk.h"
+#include "tests/simulation/world.h"
+
+namespace concordat::simulation {
+
+// Who is where.
+struct Directory {
+  std::map<NodeId, ProcessId> nodes;
+  std::map<std::string, ProcessId> resources;
+  std::vector<ProcessId> node_list;
+
+  [[nodiscard]] NodeId NodeOf(ProcessId process) const;
+};
+
+struct Checks {
+  Judge* judge = nullptr;
+  raft::InvariantsChecker* raft = nullptr;
+};
+
+struct NodeOptions {
+  node::ReplicaConfig replica;
+  bool real_log = false;  // wal::Log on FaultEnv instead of whole records
+  Duration flush_min = Duration::Micros(80);
+  Duration flush_max = Duration::Micros(400);
+  // Inputs are carried out together after so long, as in a loop that reads all that
+  // has come before it acts; zero: each at once.
+  Duration batch = Duration();
+};
+
+class CoordinatorNode final : public Process,
+                              private node::ReplicaEnvironment,
+                              private storage::LogSink {
+ public:
+  CoordinatorNode(World* world, const Directory* directory, const Checks& checks,
+                  NodeOptions options);
+  ~CoordinatorNode() override;
+
+  // The process is made known to the world by its owner.
+  void SetProcess(ProcessId id) { process_ = id; }
+  [[nodiscard]] ProcessId process() const { return process_; }
+  [[nodiscard]] NodeId id() const { return options_.replica.raft.self; }
+
+  void Start() override;
+  void Crash(bool power) override;
+  void Receive(const Packet& packet) override;
+
+  // Null while it is down.
+  [[nodiscard]] const node::Replica* replica() const { return replica_.get(); }
+  [[nodiscard]] bool IsReadyLeader() const;
+  // Flushes take so long from now on.
+  void SetFlushTime(Duration min, Duration max);
+  // Called at each transition that the core reports.
+  using EventHook = std::function<void(const txn::Event&)>;
+  void SetEventHook(EventHook hook) { event_hook_ = std::move(hook); }
+
+ private:
+  struct PendingRequest {
+    ProcessId from;
+    CallId call;
+    Gtid gtid;
+    BranchId branch;
+    // Of an inquiry about several branches: where the answers are collected.
+    std::shared_ptr<InquiryReply> inquiry;
+    size_t inquiry_position = 0;
+    std::shared_ptr<size_t> inquiry_missing;
+  };
+  struct UnflushedPersist {
+    wal::Lsn lsn;  // of the last record
+    std::vector<wal::Record> records;
+  };
+
+  // node::ReplicaEnvironment
+  void SendToPeer(raft::Message message) override;
+  void SendToResource(const txn::Message& message) override;
+  void Answer(txn::Answer answer) override;
+  void OnEvents(const std::vector<txn::Event>& events) override;
+  void OnRaftState(const raft::SoftState& state) override;
+  void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) override;
+  absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,
+                                           uint64_t offset, size_t max_bytes,
+                                           bool* last) override;
+  // storage::LogSink
+  absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
+                                  wal::Reserve use) override;
+  void ReleaseBefore(wal::Lsn lsn) override { disk_->ReleaseBefore(lsn); }
+  wal::Lsn durable_lsn() const override { return disk_->durable_lsn(); }
+  bool HasSpace(wal::Reserve use) const override { return disk_->HasSpace(use); }
+
+  raft::RecoveredState Recover(std::string* snapshot_state);
+  void ShowWhatSurvived(wal::Lsn last);
+  void Tick();
+  // Something was fed in: it is carried out now, or with what follows shortly.
+  void Wake();
+  void Act();
+  void ArmTimer();
+  void StartFlush();
+  void OnFlushed(wal::Lsn durable);
+  void ObserveApplied();
+  void CountRaftPaths();
+
+  void Handle(const Packet& packet, const raft::Message& message);
+  void Handle(const Packet& packet, const BeginCall& call);
+  void Handle(const Packet& packet, const CommitCall& call);
+  void Handle(const Packet& packet, const RollbackCall& call);
+  void Handle(const Packet& packet, const OutcomeCall& call);
+  void Handle(const Packet& packet, const EnlistCall& call);
+  void Handle(const Packet& packet, const InquiryCall& call);
+  void Handle(const Packet& packet, const RegisterCall& call);
+  void Handle(const Packet& packet, const VerbReply& reply);
+  template <class T>
+  void Handle(const Packet&, const T&) {}
+
+  void Submit(PendingRequest pending, txn::Request request);
+  void SendVerbs();
+  void AnswerInquiry(const PendingRequest& pending, const txn::Reply& reply);
+  [[nodiscard]] OutcomeReply ToOutcomeReply(const Gtid& gtid, const txn::Reply& reply);
+
+  World* world_;
+  const Directory* directory_;
+  Checks checks_;
+  NodeOptions options_;
+  ProcessId process_;
+  Random random_;
+  std::unique_ptr<NodeDisk> disk_;
+  EventHook event_hook_;
+
+  // Of the present life.
+  std::unique_ptr<storage::RaftStore> store_;
+  std::unique_ptr<node::Replica> replica_;
+  bool acting_ = false;
+  bool act_scheduled_ = false;
+  bool flushing_ = false;
+  Timestamp timer_at_ = Timestamp::Infinite();
+  std::deque<UnflushedPersist> unflushed_;
+  LogIndex observed_;
+  uint64_t last_token_ = 0;
+  uint64_t steps_ = 0;
+  absl::flat_hash_map<txn::RequestToken, PendingRequest> requests_;
+  std::map<std::pair<std::string, txn::Verb>, std::vector<BranchId>> verbs_;
+  struct SentVerbs {
+    std::string resource;
+    txn::Verb verb;
+    std::vector<BranchId> branches;
+  };
+  absl::flat_hash_map<CallId, SentVerbs> sent_;
+  raft::Counters counted_;
+};
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_COORDINATOR_NODE_H_

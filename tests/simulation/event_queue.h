@@ -1,0 +1,52 @@
+// What happens in the simulated world, in the order of simulated time.
+//
+//   EventQueue queue;
+//   queue.At(queue.now() + Duration::Millis(5), [&] { ... });
+//   while (queue.RunNext()) {}
+//
+// Events of one time run in the order in which they were scheduled, so the order of
+// everything is fixed by the schedule alone.
+#ifndef TESTS_SIMULATION_EVENT_QUEUE_H_
+#define TESTS_SIMULATION_EVENT_QUEUE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "coordinator/base/clock.h"
+
+namespace concordat::simulation {
+
+using Action = absl::AnyInvocable<void()>;
+
+// Not thread-safe, like everything in the simulator.
+class EventQueue {
+ public:
+  [[nodiscard]] Timestamp now() const { return now_; }
+  // A time that has passed already means now.
+  void At(Timestamp when, Action action);
+  // False when nothing is left.
+  bool RunNext();
+  // When the next event is due; infinite when nothing is left.
+  [[nodiscard]] Timestamp NextTime() const;
+  [[nodiscard]] uint64_t executed() const { return executed_; }
+
+ private:
+  struct Event {
+    Timestamp when;
+    uint64_t sequence;
+    Action action;
+  };
+  static bool Later(const Event& a, const Event& b) {
+    return a.when != b.when ? a.when > b.when : a.sequence > b.sequence;
+  }
+
+  Timestamp now_;
+  uint64_t next_sequence_ = 0;
+  uint64_t executed_ = 0;
+  std::vector<Event> heap_;
+};
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_EVENT_QUEUE_H_

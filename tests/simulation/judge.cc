@@ -1,0 +1,520 @@
+#include "tests/simulation/judge.h"
+
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+
+namespace concordat::simulation {
+
+namespace {
+
+absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+}  // namespace
+
+std::string_view ToString(BranchFact fact) {
+  switch (fact) {
+    case BranchFact::kActive:
+      return "active";
+    case BranchFact::kPrepared:
+      return "prepared";
+    case BranchFact::kReadOnly:
+      return "read-only";
+    case BranchFact::kCommitted:
+      return "committed";
+    case BranchFact::kAlone:
+      return "committed in one phase";
+    case BranchFact::kRolledBack:
+      return "rolled back";
+  }
+  return "?";
+}
+
+// --- Views -------------------------------------------------------------------------
+
+const Judge::Transaction* Judge::FindTransaction(const Gtid& gtid) const {
+  const auto it = transactions_.find(gtid);
+  return it == transactions_.end() ? nullptr : &it->second;
+}
+
+std::optional<BranchFact> Judge::FactOf(const BranchId& branch) const {
+  const auto it = branches_.find(branch);
+  return it == branches_.end() ? std::nullopt : std::optional(it->second.fact);
+}
+
+std::optional<txn::Outcome> Judge::DecisionOf(const Gtid& gtid) const {
+  const Transaction* transaction = FindTransaction(gtid);
+  return transaction == nullptr ? std::nullopt : transaction->decision;
+}
+
+bool Judge::IsStaged(const Gtid& gtid) const {
+  const Transaction* transaction = FindTransaction(gtid);
+  return transaction != nullptr && transaction->staged;
+}
+
+bool Judge::InSet(const BranchId& branch) const {
+  const Transaction* transaction = FindTransaction(branch.gtid);
+  return transaction != nullptr && transaction->set.contains(branch);
+}
+
+std::optional<txn::Outcome> Judge::ToldAbout(const Gtid& gtid) const {
+  const Transaction* transaction = FindTransaction(gtid);
+  return transaction == nullptr ? std::nullopt : transaction->told;
+}
+
+int64_t Judge::CommittedDelta(const std::string& resource) const {
+  const auto it = committed_delta_.find(resource);
+  return it == committed_delta_.end() ? 0 : it->second;
+}
+
+bool Judge::MayCommit(const BranchId& branch) const {
+  return DecisionOf(branch.gtid) == txn::Outcome::kCommitted && InSet(branch);
+}
+
+bool Judge::MayRollBack(const BranchId& branch) const {
+  const auto decision = DecisionOf(branch.gtid);
+  if (!decision) {
+    // Below the watermark, and never staged: nothing can commit it any more.
+    return reference_.IsForgotten(branch.gtid) && !IsStaged(branch.gtid);
+  }
+  return *decision == txn::Outcome::kAborted || !InSet(branch);
+}
+
+// --- Participants ------------------------------------------------------------------
+
+void Judge::SetFact(Branch* branch, BranchFact fact) {
+  const auto is_open = [](BranchFact f) {
+    return f == BranchFact::kActive || f == BranchFact::kPrepared;
+  };
+  if (is_open(branch->fact) && !is_open(fact)) --open_branches_;
+  if (!is_open(branch->fact) && is_open(fact)) ++open_branches_;
+  branch->fact = fact;
+}
+
+bool Judge::IsAllSettled() const { return open_branches_ == 0 && undecided_ == 0; }
+
+Judge::Branch& Judge::Known(const BranchId& branch) {
+  const auto it = branches_.find(branch);
+  CONCORDAT_CHECK(it != branches_.end()) << "never started: " << branch;
+  return it->second;
+}
+
+void Judge::OnStarted(const BranchId& branch) {
+  const auto [it, is_new] = branches_.try_emplace(branch);
+  if (!is_new) {
+    world_->Fail(absl::StrCat("branch id used twice: ", ToString(branch)));
+  } else {
+    ++open_branches_;
+  }
+}
+
+void Judge::OnPrepared(const BranchId& branch, int64_t delta) {
+  Branch& known = Known(branch);
+  if (known.fact != BranchFact::kActive) {
+    world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
+                              View(ToString(known.fact)), " and is prepared now"));
+  }
+  SetFact(&known, BranchFact::kPrepared);
+  known.delta = delta;
+}
+
+void Judge::OnReadOnly(const BranchId& branch) {
+  Branch& known = Known(branch);
+  if (known.fact != BranchFact::kActive && known.fact != BranchFact::kReadOnly) {
+    world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
+                              View(ToString(known.fact)), " and is read-only now"));
+  }
+  SetFact(&known, BranchFact::kReadOnly);
+}
+
+void Judge::OnCommitted(const BranchId& branch) {
+  Branch& known = Known(branch);
+  if (known.fact != BranchFact::kPrepared) {
+    world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
+                              View(ToString(known.fact)), " and has committed"));
+  } else if (!MayCommit(branch)) {
+    world_->Fail(absl::StrCat("branch ", ToString(branch),
+                              " has committed without a log-committed decision that it "
+                              "is part of"));
+  }
+  SetFact(&known, BranchFact::kCommitted);
+  committed_delta_[branch.resource] += known.delta;
+  // The decision added this branch's part when it became known.
+  outstanding_ -= known.delta;
+}
+
+void Judge::OnCommittedAlone(const BranchId& branch, int64_t delta) {
+  Branch& known = Known(branch);
+  if (known.fact != BranchFact::kActive) {
+    world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
+                              View(ToString(known.fact)),
+                              " and has committed in one phase"));
+  }
+  SetFact(&known, BranchFact::kAlone);
+  known.delta = delta;
+  committed_delta_[branch.resource] += delta;
+}
+
+void Judge::OnRolledBack(const BranchId& branch) {
+  Branch& known = Known(branch);
+  switch (known.fact) {
+    case BranchFact::kCommitted:
+    case BranchFact::kAlone:
+      world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
+                                View(ToString(known.fact)), " and has rolled back"));
+      break;
+    case BranchFact::kPrepared:
+      if (!MayRollBack(branch)) {
+        world_->Fail(absl::StrCat("prepared branch ", ToString(branch),
+                                  " has rolled back without a log-committed decision "
+                                  "against it"));
+      }
+      break;
+    case BranchFact::kReadOnly:
+      return;
+    case BranchFact::kActive:
+    case BranchFact::kRolledBack:
+      break;
+  }
+  SetFact(&known, BranchFact::kRolledBack);
+}
+
+void Judge::OnVoteSent(const BranchId& branch, txn::Vote vote) {
+  const auto fact = FactOf(branch);
+  if (vote == txn::Vote::kPrepared && fact != BranchFact::kPrepared &&
+      fact != BranchFact::kCommitted) {
+    world_->Fail(absl::StrCat("vote PREPARED sent for branch ", ToString(branch),
+                              ", which is not durably prepared"));
+  }
+  if (vote == txn::Vote::kReadOnly && fact != BranchFact::kReadOnly) {
+    world_->Fail(absl::StrCat("vote READ_ONLY sent for branch ", ToString(branch),
+                              ", which is not read-only"));
+  }
+  if (vote == txn::Vote::kCommittedAlone && fact != BranchFact::kAlone) {
+    world_->Fail(absl::StrCat("vote COMMITTED_ALONE sent for branch ", ToString(branch),
+                              ", which did not commit in one phase"));
+  }
+  // A branch that was committed and forgotten is "not there" too (rule 3).
+  // ROLLBACK may have come while it was being prepared.
+  if (vote == txn::Vote::kRefused && fact == BranchFact::kPrepared &&
+      !MayRollBack(branch)) {
+    world_->Fail(
+        absl::StrCat("vote REFUSED sent for the prepared branch ", ToString(branch)));
+  }
+}
+
+void Judge::OnAcknowledgementSent(const BranchId& branch, txn::Verb verb,
+                                  txn::AckResult ack) {
+  if (ack != txn::AckResult::kDone) {
+    return;
+  }
+  const auto fact = FactOf(branch);
+  if (fact == BranchFact::kPrepared) {
+    world_->Fail(absl::StrCat(View(ToString(verb)), " of branch ", ToString(branch),
+                              " acknowledged, and it is still prepared on the disk"));
+  }
+  if (verb == txn::Verb::kCommit && fact == BranchFact::kRolledBack &&
+      MayCommit(branch)) {
+    world_->Fail(absl::StrCat("COMMIT of branch ", ToString(branch),
+                              " acknowledged, and it has rolled back"));
+  }
+}
+
+void Judge::OnOnePhaseAnswerSent(const BranchId& branch, bool committed) {
+  const auto fact = FactOf(branch);
+  if (committed != (fact == BranchFact::kAlone)) {
+    world_->Fail(absl::StrCat(
+        "one-phase commit of branch ", ToString(branch),
+        committed ? " reported and not there" : " denied, and it is there or may come"));
+  }
+  if (!committed && fact != BranchFact::kRolledBack && fact.has_value()) {
+    world_->Fail(absl::StrCat("one-phase commit of branch ", ToString(branch),
+                              " denied while it is ", View(ToString(*fact))));
+  }
+}
+
+// --- Coordinators ------------------------------------------------------------------
+
+void Judge::OnApplied(NodeId node, LogIndex index, std::string_view bytes) {
+  if (index <= reference_.last_applied()) {
+    return;  // a node before it has applied the same entry: Raft's checker sees to that
+  }
+  const auto record = txn::DecodeRecord(bytes);
+  if (!record.ok()) {
+    world_->Fail(absl::StrCat("node ", node.value(), " applied entry ", index.value(),
+                              ", which does not decode"));
+    return;
+  }
+  if (world_->keeps_history()) {
+    world_->Note(absl::StrCat("log ", index.value(), " (first at node ", node.value(),
+                              "): ", txn::Describe(*record)));
+  }
+  reference_.Apply(index, *record);
+  hashes_.resize(index.value() + 1);
+  hashes_[index.value()] = reference_.Hash();
+  world_->Mix(reference_.Hash());
+  std::visit([this](const auto& body) { Put(body); }, *record);
+}
+
+void Judge::OnTableHash(NodeId node, LogIndex index, uint64_t hash) {
+  if (index.value() < hashes_.size() && hashes_[index.value()] != 0 &&
+      hashes_[index.value()] != hash) {
+    world_->Fail(absl::StrCat("node ", node.value(), " has another table than others at ",
+                              index.value()));
+  }
+}
+
+void Judge::Put(const txn::StagedRecord& record) {
+  Transaction& transaction = transactions_[record.gtid];
+  if (transaction.decision) {
+    world_->rare().Add(Rare::kStagedIgnoredDecided);
+    return;
+  }
+  if (transaction.staged) {
+    world_->rare().Add(Rare::kStagedIgnoredStaged);
+    return;
+  }
+  if (reference_.IsForgotten(record.gtid)) {
+    return;
+  }
+  transaction.staged = true;
+  ++undecided_;
+  transaction.mode = record.mode;
+  transaction.set = transaction.enlisted;
+  for (const BranchId& branch : record.branches) {
+    transaction.set.insert(branch);
+    transaction.enlisted.erase(branch);
+  }
+  if (!transaction.enlisted.empty()) {
+    world_->rare().Add(Rare::kEnlistedInSet);
+  }
+  CheckEnlistments(record.gtid, transaction);
+  CheckReference(record.gtid);
+}
+
+void Judge::Put(const txn::DecidedRecord& record) {
+  Transaction& transaction = transactions_[record.gtid];
+  if (transaction.decision) {
+    if (*transaction.decision != record.outcome) {
+      world_->rare().Add(Rare::kDecidedIgnored);
+    }
+    return;
+  }
+  if (reference_.IsForgotten(record.gtid)) {
+    return;
+  }
+  transaction.decision = record.outcome;
+  if (transaction.staged) --undecided_;
+  if (record.outcome == txn::Outcome::kCommitted) {
+    ++commits_;
+    CheckCommitDecision(record.gtid, transaction);
+  } else {
+    ++aborts_;
+    for (const BranchId& branch : transaction.set) {
+      if (FactOf(branch) == BranchFact::kCommitted) {
+        world_->Fail(absl::StrCat("gtid ", ToString(record.gtid), " aborts, and branch ",
+                                  ToString(branch), " has committed"));
+      }
+    }
+    if (record.cause == txn::AbortCause::kTimeout) {
+      world_->rare().Add(Rare::kTimeoutAbort);
+    }
+    if (!transaction.staged) {
+      world_->rare().Add(record.cause == txn::AbortCause::kInquiry
+                             ? (transaction.enlisted.empty() ? Rare::kInquiryUnknownGtid
+                                                             : Rare::kInquiryEnlistedOnly)
+                             : Rare::kRollbackUnknownGtid);
+    }
+  }
+  if (transaction.told && *transaction.told != record.outcome) {
+    world_->Fail(absl::StrCat("gtid ", ToString(record.gtid), " is decided ",
+                              View(txn::ToString(record.outcome)),
+                              ", and a client was told the opposite"));
+  }
+  CheckReference(record.gtid);
+}
+
+void Judge::CheckCommitDecision(const Gtid& gtid, const Transaction& transaction) {
+  if (!transaction.staged) {
+    world_->Fail(absl::StrCat("gtid ", ToString(gtid), " commits and was never staged"));
+  }
+  int64_t sum = 0;
+  for (const BranchId& branch : transaction.set) {
+    const auto fact = FactOf(branch);
+    if (fact == BranchFact::kReadOnly) {
+      continue;
+    }
+    if (fact != BranchFact::kPrepared) {
+      world_->Fail(absl::StrCat("gtid ", ToString(gtid), " commits, and branch ",
+                                ToString(branch), " is ",
+                                fact ? View(ToString(*fact)) : "not known anywhere"));
+      continue;
+    }
+    sum += branches_[branch].delta;
+  }
+  outstanding_ += sum;
+  if (sum != 0) {
+    world_->Fail(
+        absl::StrCat("gtid ", ToString(gtid), " makes ", sum, " out of nothing"));
+  }
+  CheckEnlistments(gtid, transaction);
+}
+
+void Judge::CheckEnlistments(const Gtid& gtid, const Transaction& transaction) {
+  for (const BranchId& branch : transaction.confirmed) {
+    if (!transaction.set.contains(branch)) {
+      world_->Fail(absl::StrCat("branch ", ToString(branch), " was enlisted in ",
+                                ToString(gtid), " and is not in its set"));
+    }
+  }
+}
+
+// The table must have come to the same conclusion as this account of the protocol.
+void Judge::CheckReference(const Gtid& gtid) {
+  const Transaction& transaction = transactions_[gtid];
+  const auto settled = reference_.FindSettled(gtid);
+  if (transaction.decision.has_value() != settled.has_value() ||
+      (settled && settled->outcome != *transaction.decision)) {
+    world_->Fail(absl::StrCat("the table has another outcome of ", ToString(gtid),
+                              " than its records say"));
+  }
+  const txn::TransactionTable::Entry* entry = reference_.FindLive(gtid);
+  if (entry != nullptr && entry->staged &&
+      (std::set<BranchId>(entry->branches.begin(), entry->branches.end()) !=
+           transaction.set ||
+       entry->mode != transaction.mode)) {
+    world_->Fail(absl::StrCat("the table has another set or mode of ", ToString(gtid),
+                              " than its records say"));
+  }
+}
+
+void Judge::Put(const txn::EndedRecord& record) {
+  world_->rare().Add(Rare::kEndedRecord);
+  for (const Gtid& gtid : record.gtids) {
+    Transaction& transaction = transactions_[gtid];
+    transaction.ended = true;
+    for (const BranchId& branch : transaction.set) {
+      const auto fact = FactOf(branch);
+      if (fact == BranchFact::kPrepared || fact == BranchFact::kActive) {
+        world_->Fail(absl::StrCat("gtid ", ToString(gtid), " has ended, and branch ",
+                                  ToString(branch), " is ", View(ToString(*fact))));
+      }
+    }
+  }
+}
+
+void Judge::Put(const txn::EnlistedRecord& record) {
+  Transaction& transaction = transactions_[record.branch.gtid];
+  if (!transaction.staged && !transaction.decision &&
+      !reference_.IsForgotten(record.branch.gtid)) {
+    transaction.enlisted.insert(record.branch);
+    world_->rare().Add(Rare::kEnlisted);
+  }
+}
+
+void Judge::Put(const txn::WatermarkRecord&) {
+  world_->rare().Add(Rare::kWatermarkPassed);
+  for (const auto& [gtid, transaction] : transactions_) {
+    if (!reference_.IsForgotten(gtid)) {
+      break;
+    }
+    const bool open =
+        transaction.staged &&
+        (!transaction.decision ||
+         (*transaction.decision == txn::Outcome::kCommitted && !transaction.ended));
+    if (open) {
+      world_->Fail(
+          absl::StrCat("the watermark passed ", ToString(gtid), ", which is not over"));
+    }
+  }
+}
+
+void Judge::Put(const txn::HeuristicRecord&) {
+  world_->rare().Add(Rare::kHeuristicRecorded);
+}
+
+void Judge::OnVerbSent(NodeId node, txn::Verb verb, const BranchId& branch) {
+  if (verb == txn::Verb::kCommit && !MayCommit(branch)) {
+    world_->Fail(absl::StrCat("node ", node.value(), " sent COMMIT to ", ToString(branch),
+                              " without a log-committed decision for it"));
+  }
+  if (verb == txn::Verb::kRollback && !MayRollBack(branch)) {
+    world_->Fail(absl::StrCat("node ", node.value(), " sent ROLLBACK to ",
+                              ToString(branch),
+                              " without a log-committed decision against it"));
+  }
+}
+
+void Judge::CheckOutcomeIsTrue(const Gtid& gtid, txn::Outcome outcome,
+                               std::string_view who) {
+  Transaction& transaction = transactions_[gtid];
+  bool is_true = transaction.decision == outcome;
+  if (outcome == txn::Outcome::kCommitted && !transaction.decision &&
+      transaction.staged && transaction.mode == txn::Mode::kParallel) {
+    // All votes and a log-committed STAGED are the decision.
+    is_true = true;
+    for (const BranchId& branch : transaction.set) {
+      is_true = is_true && FactOf(branch) == BranchFact::kPrepared;
+    }
+  }
+  if (!is_true) {
+    world_->Fail(absl::StrCat(View(who), ": ", View(txn::ToString(outcome)), " for ",
+                              ToString(gtid), ", which is not so"));
+  }
+  if (transaction.told && *transaction.told != outcome) {
+    world_->Fail(absl::StrCat(View(who), ": ", View(txn::ToString(outcome)), " for ",
+                              ToString(gtid), " after the opposite"));
+  }
+  transaction.told = outcome;
+}
+
+void Judge::OnOutcomeSent(NodeId node, const Gtid& gtid, txn::Outcome outcome) {
+  CheckOutcomeIsTrue(gtid, outcome, absl::StrCat("node ", node.value(), " answers"));
+}
+
+void Judge::OnClientTold(const Gtid& gtid, txn::Outcome outcome) {
+  CheckOutcomeIsTrue(gtid, outcome, "a client hears");
+}
+
+void Judge::OnFateSent(NodeId node, const BranchId& branch, bool commit) {
+  if (commit ? !MayCommit(branch) : !MayRollBack(branch)) {
+    world_->Fail(absl::StrCat("node ", node.value(), " tells branch ", ToString(branch),
+                              " to ", commit ? "commit" : "roll back",
+                              " without a log-committed decision for that"));
+  }
+}
+
+void Judge::OnEnlistmentConfirmed(const BranchId& branch) {
+  Transaction& transaction = transactions_[branch.gtid];
+  transaction.confirmed.insert(branch);
+  if (transaction.staged) {
+    CheckEnlistments(branch.gtid, transaction);
+  } else if (transaction.decision != txn::Outcome::kAborted &&
+             !transaction.enlisted.contains(branch)) {
+    world_->Fail(absl::StrCat("enlistment of ", ToString(branch),
+                              " confirmed, and it is not in the log"));
+  }
+}
+
+void Judge::CheckAllSettled() {
+  for (const auto& [branch, known] : branches_) {
+    if (known.fact == BranchFact::kPrepared || known.fact == BranchFact::kActive) {
+      world_->Fail(absl::StrCat("branch ", ToString(branch), " is still ",
+                                View(ToString(known.fact)),
+                                " long after the faults have stopped"));
+      return;
+    }
+  }
+  for (const auto& [gtid, transaction] : transactions_) {
+    if (transaction.staged && !transaction.decision) {
+      world_->Fail(absl::StrCat("gtid ", ToString(gtid), " is still undecided"));
+    }
+  }
+  if (outstanding_ != 0) {
+    world_->Fail(absl::StrCat(outstanding_, " is missing from the sum of all balances"));
+  }
+}
+
+}  // namespace concordat::simulation

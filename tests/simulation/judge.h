@@ -1,0 +1,156 @@
+// The judge: sees every branch, every log-committed record and every answer, and says
+// when money is in danger. It keeps its own, independent account of the protocol
+// (docs/protocol.md), and remembers everything, whatever nodes forget.
+//
+// Checked, each at the moment when it could first be seen:
+//   - a branch commits only after a log-committed DECIDED(commit) whose set it is in,
+//     or in one phase;
+//   - a prepared branch rolls back only after a log-committed DECIDED that excludes it,
+//     or below the watermark;
+//   - DECIDED(commit) is applied only when every branch of the set has prepared, or
+//     wrote nothing;
+//   - votes, acknowledgements, COMMIT and ROLLBACK messages, and answers say only what
+//     is already true on a disk or log-committed when they are sent;
+//   - ENDED covers only transactions all of whose branches are settled, and the
+//     watermark no staged or committed one that is not ended;
+//   - whatever clients are told about a gtid is one outcome, and it happens;
+//   - money: what has been committed, plus what the rest of decided transactions will
+//     bring, is what was there at the beginning;
+//   - every node's table has the same hash at the same index.
+#ifndef TESTS_SIMULATION_JUDGE_H_
+#define TESTS_SIMULATION_JUDGE_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "coordinator/base/ids.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/txn/record.h"
+#include "coordinator/txn/table.h"
+#include "coordinator/txn/types.h"
+#include "tests/simulation/world.h"
+
+namespace concordat::simulation {
+
+enum class BranchFact : uint8_t {
+  kActive,
+  kPrepared,    // durably
+  kReadOnly,    // voted READ_ONLY
+  kCommitted,   // durably, as decided
+  kAlone,       // durably, in one phase
+  kRolledBack,  // or lost with its process before it was prepared
+};
+[[nodiscard]] std::string_view ToString(BranchFact fact);
+
+class Judge {
+ public:
+  Judge(World* world, GroupId group) : world_(world), reference_(group) {}
+
+  // --- Participants. A fact is reported when it is durable.
+
+  void OnStarted(const BranchId& branch);
+  // `delta`: what the branch changes in sum.
+  void OnPrepared(const BranchId& branch, int64_t delta);
+  void OnReadOnly(const BranchId& branch);
+  void OnCommitted(const BranchId& branch);
+  void OnCommittedAlone(const BranchId& branch, int64_t delta);
+  void OnRolledBack(const BranchId& branch);
+
+  // What leaves a participant.
+  void OnVoteSent(const BranchId& branch, txn::Vote vote);
+  void OnAcknowledgementSent(const BranchId& branch, txn::Verb verb, txn::AckResult ack);
+  void OnOnePhaseAnswerSent(const BranchId& branch, bool committed);
+
+  // --- Coordinators.
+
+  // A node applies a log-committed record.
+  void OnApplied(NodeId node, LogIndex index, std::string_view record);
+  // What a node's table is at that index.
+  void OnTableHash(NodeId node, LogIndex index, uint64_t hash);
+  // What leaves a node.
+  void OnVerbSent(NodeId node, txn::Verb verb, const BranchId& branch);
+  void OnOutcomeSent(NodeId node, const Gtid& gtid, txn::Outcome outcome);
+  void OnFateSent(NodeId node, const BranchId& branch, bool commit);
+  void OnEnlistmentConfirmed(const BranchId& branch);
+
+  // --- Clients.
+
+  void OnClientTold(const Gtid& gtid, txn::Outcome outcome);
+
+  // --- At the end, when everything must be settled.
+
+  [[nodiscard]] bool IsAllSettled() const;
+  // Fails, saying what is not.
+  void CheckAllSettled();
+
+  // --- Views.
+
+  [[nodiscard]] std::optional<BranchFact> FactOf(const BranchId& branch) const;
+  [[nodiscard]] std::optional<txn::Outcome> DecisionOf(const Gtid& gtid) const;
+  [[nodiscard]] bool IsStaged(const Gtid& gtid) const;
+  [[nodiscard]] bool InSet(const BranchId& branch) const;
+  [[nodiscard]] std::optional<txn::Outcome> ToldAbout(const Gtid& gtid) const;
+  [[nodiscard]] uint64_t commits() const { return commits_; }
+  [[nodiscard]] uint64_t aborts() const { return aborts_; }
+  [[nodiscard]] LogIndex applied() const { return reference_.last_applied(); }
+  // What all committed branches of the resource have changed in sum.
+  [[nodiscard]] int64_t CommittedDelta(const std::string& resource) const;
+  // The sum over all resources that is missing because some branches of decided
+  // transactions have not committed yet.
+  [[nodiscard]] int64_t Outstanding() const { return outstanding_; }
+
+ private:
+  struct Branch {
+    BranchFact fact = BranchFact::kActive;
+    int64_t delta = 0;
+  };
+  struct Transaction {
+    bool staged = false;
+    bool ended = false;
+    txn::Mode mode = txn::Mode::kDecided;
+    std::set<BranchId> enlisted;
+    std::set<BranchId> set;  // from STAGED on
+    std::optional<txn::Outcome> decision;
+    std::optional<txn::Outcome> told;
+    std::set<BranchId> confirmed;  // enlistments that were answered OK
+  };
+
+  void Put(const txn::StagedRecord& record);
+  void Put(const txn::DecidedRecord& record);
+  void Put(const txn::EndedRecord& record);
+  void Put(const txn::EnlistedRecord& record);
+  void Put(const txn::WatermarkRecord& record);
+  void Put(const txn::ResourceRecord&) {}
+  void Put(const txn::HeuristicRecord& record);
+  void CheckCommitDecision(const Gtid& gtid, const Transaction& transaction);
+  void CheckEnlistments(const Gtid& gtid, const Transaction& transaction);
+  void CheckReference(const Gtid& gtid);
+  void CheckOutcomeIsTrue(const Gtid& gtid, txn::Outcome outcome, std::string_view who);
+  [[nodiscard]] bool MayRollBack(const BranchId& branch) const;
+  [[nodiscard]] bool MayCommit(const BranchId& branch) const;
+  [[nodiscard]] Branch& Known(const BranchId& branch);
+  void SetFact(Branch* branch, BranchFact fact);
+  [[nodiscard]] const Transaction* FindTransaction(const Gtid& gtid) const;
+
+  World* world_;
+  absl::flat_hash_map<BranchId, Branch> branches_;
+  std::map<Gtid, Transaction> transactions_;
+  std::map<std::string, int64_t> committed_delta_;  // by resource
+  int64_t outstanding_ = 0;
+  size_t open_branches_ = 0;  // active or prepared
+  size_t undecided_ = 0;      // staged and not decided
+  txn::TransactionTable reference_;
+  std::vector<uint64_t> hashes_;  // [i]: of the reference at index i; 0 where no record
+  uint64_t commits_ = 0;
+  uint64_t aborts_ = 0;
+};
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_JUDGE_H_

@@ -1,0 +1,123 @@
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "coordinator/base/check.h"
+#include "coordinator/base/random.h"
+#include "tests/simulation/node_disk.h"
+#include "wal/fault_env.h"
+
+namespace concordat::simulation {
+
+namespace {
+
+// Thrown out of wal/ when the power goes off in the middle of a write: the process
+// does nothing more.
+struct PowerIsOff {};
+
+[[noreturn]] void StopProcess(std::string_view) { throw PowerIsOff(); }
+
+class LogDisk final : public NodeDisk {
+ public:
+  LogDisk(uint64_t seed, RarePaths* rare) : random_(seed), rare_(rare), env_(seed) {}
+
+  void Open(const wal::ReadCallback& on_record) override {
+    wal::LogOptions options;
+    options.dir = "/node/wal";
+    options.owner = "raft";
+    options.segment_bytes = 64 << 10;
+    options.reserve_bytes = 64 << 10;
+    auto log = wal::Log::Open(&env_, options, on_record);
+    CONCORDAT_CHECK(log.ok()) << "the log does not open: " << log.status().message();
+    log_ = *std::move(log);
+    if (torn_ && log_->next_lsn() < appended_.Next()) {
+      rare_->Add(Rare::kTornTailCut);
+    }
+    torn_ = false;
+    appended_ = log_->next_lsn().Previous();
+    snapshots_.emplace(&env_, "/node/snapshots");
+    const absl::Status opened = snapshots_->Open();
+    CONCORDAT_CHECK(opened.ok()) << opened.message();
+  }
+
+  absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
+                                  wal::Reserve use) override {
+    for (const wal::Record& record : records) {
+      auto lsn = log_->Append(record.type, record.payload, use);
+      if (!lsn.ok()) return lsn.status();
+      appended_ = *lsn;
+    }
+    return appended_;
+  }
+  void ReleaseBefore(wal::Lsn lsn) override {
+    const wal::Lsn before = log_->first_lsn();
+    log_->ReleaseBefore(lsn);
+    if (log_->first_lsn() > before) rare_->Add(Rare::kLogCompacted);
+  }
+  wal::Lsn durable_lsn() const override { return log_->durable_lsn(); }
+  bool HasSpace(wal::Reserve) const override { return true; }
+
+  bool HasUnflushed() const override { return log_->durable_lsn() < appended_; }
+  void BeginFlush() override {}
+  wal::Lsn FinishFlush() override {
+    log_->Sync();
+    return log_->durable_lsn();
+  }
+
+  // Half of the time the end comes in the middle of a flush.
+  void Crash(bool power) override {
+    if (HasUnflushed() && random_.Percent(50)) TearFlush();
+    snapshots_.reset();
+    log_.reset();
+    using Unsynced = wal::FaultEnv::Unsynced;
+    env_.Crash(power ? Unsynced::kRandom : Unsynced::kKeepAll);
+  }
+
+  absl::Status SaveSnapshot(GroupId group, const raft::SnapshotMeta& meta,
+                            const std::string& state) override {
+    return snapshots_->Save(group, meta, state);
+  }
+  absl::StatusOr<storage::Snapshot> LoadSnapshot(GroupId group, LogIndex index) override {
+    return snapshots_->Load(group, index);
+  }
+  absl::StatusOr<storage::Snapshot> LoadNewestSnapshot(GroupId group) override {
+    return snapshots_->LoadNewest(group);
+  }
+  absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(GroupId group,
+                                                             LogIndex index,
+                                                             uint64_t offset,
+                                                             size_t max_bytes) override {
+    return snapshots_->Read(group, index, offset, max_bytes);
+  }
+  void RemoveOlderSnapshots(GroupId group, LogIndex index) override {
+    snapshots_->RemoveOlder(group, index);
+  }
+
+ private:
+  void TearFlush() {
+    env_.PowerOffAfter(random_.Below(3));
+    const FatalIoHandler before = SetFatalIoHandlerForTest(StopProcess);
+    try {
+      log_->Sync();
+    } catch (const PowerIsOff&) {
+      torn_ = true;
+    }
+    SetFatalIoHandlerForTest(before);
+  }
+
+  Random random_;
+  RarePaths* rare_;
+  wal::FaultEnv env_;
+  std::unique_ptr<wal::Log> log_;
+  std::optional<storage::SnapshotStore> snapshots_;
+  wal::Lsn appended_;
+  bool torn_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<NodeDisk> MakeLogDisk(uint64_t seed, RarePaths* rare) {
+  return std::make_unique<LogDisk>(seed, rare);
+}
+
+}  // namespace concordat::simulation

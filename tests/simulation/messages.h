@@ -1,0 +1,185 @@
+// What travels in the simulated network: Raft's own messages, and the calls between
+// clients, coordinators and participants as plain values (on the real wire they are
+// the Thrift structs of the same names).
+#ifndef TESTS_SIMULATION_MESSAGES_H_
+#define TESTS_SIMULATION_MESSAGES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coordinator/base/strong_id.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/raft/types.h"
+#include "coordinator/txn/types.h"
+
+namespace concordat::simulation {
+
+// A process of the simulated world, the same through all its lives.
+using ProcessId = StrongId<struct ProcessIdTag, uint32_t>;
+// Names a call, so that its answer finds it. Unique in a run.
+using CallId = StrongId<struct CallIdTag, uint64_t>;
+
+// How a call ended; as types.thrift's Code, without those that nobody gives here.
+enum class Code : uint8_t {
+  kOk,
+  kNotLeader,
+  kUnavailable,
+  kInvalid,
+  kNotFound,
+  kForgotten,
+  kConflict,
+  kConditionFailed,
+  kBranchGone,
+  kUnknown,
+};
+
+// --- Client to coordinator ---------------------------------------------------------
+
+struct BeginCall {
+  uint32_t count = 1;
+};
+struct BeginReply {
+  Code code = Code::kUnavailable;
+  Gtid first;
+  uint32_t count = 0;
+};
+struct CommitCall {
+  Gtid gtid;
+  std::vector<BranchId> branches;
+  txn::Mode mode = txn::Mode::kDecided;
+  uint64_t timeout_ms = 0;
+};
+struct RollbackCall {
+  Gtid gtid;
+  std::vector<BranchId> branches;
+};
+struct OutcomeCall {
+  Gtid gtid;
+};
+// Answers CommitCall, RollbackCall and OutcomeCall.
+struct OutcomeReply {
+  Code code = Code::kUnavailable;
+  txn::Outcome outcome = txn::Outcome::kAborted;  // with kOk
+  txn::AbortCause cause = txn::AbortCause::kNone;
+};
+struct EnlistCall {
+  BranchId branch;
+};
+struct EnlistReply {
+  Code code = Code::kUnavailable;
+};
+
+// --- Participant to coordinator ----------------------------------------------------
+
+enum class InquiryAnswer : uint8_t { kCommit, kRollback, kWait };
+struct InquiryCall {
+  std::vector<BranchId> branches;
+};
+struct InquiryItem {
+  BranchId branch;
+  Code code = Code::kUnavailable;
+  InquiryAnswer answer = InquiryAnswer::kWait;
+};
+struct InquiryReply {
+  std::vector<InquiryItem> items;
+};
+
+// --- Coordinator to participant ----------------------------------------------------
+
+struct VerbCall {
+  txn::Verb verb = txn::Verb::kPrepare;
+  std::vector<BranchId> branches;
+};
+struct VerbItem {
+  BranchId branch;
+  txn::Vote vote = txn::Vote::kUnavailable;
+  txn::AckResult ack = txn::AckResult::kUnavailable;
+  std::string detail;
+};
+struct VerbReply {
+  txn::Verb verb = txn::Verb::kPrepare;
+  std::vector<VerbItem> items;
+};
+
+// --- Client to participant ---------------------------------------------------------
+
+struct Write {
+  uint32_t account = 0;
+  int64_t delta = 0;
+};
+// Starts a branch for `start`, or works on in `branch`. No writes: only reads.
+struct ExecuteCall {
+  std::optional<Gtid> start;
+  std::optional<BranchId> branch;
+  uint64_t call_number = 1;
+  std::vector<Write> writes;
+};
+struct ExecuteReply {
+  Code code = Code::kUnavailable;
+  BranchId branch;
+};
+struct OnePhaseCall {
+  BranchId branch;
+};
+struct OnePhaseReply {
+  Code code = Code::kUnknown;
+  bool committed = false;  // with kOk
+};
+// Rolls back a branch that is not prepared.
+struct ReleaseCall {
+  BranchId branch;
+};
+struct ReleaseReply {
+  txn::AckResult ack = txn::AckResult::kUnavailable;
+};
+
+// --- Participant's heartbeat ---------------------------------------------------------
+
+struct RegisterCall {
+  std::string resource;
+  Incarnation incarnation;
+};
+struct RegisterReply {
+  bool ok = false;
+  Gtid watermark;  // of the node that answers; with ok
+};
+
+// --- Client to a service that works for it ------------------------------------------
+
+struct ServiceCall {
+  Gtid gtid;
+};
+struct ServiceReply {
+  Code code = Code::kUnavailable;
+};
+
+using Payload =
+    std::variant<raft::Message, BeginCall, BeginReply, CommitCall, RollbackCall,
+                 OutcomeCall, OutcomeReply, EnlistCall, EnlistReply, InquiryCall,
+                 InquiryReply, VerbCall, VerbReply, ExecuteCall, ExecuteReply,
+                 OnePhaseCall, OnePhaseReply, ReleaseCall, ReleaseReply, RegisterCall,
+                 RegisterReply, ServiceCall, ServiceReply>;
+
+struct Packet {
+  ProcessId from;
+  ProcessId to;
+  CallId call;  // of a call and of its answer; none with Raft's messages
+  Payload payload;
+};
+
+[[nodiscard]] std::string_view ToString(Code code);
+// One line for the event history.
+[[nodiscard]] std::string Describe(const Payload& payload);
+
+// The payload as a T, or null.
+template <class T>
+[[nodiscard]] const T* As(const Packet& packet) {
+  return std::get_if<T>(&packet.payload);
+}
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_MESSAGES_H_

@@ -1,0 +1,68 @@
+// The nemesis makes trouble: kills, power cuts, stops, partitions, bad links, slow
+// disks, wrong clocks. What and when comes from the seed.
+//
+//   Nemesis nemesis(&simulation);
+//   nemesis.Start(Duration::Seconds(4));
+//   world.RunFor(Duration::Seconds(4));
+//   nemesis.Stop();                       // Simulation::Heal undoes what is left
+#ifndef TESTS_SIMULATION_NEMESIS_H_
+#define TESTS_SIMULATION_NEMESIS_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "coordinator/base/random.h"
+#include "tests/simulation/simulation.h"
+
+namespace concordat::simulation {
+
+class Nemesis {
+ public:
+  explicit Nemesis(Simulation* simulation);
+
+  void Start(Duration span);
+  // Does nothing more; also what it would have undone later stays undone.
+  void Stop() { *running_ = false; }
+
+ private:
+  void Next();
+  void Strike();
+
+  void KillNode(bool power);
+  void KillAllNodes();
+  void PauseNode();
+  void Partition();
+  void BadLinks();
+  void SlowDisk();
+  void TroubleClock();
+  void KillParticipant();
+  void PauseParticipant();
+  // The next leader that reports a certain transition dies behind it.
+  void AimAtTransition();
+
+  void Kill(ProcessId process, bool power, Duration down_for);
+  void Pause(ProcessId process, Duration span);
+  // The leader more often than chance has it.
+  [[nodiscard]] CoordinatorNode& SomeNode();
+  [[nodiscard]] ParticipantProcess& SomeParticipant();
+  [[nodiscard]] std::vector<ProcessId> Everybody();
+  [[nodiscard]] Duration Between(int64_t low_ms, int64_t high_ms) {
+    return Duration::Micros(random_.Between(low_ms * 1000, high_ms * 1000));
+  }
+  // Unless it was stopped by then.
+  void After(Duration delay, std::function<void()> action);
+
+  Simulation* simulation_;
+  World* world_;
+  Random random_;
+  std::vector<std::function<void()>> strikes_;
+  std::shared_ptr<bool> running_ = std::make_shared<bool>(false);
+  std::optional<txn::EventKind> aim_;
+  bool aim_with_power_ = false;
+};
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_NEMESIS_H_

@@ -1,0 +1,59 @@
+// The disk of a simulated coordinator node: where storage::RaftStore appends records,
+// and where snapshots lie.
+//
+//   disk->Open(replay);              // after the start of the process
+//   store.Attach(disk.get());        // RaftStore appends
+//   disk->BeginFlush(); ... disk->FinishFlush();   // the flush takes simulated time
+//   disk->Crash(power);              // the process died, with or without the machine
+//
+// Two kinds. RecordDisk keeps whole records and loses any number of the last ones that
+// were not flushed: fast, used for most seeds. LogDisk is the real wal::Log on
+// wal::FaultEnv with the real storage::SnapshotStore: sectors are lost one by one and
+// the log's own recovery cuts the torn tail.
+#ifndef TESTS_SIMULATION_NODE_DISK_H_
+#define TESTS_SIMULATION_NODE_DISK_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/base/ids.h"
+#include "coordinator/raft/output.h"
+#include "coordinator/storage/raft_store.h"
+#include "coordinator/storage/snapshot_store.h"
+#include "tests/simulation/rare_paths.h"
+#include "wal/log.h"
+
+namespace concordat::simulation {
+
+class NodeDisk : public storage::LogSink {
+ public:
+  // Replays what survived.
+  virtual void Open(const wal::ReadCallback& on_record) = 0;
+  [[nodiscard]] virtual bool HasUnflushed() const = 0;
+  // What has been appended by now will be durable at FinishFlush.
+  virtual void BeginFlush() = 0;
+  // Returns durable_lsn().
+  virtual wal::Lsn FinishFlush() = 0;
+  virtual void Crash(bool power) = 0;
+
+  virtual absl::Status SaveSnapshot(GroupId group, const raft::SnapshotMeta& meta,
+                                    const std::string& state) = 0;
+  [[nodiscard]] virtual absl::StatusOr<storage::Snapshot> LoadSnapshot(
+      GroupId group, LogIndex index) = 0;
+  // NOT_FOUND when there is none.
+  [[nodiscard]] virtual absl::StatusOr<storage::Snapshot> LoadNewestSnapshot(
+      GroupId group) = 0;
+  [[nodiscard]] virtual absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(
+      GroupId group, LogIndex index, uint64_t offset, size_t max_bytes) = 0;
+  virtual void RemoveOlderSnapshots(GroupId group, LogIndex index) = 0;
+};
+
+[[nodiscard]] std::unique_ptr<NodeDisk> MakeRecordDisk(uint64_t seed, RarePaths* rare);
+[[nodiscard]] std::unique_ptr<NodeDisk> MakeLogDisk(uint64_t seed, RarePaths* rare);
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_NODE_DISK_H_

@@ -1,0 +1,472 @@
+#include "tests/simulation/participant_process.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+
+namespace concordat::simulation {
+
+namespace {
+
+txn::Vote ToTxn(participant::Vote vote) {
+  switch (vote) {
+    case participant::Vote::kPrepared:
+      return txn::Vote::kPrepared;
+    case participant::Vote::kReadOnly:
+      return txn::Vote::kReadOnly;
+    case participant::Vote::kRefused:
+      return txn::Vote::kRefused;
+    case participant::Vote::kUnavailable:
+      return txn::Vote::kUnavailable;
+    case participant::Vote::kCommittedAlone:
+      return txn::Vote::kCommittedAlone;
+  }
+  return txn::Vote::kUnavailable;
+}
+
+txn::AckResult ToTxn(participant::Finish finish) {
+  switch (finish) {
+    case participant::Finish::kDone:
+      return txn::AckResult::kDone;
+    case participant::Finish::kRetry:
+      return txn::AckResult::kUnavailable;
+    case participant::Finish::kHeuristicCommit:
+      return txn::AckResult::kHeuristicCommit;
+    case participant::Finish::kHeuristicRollback:
+      return txn::AckResult::kHeuristicRollback;
+    case participant::Finish::kHeuristicMixed:
+      return txn::AckResult::kHeuristicMixed;
+    case participant::Finish::kHeuristicHazard:
+      return txn::AckResult::kHeuristicHazard;
+  }
+  return txn::AckResult::kUnavailable;
+}
+
+}  // namespace
+
+ParticipantProcess::ParticipantProcess(World* world, const Directory* directory,
+                                       Judge* judge, std::string resource,
+                                       const ParticipantOptions& options)
+    : world_(world),
+      directory_(directory),
+      judge_(judge),
+      resource_(std::move(resource)),
+      options_(options),
+      random_(world->NewSeed()),
+      store_(world, judge, resource_, options.store) {}
+
+void ParticipantProcess::SetProcess(ProcessId id) {
+  process_ = id;
+  store_.SetProcess(id);
+}
+
+void ParticipantProcess::SetTroubles(uint32_t refuse_permille,
+                                     uint32_t unavailable_permille) {
+  options_.refuse_permille = refuse_permille;
+  options_.unavailable_permille = unavailable_permille;
+}
+
+void ParticipantProcess::SetRecoveryTime(Duration min, Duration max) {
+  options_.recovery_min = min;
+  options_.recovery_max = max;
+}
+
+// --- Life --------------------------------------------------------------------------
+
+void ParticipantProcess::Start() {
+  const Incarnation incarnation(options_.incarnation_base + ++lives_);
+  table_ =
+      std::make_unique<participant::BranchTable>(resource_, incarnation, options_.table);
+  const Duration recovery = Duration::Micros(
+      random_.Between(options_.recovery_min.micros(), options_.recovery_max.micros()));
+  world_->After(process_, recovery, [this] { OnRecovered(); });
+  Scan();
+}
+
+void ParticipantProcess::OnRecovered() {
+  std::vector<participant::RecoveredBranch> prepared;
+  for (const BranchId& branch : store_.Recover()) {
+    prepared.push_back({branch, Duration()});
+    world_->rare().Add(Rare::kCrashAfterPrepare);
+  }
+  table_->Recovered(prepared, Now());
+  Act();
+  Heartbeat();
+}
+
+void ParticipantProcess::Crash(bool power) {
+  world_->rare().Add(Rare::kParticipantKilled);
+  table_.reset();
+  requests_.clear();
+  store_.Crash(power);
+}
+
+void ParticipantProcess::Scan() {
+  table_->Tick(Now());
+  Act(/*sorted=*/true);
+  world_->After(process_, options_.table.scan_interval, [this] { Scan(); });
+}
+
+void ParticipantProcess::Heartbeat() {
+  world_->Send(process_, SomeNode(), world_->NewCall(),
+               RegisterCall{resource_, table_->incarnation()});
+  world_->After(process_, options_.heartbeat, [this] { Heartbeat(); });
+}
+
+ProcessId ParticipantProcess::SomeNode() {
+  return directory_->node_list[random_.Below(directory_->node_list.size())];
+}
+
+// --- Requests ----------------------------------------------------------------------
+
+void ParticipantProcess::Receive(const Packet& packet) {
+  std::visit([&](const auto& body) { Handle(packet, body); }, packet.payload);
+  Act();
+}
+
+participant::RequestToken ParticipantProcess::Keep(PendingRequest request) {
+  const participant::RequestToken token(++last_token_);
+  requests_[token] = std::move(request);
+  return token;
+}
+
+void ParticipantProcess::Handle(const Packet& packet, const ExecuteCall& call) {
+  PendingRequest request{packet.from, packet.call, {}, nullptr, 0, call.writes};
+  if (call.branch) {
+    request.branch = *call.branch;
+  } else {
+    const participant::StartResult started =
+        table_->Start(*call.start, Duration(), Now());
+    if (started.refusal != participant::StartRefusal::kNone) {
+      world_->Send(process_, packet.from, packet.call,
+                   ExecuteReply{Code::kUnavailable, {}});
+      return;
+    }
+    request.branch = started.branch;
+    store_.Start(started.branch);
+  }
+  const BranchId branch = request.branch;
+  const auto token = Keep(std::move(request));
+  table_->Execute(branch, call.call_number, token, Now() + Duration::Seconds(5), Now());
+}
+
+void ParticipantProcess::Handle(const Packet& packet, const VerbCall& call) {
+  auto verbs = std::make_shared<PendingVerbs>();
+  verbs->to = packet.from;
+  verbs->call = packet.call;
+  verbs->reply.verb = call.verb;
+  verbs->reply.items.resize(call.branches.size());
+  verbs->missing = call.branches.size();
+  for (size_t i = 0; i < call.branches.size(); ++i) {
+    const BranchId& branch = call.branches[i];
+    CountVerb(packet, call.verb, branch);
+    const auto token = Keep({packet.from, packet.call, branch, verbs, i, {}});
+    switch (call.verb) {
+      case txn::Verb::kPrepare:
+        table_->Prepare(branch, token, Now());
+        break;
+      case txn::Verb::kCommit:
+        table_->Commit(branch, token, Now());
+        break;
+      case txn::Verb::kRollback:
+        table_->Rollback(branch, token, Now());
+        break;
+    }
+  }
+}
+
+void ParticipantProcess::Handle(const Packet& packet, const OnePhaseCall& call) {
+  const auto fact = judge_->FactOf(call.branch);
+  if (fact == BranchFact::kAlone) world_->rare().Add(Rare::kOnePhaseAnswerRepeated);
+  if (fact == BranchFact::kRolledBack) world_->rare().Add(Rare::kOnePhaseGivenUp);
+  const auto token = Keep({packet.from, packet.call, call.branch, nullptr, 0, {}});
+  table_->CommitOnePhase(call.branch, token, Now());
+}
+
+void ParticipantProcess::Handle(const Packet& packet, const ReleaseCall& call) {
+  // A participant rolls a prepared branch back for a coordinator only.
+  if (store_.IsPrepared(call.branch)) return;
+  for (const participant::HeldBranch& held : table_->Held(Now())) {
+    if (held.branch == call.branch && held.state != participant::BranchState::kActive) {
+      return;
+    }
+  }
+  const auto token = Keep({packet.from, packet.call, call.branch, nullptr, 0, {}});
+  table_->Rollback(call.branch, token, Now());
+}
+
+void ParticipantProcess::Handle(const Packet&, const InquiryReply& reply) {
+  for (const InquiryItem& item : reply.items) {
+    if (item.code != Code::kOk) continue;
+    switch (item.answer) {
+      case InquiryAnswer::kCommit:
+        table_->OnInquiryAnswer(item.branch, participant::InquiryAnswer::kCommit, Now());
+        break;
+      case InquiryAnswer::kRollback:
+        table_->OnInquiryAnswer(item.branch, participant::InquiryAnswer::kRollback,
+                                Now());
+        break;
+      case InquiryAnswer::kWait:
+        table_->OnInquiryAnswer(item.branch, participant::InquiryAnswer::kWait, Now());
+        break;
+    }
+  }
+}
+
+void ParticipantProcess::Handle(const Packet&, const RegisterReply& reply) {
+  if (reply.ok) table_->OnWatermark(reply.watermark);
+}
+
+// --- Commands ----------------------------------------------------------------------
+
+void ParticipantProcess::Act(bool sorted) {
+  while (table_->has_output()) {
+    participant::BranchTableOutput output = table_->TakeOutput();
+    if (sorted) {
+      std::stable_sort(output.commands.begin(), output.commands.end(),
+                       [](const auto& a, const auto& b) { return a.branch < b.branch; });
+      std::sort(output.inquiries.begin(), output.inquiries.end());
+    }
+    for (const participant::Event& event : output.events) {
+      if (world_->keeps_history()) {
+        world_->Note(absl::StrCat(resource_, ": event ",
+                                  std::string(participant::ToString(event.kind)), " ",
+                                  ToString(event.branch), " ", event.detail));
+      }
+      if (event.kind == participant::EventKind::kIdleRollback) {
+        world_->rare().Add(Rare::kIdleRollback);
+      }
+    }
+    for (const participant::Command& command : output.commands) CarryOut(command);
+    for (const participant::Answer& answer : output.answers) Answer(answer);
+    if (!output.inquiries.empty()) Inquire(output.inquiries);
+  }
+}
+
+void ParticipantProcess::CarryOut(const participant::Command& command) {
+  const BranchId branch = command.branch;
+  switch (command.kind) {
+    case participant::CommandKind::kExecute: {
+      auto reply = std::make_shared<Reply>();
+      reply->code = store_.Execute(branch, requests_.at(command.token).writes);
+      const bool over =
+          reply->code == Code::kConflict || reply->code == Code::kBranchGone;
+      world_->After(process_, Duration::Micros(random_.Between(0, 200)),
+                    [this, branch, over, reply = std::move(reply)] {
+                      table_->OnExecuted(branch, over, reply, Now());
+                      Act();
+                    });
+      break;
+    }
+    case participant::CommandKind::kPrepare:
+    case participant::CommandKind::kPrepareAgain:
+      Prepare(branch);
+      break;
+    case participant::CommandKind::kCommit:
+      Commit(branch);
+      break;
+    case participant::CommandKind::kCommitOnePhase:
+      store_.CommitAlone(branch, [this, branch] {
+        world_->rare().Add(Rare::kOnePhaseCommit);
+        table_->OnCommittedOnePhase(branch, {participant::OnePhase::kCommitted, {}},
+                                    Now());
+        Act();
+      });
+      break;
+    case participant::CommandKind::kRollback:
+      store_.Rollback(branch, [this, branch] {
+        world_->After(process_, Duration(), [this, branch] {
+          table_->OnRolledBack(branch, {participant::Finish::kDone, {}}, Now());
+          Act();
+        });
+      });
+      break;
+    case participant::CommandKind::kLookUp:
+      world_->After(process_, Duration::Micros(random_.Between(0, 100)), [this, branch] {
+        table_->OnEvidence(branch, store_.LookUp(branch), Now());
+        Act();
+      });
+      break;
+    case participant::CommandKind::kForgetBelow:
+      store_.ForgetBelow(branch.gtid);
+      break;
+  }
+}
+
+void ParticipantProcess::Prepare(const BranchId& branch) {
+  const auto answer = [this, branch](participant::Vote vote, Duration delay) {
+    world_->After(process_, delay, [this, branch, vote] {
+      table_->OnPrepared(branch, {vote, {}}, Now());
+      Act();
+    });
+  };
+  const uint64_t dice = random_.Below(1000);
+  if (dice < options_.unavailable_permille) {
+    answer(participant::Vote::kUnavailable, Duration());
+  } else if (dice < options_.unavailable_permille + options_.refuse_permille) {
+    store_.Rollback(branch, [] {});
+    answer(participant::Vote::kRefused, Duration());
+  } else if (store_.WroteNothing(branch)) {
+    store_.EndReadOnly(branch);
+    answer(participant::Vote::kReadOnly, Duration());
+  } else {
+    store_.Prepare(branch, [this, branch] {
+      table_->OnPrepared(branch, {participant::Vote::kPrepared, {}}, Now());
+      Act();
+    });
+  }
+}
+
+void ParticipantProcess::Commit(const BranchId& branch) {
+  if (random_.Below(1000) < options_.unavailable_permille) {
+    world_->After(process_, Duration(), [this, branch] {
+      table_->OnCommitted(branch, {participant::Finish::kRetry, "just now"}, Now());
+      Act();
+    });
+    return;
+  }
+  store_.Commit(branch, [this, branch] {
+    table_->OnCommitted(branch, {participant::Finish::kDone, {}}, Now());
+    Act();
+  });
+}
+
+void ParticipantProcess::Inquire(const std::vector<BranchId>& branches) {
+  world_->Send(process_, SomeNode(), world_->NewCall(), InquiryCall{branches});
+}
+
+// --- Answers -----------------------------------------------------------------------
+
+void ParticipantProcess::Answer(const participant::Answer& answer) {
+  const auto it = requests_.find(answer.token);
+  CONCORDAT_CHECK(it != requests_.end()) << "answered twice";
+  const PendingRequest request = std::move(it->second);
+  requests_.erase(it);
+  std::visit([&](const auto& body) { Body(request, body); }, answer.body);
+}
+
+void ParticipantProcess::Body(const PendingRequest& request,
+                              const participant::ExecuteAnswer& answer) {
+  ExecuteReply reply{Code::kBranchGone, request.branch};
+  switch (answer.verdict) {
+    case participant::ExecuteVerdict::kReply:
+      reply.code = static_cast<const Reply&>(*answer.reply).code;
+      break;
+    case participant::ExecuteVerdict::kUnavailable:
+      reply.code = Code::kUnavailable;
+      break;
+    case participant::ExecuteVerdict::kBranchGone:
+      break;
+    case participant::ExecuteVerdict::kWrongNumber:
+      reply.code = Code::kInvalid;
+      break;
+  }
+  world_->Send(process_, request.from, request.call, reply);
+}
+
+void ParticipantProcess::AnswerVerb(const PendingRequest& request, txn::Vote vote,
+                                    txn::AckResult ack, const std::string& detail) {
+  if (request.verbs == nullptr) {
+    world_->Send(process_, request.from, request.call, ReleaseReply{ack});
+    return;
+  }
+  PendingVerbs& verbs = *request.verbs;
+  verbs.reply.items[request.position] = VerbItem{request.branch, vote, ack, detail};
+  if (--verbs.missing != 0) return;
+  for (const VerbItem& item : verbs.reply.items) {
+    if (verbs.reply.verb == txn::Verb::kPrepare) {
+      CountVote(item.branch, item.vote);
+      judge_->OnVoteSent(item.branch, item.vote);
+    } else {
+      judge_->OnAcknowledgementSent(item.branch, verbs.reply.verb, item.ack);
+    }
+  }
+  world_->Send(process_, verbs.to, verbs.call, verbs.reply);
+}
+
+void ParticipantProcess::Body(const PendingRequest& request,
+                              const participant::VoteAnswer& answer) {
+  AnswerVerb(request, ToTxn(answer.vote), txn::AckResult::kUnavailable, answer.detail);
+}
+
+void ParticipantProcess::Body(const PendingRequest& request,
+                              const participant::FinishAnswer& answer) {
+  AnswerVerb(request, txn::Vote::kUnavailable, ToTxn(answer.finish), answer.detail);
+}
+
+void ParticipantProcess::Body(const PendingRequest& request,
+                              const participant::OnePhaseAnswer& answer) {
+  OnePhaseReply reply;
+  switch (answer.verdict) {
+    case participant::OnePhaseVerdict::kCommitted:
+      reply = {Code::kOk, true};
+      judge_->OnOnePhaseAnswerSent(request.branch, true);
+      break;
+    case participant::OnePhaseVerdict::kRolledBack:
+      reply = {Code::kOk, false};
+      judge_->OnOnePhaseAnswerSent(request.branch, false);
+      break;
+    case participant::OnePhaseVerdict::kUnknown:
+      reply = {Code::kUnknown, false};
+      break;
+    case participant::OnePhaseVerdict::kInvalid:
+      reply = {Code::kInvalid, false};
+      break;
+    case participant::OnePhaseVerdict::kForgotten:
+      reply = {Code::kForgotten, false};
+      break;
+  }
+  world_->Send(process_, request.from, request.call, reply);
+}
+
+// --- Rare paths --------------------------------------------------------------------
+
+void ParticipantProcess::CountVerb(const Packet& packet, txn::Verb verb,
+                                   const BranchId& branch) {
+  RarePaths& rare = world_->rare();
+  const auto fact = judge_->FactOf(branch);
+  if (deposed_ && deposed_(packet.from)) rare.Add(Rare::kLateVerbFromDeposed);
+  switch (verb) {
+    case txn::Verb::kPrepare:
+      if (fact == BranchFact::kPrepared) rare.Add(Rare::kPrepareTwice);
+      if (fact == BranchFact::kCommitted) rare.Add(Rare::kLatePrepareAfterCommit);
+      if (fact == BranchFact::kRolledBack) rare.Add(Rare::kAbortOvertakesPrepare);
+      break;
+    case txn::Verb::kCommit:
+      if (fact != BranchFact::kCommitted) break;
+      rare.Add(Rare::kCommitTwice);
+      if (branch.incarnation != table_->incarnation()) rare.Add(Rare::kCrashAfterCommit);
+      break;
+    case txn::Verb::kRollback:
+      if (judge_->DecisionOf(branch.gtid) == txn::Outcome::kCommitted) {
+        rare.Add(Rare::kBranchOutsideSet);
+      }
+      break;
+  }
+}
+
+void ParticipantProcess::CountVote(const BranchId& branch, txn::Vote vote) {
+  RarePaths& rare = world_->rare();
+  switch (vote) {
+    case txn::Vote::kReadOnly:
+      rare.Add(read_only_votes_.insert(branch).second ? Rare::kReadOnlyVote
+                                                      : Rare::kReadOnlyRepeated);
+      break;
+    case txn::Vote::kRefused:
+      rare.Add(judge_->FactOf(branch) == BranchFact::kReadOnly ? Rare::kReadOnlyForgotten
+                                                               : Rare::kRefusedVote);
+      break;
+    case txn::Vote::kUnavailable:
+      rare.Add(Rare::kUnavailableVote);
+      break;
+    case txn::Vote::kCommittedAlone:
+      rare.Add(Rare::kCommittedAloneVote);
+      break;
+    case txn::Vote::kPrepared:
+      break;
+  }
+}
+
+}  // namespace concordat::simulation

@@ -1,0 +1,132 @@
+// A participant in the simulated world: the real participant::BranchTable over a
+// simulated store. Starts, executes, prepares and ends branches, recovers after a
+// crash before it serves, and asks the coordinators about branches in doubt.
+#ifndef TESTS_SIMULATION_PARTICIPANT_PROCESS_H_
+#define TESTS_SIMULATION_PARTICIPANT_PROCESS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "coordinator/base/random.h"
+#include "participant/sdk/core/branch_table.h"
+#include "tests/simulation/coordinator_node.h"
+#include "tests/simulation/judge.h"
+#include "tests/simulation/sim_store.h"
+#include "tests/simulation/world.h"
+
+namespace concordat::simulation {
+
+struct ParticipantOptions {
+  participant::BranchTableOptions table;
+  StoreOptions store;
+  uint64_t incarnation_base = 0;  // unique to the participant; a life is added
+  Duration recovery_min = Duration::Millis(1);
+  Duration recovery_max = Duration::Millis(60);
+  Duration heartbeat = Duration::Millis(300);
+  uint32_t refuse_permille = 10;       // PREPARE refused by the resource itself
+  uint32_t unavailable_permille = 10;  // PREPARE or COMMIT not possible just now
+};
+
+class ParticipantProcess final : public Process {
+ public:
+  ParticipantProcess(World* world, const Directory* directory, Judge* judge,
+                     std::string resource, const ParticipantOptions& options);
+
+  void SetProcess(ProcessId id);
+  [[nodiscard]] ProcessId process() const { return process_; }
+  [[nodiscard]] const std::string& resource() const { return resource_; }
+  [[nodiscard]] SimStore& store() { return store_; }
+  [[nodiscard]] const participant::BranchTable* table() const { return table_.get(); }
+  // A test that wants no chance in it.
+  void SetTroubles(uint32_t refuse_permille, uint32_t unavailable_permille);
+  void SetRecoveryTime(Duration min, Duration max);
+  // Says of a process whether it is a coordinator that believes to lead and does not:
+  // for the count of rare paths.
+  void SetDeposed(std::function<bool(ProcessId)> deposed) {
+    deposed_ = std::move(deposed);
+  }
+
+  void Start() override;
+  void Crash(bool power) override;
+  void Receive(const Packet& packet) override;
+
+ private:
+  // A VerbCall that is answered when each of its branches is.
+  struct PendingVerbs {
+    ProcessId to;
+    CallId call;
+    VerbReply reply;
+    size_t missing = 0;
+  };
+  struct PendingRequest {
+    ProcessId from;
+    CallId call;
+    BranchId branch;
+    std::shared_ptr<PendingVerbs> verbs;
+    size_t position = 0;
+    std::vector<Write> writes;  // of an Execute
+  };
+  struct Reply final : participant::ExecuteReply {
+    Code code = Code::kOk;
+  };
+
+  void Handle(const Packet& packet, const ExecuteCall& call);
+  void Handle(const Packet& packet, const VerbCall& call);
+  void Handle(const Packet& packet, const OnePhaseCall& call);
+  void Handle(const Packet& packet, const ReleaseCall& call);
+  void Handle(const Packet& packet, const InquiryReply& reply);
+  void Handle(const Packet& packet, const RegisterReply& reply);
+  template <class T>
+  void Handle(const Packet&, const T&) {}
+
+  [[nodiscard]] Timestamp Now() { return world_->ClockOf(process_).Now(); }
+  participant::RequestToken Keep(PendingRequest request);
+  void OnRecovered();
+  void Scan();
+  void Heartbeat();
+  // Carries out what the table wants; `sorted` when it comes from a scan, whose order
+  // is that of a hash table.
+  void Act(bool sorted = false);
+  void CarryOut(const participant::Command& command);
+  void Prepare(const BranchId& branch);
+  void Commit(const BranchId& branch);
+  void Answer(const participant::Answer& answer);
+  void AnswerVerb(const PendingRequest& request, txn::Vote vote, txn::AckResult ack,
+                  const std::string& detail);
+  void Body(const PendingRequest& request, const participant::ExecuteAnswer& answer);
+  void Body(const PendingRequest& request, const participant::VoteAnswer& answer);
+  void Body(const PendingRequest& request, const participant::FinishAnswer& answer);
+  void Body(const PendingRequest& request, const participant::OnePhaseAnswer& answer);
+  void Inquire(const std::vector<BranchId>& branches);
+  void CountVerb(const Packet& packet, txn::Verb verb, const BranchId& branch);
+  void CountVote(const BranchId& branch, txn::Vote vote);
+  [[nodiscard]] ProcessId SomeNode();
+
+  World* world_;
+  const Directory* directory_;
+  Judge* judge_;
+  const std::string resource_;
+  ParticipantOptions options_;
+  ProcessId process_;
+  Random random_;
+  SimStore store_;
+  uint64_t lives_ = 0;
+
+  // Of the present life.
+  std::unique_ptr<participant::BranchTable> table_;
+  uint64_t last_token_ = 0;
+  absl::flat_hash_map<participant::RequestToken, PendingRequest> requests_;
+
+  // For the count of rare paths.
+  std::function<bool(ProcessId)> deposed_;
+  std::set<BranchId> read_only_votes_;
+};
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_PARTICIPANT_PROCESS_H_

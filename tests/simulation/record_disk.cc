@@ -1,0 +1,119 @@
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <utility>
+
+#include "coordinator/base/check.h"
+#include "coordinator/base/random.h"
+#include "tests/simulation/node_disk.h"
+
+namespace concordat::simulation {
+
+namespace {
+
+class RecordDisk final : public NodeDisk {
+ public:
+  RecordDisk(uint64_t seed, RarePaths* rare) : random_(seed), rare_(rare) {}
+
+  void Open(const wal::ReadCallback& on_record) override {
+    wal::Lsn lsn = first_;
+    for (const wal::Record& record : records_) {
+      on_record(lsn, record.type, record.payload);
+      lsn = lsn.Next();
+    }
+    durable_ = flushing_ = Last();
+  }
+
+  absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
+                                  wal::Reserve) override {
+    records_.insert(records_.end(), records.begin(), records.end());
+    return Last();
+  }
+  void ReleaseBefore(wal::Lsn lsn) override {
+    CONCORDAT_CHECK(lsn <= durable_.Next());
+    // As segments are: some of what is released stays for a while.
+    if (lsn.value() < first_.value() + 32) return;
+    rare_->Add(Rare::kLogCompacted);
+    while (first_ < lsn) {
+      records_.pop_front();
+      first_ = first_.Next();
+    }
+  }
+  wal::Lsn durable_lsn() const override { return durable_; }
+  bool HasSpace(wal::Reserve) const override { return true; }
+
+  bool HasUnflushed() const override { return durable_ < Last(); }
+  void BeginFlush() override { flushing_ = Last(); }
+  wal::Lsn FinishFlush() override {
+    durable_ = std::max(durable_, flushing_);
+    return durable_;
+  }
+
+  // Without a flush any first part of the rest may have reached the disk. When only
+  // the process dies, what it had written stays; it writes when it flushes.
+  void Crash(bool power) override {
+    const uint64_t written =
+        power ? flushing_.value() : std::max(flushing_.value(), durable_.value());
+    uint64_t keep = durable_.value();
+    if (written > keep) {
+      keep += random_.Below(written - keep + 1);
+      if (!power) keep = written;
+    }
+    if (keep > durable_.value() && keep < Last().value()) {
+      rare_->Add(Rare::kPersistLostInPart);
+    }
+    while (Last().value() > keep) records_.pop_back();
+    durable_ = flushing_ = Last();
+  }
+
+  absl::Status SaveSnapshot(GroupId, const raft::SnapshotMeta& meta,
+                            const std::string& state) override {
+    snapshots_[meta.index] = storage::Snapshot{meta, state};
+    return absl::OkStatus();
+  }
+  absl::StatusOr<storage::Snapshot> LoadSnapshot(GroupId, LogIndex index) override {
+    const auto it = snapshots_.find(index);
+    if (it == snapshots_.end()) return absl::NotFoundError("no such snapshot");
+    return it->second;
+  }
+  absl::StatusOr<storage::Snapshot> LoadNewestSnapshot(GroupId) override {
+    if (snapshots_.empty()) return absl::NotFoundError("no snapshot");
+    return snapshots_.rbegin()->second;
+  }
+  absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(GroupId, LogIndex index,
+                                                             uint64_t offset,
+                                                             size_t max_bytes) override {
+    const auto it = snapshots_.find(index);
+    if (it == snapshots_.end()) return absl::NotFoundError("no such snapshot");
+    const std::string& state = it->second.state;
+    if (offset > state.size()) return absl::OutOfRangeError("behind the end");
+    storage::SnapshotStore::Chunk chunk;
+    chunk.data = state.substr(offset, max_bytes);
+    chunk.last = offset + chunk.data.size() == state.size();
+    return chunk;
+  }
+  void RemoveOlderSnapshots(GroupId, LogIndex index) override {
+    snapshots_.erase(snapshots_.begin(), snapshots_.lower_bound(index));
+  }
+
+ private:
+  [[nodiscard]] wal::Lsn Last() const {
+    return wal::Lsn(first_.value() + records_.size() - 1);
+  }
+
+  Random random_;
+  RarePaths* rare_;
+  std::deque<wal::Record> records_;
+  wal::Lsn first_{1};
+  wal::Lsn durable_;
+  wal::Lsn flushing_;
+  std::map<LogIndex, storage::Snapshot> snapshots_;
+};
+
+}  // namespace
+
+std::unique_ptr<NodeDisk> MakeRecordDisk(uint64_t seed, RarePaths* rare) {
+  return std::make_unique<RecordDisk>(seed, rare);
+}
+
+}  // namespace concordat::simulation

@@ -1,0 +1,150 @@
+// The simulated world: time, network, and processes that can be killed, started
+// again, stopped and resumed. One seed decides everything in it.
+//
+//   World world(seed);
+//   ProcessId id = world.AddProcess("node-1", &node);   // node is a Process
+//   world.Start(id);
+//   world.RunFor(Duration::Seconds(1));
+//   if (world.failed()) std::cerr << world.failure();
+//
+// A killed process loses every event that was scheduled for it, and hears nothing
+// until it is started again. A stopped one (SIGSTOP) hears everything when it is
+// resumed, in the order in which it came.
+#ifndef TESTS_SIMULATION_WORLD_H_
+#define TESTS_SIMULATION_WORLD_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/base/clock.h"
+#include "coordinator/base/random.h"
+#include "tests/simulation/event_queue.h"
+#include "tests/simulation/local_clock.h"
+#include "tests/simulation/messages.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/rare_paths.h"
+
+namespace concordat::simulation {
+
+// What a process of the world is made of. The object outlives its crashes: what it
+// keeps through Crash is its disk.
+class Process {
+ public:
+  virtual ~Process() = default;
+  virtual void Start() = 0;
+  // Everything in memory is gone. With `power`, what was not synced is too.
+  virtual void Crash(bool power) = 0;
+  virtual void Receive(const Packet& packet) = 0;
+};
+
+class World {
+ public:
+  explicit World(uint64_t seed);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  // --- Time -------------------------------------------------------------------------
+
+  [[nodiscard]] Timestamp now() const { return queue_.now(); }
+  [[nodiscard]] EventQueue& queue() { return queue_; }
+  // Runs events until that time, or until something failed.
+  void RunUntil(Timestamp when);
+  void RunFor(Duration span) { RunUntil(now() + span); }
+  // One event; false when nothing is left or something failed.
+  bool Step();
+  // Happens whatever becomes of processes: the nemesis, and devices.
+  void After(Duration delay, Action action) {
+    queue_.At(now() + delay, std::move(action));
+  }
+  // Happens to the process in its present life, unless that ends before.
+  void After(ProcessId process, Duration delay, Action action);
+
+  // --- Processes --------------------------------------------------------------------
+
+  ProcessId AddProcess(std::string name, Process* process);
+  void Start(ProcessId process);
+  void Kill(ProcessId process, bool power);
+  void Pause(ProcessId process);
+  void Resume(ProcessId process);
+  [[nodiscard]] bool IsUp(ProcessId process) const { return HostOf(process).up; }
+  [[nodiscard]] bool IsPaused(ProcessId process) const { return HostOf(process).paused; }
+  // Counts the starts.
+  [[nodiscard]] uint64_t LifeOf(ProcessId process) const { return HostOf(process).life; }
+  [[nodiscard]] const std::string& NameOf(ProcessId process) const {
+    return HostOf(process).name;
+  }
+  [[nodiscard]] LocalClock& ClockOf(ProcessId process) { return *HostOf(process).clock; }
+
+  // --- Network ----------------------------------------------------------------------
+
+  [[nodiscard]] Network& network() { return network_; }
+  void Send(ProcessId from, ProcessId to, CallId call, Payload payload);
+  [[nodiscard]] CallId NewCall() { return CallId(++last_call_); }
+
+  // --- Chance, history and verdict --------------------------------------------------
+
+  [[nodiscard]] uint64_t seed() const { return seed_; }
+  // A stream of its own for whoever asks, so that one more draw here changes nothing
+  // there.
+  [[nodiscard]] uint64_t NewSeed() { return random_.Next(); }
+  [[nodiscard]] RarePaths& rare() { return rare_; }
+
+  // Keeps the last `lines` lines of history; 0 keeps none.
+  void KeepHistory(size_t lines) { history_size_ = lines; }
+  [[nodiscard]] bool keeps_history() const { return history_size_ != 0; }
+  void Note(std::string_view line);
+  [[nodiscard]] const std::deque<std::string>& history() const { return history_; }
+
+  // Something that must never happen has happened. The first one counts.
+  void Fail(std::string what);
+  [[nodiscard]] bool failed() const { return failure_.has_value(); }
+  [[nodiscard]] const std::string& failure() const { return *failure_; }
+
+  // Called after every event.
+  void SetAfterEvent(std::function<void()> check) { after_event_ = std::move(check); }
+
+  // Depends on all that has happened: two runs of one seed must agree.
+  [[nodiscard]] uint64_t fingerprint() const { return fingerprint_; }
+  void Mix(uint64_t value) {
+    fingerprint_ = (fingerprint_ ^ value) * 0x9e3779b97f4a7c15 + (fingerprint_ >> 29);
+  }
+
+ private:
+  struct Host {
+    std::string name;
+    Process* process = nullptr;
+    std::unique_ptr<LocalClock> clock;
+    bool up = false;
+    bool paused = false;
+    uint64_t life = 0;
+    std::deque<Action> waiting;  // while paused
+  };
+
+  [[nodiscard]] const Host& HostOf(ProcessId process) const;
+  [[nodiscard]] Host& HostOf(ProcessId process);
+  void Run(ProcessId process, uint64_t life, Action action);
+  void Deliver(const Packet& packet);
+
+  const uint64_t seed_;
+  Random random_;
+  EventQueue queue_;
+  Network network_;
+  std::vector<Host> hosts_;
+  uint64_t last_call_ = 0;
+  RarePaths rare_;
+  std::function<void()> after_event_;
+  size_t history_size_ = 0;
+  std::deque<std::string> history_;
+  std::optional<std::string> failure_;
+  uint64_t fingerprint_ = 0;
+};
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_WORLD_H_
