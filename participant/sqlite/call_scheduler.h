@@ -1,0 +1,77 @@
+// Runs Execute calls one after the other in the scratch transaction, takes the locks
+// that they need, and lets them wait.
+//
+// A call runs first and then asks for its locks (which rows an UPDATE finds is not
+// known before). When all are free they are taken and the call's changes are kept.
+// Otherwise its work is undone, and by wound-wait (Rosenkrantz, Stearns, Lewis: System
+// level concurrency control for distributed database systems, TODS 1978):
+//   - holders that are younger and have promised nothing lose their locks (CONFLICT);
+//   - for older or prepared holders the call waits, and runs anew when the key is free.
+// Waiting is always for somebody older, or for a prepared branch, which waits for
+// nobody: no deadlock, here or across resources. For the writer's thread.
+#ifndef PARTICIPANT_SQLITE_CALL_SCHEDULER_H_
+#define PARTICIPANT_SQLITE_CALL_SCHEDULER_H_
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "coordinator/base/system_clock.h"
+#include "participant/sqlite/branch_table.h"
+#include "participant/sqlite/reader_pool.h"
+#include "participant/sqlite/scratch.h"
+
+namespace concordat::participant::sqlite {
+
+class CallScheduler {
+ public:
+  // `drop` is called, on any thread, for a branch whose call failed at a reader.
+  CallScheduler(const SqliteOptions& options, BranchTable* branches, Scratch* scratch,
+                ReaderPool* readers, std::function<void(const BranchId&)> drop);
+
+  // The branch is active. Answers later, or at once.
+  void Submit(Branch* branch, const wire::ExecuteRequest& request,
+              Callback<wire::ExecuteReply> done);
+  // Answers the branch's call, if one is under way, without having run it.
+  void Cancel(Branch* branch, wire::Code::type code, const std::string& why);
+
+  // Runs what can run. Some may be left: then HasWork is true.
+  void RunPhase();
+  [[nodiscard]] bool HasWork() const { return !ready_.empty() || branches_->has_freed(); }
+
+  // Gives up the calls that have waited too long.
+  void ExpireWaits();
+  [[nodiscard]] Timestamp NextDeadline() const {
+    return deadlines_.empty() ? Timestamp::Infinite() : deadlines_.front().first;
+  }
+
+ private:
+  void WakeOldest(const std::string& key);
+  void RunOne(Branch* branch);
+  [[nodiscard]] bool GiveToReader(Branch* branch);
+  void Finish(Branch* branch, CallResult result);
+  void Keep(Branch* branch, CallResult* result);
+  // Empty when all locks can be taken now; otherwise the key to wait for.
+  [[nodiscard]] std::string ClearTheWay(Branch* branch,
+                                        const std::vector<LockWant>& wants);
+  void Wound(Branch* victim, const Branch& by);
+  void Wait(Branch* branch, const std::string& key);
+  void Answer(Branch* branch, wire::ExecuteReply reply);
+
+  const SqliteOptions& options_;
+  BranchTable* const branches_;
+  Scratch* const scratch_;
+  ReaderPool* const readers_;
+  const std::function<void(const BranchId&)> drop_;
+  const SystemClock clock_;
+  std::deque<Branch*> ready_;
+  // When each wait began plus lock_wait: in order, and some of them over already.
+  std::deque<std::pair<Timestamp, BranchId>> deadlines_;
+};
+
+[[nodiscard]] wire::ExecuteReply MakeReply(wire::Code::type code, std::string message);
+
+}  // namespace concordat::participant::sqlite
+
+#endif  // PARTICIPANT_SQLITE_CALL_SCHEDULER_H_

@@ -1,0 +1,55 @@
+// Threads that run calls which only read, each on a connection and a snapshot of its
+// own, beside the writer: a long SELECT holds nobody up.
+#ifndef PARTICIPANT_SQLITE_READER_POOL_H_
+#define PARTICIPANT_SQLITE_READER_POOL_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/base/mutex.h"
+#include "participant/sqlite/sql_runner.h"
+
+namespace concordat::participant::sqlite {
+
+class ReaderPool {
+ public:
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<ReaderPool>> Open(
+      const std::string& path, const SqliteOptions& options);
+  ReaderPool(const ReaderPool&) = delete;
+  ReaderPool& operator=(const ReaderPool&) = delete;
+  // Answers what is queued, then ends the threads.
+  ~ReaderPool();
+
+  [[nodiscard]] bool empty() const { return threads_.empty(); }
+  // The request lives until `done` has been called. Thread-safe.
+  void Run(const wire::ExecuteRequest* request, Callback<wire::ExecuteReply> done);
+
+ private:
+  struct Call {
+    const wire::ExecuteRequest* request;
+    Callback<wire::ExecuteReply> done;
+  };
+  struct Reader {
+    std::unique_ptr<Database> db;
+    std::unique_ptr<StatementCheck> check;
+    std::unique_ptr<SqlRunner> runner;
+  };
+  ReaderPool() = default;
+  void Loop(Reader reader);
+  [[nodiscard]] static wire::ExecuteReply Read(Reader* reader,
+                                               const wire::ExecuteRequest& request);
+
+  std::vector<std::thread> threads_;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<Call> calls_ ABSL_GUARDED_BY(mutex_);
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace concordat::participant::sqlite
+
+#endif  // PARTICIPANT_SQLITE_READER_POOL_H_
