@@ -34,8 +34,8 @@ inline constexpr size_t kMaxDetailLength = 1024;
 // were enlisted. The time-out is relative, because clocks of nodes are not compared:
 // each leader counts it from when it begins to drive the transaction.
 struct StagedRecord {
-  Gtid gtid;
-  std::vector<BranchId> branches;
+  Gtid gtid{};
+  std::vector<BranchId> branches{};
   uint64_t timeout_ms = 0;
   Mode mode = Mode::kDecided;
   friend bool operator==(const StagedRecord&, const StagedRecord&) = default;
@@ -43,48 +43,48 @@ struct StagedRecord {
 
 // The decision. The first one of a gtid in the log is the outcome.
 struct DecidedRecord {
-  Gtid gtid;
+  Gtid gtid{};
   Outcome outcome = Outcome::kAborted;
   AbortCause cause = AbortCause::kNone;  // kNone exactly when committed
-  std::string detail;  // which branch, which resource, who had not voted
-  std::string by;      // who, when a person or a client decided
+  std::string detail{};  // which branch, which resource, who had not voted
+  std::string by{};      // who, when a person or a client decided
   friend bool operator==(const DecidedRecord&, const DecidedRecord&) = default;
 };
 
 // Every branch of these has acknowledged the decision.
 struct EndedRecord {
-  std::vector<Gtid> gtids;
+  std::vector<Gtid> gtids{};
   friend bool operator==(const EndedRecord&, const EndedRecord&) = default;
 };
 
 // A service's branch, known to the coordinator before the commit request.
 struct EnlistedRecord {
-  BranchId branch;
+  BranchId branch{};
   friend bool operator==(const EnlistedRecord&, const EnlistedRecord&) = default;
 };
 
 // Outcomes up to and with this gtid may be dropped (sequence 0: up to that term).
 struct WatermarkRecord {
-  Gtid gtid;
+  Gtid gtid{};
   friend bool operator==(const WatermarkRecord&, const WatermarkRecord&) = default;
 };
 
 // Where a resource is served. Written when something changed, not for heartbeats.
 struct ResourceRecord {
-  std::string name;
-  std::string address;
-  std::string kind;  // "kv", "sqlite", ...
-  Incarnation incarnation;
-  ClusterId cluster;
+  std::string name{};
+  std::string address{};
+  std::string kind{};  // "kv", "sqlite", ...
+  Incarnation incarnation{};
+  ClusterId cluster{};
   friend bool operator==(const ResourceRecord&, const ResourceRecord&) = default;
 };
 
 // A branch was settled against, or without, the decision; or (kForgotten) a person
 // has dealt with that.
 struct HeuristicRecord {
-  BranchId branch;
+  BranchId branch{};
   Heuristic what = Heuristic::kHazard;
-  std::string detail;
+  std::string detail{};
   friend bool operator==(const HeuristicRecord&, const HeuristicRecord&) = default;
 };
 

@@ -19,7 +19,7 @@ namespace concordat::txn {
 // Gtids first.sequence .. first.sequence + count - 1. One that has not been used
 // within use_within_ms may be forgotten by then: drop it and ask for new ones.
 struct GtidBlockReply {
-  Gtid first;
+  Gtid first{};
   uint32_t count = 0;
   uint64_t use_within_ms = 0;
 };
@@ -30,7 +30,7 @@ struct CommittedReply {};
 // Nothing of it commits, ever.
 struct AbortedReply {
   AbortCause cause = AbortCause::kNone;
-  std::string detail;  // names branch and resource; empty long after the fact
+  std::string detail{};  // names branch and resource; empty long after the fact
 };
 
 // It had an outcome, or will never have one; which of them is no longer known.
@@ -38,8 +38,8 @@ struct ForgottenReply {};
 
 // Not known yet. Ask again here, with the same gtid.
 struct UndecidedReply {
-  bool commit_requested = false;      // false: it may still commit or abort
-  std::vector<BranchId> waiting_for;  // branches that have not voted
+  bool commit_requested = false;        // false: it may still commit or abort
+  std::vector<BranchId> waiting_for{};  // branches that have not voted
 };
 
 // This node does not lead. Nothing is known; ask another node, with the same gtid.
@@ -61,7 +61,7 @@ enum class Refusal : uint8_t {
 // request that had been sent before: nothing is known of that earlier one.
 struct RefusedReply {
   Refusal why = Refusal::kBadRequest;
-  std::string detail;
+  std::string detail{};
 };
 
 // What a branch in doubt does now. kWait: nothing, and asks again later.
@@ -80,8 +80,8 @@ using Reply =
                  InquiryReply, EnlistedReply, RegisteredReply, HeuristicForgottenReply>;
 
 struct Answer {
-  RequestToken token;
-  Reply reply;
+  RequestToken token{};
+  Reply reply{};
 };
 
 [[nodiscard]] std::string_view ToString(Refusal why);

@@ -30,55 +30,55 @@ struct AllocateGtidsRequest {
 // branches outside the staged set are rolled back.
 // CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
 struct CommitRequest {
-  Gtid gtid;
-  std::vector<BranchId> branches;
+  Gtid gtid{};
+  std::vector<BranchId> branches{};
   Mode mode = Mode::kDecided;
-  Duration timeout;  // 0: CoreOptions::default_timeout
+  Duration timeout{};  // 0: CoreOptions::default_timeout
 };
 
 // Abort it, if that is still possible; the reply tells what did happen. The branches
 // are those that the client knows of; they may be none.
 // CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
 struct RollbackRequest {
-  Gtid gtid;
-  std::vector<BranchId> branches;
+  Gtid gtid{};
+  std::vector<BranchId> branches{};
   // kClientRollback or kCancelled. kOperator overrides what protects an inherited
   // transaction in mode parallel, whose client may have been told COMMITTED.
   AbortCause cause = AbortCause::kClientRollback;
-  std::string reason;
-  std::string by;
+  std::string reason{};
+  std::string by{};
 };
 
 // A service makes its branch known before it answers its caller.
 // EnlistedReply, RefusedReply (kTooLate: tell the caller), UndecidedReply (repeat).
 struct EnlistRequest {
-  BranchId branch;
+  BranchId branch{};
 };
 
 // A resource manager in doubt asks for its branch.
 // InquiryReply, RefusedReply.
 struct InquireRequest {
-  BranchId branch;
+  BranchId branch{};
 };
 
 // What became of it? Decides nothing.
 // CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
 struct OutcomeRequest {
-  Gtid gtid;
+  Gtid gtid{};
   bool wait = true;  // for the decision, if commit has been asked for
 };
 
 // Also the heartbeat: repeated unchanged it writes nothing.
 // RegisteredReply, RefusedReply.
 struct RegisterResourceRequest {
-  ResourceRecord resource;
+  ResourceRecord resource{};
 };
 
 // A person has dealt with the branch's heuristic outcome.
 // HeuristicForgottenReply (also if there is none).
 struct ForgetHeuristicRequest {
-  BranchId branch;
-  std::string by;
+  BranchId branch{};
+  std::string by{};
 };
 
 using Request = std::variant<AllocateGtidsRequest, CommitRequest, RollbackRequest,

@@ -1,0 +1,113 @@
+#include "coordinator/txn/ended_outcomes.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/txn/harness.h"
+
+namespace concordat::txn {
+namespace {
+
+TEST(EndedOutcomes, Committed_KnowsItsBranchesAndNoOthers) {
+  EndedOutcomes ended;
+  const Gtid g = G(3, 1000);
+  ended.Add(g, Outcome::kCommitted, AbortCause::kNone, {A(g), B(g)});
+  ASSERT_TRUE(ended.Find(g));
+  EXPECT_EQ(ended.Find(g)->outcome, Outcome::kCommitted);
+  EXPECT_TRUE(ended.ContainsCommitted(A(g)));
+  EXPECT_TRUE(ended.ContainsCommitted(B(g)));
+  EXPECT_FALSE(ended.ContainsCommitted(C(g)));
+  EXPECT_FALSE(ended.ContainsCommitted(MakeBranch(g, "bank-a", 2)));
+  BranchId other_life = A(g);
+  other_life.incarnation = Incarnation(1);
+  EXPECT_FALSE(ended.ContainsCommitted(other_life));
+  EXPECT_FALSE(ended.ContainsCommitted(A(G(3, 1001))));
+}
+
+TEST(EndedOutcomes, Aborted_KeepsItsCauseAndNoBranches) {
+  EndedOutcomes ended;
+  const Gtid g = G(3, 5);
+  ended.Add(g, Outcome::kAborted, AbortCause::kTimeout, {A(g)});
+  EXPECT_EQ(ended.Find(g)->outcome, Outcome::kAborted);
+  EXPECT_EQ(ended.Find(g)->cause, AbortCause::kTimeout);
+  EXPECT_FALSE(ended.ContainsCommitted(A(g)));
+  EXPECT_FALSE(ended.Find(G(3, 6)));
+  EXPECT_FALSE(ended.Find(G(4, 5)));
+}
+
+TEST(EndedOutcomes, DropThrough_DropsWholeBlocksOnly) {
+  EndedOutcomes ended;
+  for (uint64_t s = 1; s <= 600; ++s) {
+    ended.Add(G(2, s), Outcome::kCommitted, AbortCause::kNone, {A(G(2, s))});
+  }
+  ended.DropThrough(G(2, 254));
+  EXPECT_EQ(ended.size(), 600u);
+  ended.DropThrough(G(2, 255));  // block 0 holds 0..255
+  EXPECT_EQ(ended.size(), 345u);
+  EXPECT_FALSE(ended.Find(G(2, 255)));
+  EXPECT_TRUE(ended.Find(G(2, 256)));
+  ended.DropThrough(G(3, 0));
+  EXPECT_EQ(ended.size(), 0u);
+}
+
+TEST(EndedOutcomes, WatermarkToKeep_LeavesAboutSoMany) {
+  EndedOutcomes ended;
+  for (uint64_t s = 1; s <= 1024; ++s) {
+    ended.Add(G(2, s), Outcome::kAborted, AbortCause::kRefused, {});
+  }
+  EXPECT_FALSE(ended.WatermarkToKeep(1024));
+  const auto watermark = ended.WatermarkToKeep(500);
+  ASSERT_TRUE(watermark);
+  ended.DropThrough(*watermark);
+  EXPECT_LE(ended.size(), 500u);
+  EXPECT_GE(ended.size(), 500u - 256u);
+}
+
+TEST(EndedOutcomes, EncodedAndDecoded_AnswersTheSame) {
+  EndedOutcomes ended;
+  for (uint64_t s = 1; s <= 300; ++s) {
+    const Gtid g = G(s % 3 + 1, s);
+    ended.Add(g, s % 5 == 0 ? Outcome::kAborted : Outcome::kCommitted,
+              s % 5 == 0 ? AbortCause::kInquiry : AbortCause::kNone, {A(g), C(g)});
+  }
+  ByteWriter out;
+  ended.Encode(&out);
+  EndedOutcomes copy;
+  ByteReader in(out.str());
+  ASSERT_TRUE(copy.Decode(kGroup, &in));
+  EXPECT_TRUE(in.complete());
+  EXPECT_EQ(copy.size(), ended.size());
+  for (uint64_t s = 1; s <= 300; ++s) {
+    const Gtid g = G(s % 3 + 1, s);
+    ASSERT_TRUE(copy.Find(g));
+    EXPECT_EQ(copy.Find(g)->outcome, ended.Find(g)->outcome);
+    EXPECT_EQ(copy.ContainsCommitted(C(g)), s % 5 != 0);
+    EXPECT_FALSE(copy.ContainsCommitted(B(g)));
+  }
+  ByteWriter again;
+  copy.Encode(&again);
+  EXPECT_EQ(again.str(), out.str());
+}
+
+TEST(EndedOutcomes, AMillionCommits_TakeUnderTwentyBytesEach) {
+  EndedOutcomes ended;
+  constexpr uint64_t kCount = 1'000'000;
+  for (uint64_t s = 1; s <= kCount; ++s) {
+    const Gtid g = G(2, s);
+    ended.Add(g, Outcome::kCommitted, AbortCause::kNone,
+              {MakeBranch(g, "bank-a", s), MakeBranch(g, "bank-b", s)});
+  }
+  EXPECT_LT(ended.bytes(), 20 * kCount) << ended.bytes();
+}
+
+TEST(EndedOutcomesDeathTest, EndingTwice_IsAProgrammersError) {
+  EndedOutcomes ended;
+  ended.Add(G(2, 1), Outcome::kAborted, AbortCause::kTimeout, {});
+  EXPECT_DEATH(ended.Add(G(2, 1), Outcome::kCommitted, AbortCause::kNone, {}),
+               "ended twice");
+}
+
+}  // namespace
+}  // namespace concordat::txn

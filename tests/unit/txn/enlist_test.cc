@@ -1,0 +1,152 @@
+// Branches that services make known themselves (step 1 of the protocol).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/txn/harness.h"
+
+namespace concordat::txn {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+class EnlistTest : public ::testing::Test {
+ protected:
+  EnlistTest() { node.Lead(1); }
+  Log log;
+  Node node{&log};
+};
+
+TEST_F(EnlistTest, IsAnsweredOnceApplied) {
+  const Gtid g = node.NewGtid();
+  const auto enlist = node.Enlist(C(g));
+  EXPECT_THAT(node.Appended(), ElementsAre("ENLISTED 1.1.1/bank-c/5f3c.1"));
+  EXPECT_EQ(node.Said(enlist), "");
+  node.CommitLog();
+  EXPECT_EQ(node.Said(enlist), "ENLISTED");
+  EXPECT_EQ(node.core().Status().in_progress, 0u);
+}
+
+TEST_F(EnlistTest, RepeatedOne_IsAnsweredWithoutARecord) {
+  const Gtid g = node.NewGtid();
+  node.Enlist(C(g));
+  node.CommitLog();
+  EXPECT_EQ(node.Said(node.Enlist(C(g))), "ENLISTED");
+  node.Commit(g, {A(g)});
+  EXPECT_EQ(node.Said(node.Enlist(C(g))), "ENLISTED");  // in the set, whatever came
+  node.Prepared({A(g), C(g)});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(node.Enlist(C(g))), "ENLISTED");
+  EXPECT_THAT(node.Appended(), IsEmpty());
+}
+
+TEST_F(EnlistTest, CommitCoversTheUnion) {
+  const Gtid g = node.NewGtid();
+  node.Enlist(C(g));
+  node.CommitLog();
+  const auto commit = node.Commit(g, {A(g)});
+  EXPECT_EQ(node.Sent(Verb::kPrepare, C(g)), 1);
+  node.CommitLog();
+  node.Prepared({A(g)});
+  EXPECT_EQ(node.Said(commit), "");
+  node.Prepared({C(g)});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(commit), "COMMITTED");
+  EXPECT_EQ(node.Sent(Verb::kCommit, C(g)), 1);
+}
+
+// ENLISTED and STAGED are on their way together: ENLISTED stands first.
+TEST_F(EnlistTest, PendingEnlistment_BelongsToTheSet) {
+  const Gtid g = node.NewGtid();
+  const auto enlist = node.Enlist(C(g));
+  const auto commit = node.Commit(g, {A(g)}, Mode::kParallel);
+  EXPECT_EQ(node.Sent(Verb::kPrepare, C(g)), 1);
+  node.Prepared({A(g)});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(enlist), "ENLISTED");
+  EXPECT_EQ(node.Said(commit), "");
+  node.Prepared({C(g)});
+  EXPECT_EQ(node.Said(commit), "COMMITTED");
+}
+
+TEST_F(EnlistTest, AfterTheCommitRequest_IsRefusedAndRolledBackLater) {
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g)});
+  const auto early = node.Enlist(B(g));  // STAGED appended
+  node.CommitLog();
+  const auto late = node.Enlist(C(g));  // STAGED applied
+  EXPECT_THAT(node.Said(early), StartsWith("REFUSED too-late"));
+  EXPECT_THAT(node.Said(late), StartsWith("REFUSED too-late"));
+  EXPECT_EQ(node.Sent(Verb::kRollback, C(g)), 0);
+  node.Prepared({A(g)});
+  node.CommitLog();
+  EXPECT_EQ(node.Sent(Verb::kRollback, B(g)), 1);
+  EXPECT_EQ(node.Sent(Verb::kRollback, C(g)), 1);
+  EXPECT_EQ(node.Sent(Verb::kCommit, C(g)), 0);
+}
+
+TEST_F(EnlistTest, OvertakenInTheLog_IsRefusedWhenApplied) {
+  const Gtid g = node.NewGtid();
+  const auto enlist = node.Enlist(C(g));
+  log.committed.push_back(
+      EncodeRecord(StagedRecord{g, {A(g)}, 1000, Mode::kDecided}));  // another leader's
+  node.CatchUp();
+  node.CommitLog();
+  EXPECT_THAT(node.Said(enlist), StartsWith("REFUSED too-late"));
+}
+
+TEST_F(EnlistTest, AfterADecision_IsRefused) {
+  const Gtid g = node.NewGtid();
+  node.Rollback(g);
+  const auto pending = node.Enlist(A(g));
+  node.CommitLog();
+  EXPECT_THAT(node.Said(pending), StartsWith("REFUSED too-late"));
+  EXPECT_THAT(node.Said(node.Enlist(B(g))), StartsWith("REFUSED too-late"));
+  EXPECT_EQ(node.Sent(Verb::kRollback, A(g)), 1);
+  EXPECT_EQ(node.Sent(Verb::kRollback, B(g)), 1);
+}
+
+TEST_F(EnlistTest, Rollback_TellsTheEnlisted) {
+  const Gtid g = node.NewGtid();
+  node.Enlist(C(g));
+  node.CommitLog();
+  node.Rollback(g, {A(g)});
+  node.CommitLog();
+  EXPECT_EQ(node.Sent(Verb::kRollback, C(g)), 1);
+  EXPECT_EQ(node.Sent(Verb::kRollback, A(g)), 1);
+  node.Ack(C(g));
+  node.Ack(A(g));
+  node.Pass(Duration::Millis(100));
+  EXPECT_THAT(node.Appended(), ElementsAre("ENDED 1.1.1"));
+  node.CommitLog();
+  EXPECT_EQ(node.core().Status().in_progress, 0u);
+}
+
+TEST_F(EnlistTest, StrayThatNeverAnswers_IsGivenUpAfterSomeTries) {
+  const Gtid g = node.NewGtid();
+  node.RunToEnd(g, {A(g)});
+  node.Enlist(B(g));
+  for (int i = 0; i < 100; ++i) node.Pass(Duration::Seconds(1));
+  EXPECT_EQ(node.Sent(Verb::kRollback, B(g)), 8);
+  EXPECT_EQ(node.core().Status().in_progress, 0u);
+}
+
+TEST_F(EnlistTest, TooMany_AreRefused) {
+  CoreOptions options;
+  options.max_branches = 2;
+  Log own_log;
+  Node small(&own_log, options);
+  small.Lead(1);
+  const Gtid g = small.NewGtid();
+  small.Enlist(A(g));
+  small.Enlist(B(g));
+  small.CommitLog();
+  EXPECT_THAT(small.Said(small.Enlist(C(g))), StartsWith("REFUSED too-many-branches"));
+}
+
+}  // namespace
+}  // namespace concordat::txn
