@@ -252,18 +252,18 @@ struct ShowTransactionReply {
 
 /** Served by every coordinator node; most calls are answered by the leader only. */
 service CoordinatorService {
-  HelloReply hello(1: types.CallContext context)
-  BeginReply allocateGtids(1: BeginRequest request)
-  OutcomeReply commit(1: CommitRequest request)
-  OutcomeReply rollback(1: RollbackRequest request)
+  HelloReply hello(1: required types.CallContext context)
+  BeginReply allocateGtids(1: required BeginRequest request)
+  OutcomeReply commit(1: required CommitRequest request)
+  OutcomeReply rollback(1: required RollbackRequest request)
   /** OK only after the enlistment is in the replicated log, before any commit. */
-  types.Result enlist(1: EnlistRequest request)
-  OutcomeReply outcome(1: OutcomeRequest request)
-  InquiryReply inquire(1: InquiryRequest request)
-  RegisterReply registerResources(1: RegisterRequest request)
-  ResolveReply resolve(1: ResolveRequest request)
+  types.Result enlist(1: required EnlistRequest request)
+  OutcomeReply outcome(1: required OutcomeRequest request)
+  InquiryReply inquire(1: required InquiryRequest request)
+  RegisterReply registerResources(1: required RegisterRequest request)
+  ResolveReply resolve(1: required ResolveRequest request)
   /** Answered by any node, of itself. */
-  StatusReply status(1: types.CallContext context)
-  ListTransactionsReply listTransactions(1: ListTransactionsRequest request)
-  ShowTransactionReply showTransaction(1: OutcomeRequest request)
+  StatusReply status(1: required types.CallContext context)
+  ListTransactionsReply listTransactions(1: required ListTransactionsRequest request)
+  ShowTransactionReply showTransaction(1: required OutcomeRequest request)
 }

@@ -185,14 +185,14 @@ struct RecoverReply {
 
 /** Served by every participant. */
 service ParticipantService {
-  ExecuteReply execute(1: ExecuteRequest request)
+  ExecuteReply execute(1: required ExecuteRequest request)
   /** Votes; each follows its flush. */
-  PrepareReply prepare(1: BranchList request)
+  PrepareReply prepare(1: required BranchList request)
   /** Commits prepared branches; DONE follows the flush. */
-  FinishReply commit(1: BranchList request)
-  FinishReply rollback(1: BranchList request)
+  FinishReply commit(1: required BranchList request)
+  FinishReply rollback(1: required BranchList request)
   /** Commits an active branch at once, for a transaction of one branch. */
-  OnePhaseReply commitOnePhase(1: BranchList request)
+  OnePhaseReply commitOnePhase(1: required BranchList request)
   /** The branches of this participant that are not over (X/Open XA, xa_recover). */
-  RecoverReply recover(1: types.CallContext context)
+  RecoverReply recover(1: required types.CallContext context)
 }

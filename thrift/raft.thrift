@@ -87,5 +87,5 @@ struct RaftBatch {
 /** Served by every coordinator node to its peers. */
 service RaftService {
   /** Hands over messages. There is no answer: Raft repeats what is lost. */
-  oneway void deliver(1: RaftBatch batch)
+  oneway void deliver(1: required RaftBatch batch)
 }
