@@ -1,0 +1,156 @@
+#include "participant/sdk/channel_link.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/CoordinatorService.h"
+
+namespace concordat::participant {
+namespace {
+
+// More nodes than a cluster has are not remembered from hints.
+constexpr size_t kMaxAddresses = 32;
+
+}  // namespace
+
+template <class Reply>
+struct ChannelLink::Attempt {
+  std::function<void(rpc::Channel*, rpc::CallCallback<Reply>)> send;
+  Done<Reply> done;
+  size_t tries_left = 0;
+  std::string address;  // of the try under way
+  std::string errors;
+};
+
+absl::StatusOr<std::unique_ptr<ChannelLink>> ChannelLink::Create(
+    rpc::EventLoop* loop, const std::vector<std::string>& addresses,
+    ChannelLinkOptions options) {
+  std::unique_ptr<ChannelLink> link(new ChannelLink(loop, options));
+  for (const std::string& address : addresses) {
+    const absl::StatusOr<rpc::Address> parsed = rpc::Address::Parse(address);
+    if (!parsed.ok()) return parsed.status();
+    link->AddAddress(address);
+  }
+  if (link->addresses_.empty()) {
+    return absl::InvalidArgumentError("no address of a coordinator was given");
+  }
+  link->current_ = link->addresses_.front();
+  return link;
+}
+
+ChannelLink::ChannelLink(rpc::EventLoop* loop, ChannelLinkOptions options)
+    : loop_(loop), options_(options), random_(options.seed) {}
+
+ChannelLink::~ChannelLink() { *alive_ = false; }
+
+bool ChannelLink::AddAddress(const std::string& address) {
+  if (std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end()) {
+    return true;
+  }
+  if (addresses_.size() >= kMaxAddresses || !rpc::Address::Parse(address).ok()) {
+    return false;
+  }
+  addresses_.push_back(address);
+  return true;
+}
+
+rpc::Channel* ChannelLink::ChannelTo(const std::string& address) {
+  std::unique_ptr<rpc::Channel>& channel = channels_[address];
+  if (channel == nullptr) {
+    rpc::ChannelOptions options;
+    options.seed = random_.Next();
+    channel = std::make_unique<rpc::Channel>(loop_, *rpc::Address::Parse(address),
+                                             options_.limits, options);
+  }
+  return channel.get();
+}
+
+void ChannelLink::MoveOn(const std::string& address) {
+  if (current_ != address) return;  // another call has found a better one
+  const auto it = std::find(addresses_.begin(), addresses_.end(), address);
+  const size_t next = static_cast<size_t>(it - addresses_.begin()) + 1;
+  current_ = addresses_[next % addresses_.size()];
+}
+
+template <class Reply>
+void ChannelLink::Try(std::shared_ptr<Attempt<Reply>> attempt) {
+  --attempt->tries_left;
+  attempt->address = current_;
+  Attempt<Reply>* raw = attempt.get();
+  raw->send(ChannelTo(raw->address), [this, alive = alive_, attempt = std::move(attempt)](
+                                         rpc::CallResult<Reply> result) mutable {
+    if (*alive) OnResult(std::move(attempt), std::move(result));
+  });
+}
+
+template <class Reply>
+void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
+                           rpc::CallResult<Reply> result) {
+  const bool ok = result.ok() && result.reply.result.code == wire::Code::OK;
+  if (ok) {
+    if constexpr (std::is_same_v<Reply, wire::HelloReply>) {
+      for (const std::string& node : result.reply.nodes) AddAddress(node);
+    }
+    return attempt->done(std::move(result.reply));
+  }
+  const wire::Result& said = result.reply.result;
+  absl::StrAppend(&attempt->errors, attempt->errors.empty() ? "" : "; ", attempt->address,
+                  ": ", result.ok() ? said.message : result.error);
+  const bool hinted = result.ok() && said.code == wire::Code::NOT_LEADER &&
+                      !said.leader_hint.empty() && said.leader_hint != attempt->address &&
+                      AddAddress(said.leader_hint);
+  if (hinted) {
+    current_ = said.leader_hint;
+  } else {
+    MoveOn(attempt->address);
+  }
+  if (attempt->tries_left > 0) return Try(std::move(attempt));
+  attempt->done(absl::UnavailableError(
+      absl::StrCat("no coordinator answered as the leader: ", attempt->errors)));
+}
+
+void ChannelLink::Hello(const wire::CallContext& context, Done<wire::HelloReply> done) {
+  auto attempt = std::make_shared<Attempt<wire::HelloReply>>();
+  attempt->send = [this, context](rpc::Channel* channel,
+                                  rpc::CallCallback<wire::HelloReply> callback) {
+    channel->Call<wire::CoordinatorService_hello_pargs,
+                  wire::CoordinatorService_hello_presult, wire::HelloReply>(
+        "hello", context, options_.call_deadline, std::move(callback));
+  };
+  attempt->done = std::move(done);
+  attempt->tries_left = addresses_.size();
+  Try(std::move(attempt));
+}
+
+// One try at each node, and one more for a hint that was overtaken by an election.
+void ChannelLink::Register(const wire::RegisterRequest& request,
+                           Done<wire::RegisterReply> done) {
+  auto attempt = std::make_shared<Attempt<wire::RegisterReply>>();
+  attempt->send = [this, request](rpc::Channel* channel,
+                                  rpc::CallCallback<wire::RegisterReply> callback) {
+    channel
+        ->Call<wire::CoordinatorService_registerResources_pargs,
+               wire::CoordinatorService_registerResources_presult, wire::RegisterReply>(
+            "registerResources", request, options_.call_deadline, std::move(callback));
+  };
+  attempt->done = std::move(done);
+  attempt->tries_left = addresses_.size() + 1;
+  Try(std::move(attempt));
+}
+
+void ChannelLink::Inquire(const wire::InquiryRequest& request,
+                          Done<wire::InquiryReply> done) {
+  auto attempt = std::make_shared<Attempt<wire::InquiryReply>>();
+  attempt->send = [this, request](rpc::Channel* channel,
+                                  rpc::CallCallback<wire::InquiryReply> callback) {
+    channel->Call<wire::CoordinatorService_inquire_pargs,
+                  wire::CoordinatorService_inquire_presult, wire::InquiryReply>(
+        "inquire", request, options_.call_deadline, std::move(callback));
+  };
+  attempt->done = std::move(done);
+  attempt->tries_left = addresses_.size() + 1;
+  Try(std::move(attempt));
+}
+
+}  // namespace concordat::participant

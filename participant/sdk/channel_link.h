@@ -1,0 +1,76 @@
+// Reaches the coordinators over sockets: finds the leader by the hints of the nodes and
+// by trying them in turn, and stays with it.
+//
+//   auto link = ChannelLink::Create(loop, {"10.0.0.1:7070", "10.0.0.2:7070"}, {});
+#ifndef PARTICIPANT_SDK_CHANNEL_LINK_H_
+#define PARTICIPANT_SDK_CHANNEL_LINK_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/random.h"
+#include "participant/sdk/coordinator_link.h"
+#include "thrift/rpc/channel.h"
+#include "thrift/rpc/event_loop.h"
+#include "thrift/rpc/limits.h"
+
+namespace concordat::participant {
+
+struct ChannelLinkOptions {
+  rpc::Limits limits;
+  Duration call_deadline = Duration::Seconds(3);
+  // For the channels' back-off.
+  uint64_t seed = 1;
+};
+
+class ChannelLink final : public CoordinatorLink {
+ public:
+  // INVALID_ARGUMENT: no address, or one that cannot be read.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<ChannelLink>> Create(
+      rpc::EventLoop* loop, const std::vector<std::string>& addresses,
+      ChannelLinkOptions options);
+  ~ChannelLink() override;
+
+  void Hello(const wire::CallContext& context, Done<wire::HelloReply> done) override;
+  void Register(const wire::RegisterRequest& request,
+                Done<wire::RegisterReply> done) override;
+  void Inquire(const wire::InquiryRequest& request,
+               Done<wire::InquiryReply> done) override;
+
+  // Whom the next call goes to.
+  [[nodiscard]] const std::string& current() const { return current_; }
+
+ private:
+  // One call, tried at one node after the other.
+  template <class Reply>
+  struct Attempt;
+
+  ChannelLink(rpc::EventLoop* loop, ChannelLinkOptions options);
+  // An address from outside: false when it cannot be used.
+  bool AddAddress(const std::string& address);
+  rpc::Channel* ChannelTo(const std::string& address);
+  template <class Reply>
+  void Try(std::shared_ptr<Attempt<Reply>> attempt);
+  template <class Reply>
+  void OnResult(std::shared_ptr<Attempt<Reply>> attempt, rpc::CallResult<Reply> result);
+  // The node after `address` in the list, for when it was of no use.
+  void MoveOn(const std::string& address);
+
+  rpc::EventLoop* const loop_;
+  const ChannelLinkOptions options_;
+  Random random_;
+  std::vector<std::string> addresses_;
+  std::string current_;
+  std::map<std::string, std::unique_ptr<rpc::Channel>> channels_;
+  // Callbacks of channels that come after the end find it gone.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace concordat::participant
+
+#endif  // PARTICIPANT_SDK_CHANNEL_LINK_H_

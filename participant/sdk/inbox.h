@@ -1,0 +1,86 @@
+// Results of resource managers, from whatever thread, on their way to the participant's
+// loop. One wake-up of the loop serves everything that arrives until it runs, so a log
+// that flushes for many branches costs one.
+#ifndef PARTICIPANT_SDK_INBOX_H_
+#define PARTICIPANT_SDK_INBOX_H_
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "coordinator/base/mutex.h"
+#include "participant/sdk/core/branch_io.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::participant {
+
+struct ExecuteResult {
+  bool branch_over = false;
+  ExecuteReplyPtr reply;
+};
+struct CommitResult : FinishResult {};
+struct RollbackResult : FinishResult {};
+using RecoverResult = absl::StatusOr<std::vector<BranchId>>;
+
+struct InboxItem {
+  size_t resource = 0;  // index
+  BranchId branch;
+  std::variant<ExecuteResult, PrepareResult, CommitResult, RollbackResult, OnePhaseResult,
+               Evidence, RecoverResult>
+      result;
+};
+
+// Thread-safe. Outlives the participant in the hands of those who still owe a result.
+class Inbox : public std::enable_shared_from_this<Inbox> {
+ public:
+  // `on_items` runs on the loop's thread when there is something to take.
+  Inbox(rpc::EventLoop* loop, absl::AnyInvocable<void()> on_items)
+      : posts_(loop->post_queue()), on_items_(std::move(on_items)) {}
+
+  void Push(InboxItem item) {
+    bool post = false;
+    {
+      MutexLock lock(&mutex_);
+      items_.push_back(std::move(item));
+      post = !awake_;
+      awake_ = true;
+    }
+    if (post) Wake();
+  }
+
+  // The rest is for the loop's thread.
+
+  // From now on nobody is woken until Take returns nothing.
+  void StayAwake() {
+    MutexLock lock(&mutex_);
+    awake_ = true;
+  }
+  [[nodiscard]] std::vector<InboxItem> Take() {
+    MutexLock lock(&mutex_);
+    if (items_.empty()) awake_ = false;
+    return std::exchange(items_, {});
+  }
+  void Wake() {
+    posts_->Post([self = shared_from_this()] {
+      if (self->on_items_) self->on_items_();
+    });
+  }
+  // The participant is going away.
+  void Close() { on_items_ = nullptr; }
+
+ private:
+  const std::shared_ptr<rpc::PostQueue> posts_;
+  absl::AnyInvocable<void()> on_items_;
+  Mutex mutex_;
+  std::vector<InboxItem> items_ ABSL_GUARDED_BY(mutex_);
+  bool awake_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace concordat::participant
+
+#endif  // PARTICIPANT_SDK_INBOX_H_

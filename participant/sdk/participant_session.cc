@@ -1,0 +1,205 @@
+// The participant's life: finding the cluster, recovery, registration and heartbeats,
+// asking about branches in doubt, the end.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/base/log.h"
+#include "participant/sdk/participant.h"
+#include "participant/sdk/waiters.h"
+#include "participant/sdk/wire_ids.h"
+
+namespace concordat::participant {
+
+void Participant::RunAfter(Duration delay, void (Participant::*method)()) {
+  loop_->RunAfter(delay, [this, alive = alive_, method] {
+    if (*alive && phase_ != Phase::kStopped) (this->*method)();
+  });
+}
+
+// --- start ---
+
+void Participant::Start(absl::AnyInvocable<void(absl::Status)> ready) {
+  CONCORDAT_CHECK(phase_ == Phase::kNew) << "started twice";
+  phase_ = Phase::kStarting;
+  ready_ = std::move(ready);
+  SayHello();
+}
+
+void Participant::SayHello() {
+  link_->Hello(MakeContext(ClusterId()), [this, alive = alive_](
+                                             absl::StatusOr<wire::HelloReply> reply) {
+    if (!*alive || phase_ != Phase::kStarting) return;
+    if (reply.ok() && reply->cluster != 0) {
+      return OnCluster(ClusterId(static_cast<uint64_t>(reply->cluster)));
+    }
+    if (!std::exchange(register_failed_before_, true)) {
+      LogEvent(Level::kWarning, "waiting for a coordinator")
+          .Field("error", reply.ok() ? "it has no cluster yet"
+                                     : std::string(reply.status().message()));
+    }
+    RunAfter(options_.retry, &Participant::SayHello);
+  });
+}
+
+void Participant::OnCluster(ClusterId cluster) {
+  register_failed_before_ = false;
+  cluster_ = cluster;
+  to_recover_ = resources_.size();
+  timer_ = loop_->RunEvery(options_.branches.scan_interval, [this] { OnTimer(); });
+  for (size_t i = 0; i < resources_.size(); ++i) {
+    resources_[i].manager->Recover(cluster, [inbox = inbox_, i](RecoverResult result) {
+      inbox->Push({i, BranchId(), std::move(result)});
+    });
+  }
+  if (resources_.empty()) RegisterResources();
+}
+
+void Participant::OnRecovered(size_t index, RecoverResult result) {
+  if (phase_ != Phase::kStarting) return;
+  BranchTable* table = resources_[index].table.get();
+  if (!result.ok()) {
+    phase_ = Phase::kFailed;
+    return ReportReady(absl::Status(
+        result.status().code(),
+        absl::StrCat("resource ", table->resource(), ": ", result.status().message())));
+  }
+  std::vector<RecoveredBranch> prepared;
+  for (BranchId& branch : *result) prepared.push_back({std::move(branch), Duration()});
+  table->Recovered(prepared, loop_->Now());
+  LogEvent(Level::kInfo, "resource recovered")
+      .Field("resource", table->resource())
+      .Field("incarnation", table->incarnation())
+      .Field("in_doubt", prepared.size());
+  if (--to_recover_ == 0) RegisterResources();
+}
+
+void Participant::ReportReady(absl::Status status) {
+  if (ready_) std::exchange(ready_, nullptr)(std::move(status));
+}
+
+// --- registration ---
+
+void Participant::RegisterResources() {
+  wire::RegisterRequest request;
+  request.context = MakeContext(cluster_);
+  for (const Resource& resource : resources_) {
+    wire::ResourceInfo& info = request.resources.emplace_back();
+    info.name = resource.table->resource();
+    info.address = options_.advertise;
+    info.kind = std::string(resource.manager->kind());
+    info.incarnation = static_cast<int64_t>(resource.table->incarnation().value());
+  }
+  link_->Register(request,
+                  [this, alive = alive_](absl::StatusOr<wire::RegisterReply> reply) {
+                    if (*alive && phase_ != Phase::kStopped)
+                      OnRegistered(std::move(reply));
+                  });
+}
+
+void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
+  if (reply.ok() && reply->__isset.cluster &&
+      static_cast<uint64_t>(reply->cluster) != cluster_.value()) {
+    reply = absl::FailedPreconditionError("the coordinator belongs to another cluster");
+  }
+  if (!reply.ok()) {
+    if (!std::exchange(register_failed_before_, true)) {
+      LogEvent(Level::kWarning, "not registered")
+          .Field("error", reply.status().message());
+    }
+    return RunAfter(options_.retry, &Participant::RegisterResources);
+  }
+  if (!registered_ || register_failed_before_) {
+    LogEvent(Level::kInfo, "registered").Field("address", options_.advertise);
+  }
+  registered_ = true;
+  register_failed_before_ = false;
+  if (reply->heartbeat_ms > 0) {
+    heartbeat_ =
+        std::max(Duration::Millis(reply->heartbeat_ms / 2), Duration::Millis(20));
+  }
+  for (const wire::Gtid& item : reply->watermarks) {
+    const absl::StatusOr<Gtid> watermark = FromWire(item);
+    if (!watermark.ok()) continue;
+    for (const Resource& resource : resources_) resource.table->OnWatermark(*watermark);
+  }
+  RunAfter(heartbeat_, &Participant::RegisterResources);
+  if (phase_ == Phase::kStarting) {
+    phase_ = Phase::kServing;
+    ReportReady(absl::OkStatus());
+  }
+  ScheduleDrain();
+}
+
+// --- branches in doubt ---
+
+void Participant::SendInquiries(std::vector<BranchId> branches) {
+  for (size_t begin = 0; begin < branches.size(); begin += options_.max_inquiries) {
+    const size_t end = std::min(begin + options_.max_inquiries, branches.size());
+    std::vector<BranchId> part(branches.begin() + static_cast<ptrdiff_t>(begin),
+                               branches.begin() + static_cast<ptrdiff_t>(end));
+    wire::InquiryRequest request;
+    request.context = MakeContext(cluster_);
+    for (const BranchId& branch : part) request.branches.push_back(ToWire(branch));
+    link_->Inquire(request, [this, alive = alive_, part = std::move(part)](
+                                absl::StatusOr<wire::InquiryReply> reply) {
+      if (*alive && phase_ != Phase::kStopped) OnInquiryReply(part, reply);
+    });
+  }
+}
+
+// A branch without an answer is asked about again by its table.
+void Participant::OnInquiryReply(const std::vector<BranchId>& asked,
+                                 const absl::StatusOr<wire::InquiryReply>& reply) {
+  if (!reply.ok() || reply->items.size() != asked.size()) {
+    LogEvent(Level::kDebug, "inquiry without an answer")
+        .Field("branches", asked.size())
+        .Field("error", reply.ok() ? "the answer has another length"
+                                   : std::string(reply.status().message()));
+    return;
+  }
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const wire::InquiryItem& item = reply->items[i];
+    Resource* resource = FindResource(asked[i].resource);
+    if (item.result.code != wire::Code::OK || !item.__isset.answer) continue;
+    InquiryAnswer answer = InquiryAnswer::kWait;
+    if (item.answer == wire::InquiryAnswer::COMMIT) answer = InquiryAnswer::kCommit;
+    if (item.answer == wire::InquiryAnswer::ROLLBACK) answer = InquiryAnswer::kRollback;
+    resource->table->OnInquiryAnswer(asked[i], answer, loop_->Now());
+  }
+  ScheduleDrain();
+}
+
+// --- end ---
+
+void Participant::CloseManagers() {
+  for (Resource& resource : resources_) {
+    if (resource.manager != nullptr) resource.manager->Close();
+    resource.manager.reset();
+  }
+}
+
+void Participant::Stop(absl::AnyInvocable<void()> done) {
+  if (phase_ != Phase::kStopped) {
+    phase_ = Phase::kStopped;
+    loop_->Cancel(timer_);
+    ready_ = nullptr;
+    for (const Resource& resource : resources_) {
+      resource.table->StopStarting();
+      resource.table->RollBackActive(loop_->Now());
+    }
+    Drain();
+    CloseManagers();  // calls back everything that was begun
+    Drain();
+    std::vector<Slot> slots = std::exchange(slots_, {});
+    free_slots_.clear();
+    for (const Slot& slot : slots) {
+      if (slot.waiter != nullptr) slot.waiter->OnClosed(slot);
+    }
+    LogEvent(Level::kInfo, "participant closed");
+  }
+  loop_->Post(std::move(done));
+}
+
+}  // namespace concordat::participant

@@ -1,0 +1,197 @@
+#include "participant/sdk/waiters.h"
+
+#include "participant/sdk/wire_ids.h"
+
+namespace concordat::participant {
+namespace {
+
+using wire::Code;
+
+constexpr char kClosing[] = "the participant is closing; ask again when it is back";
+constexpr char kNotHere[] = "this participant does not serve that resource";
+
+wire::Vote::type ToWire(Vote vote) {
+  switch (vote) {
+    case Vote::kPrepared:
+      return wire::Vote::PREPARED;
+    case Vote::kReadOnly:
+      return wire::Vote::READ_ONLY;
+    case Vote::kRefused:
+      return wire::Vote::REFUSED;
+    case Vote::kUnavailable:
+      return wire::Vote::UNAVAILABLE;
+    case Vote::kCommittedAlone:
+      return wire::Vote::COMMITTED_ALONE;
+  }
+  return wire::Vote::UNAVAILABLE;
+}
+
+wire::FinishState::type ToWire(Finish finish) {
+  switch (finish) {
+    case Finish::kDone:
+      return wire::FinishState::DONE;
+    case Finish::kRetry:
+      return wire::FinishState::RETRY;
+    case Finish::kHeuristicCommit:
+      return wire::FinishState::HEURISTIC_COMMIT;
+    case Finish::kHeuristicRollback:
+      return wire::FinishState::HEURISTIC_ROLLBACK;
+    case Finish::kHeuristicMixed:
+      return wire::FinishState::HEURISTIC_MIXED;
+    case Finish::kHeuristicHazard:
+      return wire::FinishState::HEURISTIC_HAZARD;
+  }
+  return wire::FinishState::RETRY;
+}
+
+}  // namespace
+
+wire::Result MakeResult(Code::type code, std::string message) {
+  wire::Result result;
+  result.code = code;
+  if (!message.empty()) result.__set_message(std::move(message));
+  return result;
+}
+
+// --- execute ---
+
+void Participant::ExecuteWaiter::OnAnswer(const Slot& slot, Answer* answer) {
+  --owner_->running_calls_;
+  auto& body = std::get<ExecuteAnswer>(answer->body);
+  switch (body.verdict) {
+    case ExecuteVerdict::kReply:
+      return DeliverReply(slot, static_cast<const WireReply&>(*body.reply).reply);
+    case ExecuteVerdict::kUnavailable:
+      return Refuse(slot, Code::UNAVAILABLE, std::move(body.detail));
+    case ExecuteVerdict::kBranchGone:
+      return Refuse(slot, Code::BRANCH_GONE, std::move(body.detail));
+    case ExecuteVerdict::kWrongNumber:
+      return Refuse(slot, Code::INVALID, std::move(body.detail));
+  }
+}
+
+void Participant::ExecuteWaiter::OnClosed(const Slot& slot) {
+  --owner_->running_calls_;
+  Refuse(slot, Code::UNAVAILABLE, kClosing);
+}
+
+// A call that was to start a branch and did nothing at all leaves none: its caller may
+// not look for one in a failed reply.
+void Participant::ExecuteWaiter::DeliverReply(const Slot& slot,
+                                              const wire::ExecuteReply& reply) {
+  const bool started = slot.request != nullptr && !slot.request->__isset.branch;
+  const bool nothing_done =
+      reply.result.code == Code::INVALID || reply.result.code == Code::OVERLOADED;
+  if (!started || !nothing_done) return cob_(reply);
+  if (Resource* resource = owner_->FindResource(slot.branch.resource)) {
+    resource->table->Rollback(slot.branch, RequestToken(), owner_->loop_->Now());
+    owner_->ScheduleDrain();
+  }
+  wire::ExecuteReply copy = reply;
+  copy.__isset.branch = false;
+  cob_(copy);
+}
+
+void Participant::ExecuteWaiter::Refuse(const Slot& slot, Code::type code,
+                                        std::string message) {
+  wire::ExecuteReply reply;
+  reply.result = MakeResult(code, std::move(message));
+  reply.__set_branch(participant::ToWire(slot.branch));
+  cob_(reply);
+}
+
+// --- one phase ---
+
+void Participant::OnePhaseWaiter::OnAnswer(const Slot& /*slot*/, Answer* answer) {
+  auto& body = std::get<OnePhaseAnswer>(answer->body);
+  wire::OnePhaseReply reply;
+  switch (body.verdict) {
+    case OnePhaseVerdict::kCommitted:
+      reply.result = MakeResult(Code::OK, std::move(body.detail));
+      reply.__set_outcome(wire::Outcome::COMMITTED);
+      break;
+    case OnePhaseVerdict::kRolledBack:
+      reply.result = MakeResult(Code::OK, std::move(body.detail));
+      reply.__set_outcome(wire::Outcome::ABORTED);
+      break;
+    case OnePhaseVerdict::kUnknown:
+      reply.result = MakeResult(Code::UNAVAILABLE, std::move(body.detail));
+      break;
+    case OnePhaseVerdict::kInvalid:
+      reply.result = MakeResult(Code::INVALID, std::move(body.detail));
+      break;
+    case OnePhaseVerdict::kForgotten:
+      reply.result = MakeResult(Code::UNKNOWN, std::move(body.detail));
+      break;
+  }
+  cob_(reply);
+}
+
+void Participant::OnePhaseWaiter::OnClosed(const Slot& /*slot*/) {
+  wire::OnePhaseReply reply;
+  reply.result = MakeResult(Code::UNAVAILABLE, kClosing);
+  cob_(reply);
+}
+
+// --- lists ---
+
+Participant::PrepareBatch::PrepareBatch(
+    std::function<void(const wire::PrepareReply&)> cob, size_t size)
+    : cob_(std::move(cob)), left_(size) {
+  reply_.result = MakeResult(Code::OK);
+  reply_.__isset.votes = true;
+  reply_.votes.resize(size);
+}
+
+void Participant::PrepareBatch::OnAnswer(const Slot& slot, Answer* answer) {
+  auto& body = std::get<VoteAnswer>(answer->body);
+  Set(slot.index, ToWire(body.vote), std::move(body.detail));
+}
+
+void Participant::PrepareBatch::OnClosed(const Slot& slot) {
+  Set(slot.index, wire::Vote::UNAVAILABLE, kClosing);
+}
+
+// It may have moved to another participant, and be prepared there.
+void Participant::PrepareBatch::OnNotHere(uint32_t index) {
+  Set(index, wire::Vote::UNAVAILABLE, kNotHere);
+}
+
+void Participant::PrepareBatch::Set(uint32_t index, wire::Vote::type vote,
+                                    std::string detail) {
+  wire::VoteItem& item = reply_.votes[index];
+  item.vote = vote;
+  if (!detail.empty()) item.__set_detail(std::move(detail));
+  if (--left_ == 0) cob_(reply_);
+}
+
+Participant::FinishBatch::FinishBatch(std::function<void(const wire::FinishReply&)> cob,
+                                      size_t size)
+    : cob_(std::move(cob)), left_(size) {
+  reply_.result = MakeResult(Code::OK);
+  reply_.__isset.items = true;
+  reply_.items.resize(size);
+}
+
+void Participant::FinishBatch::OnAnswer(const Slot& slot, Answer* answer) {
+  auto& body = std::get<FinishAnswer>(answer->body);
+  Set(slot.index, ToWire(body.finish), std::move(body.detail));
+}
+
+void Participant::FinishBatch::OnClosed(const Slot& slot) {
+  Set(slot.index, wire::FinishState::RETRY, kClosing);
+}
+
+void Participant::FinishBatch::OnNotHere(uint32_t index) {
+  Set(index, wire::FinishState::RETRY, kNotHere);
+}
+
+void Participant::FinishBatch::Set(uint32_t index, wire::FinishState::type state,
+                                   std::string detail) {
+  wire::FinishItem& item = reply_.items[index];
+  item.state = state;
+  if (!detail.empty()) item.__set_detail(std::move(detail));
+  if (--left_ == 0) cob_(reply_);
+}
+
+}  // namespace concordat::participant
