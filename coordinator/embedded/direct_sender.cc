@@ -1,0 +1,71 @@
+#include "coordinator/embedded/direct_sender.h"
+
+#include <utility>
+
+#include "concordat_wire/types_constants.h"
+#include "coordinator/rpc/txn_wire.h"
+
+namespace concordat::embedded {
+
+DirectSender::DirectSender(rpc::EventLoop* loop, ClusterId cluster,
+                           wire::ParticipantServiceCobSvIf* participant,
+                           rpc::ResourceListener* listener)
+    : loop_(loop), cluster_(cluster), participant_(participant), listener_(listener) {}
+
+void DirectSender::Send(const txn::Message& message) {
+  pending_[static_cast<size_t>(message.verb) - 1].push_back(message.branch);
+  if (deferred_) return;
+  deferred_ = true;
+  loop_->Defer([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) SendAll();
+  });
+}
+
+void DirectSender::SendAll() {
+  deferred_ = false;
+  for (const txn::Verb verb :
+       {txn::Verb::kPrepare, txn::Verb::kCommit, txn::Verb::kRollback}) {
+    auto batch = std::exchange(pending_[static_cast<size_t>(verb) - 1], {});
+    if (!batch.empty()) SendBatch(verb, std::move(batch));
+  }
+}
+
+void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
+  wire::BranchList list;
+  list.context.version = wire::g_types_constants.PROTOCOL_VERSION;
+  list.context.__set_cluster(static_cast<int64_t>(cluster_.value()));
+  for (const BranchId& branch : batch) list.branches.push_back(rpc::ToWire(branch));
+  const std::weak_ptr<bool> alive = alive_;
+  if (verb == txn::Verb::kPrepare) {
+    auto on_votes = [this, alive,
+                     batch = std::move(batch)](const wire::PrepareReply& reply) {
+      if (alive.expired()) return;
+      const bool whole = reply.votes.size() == batch.size();
+      for (size_t i = 0; i < batch.size(); ++i) {
+        listener_->OnVote(
+            batch[i],
+            whole ? rpc::FromWire(reply.votes[i].vote) : txn::Vote::kUnavailable,
+            whole ? reply.votes[i].detail : reply.result.message);
+      }
+    };
+    return participant_->prepare(std::move(on_votes), list);
+  }
+  auto on_finished = [this, alive,
+                      batch = std::move(batch)](const wire::FinishReply& reply) {
+    if (alive.expired()) return;
+    const bool whole = reply.items.size() == batch.size();
+    for (size_t i = 0; i < batch.size(); ++i) {
+      listener_->OnAcknowledged(
+          batch[i],
+          whole ? rpc::FromWire(reply.items[i].state) : txn::AckResult::kUnavailable,
+          whole ? reply.items[i].detail : reply.result.message);
+    }
+  };
+  if (verb == txn::Verb::kCommit) {
+    participant_->commit(std::move(on_finished), list);
+  } else {
+    participant_->rollback(std::move(on_finished), list);
+  }
+}
+
+}  // namespace concordat::embedded

@@ -1,0 +1,44 @@
+// PREPARE, COMMIT and ROLLBACK to a participant in the same process: what one loop
+// iteration brings goes in one list, as over sockets.
+#ifndef COORDINATOR_EMBEDDED_DIRECT_SENDER_H_
+#define COORDINATOR_EMBEDDED_DIRECT_SENDER_H_
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "concordat_wire/ParticipantService.h"
+#include "coordinator/base/ids.h"
+#include "coordinator/rpc/resource_messenger.h"
+#include "coordinator/txn/output.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::embedded {
+
+// Loop thread only. The participant and the listener outlive it.
+class DirectSender : public rpc::ResourceSender {
+ public:
+  DirectSender(rpc::EventLoop* loop, ClusterId cluster,
+               wire::ParticipantServiceCobSvIf* participant,
+               rpc::ResourceListener* listener);
+
+  void Send(const txn::Message& message) override;
+  void SetAddress(const std::string&, const std::string&) override {}
+
+ private:
+  void SendAll();
+  void SendBatch(txn::Verb verb, std::vector<BranchId> batch);
+
+  rpc::EventLoop* const loop_;
+  const ClusterId cluster_;
+  wire::ParticipantServiceCobSvIf* const participant_;
+  rpc::ResourceListener* const listener_;
+  std::array<std::vector<BranchId>, 3> pending_;  // by verb
+  bool deferred_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace concordat::embedded
+
+#endif  // COORDINATOR_EMBEDDED_DIRECT_SENDER_H_
