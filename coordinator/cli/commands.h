@@ -1,0 +1,34 @@
+// What the command line asks of a running cluster.
+#ifndef COORDINATOR_CLI_COMMANDS_H_
+#define COORDINATOR_CLI_COMMANDS_H_
+
+#include <string>
+#include <vector>
+
+namespace concordat::cli {
+
+// Exit statuses: 0 done; 1 the cluster or the transaction is not as asked for; 2 no
+// node answered; 64 wrong words.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitNegative = 1;
+inline constexpr int kExitUnreachable = 2;
+inline constexpr int kExitUsage = 64;
+
+struct Target {
+  std::vector<std::string> coordinators;  // client addresses
+  int timeout_ms = 2000;
+};
+
+// A line for each node: role, term, log, transactions; then the resources. 1 when no
+// node leads.
+int Status(const Target& target);
+// Transactions that are not over, oldest first.
+int ListTransactions(const Target& target, int limit);
+// One transaction: its state, its branches, whom it waits for. 1 when it is unknown.
+int ShowTransaction(const Target& target, const std::string& gtid);
+// The records of a write-ahead log, read-only. 1 when it is damaged.
+int DumpLog(const std::string& dir, bool segments_only);
+
+}  // namespace concordat::cli
+
+#endif  // COORDINATOR_CLI_COMMANDS_H_

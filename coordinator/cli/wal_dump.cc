@@ -1,0 +1,40 @@
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/storage/raft_records.h"
+#include "coordinator/txn/record.h"
+#include "wal/dump.h"
+#include "wal/file_env.h"
+
+namespace concordat::cli {
+
+namespace {
+
+// A coordinator's records; with the transaction record inside an entry.
+std::string FormatRecord(wal::Lsn, uint8_t type, std::string_view payload) {
+  std::string text = storage::DescribeRaftRecord(type, payload);
+  const auto record = storage::DecodeRaftRecord(type, payload);
+  if (!record.ok()) return text;
+  const auto* entry = std::get_if<storage::EntryRecord>(&*record);
+  if (entry == nullptr || entry->entry.type != raft::EntryType::kCommand) return text;
+  const auto inner = txn::DecodeRecord(entry->entry.data.view());
+  absl::StrAppend(
+      &text, "  ",
+      inner.ok() ? txn::Describe(*inner) : std::string(inner.status().message()));
+  return text;
+}
+
+}  // namespace
+
+int DumpLog(const std::string& dir, bool segments_only) {
+  wal::DumpOptions options;
+  options.records = !segments_only;
+  options.format = FormatRecord;
+  const absl::Status dumped = wal::Dump(wal::PosixFileEnv(), dir, options, std::cout);
+  if (dumped.ok()) return kExitOk;
+  std::cerr << "concordat: " << dumped.message() << "\n";
+  return kExitNegative;
+}
+
+}  // namespace concordat::cli
