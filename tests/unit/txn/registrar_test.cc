@@ -1,0 +1,127 @@
+// Resources and heuristic outcomes at the leader.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/unit/txn/harness.h"
+
+namespace concordat::txn {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+ResourceRecord Bank(const std::string& name, const std::string& address = "here:1") {
+  ResourceRecord resource;
+  resource.name = name;
+  resource.address = address;
+  resource.kind = "kv";
+  resource.incarnation = Incarnation(0x5f3c);
+  resource.cluster = ClusterId(7);
+  return resource;
+}
+
+CoreOptions InCluster7() {
+  CoreOptions options;
+  options.cluster = ClusterId(7);
+  options.max_resources = 2;
+  return options;
+}
+
+class RegistrarTest : public ::testing::Test {
+ protected:
+  RegistrarTest() { node.Lead(1); }
+  Log log;
+  Node node{&log, InCluster7()};
+};
+
+TEST_F(RegistrarTest, Registration_IsAnsweredOnceApplied) {
+  const auto token = node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  EXPECT_EQ(node.Said(token), "");
+  node.CommitLog();
+  EXPECT_EQ(node.Said(token), "REGISTERED");
+  Node follower(&log);
+  follower.CatchUp();
+  EXPECT_EQ(follower.table().resources().at("bank-a"), Bank("bank-a"));
+  EXPECT_FALSE(follower.core().Resources(follower.now())[0].last_seen);
+}
+
+TEST_F(RegistrarTest, Heartbeat_WritesNothing) {
+  node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  node.CommitLog();
+  node.Pass(Duration::Seconds(3));
+  const auto beat = node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  EXPECT_EQ(node.Said(beat), "REGISTERED");
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  node.Pass(Duration::Seconds(1));
+  EXPECT_EQ(node.core().Resources(node.now())[0].last_seen, Duration::Seconds(1));
+}
+
+TEST_F(RegistrarTest, ChangedAddress_IsWritten) {
+  node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  const auto moved = node.Submit(RegisterResourceRequest{Bank("bank-a", "there:2")});
+  node.CommitLog(1);
+  EXPECT_EQ(node.Said(moved), "");
+  node.CommitLog();
+  EXPECT_EQ(node.Said(moved), "REGISTERED");
+  EXPECT_EQ(node.table().resources().at("bank-a").address, "there:2");
+}
+
+TEST_F(RegistrarTest, ForeignCluster_IsRefused) {
+  ResourceRecord foreign = Bank("bank-a");
+  foreign.cluster = ClusterId(8);
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{foreign})),
+              StartsWith("REFUSED foreign-cluster"));
+}
+
+TEST_F(RegistrarTest, NonsenseAndTooMany_AreRefused) {
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{Bank("No Name")})),
+              StartsWith("REFUSED bad-request"));
+  EXPECT_THAT(node.Said(node.Submit(
+                  RegisterResourceRequest{Bank("bank-a", std::string(5000, 'x'))})),
+              StartsWith("REFUSED bad-request"));
+  node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  node.Submit(RegisterResourceRequest{Bank("bank-b")});
+  node.CommitLog();
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{Bank("bank-c")})),
+              StartsWith("REFUSED overloaded"));
+  EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{Bank("bank-b")})),
+            "REGISTERED");
+}
+
+TEST_F(RegistrarTest, ResourceThatComesBack_IsAskedAtOnce) {
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g), B(g)}, Mode::kDecided, 600'000);
+  node.CommitLog();
+  node.Pass(Duration::Seconds(100));
+  const int a = node.Sent(Verb::kPrepare, A(g));
+  const int b = node.Sent(Verb::kPrepare, B(g));
+  node.Submit(RegisterResourceRequest{Bank("bank-a", "there:2")});
+  node.CommitLog();
+  node.Pass(Duration::Micros(1));
+  EXPECT_EQ(node.Sent(Verb::kPrepare, A(g)), a + 1);
+  EXPECT_EQ(node.Sent(Verb::kPrepare, B(g)), b);
+}
+
+TEST_F(RegistrarTest, ForgettingAHeuristic_IsAReplicatedRecord) {
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g)});
+  node.Prepared({A(g)});
+  node.CommitLog();
+  node.Ack(A(g), AckResult::kHeuristicMixed);
+  node.CommitLog();
+  const auto forget = node.Submit(ForgetHeuristicRequest{A(g), "ann"});
+  EXPECT_THAT(node.Appended(),
+              ElementsAre("HEURISTIC 1.1.1/bank-a/5f3c.1 forgotten detail='by ann'"));
+  EXPECT_EQ(node.Said(forget), "");
+  node.CommitLog();
+  EXPECT_EQ(node.Said(forget), "HEURISTIC_FORGOTTEN");
+  EXPECT_THAT(node.core().Heuristics(), IsEmpty());
+  EXPECT_EQ(node.Said(node.Submit(ForgetHeuristicRequest{A(g), "ann"})),
+            "HEURISTIC_FORGOTTEN");
+}
+
+}  // namespace
+}  // namespace concordat::txn
