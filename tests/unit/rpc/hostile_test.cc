@@ -322,7 +322,7 @@ class MutationTest : public HostileTest {
   static bool PingComesBack(RawPeer* peer) {
     if (!peer->Send(Framed(PingCall(kPingSequence)))) return false;
     while (const std::optional<Answer> answer = peer->ReadAnswer()) {
-      if (answer->header.sequence == kPingSequence && answer->header.name == "ping") {
+      if (answer->header.sequence == kPingSequence && answer->method == "ping") {
         return true;
       }
     }

@@ -110,6 +110,7 @@ std::optional<Answer> RawPeer::ReadAnswer(Duration wait) {
   answer.payload = std::move(*payload);
   const auto* data = reinterpret_cast<const uint8_t*>(answer.payload.data());
   answer.header = ReadMessageHeader(data, answer.payload.size());
+  answer.method = std::string(std::exchange(answer.header.name, {}));
   if (answer.header.type == apache::thrift::protocol::T_EXCEPTION) {
     const std::shared_ptr<Codec> codec = MakeReader(Limits{});
     codec->BeginRead(data + answer.header.size,

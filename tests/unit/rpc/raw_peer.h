@@ -32,7 +32,8 @@ namespace concordat::rpc::testing {
 
 // What came back in a frame.
 struct Answer {
-  MessageHeader header;
+  MessageHeader header;  // without the name, which would point into a moved string
+  std::string method;
   std::string payload;
   // TApplicationException's type and text, when it is one.
   int error_type = -1;
