@@ -35,6 +35,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -65,6 +66,9 @@ struct KvOptions {
 class KvResourceManager final : public ResourceManager {
  public:
   KvResourceManager(std::string dir, wal::FileEnv* env, KvOptions options = {});
+  // On the operating system's files.
+  explicit KvResourceManager(std::string dir, KvOptions options = {})
+      : KvResourceManager(std::move(dir), wal::PosixFileEnv(), options) {}
   ~KvResourceManager() override;
 
   [[nodiscard]] std::string_view kind() const override { return "kv"; }

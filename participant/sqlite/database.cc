@@ -1,5 +1,7 @@
 #include "participant/sqlite/database.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 
 namespace concordat::participant::sqlite {
@@ -115,6 +117,20 @@ int64_t Database::SchemaVersion() {
   if (sqlite3_step(schema_version_.get()) == SQLITE_ROW) version = schema_version_.Int(0);
   sqlite3_reset(schema_version_.get());
   return version;
+}
+
+void Database::ConnectVirtualTables() {
+  absl::StatusOr<Statement> names =
+      Prepare("SELECT name FROM pragma_table_list WHERE type='virtual'");
+  // Table-valued functions that ship with SQLite are virtual tables, too.
+  std::vector<std::string> uses = {"json_each('[]')", "json_tree('[]')"};
+  while (names.ok() && sqlite3_step(names->get()) == SQLITE_ROW) {
+    uses.push_back(QuoteName(names->Text(0)));
+  }
+  // One that cannot be connected fails when a user names it.
+  for (const std::string& use : uses) {
+    (void)Prepare(absl::StrCat("SELECT 1 FROM ", use, " LIMIT 0"));
+  }
 }
 
 absl::Status Database::LastError(int rc, std::string_view doing) const {

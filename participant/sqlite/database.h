@@ -77,6 +77,10 @@ class Database {
   // Moves whenever a table is created, altered or dropped by anybody. -1: cannot be read.
   [[nodiscard]] int64_t SchemaVersion();
 
+  // A virtual table's first use on a connection looks to the authorizer like CREATE
+  // TABLE. So each is used once, by us, before users do.
+  void ConnectVirtualTables();
+
   [[nodiscard]] bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
   [[nodiscard]] std::string_view error_message() const { return sqlite3_errmsg(db_); }
   // The last error as a status that says what was being done.

@@ -71,6 +71,10 @@ wire::ExecuteReply ReaderPool::Read(Reader* reader, const wire::ExecuteRequest& 
   if (absl::Status s = reader->db->Exec("BEGIN"); !s.ok()) {
     end = {wire::Code::OVERLOADED, std::string(s.message()), false};
   }
+  const int64_t schema = reader->db->SchemaVersion();
+  if (std::exchange(reader->seen_schema, schema) != schema) {
+    reader->db->ConnectVirtualTables();
+  }
   reader->runner->StartCall();
   reply.sql.resize(request.sql.size());
   for (size_t i = 0; i < request.sql.size() && end.code == wire::Code::OK; ++i) {

@@ -37,6 +37,7 @@ class ReaderPool {
     std::unique_ptr<Database> db;
     std::unique_ptr<StatementCheck> check;
     std::unique_ptr<SqlRunner> runner;
+    int64_t seen_schema = -1;
   };
   ReaderPool() = default;
   void Loop(Reader reader);

@@ -52,6 +52,7 @@ int Scratch::BeginPhase() {
   if (rc == SQLITE_DONE && catalog_->Refresh(db_.get(), &seen_schema_)) {
     runner_.Forget();
     applier_.Forget();
+    db_->ConnectVirtualTables();
   }
   return rc;
 }

@@ -1,0 +1,48 @@
+// concordat-rm as a process: a participant on its loop, with a server around it.
+#ifndef PARTICIPANT_DAEMON_DAEMON_H_
+#define PARTICIPANT_DAEMON_DAEMON_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "participant/daemon/options.h"
+#include "participant/sdk/participant.h"
+#include "thrift/rpc/event_loop.h"
+#include "thrift/rpc/server.h"
+
+namespace concordat::participant {
+
+class Daemon {
+ public:
+  // Listens, and begins to look for the coordinators. `ready` runs on the loop's
+  // thread: with the advertised address when all is served and registered, or with the
+  // error that keeps a resource from being served. The message of an error says what
+  // happened and what to do.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Daemon>> Start(
+      const DaemonOptions& options,
+      absl::AnyInvocable<void(absl::StatusOr<std::string>)> ready);
+
+  // Stops taking work, rolls back branches that have not voted, answers what was
+  // asked, closes the resources.
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+ private:
+  Daemon() = default;
+  absl::Status StartOnLoop(const DaemonOptions& options,
+                           absl::AnyInvocable<void(absl::StatusOr<std::string>)> ready);
+  absl::Status AddResources(const DaemonOptions& options);
+  absl::StatusOr<std::string> Listen(const DaemonOptions& options);
+
+  std::unique_ptr<rpc::LoopThread> thread_;
+  std::shared_ptr<Participant> participant_;
+  std::unique_ptr<rpc::Server> server_;
+};
+
+}  // namespace concordat::participant
+
+#endif  // PARTICIPANT_DAEMON_DAEMON_H_

@@ -1,0 +1,81 @@
+// concordat-rm: a participant. Runs until SIGTERM or SIGINT.
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "coordinator/base/log.h"
+#include "participant/daemon/daemon.h"
+#include "participant/daemon/options.h"
+
+namespace {
+
+constexpr int kExitFailed = 1;
+
+// Signals are waited for in one place; threads that are started later inherit this.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "concordat-rm: %s\n", std::string(status.message()).c_str());
+  return kExitFailed;
+}
+
+// Until a signal comes (its number), or `failed` is set (0).
+int WaitForStop(const sigset_t& signals, const std::atomic<bool>& failed) {
+  const timespec poll{0, 50'000'000};
+  while (!failed.load()) {
+    const int signal = sigtimedwait(&signals, nullptr, &poll);
+    if (signal > 0) return signal;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace concordat;
+  const participant::ParsedOptions parsed = participant::ParseCommandLine(argc, argv);
+  if (parsed.exit) return parsed.exit_code;
+  const participant::DaemonOptions& options = parsed.options;
+
+  const auto level = ParseLevel(options.log_level);
+  if (!level.ok()) return Fail(level.status());
+  LogOptions log;
+  log.min_level = *level;
+  log.process_name = "concordat-rm";
+  log.file = options.log_file;
+  if (absl::Status s = InitLogging(log); !s.ok()) return Fail(s);
+
+  const sigset_t signals = BlockStopSignals();
+  std::atomic<bool> failed{false};
+  absl::Status why;  // written before `failed` is set
+  auto daemon =
+      participant::Daemon::Start(options, [&](absl::StatusOr<std::string> ready) {
+        if (ready.ok()) {
+          std::printf("concordat-rm ready on %s\n", ready->c_str());
+          std::fflush(stdout);
+        } else {
+          why = ready.status();
+          failed.store(true);
+        }
+      });
+  if (!daemon.ok()) return Fail(daemon.status());
+
+  const int signal = WaitForStop(signals, failed);
+  LogEvent(Level::kInfo, "stopping").Field("signal", signal);
+  daemon->reset();
+  LogEvent(Level::kInfo, "stopped");
+  return failed.load() ? Fail(why) : 0;
+}

@@ -1,0 +1,39 @@
+// Resource managers by URL.
+//
+//   kv:///var/lib/bank-a                              a KV shard in that folder
+//   sqlite:///var/lib/bank-b.db?schema=/etc/b.sql     a SQLite file
+//
+// Parameters of sqlite: schema=FILE, SQL that is run at each start (make it repeatable);
+// isolation=read-committed or serializable, for branches that name none.
+#ifndef PARTICIPANT_DAEMON_RESOURCES_H_
+#define PARTICIPANT_DAEMON_RESOURCES_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "participant/sdk/resource_manager.h"
+
+namespace concordat::participant {
+
+// "name=url" as it is given on the command line.
+struct ResourceSpec {
+  std::string name;
+  std::string scheme;
+  std::string path;
+  std::map<std::string, std::string> parameters;
+};
+
+// INVALID_ARGUMENT, saying what is wrong and what is wanted.
+[[nodiscard]] absl::StatusOr<ResourceSpec> ParseResourceSpec(std::string_view text);
+
+// Opens nothing yet: that is Recover's part. INVALID_ARGUMENT: unknown scheme or
+// parameter; others: a schema file that cannot be read.
+[[nodiscard]] absl::StatusOr<std::unique_ptr<ResourceManager>> MakeResourceManager(
+    const ResourceSpec& spec);
+
+}  // namespace concordat::participant
+
+#endif  // PARTICIPANT_DAEMON_RESOURCES_H_
