@@ -121,7 +121,7 @@ class Raft {
   // INVALID_ARGUMENT: not for this node and group, from a node that is not in the
   // configuration, or malformed; nothing was changed. UNIMPLEMENTED: it has an entry
   // of a type that this version does not know; nothing was acknowledged.
-  absl::Status Step(Message message);
+  [[nodiscard]] absl::Status Step(Message message);
 
   // Appends commands, all or none; returns the index of the first, the others follow.
   // They are of term(). Whether they commit is known when `committed` shows an entry

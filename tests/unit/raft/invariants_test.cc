@@ -103,6 +103,17 @@ TEST_F(Invariants, DifferentEntriesCommittedAtOneIndex_AreFound) {
   EXPECT_THAT(checker.violations(), ElementsAre(HasSubstr("committed 1/2, elsewhere")));
 }
 
+// A leader that commits an inherited entry by counting copies is what the core never
+// does: here a follower that has committed it comes back as a leader's view.
+TEST_F(Invariants, InheritedEntryCommittedByItsNewLeader_IsFound) {
+  auto a = Start(1, Recovered(1, {1}));
+  auto b = Start(2, Recovered(1, {1}));
+  a->Receive(2, 1, Append(1, 1, {}, 1));
+  a->BecomeLeader();
+  checker.AfterStep(a->raft);  // both at once: the commit seems to be the leader's
+  EXPECT_THAT(checker.violations(), testing::Contains(HasSubstr("by counting copies")));
+}
+
 TEST_F(Invariants, VoteGivenTwice_IsFound) {
   checker.OnDurable(NodeId(1), Write({Term(4), NodeId(2)}));
   checker.OnMessage(From(1, 2, 4, VoteResponse{true}));
