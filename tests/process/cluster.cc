@@ -1,0 +1,220 @@
+#include "tests/process/cluster.h"
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "coordinator/base/check.h"
+#include "coordinator/base/mutex.h"
+#include "coordinator/client/operations.h"
+#include "coordinator/client/wire_names.h"
+
+namespace concordat::testing {
+
+namespace {
+
+std::string BuildDir() { return ProgramDir() + "/../.."; }
+
+}  // namespace
+
+bool WaitUntil(double seconds, const std::function<bool()>& condition) {
+  const double end = NowSeconds() + seconds;
+  while (NowSeconds() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return condition();
+}
+
+Cluster::Cluster() : dir_("/tmp") {
+  std::vector<std::string> members;
+  for (int i = 1; i <= 3; ++i) {
+    clients_.push_back(absl::StrCat("127.0.0.1:", FreePort()));
+    members.push_back(absl::StrCat(i, "=127.0.0.1:", FreePort(), "/", clients_.back()));
+  }
+  members_ = absl::StrJoin(members, ",");
+  auto loop = rpc::LoopThread::Start();
+  CONCORDAT_CHECK(loop.ok());
+  loop_ = std::move(*loop);
+  links_ = std::make_unique<client::ChannelLinkProvider>(loop_->loop(),
+                                                         Duration::Seconds(2), 1);
+  for (int i = 1; i <= 3; ++i) StartNode(i);
+  std::ofstream(dir_.path() + "/schema.sql")
+      << "CREATE TABLE IF NOT EXISTS account(id TEXT PRIMARY KEY, balance INTEGER);";
+  for (const char* bank : {"kv", "sql"}) {
+    bank_ports_[bank] = FreePort();
+    proxies_[bank] = std::make_unique<Proxy>(bank_ports_[bank]);
+    StartBank(bank);
+  }
+  client_ = NewClient();
+}
+
+Cluster::~Cluster() {
+  client_.reset();
+  loop_->RunSync([this] { links_.reset(); });
+}
+
+void Cluster::StartNode(int id) {
+  const std::string log = absl::StrCat(dir_.path(), "/node-", id, ".log");
+  std::ofstream(log, std::ios::trunc).close();
+  nodes_[id] = std::make_unique<Child>(
+      std::vector<std::string>{BuildDir() + "/coordinator/daemon/concordatd", "--id",
+                               absl::StrCat(id), "--members", members_, "--data-dir",
+                               absl::StrCat(dir_.path(), "/node-", id), "--segment-bytes",
+                               "4194304"},
+      log);
+  CONCORDAT_CHECK(nodes_[id]->WaitForLine("ready: clients", 20)) << log;
+}
+
+std::string Cluster::ResourceUrl(const std::string& bank) const {
+  if (bank == "kv") return absl::StrCat("kv=kv://", dir_.path(), "/bank-kv");
+  return absl::StrCat("sql=sqlite://", dir_.path(), "/bank.db?schema=", dir_.path(),
+                      "/schema.sql");
+}
+
+void Cluster::StartBank(const std::string& bank) {
+  const std::string log = absl::StrCat(dir_.path(), "/rm-", bank, ".log");
+  std::ofstream(log, std::ios::trunc).close();
+  banks_[bank] = std::make_unique<Child>(
+      std::vector<std::string>{BuildDir() + "/participant/daemon/concordat-rm",
+                               "--listen", absl::StrCat("127.0.0.1:", bank_ports_[bank]),
+                               "--advertise", proxies_[bank]->address(), "--coordinators",
+                               absl::StrJoin(clients_, ","), "--resource",
+                               ResourceUrl(bank), "--in-doubt-inquiry-ms", "1000"},
+      log);
+  CONCORDAT_CHECK(banks_[bank]->WaitForLine("ready on", 20)) << log;
+}
+
+client::ClientOptions Cluster::Options() const {
+  client::ClientOptions options;
+  options.coordinators = clients_;
+  return options;
+}
+
+std::unique_ptr<client::Client> Cluster::NewClient() {
+  auto client = client::Client::Connect(Options());
+  CONCORDAT_CHECK(client.ok()) << client.status().message();
+  return std::move(*client);
+}
+
+template <class Reply>
+Reply Cluster::Ask(
+    int node,
+    std::function<void(client::CoordinatorLink*, std::function<void(const Reply&)>)>
+        call) {
+  struct Shared {
+    Mutex mutex;
+    ConditionVariable arrived;
+    std::optional<Reply> reply;
+  };
+  auto shared = std::make_shared<Shared>();
+  loop_->loop()->Post([this, node, call = std::move(call), shared] {
+    call(links_->Coordinator(clients_[static_cast<size_t>(node) - 1]),
+         [shared](const Reply& reply) {
+           MutexLock lock(&shared->mutex);
+           shared->reply = reply;
+           shared->arrived.NotifyAll();
+         });
+  });
+  MutexLock lock(&shared->mutex);
+  while (!shared->reply.has_value()) shared->arrived.Wait(&shared->mutex);
+  return *shared->reply;
+}
+
+template wire::OutcomeReply Cluster::Ask(
+    int, std::function<void(client::CoordinatorLink*,
+                            std::function<void(const wire::OutcomeReply&)>)>);
+
+wire::StatusReply Cluster::Status(int node) {
+  return Ask<wire::StatusReply>(node,
+                                [](client::CoordinatorLink* link,
+                                   std::function<void(const wire::StatusReply&)> done) {
+                                  link->status(std::move(done), client::MakeContext());
+                                });
+}
+
+int Cluster::Leader() {
+  int leader = 0;
+  const bool found = WaitUntil(20, [&] {
+    for (const auto& [id, node] : nodes_) {
+      if (node->pid() <= 0) continue;
+      const wire::StatusReply status = Status(id);
+      if (status.result.code == wire::Code::OK && status.role == "leader") {
+        leader = id;
+        return true;
+      }
+    }
+    return false;
+  });
+  CONCORDAT_CHECK(found) << "no leader";
+  return leader;
+}
+
+int Cluster::KillLeader() {
+  const int id = Leader();
+  nodes_[id]->Kill();
+  return id;
+}
+
+wire::TransactionView Cluster::Show(const Gtid& gtid) {
+  return Ask<wire::ShowTransactionReply>(
+             Leader(),
+             [gtid](client::CoordinatorLink* link,
+                    std::function<void(const wire::ShowTransactionReply&)> done) {
+               wire::OutcomeRequest request;
+               request.context = client::MakeContext();
+               request.gtid = client::ToWire(gtid);
+               link->showTransaction(std::move(done), request);
+             })
+      .transaction;
+}
+
+bool Cluster::WaitUntilSettled(double seconds) {
+  return WaitUntil(seconds, [this] {
+    const wire::StatusReply status = Status(Leader());
+    return status.result.code == wire::Code::OK && status.undecided == 0 &&
+           status.unended == 0;
+  });
+}
+
+absl::Status Cluster::Transfer(client::Transaction* transaction, const std::string& from,
+                               const std::string& to, int64_t amount) {
+  const auto debit = transaction->Kv("kv", {client::Add(from, -amount)});
+  if (!debit.ok()) return debit.status();
+  const auto credit = transaction->Sql(
+      "sql", client::Sql("INSERT INTO account(id, balance) VALUES(?1, ?2) "
+                         "ON CONFLICT(id) DO UPDATE SET balance = balance + ?2",
+                         {client::TextValue(to), client::IntegerValue(amount)}));
+  return credit.status();
+}
+
+int64_t Cluster::KvBalance(const std::string& account) {
+  int64_t balance = 0;
+  const auto result = client_->Run([&](client::Transaction& t) -> absl::Status {
+    const auto found = t.Kv("kv", {client::Get(account)});
+    if (!found.ok()) return found.status();
+    const auto& pairs = (*found)[0].pairs;
+    balance = pairs.empty() ? 0 : std::stoll(pairs[0].value);
+    return absl::OkStatus();
+  });
+  CONCORDAT_CHECK(result.committed()) << result;
+  return balance;
+}
+
+int64_t Cluster::SqlBalance(const std::string& account) {
+  int64_t balance = 0;
+  const auto result = client_->Run([&](client::Transaction& t) -> absl::Status {
+    const auto found =
+        t.Sql("sql", client::Sql("SELECT balance FROM account WHERE id = ?",
+                                 {client::TextValue(account)}));
+    if (!found.ok()) return found.status();
+    balance = found->rows.empty() ? 0 : found->rows[0].values[0].integer;
+    return absl::OkStatus();
+  });
+  CONCORDAT_CHECK(result.committed()) << result;
+  return balance;
+}
+
+}  // namespace concordat::testing

@@ -1,0 +1,84 @@
+// A cluster of real processes for tests: three concordatd, two concordat-rm (a KV bank
+// and a SQLite bank), each behind a proxy that the test controls.
+#ifndef TESTS_PROCESS_CLUSTER_H_
+#define TESTS_PROCESS_CLUSTER_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "concordat_wire/coordinator_types.h"
+#include "coordinator/client/client.h"
+#include "coordinator/client/link.h"
+#include "tests/process/proxy.h"
+#include "tests/support/processes.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::testing {
+
+class Cluster {
+ public:
+  Cluster();
+  ~Cluster();
+
+  void StartNode(int id);
+  [[nodiscard]] Child& node(int id) { return *nodes_.at(id); }
+  // The id of the node that leads and is ready; waits for one.
+  [[nodiscard]] int Leader();
+  // Kills the leader and returns its id.
+  int KillLeader();
+
+  // Banks are "kv" and "sql".
+  void StartBank(const std::string& bank);
+  [[nodiscard]] Child& bank(const std::string& bank) { return *banks_.at(bank); }
+  [[nodiscard]] Proxy& proxy(const std::string& bank) { return *proxies_.at(bank); }
+
+  [[nodiscard]] std::unique_ptr<client::Client> NewClient();
+  [[nodiscard]] client::ClientOptions Options() const;
+
+  // Works at both banks: `amount` from kv's `from` to sql's `to`.
+  static absl::Status Transfer(client::Transaction* transaction, const std::string& from,
+                               const std::string& to, int64_t amount);
+  [[nodiscard]] int64_t KvBalance(const std::string& account);
+  [[nodiscard]] int64_t SqlBalance(const std::string& account);
+
+  // One call at a node, without retries.
+  template <class Reply>
+  Reply Ask(
+      int node,
+      std::function<void(client::CoordinatorLink*, std::function<void(const Reply&)>)>
+          call);
+  [[nodiscard]] wire::TransactionView Show(const Gtid& gtid);
+  [[nodiscard]] wire::StatusReply Status(int node);
+  // Waits until no transaction is open at the leader.
+  [[nodiscard]] bool WaitUntilSettled(double seconds = 20);
+
+  [[nodiscard]] const std::string& dir() const { return dir_.path(); }
+  [[nodiscard]] const std::vector<std::string>& client_addresses() const {
+    return clients_;
+  }
+
+ private:
+  [[nodiscard]] std::string ResourceUrl(const std::string& bank) const;
+
+  TempDir dir_;
+  std::vector<std::string> clients_;
+  std::string members_;
+  std::map<int, std::unique_ptr<Child>> nodes_;
+  std::map<std::string, uint16_t> bank_ports_;
+  std::map<std::string, std::unique_ptr<Proxy>> proxies_;
+  std::map<std::string, std::unique_ptr<Child>> banks_;
+  std::unique_ptr<rpc::LoopThread> loop_;
+  std::unique_ptr<client::ChannelLinkProvider> links_;
+  std::unique_ptr<client::Client> client_;
+};
+
+// Waits until the condition holds; false when it does not within `seconds`.
+[[nodiscard]] bool WaitUntil(double seconds, const std::function<bool()>& condition);
+
+}  // namespace concordat::testing
+
+#endif  // TESTS_PROCESS_CLUSTER_H_

@@ -1,0 +1,52 @@
+// A TCP proxy under the test's control: stands between a coordinator and a participant,
+// and holds, passes or cuts what they say to each other.
+#ifndef TESTS_PROCESS_PROXY_H_
+#define TESTS_PROCESS_PROXY_H_
+
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "coordinator/base/mutex.h"
+
+namespace concordat::testing {
+
+// Thread-safe.
+class Proxy {
+ public:
+  // Listens on a port of its own and passes on to 127.0.0.1:`target_port`.
+  explicit Proxy(uint16_t target_port);
+  ~Proxy();
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+
+  [[nodiscard]] std::string address() const;
+
+  // While held, bytes in that direction are read and kept, in order.
+  void HoldRequests(bool hold);  // towards the participant
+  void HoldReplies(bool hold);   // from the participant
+  // Closes all connections; what was held is lost.
+  void Cut();
+
+ private:
+  struct Pipe;
+  void Accept();
+  void Serve(Pipe* pipe);
+
+  const uint16_t target_port_;
+  int listener_ = -1;
+  uint16_t port_ = 0;
+  std::atomic<bool> hold_requests_{false};
+  std::atomic<bool> hold_replies_{false};
+  std::atomic<bool> stop_{false};
+  Mutex mutex_;
+  std::list<std::unique_ptr<Pipe>> pipes_ ABSL_GUARDED_BY(mutex_);
+  std::thread acceptor_;
+};
+
+}  // namespace concordat::testing
+
+#endif  // TESTS_PROCESS_PROXY_H_
