@@ -136,9 +136,10 @@ absl::StatusOr<SocketAddress> Address::ToSocketLiteral() const {
   return absl::NotFoundError(absl::StrCat(host_, " must be looked up"));
 }
 
-absl::StatusOr<SocketAddress> Address::Resolve() const {
+absl::StatusOr<std::vector<SocketAddress>> Address::Resolve() const {
   absl::StatusOr<SocketAddress> literal = ToSocketLiteral();
-  if (literal.ok() || is_unix_) return literal;
+  if (literal.ok()) return std::vector<SocketAddress>{*literal};
+  if (is_unix_) return literal.status();
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
@@ -150,10 +151,13 @@ absl::StatusOr<SocketAddress> Address::Resolve() const {
         absl::StrCat("cannot look up ", host_, ": ", gai_strerror(error)));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
-  SocketAddress result;
-  std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
-  result.length = found->ai_addrlen;
-  return result;
+  std::vector<SocketAddress> results;
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    SocketAddress& result = results.emplace_back();
+    std::memcpy(&result.storage, at->ai_addr, at->ai_addrlen);
+    result.length = at->ai_addrlen;
+  }
+  return results;
 }
 
 }  // namespace concordat::rpc

@@ -13,6 +13,7 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -48,8 +49,9 @@ class Address {
   // The kernel's form, without asking anybody: NOT_FOUND for a name that has to be
   // looked up, INVALID_ARGUMENT for a path longer than a Unix socket's may be.
   [[nodiscard]] absl::StatusOr<SocketAddress> ToSocketLiteral() const;
-  // The same, with names looked up; may block for seconds, so not on a loop.
-  [[nodiscard]] absl::StatusOr<SocketAddress> Resolve() const;
+  // The same, with names looked up; may block for seconds, so not on a loop. Never
+  // empty; to be tried in this order.
+  [[nodiscard]] absl::StatusOr<std::vector<SocketAddress>> Resolve() const;
 
   friend bool operator==(const Address&, const Address&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Address& address) {

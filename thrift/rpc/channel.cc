@@ -222,20 +222,20 @@ void ChannelCore::Connect() {
   });
   const auto target = address_.ToSocketLiteral();
   // Posted, because this may be inside a Call, and an error would run the hook there.
-  auto go_on = [weak = weak_from_this(), attempt](absl::StatusOr<SocketAddress> found) {
+  using Found = absl::StatusOr<std::vector<SocketAddress>>;
+  auto go_on = [weak = weak_from_this(), attempt](const Found& found) {
     const std::shared_ptr<ChannelCore> self = weak.lock();
     if (self == nullptr || self->state_ != State::kConnecting ||
         self->connect_attempt_ != attempt) {
       return;
     }
-    if (found.ok()) {
-      self->ConnectTo(*found);
-    } else {
-      self->ConnectFailed(found.status());
-    }
+    if (found.ok()) self->targets_.assign(found->begin(), found->end());
+    self->ConnectToNext(found.status());
   };
   if (!absl::IsNotFound(target.status())) {
-    loop_->Post([go_on, target] { go_on(target); });
+    Found found = target.status();
+    if (target.ok()) found = std::vector<SocketAddress>{*target};
+    loop_->Post([go_on, found = std::move(found)] { go_on(found); });
     return;
   }
   // A name: looking it up may take seconds, so a thread of its own does it.
@@ -244,20 +244,27 @@ void ChannelCore::Connect() {
   }).detach();
 }
 
-void ChannelCore::ConnectTo(const SocketAddress& target) {
-  absl::StatusOr<OwnedFd> fd = StartConnect(target);
-  if (!fd.ok()) {
-    ConnectFailed(fd.status());
-    return;
+void ChannelCore::ConnectToNext(const absl::Status& why) {
+  connector_.reset();
+  absl::Status error = why;
+  while (!targets_.empty()) {
+    const SocketAddress target = targets_.front();
+    targets_.pop_front();
+    absl::StatusOr<OwnedFd> fd = StartConnect(target);
+    if (fd.ok()) {
+      connector_ = std::make_unique<Connector>(this, std::move(*fd));
+      return;
+    }
+    error = fd.status();
   }
-  connector_ = std::make_unique<Connector>(this, std::move(*fd));
+  ConnectFailed(error);
 }
 
 void ChannelCore::OnConnected() {
   const std::shared_ptr<ChannelCore> self = shared_from_this();
   const absl::Status status = FinishConnect(connector_->fd());
   if (!status.ok()) {
-    ConnectFailed(status);
+    ConnectToNext(status);
     return;
   }
   OwnedFd fd = connector_->TakeFd();
@@ -290,6 +297,7 @@ void ChannelCore::FlushQueue() {
 
 void ChannelCore::AbandonConnect() {
   ++connect_attempt_;
+  targets_.clear();
   loop_->Cancel(std::exchange(connect_timer_, TimerId()));
   loop_->Cancel(std::exchange(check_timer_, TimerId()));
   connector_.reset();

@@ -119,7 +119,8 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
                 std::string_view error);
 
   void Connect();
-  void ConnectTo(const SocketAddress& target);
+  // Tries the next of targets_, or gives up with `why`.
+  void ConnectToNext(const absl::Status& why);
   void OnConnected();
   void ConnectFailed(const absl::Status& why);
   void EnterBackoff(const absl::Status& why);
@@ -150,7 +151,8 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   State state_ = State::kIdle;
   std::shared_ptr<ChannelConnection> connection_;
   std::unique_ptr<Connector> connector_;
-  uint64_t connect_attempt_ = 0;  // tells late look-ups from the current one
+  std::deque<SocketAddress> targets_;  // not tried yet
+  uint64_t connect_attempt_ = 0;       // tells late look-ups from the current one
   TimerId connect_timer_;
   TimerId check_timer_;
   absl::Status last_error_;

@@ -129,8 +129,9 @@ void TuneSocket(int fd) {
 }
 
 absl::StatusOr<OwnedFd> ListenOn(const Address& address, int backlog) {
-  absl::StatusOr<SocketAddress> where = address.Resolve();
-  if (!where.ok()) return where.status();
+  const absl::StatusOr<std::vector<SocketAddress>> found = address.Resolve();
+  if (!found.ok()) return found.status();
+  const SocketAddress* const where = &found->front();
   OwnedFd fd(socket(where->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return ListenError(address, errno);
   if (!address.is_unix()) {

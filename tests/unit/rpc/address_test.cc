@@ -41,9 +41,9 @@ TEST(Address, KernelFormAndBack_IsTheSame) {
 TEST(Address, Name_HasNoLiteralAndIsLookedUp) {
   const Address address = *Address::Parse("localhost:80");
   EXPECT_EQ(address.ToSocketLiteral().status().code(), absl::StatusCode::kNotFound);
-  const absl::StatusOr<SocketAddress> found = address.Resolve();
+  const absl::StatusOr<std::vector<SocketAddress>> found = address.Resolve();
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_EQ(Address::FromSocket(*found).port(), 80);
+  EXPECT_EQ(Address::FromSocket(found->front()).port(), 80);
 }
 
 }  // namespace
