@@ -1,4 +1,5 @@
 // What happens after a batch: locks go, answers go out, the file is tidied.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -33,16 +34,13 @@ void Writer::WriteBatch() {
   if (durable_.empty() && !batch_->has_evidence_to_forget()) return;
   std::vector<DurableItem> items = std::exchange(durable_, {});
   batch_->Write(&items);
-  bool full = false;
-  for (DurableItem& item : items) {
-    full |= item.end == DurableEnd::kFull;
-    Settle(&item);
-  }
-  if (full) {
+  if (std::any_of(items.begin(), items.end(),
+                  [](const DurableItem& i) { return i.end == DurableEnd::kFull; })) {
     LogEvent(Level::kWarning, "disk full").Field("resource", path_);
     full_until_micros_.store((clock_.Now() + kFullPause).micros(),
                              std::memory_order_relaxed);
   }
+  for (DurableItem& item : items) Settle(&item);
 }
 
 void Writer::Settle(DurableItem* item) {
