@@ -70,7 +70,8 @@ void ClientProcess::Begin() {
 ClientProcess::Kind ClientProcess::ChooseKind() {
   if (!random_.Percent(options_.odd_percent)) return Kind::kTransfer;
   const auto kind = static_cast<Kind>(random_.Below(static_cast<uint64_t>(Kind::kCount)));
-  if ((kind == Kind::kService || kind == Kind::kServiceLate) &&
+  if ((kind == Kind::kService || kind == Kind::kServiceLate ||
+       kind == Kind::kServiceGivenUp) &&
       options_.services.empty()) {
     return Kind::kTransfer;
   }
@@ -147,6 +148,10 @@ void ClientProcess::DoWork(const AttemptPtr& attempt, size_t position) {
 }
 
 void ClientProcess::WorkFailed(const AttemptPtr& attempt) {
+  After(Within(20'000), [this, attempt] { GiveUpWork(attempt); });
+}
+
+void ClientProcess::GiveUpWork(const AttemptPtr& attempt) {
   switch (random_.Below(3)) {
     case 0:
       Release(attempt);
@@ -178,6 +183,7 @@ void ClientProcess::Finish(const AttemptPtr& attempt) {
       return;
     case Kind::kService:
     case Kind::kServiceLate:
+    case Kind::kServiceGivenUp:
       FinishWithService(attempt);
       return;
     case Kind::kOtherBranches:
@@ -267,6 +273,8 @@ void ClientProcess::FinishWithService(const AttemptPtr& attempt) {
                  const auto* reply = ReplyAs<ServiceReply>(payload);
                  if (reply == nullptr || reply->code != Code::kOk) {
                    WorkFailed(attempt);
+                 } else if (attempt->kind == Kind::kServiceGivenUp) {
+                   FinishGivingUp(attempt);
                  } else if (random_.Percent(20)) {
                    Think();  // enlisted, and never staged
                  } else {
@@ -281,7 +289,7 @@ void ClientProcess::FinishOtherBranches(const AttemptPtr& attempt) {
   const BranchId& debit = attempt->branches[0];
   world_->rare().Add(Rare::kRetryWithOtherBranches);
   calls_.SendOnce(MakeCommit(*attempt, {debit, attempt->branches[1]}, attempt->mode),
-                  calls_.SomeNode(), [this, attempt](const OutcomeReply& reply) {
+                  calls_.LikelyLeader(), [this, attempt](const OutcomeReply& reply) {
                     OnOutcome(attempt->gtid, reply);
                   });
   After(Within(4000), [this, attempt, debit] {
@@ -294,7 +302,7 @@ void ClientProcess::FinishOtherMode(const AttemptPtr& attempt) {
       attempt->mode == txn::Mode::kParallel ? txn::Mode::kDecided : txn::Mode::kParallel;
   world_->rare().Add(Rare::kRetryInOtherMode);
   calls_.SendOnce(
-      MakeCommit(*attempt, attempt->branches, attempt->mode), calls_.SomeNode(),
+      MakeCommit(*attempt, attempt->branches, attempt->mode), calls_.LikelyLeader(),
       [this, attempt](const OutcomeReply& reply) { OnOutcome(attempt->gtid, reply); });
   After(Within(4000), [this, attempt, other] {
     Commit(attempt, attempt->branches, other, [this] { Think(); });
@@ -313,7 +321,7 @@ void ClientProcess::FinishRollbackRace(const AttemptPtr& attempt) {
 void ClientProcess::FinishGivingUp(const AttemptPtr& attempt) {
   world_->rare().Add(Rare::kClientGaveUp);
   calls_.SendOnce(
-      MakeCommit(*attempt, attempt->branches, attempt->mode), calls_.SomeNode(),
+      MakeCommit(*attempt, attempt->branches, attempt->mode), calls_.LikelyLeader(),
       [this, attempt](const OutcomeReply& reply) { OnOutcome(attempt->gtid, reply); });
   // Some come back for the outcome later.
   if (random_.Percent(50)) AskAgain(attempt);

@@ -59,6 +59,7 @@ class ClientProcess final : public Process {
     kOnePhaseAndMore,  // then named in a larger transaction
     kService,          // a service enlists a branch
     kServiceLate,      // it does so while commit is asked for
+    kServiceGivenUp,   // then commit is asked for once, no answer waited for
     kOtherBranches,    // commit repeated with another list
     kOtherMode,        // commit repeated in another mode
     kRollbackRace,     // rollback behind the commit
@@ -92,6 +93,7 @@ class ClientProcess final : public Process {
   [[nodiscard]] std::vector<Write> Internal();
   void DoWork(const AttemptPtr& attempt, size_t position);
   void WorkFailed(const AttemptPtr& attempt);
+  void GiveUpWork(const AttemptPtr& attempt);
   void Finish(const AttemptPtr& attempt);
 
   void FinishOnePhase(const AttemptPtr& attempt, int asked);

@@ -35,6 +35,11 @@ class CoordinatorCalls {
   void SendOnce(Payload request, ProcessId to,
                 std::function<void(const OutcomeReply&)> done);
   [[nodiscard]] ProcessId SomeNode();
+  // Mostly the one that answered last.
+  [[nodiscard]] ProcessId LikelyLeader() {
+    return believed_leader_.is_none() || random_.Percent(15) ? SomeNode()
+                                                             : believed_leader_;
+  }
 
  private:
   // Tells whether the answer is final.

@@ -125,6 +125,7 @@ void CoordinatorNode::Crash(bool power) {
   timer_at_ = Timestamp::Infinite();
   requests_.clear();
   verbs_.clear();
+  timing_out_.clear();
 }
 
 bool CoordinatorNode::IsReadyLeader() const {
@@ -273,7 +274,7 @@ void CoordinatorNode::ObserveApplied() {
     const raft::Entry& entry = raft.log().At(next);
     checks_.raft->OnApplied(id(), entry);
     if (entry.type == raft::EntryType::kCommand) {
-      checks_.judge->OnApplied(id(), next, entry.data.view());
+      checks_.judge->OnApplied(id(), next, entry.term, entry.data.view());
     }
     observed_ = next;
   }
@@ -321,6 +322,18 @@ void CoordinatorNode::OnEvents(const std::vector<txn::Event>& events) {
         break;
       case txn::EventKind::kAnsweredEarly:
         rare.Add(Rare::kEarlyAnswer);
+        checks_.judge->OnAnsweredEarly(event.gtid, replica_->raft().term());
+        break;
+      case txn::EventKind::kDeciding:
+        if (event.cause == txn::AbortCause::kTimeout) timing_out_.insert(event.gtid);
+        break;
+      case txn::EventKind::kVoted:
+        if (event.vote == txn::Vote::kPrepared && timing_out_.contains(event.gtid)) {
+          rare.Add(Rare::kTimeoutRacesLastVote);
+        }
+        break;
+      case txn::EventKind::kDecided:
+        timing_out_.erase(event.gtid);
         break;
       case txn::EventKind::kDeadlineHeld:
         rare.Add(Rare::kDeadlineHeld);
@@ -357,6 +370,10 @@ void CoordinatorNode::Handle(const Packet&, const raft::Message& message) {
 }
 
 void CoordinatorNode::SendToPeer(raft::Message message) {
+  if (auto* append = std::get_if<raft::AppendRequest>(&message.body);
+      append != nullptr && options_.commit_as_in_paper) {
+    append->leader_commit = replica_->raft().commit_index();
+  }
   checks_.raft->OnMessage(message);
   const auto to = directory_->nodes.find(message.to);
   CONCORDAT_CHECK(to != directory_->nodes.end()) << "no node " << message.to;

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct Checks {
 struct NodeOptions {
   node::ReplicaConfig replica;
   bool real_log = false;  // wal::Log on FaultEnv instead of whole records
+  // Appends carry the leader's commit index as it stands (Figure 2), where ours sends
+  // no more than the receiver can use: its own cap is put to the test.
+  bool commit_as_in_paper = false;
   Duration flush_min = Duration::Micros(80);
   Duration flush_max = Duration::Micros(400);
   // Inputs are carried out together after so long, as in a loop that reads all that
@@ -161,13 +165,8 @@ class CoordinatorNode final : public Process,
   uint64_t steps_ = 0;
   absl::flat_hash_map<txn::RequestToken, PendingRequest> requests_;
   std::map<std::pair<std::string, txn::Verb>, std::vector<BranchId>> verbs_;
-  struct SentVerbs {
-    std::string resource;
-    txn::Verb verb;
-    std::vector<BranchId> branches;
-  };
-  absl::flat_hash_map<CallId, SentVerbs> sent_;
   raft::Counters counted_;
+  std::set<Gtid> timing_out_;  // an abort for a time-out is on its way
 };
 
 }  // namespace concordat::simulation

@@ -237,7 +237,7 @@ void Judge::OnOnePhaseAnswerSent(const BranchId& branch, bool committed) {
 
 // --- Coordinators ------------------------------------------------------------------
 
-void Judge::OnApplied(NodeId node, LogIndex index, std::string_view bytes) {
+void Judge::OnApplied(NodeId node, LogIndex index, Term term, std::string_view bytes) {
   if (index <= reference_.last_applied()) {
     return;  // a node before it has applied the same entry: Raft's checker sees to that
   }
@@ -251,6 +251,7 @@ void Judge::OnApplied(NodeId node, LogIndex index, std::string_view bytes) {
     world_->Note(absl::StrCat("log ", index.value(), " (first at node ", node.value(),
                               "): ", txn::Describe(*record)));
   }
+  entry_term_ = term;
   reference_.Apply(index, *record);
   hashes_.resize(index.value() + 1);
   hashes_[index.value()] = reference_.Hash();
@@ -268,18 +269,11 @@ void Judge::OnTableHash(NodeId node, LogIndex index, uint64_t hash) {
 
 void Judge::Put(const txn::StagedRecord& record) {
   Transaction& transaction = transactions_[record.gtid];
-  if (transaction.decision) {
-    world_->rare().Add(Rare::kStagedIgnoredDecided);
-    return;
-  }
-  if (transaction.staged) {
-    world_->rare().Add(Rare::kStagedIgnoredStaged);
-    return;
-  }
-  if (reference_.IsForgotten(record.gtid)) {
-    return;
+  if (transaction.decision || transaction.staged || reference_.IsForgotten(record.gtid)) {
+    return;  // the first decision, and the first set, win
   }
   transaction.staged = true;
+  transaction.staged_in = entry_term_;
   ++undecided_;
   transaction.mode = record.mode;
   transaction.set = transaction.enlisted;
@@ -296,17 +290,12 @@ void Judge::Put(const txn::StagedRecord& record) {
 
 void Judge::Put(const txn::DecidedRecord& record) {
   Transaction& transaction = transactions_[record.gtid];
-  if (transaction.decision) {
-    if (*transaction.decision != record.outcome) {
-      world_->rare().Add(Rare::kDecidedIgnored);
-    }
-    return;
-  }
-  if (reference_.IsForgotten(record.gtid)) {
+  if (transaction.decision || reference_.IsForgotten(record.gtid)) {
     return;
   }
   transaction.decision = record.outcome;
   if (transaction.staged) --undecided_;
+  CountDecision(record, transaction);
   if (record.outcome == txn::Outcome::kCommitted) {
     ++commits_;
     CheckCommitDecision(record.gtid, transaction);
@@ -318,15 +307,6 @@ void Judge::Put(const txn::DecidedRecord& record) {
                                   ToString(branch), " has committed"));
       }
     }
-    if (record.cause == txn::AbortCause::kTimeout) {
-      world_->rare().Add(Rare::kTimeoutAbort);
-    }
-    if (!transaction.staged) {
-      world_->rare().Add(record.cause == txn::AbortCause::kInquiry
-                             ? (transaction.enlisted.empty() ? Rare::kInquiryUnknownGtid
-                                                             : Rare::kInquiryEnlistedOnly)
-                             : Rare::kRollbackUnknownGtid);
-    }
   }
   if (transaction.told && *transaction.told != record.outcome) {
     world_->Fail(absl::StrCat("gtid ", ToString(record.gtid), " is decided ",
@@ -334,6 +314,39 @@ void Judge::Put(const txn::DecidedRecord& record) {
                               ", and a client was told the opposite"));
   }
   CheckReference(record.gtid);
+}
+
+void Judge::CountDecision(const txn::DecidedRecord& record,
+                          const Transaction& transaction) {
+  RarePaths& rare = world_->rare();
+  if (record.outcome == txn::Outcome::kCommitted) {
+    if (transaction.staged_in < entry_term_) rare.Add(Rare::kInheritedCommitted);
+    if (!transaction.answered_early_in.is_none() &&
+        transaction.answered_early_in < entry_term_) {
+      rare.Add(Rare::kEarlyAnswerLeaderLost);
+    }
+    for (const BranchId& branch : transaction.set) {
+      if (transaction.mode != txn::Mode::kParallel) break;
+      if (FactOf(branch) != BranchFact::kReadOnly) continue;
+      rare.Add(Rare::kEarlyAnswerHeldForReadOnly);
+      break;
+    }
+    return;
+  }
+  if (record.cause == txn::AbortCause::kTimeout) rare.Add(Rare::kTimeoutAbort);
+  if (transaction.staged) return;
+  if (record.cause != txn::AbortCause::kInquiry) {
+    rare.Add(Rare::kRollbackUnknownGtid);
+  } else if (transaction.enlisted.empty()) {
+    rare.Add(Rare::kInquiryUnknownGtid);
+  } else {
+    rare.Add(Rare::kInquiryEnlistedOnly);
+  }
+}
+
+void Judge::OnAnsweredEarly(const Gtid& gtid, Term term) {
+  Term& first = transactions_[gtid].answered_early_in;
+  if (first.is_none()) first = term;
 }
 
 void Judge::CheckCommitDecision(const Gtid& gtid, const Transaction& transaction) {

@@ -70,7 +70,7 @@ class Judge {
   // --- Coordinators.
 
   // A node applies a log-committed record.
-  void OnApplied(NodeId node, LogIndex index, std::string_view record);
+  void OnApplied(NodeId node, LogIndex index, Term term, std::string_view record);
   // What a node's table is at that index.
   void OnTableHash(NodeId node, LogIndex index, uint64_t hash);
   // What leaves a node.
@@ -78,6 +78,8 @@ class Judge {
   void OnOutcomeSent(NodeId node, const Gtid& gtid, txn::Outcome outcome);
   void OnFateSent(NodeId node, const BranchId& branch, bool commit);
   void OnEnlistmentConfirmed(const BranchId& branch);
+  // A leader of this term told a client COMMITTED before the decision is in the log.
+  void OnAnsweredEarly(const Gtid& gtid, Term term);
 
   // --- Clients.
 
@@ -113,6 +115,8 @@ class Judge {
   struct Transaction {
     bool staged = false;
     bool ended = false;
+    Term staged_in;          // the term of the entry
+    Term answered_early_in;  // 0: was not
     txn::Mode mode = txn::Mode::kDecided;
     std::set<BranchId> enlisted;
     std::set<BranchId> set;  // from STAGED on
@@ -121,6 +125,7 @@ class Judge {
     std::set<BranchId> confirmed;  // enlistments that were answered OK
   };
 
+  void CountDecision(const txn::DecidedRecord& record, const Transaction& transaction);
   void Put(const txn::StagedRecord& record);
   void Put(const txn::DecidedRecord& record);
   void Put(const txn::EndedRecord& record);
@@ -147,6 +152,7 @@ class Judge {
   size_t undecided_ = 0;      // staged and not decided
   txn::TransactionTable reference_;
   std::vector<uint64_t> hashes_;  // [i]: of the reference at index i; 0 where no record
+  Term entry_term_;               // of the entry that is being looked at
   uint64_t commits_ = 0;
   uint64_t aborts_ = 0;
 };

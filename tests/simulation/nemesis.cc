@@ -92,6 +92,7 @@ std::vector<ProcessId> Nemesis::Everybody() {
 void Nemesis::Kill(ProcessId process, bool power, Duration down_for) {
   if (!world_->IsUp(process)) return;
   world_->Kill(process, power);
+  CutInFlight(process);
   const auto& nodes = simulation_->directory().node_list;
   if (std::none_of(nodes.begin(), nodes.end(),
                    [this](ProcessId node) { return world_->IsUp(node); })) {
@@ -100,6 +101,20 @@ void Nemesis::Kill(ProcessId process, bool power, Duration down_for) {
   After(down_for, [this, process] {
     if (!world_->IsUp(process)) world_->Start(process);
   });
+}
+
+// What a dead process has sent may arrive or not. Most telling is that its peers heard
+// nothing and the others did.
+void Nemesis::CutInFlight(ProcessId process) {
+  const uint64_t peers = random_.Percent(50) ? 90 : random_.Below(50);
+  const uint64_t others = random_.Percent(30) ? 60 : 0;
+  const auto& nodes = simulation_->directory().node_list;
+  for (const ProcessId other : Everybody()) {
+    const bool is_peer = std::find(nodes.begin(), nodes.end(), other) != nodes.end();
+    if (random_.Percent(is_peer ? peers : others)) {
+      world_->network().CutInFlight(process, other);
+    }
+  }
 }
 
 void Nemesis::KillNode(bool power) {
@@ -146,6 +161,7 @@ void Nemesis::PauseParticipant() {
 void Nemesis::AimAtTransition() {
   static constexpr txn::EventKind kTargets[] = {
       txn::EventKind::kReady,         txn::EventKind::kCommitAsked,
+      txn::EventKind::kCommitAsked,   txn::EventKind::kCommitAsked,
       txn::EventKind::kStaged,        txn::EventKind::kVoted,
       txn::EventKind::kAnsweredEarly, txn::EventKind::kAnsweredEarly,
       txn::EventKind::kDeciding,      txn::EventKind::kDeciding,

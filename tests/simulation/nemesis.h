@@ -43,6 +43,7 @@ class Nemesis {
   void AimAtTransition();
 
   void Kill(ProcessId process, bool power, Duration down_for);
+  void CutInFlight(ProcessId process);
   void Pause(ProcessId process, Duration span);
   // The leader more often than chance has it.
   [[nodiscard]] CoordinatorNode& SomeNode();

@@ -66,7 +66,16 @@ void Network::Schedule(Packet packet, const LinkQuality& quality) {
     arrival = std::max(arrival, last);
     last = arrival;
   }
-  queue_->At(arrival, [this, packet = std::move(packet)] { deliver_(packet); });
+  queue_->At(arrival, [this, sent = queue_->now(), packet = std::move(packet)] {
+    if (!cut_.empty()) {
+      const auto cut = cut_.find({packet.from, packet.to});
+      if (cut != cut_.end() && sent <= cut->second) {
+        ++statistics_.cut;
+        return;
+      }
+    }
+    deliver_(packet);
+  });
 }
 
 void Network::Unblock(ProcessId from, ProcessId to) {

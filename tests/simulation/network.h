@@ -50,6 +50,7 @@ class Network {
     uint64_t late = 0;
     uint64_t blocked = 0;
     uint64_t released = 0;
+    uint64_t cut = 0;
   };
 
   Network(EventQueue* queue, uint64_t seed, Deliver deliver);
@@ -65,6 +66,9 @@ class Network {
 
   void Block(ProcessId from, ProcessId to) { blocked_.insert({from, to}); }
   void Unblock(ProcessId from, ProcessId to);
+  // What is on the way from here to there now is lost, as what lies in the buffers of
+  // a machine that goes off.
+  void CutInFlight(ProcessId from, ProcessId to) { cut_[{from, to}] = queue_->now(); }
   void UnblockAll();
   [[nodiscard]] bool IsBlocked(ProcessId from, ProcessId to) const {
     return blocked_.contains({from, to});
@@ -96,6 +100,7 @@ class Network {
   std::map<Link, LinkQuality> link_quality_;
   std::set<Link> blocked_;
   std::map<Link, Timestamp> last_arrival_;
+  std::map<Link, Timestamp> cut_;                // what was sent by then is lost
   std::map<Link, std::vector<Packet>> stopped_;  // by a partition, to come later
   std::vector<Packet> held_;                     // by the filter
   Statistics statistics_;

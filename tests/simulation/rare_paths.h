@@ -86,9 +86,7 @@ namespace concordat::simulation {
   X(kTimeoutRacesLastVote, "last vote arrived after a time-out abort was appended")    \
   X(kInherited, "new leader drove an inherited transaction")                           \
   X(kInheritedCommitted, "inherited transaction committed")                            \
-  X(kStagedIgnoredDecided, "STAGED ignored: already decided")                          \
-  X(kStagedIgnoredStaged, "STAGED ignored: already staged")                            \
-  X(kDecidedIgnored, "DECIDED ignored: already decided the other way")                 \
+  X(kInFlightLost, "packets of a killed process lost on the way")                      \
   X(kEnlisted, "branch enlisted by a service")                                         \
   X(kEnlistTooLate, "enlistment refused after STAGED or a decision")                   \
   X(kEnlistedInSet, "enlisted branch in a set whose commit request did not name it")   \

@@ -37,18 +37,23 @@ void SetTimes(Settings* settings) {
 void DrawSizes(Random* random, Settings* settings) {
   const uint64_t dice = random->Below(20);
   settings->nodes = dice == 0 ? 1 : (dice <= 3 ? 5 : 3);
-  settings->clients = static_cast<size_t>(random->Between(2, 6));
+  settings->clients = static_cast<size_t>(random->Between(3, 8));
   settings->services = 1;
-  settings->participant.store.accounts = static_cast<uint32_t>(random->Between(3, 12));
-  settings->client.think = Duration::Millis(random->Percent(30) ? 2 : 30);
+  settings->participant.store.accounts = static_cast<uint32_t>(random->Between(4, 30));
+  if (random->Percent(45)) {
+    settings->participant.store.flush_max = Duration::Millis(random->Between(1, 15));
+  }
+  settings->client.think = Duration::Millis(random->Percent(30) ? 2 : 15);
   settings->client.odd_percent = static_cast<uint32_t>(random->Between(20, 80));
   settings->client.parallel_percent = static_cast<uint32_t>(random->Between(0, 100));
-  settings->faults_for = Duration::Millis(random->Between(2000, 5000));
+  settings->faults_for = Duration::Millis(random->Between(3000, 9000));
 }
 
 void DrawNode(Random* random, Settings* settings) {
   NodeOptions& node = settings->node;
-  node.real_log = random->Below(6) == 0;
+  node.real_log = random->Below(5) == 0;
+  node.commit_as_in_paper = random->Percent(30);
+  if (random->Percent(25)) node.flush_max = Duration::Millis(random->Between(1, 10));
   if (random->Percent(50)) node.batch = Duration::Micros(random->Between(10, 300));
   node.replica.snapshot_entries = static_cast<uint64_t>(random->Between(40, 600));
   raft::Config& raft = node.replica.raft;
@@ -81,8 +86,8 @@ void DrawTroubles(Random* random, Settings* settings) {
   troubles.clocks = random->Percent(30);
   troubles.participant_kills = random->Percent(45);
   troubles.participant_pauses = random->Percent(20);
-  troubles.targeted_kills = random->Percent(40);
-  troubles.pace = Duration::Millis(random->Between(100, 700));
+  troubles.targeted_kills = random->Percent(50);
+  troubles.pace = Duration::Millis(random->Between(40, 400));
 }
 
 }  // namespace

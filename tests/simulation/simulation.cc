@@ -186,6 +186,7 @@ void Simulation::CountAtTheEnd() {
   world_.rare().Add(Rare::kPacketDuplicated, network.duplicated);
   world_.rare().Add(Rare::kPacketReordered, network.reordered);
   world_.rare().Add(Rare::kLateAfterPartition, network.released);
+  world_.rare().Add(Rare::kInFlightLost, network.cut);
 }
 
 }  // namespace concordat::simulation

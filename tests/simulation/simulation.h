@@ -95,13 +95,14 @@ class Simulation {
   // Runs until everything is settled and every client answered; fails when that takes
   // longer than the settings allow.
   void Settle();
+  // All balances together are what they were at the beginning.
+  void CheckMoney();
 
  private:
   void AddNodes();
   void AddParticipants();
   void AddClients();
   [[nodiscard]] bool IsSettled();
-  void CheckMoney();
   void CountAtTheEnd();
 
   const Settings settings_;

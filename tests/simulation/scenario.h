@@ -1,0 +1,224 @@
+// Scripted schedules: the same world as in a random run, with a test that gives the
+// orders: hold this message, kill that node, let go.
+//
+//   Scenario s;
+//   CoordinatorNode& leader = s.Elect();
+//   Transfer t = s.BeginTransfer();                    // gtid, debit, credit
+//   s.Hold([](const Packet& p) { return IsVote(p); });
+//   auto commit = s.Commit(leader, t);                 // asked, not waited for
+//   s.RunUntil([&] { return s.judge().IsStaged(t.gtid); });
+//   s.Kill(leader);
+//   s.LetGo();
+//   EXPECT_EQ(s.Await(s.CommitAnywhere(t)).outcome, txn::Outcome::kCommitted);
+//   s.Finish();                                        // settled, money right
+//
+// The judge and Raft's checker watch as in a random run, and Finish (or the
+// destructor) fails the test with what they found.
+#ifndef TESTS_SIMULATION_SCENARIO_H_
+#define TESTS_SIMULATION_SCENARIO_H_
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/caller.h"
+#include "tests/simulation/coordinator_calls.h"
+#include "tests/simulation/simulation.h"
+
+namespace concordat::simulation {
+
+// --- What a packet is ----------------------------------------------------------------
+
+using Pick = std::function<bool(const Packet&)>;
+
+[[nodiscard]] bool IsVerb(const Packet& packet, txn::Verb verb);
+[[nodiscard]] bool IsVote(const Packet& packet);  // an answer to PREPARE
+[[nodiscard]] bool IsAcknowledgement(const Packet& packet, txn::Verb verb);
+// An append with at least one entry.
+[[nodiscard]] bool IsAppend(const Packet& packet);
+// An append with a STAGED, DECIDED, … record: of that type.
+template <class Record>
+[[nodiscard]] bool CarriesRecord(const Packet& packet);
+[[nodiscard]] bool IsInquiry(const Packet& packet);
+
+// A client under the test's command: asks, and keeps the answers.
+class ScriptedClient final : public Process {
+ public:
+  ScriptedClient(World* world, const Directory* directory)
+      : caller_(world), calls_(world, directory, &caller_, world->NewSeed()) {}
+  void SetProcess(ProcessId id) {
+    caller_.SetProcess(id);
+    calls_.SetProcess(id);
+  }
+  void Start() override {}
+  void Crash(bool) override { caller_.Clear(); }
+  void Receive(const Packet& packet) override { (void)caller_.OnReply(packet); }
+  [[nodiscard]] Caller& caller() { return caller_; }
+  [[nodiscard]] CoordinatorCalls& calls() { return calls_; }
+
+ private:
+  Caller caller_;
+  CoordinatorCalls calls_;
+};
+
+// A question whose answer may come, or not.
+template <class Reply>
+using Asked = std::shared_ptr<std::optional<Reply>>;
+
+struct Transfer {
+  Gtid gtid;
+  std::vector<BranchId> branches;
+  int64_t amount = 0;
+};
+
+class Scenario {
+ public:
+  explicit Scenario(const Settings& settings = Settings::Quiet());
+  // Fails the test when the judge or Raft's checker has found something.
+  ~Scenario();
+
+  [[nodiscard]] Simulation& simulation() { return simulation_; }
+  [[nodiscard]] World& world() { return simulation_.world(); }
+  [[nodiscard]] Judge& judge() { return simulation_.judge(); }
+  [[nodiscard]] CoordinatorNode& node(size_t i) { return simulation_.node(i); }
+  [[nodiscard]] ParticipantProcess& bank(size_t i) { return simulation_.participant(i); }
+  [[nodiscard]] ProcessId client() const { return client_process_; }
+  [[nodiscard]] uint64_t Count(Rare path) { return world().rare().Of(path); }
+
+  // --- Time.
+
+  // True when it came true within that time.
+  bool RunUntil(const std::function<bool()>& condition,
+                Duration limit = Duration::Seconds(20));
+  void RunFor(Duration span) { world().RunFor(span); }
+  void RunForMillis(int64_t ms) { world().RunFor(Duration::Millis(ms)); }
+
+  // --- Coordinators.
+
+  // Runs until a leader is ready; the test fails when there is none.
+  CoordinatorNode& Elect();
+  // One that is ready and is not that one.
+  CoordinatorNode& ElectOther(const CoordinatorNode& than);
+  // The nodes that are not that one.
+  [[nodiscard]] std::vector<CoordinatorNode*> Others(const CoordinatorNode& than);
+  void Kill(const CoordinatorNode& node, bool power = true) {
+    world().Kill(node.process(), power);
+  }
+  void Restart(const CoordinatorNode& node) { world().Start(node.process()); }
+  // From its peers only: clients and participants still reach it.
+  void CutFromPeers(const CoordinatorNode& node);
+  void Reconnect(const CoordinatorNode& node);
+
+  // --- Participants.
+
+  void KillBank(size_t i, bool power = true) { world().Kill(bank(i).process(), power); }
+  void RestartBank(size_t i) { world().Start(bank(i).process()); }
+  [[nodiscard]] std::optional<BranchFact> FactOf(const BranchId& branch) {
+    return judge().FactOf(branch);
+  }
+
+  // --- Packets. The latest rule is asked first.
+
+  void Hold(Pick pick);
+  void Drop(Pick pick);
+  void CopyTo(std::vector<Packet>* copies, Pick pick);
+  // No rules any more; what was held is delivered, or dropped for good.
+  void LetGo();
+  void DropHeld();
+  // Delivers those of the held ones that the predicate picks.
+  size_t Release(const Pick& pick) { return world().network().ReleaseHeld(pick); }
+  [[nodiscard]] size_t HeldCount() { return world().network().held().size(); }
+  // Delivers a packet (again), at once.
+  void Deliver(const Packet& packet);
+
+  // --- The client's requests. They return at once.
+
+  Asked<OutcomeReply> Commit(const CoordinatorNode& at, const Gtid& gtid,
+                             std::vector<BranchId> branches,
+                             txn::Mode mode = txn::Mode::kDecided,
+                             uint64_t timeout_ms = 5000);
+  Asked<OutcomeReply> Commit(const CoordinatorNode& at, const Transfer& transfer,
+                             txn::Mode mode = txn::Mode::kDecided,
+                             uint64_t timeout_ms = 5000) {
+    return Commit(at, transfer.gtid, transfer.branches, mode, timeout_ms);
+  }
+  // As the client library does: at one node after the other until one knows.
+  Asked<OutcomeReply> CommitAnywhere(const Transfer& transfer,
+                                     txn::Mode mode = txn::Mode::kDecided);
+  Asked<OutcomeReply> Rollback(const CoordinatorNode& at, const Transfer& transfer);
+  Asked<OutcomeReply> AskOutcome(const CoordinatorNode& at, const Gtid& gtid);
+  Asked<EnlistReply> Enlist(const CoordinatorNode& at, const BranchId& branch);
+  Asked<InquiryReply> Inquire(const CoordinatorNode& at, const BranchId& branch);
+  Asked<OnePhaseReply> CommitOnePhase(const BranchId& branch);
+
+  // --- And those that wait for the answer; the test fails when none comes.
+
+  Gtid Begin();
+  // A branch at a bank, with its writes done.
+  BranchId Work(size_t bank, const Gtid& gtid, std::vector<Write> writes);
+  Code TryWork(size_t bank, const Gtid& gtid, std::vector<Write> writes,
+               BranchId* branch);
+  // `amount` from an account of bank `from` to one of bank `to`.
+  Transfer BeginTransfer(size_t from = 0, size_t to = 1, int64_t amount = 7);
+  template <class Reply>
+  Reply Await(const Asked<Reply>& asked, Duration limit = Duration::Seconds(20)) {
+    EXPECT_TRUE(RunUntil([&] { return asked->has_value(); }, limit)) << "no answer came";
+    return asked->value_or(Reply());
+  }
+
+  // Everything is healed, settled and checked; money is where it must be.
+  void Finish();
+
+ private:
+  enum class Rule : uint8_t { kHold, kDrop, kCopy };
+  struct Filter {
+    Rule rule;
+    Pick pick;
+    std::vector<Packet>* copies;
+  };
+
+  void InstallFilter();
+  template <class Reply>
+  Asked<Reply> Ask(ProcessId to, Payload payload);
+  // Tells the judge what the client heard.
+  Asked<OutcomeReply> AskCoordinator(ProcessId to, const Gtid& gtid, Payload payload);
+
+  Simulation simulation_;
+  ScriptedClient client_;
+  ProcessId client_process_;
+  std::vector<Filter> filters_;
+};
+
+// --- Templates -----------------------------------------------------------------------
+
+template <class Record>
+bool CarriesRecord(const Packet& packet) {
+  const auto* message = As<raft::Message>(packet);
+  if (message == nullptr) return false;
+  const auto* append = std::get_if<raft::AppendRequest>(&message->body);
+  if (append == nullptr) return false;
+  for (const raft::Entry& entry : append->entries) {
+    if (entry.type != raft::EntryType::kCommand) continue;
+    const auto record = txn::DecodeRecord(entry.data.view());
+    if (record.ok() && std::holds_alternative<Record>(*record)) return true;
+  }
+  return false;
+}
+
+template <class Reply>
+Asked<Reply> Scenario::Ask(ProcessId to, Payload payload) {
+  auto asked = std::make_shared<std::optional<Reply>>();
+  client_.caller().Call(to, std::move(payload), Duration::Seconds(3600),
+                        [asked](const Payload* reply) {
+                          if (const auto* typed = ReplyAs<Reply>(reply)) *asked = *typed;
+                        });
+  return asked;
+}
+
+}  // namespace concordat::simulation
+
+#endif  // TESTS_SIMULATION_SCENARIO_H_
