@@ -44,7 +44,7 @@ TEST(Log, Append_IsDurableAfterSyncAndNotBefore) {
 TEST(Log, Reopened_ReplaysEverythingInOrderAndGoesOn) {
   FaultEnv env(1);
   uint64_t next = 1;
-  for (int life = 0; life < 6; ++life) {
+  for (uint64_t life = 0; life < 6; ++life) {
     Opened a = OpenLog(&env);
     ASSERT_TRUE(a.status.ok()) << a.status;
     ASSERT_EQ(a.entries, EntriesOfRange(1, next - 1));

@@ -146,15 +146,15 @@ TEST(LogWriter, OnDurable_MayAppendAndRelease) {
 
 TEST(LogWriter, ManyProducers_EachInItsOrderAllDurable) {
   FaultEnv env(1);
-  constexpr int kProducers = 8;
-  constexpr int kEach = 400;
+  constexpr size_t kProducers = 8;
+  constexpr size_t kEach = 400;
   std::vector<std::vector<Lsn>> numbers(kProducers);
   {
     auto writer = OpenWriter(&env, SmallQueue());
     std::vector<std::thread> threads;
-    for (int p = 0; p < kProducers; ++p) {
+    for (size_t p = 0; p < kProducers; ++p) {
       threads.emplace_back([&, p] {
-        for (int i = 0; i < kEach; ++i) {
+        for (size_t i = 0; i < kEach; ++i) {
           numbers[p].push_back(MustAppend(writer.get(), absl::StrCat(p, ":", i)));
           if (i % 50 == 0) writer->WaitDurable(numbers[p].back());
         }
@@ -164,12 +164,12 @@ TEST(LogWriter, ManyProducers_EachInItsOrderAllDurable) {
   }
   env.Crash(FaultEnv::Unsynced::kDropAll);
   Opened log = OpenLog(&env);
-  ASSERT_EQ(log.entries.size(), size_t{kProducers} * kEach);
+  ASSERT_EQ(log.entries.size(), kProducers * kEach);
   std::map<Lsn, std::string> found;
   for (const Entry& entry : log.entries) found[entry.lsn] = entry.payload;
-  for (int p = 0; p < kProducers; ++p) {
+  for (size_t p = 0; p < kProducers; ++p) {
     EXPECT_TRUE(std::is_sorted(numbers[p].begin(), numbers[p].end()));
-    for (int i = 0; i < kEach; ++i) {
+    for (size_t i = 0; i < kEach; ++i) {
       ASSERT_EQ(found[numbers[p][i]], absl::StrCat(p, ":", i));
     }
   }
@@ -302,7 +302,7 @@ TEST(LogWriter, FullDisk_ProducersTogetherNeverOverrunTheReserve) {
   env.SetCapacity(env.used_bytes() + 30000);
   std::atomic<uint64_t> taken = 0;
   std::vector<std::thread> threads;
-  for (int p = 0; p < 6; ++p) {
+  for (uint64_t p = 0; p < 6; ++p) {
     threads.emplace_back([&, p] {
       for (uint64_t n = 0;; ++n) {
         auto lsn = writer->Append(1, std::string((n * 577 + p * 131) % 3900, 'x'),
