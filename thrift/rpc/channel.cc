@@ -233,9 +233,9 @@ void ChannelCore::Connect() {
     self->ConnectToNext(found.status());
   };
   if (!absl::IsNotFound(target.status())) {
-    Found found = target.status();
-    if (target.ok()) found = std::vector<SocketAddress>{*target};
-    loop_->Post([go_on, found = std::move(found)] { go_on(found); });
+    const Found found =
+        target.ok() ? Found(std::vector<SocketAddress>{*target}) : Found(target.status());
+    loop_->Post([go_on, found] { go_on(found); });
     return;
   }
   // A name: looking it up may take seconds, so a thread of its own does it.
