@@ -78,7 +78,12 @@ absl::StatusOr<std::vector<BranchId>> KvResourceManager::Open(ClusterId cluster)
   if (absl::Status s = env_->CreateDir(dir_); !s.ok()) return s;
   if (absl::Status s = CheckFolder(); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<wal::FileLock>> lock = env_->Lock(dir_ + "/lock");
-  if (!lock.ok()) return lock.status();
+  if (!lock.ok()) {
+    return absl::Status(lock.status().code(),
+                        absl::StrCat(lock.status().message(),
+                                     ". A shard is served by one process: end the other "
+                                     "one, or name another folder"));
+  }
   lock_ = *std::move(lock);
   if (absl::Status s = CheckIdentity(cluster); !s.ok()) return s;
 
