@@ -42,6 +42,28 @@ TEST_F(BranchTableTest, CommitOfActiveBranch_IsAProtocolErrorAndNotDone) {
   EXPECT_EQ(CountEvents(EventKind::kProtocolError), 1u);
 }
 
+// A client that gives up may not end what the coordinator may be committing.
+TEST_F(BranchTableTest, AbandonedByItsClientAfterTheVote_StaysPrepared) {
+  Recover();
+  const BranchId id = StartPrepared();
+  EXPECT_EQ(FinishOf(Abandon(id)).finish, Finish::kRetry);
+  EXPECT_TRUE(TakeCommands().empty());
+  EXPECT_EQ(table_->Stats(now_).in_doubt, 1u);
+  const BranchId preparing = Start();
+  Prepare(preparing);
+  TakeCommands();
+  EXPECT_EQ(FinishOf(Abandon(preparing)).finish, Finish::kRetry);
+  EXPECT_TRUE(TakeCommands().empty());
+}
+
+TEST_F(BranchTableTest, AbandonedByItsClientBeforeTheVote_IsRolledBack) {
+  Recover();
+  const BranchId id = Start();
+  const RequestToken token = Abandon(id);
+  EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
+  EXPECT_FALSE(Answered(token));
+}
+
 TEST_F(BranchTableTest, CommitBeforeTheVote_IsAProtocolErrorAndNotDone) {
   Recover();
   const BranchId id = Start();

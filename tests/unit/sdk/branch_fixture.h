@@ -78,6 +78,12 @@ class BranchTableTest : public ::testing::Test {
     Drain();
     return token;
   }
+  RequestToken Abandon(const BranchId& id) {
+    const RequestToken token = Token();
+    table_->Abandon(id, token, now_);
+    Drain();
+    return token;
+  }
   RequestToken CommitOnePhase(const BranchId& id) {
     const RequestToken token = Token();
     table_->CommitOnePhase(id, token, now_);
