@@ -1,5 +1,6 @@
 #include "coordinator/rpc/raft_wire.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -148,6 +149,9 @@ absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in) {
     case RaftMessageType::APPEND_RESPONSE:
       return ReadAppendResponse(in);
     case RaftMessageType::SNAPSHOT_REQUEST:
+      if (std::find(in.voters.begin(), in.voters.end(), 0) != in.voters.end()) {
+        return absl::InvalidArgumentError("a snapshot with node 0 among its voters");
+      }
       return ReadSnapshotChunk(in);
     case RaftMessageType::SNAPSHOT_RESPONSE:
       return raft::SnapshotChunkResponse{log_index, Unsigned(in.offset),

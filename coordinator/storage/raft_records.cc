@@ -1,5 +1,6 @@
 #include "coordinator/storage/raft_records.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -43,7 +44,14 @@ SnapshotRecord DecodeSnapshot(ByteReader* in) {
   for (uint64_t i = 0; i < count && i < kMaxVoters && in->ok(); ++i) {
     voters.emplace_back(in->Varint());
   }
-  record.meta.configuration = raft::Configuration(std::move(voters));
+  // Node 0 is no node: a list cut short, or bytes that are none of ours.
+  const bool whole = std::find(voters.begin(), voters.end(), NodeId()) == voters.end();
+  if (whole && in->ok()) {
+    record.meta.configuration = raft::Configuration(std::move(voters));
+  } else {
+    *in = ByteReader("");
+    (void)in->U8();  // not ok() any more
+  }
   return record;
 }
 

@@ -59,6 +59,9 @@ absl::StatusOr<Snapshot> Parse(const std::string& path, std::string_view bytes) 
   for (uint64_t i = 0; i < count && i < kMaxVoters && in.ok(); ++i) {
     voters.emplace_back(in.Varint());
   }
+  if (std::find(voters.begin(), voters.end(), NodeId()) != voters.end()) {
+    return Damaged(path, "its voters");
+  }
   snapshot.meta.configuration = raft::Configuration(std::move(voters));
   const uint64_t size = in.U64();
   const uint32_t crc = in.U32();
