@@ -46,6 +46,11 @@ struct FinishItem {
 struct BranchList {
   1: required types.CallContext context
   2: required list<types.BranchId> branches
+  /**
+   * For rollback: a coordinator's decision. Without it, from a client, only branches
+   * that have not been asked to vote are rolled back; the others answer RETRY.
+   */
+  3: optional bool decided
 }
 
 /** One vote a branch, in the order of the request. */

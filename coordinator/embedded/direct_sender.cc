@@ -34,6 +34,7 @@ void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
   wire::BranchList list;
   list.context.version = wire::g_types_constants.PROTOCOL_VERSION;
   list.context.__set_cluster(static_cast<int64_t>(cluster_.value()));
+  list.__set_decided(true);
   for (const BranchId& branch : batch) list.branches.push_back(rpc::ToWire(branch));
   const std::weak_ptr<bool> alive = alive_;
   if (verb == txn::Verb::kPrepare) {

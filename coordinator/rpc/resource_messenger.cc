@@ -23,6 +23,7 @@ wire::BranchList MakeList(ClusterId cluster, const std::vector<BranchId>& batch)
   wire::BranchList list;
   list.context.version = wire::g_types_constants.PROTOCOL_VERSION;
   list.context.__set_cluster(static_cast<int64_t>(cluster.value()));
+  list.__set_decided(true);
   list.branches.reserve(batch.size());
   for (const BranchId& branch : batch) list.branches.push_back(ToWire(branch));
   return list;

@@ -238,8 +238,13 @@ void Participant::rollback(std::function<void(const wire::FinishReply&)> cob,
                            const wire::BranchList& request) {
   HandleList<FinishBatch>(
       std::move(cob), request,
-      [](BranchTable* table, const BranchId& branch, RequestToken token, Timestamp now) {
-        table->Rollback(branch, token, now);
+      [decided = request.decided](BranchTable* table, const BranchId& branch,
+                                  RequestToken token, Timestamp now) {
+        if (decided) {
+          table->Rollback(branch, token, now);
+        } else {
+          table->Abandon(branch, token, now);
+        }
       });
 }
 

@@ -53,6 +53,16 @@ void BranchTable::Commit(const BranchId& branch, RequestToken token, Timestamp n
 void BranchTable::Rollback(const BranchId& branch, RequestToken token, Timestamp now) {
   Request(RequestKind::kRollback, branch, token, now);
 }
+void BranchTable::Abandon(const BranchId& id, RequestToken token, Timestamp now) {
+  const Branch* branch = recovered_ ? Find(id) : nullptr;
+  const bool may_have_voted = branch != nullptr &&
+                              branch->state != BranchState::kActive &&
+                              branch->state != BranchState::kRollingBack;
+  if (!may_have_voted) return Rollback(id, token, now);
+  Reply(token, FinishAnswer{Finish::kRetry, false,
+                            "the branch may have voted: only the coordinator ends it"});
+}
+
 void BranchTable::CommitOnePhase(const BranchId& branch, RequestToken token,
                                  Timestamp now) {
   Request(RequestKind::kCommitOnePhase, branch, token, now);

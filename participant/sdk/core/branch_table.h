@@ -104,7 +104,11 @@ class BranchTable {
                Timestamp give_up_at, Timestamp now);
   void Prepare(const BranchId& branch, RequestToken token, Timestamp now);
   void Commit(const BranchId& branch, RequestToken token, Timestamp now);
+  // A coordinator's word: the transaction is decided.
   void Rollback(const BranchId& branch, RequestToken token, Timestamp now);
+  // A client gives the branch up. Once it may have voted only a coordinator may end it
+  // (its vote may be part of a commit by now): then nothing is done, and kRetry says so.
+  void Abandon(const BranchId& branch, RequestToken token, Timestamp now);
   void CommitOnePhase(const BranchId& branch, RequestToken token, Timestamp now);
 
   // --- results of commands; of branches that are over by now they are ignored ---
