@@ -119,7 +119,6 @@ absl::Status Node::RecoverReplica() {
 void Node::Start(rpc::PeerSender* peers, rpc::ResourceSender* resources) {
   peers_ = peers;
   resources_ = resources;
-  RefreshAddresses();
   tick_timer_ = loop_->RunEvery(kTick, [this] { Schedule(); });
   housekeeping_timer_ = loop_->RunEvery(kHouseKeeping, [this] { HouseKeep(); });
   Schedule();
@@ -210,6 +209,7 @@ txn::TransactionView Node::Show(const Gtid& gtid) const {
 }
 
 void Node::RefreshAddresses() {
+  addresses_known_ = true;
   for (const auto& [name, resource] : replica_->core().table().resources()) {
     resources_->SetAddress(name, resource.address);
   }
@@ -217,7 +217,12 @@ void Node::RefreshAddresses() {
 
 void Node::SendToPeer(raft::Message message) { peers_->Send(std::move(message)); }
 
-void Node::SendToResource(const txn::Message& message) { resources_->Send(message); }
+// Records that are applied before this node is ready to lead cause no event: the first
+// message after that brings the addresses up to date.
+void Node::SendToResource(const txn::Message& message) {
+  if (!addresses_known_) RefreshAddresses();
+  resources_->Send(message);
+}
 
 // The caller's callback runs after the replica has finished its round: it may submit
 // the next request at once.
@@ -232,12 +237,10 @@ void Node::Answer(txn::Answer answer) {
 }
 
 void Node::OnEvents(const std::vector<txn::Event>& events) {
-  bool resources_changed = false;
   for (const txn::Event& event : events) {
     LogTransactionEvent(options_.self, event);
-    resources_changed = resources_changed || event.kind == txn::EventKind::kResource;
+    if (event.kind == txn::EventKind::kResource) addresses_known_ = false;
   }
-  if (resources_changed) RefreshAddresses();
 }
 
 void Node::OnRaftState(const raft::SoftState& state) {
@@ -246,7 +249,7 @@ void Node::OnRaftState(const raft::SoftState& state) {
       .Field("role", raft::RoleName(state.role))
       .Field("term", state.term.value())
       .Field("leader", state.leader.value());
-  RefreshAddresses();
+  addresses_known_ = false;
 }
 
 void Node::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {

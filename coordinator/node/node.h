@@ -138,6 +138,7 @@ class Node final : public rpc::CoordinatorBackend,
   std::unique_ptr<Replica> replica_;
   rpc::PeerSender* peers_ = nullptr;
   rpc::ResourceSender* resources_ = nullptr;
+  bool addresses_known_ = false;
   bool scheduled_ = false;
   rpc::TimerId tick_timer_;
   rpc::TimerId housekeeping_timer_;
