@@ -7,6 +7,8 @@
 // second, latencies, their ratio to the floor of this machine measured in the same run,
 // and the processor time of each process. With --kills: how long a client waits for its
 // first commit after the leader is killed with SIGKILL.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -282,21 +284,7 @@ class KillRun {
   explicit KillRun(Cluster* cluster) : cluster_(cluster) {}
 
   double GapMs() {
-    auto loop = rpc::EventLoop::Create();
-    CONCORDAT_CHECK(loop.ok());
-    Load load(loop->get(), cluster_->clients());
-    std::string leader;
-    load.links()
-        .Coordinator(cluster_->clients()[0])
-        ->hello(
-            [&](const wire::HelloReply& reply) {
-              leader = reply.leader;
-              (*loop)->Stop();
-            },
-            client::MakeContext());
-    (*loop)->Run();
-    const int id = cluster_->Leader(leader);
-    CONCORDAT_CHECK(id > 0) << "no leader";
+    const int id = FindLeader();
     auto second = rpc::EventLoop::Create();
     Load clients(second->get(), cluster_->clients());
     (*second)->RunAfter(Duration::Millis(1500), [this, id] { cluster_->KillNode(id); });
@@ -306,6 +294,29 @@ class KillRun {
   }
 
  private:
+  // Asks one node after the other until one of them knows.
+  int FindLeader() {
+    for (size_t i = 0; i < 1000; ++i) {
+      auto loop = rpc::EventLoop::Create();
+      CONCORDAT_CHECK(loop.ok());
+      Load load(loop->get(), cluster_->clients());
+      std::string leader;
+      load.links()
+          .Coordinator(cluster_->clients()[i % cluster_->clients().size()])
+          ->hello(
+              [&](const wire::HelloReply& reply) {
+                leader = reply.leader;
+                (*loop)->Stop();
+              },
+              client::MakeContext());
+      (*loop)->Run();
+      if (const int id = cluster_->Leader(leader); id > 0) return id;
+      usleep(10'000);
+    }
+    CONCORDAT_CHECK(false) << "no leader";
+    return 0;
+  }
+
   Cluster* const cluster_;
 };
 
