@@ -106,7 +106,7 @@ TEST(Figure2, Candidates1_StartOfAnElection_IncrementsTermVotesForItselfAndAsksA
   TestNode node(Recovered(3, {1, 2}));
   node.BecomeCandidate();
   EXPECT_EQ(node.raft.hard_state(), (HardState{Term(4), NodeId(1)}));
-  for (uint64_t peer : {2, 3}) {
+  for (uint64_t peer : {uint64_t{2}, uint64_t{3}}) {
     ASSERT_EQ(node.Sent<VoteRequest>(peer).size(), 1u);
     EXPECT_EQ(node.Last<VoteRequest>(peer).last_log_index, LogIndex(2));
     EXPECT_EQ(node.Last<VoteRequest>(peer).last_log_term, Term(2));
