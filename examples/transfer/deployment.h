@@ -1,0 +1,68 @@
+// What the transfers run on: coordinators and three banks' resources. Either six
+// processes, or everything in this one.
+#ifndef EXAMPLES_TRANSFER_DEPLOYMENT_H_
+#define EXAMPLES_TRANSFER_DEPLOYMENT_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/client/client.h"
+#include "examples/transfer/nemesis.h"
+#include "examples/transfer/observer.h"
+#include "examples/transfer/processes/supervisor.h"
+#include "examples/transfer/resource_access.h"
+
+namespace concordat::transfer {
+
+// Main thread.
+class Deployment {
+ public:
+  virtual ~Deployment() = default;
+
+  [[nodiscard]] virtual client::Client* client() = 0;
+  // In one line, for people.
+  [[nodiscard]] virtual std::string Description() const = 0;
+  // What is not over, of transactions and branches.
+  [[nodiscard]] virtual absl::StatusOr<OpenWork> CountOpen() = 0;
+  // Null when there are no processes to kill.
+  [[nodiscard]] virtual Victims* victims() = 0;
+  [[nodiscard]] virtual size_t leaders_seen() const = 0;
+  // An error when a part has ended by itself.
+  [[nodiscard]] virtual absl::Status Check() = 0;
+  // Ends all in good order; names what did not end well.
+  [[nodiscard]] virtual std::vector<std::string> Stop() = 0;
+};
+
+// The resources of both forms, and how their data is kept.
+[[nodiscard]] std::vector<std::string> ResourceNames();
+[[nodiscard]] std::vector<std::unique_ptr<ResourceAccess>> MakeAccesses();
+
+struct Programs {
+  std::string concordatd;
+  std::string concordat_rm;
+};
+// Beside this program: in its folder, or where a build puts them. NOT_FOUND names what
+// is missing.
+[[nodiscard]] absl::StatusOr<Programs> FindPrograms();
+
+// Three coordinators and three participants on free ports of 127.0.0.1, their data in
+// `folder`. All is up and every resource is registered when it returns OK. The
+// supervisor outlives the deployment.
+[[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
+    const Programs& programs, const std::string& folder, Supervisor* supervisor);
+
+// One coordinator node and the resources in this process, their data in `folder`.
+[[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartEmbedded(
+    const std::string& folder);
+
+// For participants: the URL of a resource with its data in `folder`; writes the schema
+// beside it.
+[[nodiscard]] absl::StatusOr<std::string> ResourceUrl(const std::string& resource,
+                                                      const std::string& folder);
+
+}  // namespace concordat::transfer
+
+#endif  // EXAMPLES_TRANSFER_DEPLOYMENT_H_

@@ -1,0 +1,38 @@
+// What the clients were told, transfer by transfer: one side of the comparison at the
+// end. The other side is what the banks say (audit.h).
+#ifndef EXAMPLES_TRANSFER_LEDGER_H_
+#define EXAMPLES_TRANSFER_LEDGER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "coordinator/base/xid.h"
+#include "examples/transfer/input/money.h"
+
+namespace concordat::transfer {
+
+// How a transfer ended, as its client was told it.
+enum class Told : uint8_t {
+  kCommitted,
+  kRefused,  // rolled back by the client: not enough money
+  kAborted,  // given up after too many aborts
+  kUnknown,  // it may be either
+};
+
+struct LedgerEntry {
+  struct Delta {
+    uint32_t account = 0;  // its number in the Book
+    Money amount;
+  };
+
+  uint64_t number = 0;  // of the transfer, from 1; the key of its evidence
+  Told told = Told::kUnknown;
+  Gtid gtid;                  // of the last try
+  std::vector<Delta> deltas;  // empty when nothing was written
+};
+
+using Ledger = std::vector<LedgerEntry>;
+
+}  // namespace concordat::transfer
+
+#endif  // EXAMPLES_TRANSFER_LEDGER_H_

@@ -1,0 +1,124 @@
+#include "examples/transfer/nemesis.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace concordat::transfer {
+
+Nemesis::Nemesis(Plan plan, Victims* victims, Statistics* statistics, uint64_t seed,
+                 std::function<void(const std::string&)> say)
+    : plan_(std::move(plan)),
+      victims_(victims),
+      statistics_(statistics),
+      random_(seed),
+      say_(std::move(say)) {
+  // The participant in the middle, so that leaders die before and after it.
+  for (size_t i = 0; i < plan_.leader_kills; ++i) {
+    if (i == (plan_.leader_kills + 1) / 2) steps_.push_back(Step::kParticipant);
+    steps_.push_back(Step::kLeader);
+  }
+  if (plan_.leader_kills == 1) steps_.push_back(Step::kParticipant);
+}
+
+double Nemesis::allowed() const {
+  if (done()) return 1;
+  return static_cast<double>(step_ + 1) / static_cast<double>(steps_.size());
+}
+
+void Nemesis::Enter(Phase phase, Timestamp now) {
+  phase_ = phase;
+  entered_ = now;
+}
+
+absl::Status Nemesis::Tick(Timestamp now, double progress, uint64_t in_flight) {
+  if (done()) return absl::OkStatus();
+  if (phase_ == Phase::kWaiting) {
+    const double mark =
+        (static_cast<double>(step_) + 0.5) / static_cast<double>(steps_.size());
+    return progress < mark ? absl::OkStatus() : Kill(now, in_flight);
+  }
+  if (now - entered_ > plan_.step_limit) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "after the kill of the ", faults_.back().who,
+        phase_ == Phase::kKilled ? " nobody took over in " : " it did not come back in ",
+        plan_.step_limit.millis() / 1000, " seconds"));
+  }
+  if (phase_ == Phase::kKilled) return Restart(now);
+  CheckBack(now);
+  return absl::OkStatus();
+}
+
+absl::Status Nemesis::Kill(Timestamp now, uint64_t in_flight) {
+  const auto leader = victims_->Leader();
+  if (!leader) return absl::OkStatus();  // the next tick will find one
+  Fault fault;
+  fault.in_flight = in_flight;
+  fault.of_leader = steps_[step_] == Step::kLeader;
+  fault.number = statistics_->BeginFault(now);
+  if (fault.of_leader) {
+    fault.who = absl::StrCat("leader, node ", leader->node + 1);
+    if (absl::Status s = KillLeader(*leader); !s.ok()) return s;
+  } else {
+    if (absl::Status s = KillParticipant(*leader); !s.ok()) return s;
+    fault.who = absl::StrCat("participant of ", resource_);
+  }
+  say_(absl::StrCat("SIGKILL to the ", fault.who, ", ", in_flight,
+                    " transfers under way"));
+  faults_.push_back(std::move(fault));
+  killed_at_ = now;
+  Enter(Phase::kKilled, now);
+  return absl::OkStatus();
+}
+
+absl::Status Nemesis::KillLeader(const LeaderView& leader) {
+  node_ = leader.node;
+  term_ = leader.term;
+  return victims_->KillNode(node_);
+}
+
+absl::Status Nemesis::KillParticipant(const LeaderView& leader) {
+  resource_ = plan_.resources[random_.Below(plan_.resources.size())];
+  const auto life = leader.alive.find(resource_);
+  incarnation_ = life == leader.alive.end() ? 0 : life->second;
+  return victims_->KillServerOf(resource_);
+}
+
+absl::Status Nemesis::Restart(Timestamp now) {
+  if (steps_[step_] == Step::kParticipant) {
+    if (now - killed_at_ < plan_.participant_down) return absl::OkStatus();
+    Enter(Phase::kRestarted, now);
+    return victims_->RestartServerOf(resource_);
+  }
+  const auto leader = victims_->Leader();
+  if (!leader || leader->term <= term_) return absl::OkStatus();
+  faults_.back().outage = now - killed_at_;
+  catch_up_to_ = leader->commit_index;
+  say_(absl::StrCat("node ", leader->node + 1, " leads in term ", leader->term, ", ",
+                    faults_.back().outage.millis(), " ms later; node ", node_ + 1,
+                    " is started again"));
+  Enter(Phase::kRestarted, now);
+  return victims_->RestartNode(node_);
+}
+
+void Nemesis::CheckBack(Timestamp now) {
+  if (steps_[step_] == Step::kParticipant) {
+    const auto leader = victims_->Leader();
+    if (!leader) return;
+    const auto life = leader->alive.find(resource_);
+    if (life == leader->alive.end() || life->second == incarnation_) return;
+    faults_.back().outage = now - killed_at_;
+    say_(absl::StrCat(resource_, " is served again, ", faults_.back().outage.millis(),
+                      " ms after the kill"));
+  } else {
+    const auto applied = victims_->AppliedIndex(node_);
+    if (!applied || *applied < catch_up_to_) return;
+    say_(absl::StrCat("node ", node_ + 1, " has caught up, ", (now - entered_).millis(),
+                      " ms after its start"));
+  }
+  statistics_->EndFault(faults_.back().number, now);
+  ++step_;
+  Enter(Phase::kWaiting, now);
+}
+
+}  // namespace concordat::transfer

@@ -1,0 +1,104 @@
+// Kills processes in the middle of the work, one after the other, each time in this way:
+//
+//   waiting ──(the work has come half way to the next mark)──> SIGKILL
+//     ^                                                          │
+//     │                                        (leader: another one leads)
+//     │                                                          v
+//     └──(it has caught up, or registered again)── restarted ────┘
+//
+// The work is divided among the steps: allowed() says how much of it may begin, so that
+// the last kill does not come after the last transfer. The clients run at full speed up
+// to there.
+#ifndef EXAMPLES_TRANSFER_NEMESIS_H_
+#define EXAMPLES_TRANSFER_NEMESIS_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/random.h"
+#include "examples/transfer/observer.h"
+#include "examples/transfer/statistics.h"
+
+namespace concordat::transfer {
+
+// What the nemesis does to processes, and sees of them.
+class Victims {
+ public:
+  virtual ~Victims() = default;
+  [[nodiscard]] virtual std::optional<LeaderView> Leader() const = 0;
+  [[nodiscard]] virtual std::optional<int64_t> AppliedIndex(size_t node) const = 0;
+  [[nodiscard]] virtual absl::Status KillNode(size_t node) = 0;
+  [[nodiscard]] virtual absl::Status RestartNode(size_t node) = 0;
+  // The participant that serves a resource.
+  [[nodiscard]] virtual absl::Status KillServerOf(const std::string& resource) = 0;
+  [[nodiscard]] virtual absl::Status RestartServerOf(const std::string& resource) = 0;
+};
+
+// One kill, for the table at the end.
+struct Fault {
+  bool of_leader = false;
+  std::string who;    // "leader, node 2" or "participant of sqlite-1"
+  size_t number = 0;  // in Statistics
+  uint64_t in_flight = 0;
+  Duration outage;  // until another node led, or the resource was registered again
+};
+
+// Main thread.
+class Nemesis {
+ public:
+  struct Plan {
+    size_t leader_kills = 3;
+    std::vector<std::string> resources;  // one of their participants is killed, once
+    Duration participant_down = Duration::Millis(300);
+    Duration step_limit = Duration::Seconds(30);
+  };
+  // With no leader to kill nothing is killed at all. `say` gets lines for people.
+  Nemesis(Plan plan, Victims* victims, Statistics* statistics, uint64_t seed,
+          std::function<void(const std::string&)> say);
+
+  // Goes on; `progress` is the part of the work that has ended, 0 to 1. An error when a
+  // process ends by itself or does not come back in time.
+  [[nodiscard]] absl::Status Tick(Timestamp now, double progress, uint64_t in_flight);
+  // The part of the work that may begin, 0 to 1.
+  [[nodiscard]] double allowed() const;
+  [[nodiscard]] bool done() const { return step_ == steps_.size(); }
+  [[nodiscard]] const std::vector<Fault>& faults() const { return faults_; }
+
+ private:
+  enum class Step { kLeader, kParticipant };
+  enum class Phase { kWaiting, kKilled, kRestarted };
+
+  [[nodiscard]] absl::Status Kill(Timestamp now, uint64_t in_flight);
+  [[nodiscard]] absl::Status KillLeader(const LeaderView& leader);
+  [[nodiscard]] absl::Status KillParticipant(const LeaderView& leader);
+  [[nodiscard]] absl::Status Restart(Timestamp now);
+  void CheckBack(Timestamp now);
+  void Enter(Phase phase, Timestamp now);
+
+  const Plan plan_;
+  Victims* const victims_;
+  Statistics* const statistics_;
+  Random random_;
+  const std::function<void(const std::string&)> say_;
+  std::vector<Step> steps_;
+  size_t step_ = 0;
+  Phase phase_ = Phase::kWaiting;
+  Timestamp entered_;
+  Timestamp killed_at_;
+  size_t node_ = 0;          // killed, of the coordinators
+  int64_t term_ = 0;         // that it led
+  int64_t catch_up_to_ = 0;  // log index
+  std::string resource_;     // whose participant was killed
+  int64_t incarnation_ = 0;  // and its life
+  std::vector<Fault> faults_;
+};
+
+}  // namespace concordat::transfer
+
+#endif  // EXAMPLES_TRANSFER_NEMESIS_H_

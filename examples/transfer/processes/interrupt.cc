@@ -1,0 +1,37 @@
+#include "examples/transfer/processes/interrupt.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <thread>
+#include <utility>
+
+namespace concordat::transfer {
+
+namespace {
+
+constexpr int kSignalExitBase = 128;
+
+}  // namespace
+
+void OnInterrupt(std::function<void()> clean_up) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  // Under nohup(1) a hang-up is ignored, and stays so.
+  struct sigaction hang_up {};
+  sigaction(SIGHUP, nullptr, &hang_up);
+  if (hang_up.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals, clean_up = std::move(clean_up)] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    clean_up();
+    // Other threads are in the middle of something: no destructors.
+    _exit(kSignalExitBase + signal);
+  }).detach();
+}
+
+}  // namespace concordat::transfer

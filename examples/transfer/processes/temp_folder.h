@@ -1,0 +1,36 @@
+// A folder of the run's own, removed with everything in it unless it is to be kept.
+#ifndef EXAMPLES_TRANSFER_PROCESSES_TEMP_FOLDER_H_
+#define EXAMPLES_TRANSFER_PROCESSES_TEMP_FOLDER_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace concordat::transfer {
+
+// Thread-safe.
+class TempFolder {
+ public:
+  // In TMPDIR, or /tmp. The error says which folder could not be made, and why.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<TempFolder>> Create();
+  ~TempFolder() { Remove(); }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  void Keep() { keep_ = true; }
+  // Now, and not again.
+  void Remove();
+
+ private:
+  explicit TempFolder(std::string path) : path_(std::move(path)) {}
+
+  const std::string path_;
+  std::atomic<bool> keep_{false};
+};
+
+}  // namespace concordat::transfer
+
+#endif  // EXAMPLES_TRANSFER_PROCESSES_TEMP_FOLDER_H_

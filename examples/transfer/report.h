@@ -1,0 +1,28 @@
+// The table at the end.
+#ifndef EXAMPLES_TRANSFER_REPORT_H_
+#define EXAMPLES_TRANSFER_REPORT_H_
+
+#include <cstddef>
+#include <string>
+
+#include "examples/transfer/run_transfers.h"
+#include "examples/transfer/statistics.h"
+#include "examples/transfer/verify.h"
+
+namespace concordat::transfer {
+
+struct ReportInput {
+  const Outcome* outcome = nullptr;
+  const Statistics* statistics = nullptr;
+  const Verdict* verdict = nullptr;
+  Money money_before;
+  Scale scale = Scale(2);
+  size_t elections = 0;
+};
+
+// Lines, each with its end.
+[[nodiscard]] std::string Report(const ReportInput& input);
+
+}  // namespace concordat::transfer
+
+#endif  // EXAMPLES_TRANSFER_REPORT_H_

@@ -1,0 +1,74 @@
+// How balances and evidence are kept in one kind of resource: the requests, and what
+// their answers say. One interface, so that the transfers do not know what a bank is
+// made of.
+//
+//   kind     accounts                               evidence
+//   kv       "account/<key>" -> decimal units       "transfer/<number>" -> "gtid net"
+//   sqlite   accounts(id, balance)                  transfers(id, gtid, net)
+#ifndef EXAMPLES_TRANSFER_RESOURCE_ACCESS_H_
+#define EXAMPLES_TRANSFER_RESOURCE_ACCESS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/client/operations.h"
+#include "examples/transfer/audit.h"
+#include "examples/transfer/input/money.h"
+#include "examples/transfer/input/smallbank.h"
+
+namespace concordat::transfer {
+
+using Balance = std::pair<std::string, Money>;  // an account's key, and its balance
+
+// Immutable, and so thread-safe. A reply is handed in only when its result is OK.
+class ResourceAccess {
+ public:
+  virtual ~ResourceAccess() = default;
+
+  // Opens accounts that are not there yet.
+  [[nodiscard]] virtual wire::ExecuteRequest Open(
+      const std::vector<Balance>& accounts) const = 0;
+
+  // Reads balances; with `lock` nobody else changes them before the transaction ends.
+  [[nodiscard]] virtual wire::ExecuteRequest Read(const std::vector<std::string>& keys,
+                                                  bool lock) const = 0;
+  // The balances, in the order of the keys.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<Money>> ReadBalances(
+      const wire::ExecuteReply& reply) const = 0;
+
+  // Carries out the operations and leaves the evidence.
+  [[nodiscard]] virtual wire::ExecuteRequest Write(
+      const std::vector<AccountOperation>& operations,
+      const Evidence& evidence) const = 0;
+  // FAILED_PRECONDITION: there was not enough money. INTERNAL: an account is missing.
+  [[nodiscard]] virtual absl::Status CheckWrite(
+      const std::vector<AccountOperation>& operations,
+      const wire::ExecuteReply& reply) const = 0;
+
+  // Accounts and evidence in order, at most kPage, behind the one named (from the
+  // first on when it is empty or 0). Fewer than kPage: that was all.
+  static constexpr int32_t kPage = 1000;
+  [[nodiscard]] virtual wire::ExecuteRequest ListBalances(
+      const std::string& after) const = 0;
+  [[nodiscard]] virtual absl::StatusOr<std::vector<Balance>> ListedBalances(
+      const wire::ExecuteReply& reply) const = 0;
+  [[nodiscard]] virtual wire::ExecuteRequest ListEvidence(uint64_t after) const = 0;
+  [[nodiscard]] virtual absl::StatusOr<std::vector<Evidence>> ListedEvidence(
+      const wire::ExecuteReply& reply) const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<ResourceAccess> MakeKvAccess();
+[[nodiscard]] std::unique_ptr<ResourceAccess> MakeSqliteAccess();
+
+// What a SQLite bank must have before it is used.
+[[nodiscard]] std::string SqliteSchema();
+
+}  // namespace concordat::transfer
+
+#endif  // EXAMPLES_TRANSFER_RESOURCE_ACCESS_H_
