@@ -1,0 +1,124 @@
+// When the nemesis kills, whom, and how it tells that they are back.
+#include "examples/transfer/nemesis.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace concordat::transfer {
+namespace {
+
+using ::testing::ElementsAre;
+
+// A cluster on paper: writes down what is done to it.
+class PaperCluster final : public Victims {
+ public:
+  std::optional<LeaderView> Leader() const override { return leader; }
+  std::optional<int64_t> AppliedIndex(size_t) const override { return applied; }
+  absl::Status KillNode(size_t node) override { return Note("kill node", node); }
+  absl::Status RestartNode(size_t node) override { return Note("restart node", node); }
+  absl::Status KillServerOf(const std::string& resource) override {
+    done.push_back("kill " + resource);
+    return absl::OkStatus();
+  }
+  absl::Status RestartServerOf(const std::string& resource) override {
+    done.push_back("restart " + resource);
+    return absl::OkStatus();
+  }
+
+  std::optional<LeaderView> leader = LeaderView{1, 5, 100, {{"kv", 1}}};
+  std::optional<int64_t> applied;
+  std::vector<std::string> done;
+
+ private:
+  absl::Status Note(const std::string& what, size_t node) {
+    done.push_back(what + " " + std::to_string(node));
+    return absl::OkStatus();
+  }
+};
+
+class NemesisTest : public ::testing::Test {
+ protected:
+  Nemesis Make(size_t leader_kills) {
+    Nemesis::Plan plan;
+    plan.leader_kills = leader_kills;
+    plan.resources = {"kv"};
+    return Nemesis(plan, &cluster_, &statistics_, 1, [](const std::string&) {});
+  }
+  absl::Status Tick(Nemesis* nemesis, int64_t millis, double progress) {
+    return nemesis->Tick(Timestamp::FromMicros(millis * 1000), progress, 64);
+  }
+
+  PaperCluster cluster_;
+  Statistics statistics_;
+};
+
+TEST_F(NemesisTest, LeaderKill_NewLeaderAndCaughtUp_IsOver) {
+  Nemesis nemesis = Make(2);  // with the participant, three steps
+  EXPECT_DOUBLE_EQ(nemesis.allowed(), 1.0 / 3);
+  ASSERT_TRUE(Tick(&nemesis, 0, 0.1).ok());
+  EXPECT_TRUE(cluster_.done.empty());
+
+  ASSERT_TRUE(Tick(&nemesis, 10, 0.2).ok());
+  EXPECT_THAT(cluster_.done, ElementsAre("kill node 1"));
+  // The old leader's last word does not count.
+  ASSERT_TRUE(Tick(&nemesis, 20, 0.3).ok());
+  EXPECT_THAT(cluster_.done, ElementsAre("kill node 1"));
+
+  cluster_.leader = LeaderView{2, 6, 120, {{"kv", 1}}};
+  ASSERT_TRUE(Tick(&nemesis, 330, 0.3).ok());
+  EXPECT_THAT(cluster_.done, ElementsAre("kill node 1", "restart node 1"));
+  EXPECT_EQ(nemesis.faults()[0].outage, Duration::Millis(320));
+  EXPECT_EQ(nemesis.faults()[0].in_flight, 64u);
+
+  cluster_.applied = 119;
+  ASSERT_TRUE(Tick(&nemesis, 340, 0.3).ok());
+  EXPECT_DOUBLE_EQ(nemesis.allowed(), 1.0 / 3);
+  cluster_.applied = 120;
+  ASSERT_TRUE(Tick(&nemesis, 350, 0.3).ok());
+  EXPECT_DOUBLE_EQ(nemesis.allowed(), 2.0 / 3);
+}
+
+TEST_F(NemesisTest, ParticipantKill_AnotherLifeRegistered_IsOver) {
+  Nemesis nemesis = Make(1);
+  ASSERT_TRUE(Tick(&nemesis, 0, 0.5).ok());
+  cluster_.leader = LeaderView{0, 6, 10, {{"kv", 1}}};
+  cluster_.applied = 10;
+  ASSERT_TRUE(Tick(&nemesis, 10, 0.5).ok());
+  ASSERT_TRUE(Tick(&nemesis, 20, 0.5).ok());
+  cluster_.done.clear();
+
+  ASSERT_TRUE(Tick(&nemesis, 30, 0.8).ok());
+  EXPECT_THAT(cluster_.done, ElementsAre("kill kv"));
+  ASSERT_TRUE(Tick(&nemesis, 40, 0.8).ok());  // it stays down for a moment
+  EXPECT_THAT(cluster_.done, ElementsAre("kill kv"));
+  ASSERT_TRUE(Tick(&nemesis, 400, 0.8).ok());
+  EXPECT_THAT(cluster_.done, ElementsAre("kill kv", "restart kv"));
+
+  ASSERT_TRUE(Tick(&nemesis, 410, 0.8).ok());
+  EXPECT_FALSE(nemesis.done());  // the registry still has the old life
+  cluster_.leader->alive["kv"] = 2;
+  ASSERT_TRUE(Tick(&nemesis, 420, 0.8).ok());
+  EXPECT_TRUE(nemesis.done());
+  EXPECT_DOUBLE_EQ(nemesis.allowed(), 1);
+}
+
+TEST_F(NemesisTest, NobodyTakesOver_IsAnErrorInTheEnd) {
+  Nemesis nemesis = Make(1);
+  ASSERT_TRUE(Tick(&nemesis, 0, 0.5).ok());
+  ASSERT_TRUE(Tick(&nemesis, 29'000, 0.5).ok());
+  const absl::Status status = Tick(&nemesis, 31'000, 0.5);
+  EXPECT_EQ(status.message(),
+            "after the kill of the leader, node 2 nobody took over in 30 seconds");
+}
+
+TEST_F(NemesisTest, NothingToKill_EverythingMayBegin) {
+  Nemesis nemesis = Make(0);
+  EXPECT_TRUE(nemesis.done());
+  EXPECT_DOUBLE_EQ(nemesis.allowed(), 1);
+}
+
+}  // namespace
+}  // namespace concordat::transfer
