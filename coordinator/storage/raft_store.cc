@@ -40,6 +40,12 @@ absl::Status RaftStore::ReplayOne(wal::Lsn lsn, uint8_t type, std::string_view p
   }
   auto& entry = std::get<EntryRecord>(*record);
   Group* group = &groups_[entry.group];
+  // Whole segments are let go, so the log may begin between a snapshot's record and the
+  // entries that stood before it. Then a later snapshot stands for what is missing, or
+  // TakeRecovered reports it.
+  if (group->entry_lsns.empty() && entry.entry.index > group->first_index) {
+    group->first_index = entry.entry.index;
+  }
   absl::Status status = ApplyEntry(group, lsn, entry.entry.index);
   if (status.ok()) group->entries.push_back(std::move(entry.entry));
   return status;
