@@ -69,6 +69,8 @@ ExampleRun::ExampleRun(const std::vector<std::string>& flags)
 ExampleRun::~ExampleRun() {
   Signal(SIGKILL);
   WaitForEnd(10);
+  // None should be there; a test that found some has failed, and they do not stay.
+  for (const pid_t daemon : Daemons()) kill(daemon, SIGKILL);
 }
 
 void ExampleRun::Signal(int signal) const {
