@@ -117,6 +117,10 @@ raft::RecoveredState CoordinatorNode::Recover(std::string* snapshot_state) {
 
 void CoordinatorNode::Crash(bool power) {
   CountRaftPaths();
+  if (world_->keeps_history()) {
+    world_->Note(absl::StrCat(world_->NameOf(process_), ": was durable up to record ",
+                              disk_->durable_lsn().value()));
+  }
   world_->rare().Add(power ? Rare::kNodePowerLost : Rare::kNodeKilled);
   replica_.reset();
   store_.reset();
@@ -193,6 +197,13 @@ void CoordinatorNode::ArmTimer() {
 absl::StatusOr<wal::Lsn> CoordinatorNode::Append(const std::vector<wal::Record>& records,
                                                  wal::Reserve use) {
   auto lsn = disk_->Append(records, use);
+  if (world_->keeps_history()) {
+    for (const wal::Record& record : records) {
+      world_->Note(absl::StrCat(
+          world_->NameOf(process_), " writes up to ", lsn.ok() ? lsn->value() : 0, ": ",
+          storage::DescribeRaftRecord(record.type, record.payload)));
+    }
+  }
   if (lsn.ok()) unflushed_.push_back({*lsn, records});
   ObserveApplied();
   checks_.raft->AfterStep(replica_->raft());

@@ -128,7 +128,7 @@ struct OnePhaseReply {
   Code code = Code::kUnknown;
   bool committed = false;  // with kOk
 };
-// Rolls back a branch that is not prepared.
+// The client gives a branch up; one that may have voted stays as it is.
 struct ReleaseCall {
   BranchId branch;
 };

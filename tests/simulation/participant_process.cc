@@ -105,7 +105,7 @@ void ParticipantProcess::Crash(bool power) {
 
 void ParticipantProcess::Scan() {
   table_->Tick(Now());
-  Act(/*sorted=*/true);
+  Act();
   world_->After(process_, options_.table.scan_interval, [this] { Scan(); });
 }
 
@@ -186,15 +186,8 @@ void ParticipantProcess::Handle(const Packet& packet, const OnePhaseCall& call) 
 }
 
 void ParticipantProcess::Handle(const Packet& packet, const ReleaseCall& call) {
-  // A participant rolls a prepared branch back for a coordinator only.
-  if (store_.IsPrepared(call.branch)) return;
-  for (const participant::HeldBranch& held : table_->Held(Now())) {
-    if (held.branch == call.branch && held.state != participant::BranchState::kActive) {
-      return;
-    }
-  }
   const auto token = Keep({packet.from, packet.call, call.branch, nullptr, 0, {}});
-  table_->Rollback(call.branch, token, Now());
+  table_->Abandon(call.branch, token, Now());
 }
 
 void ParticipantProcess::Handle(const Packet&, const InquiryReply& reply) {
@@ -221,14 +214,9 @@ void ParticipantProcess::Handle(const Packet&, const RegisterReply& reply) {
 
 // --- Commands ----------------------------------------------------------------------
 
-void ParticipantProcess::Act(bool sorted) {
+void ParticipantProcess::Act() {
   while (table_->has_output()) {
     participant::BranchTableOutput output = table_->TakeOutput();
-    if (sorted) {
-      std::stable_sort(output.commands.begin(), output.commands.end(),
-                       [](const auto& a, const auto& b) { return a.branch < b.branch; });
-      std::sort(output.inquiries.begin(), output.inquiries.end());
-    }
     for (const participant::Event& event : output.events) {
       if (world_->keeps_history()) {
         world_->Note(absl::StrCat(resource_, ": event ",
@@ -374,15 +362,15 @@ void ParticipantProcess::AnswerVerb(const PendingRequest& request, txn::Vote vot
   }
   PendingVerbs& verbs = *request.verbs;
   verbs.reply.items[request.position] = VerbItem{request.branch, vote, ack, detail};
-  if (--verbs.missing != 0) return;
-  for (const VerbItem& item : verbs.reply.items) {
-    if (verbs.reply.verb == txn::Verb::kPrepare) {
-      CountVote(item.branch, item.vote);
-      judge_->OnVoteSent(item.branch, item.vote);
-    } else {
-      judge_->OnAcknowledgementSent(item.branch, verbs.reply.verb, item.ack);
-    }
+  // True when it is given; while it waits for the others of its call a vote may become
+  // old, which the protocol must bear as it bears late packets.
+  if (verbs.reply.verb == txn::Verb::kPrepare) {
+    CountVote(request.branch, vote);
+    judge_->OnVoteSent(request.branch, vote);
+  } else {
+    judge_->OnAcknowledgementSent(request.branch, verbs.reply.verb, ack);
   }
+  if (--verbs.missing != 0) return;
   world_->Send(process_, verbs.to, verbs.call, verbs.reply);
 }
 

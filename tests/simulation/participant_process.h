@@ -89,9 +89,8 @@ class ParticipantProcess final : public Process {
   void OnRecovered();
   void Scan();
   void Heartbeat();
-  // Carries out what the table wants; `sorted` when it comes from a scan, whose order
-  // is that of a hash table.
-  void Act(bool sorted = false);
+  // Carries out what the table wants.
+  void Act();
   void CarryOut(const participant::Command& command);
   void Prepare(const BranchId& branch);
   void Commit(const BranchId& branch);

@@ -211,9 +211,8 @@ TEST(Scenario09, StoppedLeaderGoesOn_ItAnswersNobodyAsALeader) {
   const Transfer t = s.BeginTransfer();
   s.world().Pause(old_leader.process());
   const auto asked = s.Commit(old_leader, t);  // lies in its socket
-  s.ElectOther(old_leader);
-  const OutcomeReply outcome = s.Await(s.CommitAnywhere(t));
-  EXPECT_EQ(outcome.outcome, Outcome::kCommitted);
+  CoordinatorNode& leader = s.ElectOther(old_leader);
+  EXPECT_EQ(s.Await(s.Commit(leader, t)).outcome, Outcome::kCommitted);
   s.world().Resume(old_leader.process());
   EXPECT_EQ(s.Await(asked).code, Code::kNotLeader);
   s.Finish();

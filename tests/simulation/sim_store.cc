@@ -34,6 +34,7 @@ void SimStore::Crash(bool power) {
   // What was being flushed when the process alone dies is the kernel's and stays.
   size_t keep = flushing_;
   if (power && flushing_ != 0) keep = random_.Below(flushing_ + 1);
+  if (std::exchange(lose_all_, false)) keep = 0;
   for (size_t i = 0; i < pending_.size(); ++i) {
     const Record& record = pending_[i].record;
     if (i < keep) {

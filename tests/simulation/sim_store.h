@@ -41,6 +41,9 @@ class SimStore {
     options_.flush_max = max;
   }
 
+  // A crash before the flush that is under way has done anything.
+  void LoseAllAtNextCrash() { lose_all_ = true; }
+
   // --- Life. The process has died: what was active is gone, what was being written is
   // there in part. Recover rebuilds the rest from the log and lists what is in doubt.
   void Crash(bool power);
@@ -103,6 +106,7 @@ class SimStore {
   Random random_;
 
   std::vector<Record> disk_;
+  bool lose_all_ = false;
 
   // In memory.
   std::deque<Pending> pending_;

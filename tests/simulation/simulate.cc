@@ -117,10 +117,14 @@ void PrintFailure(const char* program, uint64_t seed, std::string_view what) {
 int RunOne(const Options& options, const char* program) {
   Simulation simulation(Settings::FromSeed(options.first));
   World& world = simulation.world();
-  world.KeepHistory(options.trace ? SIZE_MAX : kHistoryShown);
+  if (options.trace) {
+    world.PrintHistory(&std::cout);
+  } else {
+    world.KeepHistory(kHistoryShown);
+  }
   simulation.Run();
   for (const std::string& line : world.history()) {
-    if (options.trace || world.failed()) std::cout << line << '\n';
+    if (world.failed()) std::cout << line << '\n';
   }
   std::cout << "seed " << options.first << ": " << simulation.judge().commits()
             << " commits, " << simulation.judge().aborts() << " aborts, "

@@ -140,14 +140,13 @@ void World::Deliver(const Packet& packet) {
 }
 
 void World::Note(std::string_view line) {
-  if (history_size_ == 0) {
-    return;
-  }
-  history_.push_back(absl::StrFormat(
-      "%11.6f  %s", static_cast<double>(now().micros()) / 1e6, std::string(line)));
-  if (history_.size() > history_size_) {
-    history_.pop_front();
-  }
+  if (!keeps_history()) return;
+  std::string text = absl::StrFormat(
+      "%11.6f  %s", static_cast<double>(now().micros()) / 1e6, std::string(line));
+  if (history_out_ != nullptr) *history_out_ << text << std::endl;
+  if (history_size_ == 0) return;
+  history_.push_back(std::move(text));
+  if (history_.size() > history_size_) history_.pop_front();
 }
 
 void World::Fail(std::string what) {

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,7 +98,11 @@ class World {
 
   // Keeps the last `lines` lines of history; 0 keeps none.
   void KeepHistory(size_t lines) { history_size_ = lines; }
-  [[nodiscard]] bool keeps_history() const { return history_size_ != 0; }
+  [[nodiscard]] bool keeps_history() const {
+    return history_size_ != 0 || history_out_ != nullptr;
+  }
+  // Prints each line at once, so that it is there when a check ends the process.
+  void PrintHistory(std::ostream* out) { history_out_ = out; }
   void Note(std::string_view line);
   [[nodiscard]] const std::deque<std::string>& history() const { return history_; }
 
@@ -140,6 +145,7 @@ class World {
   RarePaths rare_;
   std::function<void()> after_event_;
   size_t history_size_ = 0;
+  std::ostream* history_out_ = nullptr;
   std::deque<std::string> history_;
   std::optional<std::string> failure_;
   uint64_t fingerprint_ = 0;
