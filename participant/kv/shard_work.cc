@@ -59,7 +59,7 @@ void Shard::Execute(const BranchId& id, const wire::ExecuteRequest& request,
   if (!status.ok()) {
     return completions_.Add(std::move(done), ReplyOf(status.code, status.message));
   }
-  branch->work.emplace();
+  branch->work.emplace(Work{});  // clang 14 does not see that emplace() would do
   branch->work->request = &request;
   branch->work->done = std::move(done);
   branch->work->reply.__isset.kv = true;
