@@ -183,8 +183,11 @@ void Judge::OnRolledBack(const BranchId& branch) {
 
 void Judge::OnVoteSent(const BranchId& branch, txn::Vote vote) {
   const auto fact = FactOf(branch);
+  // Votes of one call leave together, with the last of them: by then an earlier one's
+  // transaction may be decided. Such a vote was true, and changes nothing any more.
+  const bool overtaken = fact == BranchFact::kRolledBack && MayRollBack(branch);
   if (vote == txn::Vote::kPrepared && fact != BranchFact::kPrepared &&
-      fact != BranchFact::kCommitted) {
+      fact != BranchFact::kCommitted && !overtaken) {
     world_->Fail(absl::StrCat("vote PREPARED sent for branch ", ToString(branch),
                               ", which is not durably prepared"));
   }
