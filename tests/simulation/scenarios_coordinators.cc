@@ -1,5 +1,5 @@
 // Coordinators that die, stop or hear nothing at the worst moment. The numbers are
-// those of docs/scenarios.md.
+// those of docs/testing.md.
 #include <gtest/gtest.h>
 
 #include "tests/simulation/scenario.h"

@@ -1,5 +1,5 @@
 // The schedules that the model of the protocol found. The numbers are those of
-// docs/scenarios.md.
+// docs/testing.md.
 #include <gtest/gtest.h>
 
 #include "tests/simulation/scenario.h"

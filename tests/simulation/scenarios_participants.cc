@@ -1,5 +1,5 @@
 // Participants that die, hear things twice or in the wrong order. The numbers are
-// those of docs/scenarios.md.
+// those of docs/testing.md.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Disks, crashes of everything, clocks and bad networks. The numbers are those of
-// docs/scenarios.md.
+// docs/testing.md.
 #include <gtest/gtest.h>
 
 #include <map>

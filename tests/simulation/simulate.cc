@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -51,6 +52,7 @@ struct Totals {
   uint64_t aborts = 0;
   uint64_t fingerprint = 0;
   int64_t simulated_micros = 0;
+  int64_t longest_settling_micros = 0;
   RarePaths rare;
 
   void Merge(const Totals& other) {
@@ -60,6 +62,8 @@ struct Totals {
     aborts += other.aborts;
     fingerprint += other.fingerprint;
     simulated_micros += other.simulated_micros;
+    longest_settling_micros =
+        std::max(longest_settling_micros, other.longest_settling_micros);
     rare.Merge(other.rare);
   }
 };
@@ -88,6 +92,7 @@ void RunSeed(uint64_t seed, Shared::Job* job) {
   one.aborts = simulation.judge().aborts();
   one.fingerprint = world.fingerprint() * (2 * seed + 1);
   one.simulated_micros = world.now().micros();
+  one.longest_settling_micros = simulation.settled_in().micros();
   one.rare = world.rare();
   job->totals.Merge(one);
   if (world.failed()) {
@@ -205,7 +210,8 @@ int RunMany(const Options& options, const char* program) {
             << " commits, " << totals.aborts << " aborts, " << totals.events
             << " events, " << totals.simulated_micros / 1'000'000
             << " simulated seconds in " << std::fixed << std::setprecision(1) << seconds
-            << " s with " << options.jobs << " jobs\n";
+            << " s with " << options.jobs << " jobs; longest to settle: "
+            << static_cast<double>(totals.longest_settling_micros) / 1e6 << " s\n";
   if (options.fingerprint) {
     std::cout << "fingerprint " << std::hex << totals.fingerprint << std::dec << '\n';
   }

@@ -130,7 +130,8 @@ bool Simulation::IsSettled() {
 }
 
 void Simulation::Settle() {
-  const Timestamp deadline = world_.now() + settings_.settle_within;
+  const Timestamp begun = world_.now();
+  const Timestamp deadline = begun + settings_.settle_within;
   while (!world_.failed() && !IsSettled()) {
     if (world_.now() >= deadline) {
       judge_->CheckAllSettled();
@@ -143,6 +144,7 @@ void Simulation::Settle() {
     }
     world_.RunFor(Duration::Millis(50));
   }
+  settled_in_ = world_.now() - begun;
 }
 
 void Simulation::CheckMoney() {

@@ -95,6 +95,8 @@ class Simulation {
   // Runs until everything is settled and every client answered; fails when that takes
   // longer than the settings allow.
   void Settle();
+  // How long that took.
+  [[nodiscard]] Duration settled_in() const { return settled_in_; }
   // All balances together are what they were at the beginning.
   void CheckMoney();
 
@@ -107,6 +109,7 @@ class Simulation {
 
   const Settings settings_;
   World world_;
+  Duration settled_in_;
   Directory directory_;
   std::unique_ptr<Judge> judge_;
   std::unique_ptr<raft::InvariantsChecker> raft_checker_;

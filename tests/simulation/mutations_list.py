@@ -1,0 +1,250 @@
+"""The bugs that mutations.py plants: what each is, where, and how."""
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    name: str
+    says: str
+    file: str
+    old: str  # occurs exactly once in the file
+    new: str
+
+
+RAFT = "coordinator/raft/"
+TXN = "coordinator/txn/"
+BRANCHES = "participant/sdk/core/"
+
+MUTATIONS = [
+    # --- Raft and its environment
+    Mutation(
+        "vote-before-flush", "A vote is sent before it is on the disk.",
+        RAFT + "election.cc",
+        "SendWhenDurable(from, VoteResponse{granted}, LogIndex());",
+        "Send(from, VoteResponse{granted});"),
+    Mutation(
+        "vote-twice", "A node votes for a second candidate in one term.",
+        RAFT + "election.cc",
+        "hard_state_.vote.is_none() || hard_state_.vote == from;",
+        "true;"),
+    Mutation(
+        "vote-for-a-short-log",
+        "A candidate whose log is behind gets votes and pre-votes.",
+        RAFT + "election.cc",
+        "  if (last_term != log_.last_term()) return last_term > log_.last_term();\n"
+        "  return last_index >= log_.last_index();",
+        "  return last_term > log_.last_term() || last_index.value() + 1 > 0;"),
+    Mutation(
+        "commit-uncapped",
+        "The receiver takes the leader's commit index beyond the last new entry.",
+        RAFT + "append_receiver.cc",
+        "const LogIndex commit = std::min(request.leader_commit, last_new);",
+        "const LogIndex commit = std::min(request.leader_commit, log_.last_index());"),
+    Mutation(
+        "old-term-by-counting",
+        "An entry of an earlier term is committed because a quorum has it.",
+        RAFT + "append_sender.cc",
+        "if (!log_.Matches(quorum, term())) {",
+        "if (!log_.Matches(quorum, term()) && quorum > log_.last_index()) {"),
+    Mutation(
+        "own-copy-before-flush",
+        "The leader counts its own copy before its disk has it.",
+        RAFT + "append_sender.cc",
+        "? persisted_index_.value()",
+        "? log_.last_index().value()"),
+    Mutation(
+        "append-acknowledged-before-flush",
+        "A follower acknowledges entries that its disk has not got.",
+        RAFT + "append_receiver.cc",
+        "SendWhenDurable(leader, response, response.match_index);",
+        "Send(leader, response);"),
+    Mutation(
+        "conflict-not-truncated",
+        "A follower keeps its own entry where the leader has another one.",
+        RAFT + "append_receiver.cc",
+        "if (log_.Matches(entry.index, entry.term)) continue;",
+        "if (log_.Has(entry.index)) continue;"),
+    Mutation(
+        "promises-before-flush",
+        "The node sends messages that promise what is not written yet.",
+        "coordinator/node/replica.cc",
+        "held_.push_back({output->after_persist, "
+        "std::move(output->messages_after_persist)});",
+        "for (raft::Message& m : output->messages_after_persist) {\n"
+        "      environment_->SendToPeer(std::move(m));\n    }"),
+    Mutation(
+        "snapshot-without-watermark",
+        "A snapshot forgets how far outcomes have been dropped.",
+        TXN + "table_snapshot.cc",
+        "table.watermark_ = ",
+        "[[maybe_unused]] const Gtid lost = "),
+
+    # --- The commit protocol at the coordinator
+    Mutation(
+        "commit-before-record", "COMMIT is sent before its decision is log-committed.",
+        TXN + "driver_votes.cc",
+        "  event.detail = record.detail;\n  Propose(record);\n}",
+        "  event.detail = record.detail;\n  Propose(record);\n"
+        "  if (record.outcome == Outcome::kCommitted) Finish(drive, record.outcome, now);"
+        "\n}"),
+    Mutation(
+        "rollback-before-record",
+        "ROLLBACK is sent before its decision is log-committed.",
+        TXN + "driver_votes.cc",
+        "  event.detail = record.detail;\n  Propose(record);\n}",
+        "  event.detail = record.detail;\n  Propose(record);\n"
+        "  if (record.outcome == Outcome::kAborted) Finish(drive, record.outcome, now);"
+        "\n}"),
+    Mutation(
+        "abort-answered-before-record",
+        "A client is told ABORTED before the abort is log-committed.",
+        TXN + "driver_votes.cc",
+        "  event.detail = record.detail;\n  Propose(record);\n}",
+        "  event.detail = record.detail;\n  Propose(record);\n"
+        "  if (record.outcome == Outcome::kAborted) {\n"
+        "    AnswerWaiters(drive, AbortedReply{record.cause, record.detail});\n  }\n}"),
+    Mutation(
+        "inquiry-before-own-entry",
+        "A fresh leader answers an inquiry before its own entry is applied.",
+        TXN + "core.cc",
+        "    case Role::kLeading:\n",
+        "    case Role::kLeading:\n"
+        "      if (const auto* inquiry = std::get_if<InquireRequest>(&request)) {\n"
+        "        const bool member = table_.InCommittedSet(inquiry->branch);\n"
+        "        out_.answers.push_back(Answer{\n"
+        "            token, InquiryReply{member ? BranchFate::kCommit\n"
+        "                                       : BranchFate::kRollback}});\n"
+        "        return;\n      }\n"),
+    Mutation(
+        "inquiry-presumes-abort",
+        "An inquiry about an unknown gtid is answered without a record.",
+        TXN + "driver_requests.cc",
+        "  Drive* drive = Open(branch.gtid, now);\n  drive->waiters.push_back(\n"
+        "      Waiter{token, Waiter::Kind::kInquiry",
+        "  if (table_.StateOf(branch.gtid) == TxnState::kUnknown) {\n"
+        "    return Tell(token, InquiryReply{BranchFate::kRollback});\n  }\n"
+        "  Drive* drive = Open(branch.gtid, now);\n  drive->waiters.push_back(\n"
+        "      Waiter{token, Waiter::Kind::kInquiry"),
+    Mutation(
+        "inherited-parallel-times-out",
+        "A new leader aborts an inherited parallel transaction by time-out.",
+        TXN + "driver_votes.cc",
+        "return drive.inherited && drive.mode == Mode::kParallel;",
+        "(void)drive;\n  return false;"),
+    Mutation(
+        "mode-of-the-retry", "The mode is taken from a repeated commit request.",
+        TXN + "driver_requests.cc",
+        "  Note(EventKind::kAttached, request.gtid, now);\n"
+        "  Attach(drive, token, now);\n"
+        "  AddStrays(request.gtid, request.branches, now);\n}\n\nvoid Driver::Stage(",
+        "  drive->mode = request.mode;\n"
+        "  Attach(drive, token, now);\n"
+        "  AddStrays(request.gtid, request.branches, now);\n}\n\nvoid Driver::Stage("),
+    Mutation(
+        "stranger-told-commit",
+        "A branch outside the decided set that asks is told COMMIT.",
+        TXN + "driver_requests.cc",
+        "const bool member = table_.InCommittedSet(branch);",
+        "const bool member =\n"
+        "        table_.FindSettled(branch.gtid)->outcome == Outcome::kCommitted;"),
+    Mutation(
+        "stray-told-commit",
+        "A branch that only a retry named is told COMMIT.",
+        TXN + "driver.cc",
+        "const bool commit = work.in_set && drive.outcome == Outcome::kCommitted;",
+        "const bool commit = drive.outcome == Outcome::kCommitted;"),
+    Mutation(
+        "early-answer-with-read-only",
+        "Mode parallel answers early although a vote was READ_ONLY.",
+        TXN + "driver_votes.cc",
+        "if (drive->mode != Mode::kParallel || !all_prepared) return;",
+        "if (drive->mode != Mode::kParallel) return;"),
+    Mutation(
+        "early-answer-in-mode-decided",
+        "Mode decided answers before the decision is log-committed.",
+        TXN + "driver_votes.cc",
+        "if (drive->mode != Mode::kParallel || !all_prepared) return;",
+        "if (!all_prepared) return;"),
+    Mutation(
+        "committed-with-an-abort-under-way",
+        "COMMITTED is answered when the last vote comes behind an appended abort.",
+        TXN + "driver_votes.cc",
+        "if (!drive->preparing() || !work->in_set) return;  // too late to count",
+        "if (drive->phase == Phase::kDeciding && drive->mode == Mode::kParallel &&\n"
+        "      work->in_set && vote == Vote::kPrepared) {\n"
+        "    work->vote = vote;\n"
+        "    bool all = true;\n"
+        "    for (const BranchWork& w : drive->branches) {\n"
+        "      all = all && (!w.in_set || w.vote == Vote::kPrepared);\n"
+        "    }\n"
+        "    if (all) AnswerWaiters(drive, CommittedReply{});\n"
+        "  }\n"
+        "  if (!drive->preparing() || !work->in_set) return;"),
+    Mutation(
+        "committed-alone-taken-for-prepared",
+        "A branch that committed in one phase counts as prepared.",
+        TXN + "driver_votes.cc",
+        "if (vote == Vote::kPrepared || vote == Vote::kReadOnly) return "
+        "TryCommit(drive, now);",
+        "if (vote != Vote::kRefused) return TryCommit(drive, now);"),
+    Mutation(
+        "enlisted-before-record",
+        "A service is told that its branch is enlisted before that is log-committed.",
+        TXN + "driver_requests.cc",
+        "  drive->waiters.push_back(\n"
+        "      Waiter{token, Waiter::Kind::kEnlist, branch, now + options_.client_wait});\n",
+        "  Tell(token, EnlistedReply{});\n"),
+    Mutation(
+        "ended-before-acknowledgements",
+        "ENDED is written when all branches were told, not when all have answered.",
+        TXN + "driver_finish.cc",
+        "    if (work.acknowledged) continue;\n    (work.in_set",
+        "    if (work.acknowledged || work.attempts > 0) continue;\n    (work.in_set"),
+    Mutation(
+        "watermark-over-open-gtid",
+        "The watermark passes a committed gtid that has not ended.",
+        TXN + "table.cc",
+        "if (undecided || unacknowledged) {",
+        "if (undecided && !unacknowledged) {"),
+    Mutation(
+        "enlisted-not-in-the-set",
+        "STAGED takes the branches that it names, and drops those that were enlisted.",
+        TXN + "table.cc",
+        "MergeInto(&entry.branches, record.branches);",
+        "entry.branches = record.branches;"),
+
+    # --- Branches at the participant
+    Mutation(
+        "branch-id-reused", "A participant gives out a branch id twice.",
+        BRANCHES + "branch_table.cc",
+        "const BranchId id{gtid, resource_, incarnation_, ++last_number_};",
+        "last_number_ = 1;\n  const BranchId id{gtid, resource_, incarnation_, 1};"),
+    Mutation(
+        "prepared-before-flush", "A participant votes PREPARED before its flush.",
+        BRANCHES + "branch_requests.cc",
+        "      branch->state = BranchState::kPreparing;\n",
+        "      branch->state = BranchState::kPreparing;\n"
+        "      Reply(token, VoteAnswer{Vote::kPrepared, \"\"});\n"
+        "      token = RequestToken();\n"),
+    Mutation(
+        "acknowledged-before-flush",
+        "A participant acknowledges COMMIT before its flush.",
+        BRANCHES + "branch_requests.cc",
+        "  branch->tokens.push_back(token);\n"
+        "  if (branch->state == BranchState::kCommitting) return;\n",
+        "  Reply(token, FinishAnswer{Finish::kDone, false, \"\"});\n"
+        "  if (branch->state == BranchState::kCommitting) return;\n"),
+    Mutation(
+        "recovering-refuses",
+        "A participant that is still recovering answers REFUSED.",
+        BRANCHES + "branch_evidence.cc",
+        "    // AnswerFromEvidence knows the answer to \"cannot tell\".\n",
+        "    if (kind == RequestKind::kPrepare) {\n"
+        "      return Reply(token, VoteAnswer{Vote::kRefused, \"not there\"});\n    }\n"),
+    Mutation(
+        "client-rolls-a-prepared-branch-back",
+        "A client that gives up rolls back a branch that has voted.",
+        BRANCHES + "branch_requests.cc",
+        "if (!may_have_voted) return Rollback(id, token, now);",
+        "if (!may_have_voted || branch->prepared) return Rollback(id, token, now);"),
+]
