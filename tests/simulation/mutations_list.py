@@ -28,13 +28,6 @@ MUTATIONS = [
         "hard_state_.vote.is_none() || hard_state_.vote == from;",
         "true;"),
     Mutation(
-        "vote-for-a-short-log",
-        "A candidate whose log is behind gets votes and pre-votes.",
-        RAFT + "election.cc",
-        "  if (last_term != log_.last_term()) return last_term > log_.last_term();\n"
-        "  return last_index >= log_.last_index();",
-        "  return last_term > log_.last_term() || last_index.value() + 1 > 0;"),
-    Mutation(
         "commit-uncapped",
         "The receiver takes the leader's commit index beyond the last new entry.",
         RAFT + "append_receiver.cc",
@@ -206,12 +199,6 @@ MUTATIONS = [
         TXN + "table.cc",
         "if (undecided || unacknowledged) {",
         "if (undecided && !unacknowledged) {"),
-    Mutation(
-        "enlisted-not-in-the-set",
-        "STAGED takes the branches that it names, and drops those that were enlisted.",
-        TXN + "table.cc",
-        "MergeInto(&entry.branches, record.branches);",
-        "entry.branches = record.branches;"),
 
     # --- Branches at the participant
     Mutation(
