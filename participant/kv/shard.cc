@@ -238,13 +238,17 @@ void Shard::Rollback(const BranchId& id, Callback<FinishResult> done) {
 }
 
 void Shard::RollBackActive() {
+  // Those that wait go first, or they would be granted what the others let go.
+  std::vector<BranchId> waiting;
   std::vector<BranchId> active;
   for (const auto& [key, branch] : branches_) {
     if (branch->state == State::kActive || branch->state == State::kWounded) {
-      active.push_back(branch->id);
+      (branch->work ? waiting : active).push_back(branch->id);
     }
   }
-  for (const BranchId& id : active) Rollback(id, [](const FinishResult&) {});
+  for (const auto* list : {&waiting, &active}) {
+    for (const BranchId& id : *list) Rollback(id, [](const FinishResult&) {});
+  }
 }
 
 // --- durability ---

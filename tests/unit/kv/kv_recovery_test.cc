@@ -1,4 +1,7 @@
 // Restarts, crashes, checkpoints and full disks.
+#include <atomic>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "tests/unit/kv/kv_fixture.h"
 
@@ -161,6 +164,96 @@ TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
   }
   stop = true;
   writer.join();
+}
+
+// Threads that flush wait in it, but for those that may pass.
+class HeldFlushes {
+ public:
+  explicit HeldFlushes(wal::FaultEnv* env) : env_(env) {
+    env->SetSyncHook([this] {
+      MutexLock lock(&mutex_);
+      if (std::this_thread::get_id() == may_pass_) return;
+      ++waiting_;
+      while (held_) changed_.Wait(&mutex_);
+    });
+  }
+  ~HeldFlushes() {
+    Release();
+    env_->SetSyncHook(nullptr);
+  }
+  void Release() {
+    MutexLock lock(&mutex_);
+    held_ = false;
+    changed_.NotifyAll();
+  }
+  // On that thread.
+  void MayPass() {
+    MutexLock lock(&mutex_);
+    may_pass_ = std::this_thread::get_id();
+  }
+  void AwaitWaiting(int count) {
+    for (int i = 0; i < 5000; ++i) {
+      {
+        MutexLock lock(&mutex_);
+        if (waiting_ >= count) return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ADD_FAILURE() << "nobody flushes";
+  }
+
+ private:
+  wal::FaultEnv* const env_;
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::thread::id may_pass_;
+  bool held_ = true;
+  int waiting_ = 0;
+};
+
+TEST_F(KvTest, Checkpoint_BegunDuringAOnePhaseCommit_HoldsIt) {
+  Open();
+  const BranchId id = Start(1);
+  MustExecute(id, {Put("k", "1")});
+  Later<OnePhaseResult> done;
+  std::thread checkpoint;
+  {
+    HeldFlushes held(&env_);
+    rm_->CommitOnePhase(id, done.callback());
+    held.AwaitWaiting(1);  // the log's; the commit is not visible yet
+    checkpoint = std::thread([this] { EXPECT_TRUE(rm_->Checkpoint().ok()); });
+    held.AwaitWaiting(2);  // it has been through rows and evidence
+  }
+  checkpoint.join();
+  EXPECT_EQ(done.Get().outcome, OnePhase::kCommitted);
+  Restart();
+  EXPECT_EQ(LookUp(id), Evidence::kCommittedAlone);
+  EXPECT_EQ(Read("k"), "1");
+}
+
+TEST_F(KvTest, Checkpoint_IsNotInstalledBeforeTheCommitsInItAreDurable) {
+  Open();
+  const BranchId id = Start(1);
+  MustExecute(id, {Put("k", "1")});
+  EXPECT_EQ(Prepare(id).vote, Vote::kPrepared);
+  Later<FinishResult> done;
+  std::thread checkpoint;
+  {
+    HeldFlushes held(&env_);
+    rm_->Commit(id, done.callback());
+    held.AwaitWaiting(1);
+    checkpoint = std::thread([&] {
+      held.MayPass();
+      EXPECT_TRUE(rm_->Checkpoint().ok());
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_TRUE(env_.OpenReadOnly("/kv/checkpoint.new").ok());
+    EXPECT_FALSE(env_.OpenReadOnly("/kv/checkpoint").ok());
+    EXPECT_FALSE(done.ready());
+  }
+  checkpoint.join();
+  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_TRUE(env_.OpenReadOnly("/kv/checkpoint").ok());
 }
 
 TEST_F(KvTest, DamagedCheckpoint_IsReportedAndNotServed) {
