@@ -47,6 +47,11 @@ class GroupCommit final : public LogWriter {
   absl::StatusOr<Lsn> Append(uint8_t type, std::string_view payload,
                              Reserve use) override;
   void WaitDurable(Lsn lsn) override;
+  void Hold() override {
+    MutexLock lock(&mutex_);
+    held_ = true;
+  }
+  void Flush() override;
   void ReleaseBefore(Lsn lsn) override;
   Lsn next_lsn() const override {
     MutexLock lock(&mutex_);
@@ -81,11 +86,13 @@ class GroupCommit final : public LogWriter {
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !queue_.empty() || release_ > release_done_ || stop_;
   }
-  void Flush(std::string_view records, Lsn release);
+  void TakeBatch(std::string* batch, Lsn* release) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TakeBatchHere() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Write(std::string_view records, Lsn release);
   void NoteSpace();
   void Finished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::unique_ptr<Log> log_;  // the writer thread's
+  const std::unique_ptr<Log> log_;  // of the thread that flushes: see writing_here_
   const LogWriterOptions options_;
   const size_t margin_segments_;
   const size_t max_payload_;
@@ -99,7 +106,11 @@ class GroupCommit final : public LogWriter {
   Lsn next_lsn_ ABSL_GUARDED_BY(mutex_);
   Lsn release_ ABSL_GUARDED_BY(mutex_);
   Lsn release_done_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_records_ ABSL_GUARDED_BY(mutex_) = 0;
   bool writer_sleeps_ ABSL_GUARDED_BY(mutex_) = false;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  // A caller of Flush has the log; the writer thread keeps its hands off.
+  bool writing_here_ ABSL_GUARDED_BY(mutex_) = false;
   size_t waiting_for_room_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
@@ -107,9 +118,13 @@ class GroupCommit final : public LogWriter {
 
   std::atomic<uint64_t> durable_;
   std::atomic<uint64_t> flushes_ = 0;
+  std::atomic<int64_t> flush_micros_ = 0;  // moving average
   std::atomic<bool> work_hint_ = false;
   std::atomic<bool> normal_open_ = false;
   std::atomic<bool> finish_open_ = false;
+  // Of the caller of Flush.
+  std::string batch_here_;
+  Lsn release_here_;
   std::thread thread_;
 };
 
@@ -154,12 +169,13 @@ absl::StatusOr<Lsn> GroupCommit::AppendQueued(size_t bytes, size_t count, Reserv
     if (absl::Status status = WaitForRoom(bytes, use); !status.ok()) return status;
     enqueue(&queue_);
     queued_bytes_ += bytes;
+    queued_records_ += count;
     last = Lsn(next_lsn_.value() + count - 1);
     next_lsn_ = last.Next();
     // A writer that flushes or spins looks at the queue by itself; waking one that is
     // awake would cost a system call for each append.
-    wake = writer_sleeps_;
-    writer_sleeps_ = false;
+    wake = writer_sleeps_ && !held_;
+    if (wake) writer_sleeps_ = false;
     work_hint_.store(true, std::memory_order_relaxed);
   }
   if (wake) work_.NotifyOne();
@@ -179,6 +195,8 @@ absl::Status GroupCommit::WaitForRoom(size_t bytes, Reserve use) {
     if (!options_.block_when_full) {
       return absl::UnavailableError("the log's queue is full");
     }
+    if (held_) work_.NotifyOne();
+    held_ = false;
     ++waiting_for_room_;
     room_.Wait(&mutex_);
     --waiting_for_room_;
@@ -190,6 +208,8 @@ void GroupCommit::WaitDurable(Lsn lsn) {
   MutexLock lock(&mutex_);
   CONCORDAT_CHECK(lsn < next_lsn_) << "waiting for a record that was not appended";
   if (durable_.load() >= lsn.value()) return;
+  if (held_) work_.NotifyOne();
+  held_ = false;
   Waiter waiter;
   waiter.lsn = lsn;
   waiters_.push_back(&waiter);
@@ -208,6 +228,7 @@ void GroupCommit::Stop() {
   {
     MutexLock lock(&mutex_);
     stop_ = true;
+    held_ = false;
     work_.NotifyOne();
     room_.NotifyAll();
     if (joined_) return;
@@ -229,17 +250,59 @@ void GroupCommit::Spin() {
 }
 
 bool GroupCommit::WaitForWork() {
-  while (!HasWork()) {
+  while (!HasWork() || writing_here_ || held_) {
     writer_sleeps_ = true;
     if (normal_open_.load()) {
       work_.Wait(&mutex_);
-    } else if (!work_.WaitFor(&mutex_, options_.space_retry)) {
+    } else if (!work_.WaitFor(&mutex_, options_.space_retry) && !writing_here_) {
       writer_sleeps_ = false;
       return true;  // the disk was full: look again
     }
     writer_sleeps_ = false;
   }
   return !(stop_ && queue_.empty() && release_ <= release_done_);
+}
+
+void GroupCommit::TakeBatch(std::string* batch, Lsn* release) {
+  batch->clear();
+  batch->swap(queue_);
+  flushing_bytes_ = std::exchange(queued_bytes_, 0);
+  queued_records_ = 0;
+  *release = release_;
+  work_hint_.store(false, std::memory_order_relaxed);
+}
+
+bool GroupCommit::TakeBatchHere() {
+  MutexLock lock(&mutex_);
+  held_ = false;
+  // Whoever has the log now looks at the queue again afterwards.
+  if (!HasWork() || !writer_sleeps_ || writing_here_) return false;
+  if (queue_.empty() || queued_records_ > options_.flush_here_records ||
+      flush_micros_.load() >= options_.flush_here_below.micros() ||
+      !normal_open_.load()) {
+    writer_sleeps_ = false;
+    work_.NotifyOne();
+    return false;
+  }
+  writing_here_ = true;
+  TakeBatch(&batch_here_, &release_here_);
+  return true;
+}
+
+// The writer thread stays out until on_durable has returned: it must hear of flushes in
+// their order.
+void GroupCommit::Flush() {
+  if (!TakeBatchHere()) return;
+  Write(batch_here_, release_here_);
+  {
+    MutexLock lock(&mutex_);
+    release_done_ = std::max(release_done_, release_here_);
+    Finished();
+  }
+  if (options_.on_durable) options_.on_durable(durable_lsn());
+  MutexLock lock(&mutex_);
+  writing_here_ = false;
+  if (HasWork() || !normal_open_.load()) work_.NotifyOne();
 }
 
 void GroupCommit::Run() {
@@ -250,13 +313,9 @@ void GroupCommit::Run() {
     {
       MutexLock lock(&mutex_);
       if (!WaitForWork()) return;
-      batch.clear();
-      batch.swap(queue_);
-      flushing_bytes_ = std::exchange(queued_bytes_, 0);
-      release = release_;
-      work_hint_.store(false, std::memory_order_relaxed);
+      TakeBatch(&batch, &release);
     }
-    Flush(batch, release);
+    Write(batch, release);
     {
       MutexLock lock(&mutex_);
       release_done_ = std::max(release_done_, release);
@@ -268,8 +327,9 @@ void GroupCommit::Run() {
 
 // Room on the disk was made sure of when the records were accepted (NoteSpace): so
 // every one may use the reserve now, and none can fail.
-void GroupCommit::Flush(std::string_view records, Lsn release) {
+void GroupCommit::Write(std::string_view records, Lsn release) {
   const bool any = !records.empty();
+  const auto start = std::chrono::steady_clock::now();
   while (!records.empty()) {
     const size_t length = GetU32(records.data());
     const auto type = static_cast<uint8_t>(records[4]);
@@ -281,7 +341,12 @@ void GroupCommit::Flush(std::string_view records, Lsn release) {
   }
   if (!release.is_none()) log_->ReleaseBefore(release);
   log_->Sync();
-  if (any) flushes_.fetch_add(1);
+  if (any) {
+    flushes_.fetch_add(1);
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - start);
+    flush_micros_.store((7 * flush_micros_.load() + took.count()) / 8);
+  }
   if (log_->spare_segments() <= log_->reserve_segments()) {
     // A full disk is no error here: NoteSpace closes the door.
     (void)log_->PrepareSpace().ok();

@@ -7,6 +7,13 @@
 //   auto last = (*writer)->Append({{kEntry, bytes}, {kVote, vote}}, Reserve::kNormal);
 //   (*writer)->WaitDurable(*last);       // or wait for on_durable(>= *last)
 //
+// An owner with a thread of its own, such as an event loop, can do a short flush itself
+// and save two changes of threads:
+//
+//   (*writer)->Hold();                   // appends wake nobody from here on
+//   auto last = (*writer)->Append(...);
+//   (*writer)->Flush();                  // here, or by the writer thread
+//
 // The queue is bounded in bytes; an appender that finds it full waits, or is told
 // UNAVAILABLE, as the options say. A full disk is noticed before a record is
 // accepted: an accepted record will be written, or the process ends.
@@ -33,7 +40,8 @@ struct Record {
 };
 
 struct LogWriterOptions {
-  // Called on the writer thread after each flush with the new durable_lsn(). It may
+  // Called after each flush with the new durable_lsn(), on the thread that flushed: the
+  // writer's, or the one that called Flush. It may
   // Append (when block_when_full is off) and ReleaseBefore, and must not WaitDurable
   // or Stop. May be empty.
   std::function<void(Lsn durable)> on_durable;
@@ -46,6 +54,10 @@ struct LogWriterOptions {
   // How long the writer looks for new records before it sleeps. Costs processor
   // time after each burst, and saves an appender the wake-up.
   Duration spin = Duration::Micros(0);
+  // Flush does the work on the calling thread only while flushes lately took less than
+  // this (a moving average), and so few records wait. Zero: never.
+  Duration flush_here_below = Duration::Micros(0);
+  size_t flush_here_records = 4;
 };
 
 // Thread-safe. A failed write or flush ends the process by FatalIoError.
@@ -80,7 +92,14 @@ class LogWriter {
   // Waits until record `lsn` is durable. `lsn` must have been appended.
   virtual void WaitDurable(Lsn lsn) = 0;
 
-  // As Log::ReleaseBefore; carried out soon, on the writer thread.
+  // From here to the next Flush appends do not wake the writer thread. For one owner:
+  // holds do not nest. WaitDurable and a full queue end a hold by themselves.
+  virtual void Hold() = 0;
+  // Ends the hold. What is queued is made durable: on the calling thread, before this
+  // returns, when the writer thread is idle and the options allow it; otherwise soon.
+  virtual void Flush() = 0;
+
+  // As Log::ReleaseBefore; carried out soon, by whoever flushes.
   virtual void ReleaseBefore(Lsn lsn) = 0;
 
   [[nodiscard]] virtual Lsn next_lsn() const = 0;

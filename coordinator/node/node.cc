@@ -70,13 +70,11 @@ absl::Status Node::OpenLog(wal::FileEnv* env) {
   log.dir = options_.data_dir + "/log";
   log.owner = Owner(options_);
   wal::LogWriterOptions writer = options_.writer;
-  writer.on_durable = [posts = loop_->post_queue(),
+  writer.on_durable = [this, posts = loop_->post_queue(),
                        alive = std::weak_ptr<Node*>(alive_)](wal::Lsn lsn) {
+    if (std::this_thread::get_id() == flushing_thread_.load()) return OnDurable(lsn);
     posts->Post([alive, lsn] {
-      const auto node = alive.lock();
-      if (node == nullptr || (*node)->replica_ == nullptr) return;
-      (*node)->replica_->OnDurable(lsn);
-      (*node)->Schedule();
+      if (const auto node = alive.lock()) (*node)->OnDurable(lsn);
     });
   };
   auto opened = wal::LogWriter::Open(
@@ -85,7 +83,7 @@ absl::Status Node::OpenLog(wal::FileEnv* env) {
       });
   if (!opened.ok()) return opened.status();
   writer_ = std::move(*opened);
-  sink_ = std::make_unique<WriterSink>(writer_.get());
+  sink_ = std::make_unique<WriterSink>(this);
   store_.Attach(sink_.get());
   return snapshots_.Open();
 }
@@ -130,6 +128,27 @@ void Node::Schedule() {
   loop_->Defer([alive = std::weak_ptr<Node*>(alive_)] {
     if (const auto node = alive.lock()) (*node)->RunOnce();
   });
+}
+
+// Where a disk flushes in less time than two changes of threads take, the loop flushes
+// itself; see LogWriterOptions::flush_here_below.
+void Node::FlushAfterOutput() {
+  if (std::exchange(flush_scheduled_, true)) return;
+  writer_->Hold();
+  loop_->AfterOutput([alive = std::weak_ptr<Node*>(alive_)] {
+    const auto locked = alive.lock();
+    if (locked == nullptr) return;
+    Node* const node = *locked;
+    node->flush_scheduled_ = false;
+    node->flushing_thread_.store(std::this_thread::get_id());
+    node->writer_->Flush();
+  });
+}
+
+void Node::OnDurable(wal::Lsn lsn) {
+  if (replica_ == nullptr) return;
+  replica_->OnDurable(lsn);
+  Schedule();
 }
 
 void Node::RunOnce() {

@@ -11,11 +11,13 @@
 #ifndef COORDINATOR_NODE_NODE_H_
 #define COORDINATOR_NODE_NODE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -45,8 +47,9 @@ struct NodeOptions {
   // Times, limits, when snapshots are taken. Identity, voters and seed are filled in
   // from the above.
   ReplicaConfig replica;
-  wal::LogOptions log;           // dir and owner are filled in
-  wal::LogWriterOptions writer;  // on_durable is filled in
+  wal::LogOptions log;  // dir and owner are filled in
+  wal::LogWriterOptions writer = {.flush_here_below =
+                                      Duration::Micros(300)};  // on_durable is filled in
 };
 
 // The one Raft group that a node has so far.
@@ -95,12 +98,14 @@ class Node final : public rpc::CoordinatorBackend,
   [[nodiscard]] uint64_t log_flushes() const { return writer_->flush_count(); }
 
  private:
-  // The log behind the thread of its writer.
+  // The log behind its writer. What an iteration of the loop appends is flushed when
+  // the iteration's messages have left: followers write beside their leader.
   class WriterSink final : public storage::LogSink {
    public:
-    explicit WriterSink(wal::LogWriter* writer) : writer_(writer) {}
+    explicit WriterSink(Node* node) : node_(node), writer_(node->writer_.get()) {}
     absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
                                     wal::Reserve use) override {
+      node_->FlushAfterOutput();
       return writer_->Append(records, use);
     }
     void ReleaseBefore(wal::Lsn lsn) override { writer_->ReleaseBefore(lsn); }
@@ -108,6 +113,7 @@ class Node final : public rpc::CoordinatorBackend,
     bool HasSpace(wal::Reserve use) const override { return writer_->HasSpace(use); }
 
    private:
+    Node* const node_;
     wal::LogWriter* const writer_;
   };
 
@@ -115,6 +121,8 @@ class Node final : public rpc::CoordinatorBackend,
   absl::Status OpenLog(wal::FileEnv* env);
   absl::Status RecoverReplica();
   void Schedule();
+  void FlushAfterOutput();
+  void OnDurable(wal::Lsn lsn);
   void RunOnce();
   void HouseKeep();
   void RefreshAddresses();
@@ -140,6 +148,8 @@ class Node final : public rpc::CoordinatorBackend,
   rpc::ResourceSender* resources_ = nullptr;
   bool addresses_known_ = false;
   bool scheduled_ = false;
+  bool flush_scheduled_ = false;
+  std::atomic<std::thread::id> flushing_thread_{};  // the loop's, when it has flushed
   rpc::TimerId tick_timer_;
   rpc::TimerId housekeeping_timer_;
   uint64_t last_token_ = 0;

@@ -115,6 +115,7 @@ absl::Status KvResourceManager::OpenLog(wal::Lsn start) {
   wal::LogWriterOptions writer;
   writer.queue_bytes = options_.queue_bytes;
   writer.block_when_full = false;  // the caller is a loop that serves others too
+  writer.flush_here_below = options_.flush_here_below;
   writer.on_durable = [this](wal::Lsn lsn) { OnDurable(lsn); };
 
   absl::Status replayed;

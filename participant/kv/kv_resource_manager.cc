@@ -181,6 +181,14 @@ void KvResourceManager::Rollback(const BranchId& branch, Callback<FinishResult> 
   With([&](Shard* shard) { shard->Rollback(branch, std::move(done)); });
 }
 
+void KvResourceManager::BeginBatch() {
+  if (writer_ != nullptr) writer_->Hold();
+}
+
+void KvResourceManager::EndBatch() {
+  if (writer_ != nullptr) writer_->Flush();
+}
+
 void KvResourceManager::LookUp(const BranchId& branch, Callback<Evidence> done) {
   Evidence evidence;
   {

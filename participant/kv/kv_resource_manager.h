@@ -59,6 +59,9 @@ struct KvOptions {
   uint64_t reserve_bytes = 16ull << 20;
   // Most bytes that wait for a flush; a PREPARE beyond is UNAVAILABLE.
   size_t queue_bytes = 8u << 20;
+  // See wal::LogWriterOptions. Only in batches (BeginBatch); the caller is blocked so
+  // long.
+  Duration flush_here_below = Duration::Micros(300);
 };
 
 // Thread-safe. Callbacks come on the calling thread, on the log's writer thread, or
@@ -84,6 +87,8 @@ class KvResourceManager final : public ResourceManager {
   void Commit(const BranchId& branch, Callback<FinishResult> done) override;
   void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done) override;
   void Rollback(const BranchId& branch, Callback<FinishResult> done) override;
+  void BeginBatch() override;
+  void EndBatch() override;
   void LookUp(const BranchId& branch, Callback<Evidence> done) override;
   void ForgetBelow(const Gtid& watermark) override;
   void Close() override;

@@ -115,10 +115,34 @@ bool Participant::CarryOut(size_t index) {
   BranchTableOutput output = table->TakeOutput();
   if (!output.events.empty()) LogEvents(output.events);
   // The disk first: it works while the answers are written.
+  if (!output.commands.empty()) BeginBatch(index);
   for (const Command& command : output.commands) CarryOutCommand(index, command);
   for (Answer& answer : output.answers) DeliverAnswer(&answer);
   if (!output.inquiries.empty()) SendInquiries(std::move(output.inquiries));
   return true;
+}
+
+// All that this iteration of the loop asks of a resource manager is one batch, which ends
+// when the iteration's answers have been written.
+void Participant::BeginBatch(size_t index) {
+  Resource& resource = resources_[index];
+  if (resource.in_batch || resource.manager == nullptr) return;
+  resource.in_batch = true;
+  resource.manager->BeginBatch();
+  if (std::exchange(batch_end_scheduled_, true)) return;
+  loop_->AfterOutput([this, alive = alive_] {
+    if (*alive) EndBatches();
+  });
+}
+
+void Participant::EndBatches() {
+  batch_end_scheduled_ = false;
+  inbox_->StayAwake();  // what a flush calls back here is taken below
+  for (Resource& resource : resources_) {
+    if (!std::exchange(resource.in_batch, false)) continue;
+    if (resource.manager != nullptr) resource.manager->EndBatch();
+  }
+  Drain();
 }
 
 void Participant::CarryOutCommand(size_t index, const Command& command) {

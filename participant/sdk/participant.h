@@ -126,6 +126,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   struct Resource {
     std::unique_ptr<ResourceManager> manager;
     std::unique_ptr<BranchTable> table;
+    bool in_batch = false;
   };
   // Who waits for an answer of a branch table. Each kind knows how to say it.
   class Waiter;
@@ -163,6 +164,8 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   void Drain();
   void TakeIn(InboxItem* item);
   [[nodiscard]] bool CarryOut(size_t index);
+  void BeginBatch(size_t index);
+  void EndBatches();
   void CarryOutCommand(size_t index, const Command& command);
   void RunExecute(size_t index, const Command& command);
   void DeliverAnswer(Answer* answer);
@@ -193,6 +196,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   std::vector<uint32_t> free_slots_;
   size_t running_calls_ = 0;
   bool drain_scheduled_ = false;
+  bool batch_end_scheduled_ = false;
 
   ClusterId cluster_;
   absl::AnyInvocable<void(absl::Status)> ready_;

@@ -100,6 +100,13 @@ class ResourceManager {
   virtual void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done) = 0;
   virtual void Rollback(const BranchId& branch, Callback<FinishResult> done) = 0;
 
+  // Calls between these two came together: what they write may wait for EndBatch, to
+  // share one flush, which may then be made before EndBatch returns. On the
+  // participant's loop, which has sent all it had to send when it calls EndBatch. Calls
+  // outside of a batch stand for themselves.
+  virtual void BeginBatch() {}
+  virtual void EndBatch() {}
+
   virtual void LookUp(const BranchId& branch, Callback<Evidence> done) = 0;
 
   // Evidence of transactions below this one will not be asked for any more and may be

@@ -78,6 +78,7 @@ EventLoop::~EventLoop() {
   posts_->Close().clear();
   std::exchange(local_posts_, {}).clear();
   std::exchange(deferred_, {}).clear();
+  std::exchange(after_output_, {}).clear();
   auto timers = std::exchange(timers_, {});
   timers.clear();
   event_free(wake_event_);
@@ -93,6 +94,7 @@ void EventLoop::Run() {
     RunTimers();
     RunDeferred();
     FlushOutput();
+    RunAfterOutput();
     now_known_ = false;
   }
   thread_.store(std::thread::id{});
@@ -109,7 +111,8 @@ bool EventLoop::InLoopThread() const {
 }
 
 void EventLoop::WaitForEvents() {
-  const bool work_left = !local_posts_.empty() || !deferred_.empty() || !flushes_.empty();
+  const bool work_left = !local_posts_.empty() || !deferred_.empty() ||
+                         !flushes_.empty() || !after_output_.empty();
   if (!work_left && !due_.empty() && due_.top().when != armed_for_) {
     const Duration delay = TimeToNextTimer();
     timeval timeout{};
@@ -244,6 +247,11 @@ void EventLoop::FlushOutput() {
   for (size_t i = 0; i < flushes_.size(); ++i) {
     if (flushes_[i] != nullptr) flushes_[i]->flush_slot_ = i;
   }
+}
+
+void EventLoop::RunAfterOutput() {
+  std::vector<Task> tasks = std::exchange(after_output_, {});
+  for (Task& task : tasks) task();
 }
 
 // ---- FdWatch ----

@@ -7,7 +7,7 @@
 // One iteration, always in this order; a step sees what the ones before it queued:
 //
 //   ready sockets are read -> posted functions -> due timers -> deferred functions
-//     -> output of all connections is written -> wait
+//     -> output of all connections is written -> what waited for that -> wait
 //
 // So a node that collects its inputs and calls Defer() turns everything that
 // arrived at once into one batch of work, and all its answers leave in one write a
@@ -105,6 +105,10 @@ class EventLoop {
   // read and before output is written. What is deferred by a deferred function runs
   // in the same iteration.
   void Defer(Task task);
+  // Runs once, when the output of the current iteration has been written: for work
+  // that may take a moment, such as a short flush, and should keep nothing back that
+  // could leave before it. What it queues itself comes in the next iteration, at once.
+  void AfterOutput(Task task) { after_output_.push_back(std::move(task)); }
   // Runs after at least `delay`; the granularity is that of epoll, 1 ms.
   TimerId RunAfter(Duration delay, Task task);
   // The first time after `period`. Missed runs are not made up for.
@@ -148,6 +152,7 @@ class EventLoop {
   void RunTimers();
   void RunDeferred();
   void FlushOutput();
+  void RunAfterOutput();
   static void OnWake(int fd, short what, void* loop);
   static void OnTimeout(int fd, short what, void* loop);
 
@@ -163,6 +168,7 @@ class EventLoop {
   std::vector<Task> local_posts_;
   std::vector<Task> deferred_;
   std::vector<Flushable*> flushes_;
+  std::vector<Task> after_output_;
   mutable Timestamp now_;
   mutable bool now_known_ = false;
   uint64_t last_timer_ = 0;

@@ -42,6 +42,30 @@ TEST(EventLoop, OneIteration_PostsThenTimersThenDeferred) {
                                  "deferred by deferred"));
 }
 
+TEST(EventLoop, AfterOutput_RunsBehindTheOutputAndQueuesForTheNextIteration) {
+  struct Output final : Flushable {
+    void Flush() override { order->push_back("output"); }
+    std::vector<std::string>* order = nullptr;
+  };
+  const auto loop = NewLoop();
+  std::vector<std::string> order;
+  Output output;
+  output.order = &order;
+  loop->Defer([&] {
+    loop->AfterOutput([&] {
+      order.push_back("after");
+      loop->QueueFlush(&output);
+      loop->AfterOutput([&] {
+        order.push_back("after again");
+        loop->Stop();
+      });
+    });
+    loop->QueueFlush(&output);
+  });
+  loop->Run();
+  EXPECT_THAT(order, ElementsAre("output", "after", "output", "after again"));
+}
+
 class RecordingWatch final : public FdWatch::Handler {
  public:
   explicit RecordingWatch(std::function<void(bool, bool)> on_event)
