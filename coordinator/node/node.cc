@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
 #include "coordinator/base/system_clock.h"
+#include "coordinator/storage/identity.h"
 
 namespace concordat::node {
 
@@ -66,6 +67,7 @@ Node::~Node() {
 }
 
 absl::Status Node::OpenLog(wal::FileEnv* env) {
+  if (absl::Status s = storage::CheckFolder(env, options_.data_dir); !s.ok()) return s;
   wal::LogOptions log = options_.log;
   log.dir = options_.data_dir + "/log";
   log.owner = Owner(options_);
@@ -85,7 +87,20 @@ absl::Status Node::OpenLog(wal::FileEnv* env) {
   writer_ = std::move(*opened);
   sink_ = std::make_unique<WriterSink>(this);
   store_.Attach(sink_.get());
+  // Under the log's lock: no other process claims the directory at the same time.
+  const storage::Identity identity{options_.cluster, options_.self, Voters()};
+  const bool fresh = writer_->next_lsn() == wal::Lsn(1);
+  if (absl::Status s = storage::ClaimDirectory(env, options_.data_dir, identity, fresh);
+      !s.ok()) {
+    return s;
+  }
   return snapshots_.Open();
+}
+
+std::vector<NodeId> Node::Voters() const {
+  std::vector<NodeId> voters;
+  for (const auto& [node, address] : options_.client_addresses) voters.push_back(node);
+  return voters;
 }
 
 absl::Status Node::RecoverReplica() {
@@ -100,10 +115,7 @@ absl::Status Node::RecoverReplica() {
   ReplicaConfig config = options_.replica;
   config.raft.self = options_.self;
   config.raft.group = kFirstGroup;
-  config.raft.voters.clear();
-  for (const auto& [node, address] : options_.client_addresses) {
-    config.raft.voters.push_back(node);
-  }
+  config.raft.voters = Voters();
   config.raft.seed = SystemRandom64();
   config.txn.cluster = options_.cluster;
   auto replica =

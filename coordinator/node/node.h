@@ -120,6 +120,7 @@ class Node final : public rpc::CoordinatorBackend,
   Node(rpc::EventLoop* loop, wal::FileEnv* env, NodeOptions options);
   absl::Status OpenLog(wal::FileEnv* env);
   absl::Status RecoverReplica();
+  std::vector<NodeId> Voters() const;
   void Schedule();
   void FlushAfterOutput();
   void OnDurable(wal::Lsn lsn);
