@@ -58,6 +58,7 @@ int Usage(const std::string& message) {
 
 void AddFlags(CLI::App* app, Options* options, uint64_t* id, std::string* members) {
   app->set_config("--config", "", "Read flags from this file (name=value lines)");
+  app->allow_config_extras(CLI::config_extras_mode::error);
   app->add_option("--id", *id, "This node's number among the members")->required();
   app->add_option("--members", *members,
                   "All nodes: ID=PEER-ADDRESS/CLIENT-ADDRESS, separated by commas; "

@@ -11,6 +11,7 @@ constexpr int kExitUsage = 64;  // EX_USAGE of sysexits.h
 void AddFlags(CLI::App* app, DaemonOptions* options) {
   app->set_config("--config", "",
                   "Read flags from this file (TOML; resource = [\"a=kv:///x\", …])");
+  app->allow_config_extras(CLI::config_extras_mode::error);
   app->add_option("--listen", options->listen,
                   "Where coordinators and clients reach this process: host:port or "
                   "unix:/path; port 0 lets the system choose")
