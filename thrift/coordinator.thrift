@@ -6,6 +6,7 @@ namespace js concordat.wire
 
 /** Who a node is, and what it knows of its cluster. */
 struct HelloReply {
+  /** How the call ended. */
   1: required types.Result result
   /** The protocol version that the node speaks. */
   2: required i32 version
@@ -13,14 +14,15 @@ struct HelloReply {
   3: required i64 cluster
   /** The node's id. */
   4: required i64 node
-  /** The leader's address as a client can use it, when one is known. */
+  /** The leader's address as a client can use it. None: no leader is known. */
   5: optional string leader
-  /** All nodes' client addresses. */
+  /** All nodes' client addresses. None: with a result other than OK. */
   6: optional list<string> nodes
 }
 
 /** Asks for gtids. */
 struct BeginRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
   /** How many; 1 to 65,536. */
   2: required i32 count
@@ -28,6 +30,7 @@ struct BeginRequest {
 
 /** A block of gtids: first, first + 1, … Nothing was logged. */
 struct BeginReply {
+  /** How the call ended. */
   1: required types.Result result
   /** The first of the block. */
   2: optional types.Gtid first
@@ -39,7 +42,9 @@ struct BeginReply {
 
 /** Asks for the commit of a global transaction. May be repeated at any leader. */
 struct CommitRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
+  /** The transaction: one that BeginReply handed out. */
   2: required types.Gtid gtid
   /** All branches that the client knows of. */
   3: required list<types.BranchId> branches
@@ -58,6 +63,7 @@ struct OutcomeReply {
    * by `outcome`) nobody has asked to commit it yet.
    */
   1: required types.Result result
+  /** With OK: what became of it. None: not known from this answer. */
   2: optional types.Outcome outcome
   /** With ABORTED. */
   3: optional types.AbortCause cause
@@ -69,23 +75,29 @@ struct OutcomeReply {
 
 /** Asks for the rollback of a global transaction. */
 struct RollbackRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
+  /** The transaction. */
   2: required types.Gtid gtid
   /** Branches that the client knows of; they are told at once. */
   3: required list<types.BranchId> branches
-  /** For people. */
+  /** For people: why; kept as the cause's detail. None: nothing to say. */
   4: optional string reason
 }
 
 /** Adds a branch to a transaction before its commit is requested. */
 struct EnlistRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
+  /** The branch; its gtid names the transaction. */
   2: required types.BranchId branch
 }
 
 /** Asks for an outcome without asking for one. */
 struct OutcomeRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
+  /** The transaction. */
   2: required types.Gtid gtid
 }
 
@@ -101,12 +113,20 @@ enum InquiryAnswer {
 
 /** Asks for the outcomes of branches in doubt. */
 struct InquiryRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
+  /**
+   * The branches, by their whole ids: another branch of the same transaction may have
+   * to roll back.
+   */
   2: required list<types.BranchId> branches
 }
 
 /** One answer a branch, in the order of the request; each with its own result. */
 struct InquiryItem {
+  /**
+   * Of this branch. Anything but OK: nothing is known, hold the branch and ask again.
+   */
   1: required types.Result result
   /** With OK. */
   2: optional InquiryAnswer answer
@@ -115,6 +135,7 @@ struct InquiryItem {
 struct InquiryReply {
   /** Of the call as a whole; NOT_LEADER: ask the leader. */
   1: required types.Result result
+  /** With OK: as many as there were branches. */
   2: optional list<InquiryItem> items
 }
 
@@ -128,55 +149,72 @@ struct ResourceInfo {
   3: required string kind
   /** The life of the participant. */
   4: required i64 incarnation
-  /** In answers: whether its heartbeats arrive. */
+  /**
+   * In answers: whether its heartbeats arrive. None: this leader has not heard of it
+   * yet.
+   */
   5: optional bool alive
-  /** In answers: milliseconds since the last heartbeat. */
+  /** In answers: milliseconds since the last heartbeat. None: as above. */
   6: optional i64 heartbeat_age_ms
 }
 
 /** Registers resources, and keeps them registered: repeated as a heartbeat. */
 struct RegisterRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
+  /** All that the participant serves; `alive` and `heartbeat_age_ms` are not read. */
   2: required list<ResourceInfo> resources
 }
 
 struct RegisterReply {
+  /** How the call ended; other than OK: of the first resource that was not accepted. */
   1: required types.Result result
-  /** Repeat within this time, in milliseconds. */
+  /** With OK: repeat within this time, in milliseconds. */
   2: optional i32 heartbeat_ms
-  /** The cluster's id: part of the XIDs of the resources' branches. */
+  /** With OK: the cluster's id, part of the XIDs of the resources' branches. */
   3: optional i64 cluster
   /**
    * One gtid a Raft group: no coordinator will ask about an older one of that group
-   * again, so that evidence of its branches may be dropped.
+   * again, so that evidence of its branches may be dropped. None: nothing may be yet.
    */
   4: optional list<types.Gtid> watermarks
 }
 
 struct ResolveRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
   /** Names; none asks for all. */
   2: required list<string> names
 }
 
 struct ResolveReply {
+  /** How the call ended. */
   1: required types.Result result
-  /** Those that are known, sorted by name. */
+  /** With OK: those that are known, sorted by name. */
   2: optional list<ResourceInfo> resources
 }
 
 /** A node as `concordat status` shows it. */
 struct StatusReply {
+  /** How the call ended. */
   1: required types.Result result
+  /** The cluster's id. */
   2: optional i64 cluster
+  /** The node's id. */
   3: optional i64 node
+  /** The protocol version that the node speaks. */
   4: optional i32 version
-  /** leader, follower, candidate. */
+  /** leader, follower, candidate; also pre-candidate. */
   5: optional string role
+  /** The node's current term (Raft). */
   6: optional i64 term
+  /** The leader's node id; 0: none is known. */
   7: optional i64 leader
+  /** The last entry of the node's log, on its disk or not. */
   8: optional i64 last_index
+  /** The last entry that the node knows to be log-committed. */
   9: optional i64 commit_index
+  /** The last entry that its state has taken up. */
   10: optional i64 applied_index
   /** Transactions staged and not yet decided. */
   11: optional i64 undecided
@@ -184,8 +222,9 @@ struct StatusReply {
   12: optional i64 unended
   /** Outcomes kept for retries. */
   13: optional i64 remembered
-  /** Below it, outcomes are forgotten. */
+  /** Below it, outcomes are forgotten. None: nothing has been forgotten yet. */
   14: optional types.Gtid watermark
+  /** Those that are registered, sorted by name. */
   15: optional list<ResourceInfo> resources
   /** Each peer's address and last stored index, on the leader. */
   16: optional map<string, i64> peers
@@ -199,54 +238,74 @@ struct StatusReply {
 
 /** A branch as `concordat txn show` shows it. */
 struct BranchView {
+  /** The branch. */
   1: required types.BranchId branch
   /** asked, prepared, read-only, refused, committed, rolled back, … */
   2: required string state
-  /** How often it was asked since this leader took over. */
+  /** How often it was asked since this leader took over; 0 on other nodes. */
   3: optional i32 attempts
-  /** The last answer's text. */
+  /** The last answer's text, for people. None: it had none. */
   4: optional string detail
 }
 
 /** A transaction as `concordat txn list` and `txn show` have it. */
 struct TransactionView {
+  /** The transaction. */
   1: required types.Gtid gtid
   /** enlisted, preparing, committing, aborting, committed, aborted. */
   2: required string state
+  /** When its client was, or will be, answered. None: not staged, or over. */
   3: optional types.CommitMode mode
+  /** What was decided. None: nothing yet, or forgotten. */
   4: optional types.Outcome outcome
+  /** With ABORTED: why. */
   5: optional types.AbortCause cause
+  /**
+   * With ABORTED, for people: which branch, who had not voted, who asked. None:
+   * nothing to add.
+   */
   6: optional string detail
+  /** Its branches, as far as they are still kept; none when it is over. */
   7: optional list<BranchView> branches
-  /** Milliseconds since this leader first heard of it. */
+  /** Milliseconds since this leader first heard of it. None: it does not drive it. */
   8: optional i64 age_ms
-  /** Log indexes of its records; 0 is none. */
+  /** The log index of STAGED; none or 0: not told, or there is none. */
   9: optional i64 staged_index
+  /** The log index of DECIDED; none or 0: not told, or there is none. */
   10: optional i64 decided_index
+  /** The log index of ENDED; none or 0: not told, or there is none. */
   11: optional i64 ended_index
-  /** Whom it waits for, in words. */
+  /** Whom it waits for, in words. None: for nobody. */
   12: optional string waiting_for
-  /** Branches that ended against, or without, the decision. */
+  /** Branches that ended against, or without, the decision; none: no such branch. */
   13: optional list<string> heuristics
 }
 
 struct ListTransactionsRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
   /** At most this many; 1 to 10,000. */
   2: required i32 limit
-  /** Also those that have ended. */
+  /** Also those that have ended. This version lists open ones, whatever is asked. */
   3: optional bool ended
 }
 
 struct ListTransactionsReply {
+  /** How the call ended. */
   1: required types.Result result
+  /** With OK: open transactions, at most `limit`. */
   2: optional list<TransactionView> transactions
-  /** There are more. */
+  /** With OK: there are more than `limit`. */
   3: optional bool more
 }
 
 struct ShowTransactionReply {
+  /** How the call ended. */
   1: required types.Result result
+  /**
+   * With OK: the transaction, also one that this node knows nothing of (state
+   * unknown).
+   */
   2: optional TransactionView transaction
 }
 

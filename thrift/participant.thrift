@@ -19,8 +19,11 @@ enum Vote {
 }
 
 struct VoteItem {
+  /** The vote. */
   1: required Vote vote
-  /** With REFUSED, UNAVAILABLE, COMMITTED_ALONE: why, for people. */
+  /**
+   * With REFUSED, UNAVAILABLE, COMMITTED_ALONE: why, for people. None: nothing to add.
+   */
   2: optional string detail
 }
 
@@ -30,77 +33,119 @@ enum FinishState {
   DONE = 1
   /** Not now; ask again. */
   RETRY = 2
-  /** The branch had ended the other way (X/Open XA_HEURCOM, XA_HEURRB, XA_HEURMIX, XA_HEURHAZ). */
+  /**
+   * The branch had ended the other way (this and the next three: X/Open XA_HEURCOM,
+   * XA_HEURRB, XA_HEURMIX, XA_HEURHAZ): it was told to roll back, and had committed.
+   */
   HEURISTIC_COMMIT = 3
+  /** It was told to commit, and had been rolled back. */
   HEURISTIC_ROLLBACK = 4
+  /** Part of it was committed, part rolled back. */
   HEURISTIC_MIXED = 5
+  /** It ended, and nobody can tell how. */
   HEURISTIC_HAZARD = 6
 }
 
 struct FinishItem {
+  /** How it ended. */
   1: required FinishState state
+  /** With anything but DONE: why, for people. */
   2: optional string detail
 }
 
 /** One list of branches, at one participant. */
 struct BranchList {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
+  /** The branches, of any transactions and any resources of this participant. */
   2: required list<types.BranchId> branches
   /**
    * For rollback: a coordinator's decision. Without it, from a client, only branches
-   * that have not been asked to vote are rolled back; the others answer RETRY.
+   * that have not been asked to vote are rolled back; the others answer RETRY. None: false.
    */
   3: optional bool decided
 }
 
 /** One vote a branch, in the order of the request. */
 struct PrepareReply {
+  /** Of the call as a whole. */
   1: required types.Result result
+  /** With OK: as many as there were branches. */
   2: optional list<VoteItem> votes
 }
 
 /** One item a branch, in the order of the request. */
 struct FinishReply {
+  /** Of the call as a whole. */
   1: required types.Result result
+  /** With OK: as many as there were branches. */
   2: optional list<FinishItem> items
 }
 
 /** Starts a branch (X/Open XA, xa_start). */
 struct StartOptions {
-  /** The transaction counts as old as this one when locks collide; a retry names its first gtid. */
+  /**
+   * The transaction counts as old as this one when locks collide; a retry names its
+   * first gtid. None: as old as it is.
+   */
   1: optional types.Gtid age
-  /** The resource manager's name for an isolation level; its default otherwise. */
+  /** The resource manager's name for an isolation level. None: its default. */
   2: optional string isolation
-  /** An active branch without a call for this long is rolled back, in milliseconds. */
+  /**
+   * An active branch without a call for this long is rolled back, in milliseconds.
+   * None or 0: as the participant was told (30,000 by default).
+   */
   3: optional i32 idle_timeout_ms
 }
 
 /** One operation of the KV resource manager. */
 enum KvVerb {
+  /** The pair of `key`, if it has a value. */
   GET = 1
+  /** Gives `key` the value `value`. */
   PUT = 2
+  /** Takes the value of `key` away; there need not be one. */
   DELETE = 3
-  /** Adds `delta` to an integer value (none counts as 0) unless the sum is below `at_least`. */
+  /**
+   * Adds `delta` to an integer value (none counts as 0) unless the sum is below
+   * `at_least`.
+   */
   ADD_IF_AT_LEAST = 4
   /** Puts `value` if the present value is `expected` (none set: if there is no value). */
   COMPARE_AND_SET = 5
-  /** Keys from `key` (included) to `end_key` (excluded; empty: to the end), at most `limit`. */
+  /**
+   * Keys from `key` (included) to `end_key` (excluded; empty: to the end), at most
+   * `limit`.
+   */
   RANGE = 6
 }
 
 struct KvOperation {
+  /** What to do; says which of the other fields count. */
   1: required KvVerb verb
+  /** The key, any bytes; RANGE: the first one. */
   2: required binary key
+  /** PUT, COMPARE_AND_SET: the new value. It has to be given. */
   3: optional binary value
+  /** COMPARE_AND_SET: the value that must be there. None: there must be none. */
   4: optional binary expected
+  /** ADD_IF_AT_LEAST: what is added; may be negative. It has to be given. */
   5: optional i64 delta
+  /** ADD_IF_AT_LEAST: the smallest sum allowed. None: any. */
   6: optional i64 at_least
+  /** RANGE: the first key behind it. None or empty: to the last key. */
   7: optional binary end_key
+  /**
+   * RANGE: the most pairs, at least 1. None: as many as the shard allows (10,000 by
+   * default).
+   */
   8: optional i32 limit
 }
 
 struct KvPair {
+  /** The key. */
   1: required binary key
+  /** Its value. */
   2: required binary value
   /** The transaction-independent version of the value; grows with every change. */
   3: required i64 version
@@ -108,31 +153,37 @@ struct KvPair {
 
 /** What one KV operation gave. */
 struct KvResult {
-  /** GET, RANGE: what was found. */
+  /** GET, RANGE: what was found; empty: nothing. None: with other verbs. */
   1: optional list<KvPair> pairs
-  /** ADD_IF_AT_LEAST: the new sum. */
+  /** ADD_IF_AT_LEAST: the new sum. None: with other verbs. */
   2: optional i64 sum
 }
 
 /** One SQL statement with its parameters. */
 struct SqlStatement {
+  /** One statement, in the resource's own dialect. */
   1: required string sql
+  /** The values of its parameters, in their order. None: it has none. */
   2: optional list<types.Value> parameters
 }
 
 struct SqlRow {
+  /** One a column, in the order of the columns. */
   1: required list<types.Value> values
 }
 
 struct SqlResult {
+  /** The names of the columns. None: the statement gives no rows. */
   1: optional list<string> columns
+  /** The rows, all of them; empty: it found none. None: the statement gives no rows. */
   2: optional list<SqlRow> rows
-  /** Rows changed by the statement. */
+  /** How many rows the statement changed. None: it is a query. */
   3: optional i64 changed
 }
 
 /** Work in a branch. Exactly one of kv, sql, opaque is set. */
 struct ExecuteRequest {
+  /** Who calls, and how long it will wait. */
   1: required types.CallContext context
   /** The branch; or not set, with `start`, to start one and work in it in one call. */
   2: optional types.BranchId branch
@@ -140,6 +191,7 @@ struct ExecuteRequest {
   3: optional types.Gtid start
   /** With start: the resource. */
   4: optional string resource
+  /** With start: how. None: all defaults. */
   5: optional StartOptions options
   /**
    * Counts the calls in the branch, from 1. A repeat of the last number gets the
@@ -148,8 +200,11 @@ struct ExecuteRequest {
   6: required i64 call_number
   /** Operations, done in order; the first that fails ends the list and fails the call. */
   7: optional list<KvOperation> kv
+  /**
+   * Statements, done in order; the first that fails ends the list and fails the call.
+   */
   8: optional list<SqlStatement> sql
-  /** For a user's own resource manager: its own encoding. */
+  /** Work for a user's own resource manager, in its own encoding. */
   9: optional binary opaque
 }
 
@@ -160,22 +215,30 @@ struct ExecuteReply {
    * the branch lives on, and the message says which operation failed.
    */
   1: required types.Result result
-  /** The branch, also when this call started it. */
+  /** The branch, also when this call started it. None: there is none. */
   2: optional types.BranchId branch
+  /** With OK to kv work: one result an operation, in their order. */
   3: optional list<KvResult> kv
+  /** With OK to sql work: one result a statement, in their order. */
   4: optional list<SqlResult> sql
+  /** With OK to opaque work: the resource manager's own answer. */
   5: optional binary opaque
 }
 
 /** What became of a branch that was to be committed in one phase. */
 struct OnePhaseReply {
-  /** OK: outcome is final. Anything else but INVALID: repeat, the answer is kept with the data. */
+  /**
+   * OK: outcome is final. Anything else but INVALID: repeat, the answer is kept with
+   * the data.
+   */
   1: required types.Result result
+  /** With OK: what became of the branch, for ever. */
   2: optional types.Outcome outcome
 }
 
 /** A branch that a participant holds. */
 struct HeldBranch {
+  /** The branch. */
   1: required types.BranchId branch
   /** active, preparing, prepared, … */
   2: required string state
@@ -184,7 +247,9 @@ struct HeldBranch {
 }
 
 struct RecoverReply {
+  /** How the call ended. */
   1: required types.Result result
+  /** With OK: all that are not over, of all its resources. */
   2: optional list<HeldBranch> branches
 }
 

@@ -9,28 +9,37 @@ struct RaftEntry {
   1: required i64 term
   /** What it is: 1 the leader's first entry of its term, 2 a command. */
   2: required i32 type
-  /** The command's bytes. The index follows from the message. */
+  /** The command's bytes; none: it has none. The index follows from the message. */
   3: optional binary data
 }
 
 /** Which of the fields of RaftMessage count. */
 enum RaftMessageType {
+  /** Would the receiver vote for the sender in campaign_term? */
   PRE_VOTE_REQUEST = 1
+  /** It would, or not; binds nobody. */
   PRE_VOTE_RESPONSE = 2
+  /** RequestVote (Figure 2). */
   VOTE_REQUEST = 3
+  /** The vote; a granted one is on the disk. */
   VOTE_RESPONSE = 4
+  /** AppendEntries (Figure 2); without entries a heartbeat. */
   APPEND_REQUEST = 5
+  /** How far the follower's log agrees, and is on its disk. */
   APPEND_RESPONSE = 6
+  /** InstallSnapshot (Figure 13): one chunk. */
   SNAPSHOT_REQUEST = 7
+  /** Which part is wanted next. */
   SNAPSHOT_RESPONSE = 8
 }
 
 /**
  * A message of the consensus protocol (Raft, figures 2 and 13; pre-vote: section
  * 9.6 of the dissertation). Which fields count depends on the type; the meaning of
- * each is that of the field of the same name in coordinator/raft/message.h.
+ * each is that of the field of the same name in coordinator/raft/types.h.
  */
 struct RaftMessage {
+  /** Which message it is. */
   1: required RaftMessageType type
   /** The Raft group. */
   2: required i32 group
@@ -40,7 +49,10 @@ struct RaftMessage {
   4: required i64 to_node
   /** The sender's term. */
   5: required i64 term
-  /** Votes: the candidate's last entry. Appends: the entry before the new ones. Snapshots: its last entry. */
+  /**
+   * Votes: the candidate's last entry. Appends: the entry before the new ones.
+   * Snapshots: its last entry.
+   */
   6: optional i64 log_index
   /** The term of that entry. */
   7: optional i64 log_term

@@ -67,9 +67,12 @@ enum Code {
 struct Result {
   /** How it ended. */
   1: required Code code
-  /** For people: what happened, the state of the transaction, what to do next. */
+  /**
+   * For people: what happened, the state of the transaction, what to do next. None:
+   * nothing to add.
+   */
   2: optional string message
-  /** With NOT_LEADER: the leader's address, when one is known. */
+  /** With NOT_LEADER: the leader's address. None: no leader is known. */
   3: optional string leader_hint
 }
 
@@ -77,17 +80,25 @@ struct Result {
 struct CallContext {
   /** The caller's protocol version. */
   1: required i32 version
-  /** An id that follows a request through all processes; printed in logs. */
+  /**
+   * An id that follows a request through all processes; printed in logs. None:
+   * without.
+   */
   2: optional string trace_id
-  /** How long the caller will wait, in milliseconds from now. */
+  /**
+   * How long the caller will wait, in milliseconds from now. None: as long as the
+   * callee's default.
+   */
   3: optional i32 deadline_ms
-  /** The cluster that the caller believes it speaks to; 0: does not know yet. */
+  /** The cluster that the caller believes it speaks to. None or 0: does not know yet. */
   4: optional i64 cluster
 }
 
 /** A global transaction's end. */
 enum Outcome {
+  /** All branches of its set commit, or have. */
   COMMITTED = 1
+  /** None of its branches commits; the cause says why. */
   ABORTED = 2
 }
 
@@ -117,8 +128,12 @@ enum CommitMode {
 
 /** A value of a row or a parameter of a statement. Exactly one field is set; none is NULL. */
 struct Value {
+  /** A signed integer of 64 bits. */
   1: optional i64 integer
+  /** A floating-point number of 64 bits. */
   2: optional double real
+  /** Text in UTF-8. */
   3: optional string text
+  /** Bytes. */
   4: optional binary blob
 }
