@@ -93,8 +93,7 @@ TEST(Vote, Leader_IsNotDeposedByACandidateThatLostTouch) {
   EXPECT_EQ(node.raft.term(), Term(8));
 }
 
-// Scenario 43.
-TEST(Vote, CrashBeforeTheVoteIsDurable_NobodyWasTold) {
+TEST(Vote, Scenario43_CrashBeforeTheVoteIsDurable_NobodyWasTold) {
   TestNode node(Recovered(3, {}));
   node.hold_disk = true;
   node.Receive(2, 4, VoteRequest{LogIndex(0), Term(0)});
@@ -105,8 +104,7 @@ TEST(Vote, CrashBeforeTheVoteIsDurable_NobodyWasTold) {
   EXPECT_TRUE(again.Last<VoteResponse>(3).granted);
 }
 
-// Scenario 43.
-TEST(Vote, CrashAfterTheVoteIsDurable_NoSecondVoteInThatTerm) {
+TEST(Vote, Scenario43_CrashAfterTheVoteIsDurable_NoSecondVoteInThatTerm) {
   TestNode node(Recovered(3, {}));
   node.Receive(2, 4, VoteRequest{LogIndex(0), Term(0)});
   ASSERT_TRUE(node.Last<VoteResponse>(2).granted);

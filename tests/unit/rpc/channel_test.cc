@@ -98,7 +98,7 @@ TEST_F(ChannelTest, ServerComesBack_CallsGoThroughAgain) {
   EXPECT_TRUE(Eventually([&] { return Echo(channel, MakeRequest(3)).ok(); }));
 }
 
-TEST_F(ChannelTest, S52_PeerDiesAfterTheRequestLeft_Unknown) {
+TEST_F(ChannelTest, Scenario52_PeerDiesAfterTheRequestLeft_Unknown) {
   RawListener listener;
   Channel* const channel = OpenChannelTo(listener.address());
   auto result = Start(channel, MakeRequest(1));
@@ -390,7 +390,7 @@ TEST_F(ChannelTest, KeepConnected_ConnectsWithoutACallAndAgainAfterLoss) {
   EXPECT_TRUE(Eventually([&] { return ups.load() >= 1; }));
 }
 
-TEST_F(ChannelTest, SilentPeerAfterADeadline_ConnectionIsGivenUp) {
+TEST_F(ChannelTest, Scenario52_HalfOpen_SilentPeerAfterADeadlineIsGivenUp) {
   RawListener listener;
   Channel* const channel =
       OpenChannelTo(listener.address(), {}, {.dead_peer_timeout = Duration::Millis(50)});

@@ -23,7 +23,7 @@ class FloodTest : public RpcTest {
   void TearDown() override { SetMessageSink(nullptr); }
 };
 
-TEST_F(FloodTest, S57_SlowSender_IsClosedThoughItKeepsSending) {
+TEST_F(FloodTest, Scenario57_SlowSender_IsClosedThoughItKeepsSending) {
   Limits limits;
   limits.frame_timeout = Duration::Millis(150);
   StartServer(limits);
@@ -41,7 +41,7 @@ TEST_F(FloodTest, S57_SlowSender_IsClosedThoughItKeepsSending) {
   EXPECT_EQ(Stats().timed_out, 1U);
 }
 
-TEST_F(FloodTest, S57_FrameInPiecesWithinTheTime_IsServed) {
+TEST_F(FloodTest, Scenario57_FrameInPiecesWithinTheTime_IsServed) {
   StartServer();
   RawPeer peer(address_);
   for (const char byte : Framed(PingCall(5))) {
@@ -64,7 +64,7 @@ TEST_F(FloodTest, IdleConnection_IsClosedButNotOneWithACallUnderWay) {
   EXPECT_TRUE(busy.ReadAnswer().has_value());
 }
 
-TEST_F(FloodTest, S57_PeerThatDoesNotReadItsAnswers_IsHeldBackAndThenClosed) {
+TEST_F(FloodTest, Scenario57_PeerThatDoesNotReadItsAnswers_IsHeldBackAndThenClosed) {
   Limits limits;
   limits.write_timeout = Duration::Millis(300);
   limits.max_buffered_out_bytes = 1 << 20;
@@ -114,7 +114,7 @@ TEST_F(FloodTest, MoreRequestBytesThanTheLimit_WaitAndAreAllAnswered) {
   EXPECT_LE(handler_->most_waiting.load(), 4);
 }
 
-TEST_F(FloodTest, S57_ConnectionLimit_OneTooManyIsClosedAndOthersAreServed) {
+TEST_F(FloodTest, Scenario57_ConnectionLimit_OneTooManyIsClosedAndOthersAreServed) {
   Limits limits;
   limits.max_connections = 10;
   StartServer(limits);
@@ -132,7 +132,7 @@ TEST_F(FloodTest, S57_ConnectionLimit_OneTooManyIsClosedAndOthersAreServed) {
   EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(3)).ok());
 }
 
-TEST_F(FloodTest, S57_FloodFromOneAddress_LeavesRoomForAnother) {
+TEST_F(FloodTest, Scenario57_FloodFromOneAddress_LeavesRoomForAnother) {
   Limits limits;
   limits.max_connections_per_peer = 5;
   StartServer(limits);
@@ -153,7 +153,7 @@ size_t ResidentBytes() {
   return resident * 4096;
 }
 
-TEST_F(FloodTest, S57_ThousandIdleConnections_OthersAreServedAndMemoryStaysSmall) {
+TEST_F(FloodTest, Scenario57_ThousandIdleConnections_OthersAreServedAndMemoryStaysSmall) {
   rlimit files{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
   if (files.rlim_cur < 2200) {
@@ -238,7 +238,7 @@ void ServeWithoutDescriptors() {
   _exit(0);
 }
 
-TEST(FloodDeathTest, S57_OutOfFileDescriptorsInAccept_ServerGoesOnAndRecovers) {
+TEST(FloodDeathTest, Scenario57_OutOfFileDescriptorsInAccept_ServerGoesOnAndRecovers) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(ServeWithoutDescriptors(), ::testing::ExitedWithCode(0), "");
 }

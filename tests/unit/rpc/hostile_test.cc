@@ -79,19 +79,20 @@ class HostileTest : public RpcTest {
   }
 };
 
-TEST_F(HostileTest, S53_FrameLengthNegativeOrTwoToThe31_ClosedAndNothingAllocated) {
+TEST_F(HostileTest,
+       Scenario53_FrameLengthNegativeOrTwoToThe31_ClosedAndNothingAllocated) {
   ExpectClosed("\xFF\xFF\xFF\xFF" + PingCall(1));
   ExpectClosed("\x80" + std::string(3, '\0') + PingCall(1));
   ExpectClosed("\x7F\xFF\xFF\xFF" + PingCall(1));
 }
 
-TEST_F(HostileTest, S53_FrameLengthZeroOrOverTheLimit_Closed) {
+TEST_F(HostileTest, Scenario53_FrameLengthZeroOrOverTheLimit_Closed) {
   ExpectClosed(std::string(4, '\0'));
   const std::string limit_plus_1 = {'\0', '\x10', '\0', '\x01'};
   ExpectClosed(limit_plus_1 + PingCall(1));
 }
 
-TEST_F(HostileTest, S53_FrameLengthInPieces_IsCheckedToo) {
+TEST_F(HostileTest, Scenario53_FrameLengthInPieces_IsCheckedToo) {
   RawPeer peer(address_);
   for (const char byte : std::string("\xFF\xFF\xFF\xFF")) {
     peer.Send(std::string(1, byte));
@@ -110,7 +111,7 @@ TEST_F(HostileTest, LargestFrameAnnouncedAndNotSent_AllocatesNothingLarge) {
   ExpectOthersAreServed();
 }
 
-TEST_F(HostileTest, S56_GarbageBytes_Closed) {
+TEST_F(HostileTest, Scenario56_GarbageBytes_Closed) {
   ExpectClosed("GET / HTTP/1.1\r\n\r\n");
   ExpectClosed(Framed("not thrift at all"));
   ExpectClosed(Framed("\x82"));
@@ -120,7 +121,7 @@ TEST_F(HostileTest, S56_GarbageBytes_Closed) {
   ExpectClosed(Framed("\x80\x01\x01\x01"));  // the binary protocol
 }
 
-TEST_F(HostileTest, S56_SequenceKnownButNoName_Refused) {
+TEST_F(HostileTest, Scenario56_SequenceKnownButNoName_Refused) {
   const std::string start = "\x82\x21\x09";
   ExpectRefused(start, TApplicationException::PROTOCOL_ERROR);
   ExpectRefused(start +
@@ -132,18 +133,18 @@ TEST_F(HostileTest, S56_SequenceKnownButNoName_Refused) {
                 TApplicationException::PROTOCOL_ERROR);
 }
 
-TEST_F(HostileTest, S56_UnknownMethod_Refused) {
+TEST_F(HostileTest, Scenario56_UnknownMethod_Refused) {
   ExpectRefused(Header("drop_tables", 1, 9).append(1, '\0'),
                 TApplicationException::UNKNOWN_METHOD);
   ExpectRefused(Header("", 1, 9).append(1, '\0'), TApplicationException::UNKNOWN_METHOD);
 }
 
-TEST_F(HostileTest, S56_UnknownMethodWithBadArguments_Refused) {
+TEST_F(HostileTest, Scenario56_UnknownMethodWithBadArguments_Refused) {
   ExpectRefused(Header("drop_tables", 1, 9) + Repeat("\x1C", 5000),
                 TApplicationException::PROTOCOL_ERROR);
 }
 
-TEST_F(HostileTest, S56_WrongMessageType_Refused) {
+TEST_F(HostileTest, Scenario56_WrongMessageType_Refused) {
   for (const int type : {0, 2, 3, 5, 7}) {
     std::string payload = PingCall(9);
     payload[1] = static_cast<char>(type << 5 | 1);
@@ -151,7 +152,7 @@ TEST_F(HostileTest, S56_WrongMessageType_Refused) {
   }
 }
 
-TEST_F(HostileTest, S56_TruncatedArguments_RefusedAtEveryLength) {
+TEST_F(HostileTest, Scenario56_TruncatedArguments_RefusedAtEveryLength) {
   EchoRequest request = MakeRequest(1, "", 0);
   request.__set_words({"one", "two"});
   const std::string whole = EchoCall(9, request);
@@ -166,13 +167,13 @@ TEST_F(HostileTest, S56_TruncatedArguments_RefusedAtEveryLength) {
   ExpectOthersAreServed();
 }
 
-TEST_F(HostileTest, S56_BytesLeftOver_Refused) {
+TEST_F(HostileTest, Scenario56_BytesLeftOver_Refused) {
   ExpectRefused(EchoCall(9, MakeRequest(1)) + "x", TApplicationException::PROTOCOL_ERROR);
   ExpectRefused(PingCall(9) + std::string(1, '\0'),
                 TApplicationException::PROTOCOL_ERROR);
 }
 
-TEST_F(HostileTest, S56_FieldOfTheWrongType_Refused) {
+TEST_F(HostileTest, Scenario56_FieldOfTheWrongType_Refused) {
   const std::string echo = Header("echo", 1, 9);
   const std::string end(1, '\0');
   // The argument is an i64, then a string, then missing.
@@ -187,7 +188,7 @@ TEST_F(HostileTest, S56_FieldOfTheWrongType_Refused) {
   ExpectRefused(echo + "\x1F" + end, TApplicationException::PROTOCOL_ERROR);
 }
 
-TEST_F(HostileTest, S54_ContainerCountsThatOverflow_Refused) {
+TEST_F(HostileTest, Scenario54_ContainerCountsThatOverflow_Refused) {
   const std::string huge = Varint(INT32_MAX);
   const std::string negative = Varint(UINT32_MAX);
   for (const std::string& count : {huge, negative, Varint(1U << 31U), Varint(16385)}) {
@@ -204,12 +205,12 @@ TEST_F(HostileTest, S54_ContainerCountsThatOverflow_Refused) {
   }
 }
 
-TEST_F(HostileTest, S54_CountWithinTheLimitButBeyondTheFrame_AllocatesNothing) {
+TEST_F(HostileTest, Scenario54_CountWithinTheLimitButBeyondTheFrame_AllocatesNothing) {
   ExpectRefused(Tree(std::string(1, kList1) + "\xFC" + Varint(16000)),
                 TApplicationException::PROTOCOL_ERROR);
 }
 
-TEST_F(HostileTest, S54_ManyContainersInOneFrame_ShareABudget) {
+TEST_F(HostileTest, Scenario54_ManyContainersInOneFrame_ShareABudget) {
   // Ten lists of 16,000 empty trees each: every one is within its limit, every byte is
   // there, and together they would take some 30 MB.
   std::string inside = std::string(1, kList1) + "\xAC";
@@ -225,7 +226,7 @@ TEST_F(HostileTest, S54_ManyContainersInOneFrame_ShareABudget) {
   ExpectOthersAreServed();
 }
 
-TEST_F(HostileTest, S55_NestingBomb_RefusedAtTheDepthLimit) {
+TEST_F(HostileTest, Scenario55_NestingBomb_RefusedAtTheDepthLimit) {
   const std::string level = std::string(1, kList1) + "\x1C";
   for (const int depth : {17, 1000, 50000}) {
     ExpectRefused(
@@ -239,7 +240,7 @@ TEST_F(HostileTest, S55_NestingBomb_RefusedAtTheDepthLimit) {
                 TApplicationException::PROTOCOL_ERROR);
 }
 
-TEST_F(HostileTest, S55_DepthLimitReachedOften_StillLetsGoodCallsIn) {
+TEST_F(HostileTest, Scenario55_DepthLimitReachedOften_StillLetsGoodCallsIn) {
   // Thrift leaves its depth counter raised after the error.
   const std::string bomb = Tree(Repeat(std::string(1, kList1) + "\x1C", 30));
   for (int i = 0; i < 40; ++i) {

@@ -6,7 +6,7 @@ namespace {
 
 using Kinds = std::vector<CommandKind>;
 
-TEST_F(BranchTableTest, Start_NeverGivesTheSameIdTwice) {
+TEST_F(BranchTableTest, Rule10_BranchIdIsNeverUsedTwice) {
   Recover();
   const BranchId a = Start(1);
   const BranchId b = Start(1);

@@ -21,7 +21,7 @@ TEST_F(BranchTableTest, Scenario68_RequestsBeforeRecovery_AreUnavailableNeverRef
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kPrepared);
 }
 
-TEST_F(BranchTableTest, Vote_IsGivenOnlyAfterTheResourceManagersAnswer) {
+TEST_F(BranchTableTest, Rule10_VoteFollowsTheResourceManagersAnswer) {
   Recover();
   const BranchId id = Start();
   const RequestToken token = Prepare(id);

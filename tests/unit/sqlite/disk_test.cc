@@ -25,7 +25,7 @@ class DiskTest : public SqliteFixture {
   }
 };
 
-TEST_F(DiskTest, VotesAndAnswers_ComeAfterAFlushEach) {
+TEST_F(DiskTest, Rule10_VoteAndAcknowledgementFollowTheirFlush) {
   FaultVfs& vfs = FaultVfs::Get();
   const BranchId id = Debit(1);
   int64_t before = vfs.flushes();

@@ -212,8 +212,7 @@ TEST(LogDeathTest, ReleaseBeyondTheDurable_IsAProgrammersError) {
   EXPECT_DEATH(a.log->ReleaseBefore(Lsn(5)), "not yet durable");
 }
 
-// Scenario 41.
-TEST(LogDeathTest, FailedFlush_EndsTheProcessAndIsNotRetried) {
+TEST(LogDeathTest, Scenario41_FailedFlush_EndsTheProcessAndIsNotRetried) {
   FaultEnv env(1);
   Opened a = OpenLog(&env);
   MustAppend(a.log.get(), "x");
@@ -222,7 +221,7 @@ TEST(LogDeathTest, FailedFlush_EndsTheProcessAndIsNotRetried) {
               "fdatasync of /log/.*");
 }
 
-TEST(LogDeathTest, FailedWrite_EndsTheProcess) {
+TEST(LogDeathTest, Scenario41_FailedWrite_EndsTheProcess) {
   FaultEnv env(1);
   Opened a = OpenLog(&env);
   MustAppend(a.log.get(), "x");
@@ -231,7 +230,7 @@ TEST(LogDeathTest, FailedWrite_EndsTheProcess) {
               "write of /log/.*");
 }
 
-TEST(LogDeathTest, FailedDirectoryFlush_EndsTheProcess) {
+TEST(LogDeathTest, Scenario41_FailedDirectoryFlush_EndsTheProcess) {
   FaultEnv env(1);
   Opened a = OpenLog(&env);
   env.FailNextSyncDir();

@@ -317,7 +317,7 @@ TEST(LogWriter, FullDisk_ProducersTogetherNeverOverrunTheReserve) {
   EXPECT_EQ(OpenLog(&env).entries.size(), taken);
 }
 
-TEST(LogWriterDeathTest, FailedFlush_EndsTheProcess) {
+TEST(LogWriterDeathTest, Scenario41_FailedFlush_EndsTheProcess) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(
       {
