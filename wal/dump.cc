@@ -34,6 +34,7 @@ class Dumper {
   FileEnv* const env_;
   const std::string dir_;
   const DumpOptions& options_;
+  bool format_ = false;
   std::ostream& out_;
   uint64_t log_id_ = 0;
   Lsn next_lsn_;
@@ -49,7 +50,7 @@ void Dumper::Damage(const std::string& what) {
 void Dumper::PrintRecord(Lsn lsn, uint8_t type, std::string_view payload) {
   if (lsn < options_.from || lsn > options_.to) return;
   out_ << "    " << lsn << " type=" << +type << " size=" << payload.size() << " crc=ok ";
-  if (options_.format) {
+  if (format_) {
     out_ << options_.format(lsn, type, payload) << "\n";
     return;
   }
@@ -178,6 +179,7 @@ absl::Status Dumper::Run() {
   auto identity = ReadIdentity(env_, dir_);
   if (!identity.ok()) return identity.status();
   log_id_ = identity->log_id;
+  format_ = options_.format && identity->owner.starts_with(options_.format_owner);
   out_ << "log " << absl::StrCat(absl::Hex(log_id_, absl::kZeroPad16)) << " owner "
        << identity->owner << " format " << kFormatVersion << "\n"
        << listing->segments.size() << " segments, " << listing->spares.size()

@@ -26,7 +26,9 @@ struct DumpOptions {
   bool records = true;
   // Bytes of a payload printed in hexadecimal when there is no formatter.
   size_t hex_bytes = 32;
-  // What to print for a record, on one line. Optional.
+  // What to print for a record, on one line, when the log's owner begins with
+  // `format_owner`; others are printed in hexadecimal. Optional.
+  std::string format_owner;
   std::function<std::string(Lsn lsn, uint8_t type, std::string_view payload)> format;
 };
 

@@ -30,6 +30,7 @@ std::string FormatRecord(wal::Lsn, uint8_t type, std::string_view payload) {
 int DumpLog(const std::string& dir, bool segments_only) {
   wal::DumpOptions options;
   options.records = !segments_only;
+  options.format_owner = "concordatd:";
   options.format = FormatRecord;
   const absl::Status dumped = wal::Dump(wal::PosixFileEnv(), dir, options, std::cout);
   if (dumped.ok()) return kExitOk;

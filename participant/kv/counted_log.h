@@ -14,7 +14,8 @@ namespace concordat::participant::kv {
 
 class CountedLog final : public ShardLog {
  public:
-  explicit CountedLog(wal::LogWriter* writer) : writer_(writer) {}
+  // `bytes`: what recovery has read behind the last checkpoint.
+  CountedLog(wal::LogWriter* writer, uint64_t bytes) : writer_(writer), bytes_(bytes) {}
 
   absl::StatusOr<wal::Lsn> Append(uint8_t type, std::string_view payload,
                                   wal::Reserve use) override {
@@ -26,11 +27,11 @@ class CountedLog final : public ShardLog {
 
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   void ResetBytes() { bytes_ = 0; }
+  static constexpr uint64_t kRecordOverhead = 16;
 
  private:
-  static constexpr uint64_t kRecordOverhead = 16;
   wal::LogWriter* const writer_;
-  uint64_t bytes_ = 0;
+  uint64_t bytes_;
 };
 
 }  // namespace concordat::participant::kv

@@ -13,8 +13,8 @@ namespace {
 constexpr std::string_view kIdentityHead = "concordat kv store, format 1\n";
 
 bool IsOurs(const std::string& name) {
-  for (const std::string_view ours :
-       {"lock", "store", "store.new", "checkpoint", "checkpoint.new", "wal"}) {
+  for (const std::string_view ours : {"lock", "store", "store.new", "checkpoint",
+                                      "checkpoint.new", "wal", "lost+found"}) {
     if (name == ours) return true;
   }
   return false;
@@ -119,10 +119,12 @@ absl::Status KvResourceManager::OpenLog(wal::Lsn start) {
   writer.on_durable = [this](wal::Lsn lsn) { OnDurable(lsn); };
 
   absl::Status replayed;
+  uint64_t bytes = 0;
   wal::Lsn first;
   const auto replay = [&](wal::Lsn lsn, uint8_t type, std::string_view payload) {
     if (first.is_none()) first = lsn;
     if (lsn < start || !replayed.ok()) return;
+    bytes += payload.size() + CountedLog::kRecordOverhead;
     MutexLock guard(&mutex_);
     replayed = shard_.Replay(lsn, type, payload);
   };
@@ -147,7 +149,7 @@ absl::Status KvResourceManager::OpenLog(wal::Lsn start) {
         options_.shard.max_branch_bytes));
   }
   writer_ = *std::move(opened);
-  log_ = std::make_unique<CountedLog>(writer_.get());
+  log_ = std::make_unique<CountedLog>(writer_.get(), bytes);
   return absl::OkStatus();
 }
 

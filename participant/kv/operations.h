@@ -18,7 +18,7 @@ namespace concordat::participant::kv {
 struct OperationLimits {
   size_t max_key_bytes = 4096;
   size_t max_value_bytes = 512 << 10;
-  size_t max_range_bytes = 768 << 10;  // keys and values of one RANGE
+  size_t max_range_bytes = 512 << 10;  // keys and values of one RANGE
   int32_t max_range_pairs = 10'000;    // also where the request names no limit
 };
 

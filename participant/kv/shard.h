@@ -158,6 +158,8 @@ class Shard {
     const wire::ExecuteRequest* request = nullptr;
     size_t next = 0;
     size_t bytes = 0;  // that it writes
+    size_t answer_bytes = 0;
+    size_t answer_pairs = 0;
     wire::ExecuteReply reply;
     std::vector<Undo> undo;
     Callback<wire::ExecuteReply> done;
@@ -190,6 +192,7 @@ class Shard {
   [[nodiscard]] OperationStatus CheckCall(const wire::ExecuteRequest& request) const;
   void Continue(Branch* branch);
   [[nodiscard]] LockResult Lock(Branch* branch, const wire::KvOperation& operation);
+  static bool CountAnswer(Work* work);
   void FailCall(Branch* branch, OperationStatus status);
   void EndCall(Branch* branch);
   // Ends the call, if one runs, because the branch is over.

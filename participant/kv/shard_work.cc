@@ -86,6 +86,12 @@ void Shard::Continue(Branch* branch) {
     }
     const OperationStatus status = view.Run(operation, &work.reply.kv.emplace_back());
     if (!status.ok()) return FailCall(branch, status);
+    if (!CountAnswer(&work)) {
+      return FailCall(
+          branch, {Code::INVALID,
+                   absl::StrCat("the answer would hold more than ", kMaxAnswerBytes,
+                                " bytes or ", kMaxAnswerValues, " pairs: ask for less")});
+    }
     if (IsWrite(operation.verb)) {
       work.bytes += operation.key.size() + operation.value.size() + 32;
     }
@@ -97,6 +103,16 @@ void Shard::Continue(Branch* branch) {
   }
   branch->bytes += work.bytes;
   EndCall(branch);
+}
+
+// Of the operation just run. False: too much for one answer.
+bool Shard::CountAnswer(Work* work) {
+  const std::vector<wire::KvPair>& pairs = work->reply.kv.back().pairs;
+  work->answer_pairs += pairs.size();
+  for (const wire::KvPair& pair : pairs) {
+    work->answer_bytes += pair.key.size() + pair.value.size() + 24;
+  }
+  return work->answer_bytes <= kMaxAnswerBytes && work->answer_pairs <= kMaxAnswerValues;
 }
 
 LockResult Shard::Lock(Branch* branch, const wire::KvOperation& operation) {

@@ -59,6 +59,16 @@ void Participant::OnCluster(ClusterId cluster) {
 void Participant::OnRecovered(size_t index, RecoverResult result) {
   if (phase_ != Phase::kStarting) return;
   BranchTable* table = resources_[index].table.get();
+  // The coordinators know a branch by its resource's name.
+  if (result.ok()) {
+    for (const BranchId& branch : *result) {
+      if (branch.resource == table->resource()) continue;
+      result = absl::FailedPreconditionError(
+          absl::StrCat("the store holds a branch in doubt of resource ", branch.resource,
+                       ". Serve it under that name until it is settled"));
+      break;
+    }
+  }
   if (!result.ok()) {
     phase_ = Phase::kFailed;
     return ReportReady(absl::Status(
@@ -162,7 +172,10 @@ void Participant::OnInquiryReply(const std::vector<BranchId>& asked,
   for (size_t i = 0; i < asked.size(); ++i) {
     const wire::InquiryItem& item = reply->items[i];
     Resource* resource = FindResource(asked[i].resource);
-    if (item.result.code != wire::Code::OK || !item.__isset.answer) continue;
+    if (resource == nullptr || item.result.code != wire::Code::OK ||
+        !item.__isset.answer) {
+      continue;
+    }
     InquiryAnswer answer = InquiryAnswer::kWait;
     if (item.answer == wire::InquiryAnswer::COMMIT) answer = InquiryAnswer::kCommit;
     if (item.answer == wire::InquiryAnswer::ROLLBACK) answer = InquiryAnswer::kRollback;

@@ -59,6 +59,14 @@ struct StartOptions {
   std::string isolation;  // in the resource's own words; empty: its default
 };
 
+// What one answer of Execute may hold, so that it fits into a frame with the limits that
+// clients have by default (thrift/rpc/limits.h): a call that would return more is
+// refused with INVALID, and has changed nothing.
+inline constexpr uint64_t kMaxAnswerBytes = 768u << 10;
+inline constexpr uint64_t kMaxAnswerRows =
+    16'000;  // of one statement, pairs of one RANGE
+inline constexpr uint64_t kMaxAnswerValues = 30'000;  // of all rows, or pairs, of a call
+
 template <class T>
 using Callback = absl::AnyInvocable<void(T)>;
 

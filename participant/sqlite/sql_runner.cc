@@ -77,6 +77,7 @@ SqlRunner::~SqlRunner() { sqlite3_progress_handler(db_->handle(), 0, nullptr, nu
 void SqlRunner::StartCall() {
   deadline_ = clock_.Now() + options_.statement_time;
   result_bytes_ = 0;
+  result_values_ = 0;
 }
 
 void SqlRunner::Forget() {
@@ -163,6 +164,7 @@ RunResult SqlRunner::Bind(const UserStatement& user,
   return {};
 }
 
+// False: the answer would be too large.
 bool SqlRunner::CollectRow(sqlite3_stmt* stmt, wire::SqlResult* rows) {
   const int columns = sqlite3_column_count(stmt);
   wire::SqlRow row;
@@ -172,7 +174,9 @@ bool SqlRunner::CollectRow(sqlite3_stmt* stmt, wire::SqlResult* rows) {
     result_bytes_ += SizeOf(row.values.back());
   }
   rows->rows.push_back(std::move(row));
-  return result_bytes_ <= options_.max_result_bytes;
+  result_values_ += static_cast<uint64_t>(columns);
+  return result_bytes_ <= options_.max_result_bytes &&
+         result_values_ <= kMaxAnswerValues && rows->rows.size() <= kMaxAnswerRows;
 }
 
 RunResult SqlRunner::Run(const UserStatement& user, const wire::SqlStatement& call,
@@ -190,7 +194,8 @@ RunResult SqlRunner::Run(const UserStatement& user, const wire::SqlStatement& ca
     if (CollectRow(stmt, rows)) continue;
     result = {wire::Code::INVALID,
               absl::StrCat("the rows of the call exceed max_result_bytes (",
-                           options_.max_result_bytes, "): ask for fewer"),
+                           options_.max_result_bytes, "), ", kMaxAnswerRows, " rows or ",
+                           kMaxAnswerValues, " values: ask for fewer"),
               false};
     break;
   }

@@ -75,6 +75,7 @@ class SqlRunner {
   const SystemClock clock_;
   Timestamp deadline_ = Timestamp::Infinite();
   uint64_t result_bytes_ = 0;
+  uint64_t result_values_ = 0;
   absl::flat_hash_map<std::string, Kept> kept_;
   std::list<std::string> used_;  // most recently used first
 };

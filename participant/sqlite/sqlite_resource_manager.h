@@ -74,7 +74,7 @@ struct SqliteOptions {
   Duration statement_time = Duration::Seconds(10);
   // Limits: the changes of one branch, the rows one call returns, open branches.
   uint64_t max_branch_bytes = uint64_t{64} << 20;
-  uint64_t max_result_bytes = uint64_t{16} << 20;
+  uint64_t max_result_bytes = kMaxAnswerBytes;
   uint32_t max_branches = 20000;
   // Threads for calls that only read, in branches that have changed nothing. 0: the
   // writer does it all.

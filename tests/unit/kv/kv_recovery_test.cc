@@ -113,6 +113,17 @@ TEST_F(KvTest, Checkpoint_LetsGoOfTheLog) {
   EXPECT_EQ(Read("7"), value);
 }
 
+TEST_F(KvTest, Checkpoint_CountsWhatEarlierLivesHaveWritten) {
+  options_.checkpoint_bytes = 300 << 10;
+  Open();
+  uint64_t sequence = 0;
+  for (int life = 0; life < 8; ++life) {
+    for (int i = 0; i < 25; ++i) Write(++sequence, {Put("k", std::string(4000, 'v'))});
+    Restart();
+  }
+  EXPECT_TRUE(env_.OpenReadOnly("/kv/checkpoint").ok());
+}
+
 TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
   Open();
   // Large rows, so that a checkpoint takes several chunks, with commits in between.

@@ -335,5 +335,19 @@ TEST_F(KvTest, SecondBranchOfTheSameTransaction_IsAConflictAtOnce) {
   EXPECT_EQ(Execute(b, {Put("k", "2")}).result.code, Code::CONFLICT);
 }
 
+// It would not fit into a frame: the caller would not even learn its branch's id.
+TEST_F(KvTest, AnswerThatIsTooLarge_IsRefusedAndTheCallChangesNothing) {
+  const std::string large(500 << 10, 'v');
+  options_.shard.max_branch_bytes = 4u << 20;
+  Open();
+  Write(1, {Put("a", large), Put("b", large)});
+  const BranchId id = Start(2);
+  const wire::ExecuteReply reply = Execute(id, {Put("c", "1"), Get("a"), Get("b")});
+  EXPECT_EQ(reply.result.code, Code::INVALID);
+  EXPECT_NE(reply.result.message.find("operation 3: the answer"), std::string::npos);
+  MustExecute(id, {Get("a")});
+  EXPECT_EQ(Prepare(id).vote, Vote::kReadOnly);
+}
+
 }  // namespace
 }  // namespace concordat::participant::kv

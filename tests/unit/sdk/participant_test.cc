@@ -35,7 +35,7 @@ bool Eventually(Condition condition) {
 class Life {
  public:
   Life(wal::FaultEnv* env, const std::vector<std::string>& coordinators,
-       ParticipantOptions options) {
+       ParticipantOptions options, const std::string& resource) {
     thread_ = *rpc::LoopThread::Start();
     thread_->RunSync([&] {
       auto link = ChannelLink::Create(thread_->loop(), coordinators, {});
@@ -49,7 +49,7 @@ class Life {
       small.queue_bytes = 256 << 10;
       auto manager = std::make_unique<kv::KvResourceManager>("/kv", env, small);
       manager_ = manager.get();
-      CONCORDAT_CHECK(participant_->AddResource("bank-a", std::move(manager)).ok());
+      CONCORDAT_CHECK(participant_->AddResource(resource, std::move(manager)).ok());
       server_ = std::make_unique<rpc::Server>(thread_->loop(),
                                               Participant::MakeProcessor(participant_));
       address_ = server_->Listen(*rpc::Address::Parse("127.0.0.1:0"))->ToString();
@@ -126,7 +126,7 @@ class ParticipantTest : public ::testing::Test {
     life_ = std::make_unique<Life>(&env_,
                                    std::vector<std::string>{coordinators_[0]->address(),
                                                             coordinators_[1]->address()},
-                                   options_);
+                                   options_, resource_);
     client_thread_->RunSync([this] {
       channel_ = std::make_unique<rpc::Channel>(client_thread_->loop(),
                                                 *rpc::Address::Parse(life_->address()));
@@ -254,6 +254,7 @@ class ParticipantTest : public ::testing::Test {
   std::unique_ptr<rpc::LoopThread> client_thread_;
   std::shared_ptr<TestCoordinator> coordinators_[2];
   ParticipantOptions options_;
+  std::string resource_ = "bank-a";
   std::unique_ptr<Life> life_;
   std::unique_ptr<rpc::Channel> channel_;
 };
@@ -502,6 +503,20 @@ TEST_F(ParticipantTest, ResourceThatCannotRecover_IsReported) {
   branch.resource = "bank-a";
   branch.number = 1;
   EXPECT_EQ(Prepare(List({branch})).result.code, Code::UNAVAILABLE);
+}
+
+// The coordinators know its branches by the old name.
+TEST_F(ParticipantTest, StoreWithABranchInDoubtOfAnotherName_IsNotServed) {
+  BeginAndServe();
+  EXPECT_EQ(Prepare(Put(1, "k", "v")), wire::Vote::PREPARED);
+  life_.reset();
+  resource_ = "bank-b";
+  Begin();
+  ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
+  const absl::Status status = *life_->ready();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(status.message().find("in doubt of resource bank-a"),
+            absl::string_view::npos);
 }
 
 }  // namespace

@@ -257,6 +257,14 @@ TEST_F(StatementTest, TooManyRowsOrChanges_AreRefused) {
   EXPECT_EQ(call_->Prepare(id_).vote, Vote::kReadOnly);
 }
 
+// The limits of a frame are on elements too.
+TEST_F(StatementTest, MoreRowsOrValuesThanAnAnswerHolds_AreRefused) {
+  const std::string many =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<16001) ";
+  ExpectRefused(many + "SELECT i FROM n", "16000 rows");
+  ExpectRefused(many + "SELECT i, i, i, i FROM n LIMIT 8000", "30000 values");
+}
+
 TEST_F(StatementTest, SchemaChangedByAnotherProgram_IsFollowed) {
   Run(id_, "UPDATE account SET balance=5 WHERE id=1");
   ASSERT_EQ(call_->Prepare(id_).vote, Vote::kPrepared);

@@ -56,6 +56,7 @@ TEST(Dump, FormatterAndRange_AreUsed) {
   auto env = ThreeRecords();
   DumpOptions options;
   options.from = options.to = Lsn(2);
+  options.format_owner = "test";
   options.format = [](Lsn lsn, uint8_t type, std::string_view payload) {
     return absl::StrCat("<", lsn.value(), "/", type, "/", std::string(payload), ">");
   };
@@ -63,6 +64,8 @@ TEST(Dump, FormatterAndRange_AreUsed) {
   EXPECT_THAT(dumped.text, HasSubstr("<2/8/beta>"));
   EXPECT_THAT(dumped.text, Not(HasSubstr("alpha")));
   EXPECT_THAT(dumped.text, Not(HasSubstr("gamma")));
+  options.format_owner = "concordatd:";
+  EXPECT_THAT(DumpLog(env.get(), options).text, HasSubstr("2 type=8 size=4"));
 }
 
 TEST(Dump, DamagedLog_SaysWhereAndGoesOnBehindIt) {

@@ -81,8 +81,8 @@ TEST(PosixEnv, FileMayNotGrow_IsToldAsAFullDisk) {
   EXPECT_EQ(status, 0);
 }
 
-// Scenario 42, on a real file system that is really full.
-TEST(PosixEnv, FullFileSystem_LogRefusesNewWorkAndGoesOnWhenThereIsSpace) {
+// On a real file system that is really full.
+TEST(PosixEnv, Scenario42_FullFileSystem_LogRefusesNewWorkAndGoesOnWhenThereIsSpace) {
   TempDir dir;
   const std::string mount = dir.path() + "/small";
   ASSERT_TRUE(PosixFileEnv()->CreateDir(mount).ok());
