@@ -156,6 +156,16 @@ struct ResourceInfo {
   5: optional bool alive
   /** In answers: milliseconds since the last heartbeat. None: as above. */
   6: optional i64 heartbeat_age_ms
+  /**
+   * Which store it is, given to it when it was made: another one is refused under the
+   * same name. None: the store has no identity.
+   */
+  7: optional string store
+  /**
+   * In requests: a person says that this store takes the place of the one that had the
+   * name, and what was prepared there is lost. None: no.
+   */
+  8: optional bool replace_store
 }
 
 /** Registers resources, and keeps them registered: repeated as a heartbeat. */

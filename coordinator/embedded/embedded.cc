@@ -32,6 +32,9 @@ struct Ready {
 template <class Reply>
 absl::StatusOr<Reply> Checked(const Reply& reply) {
   if (reply.result.code == wire::Code::OK) return reply;
+  if (reply.result.code == wire::Code::INVALID) {
+    return absl::InvalidArgumentError(reply.result.message);
+  }
   return absl::UnavailableError(reply.result.message);
 }
 
@@ -104,6 +107,7 @@ class Embedded::Links final : public client::LinkProvider {
 
 absl::StatusOr<std::unique_ptr<Embedded>> Embedded::Start(
     EmbeddedOptions options, std::vector<EmbeddedResource> resources) {
+  if (resources.empty()) return absl::InvalidArgumentError("no resources were named");
   std::unique_ptr<Embedded> embedded(new Embedded());
   auto thread = rpc::LoopThread::Start();
   if (!thread.ok()) return thread.status();

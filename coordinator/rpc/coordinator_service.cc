@@ -223,7 +223,8 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
   for (const wire::ResourceInfo& info : request.resources) {
     txn::RegisterResourceRequest one{
         {info.name, info.address, info.kind,
-         Incarnation(static_cast<uint64_t>(info.incarnation)), cluster}};
+         Incarnation(static_cast<uint64_t>(info.incarnation)), cluster, info.store,
+         info.__isset.replace_store && info.replace_store}};
     backend_->Submit(std::move(one), [this, gather, shared_cob](txn::Reply result) {
       const wire::Result one_result = ToResult(result, LeaderAddress());
       if (one_result.code != Code::OK) gather->items.push_back(one_result);
@@ -248,6 +249,7 @@ std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const
     info.address = view.resource.address;
     info.kind = view.resource.kind;
     info.incarnation = Signed(view.resource.incarnation.value());
+    if (!view.resource.store.empty()) info.__set_store(view.resource.store);
     if (view.last_seen) {
       info.__set_alive(*view.last_seen < kHeartbeatTimeout);
       info.__set_heartbeat_age_ms(view.last_seen->millis());

@@ -104,8 +104,11 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
                           Note(EventKind::kWatermark, now);
                           out_.events.back().gtid = e.watermark;
                         },
-                        [&](const ResourceEffect&) {
+                        [&](const ResourceEffect& e) {
                           const auto& resource = std::get<ResourceRecord>(*record);
+                          if (e.ignored == Ignored::kOtherStore) {
+                            return registrar_->OnOtherStore(resource);
+                          }
                           registrar_->OnResource(resource, now);
                           driver_->HurryResource(resource.name, now);
                         },

@@ -65,6 +65,8 @@ void Put(const ResourceRecord& r, ByteWriter* out) {
   PutText(r.kind, out);
   out->U64(r.incarnation.value());
   out->U64(r.cluster.value());
+  PutText(r.store, out);
+  out->U8(r.replace_store ? 1 : 0);
 }
 
 void Put(const HeuristicRecord& r, ByteWriter* out) {
@@ -119,6 +121,11 @@ class FieldReader {
 
   uint64_t ReadNumber() { return in_.Varint(); }
   uint64_t ReadFixed() { return in_.U64(); }
+  bool ReadFlag() {
+    const uint8_t value = in_.U8();
+    Expect(value <= 1);
+    return value == 1;
+  }
 
   // Of elements that take at least `least` bytes each; 0 when it cannot be.
   uint64_t ReadCount(uint64_t least) {
@@ -179,6 +186,8 @@ ResourceRecord ReadResource(FieldReader* in) {
   r.kind = in->ReadText();
   r.incarnation = Incarnation(in->ReadFixed());
   r.cluster = ClusterId(in->ReadFixed());
+  r.store = in->ReadText();
+  r.replace_store = in->ReadFlag();
   return r;
 }
 
@@ -250,7 +259,8 @@ std::string Text(const WatermarkRecord& r) {
 std::string Text(const ResourceRecord& r) {
   return absl::StrCat("RESOURCE ", r.name, " kind=", r.kind, " address=", r.address,
                       " incarnation=", absl::Hex(r.incarnation.value()),
-                      " cluster=", absl::Hex(r.cluster.value(), absl::kZeroPad16));
+                      " cluster=", absl::Hex(r.cluster.value(), absl::kZeroPad16),
+                      " store=", r.store, r.replace_store ? " replaces" : "");
 }
 
 std::string Text(const HeuristicRecord& r) {

@@ -76,8 +76,19 @@ struct ResourceRecord {
   std::string kind{};  // "kv", "sqlite", ...
   Incarnation incarnation{};
   ClusterId cluster{};
+  // Which store serves it: the same for as long as the name holds what was prepared in
+  // it. Empty: the store has no identity of its own. Another store is refused, unless
+  // the record says that a person wants it so.
+  std::string store{};
+  bool replace_store = false;
   friend bool operator==(const ResourceRecord&, const ResourceRecord&) = default;
 };
+
+// Whether `wanted` takes the name away from the store that has it, without leave.
+[[nodiscard]] inline bool IsAnotherStore(const ResourceRecord& known,
+                                         const ResourceRecord& wanted) {
+  return !known.store.empty() && known.store != wanted.store && !wanted.replace_store;
+}
 
 // A branch was settled against, or without, the decision; or (kForgotten) a person
 // has dealt with that.

@@ -8,7 +8,8 @@ namespace concordat::txn {
 std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource) const {
   if (!IsValidResourceName(resource.name) || resource.incarnation.is_none() ||
       resource.address.size() > kMaxDetailLength ||
-      resource.kind.size() > kMaxDetailLength) {
+      resource.kind.size() > kMaxDetailLength ||
+      resource.store.size() > kMaxDetailLength) {
     return RefusedReply{Refusal::kBadRequest,
                         absl::StrCat("not a resource that can be registered: '",
                                      Cut(resource.name), "'")};
@@ -20,29 +21,51 @@ std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource)
                      absl::Hex(resource.cluster.value(), absl::kZeroPad16), ", this is ",
                      absl::Hex(options_.cluster.value(), absl::kZeroPad16))};
   }
+  const auto known = table_.resources().find(resource.name);
+  if (known != table_.resources().end() && IsAnotherStore(known->second, resource)) {
+    return OtherStore(resource);
+  }
   if (table_.resources().size() >= options_.max_resources &&
-      !table_.resources().contains(resource.name)) {
+      known == table_.resources().end()) {
     return RefusedReply{Refusal::kOverloaded, absl::StrCat(options_.max_resources,
                                                            " resources are registered")};
   }
   return std::nullopt;
 }
 
+RefusedReply Registrar::OtherStore(const ResourceRecord& resource) const {
+  return {Refusal::kOtherStore,
+          absl::StrCat("resource ", resource.name, " is kept in store ",
+                       table_.resources().at(resource.name).store, ", this is store ",
+                       resource.store.empty() ? "(none)" : resource.store,
+                       ". What was prepared there is not here")};
+}
+
 void Registrar::Register(RequestToken token, const RegisterResourceRequest& request,
                          Timestamp now) {
   const ResourceRecord& resource = request.resource;
+  ResourceRecord plain = resource;
+  plain.replace_store = false;
   if (auto objection = Objection(resource)) {
     out_.answers.push_back(Answer{token, *std::move(objection)});
     return;
   }
   last_seen_[resource.name] = now;
   const auto known = table_.resources().find(resource.name);
-  if (known != table_.resources().end() && known->second == resource) {
+  if (known != table_.resources().end() && known->second == plain) {
     out_.answers.push_back(Answer{token, RegisteredReply{}});
     return;
   }
   registering_.emplace_back(token, resource);
   out_.proposals.push_back(EncodeRecord(resource));
+}
+
+void Registrar::OnOtherStore(const ResourceRecord& record) {
+  std::erase_if(registering_, [&](const auto& waiting) {
+    if (waiting.second != record) return false;
+    out_.answers.push_back(Answer{waiting.first, OtherStore(record)});
+    return true;
+  });
 }
 
 void Registrar::OnResource(const ResourceRecord& record, Timestamp now) {

@@ -27,6 +27,8 @@ class Registrar {
   void ForgetHeuristic(RequestToken token, const ForgetHeuristicRequest& request);
 
   // After the table has applied the record.
+  // Its record was overtaken by that of another store.
+  void OnOtherStore(const ResourceRecord& record);
   void OnResource(const ResourceRecord& record, Timestamp now);
   void OnHeuristic(const HeuristicRecord& record);
 
@@ -36,6 +38,7 @@ class Registrar {
  private:
   [[nodiscard]] std::optional<RefusedReply> Objection(
       const ResourceRecord& resource) const;
+  [[nodiscard]] RefusedReply OtherStore(const ResourceRecord& resource) const;
 
   const CoreOptions& options_;
   const TransactionTable& table_;

@@ -92,6 +92,8 @@ std::string_view ToString(Refusal why) {
       return "overloaded";
     case Refusal::kForeignCluster:
       return "foreign-cluster";
+    case Refusal::kOtherStore:
+      return "other-store";
   }
   return "?";
 }

@@ -55,6 +55,7 @@ enum class Refusal : uint8_t {
   kTooLate,         // enlistment after commit was asked for, or after the decision
   kOverloaded,      // nothing was begun; try later
   kForeignCluster,  // a resource of another cluster
+  kOtherStore,      // the resource's name belongs to another store
 };
 
 // Not done and without effect, for the reason given. For kOverloaded and a commit

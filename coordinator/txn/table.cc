@@ -56,6 +56,8 @@ std::string_view ToString(Ignored ignored) {
       return "another group's";
     case Ignored::kUnchanged:
       return "unchanged";
+    case Ignored::kOtherStore:
+      return "other-store";
   }
   return "?";
 }
@@ -188,8 +190,12 @@ Effect TransactionTable::Put(const WatermarkRecord& record) {
 
 Effect TransactionTable::Put(const ResourceRecord& record) {
   ResourceRecord& known = resources_[record.name];
-  const bool unchanged = known == record;
-  known = record;
+  if (IsAnotherStore(known, record)) return ResourceEffect{Ignored::kOtherStore};
+  ResourceRecord wanted = record;
+  wanted.replace_store = false;
+  const bool unchanged = known == wanted;
+  known = std::move(wanted);
+  Mix(record.store);
   Mix(record.name);
   Mix(record.address);
   Mix(record.incarnation.value());

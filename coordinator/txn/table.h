@@ -60,6 +60,7 @@ enum class Ignored : uint8_t {
   kNotDecided,       // an end of what was never decided
   kForeignGroup,     // another Raft group's gtid
   kUnchanged,        // says what the table says
+  kOtherStore,       // a resource's name with another store
 };
 [[nodiscard]] std::string_view ToString(Ignored ignored);
 

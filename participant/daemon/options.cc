@@ -26,6 +26,10 @@ void AddFlags(CLI::App* app, DaemonOptions* options) {
                   "NAME=URL, any number of times. URLs: kv:///folder, "
                   "sqlite:///file[?schema=FILE][&isolation=serializable]")
       ->required();
+  app->add_option("--replace-store", options->replace_stores,
+                  "Name of a resource whose store is lost: let the one named now take "
+                  "its place. Branches that were prepared in the lost one are settled "
+                  "without it. For one start, never in a config file");
   app->add_option("--log-file", options->log_file, "Log here instead of standard error");
   app->add_option("--log-level", options->log_level, "trace, debug, info, warning, error")
       ->capture_default_str();

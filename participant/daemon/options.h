@@ -12,7 +12,8 @@ struct DaemonOptions {
   std::string listen;
   std::string advertise;  // empty: what it listens on
   std::vector<std::string> coordinators;
-  std::vector<std::string> resources;  // NAME=URL
+  std::vector<std::string> resources;       // NAME=URL
+  std::vector<std::string> replace_stores;  // names of resources
   std::string log_file;
   std::string log_level = "info";
   int64_t idle_timeout_ms = 30'000;

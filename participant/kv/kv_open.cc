@@ -50,6 +50,7 @@ absl::Status KvResourceManager::CheckFolder() const {
 absl::Status KvResourceManager::CheckIdentity(ClusterId cluster) {
   const std::string wanted = absl::StrCat(
       std::string(kIdentityHead), absl::StrFormat("cluster %016x\n", cluster.value()));
+  constexpr std::string_view kId = "id ";
   absl::StatusOr<std::string> text = wal::ReadWholeFile(env_, dir_ + "/store");
   if (absl::IsNotFound(text.status())) {
     for (const char* part : {"/checkpoint", "/wal"}) {
@@ -60,10 +61,15 @@ absl::Status KvResourceManager::CheckIdentity(ClusterId cluster) {
                          "that says whose they are. Restore it from a copy"));
       }
     }
-    return WriteIdentity(env_, dir_, wanted);
+    store_id_ = absl::StrFormat("%016x", env_->NewId());
+    return WriteIdentity(env_, dir_, absl::StrCat(wanted, "id ", store_id_, "\n"));
   }
   if (!text.ok()) return text.status();
-  if (*text == wanted) return absl::OkStatus();
+  if (text->rfind(wanted + std::string(kId), 0) == 0) {
+    store_id_ = text->substr(wanted.size() + kId.size());
+    while (!store_id_.empty() && store_id_.back() == '\n') store_id_.pop_back();
+    return absl::OkStatus();
+  }
   if (text->rfind(kIdentityHead, 0) != 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         dir_, "/store is not that of a KV shard, or of a newer version of it"));

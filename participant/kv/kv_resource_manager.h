@@ -75,6 +75,7 @@ class KvResourceManager final : public ResourceManager {
   ~KvResourceManager() override;
 
   [[nodiscard]] std::string_view kind() const override { return "kv"; }
+  [[nodiscard]] std::string store_id() const override { return store_id_; }
   // FAILED_PRECONDITION: locked, of another cluster, or not a KV shard's folder.
   // DATA_LOSS: damaged.
   void Recover(ClusterId cluster,
@@ -116,6 +117,7 @@ class KvResourceManager final : public ResourceManager {
   void RunDueCheckpoint();
 
   const std::string dir_;
+  std::string store_id_;  // once recovered
   wal::FileEnv* const env_;
   const KvOptions options_;
   std::unique_ptr<wal::FileLock> lock_;

@@ -100,6 +100,10 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
   const bool hinted = result.ok() && said.code == wire::Code::NOT_LEADER &&
                       !said.leader_hint.empty() && said.leader_hint != attempt->address &&
                       AddAddress(said.leader_hint);
+  // Another node would say the same.
+  if (result.ok() && said.code == wire::Code::INVALID) {
+    return attempt->done(absl::InvalidArgumentError(said.message));
+  }
   if (hinted) {
     current_ = said.leader_hint;
   } else {

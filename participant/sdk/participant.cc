@@ -49,7 +49,9 @@ absl::Status Participant::AddResource(std::string name,
     return absl::AlreadyExistsError(absl::StrCat("resource ", name, " was added twice"));
   }
   BranchTableOptions options = options_.branches;
-  options.can_be_settled_elsewhere = manager->can_be_settled_elsewhere();
+  // What a lost store had prepared cannot be committed any more: say so.
+  options.can_be_settled_elsewhere =
+      manager->can_be_settled_elsewhere() || options_.replace_stores.contains(name);
   auto table = std::make_unique<BranchTable>(std::move(name), NewIncarnation(), options);
   resources_.push_back({std::move(manager), std::move(table)});
   return absl::OkStatus();

@@ -34,6 +34,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,9 @@ struct ParticipantOptions {
   // INVALID.
   size_t max_operations = 4096;
   size_t max_statement_bytes = 256 << 10;
+  // Resources whose name is to be taken from the store that has it, which is lost: see
+  // ResourceManager::store_id.
+  std::set<std::string> replace_stores;
   // Between tries to reach a coordinator.
   Duration retry = Duration::Millis(300);
   // Branches asked about in one call.
@@ -177,6 +181,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   void OnCluster(ClusterId cluster);
   void OnRecovered(size_t index, RecoverResult result);
   void RegisterResources();
+  void Quarantine(const absl::Status& why);
   void OnRegistered(absl::StatusOr<wire::RegisterReply> reply);
   void SendInquiries(std::vector<BranchId> branches);
   void OnInquiryReply(const std::vector<BranchId>& asked,

@@ -100,6 +100,12 @@ void Participant::RegisterResources() {
     info.address = options_.advertise;
     info.kind = std::string(resource.manager->kind());
     info.incarnation = static_cast<int64_t>(resource.table->incarnation().value());
+    if (const std::string store = resource.manager->store_id(); !store.empty()) {
+      info.__set_store(store);
+    }
+    if (options_.replace_stores.contains(info.name) && !registered_) {
+      info.__set_replace_store(true);
+    }
   }
   link_->Register(request,
                   [this, alive = alive_](absl::StatusOr<wire::RegisterReply> reply) {
@@ -113,6 +119,7 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
       static_cast<uint64_t>(reply->cluster) != cluster_.value()) {
     reply = absl::FailedPreconditionError("the coordinator belongs to another cluster");
   }
+  if (absl::IsInvalidArgument(reply.status())) return Quarantine(reply.status());
   if (!reply.ok()) {
     if (!std::exchange(register_failed_before_, true)) {
       LogEvent(Level::kWarning, "not registered")
@@ -140,6 +147,18 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
     ReportReady(absl::OkStatus());
   }
   ScheduleDrain();
+}
+
+// The coordinators have refused these resources: nothing more is promised for them. Their
+// prepared branches stay where they are.
+void Participant::Quarantine(const absl::Status& why) {
+  phase_ = Phase::kFailed;
+  LogEvent(Level::kError, "registration refused: nothing is served")
+      .Field("error", why.message());
+  ReportReady(absl::FailedPreconditionError(absl::StrCat(
+      "the coordinators refuse the registration: ", std::string(why.message()),
+      ". Serve the store that had the name; or, if it is lost, name the resource in "
+      "--replace-store: its branches in doubt are then settled without it")));
 }
 
 // --- branches in doubt ---

@@ -89,6 +89,11 @@ class ResourceManager {
   virtual void Recover(ClusterId cluster,
                        Callback<absl::StatusOr<std::vector<BranchId>>> done) = 0;
 
+  // Names the store for good: made with it, kept in it, the same at every start, at most
+  // 64 printable characters. Asked for after Recover. Coordinators refuse another store
+  // under the same resource's name, where what was prepared is not. Empty: none.
+  [[nodiscard]] virtual std::string store_id() const { return ""; }
+
   // Begins a branch. An error refuses it (RESOURCE_EXHAUSTED when the disk is full).
   virtual absl::Status Start(const BranchId& branch, const StartOptions& options) = 0;
 

@@ -26,6 +26,8 @@ SqliteResourceManager::SqliteResourceManager(std::string path, SqliteOptions opt
 
 SqliteResourceManager::~SqliteResourceManager() { Close(); }
 
+std::string SqliteResourceManager::store_id() const { return writer_->store_id(); }
+
 void SqliteResourceManager::Recover(
     ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done) {
   const absl::StatusOr<bool> isolation = IsSerializable(options_.default_isolation);

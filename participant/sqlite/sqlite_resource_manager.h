@@ -99,6 +99,7 @@ class SqliteResourceManager final : public ResourceManager {
   ~SqliteResourceManager() override;
 
   [[nodiscard]] std::string_view kind() const override { return "sqlite"; }
+  [[nodiscard]] std::string store_id() const override;
 
   // Creates the file when it is not there. FAILED_PRECONDITION: another process serves
   // the file, it belongs to another cluster, its format is of another version, it is

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "coordinator/base/system_clock.h"
 
 namespace concordat::participant::sqlite {
 
@@ -133,13 +134,19 @@ absl::Status Store::CheckMeta(ClusterId cluster) {
         ": its prepared branches and evidence mean nothing here. To take over a copy "
         "whose branches are settled, drop its concordat_ tables"));
   }
+  absl::StatusOr<std::string> id =
+      db_->QueryText("SELECT value FROM concordat_meta WHERE name='store'");
+  if (!id.ok()) return id.status();
+  id_ = *std::move(id);
   return absl::OkStatus();
 }
 
 absl::Status Store::CreateTables(ClusterId cluster) {
+  id_ = absl::StrFormat("%016x", SystemRandom64());
   return db_->Exec(absl::StrCat("BEGIN IMMEDIATE;", kTables,
                                 "INSERT INTO concordat_meta VALUES('format','", kFormat,
-                                "'),('cluster','", ClusterText(cluster), "');COMMIT;"));
+                                "'),('cluster','", ClusterText(cluster), "'),('store','",
+                                id_, "');COMMIT;"));
 }
 
 absl::Status Store::RunSchema(const std::string& sql) {

@@ -38,6 +38,8 @@ class Store {
       const std::string& path, const SqliteOptions& options, ClusterId cluster);
 
   [[nodiscard]] Database* db() { return db_.get(); }
+  // Made with the tables; see ResourceManager::store_id.
+  [[nodiscard]] const std::string& id() const { return id_; }
 
   [[nodiscard]] absl::StatusOr<std::vector<StoredBranch>> LoadBranches();
 
@@ -71,6 +73,7 @@ class Store {
   [[nodiscard]] absl::Status PrepareStatements();
 
   std::unique_ptr<Database> db_;
+  std::string id_;
   int wal_pages_ = 0;
   Statement begin_, commit_, rollback_;
   Statement savepoint_, to_savepoint_, release_;

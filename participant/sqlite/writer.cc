@@ -63,6 +63,7 @@ absl::StatusOr<std::vector<BranchId>> Writer::OpenFile(ClusterId cluster) {
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(path_, options_, cluster);
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
+  store_id_ = store_->id();
   if (absl::Status s = catalog_.Load(store_->db()); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<Scratch>> scratch =
       Scratch::Open(path_, options_, &catalog_);

@@ -70,6 +70,8 @@ class Writer {
 
   // Thread-safe; once.
   void Open(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
+  // After Open's callback.
+  [[nodiscard]] const std::string& store_id() const { return store_id_; }
   // Whether Open has succeeded, and Close was not called.
   [[nodiscard]] bool is_open() const { return open_.load(std::memory_order_acquire); }
   // Thread-safe. False, and the job is untouched, when the writer is not open.
@@ -119,6 +121,7 @@ class Writer {
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 
   // From here on for the thread alone. The order is that of destruction, backwards.
+  std::string store_id_;
   std::optional<FileGuard> guard_;
   Catalog catalog_;
   BranchTable branches_;

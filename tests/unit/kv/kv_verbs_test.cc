@@ -338,7 +338,7 @@ TEST_F(KvTest, SecondBranchOfTheSameTransaction_IsAConflictAtOnce) {
 // It would not fit into a frame: the caller would not even learn its branch's id.
 TEST_F(KvTest, AnswerThatIsTooLarge_IsRefusedAndTheCallChangesNothing) {
   const std::string large(500 << 10, 'v');
-  options_.shard.max_branch_bytes = 4u << 20;
+  options_ = KvOptions();
   Open();
   Write(1, {Put("a", large), Put("b", large)});
   const BranchId id = Start(2);

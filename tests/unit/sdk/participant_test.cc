@@ -519,5 +519,30 @@ TEST_F(ParticipantTest, StoreWithABranchInDoubtOfAnotherName_IsNotServed) {
             absl::string_view::npos);
 }
 
+TEST_F(ParticipantTest, RefusedRegistration_IsReportedAndNothingIsServed) {
+  coordinators_[0]->set_refuses(true);
+  Begin();
+  ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
+  const absl::Status status = *life_->ready();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(status.message().find("another store"), absl::string_view::npos);
+  EXPECT_EQ(Execute(StartRequest(1, {Operation(wire::KvVerb::GET, "k")})).result.code,
+            Code::UNAVAILABLE);
+}
+
+TEST_F(ParticipantTest, Store_HasOneIdentityForItsLife) {
+  BeginAndServe();
+  const std::string store = coordinators_[0]->resources()[0].store;
+  EXPECT_EQ(store.size(), 16u);
+  EXPECT_FALSE(coordinators_[0]->resources()[0].__isset.replace_store);
+  Restart();
+  EXPECT_EQ(coordinators_[0]->resources()[0].store, store);
+  life_.reset();
+  env_.Crash(wal::FaultEnv::Unsynced::kDropAll);
+  options_.replace_stores = {"bank-a"};
+  BeginAndServe();
+  EXPECT_EQ(coordinators_[0]->resources()[0].store, store);
+}
+
 }  // namespace
 }  // namespace concordat::participant

@@ -53,6 +53,9 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
   void set_watermark(wire::Gtid watermark) {
     Set([&] { watermarks_ = {watermark}; });
   }
+  void set_refuses(bool refuses) {
+    Set([&] { refuses_ = refuses; });
+  }
   // What it was told.
   [[nodiscard]] size_t registrations() {
     MutexLock lock(&mutex_);
@@ -82,7 +85,10 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
     wire::RegisterReply reply;
     MutexLock lock(&mutex_);
     reply.result = LeaderResult();
-    if (reply.result.code == wire::Code::OK) {
+    if (refuses_) {
+      reply.result = ResultOf(wire::Code::INVALID);
+      reply.result.__set_message("another store");
+    } else if (reply.result.code == wire::Code::OK) {
       ++registrations_;
       resources_ = request.resources;
       reply.__set_cluster(kCluster);
@@ -143,6 +149,7 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
   std::unique_ptr<rpc::Server> server_;
   std::string address_;
   Mutex mutex_;
+  bool refuses_ ABSL_GUARDED_BY(mutex_) = false;
   bool silent_ = false;
   std::string leader_;  // empty: this one
   wire::InquiryAnswer::type answer_ = wire::InquiryAnswer::WAIT;

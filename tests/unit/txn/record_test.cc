@@ -22,6 +22,8 @@ std::vector<Record> Samples() {
   resource.kind = "kv";
   resource.incarnation = Incarnation(0xffffffffffffffff);
   resource.cluster = ClusterId(0xc0ffee);
+  resource.store = "0123456789abcdef";
+  resource.replace_store = true;
   return {
       StagedRecord{kGtid, {A(kGtid), B(kGtid)}, 10'000, Mode::kParallel},
       StagedRecord{kGtid, {}, 1, Mode::kDecided},
@@ -155,7 +157,8 @@ TEST(Record, Describe_NamesEveryField) {
   EXPECT_EQ(Describe(samples[7]), "WATERMARK 1.6.0");
   EXPECT_EQ(Describe(samples[8]),
             "RESOURCE bank-a kind=kv address=127.0.0.1:7001 "
-            "incarnation=ffffffffffffffff cluster=0000000000c0ffee");
+            "incarnation=ffffffffffffffff cluster=0000000000c0ffee "
+            "store=0123456789abcdef replaces");
   EXPECT_EQ(Describe(samples[9]),
             "HEURISTIC 1.7.2a/bank-a/5f3c.1 mixed detail='half of it'");
 }

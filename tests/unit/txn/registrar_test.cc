@@ -76,6 +76,47 @@ TEST_F(RegistrarTest, ForeignCluster_IsRefused) {
               StartsWith("REFUSED foreign-cluster"));
 }
 
+ResourceRecord BankIn(const std::string& store) {
+  ResourceRecord resource = Bank("bank-a");
+  resource.store = store;
+  return resource;
+}
+
+// What was prepared in the first one would not be found in the second, and its COMMIT
+// would be taken for done.
+TEST_F(RegistrarTest, AnotherStoreOfTheSameName_IsRefused) {
+  node.Submit(RegisterResourceRequest{BankIn("1")});
+  node.CommitLog();
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankIn("2")})),
+              StartsWith("REFUSED other-store"));
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankIn("")})),
+              StartsWith("REFUSED other-store"));
+  EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{BankIn("1")})), "REGISTERED");
+}
+
+TEST_F(RegistrarTest, TwoStoresAtOnce_TheFirstInTheLogHasTheName) {
+  const auto first = node.Submit(RegisterResourceRequest{BankIn("1")});
+  const auto second = node.Submit(RegisterResourceRequest{BankIn("2")});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(first), "REGISTERED");
+  EXPECT_THAT(node.Said(second), StartsWith("REFUSED other-store"));
+  EXPECT_EQ(node.table().resources().at("bank-a").store, "1");
+}
+
+TEST_F(RegistrarTest, PersonWhoReplacesTheStore_IsObeyed) {
+  node.Submit(RegisterResourceRequest{BankIn("1")});
+  node.CommitLog();
+  ResourceRecord replacing = BankIn("2");
+  replacing.replace_store = true;
+  const auto token = node.Submit(RegisterResourceRequest{replacing});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(token), "REGISTERED");
+  EXPECT_EQ(node.table().resources().at("bank-a"), BankIn("2"));
+  EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{BankIn("2")})), "REGISTERED");
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankIn("1")})),
+              StartsWith("REFUSED other-store"));
+}
+
 TEST_F(RegistrarTest, NonsenseAndTooMany_AreRefused) {
   EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{Bank("No Name")})),
               StartsWith("REFUSED bad-request"));
