@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/base/check.h"
+#include "coordinator/client/wire_names.h"
 
 namespace concordat::client {
 
@@ -76,14 +77,39 @@ bool Coordinators::MoveOn(const std::string& asked, const wire::Result& result) 
   ++leader_changes_;
   if (result.code == wire::Code::NOT_LEADER && result.__isset.leader_hint &&
       result.leader_hint != asked) {
-    const auto known =
-        std::find(addresses_.begin(), addresses_.end(), result.leader_hint);
-    current_ = static_cast<size_t>(known - addresses_.begin());
-    if (known == addresses_.end()) addresses_.push_back(result.leader_hint);
+    Follow(result.leader_hint);
     return true;
   }
   current_ = (current_ + 1) % addresses_.size();
   return false;
+}
+
+void Coordinators::Follow(const std::string& leader) {
+  const auto known = std::find(addresses_.begin(), addresses_.end(), leader);
+  current_ = static_cast<size_t>(known - addresses_.begin());
+  if (known == addresses_.end()) addresses_.push_back(leader);
+}
+
+void Coordinators::Hello(
+    Duration time_limit,
+    std::function<void(const wire::HelloReply&, const wire::Result&)> done) {
+  auto reply = std::make_shared<wire::HelloReply>();
+  Call(
+      time_limit,
+      [reply](CoordinatorLink* link, std::function<void(const wire::Result&)> answered) {
+        link->hello(
+            [reply, answered = std::move(answered)](const wire::HelloReply& answer) {
+              *reply = answer;
+              answered(answer.result);
+            },
+            MakeContext());
+      },
+      [this, reply, done = std::move(done)](const wire::Result& result, bool) {
+        if (result.code == wire::Code::OK && !reply->leader.empty()) {
+          Follow(reply->leader);
+        }
+        done(*reply, result);
+      });
 }
 
 }  // namespace concordat::client

@@ -38,6 +38,11 @@ class Coordinators {
   // one that may be repeated.
   void Call(Duration time_limit, Attempt attempt, Done done);
 
+  // Asks any node who it is, and goes on with the leader that it names: every node
+  // answers some questions, the leader with what is newest.
+  void Hello(Duration time_limit,
+             std::function<void(const wire::HelloReply&, const wire::Result&)> done);
+
   // How often the node that is asked has changed because the last one was not the
   // leader, or did not answer.
   [[nodiscard]] uint64_t leader_changes() const { return leader_changes_; }
@@ -49,6 +54,7 @@ class Coordinators {
                 const wire::Result& result);
   // The node asked is not the one: follow the hint, or go on to the next.
   bool MoveOn(const std::string& asked, const wire::Result& result);
+  void Follow(const std::string& leader);
 
   rpc::EventLoop* const loop_;
   LinkProvider* const links_;

@@ -1,6 +1,8 @@
 #include "coordinator/client/resolver.h"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
@@ -13,6 +15,10 @@ void Resolver::Resolve(const std::string& resource, Callback done) {
   waiting_.emplace_back(resource, std::move(done));
   if (asking_) return;
   asking_ = true;
+  Ask(/*again=*/false);
+}
+
+void Resolver::Ask(bool again) {
   wire::ResolveRequest request;
   request.context.version = wire::g_types_constants.PROTOCOL_VERSION;
   auto reply = std::make_shared<wire::ResolveReply>();
@@ -27,14 +33,29 @@ void Resolver::Resolve(const std::string& resource, Callback done) {
             },
             request);
       },
-      [this, reply](const wire::Result& result, bool) { OnAnswer(*reply, result); });
+      [this, reply, again](const wire::Result& result, bool) {
+        OnAnswer(*reply, result, again);
+      });
 }
 
-void Resolver::OnAnswer(const wire::ResolveReply& reply, const wire::Result& result) {
-  asking_ = false;
+bool Resolver::AllKnown() const {
+  return std::all_of(waiting_.begin(), waiting_.end(), [this](const auto& waiter) {
+    return addresses_.contains(waiter.first);
+  });
+}
+
+void Resolver::OnAnswer(const wire::ResolveReply& reply, const wire::Result& result,
+                        bool again) {
   for (const wire::ResourceInfo& info : reply.resources) {
     addresses_[info.name] = info.address;
   }
+  // A follower may not know yet what was registered a moment ago.
+  if (result.code == wire::Code::OK && !again && !AllKnown()) {
+    return coordinators_->Hello(
+        time_limit_,
+        [this](const wire::HelloReply&, const wire::Result&) { Ask(/*again=*/true); });
+  }
+  asking_ = false;
   for (auto& [resource, done] : std::exchange(waiting_, {})) {
     const auto known = addresses_.find(resource);
     if (known != addresses_.end()) {

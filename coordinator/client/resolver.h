@@ -32,7 +32,9 @@ class Resolver {
   void Forget(const std::string& resource) { addresses_.erase(resource); }
 
  private:
-  void OnAnswer(const wire::ResolveReply& reply, const wire::Result& result);
+  void Ask(bool again);
+  void OnAnswer(const wire::ResolveReply& reply, const wire::Result& result, bool again);
+  [[nodiscard]] bool AllKnown() const;
 
   Coordinators* const coordinators_;
   const Duration time_limit_;
