@@ -1,18 +1,16 @@
 #include "coordinator/client/async_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
+#include "coordinator/client/one_phase.h"
 #include "coordinator/client/wire_names.h"
 
 namespace concordat::client {
 
 namespace {
-
-// Rolled back directly at its resources a transaction needs no coordinator: nobody
-// was asked to commit it. Lost messages are made up for by the branch's idle timer.
-constexpr Duration kRetryPause = Duration::Millis(20);
 
 CommitResult FromReply(const wire::OutcomeReply& reply, const Gtid& gtid) {
   CommitResult result;
@@ -39,21 +37,41 @@ AsyncClient::AsyncClient(rpc::EventLoop* loop, LinkProvider* links, ClientOption
       links_(links),
       options_(std::move(options)),
       coordinators_(loop, links, options_.coordinators),
+      cluster_(&coordinators_, options_.time_limit),
       gtids_(loop, &coordinators_, options_.gtid_block, options_.time_limit),
       resolver_(&coordinators_, options_.time_limit) {}
 
 void AsyncClient::Begin(TransactionOptions options,
                         absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done) {
-  gtids_.Take([this, options, done = std::move(done)](absl::StatusOr<Gtid> gtid) mutable {
-    if (!gtid.ok()) return done(gtid.status());
-    done(TransactionPtr(new AsyncTransaction(this, *gtid, options, /*joined=*/false)));
-  });
+  cluster_.Find(
+      [this, options, done = std::move(done)](absl::StatusOr<ClusterId> cluster) mutable {
+        if (!cluster.ok()) return done(cluster.status());
+        gtids_.Take([this, options, cluster = *cluster,
+                     done = std::move(done)](absl::StatusOr<Gtid> gtid) mutable {
+          if (!gtid.ok()) return done(gtid.status());
+          done(TransactionPtr(
+              new AsyncTransaction(this, cluster, *gtid, options, /*joined=*/false)));
+        });
+      });
 }
 
-absl::StatusOr<AsyncClient::TransactionPtr> AsyncClient::Join(std::string_view text) {
+void AsyncClient::Join(std::string_view text,
+                       absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done) {
   auto context = ParseContext(text);
-  if (!context.ok()) return context.status();
-  return TransactionPtr(new AsyncTransaction(this, context->gtid, {}, /*joined=*/true));
+  if (!context.ok()) return done(context.status());
+  cluster_.Find([this, context = *std::move(context),
+                 done = std::move(done)](absl::StatusOr<ClusterId> here) mutable {
+    if (!here.ok()) return done(here.status());
+    if (!context.cluster.is_none() && context.cluster != *here) {
+      return done(absl::FailedPreconditionError(absl::StrCat(
+          "the context is of transaction ", ToString(context.gtid), " of cluster ",
+          absl::Hex(context.cluster.value()),
+          ", the coordinators of this client are cluster ", absl::Hex(here->value()),
+          ": name those of the caller's cluster")));
+    }
+    done(TransactionPtr(
+        new AsyncTransaction(this, *here, context.gtid, {}, /*joined=*/true)));
+  });
 }
 
 void AsyncClient::Ask(const Gtid& gtid,
@@ -85,11 +103,40 @@ void AsyncClient::Ask(const Gtid& gtid,
       });
 }
 
+void AsyncClient::Ask(const CommitResult& result,
+                      absl::AnyInvocable<void(const CommitResult&)> done) {
+  if (result.outcome != Outcome::kUnknown) return done(result);
+  if (!result.one_phase_branch.has_value()) return Ask(result.gtid, std::move(done));
+  const std::string& resource = result.one_phase_branch->resource;
+  resolver_.Resolve(resource, [this, result, done = std::move(done)](
+                                  absl::StatusOr<std::string> address) mutable {
+    if (!address.ok()) {
+      CommitResult unknown = result;
+      unknown.detail = std::string(address.status().message());
+      return done(unknown);
+    }
+    CommitOnePhase(loop_, links_, *std::move(address), *result.one_phase_branch,
+                   loop_->Now() + options_.time_limit,
+                   [this, done = std::move(done)](const CommitResult& answer) mutable {
+                     // It may have moved.
+                     if (answer.one_phase_branch.has_value()) {
+                       resolver_.Forget(answer.one_phase_branch->resource);
+                     }
+                     done(answer);
+                   });
+  });
+}
+
 // --- AsyncTransaction -------------------------------------------------------------
 
-AsyncTransaction::AsyncTransaction(AsyncClient* client, Gtid gtid,
+AsyncTransaction::AsyncTransaction(AsyncClient* client, ClusterId cluster, Gtid gtid,
                                    TransactionOptions options, bool joined)
-    : client_(client), gtid_(gtid), options_(options), joined_(joined), shared_(joined) {}
+    : client_(client),
+      cluster_(cluster),
+      gtid_(gtid),
+      options_(options),
+      joined_(joined),
+      shared_(joined) {}
 
 CommitResult AsyncTransaction::Aborted(AbortCause cause, std::string detail) const {
   return CommitResult{Outcome::kAborted, cause, gtid_, std::move(detail)};
@@ -222,47 +269,12 @@ void AsyncTransaction::Commit(CommitCallback done) {
     return done(CommitResult{Outcome::kCommitted, AbortCause::kNone, gtid_, ""});
   }
   if (all.size() == 1 && !shared_) {
-    return CommitOnePhase(std::move(done),
-                          client_->loop_->Now() + client_->options_.time_limit);
+    const Branch& branch = branches_.begin()->second;
+    return CommitOnePhase(client_->loop_, client_->links_, branch.address, branch.id,
+                          client_->loop_->Now() + client_->options_.time_limit,
+                          std::move(done));
   }
   CommitTwoPhase(std::move(done));
-}
-
-// Design of one phase: the resource itself decides, and keeps the outcome with the
-// data, so the question may be repeated until it is answered.
-void AsyncTransaction::CommitOnePhase(CommitCallback done, Timestamp give_up) {
-  const auto& [resource, branch] = *branches_.begin();
-  wire::BranchList list;
-  list.context = MakeContext();
-  list.branches.push_back(ToWire(branch.id));
-  ParticipantLink* link = client_->links_->Participant(branch.address);
-  auto shared_done = std::make_shared<CommitCallback>(std::move(done));
-  link->commitOnePhase(
-      [self = shared_from_this(), shared_done, give_up,
-       resource = resource](const wire::OnePhaseReply& reply) {
-        CommitResult result{Outcome::kUnknown, AbortCause::kNone, self->gtid_, ""};
-        if (reply.result.code == wire::Code::OK && reply.__isset.outcome) {
-          const bool committed = reply.outcome == wire::Outcome::COMMITTED;
-          result.outcome = committed ? Outcome::kCommitted : Outcome::kAborted;
-          if (!committed) {
-            result.cause = AbortCause::kRefused;
-            result.detail = absl::StrCat(resource, ": ", reply.result.message);
-          }
-          return (*shared_done)(result);
-        }
-        rpc::EventLoop* loop = self->client_->loop_;
-        if (reply.result.code == wire::Code::INVALID || loop->Now() >= give_up) {
-          result.detail = absl::StrCat(
-              "resource ", resource, " has not said what became of branch ",
-              ToString(self->branches_.begin()->second.id), ": ", reply.result.message,
-              "; the outcome is kept there and can be asked for when it answers");
-          return (*shared_done)(result);
-        }
-        loop->RunAfter(kRetryPause, [self, shared_done, give_up] {
-          self->CommitOnePhase(std::move(*shared_done), give_up);
-        });
-      },
-      list);
 }
 
 void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
@@ -318,15 +330,28 @@ void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
   RollbackAtCoordinator(reason, std::move(done));
 }
 
-void AsyncTransaction::RollbackAtResources() {
+void AsyncTransaction::Abandon() {
+  if (!joined_) return Rollback("abandoned", [](const CommitResult&) {});
+  if (ended_) return;
+  ended_ = true;
   for (const auto& [resource, branch] : branches_) {
-    if (!branch.started) continue;
-    wire::BranchList list;
-    list.context = MakeContext();
-    list.branches.push_back(ToWire(branch.id));
-    ParticipantLink* link = client_->links_->Participant(branch.address);
-    if (link != nullptr) link->rollback([](const wire::FinishReply&) {}, list);
+    if (!branch.handed_over || doomed_ != AbortCause::kNone) RollbackAtResource(branch);
   }
+}
+
+void AsyncTransaction::RollbackAtResources() {
+  for (const auto& [resource, branch] : branches_) RollbackAtResource(branch);
+}
+
+// Needs no coordinator: nobody was asked to commit, and a branch that was asked to vote
+// answers RETRY. A lost message is made up for by the branch's idle timer.
+void AsyncTransaction::RollbackAtResource(const Branch& branch) {
+  if (!branch.started) return;
+  wire::BranchList list;
+  list.context = MakeContext();
+  list.branches.push_back(ToWire(branch.id));
+  ParticipantLink* link = client_->links_->Participant(branch.address);
+  if (link != nullptr) link->rollback([](const wire::FinishReply&) {}, list);
 }
 
 void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
@@ -357,36 +382,64 @@ void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
 
 std::string AsyncTransaction::Share() {
   shared_ = true;
-  return EncodeContext(Context{ClusterId(), gtid_, {}});
+  return EncodeContext(Context{cluster_, gtid_, {}});
 }
 
 absl::Status AsyncTransaction::Merge(std::string_view carried_back) {
   auto context = ParseContext(carried_back);
   if (!context.ok()) return context.status();
-  if (context->gtid != gtid_) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "branches of ", ToString(context->gtid), " carried back to ", ToString(gtid_)));
+  const bool foreign = !context->cluster.is_none() && context->cluster != cluster_;
+  if (context->gtid != gtid_ || foreign) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("branches of ", ToString(context->gtid), " of cluster ",
+                     absl::Hex(context->cluster.value()), " carried back to ",
+                     ToString(gtid_), " of ", absl::Hex(cluster_.value())));
   }
-  for (BranchId& branch : context->branches) carried_.push_back(std::move(branch));
+  for (BranchId& branch : context->branches) {
+    const bool known =
+        std::find(carried_.begin(), carried_.end(), branch) != carried_.end();
+    if (!known) carried_.push_back(std::move(branch));
+  }
   return absl::OkStatus();
 }
 
-std::string AsyncTransaction::CarryBack() const {
-  return EncodeContext(Context{ClusterId(), gtid_, AllBranches()});
+std::string AsyncTransaction::CarryBack() {
+  std::vector<BranchId> all = AllBranches();
+  if (joined_ && doomed_ != AbortCause::kNone) {
+    RollbackAtResources();
+  } else if (joined_) {
+    HandOver(all);
+  }
+  return EncodeContext(Context{cluster_, gtid_, std::move(all)});
+}
+
+void AsyncTransaction::HandOver(const std::vector<BranchId>& branches) {
+  for (auto& [resource, branch] : branches_) {
+    const bool named =
+        std::find(branches.begin(), branches.end(), branch.id) != branches.end();
+    branch.handed_over = branch.handed_over || (branch.started && named);
+  }
 }
 
 void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done) {
   struct Gather {
+    std::vector<BranchId> branches;
     size_t missing = 0;
     absl::Status status;
     absl::AnyInvocable<void(const absl::Status&)> done;
   };
+  if (doomed_ != AbortCause::kNone) {
+    RollbackAtResources();
+    return done(absl::AbortedError(
+        absl::StrCat("the transaction can only be rolled back: ", doom_detail_)));
+  }
+  shared_ = true;  // the coordinator has a part in it from now on
   auto gather = std::make_shared<Gather>();
-  const std::vector<BranchId> all = AllBranches();
-  gather->missing = all.size();
+  gather->branches = AllBranches();
+  gather->missing = gather->branches.size();
   gather->done = std::move(done);
-  if (all.empty()) return gather->done(absl::OkStatus());
-  for (const BranchId& branch : all) {
+  if (gather->branches.empty()) return gather->done(absl::OkStatus());
+  for (const BranchId& branch : gather->branches) {
     wire::EnlistRequest request;
     request.context = MakeContext();
     request.branch = ToWire(branch);
@@ -404,7 +457,11 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
           }
           if (--gather->missing > 0) return;
           // This work is not part of the transaction: it does not stay behind.
-          if (!gather->status.ok()) self->RollbackAtResources();
+          if (!gather->status.ok()) {
+            self->RollbackAtResources();
+          } else if (self->joined_) {
+            self->HandOver(gather->branches);
+          }
           gather->done(gather->status);
         });
   }

@@ -24,6 +24,7 @@
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/client/cluster_lookup.h"
 #include "coordinator/client/context.h"
 #include "coordinator/client/coordinators.h"
 #include "coordinator/client/gtid_pool.h"
@@ -82,20 +83,29 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void Commit(CommitCallback done);
   // The outcome is kAborted with kRolledBack, unless commit was asked for before.
   void Rollback(std::string_view reason, CommitCallback done);
+  // What happens to a transaction that is dropped without an end: it is rolled back,
+  // but for the branches that CarryBack or Enlist handed over.
+  void Abandon();
 
   // The text that lets another service work in this transaction. From then on it is
   // committed in two phases whatever its branches.
   [[nodiscard]] std::string Share();
   // Branches that a callee carried back (its CarryBack()). INVALID_ARGUMENT when the
-  // text is not of this transaction.
+  // text is not of this transaction. Merging a text again changes nothing.
   absl::Status Merge(std::string_view carried_back);
 
-  // For a transaction that was joined: its branches, for the caller to Merge.
-  [[nodiscard]] std::string CarryBack() const;
+  // For a transaction that was joined: its branches, for the caller to Merge. They are
+  // the caller's now, and outlive this object; Rollback still rolls them back. After
+  // work that dooms the transaction they are rolled back instead, so that the caller's
+  // commit aborts.
+  [[nodiscard]] std::string CarryBack();
   // Or, where the caller cannot carry them: makes them known to the coordinator. OK
-  // only when that is log-committed and before the commit request; FAILED_PRECONDITION
-  // when it is too late, and the caller must be told that this work is not part of the
-  // transaction; UNAVAILABLE when it is not known, roll back.
+  // only when that is log-committed and before the commit request: the branches then
+  // outlive this object as above. FAILED_PRECONDITION when it is too late, and the
+  // caller must be told that this work is not part of the transaction; ABORTED when
+  // work had failed so that the transaction can only be rolled back; UNAVAILABLE when
+  // it is not known. After an error the branches are rolled back: the caller's commit
+  // aborts, or does not have them.
   void Enlist(absl::AnyInvocable<void(const absl::Status&)> done);
 
  private:
@@ -105,21 +115,24 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
     bool started = false;
     BranchId id;
     int64_t calls = 0;
+    bool handed_over = false;  // to the caller, who ends it
   };
 
-  AsyncTransaction(AsyncClient* client, Gtid gtid, TransactionOptions options,
-                   bool joined);
+  AsyncTransaction(AsyncClient* client, ClusterId cluster, Gtid gtid,
+                   TransactionOptions options, bool joined);
   void ExecuteAt(const std::string& resource, wire::ExecuteRequest work,
                  ExecuteCallback done);
   void OnExecuted(const std::string& resource, const wire::ExecuteReply& reply);
   [[nodiscard]] std::vector<BranchId> AllBranches() const;
-  void CommitOnePhase(CommitCallback done, Timestamp give_up);
   void CommitTwoPhase(CommitCallback done);
   void RollbackAtCoordinator(std::string_view reason, CommitCallback done);
   void RollbackAtResources();
+  void RollbackAtResource(const Branch& branch);
+  void HandOver(const std::vector<BranchId>& branches);
   [[nodiscard]] CommitResult Aborted(AbortCause cause, std::string detail) const;
 
   AsyncClient* const client_;
+  const ClusterId cluster_;  // 0: not known, of a joined one whose context lacks it
   const Gtid gtid_;
   const TransactionOptions options_;
   const bool joined_;
@@ -143,10 +156,15 @@ class AsyncClient {
   // UNAVAILABLE when no leader was found in time; nothing was begun.
   void Begin(TransactionOptions options,
              absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done);
-  // Takes part in a caller's transaction; the caller commits it.
-  [[nodiscard]] absl::StatusOr<TransactionPtr> Join(std::string_view context);
-  // What became of it? Decides nothing.
+  // Takes part in a caller's transaction; the caller commits it. INVALID_ARGUMENT: that
+  // is no context. FAILED_PRECONDITION: it is of another cluster, where the same gtid
+  // is another transaction's. UNAVAILABLE: nobody has said which cluster this one is.
+  void Join(std::string_view context,
+            absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done);
+  // What became of it? See Client::Ask, both of them.
   void Ask(const Gtid& gtid, absl::AnyInvocable<void(const CommitResult&)> done);
+  void Ask(const CommitResult& result,
+           absl::AnyInvocable<void(const CommitResult&)> done);
 
   [[nodiscard]] rpc::EventLoop* loop() { return loop_; }
   [[nodiscard]] const ClientOptions& options() const { return options_; }
@@ -159,6 +177,7 @@ class AsyncClient {
   LinkProvider* const links_;
   const ClientOptions options_;
   Coordinators coordinators_;
+  ClusterLookup cluster_;
   GtidPool gtids_;
   Resolver resolver_;
 };

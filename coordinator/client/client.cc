@@ -91,9 +91,8 @@ Transaction::Transaction(Transaction&&) noexcept = default;
 
 Transaction::~Transaction() {
   if (transaction_ == nullptr) return;
-  client_->loop_->Post([transaction = std::move(transaction_)] {
-    transaction->Rollback("abandoned", [](const CommitResult&) {});
-  });
+  client_->loop_->Post(
+      [transaction = std::move(transaction_)] { transaction->Abandon(); });
 }
 
 const Gtid& Transaction::gtid() const { return transaction_->gtid(); }
@@ -157,7 +156,7 @@ absl::Status Transaction::Merge(std::string_view carried_back) {
                           auto waiter) { waiter->Set(transaction->Merge(text)); });
 }
 
-std::string Transaction::CarryBack() const {
+std::string Transaction::CarryBack() {
   return Await<std::string>(client_->loop_, [transaction = transaction_](auto waiter) {
     waiter->Set(transaction->CarryBack());
   });
@@ -201,6 +200,12 @@ std::unique_ptr<Client> Client::Over(rpc::EventLoop* loop, LinkProvider* links,
 
 Client::~Client() {
   if (thread_ != nullptr) thread_->StopAndJoin();
+  if (thread_ != nullptr || loop_->InLoopThread()) return;
+  // Rollbacks of abandoned transactions have been posted before, and use async_.
+  Await<bool>(loop_, [this](auto waiter) {
+    async_.reset();
+    waiter->Set(true);
+  });
 }
 
 absl::StatusOr<Transaction> Client::Begin(TransactionOptions options) {
@@ -213,7 +218,10 @@ absl::StatusOr<Transaction> Client::Begin(TransactionOptions options) {
 }
 
 absl::StatusOr<Transaction> Client::Join(std::string_view context) {
-  auto joined = async_->Join(context);
+  using Joined = absl::StatusOr<AsyncClient::TransactionPtr>;
+  Joined joined = Await<Joined>(loop_, [this, text = std::string(context)](auto waiter) {
+    async_->Join(text, [waiter](Joined result) { waiter->Set(std::move(result)); });
+  });
   if (!joined.ok()) return joined.status();
   return Transaction(this, std::move(*joined));
 }
@@ -221,6 +229,12 @@ absl::StatusOr<Transaction> Client::Join(std::string_view context) {
 CommitResult Client::Ask(const Gtid& gtid) {
   return Await<CommitResult>(loop_, [this, gtid](auto waiter) {
     async_->Ask(gtid, [waiter](const CommitResult& result) { waiter->Set(result); });
+  });
+}
+
+CommitResult Client::Ask(const CommitResult& result) {
+  return Await<CommitResult>(loop_, [this, result](auto waiter) {
+    async_->Ask(result, [waiter](const CommitResult& answer) { waiter->Set(answer); });
   });
 }
 
@@ -252,7 +266,9 @@ CommitResult Client::Run(const std::function<absl::Status(Transaction&)>& work,
     if (conflict && result.outcome == Outcome::kAborted) {
       result.cause = AbortCause::kConflict;
     }
-    if (!conflict || result.outcome != Outcome::kAborted ||
+    // Locks lost after the last call show here. Other refusals are not told apart.
+    const bool refused = worked.ok() && result.cause == AbortCause::kRefused;
+    if (!(conflict || refused) || result.outcome != Outcome::kAborted ||
         attempt >= options.max_attempts) {
       return result;
     }

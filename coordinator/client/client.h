@@ -6,7 +6,7 @@
 //     if (!debit.ok()) return debit.status();
 //     return t.Kv("bank-b", {Add("bob", 500)}).status();
 //   });
-//   if (result.outcome == Outcome::kUnknown) …  // client->Ask(result.gtid), later
+//   if (result.outcome == Outcome::kUnknown) …  // client->Ask(result), later
 //
 // The client finds the leader, follows elections and repeats requests with the same
 // gtid, so an election costs time and aborts nothing. A Client is thread-safe and
@@ -23,6 +23,31 @@
 //                        will be committed
 //   RESOURCE_EXHAUSTED   overloaded, or its disk is full; the same
 //   INTERNAL             the resource failed, in its own words; the same
+//
+// Across services: a transaction can go with a call to another service, which works in
+// it through a client of its own, and hands its branches back with the answer. Context
+// and branches are short printable texts; carry them as you carry your calls.
+//
+//   // service A, the caller: commits
+//   CommitResult result = client->Run([&](Transaction& t) -> absl::Status {
+//     auto debit = t.Kv("bank-a", {Add("alice", -5)});
+//     if (!debit.ok()) return debit.status();
+//     auto branches = CallServiceB(t.Share());
+//     if (!branches.ok()) return branches.status();
+//     return t.Merge(*branches);
+//   });
+//   // service B, the callee: what it answers to CallServiceB
+//   auto joined = client->Join(context);
+//   if (!joined.ok()) return joined.status();
+//   auto credit = joined->Kv("bank-b", {Add("bob", 5)});
+//   if (!credit.ok()) return credit.status();
+//   return joined->CarryBack();
+//
+// Where the answer cannot carry branches, the callee calls joined->Enlist() before it
+// answers, and the caller does not Merge. A branch that was handed over either way
+// stays when B's object goes; one that was not is rolled back with it. If the caller
+// never commits, the resource rolls it back when nobody has called for its idle time
+// (30 s unless configured): B works, and A commits, within that time.
 #ifndef COORDINATOR_CLIENT_CLIENT_H_
 #define COORDINATOR_CLIENT_CLIENT_H_
 
@@ -46,7 +71,7 @@ namespace concordat::client {
 class Client;
 
 // One global transaction, for one thread at a time. Destroyed without Commit or
-// Rollback, it is rolled back.
+// Rollback, it is rolled back; of a joined one, what was not handed over is.
 class Transaction {
  public:
   Transaction(Transaction&&) noexcept;
@@ -72,10 +97,15 @@ class Transaction {
 
   // For another service to Join: see context.h. From then on committed in two phases.
   [[nodiscard]] std::string Share();
+  // INVALID_ARGUMENT: the text is not of this transaction.
   absl::Status Merge(std::string_view carried_back);
   // In a transaction that was joined: hand the branches back to the caller (Merge) …
-  [[nodiscard]] std::string CarryBack() const;
-  // … or make them known to the coordinator, before answering the caller.
+  [[nodiscard]] std::string CarryBack();
+  // … or make them known to the coordinator, before answering the caller. OK: they will
+  // commit or roll back with the caller's. FAILED_PRECONDITION: too late, commit was
+  // asked for before. ABORTED: work had failed before. UNAVAILABLE: it is not known.
+  // After an error the branches are rolled back; tell the caller that this work is
+  // missing.
   absl::Status Enlist();
 
  private:
@@ -87,8 +117,10 @@ class Transaction {
 
 struct RunOptions {
   TransactionOptions transaction;
-  // Tries after conflicts, the first one included.
-  int max_attempts = 20;
+  // Tries after conflicts and refusals, the first one included; some seconds in all,
+  // with the pauses between. The older transaction wins, but clients take gtids in
+  // blocks: one with a newer block can lose to one with an older block many times.
+  int max_attempts = 100;
 };
 
 class Client {
@@ -96,10 +128,11 @@ class Client {
   // Does not wait for a connection: a cluster that cannot be reached shows at Begin.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Client>> Connect(
       ClientOptions options);
-  // For a process that embeds the coordinator: on its loop, with its links.
+  // For a process that embeds the coordinator: on its loop, with its links. To be
+  // destroyed while the loop runs, or by its thread.
   static std::unique_ptr<Client> Over(rpc::EventLoop* loop, LinkProvider* links,
                                       ClientOptions options);
-  // Transactions must have ended.
+  // Transactions must have ended, or have been dropped.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -108,16 +141,36 @@ class Client {
   [[nodiscard]] absl::StatusOr<Transaction> Begin(TransactionOptions options = {});
 
   // Runs the work and commits; after a conflict it runs again from the start, as old
-  // as the first try. A status that is not ABORTED rolls back, and is the detail.
+  // as the first try. A conflict shows as ABORTED in the work, or, when the branch lost
+  // its locks after its last call, as a refusal at commit (AbortCause::kRefused). A
+  // refusal may have another reason (a full disk, a participant that was restarted);
+  // nothing of the try is left either way, so each is run again, up to max_attempts,
+  // and the last answer is returned. Any other status rolls back, and is the detail.
   CommitResult Run(const std::function<absl::Status(Transaction&)>& work,
                    RunOptions options = {});
 
   // Takes part in the transaction of a caller that sent Share(). The caller commits.
+  // INVALID_ARGUMENT: that is no context. FAILED_PRECONDITION: it is of another cluster,
+  // where its gtid is another transaction. UNAVAILABLE: no coordinator answered.
   [[nodiscard]] absl::StatusOr<Transaction> Join(std::string_view context);
 
-  // What became of a transaction? Decides nothing. kUnknown: not decided yet, or
-  // nobody could be asked; the detail says which.
+  // What became of a transaction? Asks the coordinators, and decides nothing. They know
+  // what was committed in two phases: a transaction of several branches, or one that
+  // was shared. kUnknown: not decided yet, forgotten, nobody could be asked, or it was
+  // committed in one phase, in which coordinators have no part. The detail says which.
   [[nodiscard]] CommitResult Ask(const Gtid& gtid);
+  // What became of a commit that ended kUnknown? `result` is what Commit, Run or Ask
+  // returned; one that is known is returned as it is.
+  //   in two phases     as Ask(result.gtid)
+  //   in one phase      asks the resource, which keeps the outcome with its data. The
+  //                     commit is repeated: a branch that is still there is committed
+  //                     now. kUnknown again: the resource does not answer, or the
+  //                     outcome is older than what it keeps (as long as coordinators
+  //                     keep outcomes, ten minutes unless configured)
+  // Only `result` can be asked about in one phase, the gtid alone does not tell where.
+  // Write down result.one_phase_branch to ask after a restart: a CommitResult with that
+  // and kUnknown is enough.
+  [[nodiscard]] CommitResult Ask(const CommitResult& result);
 
   // How often the node that is asked has changed: elections seen, roughly.
   [[nodiscard]] uint64_t leader_changes();

@@ -4,6 +4,7 @@
 #define COORDINATOR_CLIENT_OUTCOME_H_
 
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -14,7 +15,7 @@ namespace concordat::client {
 enum class Outcome : uint8_t {
   kCommitted,  // all of it; durable
   kAborted,    // none of it, now or ever
-  kUnknown,    // it may be either, and may still be decided; ask Client::Ask(gtid)
+  kUnknown,    // it may be either, and may still be decided; ask Client::Ask(result)
 };
 
 enum class AbortCause : uint8_t {
@@ -33,6 +34,8 @@ struct CommitResult {
   AbortCause cause = AbortCause::kNone;
   Gtid gtid;           // what to ask about
   std::string detail;  // for people: why; and with kUnknown what to ask, and where
+  // With kUnknown after a commit in one phase: the branch, whose resource alone knows.
+  std::optional<BranchId> one_phase_branch{};
 
   [[nodiscard]] bool committed() const { return outcome == Outcome::kCommitted; }
 };

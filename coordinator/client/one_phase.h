@@ -1,0 +1,27 @@
+// The commit of a transaction's only branch, in one phase, at its resource. The
+// resource decides, and keeps the outcome with the data: the question may be repeated
+// until it is answered, by anybody who knows the branch.
+#ifndef COORDINATOR_CLIENT_ONE_PHASE_H_
+#define COORDINATOR_CLIENT_ONE_PHASE_H_
+
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/client/link.h"
+#include "coordinator/client/outcome.h"
+#include "thrift/rpc/event_loop.h"
+
+namespace concordat::client {
+
+// Asks the participant at `address` until it has said what became of `branch`, or
+// until `give_up`: then the outcome is kUnknown, and the result names the branch.
+// Commits the branch if it is still there. Loop thread only.
+void CommitOnePhase(rpc::EventLoop* loop, LinkProvider* links, std::string address,
+                    BranchId branch, Timestamp give_up,
+                    absl::AnyInvocable<void(const CommitResult&)> done);
+
+}  // namespace concordat::client
+
+#endif  // COORDINATOR_CLIENT_ONE_PHASE_H_

@@ -1,0 +1,175 @@
+// One transaction through two services. The first two functions are the example at the
+// top of client.h.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
+#include "coordinator/client/client.h"
+#include "tests/unit/client/banks.h"
+
+namespace concordat::client {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::StatusOr<std::string> ServiceB(Client* client, const std::string& context) {
+  auto joined = client->Join(context);
+  if (!joined.ok()) return joined.status();
+  auto credit = joined->Kv("bank-b", {Add("bob", 5)});
+  if (!credit.ok()) return credit.status();
+  return joined->CarryBack();
+}
+
+CommitResult ServiceA(Client* client, Client* client_of_b) {
+  return client->Run([&](Transaction& t) -> absl::Status {
+    auto debit = t.Kv("bank-a", {Add("alice", -5)});
+    if (!debit.ok()) return debit.status();
+    auto branches = ServiceB(client_of_b, t.Share());
+    if (!branches.ok()) return branches.status();
+    return t.Merge(*branches);
+  });
+}
+
+class AcrossServices : public ::testing::Test {
+ protected:
+  Transaction Debited() {
+    auto transaction = client()->Begin();
+    EXPECT_TRUE(transaction.ok()) << transaction.status();
+    EXPECT_TRUE(transaction->Kv("bank-a", {Add("alice", -5)}).ok());
+    return std::move(*transaction);
+  }
+  Transaction Credited(const std::string& context) {
+    auto joined = client()->Join(context);
+    EXPECT_TRUE(joined.ok()) << joined.status();
+    EXPECT_TRUE(joined->Kv("bank-b", {Add("bob", 5)}).ok());
+    return std::move(*joined);
+  }
+  void ExpectBalances(int64_t alice, int64_t bob) {
+    EXPECT_EQ(banks_.Balance("bank-a", "alice"), alice);
+    EXPECT_EQ(banks_.Balance("bank-b", "bob"), bob);
+  }
+  Client* client() { return banks_.client(); }
+
+  Banks banks_;
+};
+
+TEST_F(AcrossServices, Example_CommitsTheWorkOfBoth) {
+  const CommitResult result = ServiceA(client(), client());
+  EXPECT_TRUE(result.committed()) << result;
+  ExpectBalances(-5, 5);
+}
+
+TEST_F(AcrossServices, EnlistedBranch_SurvivesTheServicesObject) {
+  Transaction transaction = Debited();
+  ASSERT_TRUE(Credited(transaction.Share()).Enlist().ok());
+  const CommitResult result = transaction.Commit();
+  EXPECT_TRUE(result.committed()) << result;
+  ExpectBalances(-5, 5);
+}
+
+TEST_F(AcrossServices, JoinedAndNeverHandedOver_IsRolledBackWithItsObject) {
+  Transaction transaction = Debited();
+  { Transaction joined = Credited(transaction.Share()); }
+  // Bob's row is free again, also for an older transaction's rival.
+  EXPECT_EQ(banks_.Balance("bank-b", "bob"), 0);
+  EXPECT_TRUE(transaction.Commit().committed());
+  ExpectBalances(-5, 0);
+}
+
+TEST_F(AcrossServices, HandedOverAndThenRolledBack_TheCallersCommitAborts) {
+  Transaction transaction = Debited();
+  Transaction joined = Credited(transaction.Share());
+  ASSERT_TRUE(transaction.Merge(joined.CarryBack()).ok());
+  (void)joined.Rollback("changed its mind");
+  EXPECT_EQ(transaction.Commit().outcome, Outcome::kAborted);
+  ExpectBalances(0, 0);
+}
+
+TEST_F(AcrossServices, BranchStartedAfterTheHandOver_GoesWithTheObject) {
+  Transaction transaction = Debited();
+  {
+    Transaction joined = Credited(transaction.Share());
+    ASSERT_TRUE(transaction.Merge(joined.CarryBack()).ok());
+    ASSERT_TRUE(joined.Kv("bank-a", {Add("carol", 7)}).ok());
+  }
+  const CommitResult result = transaction.Commit();
+  EXPECT_TRUE(result.committed()) << result;
+  ExpectBalances(-5, 5);
+  EXPECT_EQ(banks_.Balance("bank-a", "carol"), 0);
+}
+
+TEST_F(AcrossServices, MergedTwice_CommitsOnce) {
+  Transaction transaction = Debited();
+  const std::string carried = Credited(transaction.Share()).CarryBack();
+  ASSERT_TRUE(transaction.Merge(carried).ok());
+  ASSERT_TRUE(transaction.Merge(carried).ok());
+  EXPECT_TRUE(transaction.Commit().committed());
+  ExpectBalances(-5, 5);
+}
+
+// Work that failed is not handed over: what the caller would commit lacks a part.
+TEST_F(AcrossServices, WorkThatLostAConflict_CannotBeEnlistedAndAbortsTheCaller) {
+  auto older = client()->Begin();
+  ASSERT_TRUE(older.ok());
+  Transaction transaction = Debited();
+  Transaction joined = Credited(transaction.Share());
+  ASSERT_TRUE(older->Kv("bank-b", {Add("bob", 100)}).ok());  // takes the lock away
+  EXPECT_TRUE(absl::IsAborted(joined.Kv("bank-b", {Get("bob")}).status()));
+  const absl::Status enlisted = joined.Enlist();
+  EXPECT_TRUE(absl::IsAborted(enlisted)) << enlisted;
+  ASSERT_TRUE(transaction.Merge(joined.CarryBack()).ok());
+  EXPECT_EQ(transaction.Commit().outcome, Outcome::kAborted);
+  EXPECT_TRUE(older->Commit().committed());
+  ExpectBalances(0, 100);
+}
+
+class TwoClusters : public ::testing::Test {
+ protected:
+  static EmbeddedOptions InCluster(uint64_t cluster) {
+    EmbeddedOptions options;
+    options.cluster = ClusterId(cluster);
+    return options;
+  }
+
+  Banks here_{InCluster(0xa1)};
+  Banks there_{InCluster(0xb2)};
+};
+
+TEST_F(TwoClusters, ContextNamesItsCluster) {
+  auto transaction = here_.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  const auto context = ParseContext(transaction->Share());
+  ASSERT_TRUE(context.ok());
+  EXPECT_EQ(context->cluster, ClusterId(0xa1));
+}
+
+// Gtids count from the same numbers in every cluster: this one exists there too.
+TEST_F(TwoClusters, ContextOfAnotherCluster_IsNotJoined) {
+  auto transaction = here_.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  const auto joined = there_.client()->Join(transaction->Share());
+  ASSERT_TRUE(absl::IsFailedPrecondition(joined.status())) << joined.status();
+  EXPECT_THAT(std::string(joined.status().message()), HasSubstr("a1"));
+  EXPECT_THAT(std::string(joined.status().message()), HasSubstr("b2"));
+}
+
+TEST_F(TwoClusters, BranchesOfAnotherCluster_AreNotMerged) {
+  auto transaction = here_.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  const BranchId foreign{transaction->gtid(), "bank-b", Incarnation(5), 6};
+  const std::string text =
+      EncodeContext(Context{ClusterId(0xb2), transaction->gtid(), {foreign}});
+  EXPECT_TRUE(absl::IsInvalidArgument(transaction->Merge(text)));
+}
+
+TEST_F(TwoClusters, ContextWithoutACluster_IsJoinedUnchecked) {
+  auto transaction = here_.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  const std::string text = EncodeContext(Context{ClusterId(), transaction->gtid(), {}});
+  EXPECT_TRUE(here_.client()->Join(text).ok());
+}
+
+}  // namespace
+}  // namespace concordat::client
