@@ -107,6 +107,7 @@ void Proxy::Serve(Pipe* pipe) {
   std::string requests;
   std::string replies;
   bool open = true;
+  size_t counted = 0;  // of `replies`, in held_reply_bytes_
   while (open && !pipe->cut && !stop_) {
     pollfd waiting[2] = {{pipe->client, POLLIN, 0}, {pipe->server, POLLIN, 0}};
     poll(waiting, 2, kPollMs);
@@ -114,7 +115,10 @@ void Proxy::Serve(Pipe* pipe) {
     if (waiting[1].revents != 0) open = ReadSome(pipe->server, &replies) && open;
     if (!hold_requests_) open = WriteAll(pipe->server, &requests) && open;
     if (!hold_replies_) open = WriteAll(pipe->client, &replies) && open;
+    held_reply_bytes_ += replies.size() - counted;
+    counted = replies.size();
   }
+  held_reply_bytes_ -= counted;
   close(pipe->client);
   close(pipe->server);
 }

@@ -28,6 +28,8 @@ class Proxy {
   // While held, bytes in that direction are read and kept, in order.
   void HoldRequests(bool hold);  // towards the participant
   void HoldReplies(bool hold);   // from the participant
+  // Bytes from the participant that are held now: it has answered, nobody knows.
+  [[nodiscard]] size_t HeldReplyBytes() const { return held_reply_bytes_; }
   // Closes all connections; what was held is lost.
   void Cut();
 
@@ -41,6 +43,7 @@ class Proxy {
   uint16_t port_ = 0;
   std::atomic<bool> hold_requests_{false};
   std::atomic<bool> hold_replies_{false};
+  std::atomic<size_t> held_reply_bytes_{0};
   std::atomic<bool> stop_{false};
   Mutex mutex_;
   std::list<std::unique_ptr<Pipe>> pipes_ ABSL_GUARDED_BY(mutex_);

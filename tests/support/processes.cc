@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -116,9 +118,22 @@ TempDir::~TempDir() {
 }
 
 uint16_t FreePort() {
-  uint16_t port = 0;
-  close(ListenSomewhere(&port));
-  return port;
+  constexpr uint32_t kFirst = 10240;
+  constexpr uint32_t kCount = 32000 - kFirst;
+  // Programs that run side by side begin at different places.
+  static std::atomic<uint32_t> next{std::random_device()() % kCount};
+  for (uint32_t tries = 0; tries < kCount; ++tries) {
+    const auto port = static_cast<uint16_t>(kFirst + next++ % kCount);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = Loopback(port);
+    const bool free =
+        bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+        listen(fd, 1) == 0;
+    close(fd);
+    if (free) return port;
+  }
+  CONCORDAT_CHECK(false) << "no port is free";
+  return 0;
 }
 
 Child::Child(std::vector<std::string> words, std::string log_file)
@@ -156,6 +171,20 @@ int Child::Stop() {
   kill(pid_, SIGTERM);
   int status = 0;
   waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int Child::WaitForExit(double seconds) {
+  const double end = NowSeconds() + seconds;
+  int status = 0;
+  while (waitpid(pid_, &status, WNOHANG) == 0) {
+    if (NowSeconds() >= end) {
+      Kill();
+      return -1;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
   pid_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

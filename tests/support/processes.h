@@ -24,7 +24,8 @@ class TempDir {
   std::string path_;
 };
 
-// A port on 127.0.0.1 that was free a moment ago.
+// A port on 127.0.0.1 that was free a moment ago, and that this process has not named
+// before. Below those that the system gives to connections (ip_local_port_range).
 [[nodiscard]] uint16_t FreePort();
 
 // A child process that ends with its parent.
@@ -43,6 +44,9 @@ class Child {
   void Resume();  // SIGCONT
   // SIGTERM, and waits; the exit status, or -1 when a signal ended it.
   int Stop();
+  // Waits until it ends by itself; the exit status, or -1 when a signal ended it, or
+  // when it has not ended within `seconds` (it is killed then).
+  int WaitForExit(double seconds);
   [[nodiscard]] pid_t pid() const { return pid_; }
   // User and system time so far, in seconds.
   [[nodiscard]] double CpuSeconds() const;
