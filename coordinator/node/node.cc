@@ -45,6 +45,9 @@ void LogTransactionEvent(NodeId node, const txn::Event& event) {
 
 absl::StatusOr<std::unique_ptr<Node>> Node::Open(rpc::EventLoop* loop, wal::FileEnv* env,
                                                  NodeOptions options) {
+  if (options.data_dir.empty()) {
+    return absl::InvalidArgumentError("no data directory was named");
+  }
   std::unique_ptr<Node> node(new Node(loop, env, std::move(options)));
   if (absl::Status s = node->OpenLog(env); !s.ok()) return s;
   if (absl::Status s = node->RecoverReplica(); !s.ok()) return s;

@@ -60,6 +60,7 @@ class Node final : public rpc::CoordinatorBackend,
                    private ReplicaEnvironment {
  public:
   // Recovers from the directory.
+  //   INVALID_ARGUMENT     none is named
   //   FAILED_PRECONDITION  in use by another process, or another node's or cluster's
   //   DATA_LOSS            damaged, naming file and offset; nothing was changed
   //   others               could not be read or written
