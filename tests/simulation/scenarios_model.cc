@@ -197,6 +197,7 @@ TEST(Scenario67, RollbackAtAFreshLeaderWhileStagedSurvives_OneOutcome) {
   EXPECT_FALSE(rollback->has_value()) << "answered before its own entry";
   s.LetGo();
   const OutcomeReply outcome = s.Await(rollback);
+  ASSERT_EQ(outcome.code, Code::kOk);
   EXPECT_TRUE(s.judge().IsStaged(t.gtid)) << "STAGED should have survived";
   const OutcomeReply again = s.Await(s.CommitAnywhere(t));
   EXPECT_EQ(again.code, Code::kOk);

@@ -97,7 +97,9 @@ TEST(Scenario43, CrashAroundAVote_NeverTwoVotesInATerm) {
   s.Hold([&](const Packet& p) {
     const auto* message = As<raft::Message>(p);
     if (message == nullptr) return false;
-    if (std::holds_alternative<raft::VoteRequest>(message->body) && requests++ == 0) {
+    const bool asks = std::holds_alternative<raft::VoteRequest>(message->body);
+    if (asks && p.from == candidate.process() && p.to == voter.process() &&
+        requests++ == 0) {
       asked_at = s.world().now();
     }
     const auto* vote = std::get_if<raft::VoteResponse>(&message->body);
@@ -105,13 +107,15 @@ TEST(Scenario43, CrashAroundAVote_NeverTwoVotesInATerm) {
         s.world().now() < asked_at + Duration::Millis(40)) {
       ++votes_before_flush;
     }
-    // The voter hears of one candidacy only.
+    // The voter does not stand itself.
     return p.from == voter.process() &&
-           std::holds_alternative<raft::VoteRequest>(message->body);
+           (asks || std::holds_alternative<raft::PreVoteRequest>(message->body));
   });
   s.Kill(old_leader);
   ASSERT_TRUE(s.RunUntil([&] { return requests > 0; }));
   s.RunForMillis(5);
+  ASSERT_NE(voter.replica(), nullptr);
+  EXPECT_EQ(voter.replica()->raft().hard_state().vote, candidate.id()) << "not asked";
   EXPECT_EQ(votes_before_flush, 0) << "a vote left before it was on the disk";
   // It dies with its vote not on the disk, and may vote anew: nobody heard of it.
   s.Kill(voter);
