@@ -177,36 +177,29 @@ TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
   writer.join();
 }
 
-// Threads that flush wait in it, but for those that may pass.
+// Threads that flush wait in it, but for those that may pass. A thread may still be on
+// its way out of it when the test is over: so the state is shared.
 class HeldFlushes {
  public:
   explicit HeldFlushes(wal::FaultEnv* env) : env_(env) {
-    env->SetSyncHook([this] {
-      MutexLock lock(&mutex_);
-      if (std::this_thread::get_id() == may_pass_) return;
-      ++waiting_;
-      while (held_) changed_.Wait(&mutex_);
-    });
+    env->SetSyncHook([state = state_] { state->Wait(); });
   }
   ~HeldFlushes() {
-    Release();
     env_->SetSyncHook(nullptr);
-  }
-  void Release() {
-    MutexLock lock(&mutex_);
-    held_ = false;
-    changed_.NotifyAll();
+    MutexLock lock(&state_->mutex);
+    state_->held = false;
+    state_->changed.NotifyAll();
   }
   // On that thread.
   void MayPass() {
-    MutexLock lock(&mutex_);
-    may_pass_ = std::this_thread::get_id();
+    MutexLock lock(&state_->mutex);
+    state_->may_pass = std::this_thread::get_id();
   }
   void AwaitWaiting(int count) {
     for (int i = 0; i < 5000; ++i) {
       {
-        MutexLock lock(&mutex_);
-        if (waiting_ >= count) return;
+        MutexLock lock(&state_->mutex);
+        if (state_->waiting >= count) return;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -214,12 +207,21 @@ class HeldFlushes {
   }
 
  private:
+  struct State {
+    void Wait() {
+      MutexLock lock(&mutex);
+      if (std::this_thread::get_id() == may_pass) return;
+      ++waiting;
+      while (held) changed.Wait(&mutex);
+    }
+    Mutex mutex;
+    ConditionVariable changed;
+    std::thread::id may_pass;
+    bool held = true;
+    int waiting = 0;
+  };
   wal::FaultEnv* const env_;
-  Mutex mutex_;
-  ConditionVariable changed_;
-  std::thread::id may_pass_;
-  bool held_ = true;
-  int waiting_ = 0;
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 TEST_F(KvTest, Checkpoint_BegunDuringAOnePhaseCommit_HoldsIt) {

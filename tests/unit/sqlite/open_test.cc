@@ -23,10 +23,20 @@ class OpenTest : public SqliteFixture {
 
 TEST_F(OpenTest, NewFile_GetsOurTablesAndTheSchema) {
   Open(kAccounts);
-  EXPECT_EQ(Query("SELECT value FROM concordat_meta ORDER BY name"),
+  EXPECT_EQ(Query("SELECT value FROM concordat_meta WHERE name<>'store' ORDER BY name"),
             "0000000000c0ffee|1");
+  EXPECT_EQ(Query("SELECT length(value) FROM concordat_meta WHERE name='store'"), "16");
   EXPECT_EQ(Query("SELECT count(*) FROM account"), "3");
   EXPECT_EQ(Query("PRAGMA journal_mode"), "wal");
+}
+
+TEST_F(OpenTest, Store_HasOneIdentityForItsLife) {
+  Open(kAccounts);
+  const std::string store = rm_->store_id();
+  EXPECT_EQ(store.size(), 16u);
+  rm_.reset();
+  Open(kAccounts);
+  EXPECT_EQ(rm_->store_id(), store);
 }
 
 TEST_F(OpenTest, ExistingFileOfAUser_IsTakenOverWithItsTables) {
