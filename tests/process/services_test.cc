@@ -179,7 +179,7 @@ INSTANTIATE_TEST_SUITE_P(Banks, ConflictsAt,
 
 TEST_F(Conflicts, ManyInOppositeOrders_AllAreCommitted) {
   constexpr int kThreads = 8;
-  constexpr int kRuns = 40;
+  constexpr int kRuns = 20;
   std::vector<std::future<void>> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.push_back(std::async(std::launch::async, [this, i] {
