@@ -120,7 +120,7 @@ TEST(Acknowledged, Scenario37_AllNodesKilledInMidBatch_EveryAcknowledgedCommitIs
   Workers workers(&cluster, 8);
   for (int round = 0; round < 3; ++round) {
     const size_t before = workers.committed();
-    ASSERT_TRUE(WaitUntil(20, [&] { return workers.committed() > before + 100; }));
+    ASSERT_TRUE(WaitUntil(kPatience, [&] { return workers.committed() > before + 100; }));
     for (int id = 1; id <= 3; ++id) cluster.node(id).Kill();
     for (int id = 1; id <= 3; ++id) cluster.StartNode(id);
   }
@@ -131,7 +131,7 @@ TEST(Acknowledged, Scenario37_AllNodesKilledInMidBatch_EveryAcknowledgedCommitIs
 TEST(Acknowledged, EverythingKilledAtOnce_EveryAcknowledgedCommitIsThere) {
   Cluster cluster;
   Workers workers(&cluster, 8);
-  ASSERT_TRUE(WaitUntil(20, [&] { return workers.committed() > 200; }));
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return workers.committed() > 200; }));
   for (int id = 1; id <= 3; ++id) cluster.node(id).Kill();
   for (const char* bank : {"kv", "sql"}) cluster.bank(bank).Kill();
   for (int id = 1; id <= 3; ++id) cluster.StartNode(id);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -10,10 +11,16 @@
 #include "coordinator/base/mutex.h"
 #include "coordinator/client/operations.h"
 #include "coordinator/client/wire_names.h"
+#include "tests/process/small_disk.h"
 
 namespace concordat::testing {
 
 namespace {
+
+std::string TextOf(const std::string& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
 
 std::string BuildDir() { return ProgramDir() + "/../.."; }
 
@@ -28,9 +35,9 @@ bool WaitUntil(double seconds, const std::function<bool()>& condition) {
   return condition();
 }
 
-Cluster::Cluster() : dir_("/tmp") {
+Cluster::Cluster(ClusterOptions options) : options_(options), dir_("/tmp") {
   std::vector<std::string> members;
-  for (int i = 1; i <= 3; ++i) {
+  for (int i = 1; i <= options_.nodes; ++i) {
     clients_.push_back(absl::StrCat("127.0.0.1:", FreePort()));
     members.push_back(absl::StrCat(i, "=127.0.0.1:", FreePort(), "/", clients_.back()));
   }
@@ -40,7 +47,7 @@ Cluster::Cluster() : dir_("/tmp") {
   loop_ = std::move(*loop);
   links_ = std::make_unique<client::ChannelLinkProvider>(loop_->loop(),
                                                          Duration::Seconds(2), 1);
-  for (int i = 1; i <= 3; ++i) StartNode(i);
+  for (int i = 1; i <= options_.nodes; ++i) StartNode(i);
   std::ofstream(dir_.path() + "/schema.sql")
       << "CREATE TABLE IF NOT EXISTS account(id TEXT PRIMARY KEY, balance INTEGER);";
   for (const char* bank : {"kv", "sql"}) {
@@ -56,16 +63,27 @@ Cluster::~Cluster() {
   loop_->RunSync([this] { links_.reset(); });
 }
 
+std::string Cluster::NodeDir(int id) const {
+  return absl::StrCat(dir_.path(), "/node-", id);
+}
+
 void Cluster::StartNode(int id) {
   const std::string log = absl::StrCat(dir_.path(), "/node-", id, ".log");
   std::ofstream(log, std::ios::trunc).close();
-  nodes_[id] = std::make_unique<Child>(
-      std::vector<std::string>{BuildDir() + "/coordinator/daemon/concordatd", "--id",
-                               absl::StrCat(id), "--members", members_, "--data-dir",
-                               absl::StrCat(dir_.path(), "/node-", id), "--segment-bytes",
-                               "4194304"},
-      log);
-  CONCORDAT_CHECK(nodes_[id]->WaitForLine("ready: clients", 20)) << log;
+  std::vector<std::string> words = {BuildDir() + "/coordinator/daemon/concordatd",
+                                    "--id",
+                                    absl::StrCat(id),
+                                    "--members",
+                                    members_,
+                                    "--data-dir",
+                                    NodeDir(id),
+                                    "--segment-bytes",
+                                    absl::StrCat(options_.segment_bytes)};
+  if (options_.node_disk_mib > 0) {
+    words = SmallDisk::Command(NodeDir(id), options_.node_disk_mib, std::move(words));
+  }
+  nodes_[id] = std::make_unique<Child>(std::move(words), log);
+  CONCORDAT_CHECK(nodes_[id]->WaitForLine("ready: clients", kPatience)) << TextOf(log);
 }
 
 std::string Cluster::ResourceUrl(const std::string& bank) const {
@@ -82,14 +100,18 @@ void Cluster::StartBank(const std::string& bank) {
                                "--listen", absl::StrCat("127.0.0.1:", bank_ports_[bank]),
                                "--advertise", proxies_[bank]->address(), "--coordinators",
                                absl::StrJoin(clients_, ","), "--resource",
-                               ResourceUrl(bank), "--in-doubt-inquiry-ms", "1000"},
+                               ResourceUrl(bank), "--in-doubt-inquiry-ms",
+                               absl::StrCat(options_.in_doubt_inquiry_ms)},
       log);
-  CONCORDAT_CHECK(banks_[bank]->WaitForLine("ready on", 20)) << log;
+  CONCORDAT_CHECK(banks_[bank]->WaitForLine("ready on", kPatience)) << TextOf(log);
 }
 
 client::ClientOptions Cluster::Options() const {
   client::ClientOptions options;
   options.coordinators = clients_;
+  // A busy machine must not look like a lost answer.
+  options.execute_timeout = options.commit_timeout = Duration::Seconds(60);
+  options.time_limit = Duration::Seconds(120);
   return options;
 }
 
@@ -127,6 +149,10 @@ template wire::OutcomeReply Cluster::Ask(
     int, std::function<void(client::CoordinatorLink*,
                             std::function<void(const wire::OutcomeReply&)>)>);
 
+template wire::BeginReply Cluster::Ask(
+    int, std::function<void(client::CoordinatorLink*,
+                            std::function<void(const wire::BeginReply&)>)>);
+
 wire::StatusReply Cluster::Status(int node) {
   return Ask<wire::StatusReply>(node,
                                 [](client::CoordinatorLink* link,
@@ -137,7 +163,7 @@ wire::StatusReply Cluster::Status(int node) {
 
 int Cluster::Leader() {
   int leader = 0;
-  const bool found = WaitUntil(20, [&] {
+  const bool found = WaitUntil(kPatience, [&] {
     for (const auto& [id, node] : nodes_) {
       if (node->pid() <= 0) continue;
       const wire::StatusReply status = Status(id);

@@ -1,5 +1,5 @@
-// A cluster of real processes for tests: three concordatd, two concordat-rm (a KV bank
-// and a SQLite bank), each behind a proxy that the test controls.
+// A cluster of real processes for tests: three concordatd (or another number), two
+// concordat-rm (a KV bank and a SQLite bank), each behind a proxy that the test controls.
 #ifndef TESTS_PROCESS_CLUSTER_H_
 #define TESTS_PROCESS_CLUSTER_H_
 
@@ -19,12 +19,28 @@
 
 namespace concordat::testing {
 
+// Seconds until a test gives up waiting for what must come. A machine whose disk or
+// processors are busy elsewhere stands still for 10 s and more.
+inline constexpr double kPatience = 60;
+
+struct ClusterOptions {
+  int nodes = 3;
+  // What a bank waits before it asks for the outcome of a branch in doubt. With a long
+  // time, what ends a branch is what the leader sends.
+  int in_doubt_inquiry_ms = 1000;
+  int segment_bytes = 4 << 20;  // of the nodes' logs
+  // Each node's data directory is a disk of its own, of so many MiB; it is gone when
+  // the node has ended (SmallDisk). 0: an ordinary folder.
+  int node_disk_mib = 0;
+};
+
 class Cluster {
  public:
-  Cluster();
+  explicit Cluster(ClusterOptions options = {});
   ~Cluster();
 
   void StartNode(int id);
+  [[nodiscard]] std::string NodeDir(int id) const;
   [[nodiscard]] Child& node(int id) { return *nodes_.at(id); }
   // The id of the node that leads and is ready; waits for one.
   [[nodiscard]] int Leader();
@@ -54,7 +70,7 @@ class Cluster {
   [[nodiscard]] wire::TransactionView Show(const Gtid& gtid);
   [[nodiscard]] wire::StatusReply Status(int node);
   // Waits until no transaction is open at the leader.
-  [[nodiscard]] bool WaitUntilSettled(double seconds = 20);
+  [[nodiscard]] bool WaitUntilSettled(double seconds = kPatience);
 
   [[nodiscard]] const std::string& dir() const { return dir_.path(); }
   [[nodiscard]] const std::vector<std::string>& client_addresses() const {
@@ -64,6 +80,7 @@ class Cluster {
  private:
   [[nodiscard]] std::string ResourceUrl(const std::string& bank) const;
 
+  const ClusterOptions options_;
   TempDir dir_;
   std::vector<std::string> clients_;
   std::string members_;

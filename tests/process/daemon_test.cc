@@ -1,0 +1,197 @@
+// The programs as people start and stop them: config file, data directories that are
+// not theirs, SIGTERM, and the command line beside them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/process/cluster.h"
+#include "tests/support/processes.h"
+
+namespace concordat::testing {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+
+class DaemonTest : public ::testing::Test {
+ protected:
+  using Words = std::vector<std::string>;
+
+  std::string Program(const std::string& path) { return ProgramDir() + "/../../" + path; }
+  std::string Log(const std::string& name) const { return dir_.path() + "/" + name; }
+  std::string LogText(const std::string& name) const {
+    std::ifstream in(Log(name));
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+  std::unique_ptr<Child> Run(const std::string& program, const std::string& log,
+                             Words flags) {
+    std::ofstream(Log(log), std::ios::trunc).close();
+    flags.insert(flags.begin(), Program(program));
+    return std::make_unique<Child>(std::move(flags), Log(log));
+  }
+  std::unique_ptr<Child> Start(const std::string& log, Words flags) {
+    return Run("coordinator/daemon/concordatd", log, std::move(flags));
+  }
+  std::unique_ptr<Child> StartParticipant(const std::string& log, Words flags) {
+    return Run("participant/daemon/concordat-rm", log, std::move(flags));
+  }
+  // A participant of the node that was named last.
+  Words Participant(const std::string& resource) {
+    return {"--listen",       absl::StrCat("127.0.0.1:", FreePort()),
+            "--coordinators", client_address_,
+            "--resource",     resource};
+  }
+  // One node, alone in its cluster.
+  Words Node(int id, const std::string& data_dir) {
+    return {"--id",     absl::StrCat(id), "--members",
+            Member(id), "--data-dir",     dir_.path() + "/" + data_dir};
+  }
+  std::string Member(int id) {
+    client_address_ = absl::StrCat("127.0.0.1:", FreePort());
+    return absl::StrCat(id, "=127.0.0.1:", FreePort(), "/", client_address_);
+  }
+  // Starts and must not come up; the status, and what it said is in the log.
+  void ExpectRefused(const std::string& log, Words flags, const std::string& why) {
+    ExpectEnds(Start(log, std::move(flags)), log, why);
+  }
+  void ExpectEnds(std::unique_ptr<Child> child, const std::string& log,
+                  const std::string& why) {
+    EXPECT_EQ(child->WaitForExit(kPatience), 1) << LogText(log);
+    EXPECT_THAT(LogText(log), HasSubstr(why));
+  }
+  int Concordat(const std::string& words, std::string* output) {
+    const std::string file = Log("cli");
+    const int status = std::system(absl::StrCat(Program("coordinator/cli/concordat"), " ",
+                                                words, " >", file, " 2>&1")
+                                       .c_str());
+    *output = LogText("cli");
+    return WEXITSTATUS(status);
+  }
+
+  const TempDir dir_{"/tmp"};
+  std::string client_address_;
+};
+
+TEST_F(DaemonTest, Sigterm_StopsCleanlyAndTheNextStartGoesOn) {
+  for (int start = 0; start < 2; ++start) {
+    auto node = Start("one", Node(1, "n1"));
+    ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience)) << LogText("one");
+    EXPECT_EQ(node->Stop(), 0);
+    EXPECT_THAT(LogText("one"), HasSubstr("stopped"));
+  }
+}
+
+TEST_F(DaemonTest, LockedDataDirectory_IsRefusedAndTheHolderNamed) {
+  auto node = Start("one", Node(1, "n1"));
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience));
+  ExpectRefused("two", Node(1, "n1"),
+                absl::StrCat("locked by another process (process ", node->pid(), ")"));
+}
+
+TEST_F(DaemonTest, DataDirectoryOfAnotherNodeClusterOrMembers_IsRefused) {
+  auto node = Start("one", Node(1, "n1"));
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience));
+  EXPECT_EQ(node->Stop(), 0);
+  ExpectRefused("two", Node(2, "n1"), "node-1', not of 'concordatd:");
+  Words other = Node(1, "n1");
+  other.insert(other.end(), {"--cluster", "other"});
+  ExpectRefused("three", other, "not of 'concordatd:cluster-");
+  Words more = Node(1, "n1");
+  more[3] = absl::StrCat(Member(1), ",", Member(2), ",", Member(3));
+  ExpectRefused("four", more, "this node was started as \\\"members 1 2 3\\\"");
+}
+
+TEST_F(DaemonTest, FolderWithOtherFiles_IsRefusedAndUntouched) {
+  for (const std::string folder : {"/n1", "/n2/log"}) {
+    const std::string path = dir_.path() + folder;
+    std::filesystem::create_directories(path);
+    std::ofstream(path + "/photo.jpg") << "x";
+    ExpectRefused("one", Node(1, folder.substr(1, 2)), "photo.jpg");
+    for (const auto& file : std::filesystem::directory_iterator(path)) {
+      // The lock is what keeps others out while the folder is looked at.
+      EXPECT_THAT(file.path().filename().string(), AnyOf("photo.jpg", "LOCK"));
+    }
+    EXPECT_EQ(std::filesystem::file_size(path + "/photo.jpg"), 1u);
+  }
+}
+
+TEST_F(DaemonTest, ConfigFile_IsReadAndUnknownNamesAreRefused) {
+  const std::string file = dir_.path() + "/node.conf";
+  std::ofstream(file) << "id=1\nmembers=" << Member(1) << "\ndata-dir=" << dir_.path()
+                      << "/n1\n";
+  auto node = Start("one", {"--config", file});
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience)) << LogText("one");
+  EXPECT_EQ(node->Stop(), 0);
+  std::ofstream(file, std::ios::app) << "hartbeat-ms=20\n";
+  auto wrong = Start("two", {"--config", file});
+  EXPECT_EQ(wrong->WaitForExit(kPatience), 64);
+  EXPECT_THAT(LogText("two"), HasSubstr("hartbeat-ms"));
+}
+
+TEST_F(DaemonTest, Participant_ConfigFileIsReadAndUnknownNamesAreRefused) {
+  auto node = Start("node", Node(1, "n1"));
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience)) << LogText("node");
+  const std::string file = dir_.path() + "/rm.conf";
+  std::ofstream(file) << "listen=\"127.0.0.1:" << FreePort() << "\"\ncoordinators=[\""
+                      << client_address_ << "\"]\nresource=[\"a=kv://" << dir_.path()
+                      << "/a\", \"b=sqlite://" << dir_.path() << "/b.db\"]\n";
+  auto rm = StartParticipant("rm", {"--config", file});
+  ASSERT_TRUE(rm->WaitForLine("ready on", kPatience)) << LogText("rm");
+  EXPECT_EQ(rm->Stop(), 0);
+  std::ofstream(file, std::ios::app) << "idle-timeot-ms=500\n";
+  auto wrong = StartParticipant("wrong", {"--config", file});
+  EXPECT_EQ(wrong->WaitForExit(kPatience), 64);
+  EXPECT_THAT(LogText("wrong"), HasSubstr("idle-timeot-ms"));
+}
+
+TEST_F(DaemonTest, Participant_FolderInUseOrOfAnotherCluster_IsRefused) {
+  auto node = Start("node", Node(1, "n1"));
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience)) << LogText("node");
+  const std::string resource = "a=kv://" + dir_.path() + "/a";
+  auto rm = StartParticipant("rm", Participant(resource));
+  ASSERT_TRUE(rm->WaitForLine("ready on", kPatience)) << LogText("rm");
+  ExpectEnds(StartParticipant("two", Participant(resource)), "two",
+             absl::StrCat("locked by another process (process ", rm->pid(), ")"));
+  EXPECT_EQ(rm->Stop(), 0);
+  EXPECT_THAT(LogText("rm"), HasSubstr("stopped"));
+  Words other = Node(1, "n2");
+  other.insert(other.end(), {"--cluster", "other"});
+  auto other_node = Start("other", other);
+  ASSERT_TRUE(other_node->WaitForLine("ready: clients", kPatience)) << LogText("other");
+  ExpectEnds(StartParticipant("three", Participant(resource)), "three", "cluster");
+}
+
+TEST_F(DaemonTest, Participant_NoCoordinatorThere_StopsWhenTold) {
+  client_address_ = absl::StrCat("127.0.0.1:", FreePort());
+  auto rm = StartParticipant("rm", Participant("a=kv://" + dir_.path() + "/a"));
+  ASSERT_TRUE(rm->WaitForLine(client_address_, kPatience)) << LogText("rm");
+  EXPECT_EQ(rm->Stop(), 0) << LogText("rm");
+}
+
+TEST_F(DaemonTest, CommandLine_ShowsNodeTransactionsAndLog) {
+  auto node = Start("one", Node(1, "n1"));
+  ASSERT_TRUE(node->WaitForLine("event=\"ready", kPatience)) << LogText("one");
+  const std::string at = absl::StrCat(" -c ", client_address_);
+  std::string output;
+  EXPECT_EQ(Concordat("status" + at, &output), 0) << output;
+  EXPECT_THAT(output, HasSubstr("leader"));
+  EXPECT_EQ(Concordat("txn list" + at, &output), 0) << output;
+  EXPECT_EQ(Concordat("txn show 1.1.1" + at, &output), 1) << output;
+  EXPECT_THAT(output, HasSubstr("unknown"));
+  EXPECT_EQ(Concordat("txn show nonsense" + at, &output), 64) << output;
+  EXPECT_EQ(node->Stop(), 0);
+  EXPECT_NE(Concordat("status" + at, &output), 0) << "nobody is there";
+  EXPECT_EQ(Concordat(absl::StrCat("wal dump ", dir_.path(), "/n1/log"), &output), 0);
+  EXPECT_THAT(output, HasSubstr("hard-state group=1 term=1 vote=1"));
+}
+
+}  // namespace
+}  // namespace concordat::testing

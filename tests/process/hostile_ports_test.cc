@@ -1,0 +1,137 @@
+// Scenarios 53 to 56 at the ports of real daemons: what bad clients send closes their
+// connection or is refused, and the cluster goes on.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/process/cluster.h"
+
+namespace concordat::testing {
+namespace {
+
+using client::Outcome;
+
+// A connection to 127.0.0.1:PORT, with bytes sent.
+class BadClient {
+ public:
+  BadClient(const std::string& address, const std::string& bytes)
+      : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port =
+        htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    const timeval limit{10, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0) << address;
+    (void)send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
+  ~BadClient() { close(fd_); }
+  BadClient(const BadClient&) = delete;
+  BadClient& operator=(const BadClient&) = delete;
+
+  // Whether the other side closes, without an answer.
+  bool IsClosed() {
+    char byte = 0;
+    const ssize_t n = recv(fd_, &byte, 1, 0);
+    return n == 0 || (n < 0 && errno == ECONNRESET);
+  }
+  // The first bytes of the answer's frame: its length, protocol, and message type.
+  std::string Answer() {
+    std::string start(6, '\0');
+    const ssize_t n = recv(fd_, start.data(), start.size(), MSG_WAITALL);
+    start.resize(n < 0 ? 0 : static_cast<size_t>(n));
+    return start;
+  }
+
+ private:
+  const int fd_;
+};
+
+// A frame's length, true or not, and then bytes.
+std::string Frame(uint32_t length, const std::string& bytes) {
+  const uint32_t wire = htonl(length);
+  std::string frame(reinterpret_cast<const char*>(&wire), sizeof(wire));
+  return frame.append(bytes);
+}
+
+std::string Framed(const std::string& payload) {
+  return Frame(static_cast<uint32_t>(payload.size()), payload);
+}
+
+// A call whose argument, a CallContext, begins with a field that nobody knows. In
+// Thrift's compact protocol; what follows are the field's header and its value.
+std::string Call(const std::string& method, const std::string& field) {
+  std::string call("\x82\x21\x09");
+  call.append(1, static_cast<char>(method.size())).append(method).append("\x1C");
+  return Framed(call.append(field));
+}
+
+class HostilePorts : public ::testing::Test {
+ protected:
+  void ExpectRefused(const std::string& address, const std::string& bytes) {
+    constexpr char kException = '\x61';  // type 3 of version 1
+    const std::string answer = BadClient(address, bytes).Answer();
+    ASSERT_EQ(answer.size(), 6u) << address;
+    EXPECT_EQ(answer[5], kException) << address;
+  }
+  void ExpectTheClusterGoesOn() {
+    auto client = cluster_.NewClient();
+    const client::CommitResult result = client->Run(
+        [](client::Transaction& t) { return Cluster::Transfer(&t, "alice", "bob", 5); });
+    EXPECT_EQ(result.outcome, Outcome::kCommitted) << result;
+    EXPECT_TRUE(cluster_.WaitUntilSettled());
+    EXPECT_EQ(cluster_.KvBalance("alice"), -5);
+    EXPECT_EQ(cluster_.SqlBalance("bob"), 5);
+  }
+  [[nodiscard]] std::vector<std::string> Banks() {
+    return {cluster_.proxy("kv").address(), cluster_.proxy("sql").address()};
+  }
+
+  Cluster cluster_;
+};
+
+TEST_F(HostilePorts, Scenario53And56_BadFramesAtEveryDaemon_CloseTheirConnectionOnly) {
+  const std::string some(64, 'x');
+  const std::vector<std::string> bad = {
+      Frame(0xFFFF'FFFF, some),  // negative
+      Frame(0x8000'0000, some),  // 2^31
+      Frame(0x7FFF'FFFF, some), Framed("not thrift at all"),
+      Framed("\x82\x22"),  // another version
+      "GET / HTTP/1.1\r\n\r\n",
+  };
+  std::vector<std::string> ports = cluster_.client_addresses();
+  for (const std::string& bank : Banks()) ports.push_back(bank);
+  for (const std::string& port : ports) {
+    for (size_t i = 0; i < bad.size(); ++i) {
+      EXPECT_TRUE(BadClient(port, bad[i]).IsClosed()) << port << ", bytes " << i;
+    }
+  }
+  ExpectTheClusterGoesOn();
+}
+
+TEST_F(HostilePorts, Scenario54And55And56_BadCallsAtEveryDaemon_AreRefused) {
+  const std::vector<std::string> bad_fields = {
+      "\x99\xFC\xFF\xFF\xFF\xFF\x07",              // a list of 2^31 - 1 structs
+      "\x99\xF6\xFF\xFF\xFF\xFF\x0F",              // a list of -1 integers
+      std::string("\x9C").append(50'000, '\x1C'),  // a struct in a struct in a …
+      "\x18",                                      // cut off
+  };
+  const auto send_all = [&](const std::string& address, const std::string& method) {
+    for (const std::string& field : bad_fields) {
+      ExpectRefused(address, Call(method, field));
+    }
+    ExpectRefused(address, Call("drop_tables", std::string(2, '\0')));
+  };
+  for (const std::string& node : cluster_.client_addresses()) send_all(node, "status");
+  for (const std::string& bank : Banks()) send_all(bank, "recover");
+  ExpectTheClusterGoesOn();
+}
+
+}  // namespace
+}  // namespace concordat::testing
