@@ -34,7 +34,8 @@ ALLOWED = {
     "participant/sdk/core": [_BASE],
     "participant/kv": _RESOURCE_MANAGER,
     "participant/sqlite": _RESOURCE_MANAGER,
-    "participant/postgresql": _RESOURCE_MANAGER,
+    # Its connections live on an event loop.
+    "participant/postgresql": _RESOURCE_MANAGER + ["thrift/rpc"],
     "participant/mariadb": _RESOURCE_MANAGER,
     "participant/daemon": [_BASE, "participant", "thrift/rpc", GENERATED],
     "examples": [_BASE, "coordinator/client", "coordinator/embedded", "participant"],

@@ -1,0 +1,23 @@
+// Whether the server, the database and the role can serve branches at all. Each error
+// names what to change.
+#ifndef PARTICIPANT_POSTGRESQL_START_CHECK_H_
+#define PARTICIPANT_POSTGRESQL_START_CHECK_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "participant/postgresql/connection.h"
+#include "participant/postgresql/postgresql_resource_manager.h"
+
+namespace concordat::participant::postgresql {
+
+// One batch; its answers go to CheckStart.
+[[nodiscard]] std::vector<Statement> StartQuestions();
+// FAILED_PRECONDITION; UNAVAILABLE when the connection was lost. Logs what works but
+// should not be left so.
+[[nodiscard]] absl::Status CheckStart(const BatchResult& answers,
+                                      const PostgresqlOptions& options);
+
+}  // namespace concordat::participant::postgresql
+
+#endif  // PARTICIPANT_POSTGRESQL_START_CHECK_H_
