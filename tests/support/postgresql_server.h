@@ -49,6 +49,9 @@ class PostgresqlServer {
   // Changes a setting in postgresql.conf; the next Start reads it.
   void Set(const std::string& name, const std::string& value);
 
+  // The next Start is as a standby, without a primary.
+  void BecomeStandby();
+
   [[nodiscard]] std::string Url(const std::string& database = "postgres") const;
   // Runs statements in a session of their own. The first column of the first row of the
   // last one, or "". The program ends when they fail.

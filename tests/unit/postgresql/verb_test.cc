@@ -1,0 +1,286 @@
+// The verbs against a server that works: what they do, and what they cost.
+#include <gtest/gtest.h>
+
+#include "tests/unit/postgresql/support.h"
+
+namespace concordat::participant {
+namespace {
+
+using wire::Code;
+
+class VerbTest : public PostgresqlTest {
+ protected:
+  VerbTest() { Open(); }
+  std::string Balance(int id) {
+    return Sql("SELECT balance FROM account WHERE id=" + std::to_string(id));
+  }
+};
+
+TEST_F(VerbTest, PrepareAndCommit_WorkIsThereAfterCommitAndNotBefore) {
+  const BranchId branch = BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Prepared(), std::vector<std::string>{Gid(branch)});
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(1), "95");
+  EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
+}
+
+TEST_F(VerbTest, PrepareAndRollback_NothingIsLeft) {
+  const BranchId branch =
+      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_EQ(LookUp(branch), Evidence::kNone);
+  EXPECT_EQ(EvidenceRows(), "0");
+}
+
+TEST_F(VerbTest, RollbackOfAnActiveBranch_NothingIsLeftAndTheConnectionIsUsedAgain) {
+  for (int i = 0; i < 20; ++i) {
+    const BranchId branch =
+        BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
+    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  }
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_LE(manager().Stats().connects, 3u);  // guard, settle, work
+}
+
+TEST_F(VerbTest, CommitOnePhase_IsThereWithEvidenceOfItsOwnKind) {
+  const BranchId branch = BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
+  EXPECT_EQ(Balance(1), "95");
+  EXPECT_EQ(LookUp(branch), Evidence::kCommittedAlone);
+}
+
+TEST_F(VerbTest, CommitTwice_DoneTwiceAndAppliedOnce) {
+  const BranchId branch =
+      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(1), "95");
+}
+
+TEST_F(VerbTest, RollbackOfABranchThatIsNotThere_IsDone) {
+  EXPECT_EQ(Rollback(NextBranch()).finish, Finish::kDone);
+}
+
+TEST_F(VerbTest, RollbackAfterCommit_IsAHeuristicCommit) {
+  const BranchId branch =
+      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+}
+
+TEST_F(VerbTest, ExecuteInABranchThatIsNotThere_BranchGone) {
+  EXPECT_EQ(Execute(NextBranch(), "SELECT 1").result.code, Code::BRANCH_GONE);
+}
+
+// --- a branch that has written nothing (point 6 of the design's section 8) ---
+
+TEST_F(VerbTest, ReadOnly_VotesSoAndLeavesNothing) {
+  for (const char* sql :
+       {"SELECT * FROM account", "VALUES (1)", "WITH x AS (SELECT 1) SELECT * FROM x",
+        "DO $$ BEGIN PERFORM 1; END $$"}) {
+    const BranchId branch = BeginAndRun(sql);
+    EXPECT_EQ(Prepare(branch).vote, Vote::kReadOnly) << sql;
+    EXPECT_EQ(LookUp(branch), Evidence::kNone);
+  }
+  EXPECT_EQ(EvidenceRows(), "0");
+}
+
+TEST_F(VerbTest, ABranchWithoutACall_IsReadOnly) {
+  EXPECT_EQ(Prepare(Begin()).vote, Vote::kReadOnly);
+  EXPECT_EQ(CommitOnePhase(Begin()).outcome, OnePhase::kReadOnly);
+}
+
+TEST_F(VerbTest, ReadOnlyInOnePhase_SaysSo) {
+  EXPECT_EQ(CommitOnePhase(BeginAndRun("SELECT 1")).outcome, OnePhase::kReadOnly);
+  EXPECT_EQ(EvidenceRows(), "0");
+}
+
+// Statements that do not look like it, and write.
+TEST_F(VerbTest, HiddenWrites_ArePrepared) {
+  Sql("CREATE FUNCTION take(i int) RETURNS void LANGUAGE sql AS "
+      "'UPDATE account SET balance=balance-1 WHERE id=i'");
+  int id = 0;
+  for (const std::string sql :
+       {"SELECT take(#)",
+        "WITH w AS (UPDATE account SET balance=balance-1 WHERE id=# RETURNING 1) "
+        "SELECT * FROM w",
+        "DO $$ BEGIN PERFORM take(#); END $$",
+        "/* a comment */ -- another\n (SELECT take(#))"}) {
+    std::string text = sql;
+    text.replace(text.find('#'), 1, std::to_string(++id));
+    const BranchId branch = BeginAndRun(text);
+    EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared) << text;
+    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Balance(id), "99") << text;
+  }
+}
+
+TEST_F(VerbTest, AWriteAfterReads_IsPrepared) {
+  const BranchId branch = BeginAndRun("SELECT 1");
+  Query(branch, "SELECT 2");
+  Query(branch, "UPDATE account SET balance=7 WHERE id=3");
+  Query(branch, "SELECT 3");
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(3), "7");
+}
+
+// --- costs ---
+
+struct Costs {
+  uint64_t round_trips;
+  uint64_t statements;
+};
+bool operator==(const Costs& a, const Costs& b) {
+  return a.round_trips == b.round_trips && a.statements == b.statements;
+}
+std::ostream& operator<<(std::ostream& out, const Costs& c) {
+  return out << c.round_trips << " round trips, " << c.statements << " statements";
+}
+
+class CostTest : public VerbTest {
+ protected:
+  // Of `work` when connections are there already.
+  template <class Work>
+  Costs CostOf(Work work) {
+    work();
+    const PostgresqlStats before = manager().Stats();
+    work();
+    const PostgresqlStats after = manager().Stats();
+    EXPECT_EQ(before.connects, after.connects);
+    return {after.round_trips - before.round_trips, after.statements - before.statements};
+  }
+};
+
+TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
+  // BEGIN, the statement; INSERT, PREPARE TRANSACTION; COMMIT PREPARED.
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b =
+                  BeginAndPrepare("UPDATE account SET balance=balance-1 WHERE id=1");
+              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+            }),
+            (Costs{3, 5}));
+}
+
+TEST_F(CostTest, OnePhase_TwoRoundTrips) {
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b =
+                  BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1");
+              EXPECT_EQ(CommitOnePhase(b).outcome, OnePhase::kCommitted);
+            }),
+            (Costs{2, 4}));
+}
+
+TEST_F(CostTest, ReadOnly_TwoRoundTrips) {
+  // BEGIN, the statement, the question for a transaction id; COMMIT.
+  EXPECT_EQ(CostOf([&] {
+              EXPECT_EQ(Prepare(BeginAndRun("SELECT * FROM account")).vote,
+                        Vote::kReadOnly);
+            }),
+            (Costs{2, 4}));
+}
+
+TEST_F(CostTest, ASecondCall_OneRoundTripMoreAndASavepoint) {
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b =
+                  BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1");
+              Query(b, "UPDATE account SET balance=balance-1 WHERE id=2");
+              EXPECT_EQ(Rollback(b).finish, Finish::kDone);
+            }),
+            (Costs{3, 6}));
+}
+
+// What reaches the disk, by the server's own count. Its other processes flush now and
+// then too, so the count is of many branches.
+TEST_F(CostTest, Flushes_TwoForTwoPhasesOneForOneNoneForReads) {
+  testing::PostgresqlServerOptions options;
+  options.fsync = true;
+  options.settings = {"wal_writer_delay = 10s", "autovacuum = off",
+                      "wal_sync_method = fdatasync"};
+  testing::PostgresqlServer own(options);
+  Close();
+  UseServer(&own);
+  PostgresqlOptions one = Options();
+  one.max_connections = 1;
+  one.settle_connections = 1;
+  Open(one);
+  const auto count = [&](const std::function<void()>& work) {
+    Open(one);
+    work();
+    Close();
+    Open(one);
+    Sql("CHECKPOINT");
+    const int64_t before = std::stoll(Sql("SELECT wal_sync FROM pg_stat_wal"));
+    for (int i = 0; i < 50; ++i) work();
+    Close();  // its backends end, and report
+    int64_t after = before;
+    int64_t last = -1;
+    (void)Eventually(
+        [&] {
+          last =
+              std::exchange(after, std::stoll(Sql("SELECT wal_sync FROM pg_stat_wal")));
+          return after != before && after == last;
+        },
+        1);
+    return static_cast<double>(after - before) / 50;
+  };
+  EXPECT_NEAR(count([&] {
+                const BranchId b =
+                    BeginAndPrepare("UPDATE account SET balance=balance-1 WHERE id=1");
+                EXPECT_EQ(Commit(b).finish, Finish::kDone);
+              }),
+              2, 0.2);
+  EXPECT_NEAR(count([&] {
+                const BranchId b =
+                    BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1");
+                EXPECT_EQ(CommitOnePhase(b).outcome, OnePhase::kCommitted);
+              }),
+              1, 0.2);
+  EXPECT_NEAR(count([&] {
+                EXPECT_EQ(Prepare(BeginAndRun("SELECT * FROM account")).vote,
+                          Vote::kReadOnly);
+              }),
+              0, 0.2);
+  UseServerAsItIs(&SharedServer());
+}
+
+// --- evidence and the watermark ---
+
+TEST_F(VerbTest, ForgetBelow_DropsEvidenceBelowAndKeepsTheRest) {
+  std::vector<BranchId> branches;
+  for (int i = 0; i < 5; ++i) {
+    branches.push_back(BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1"));
+    EXPECT_EQ(CommitOnePhase(branches.back()).outcome, OnePhase::kCommitted);
+  }
+  // Another resource's, another cluster's and another group's are not ours to drop.
+  Sql("INSERT INTO concordat.branches SELECT 'bank-b',cluster,gtid_group,gtid_term,"
+      "gtid_sequence,incarnation,number,how FROM concordat.branches LIMIT 1;"
+      "INSERT INTO concordat.branches SELECT resource,cluster+1,gtid_group,gtid_term,"
+      "gtid_sequence,incarnation,number,how FROM concordat.branches WHERE "
+      "resource='bank-a' LIMIT 1;"
+      "INSERT INTO concordat.branches SELECT resource,cluster,gtid_group+1,gtid_term,"
+      "gtid_sequence,incarnation,number,how FROM concordat.branches WHERE "
+      "resource='bank-a' LIMIT 1");
+  manager().ForgetBelow(branches[3].gtid);
+  EXPECT_TRUE(Eventually([&] { return EvidenceRows() == "5"; })) << EvidenceRows();
+  EXPECT_EQ(LookUp(branches[2]), Evidence::kNone);
+  EXPECT_EQ(LookUp(branches[3]), Evidence::kCommittedAlone);
+  EXPECT_EQ(LookUp(branches[4]), Evidence::kCommittedAlone);
+}
+
+TEST_F(VerbTest, ForgetBelow_ManyGoInBatches) {
+  const BranchId branch = NextBranch();
+  Sql("INSERT INTO concordat.branches SELECT 'bank-a'," +
+      std::to_string(static_cast<int64_t>(kCluster.value())) +
+      ",1,6,i,1,i,'prepared' FROM generate_series(1,5001) i");
+  manager().ForgetBelow(branch.gtid);
+  EXPECT_TRUE(Eventually([&] { return EvidenceRows() == "0"; })) << EvidenceRows();
+}
+
+}  // namespace
+}  // namespace concordat::participant
