@@ -28,6 +28,10 @@ int ListTransactions(const Target& target, int limit);
 int ShowTransaction(const Target& target, const std::string& gtid);
 // The records of a write-ahead log, read-only. 1 when it is damaged.
 int DumpLog(const std::string& dir, bool segments_only);
+// Makes a database ready to be served: prints the SQL for its evidence table, and runs
+// it there with `yes`. 1 when the database refuses, 2 when it is not reached, 64 when
+// the URL's kind needs none or is not known.
+int InitResource(const std::string& url, bool yes);
 
 }  // namespace concordat::cli
 

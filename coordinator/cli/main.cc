@@ -16,6 +16,8 @@ struct Words {
   std::string gtid;
   std::string log_dir;
   bool segments_only = false;
+  std::string url;
+  bool yes = false;
 };
 
 void AddTarget(CLI::App* command, Words* words) {
@@ -54,6 +56,13 @@ int main(int argc, char** argv) {
   CLI::App* dump = wal->add_subcommand("dump", "Print a log; the process may be down");
   dump->add_option("dir", words.log_dir, "A node's DATA-DIR/log")->required();
   dump->add_flag("--segments", words.segments_only, "Only segments and damage");
+  CLI::App* rm = app.add_subcommand("rm", "Databases as resource managers");
+  rm->require_subcommand(1);
+  CLI::App* init = rm->add_subcommand(
+      "init", "Make a database ready to be served: shows the SQL, runs it with --yes");
+  init->add_option("url", words.url, "As concordat-rm has it: postgresql://host/db")
+      ->required();
+  init->add_flag("--yes", words.yes, "Run it");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -64,5 +73,6 @@ int main(int argc, char** argv) {
   if (*status) return cli::Status(words.target);
   if (*list) return cli::ListTransactions(words.target, words.limit);
   if (*show) return cli::ShowTransaction(words.target, words.gtid);
+  if (*init) return cli::InitResource(words.url, words.yes);
   return cli::DumpLog(words.log_dir, words.segments_only);
 }

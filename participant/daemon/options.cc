@@ -24,7 +24,8 @@ void AddFlags(CLI::App* app, DaemonOptions* options) {
       ->required();
   app->add_option("--resource", options->resources,
                   "NAME=URL, any number of times. URLs: kv:///folder, "
-                  "sqlite:///file[?schema=FILE][&isolation=serializable]")
+                  "sqlite:///file[?schema=FILE][&isolation=serializable], "
+                  "postgresql://user@host/database[?isolation=…][&max_connections=N]")
       ->required();
   app->add_option("--replace-store", options->replace_stores,
                   "Name of a resource whose store is lost: let the one named now take "

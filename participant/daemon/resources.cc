@@ -8,13 +8,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "participant/kv/kv_resource_manager.h"
+#include "participant/postgresql/postgresql_resource_manager.h"
 #include "participant/sqlite/sqlite_resource_manager.h"
 
 namespace concordat::participant {
 namespace {
 
 constexpr char kForm[] =
-    "a resource is NAME=URL, with an URL like kv:///folder or sqlite:///file";
+    "a resource is NAME=URL, with an URL like kv:///folder, sqlite:///file or "
+    "postgresql://user@host/database";
 
 absl::StatusOr<std::unique_ptr<ResourceManager>> MakeKv(const ResourceSpec& spec) {
   if (!spec.parameters.empty()) {
@@ -49,6 +51,18 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeSqlite(const ResourceSpec& 
   return std::make_unique<SqliteResourceManager>(spec.path, std::move(options));
 }
 
+absl::StatusOr<std::unique_ptr<ResourceManager>> MakePostgresql(
+    const ResourceSpec& spec) {
+  PostgresqlOptions options;
+  options.resource = spec.name;
+  absl::StatusOr<std::string> url = ParsePostgresqlUrl(spec.url, &options);
+  if (!url.ok()) {
+    return absl::Status(url.status().code(), absl::StrCat("resource ", spec.name, ": ",
+                                                          url.status().message()));
+  }
+  return std::make_unique<PostgresqlResourceManager>(*std::move(url), std::move(options));
+}
+
 absl::Status ParseParameters(const std::string& text, ResourceSpec* spec) {
   for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, '&'))) {
     const std::vector<std::string> pair = absl::StrSplit(part, absl::MaxSplits('=', 1));
@@ -78,11 +92,13 @@ absl::StatusOr<ResourceSpec> ParseResourceSpec(std::string_view text) {
   const std::string_view url = text.substr(equals + 1);
   const size_t colon = url.find("://");
   if (colon == std::string_view::npos) return bad("the URL has no ://");
+  spec.url = std::string(url);
   spec.scheme = std::string(url.substr(0, colon));
   std::string_view rest = url.substr(colon + 3);
   const size_t question = rest.find('?');
   spec.path = std::string(rest.substr(0, question));
-  if (spec.path.size() < 2 || spec.path[0] != '/') {
+  const bool is_file = spec.scheme != "postgresql";
+  if (is_file && (spec.path.size() < 2 || spec.path[0] != '/')) {
     return bad("the path behind :// must be absolute");
   }
   if (question != std::string_view::npos) {
@@ -97,6 +113,7 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeResourceManager(
     const ResourceSpec& spec) {
   if (spec.scheme == "kv") return MakeKv(spec);
   if (spec.scheme == "sqlite") return MakeSqlite(spec);
+  if (spec.scheme == "postgresql") return MakePostgresql(spec);
   return absl::InvalidArgumentError(absl::StrCat("resource ", spec.name,
                                                  ": no resource manager for \"",
                                                  spec.scheme, "://\"; ", kForm));

@@ -2,9 +2,12 @@
 //
 //   kv:///var/lib/bank-a                              a KV shard in that folder
 //   sqlite:///var/lib/bank-b.db?schema=/etc/b.sql     a SQLite file
+//   postgresql://app@db.example/bank                  a PostgreSQL database
 //
 // Parameters of sqlite: schema=FILE, SQL that is run at each start (make it repeatable);
 // isolation=read-committed or serializable, for branches that name none.
+//
+// Parameters of postgresql: libpq's own, and those of ParsePostgresqlUrl.
 #ifndef PARTICIPANT_DAEMON_RESOURCES_H_
 #define PARTICIPANT_DAEMON_RESOURCES_H_
 
@@ -22,7 +25,8 @@ namespace concordat::participant {
 struct ResourceSpec {
   std::string name;
   std::string scheme;
-  std::string path;
+  std::string url;   // as it was given
+  std::string path;  // up to the parameters; absolute where it is a file's
   std::map<std::string, std::string> parameters;
 };
 

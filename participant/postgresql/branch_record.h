@@ -24,12 +24,14 @@ struct BranchWork::Branch {
   Phase phase = Phase::kIdle;
   ConnectionPtr connection;  // held while a transaction is open, and to open one
   bool open = false;         // a transaction is
+  bool savepoint = false;    // and has a savepoint, from before the last call
   bool written = false;      // it has, or must be taken to have, a transaction id
   bool tainted = false;      // the session is not fit for others
 
   // The call under way.
   Call call;
   bool opens = false;  // it began the transaction
+  size_t first = 0;    // its first statement's place in the batch
   bool asks = false;   // its last statement asks whether there is a transaction id
   Callback<wire::ExecuteReply> execute_done;
   // A Rollback came while it ran: it ends when the call has ended and the cancel request

@@ -46,6 +46,7 @@ void BranchWork::Start(const BranchId& id, std::string begin_sql) {
 
 void BranchWork::GiveBack(Branch* branch, bool clean) {
   branch->open = false;
+  branch->savepoint = false;
   if (branch->connection == nullptr) return;
   const ConnectionPtr connection = std::exchange(branch->connection, nullptr);
   if (!clean || branch->tainted || connection->plans_stale()) {
@@ -133,7 +134,8 @@ void BranchWork::OnConnection(const BranchId& id,
 }
 
 // A savepoint only where there is something to go back to: a branch of one call, which
-// most are, pays nothing for it.
+// most are, pays nothing for it. It is kept until the next call, because what comes back
+// may be too large.
 void BranchWork::RunCall(Branch* branch) {
   branch->phase = Branch::Phase::kRunning;
   branch->opens = !branch->open;
@@ -141,10 +143,12 @@ void BranchWork::RunCall(Branch* branch) {
   branch->asks = !branch->written && !branch->call.writes;
   std::vector<Statement> batch;
   batch.reserve(branch->call.statements.size() + 3);
+  if (branch->savepoint) batch.emplace_back().sql = "RELEASE SAVEPOINT concordat_call";
   batch.emplace_back().sql =
       branch->opens ? branch->begin_sql : "SAVEPOINT concordat_call";
+  branch->savepoint = !branch->opens;
+  branch->first = batch.size();
   for (const Statement& s : branch->call.statements) batch.push_back(s);
-  if (!branch->opens) batch.emplace_back().sql = "RELEASE SAVEPOINT concordat_call";
   if (branch->asks) {
     Statement& question = batch.emplace_back();
     question.sql = "SELECT pg_current_xact_id_if_assigned() IS NOT NULL";
@@ -207,7 +211,7 @@ bool BranchWork::Collect(const Branch& branch, const BatchResult& r,
   reply->__isset.sql = true;
   reply->sql.resize(branch.call.statements.size());
   for (size_t i = 0; i < reply->sql.size(); ++i) {
-    ToWire(r.results[i + 1].get(), &reply->sql[i], &bytes);
+    ToWire(r.results[branch.first + i].get(), &reply->sql[i], &bytes);
     if (bytes > options_.max_result_bytes) return false;
   }
   return true;
@@ -233,8 +237,7 @@ void BranchWork::UndoCall(Branch* branch, wire::Code::type code, std::string mes
   if (branch->opens) {
     undo = {{"ROLLBACK"}};
   } else {
-    undo = {{"ROLLBACK TO SAVEPOINT concordat_call"},
-            {"RELEASE SAVEPOINT concordat_call"}};
+    undo = {{"ROLLBACK TO SAVEPOINT concordat_call"}};
   }
   branch->connection->Run(std::move(undo), [this, id = branch->id, code,
                                             message = std::move(message)](BatchResult r) {

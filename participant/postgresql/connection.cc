@@ -58,6 +58,7 @@ constexpr char kSetUp[] =
     " set_config('default_transaction_isolation','read committed',false),"
     " set_config('client_connection_check_interval','500',false),"
     " set_config('idle_in_transaction_session_timeout','0',false),"
+    " set_config('idle_session_timeout','0',false),"
     " set_config('lock_timeout',$1,false),"
     " set_config('statement_timeout',$2,false),"
     " CASE WHEN current_setting('synchronous_commit')='off'"
@@ -66,7 +67,7 @@ constexpr char kSetUp[] =
     " $3::text='' OR EXISTS(SELECT 1 FROM pg_locks WHERE locktype='advisory'"
     "  AND granted AND pid::text=$3)"
     " FROM pg_stat_activity WHERE pid=pg_backend_pid()";
-constexpr int kPidColumn = 8;
+constexpr int kPidColumn = 9;
 
 }  // namespace
 

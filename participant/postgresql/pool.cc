@@ -102,7 +102,6 @@ void Pool::Release(ConnectionPtr connection) {
     if (closed_) connection->Close("the resource is being closed");
     all_.erase(connection);
   } else {
-    connection->OnBroken(nullptr);
     idle_.push_back(std::move(connection));
   }
   Serve();

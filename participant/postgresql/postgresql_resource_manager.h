@@ -11,8 +11,7 @@
 // that it is there exactly if the branch was committed. What goes over the wire, each
 // line one round trip (libpq's pipeline mode):
 //
-//     Execute         BEGIN, the statements          (later calls: SAVEPOINT, the
-//                                                     statements, RELEASE)
+//     Execute         BEGIN, the statements         (later calls: SAVEPOINT first)
 //     Prepare         INSERT evidence, PREPARE TRANSACTION              one flush
 //     Commit          COMMIT PREPARED                                   one flush
 //   or
@@ -90,6 +89,14 @@ struct PostgresqlOptions {
   uint64_t max_result_bytes = uint64_t{16} << 20;
   uint32_t max_branches = 20000;
 };
+
+// Takes our own parameters out of a URL, into `options`, and returns the rest for libpq:
+//   isolation=read-committed | repeatable-read | serializable
+//   max_connections=N  settle_connections=N  lock_wait_ms=N  statement_time_ms=N
+// INVALID_ARGUMENT: a value is not what it should be. A password is better kept out of
+// the URL, which others may see: passfile=FILE, or the user's ~/.pgpass.
+[[nodiscard]] absl::StatusOr<std::string> ParsePostgresqlUrl(const std::string& url,
+                                                             PostgresqlOptions* options);
 
 // Since the start. For people, and for tests that count what a branch costs.
 struct PostgresqlStats {

@@ -143,6 +143,8 @@ wire::Code::type Classify(std::string_view sqlstate) {
   }
   // Disk full, out of memory, too many locks.
   if (InClass(sqlstate, "53")) return wire::Code::OVERLOADED;
+  // The number of parameters is wrong.
+  if (sqlstate == "08P01") return wire::Code::INVALID;
   for (const std::string_view broken : {"08", "57", "58", "F0", "XX"}) {
     if (InClass(sqlstate, broken)) return wire::Code::RESOURCE_ERROR;
   }

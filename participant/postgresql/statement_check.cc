@@ -78,6 +78,7 @@ bool IsTemporary(const std::vector<std::string>& words) {
 // Why the statement is refused; empty when it is not.
 std::string WhyRefused(std::string_view sql, const std::vector<std::string>& words) {
   const std::string& first = words[0];
+  if (first.empty()) return "it does not begin with a word";
   if (IsOneOf(first, {"BEGIN", "START", "COMMIT", "END", "ABORT", "ROLLBACK", "SAVEPOINT",
                       "RELEASE"}) ||
       (first == "PREPARE" && words[1] == "TRANSACTION")) {

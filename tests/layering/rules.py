@@ -29,7 +29,9 @@ ALLOWED = {
     "coordinator/embedded": ["coordinator", "participant", "wal", "thrift/rpc",
                              GENERATED],
     "coordinator/daemon": ["coordinator", "wal", "thrift/rpc", GENERATED],
-    "coordinator/cli": ["coordinator", "wal", "thrift/rpc", GENERATED],
+    # It shows and runs the SQL that a database is made ready with.
+    "coordinator/cli": ["coordinator", "wal", "thrift/rpc", GENERATED,
+                        "participant/postgresql"],
     "participant/sdk": [_BASE, "wal", "thrift/rpc", GENERATED],
     "participant/sdk/core": [_BASE],
     "participant/kv": _RESOURCE_MANAGER,

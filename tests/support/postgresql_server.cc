@@ -152,9 +152,7 @@ void PostgresqlServer::Set(const std::string& name, const std::string& value) {
       << name << " = " << value << "\n";
 }
 
-void PostgresqlServer::BecomeStandby() {
-  std::ofstream(data_ + "/standby.signal") << "";
-}
+void PostgresqlServer::BecomeStandby() { std::ofstream(data_ + "/standby.signal") << ""; }
 
 std::string PostgresqlServer::Url(const std::string& database) const {
   std::string host;

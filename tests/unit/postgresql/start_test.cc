@@ -135,18 +135,17 @@ TEST_F(StartTest, OthersPreparedTransactions_AreCountedListedAndNeverTouched) {
   const BranchId ours = NextBranch();
   BranchId other_resource = ours;
   other_resource.resource = "bank-b";
-  expected_left_ = {
-      "concordat_", "concordat_x-1.2.3_bank-a.1.1", "somebody's",
-      XidText(MakeXid(ClusterId(kCluster.value() + 1), ours)),
-      XidText(MakeXid(kCluster, other_resource))};
+  expected_left_ = {"concordat_", "concordat_x-1.2.3_bank-a.1.1", "somebody's",
+                    XidText(MakeXid(ClusterId(kCluster.value() + 1), ours)),
+                    XidText(MakeXid(kCluster, other_resource))};
   for (const std::string& gid : expected_left_) {
     std::string quoted = gid;
     if (quoted == "somebody's") quoted = "somebody''s";
     Sql("BEGIN; CREATE TABLE t" + std::to_string(&gid - expected_left_.data()) +
         "(i int); PREPARE TRANSACTION '" + quoted + "'");
   }
-  Sql("BEGIN; UPDATE account SET balance=1 WHERE id=1; PREPARE TRANSACTION '" + Gid(ours) +
-      "'");
+  Sql("BEGIN; UPDATE account SET balance=1 WHERE id=1; PREPARE TRANSACTION '" +
+      Gid(ours) + "'");
   Open();
   EXPECT_EQ(recovered_, std::vector<BranchId>{ours});
   EXPECT_EQ(manager().Stats().prepared_here, 1u);
@@ -165,7 +164,8 @@ TEST_F(StartTest, OthersPreparedTransactions_AreCountedListedAndNeverTouched) {
 
 TEST_F(StartTest, PreparedInAnotherDatabase_IsNotOurs) {
   const BranchId branch = NextBranch();
-  server().Exec("BEGIN; CREATE TABLE x(i int); PREPARE TRANSACTION '" + Gid(branch) + "'");
+  server().Exec("BEGIN; CREATE TABLE x(i int); PREPARE TRANSACTION '" + Gid(branch) +
+                "'");
   Open();
   EXPECT_TRUE(recovered_.empty());
   EXPECT_EQ(LookUp(branch), Evidence::kNone);
@@ -193,9 +193,11 @@ TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
   old.CommitOnePhase(branch, late.callback());
   EXPECT_NE(late.Get().outcome, OnePhase::kCommitted);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
-  EXPECT_TRUE(Eventually([&] { return absl::IsUnavailable(old.Start(NextBranch(), {})); }));
-  EXPECT_EQ(CommitOnePhase(BeginAndRun("UPDATE account SET balance=2 WHERE id=1")).outcome,
-            OnePhase::kCommitted);
+  EXPECT_TRUE(
+      Eventually([&] { return absl::IsUnavailable(old.Start(NextBranch(), {})); }));
+  EXPECT_EQ(
+      CommitOnePhase(BeginAndRun("UPDATE account SET balance=2 WHERE id=1")).outcome,
+      OnePhase::kCommitted);
   // And when it ends, the old one may serve again.
   Close();
   EXPECT_TRUE(Eventually([&] { return old.Start(NextBranch(), {}).ok(); }));
@@ -268,7 +270,8 @@ TEST_F(StartTest, Close_RollsBackActiveBranchesAndKeepsPreparedOnes) {
   const BranchId active = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
   const BranchId prepared = BeginAndPrepare("UPDATE account SET balance=2 WHERE id=2");
   const auto waiting = ExecuteLater(
-      Begin(), {Stmt("UPDATE account SET balance=3 WHERE id=2")});  // for the prepared one
+      Begin(),
+      {Stmt("UPDATE account SET balance=3 WHERE id=2")});  // for the prepared one
   const double begin = testing::NowSeconds();
   manager().Close();
   EXPECT_LT(testing::NowSeconds() - begin, 3.0);

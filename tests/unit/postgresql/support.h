@@ -93,6 +93,7 @@ class PostgresqlTest : public ::testing::Test {
     server_ = server;
   }
   [[nodiscard]] testing::PostgresqlServer& server() { return *server_; }
+  [[nodiscard]] const std::string& Database() const { return database_; }
   [[nodiscard]] std::string Url() { return server_->Url(database_); }
   std::string Sql(const std::string& sql) { return server_->Exec(sql, database_); }
   std::string TrySql(const std::string& sql) { return server_->TryExec(sql, database_); }

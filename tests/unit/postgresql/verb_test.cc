@@ -192,7 +192,7 @@ TEST_F(CostTest, ASecondCall_OneRoundTripMoreAndASavepoint) {
               Query(b, "UPDATE account SET balance=balance-1 WHERE id=2");
               EXPECT_EQ(Rollback(b).finish, Finish::kDone);
             }),
-            (Costs{3, 6}));
+            (Costs{3, 5}));
 }
 
 // What reaches the disk, by the server's own count. Its other processes flush now and
