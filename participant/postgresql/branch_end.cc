@@ -149,6 +149,7 @@ void BranchWork::BecomeUncertain(Branch* branch) {
   branch->phase = Branch::Phase::kUncertain;
   branch->suspect = branch->connection->backend();
   GiveBack(branch, /*clean=*/false);
+  counters_->lost_ends.fetch_add(1, std::memory_order_relaxed);
   LogEvent(Level::kWarning, "connection lost while a branch was ending; finding out")
       .Field("branch", branch->id)
       .Field("backend", branch->suspect.pid);

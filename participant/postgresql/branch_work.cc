@@ -23,12 +23,13 @@ wire::ExecuteReply MakeReply(wire::Code::type code, std::string message) {
 }  // namespace
 
 BranchWork::BranchWork(const PostgresqlOptions* options, ClusterId cluster, Pool* pool,
-                       Settler* settler, std::atomic<uint32_t>* count)
+                       Settler* settler, std::atomic<uint32_t>* count, Counters* counters)
     : options_(*options),
       cluster_(cluster),
       pool_(pool),
       settler_(settler),
-      count_(count) {}
+      count_(count),
+      counters_(counters) {}
 
 BranchWork::~BranchWork() = default;
 
@@ -49,6 +50,9 @@ void BranchWork::GiveBack(Branch* branch, bool clean) {
   branch->savepoint = false;
   if (branch->connection == nullptr) return;
   const ConnectionPtr connection = std::exchange(branch->connection, nullptr);
+  if (!connection->alive() && branch->phase != Branch::Phase::kUncertain) {
+    settler_->Abandon(connection->backend());
+  }
   if (!clean || branch->tainted || connection->plans_stale()) {
     connection->Close("it is not used again");
   }

@@ -33,7 +33,7 @@ class BranchWork {
  public:
   // `count` is the number of branches that Start has admitted; it goes down here.
   BranchWork(const PostgresqlOptions* options, ClusterId cluster, Pool* pool,
-             Settler* settler, std::atomic<uint32_t>* count);
+             Settler* settler, std::atomic<uint32_t>* count, Counters* counters);
   ~BranchWork();
   BranchWork(const BranchWork&) = delete;
   BranchWork& operator=(const BranchWork&) = delete;
@@ -94,6 +94,7 @@ class BranchWork {
   Pool* const pool_;
   Settler* const settler_;
   std::atomic<uint32_t>* const count_;
+  Counters* const counters_;
   absl::flat_hash_map<BranchId, std::unique_ptr<Branch>> branches_;
 };
 

@@ -99,6 +99,7 @@ struct Counters {
   std::atomic<uint64_t> connects{0};
   std::atomic<uint64_t> statements{0};
   std::atomic<uint64_t> round_trips{0};
+  std::atomic<uint64_t> lost_ends{0};
 };
 
 class Connection final : public std::enable_shared_from_this<Connection>,

@@ -89,7 +89,7 @@ void Engine::Build(ClusterId cluster) {
   settler_ = std::make_unique<Settler>(thread_->loop(), settle_pool_.get(), owner,
                                        options_.settle_patience);
   work_ = std::make_unique<BranchWork>(&options_, cluster, work_pool_.get(),
-                                       settler_.get(), &branches_);
+                                       settler_.get(), &branches_, &counters_);
 }
 
 void Engine::Recover(ClusterId cluster,
@@ -238,6 +238,7 @@ PostgresqlStats Engine::Stats() const {
   stats.connects = counters_.connects.load(std::memory_order_relaxed);
   stats.statements = counters_.statements.load(std::memory_order_relaxed);
   stats.round_trips = counters_.round_trips.load(std::memory_order_relaxed);
+  stats.lost_ends = counters_.lost_ends.load(std::memory_order_relaxed);
   stats.prepared_here = prepared_here_.load(std::memory_order_relaxed);
   stats.prepared_by_others = prepared_by_others_.load(std::memory_order_relaxed);
   return stats;

@@ -99,10 +99,13 @@ void Guard::EndOthers() {
 void Guard::TryLock() {
   Statement lock{"SELECT pg_try_advisory_lock(hashtextextended($1,0))",
                  {Text(ApplicationName(owner_))}};
-  connection_->Run({std::move(lock)}, [this, alive = alive_](BatchResult r) {
+  std::vector<Statement> batch;
+  if (!before_.is_none()) batch.push_back(TerminateBackend(before_));
+  batch.push_back(std::move(lock));
+  connection_->Run(std::move(batch), [this, alive = alive_](BatchResult r) {
     if (!*alive || closed_) return;
     if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
-    if (Field(r.results[0].get(), 0, 0) == "t") {
+    if (Field(r.results.back().get(), 0, 0) == "t") {
       return first_ ? EndTheRest() : Held();
     }
     if (taken_ != nullptr && loop_->Now() >= give_up_at_) {
@@ -110,11 +113,13 @@ void Guard::TryLock() {
           absl::StrCat("another process serves resource ", owner_.resource,
                        " in this database under another role: stop it first")));
     }
-    if (!first_ && !std::exchange(reported_, true)) {
+    const bool own = r.results.size() > 1 && PQntuples(r.results[0].get()) > 0;
+    if (!first_ && !own && !std::exchange(reported_, true)) {
       LogEvent(Level::kError, "another process has taken the resource over; stop one")
           .Field("resource", owner_.resource);
     }
-    After(first_ ? kPoll : kReconnect, first_ ? &Guard::EndOthers : &Guard::TryLock);
+    After(first_ || own ? kPoll : kReconnect,
+          first_ ? &Guard::EndOthers : &Guard::TryLock);
   });
 }
 
@@ -130,7 +135,8 @@ void Guard::EndTheRest() {
 void Guard::Held() {
   first_ = false;
   reported_ = false;
-  *pid_ = connection_->backend().pid;
+  before_ = connection_->backend();
+  *pid_ = before_.pid;
   held_.store(true, std::memory_order_release);
   if (taken_ != nullptr) std::exchange(taken_, nullptr)(absl::OkStatus());
 }

@@ -13,7 +13,8 @@
 // Every other connection asks in its set-up whether this lock is still held by us, so
 // none is made after somebody else has taken it, and none that was made before survives
 // his second round. The last one to start wins; the one before it sees the lock gone,
-// tries to get it back without ending anybody, and refuses new branches meanwhile.
+// tries to get it back without ending anybody (but its own old session, which may not
+// have noticed that it was cut off), and refuses new branches meanwhile.
 // For the loop's thread, but for held().
 #ifndef PARTICIPANT_POSTGRESQL_GUARD_H_
 #define PARTICIPANT_POSTGRESQL_GUARD_H_
@@ -68,6 +69,7 @@ class Guard {
   Counters* const counters_;
   std::shared_ptr<Connection> connection_;
   absl::AnyInvocable<void(absl::Status)> taken_;
+  Backend before_;  // that held the lock for us
   Timestamp give_up_at_;
   bool first_ = true;
   bool closed_ = false;

@@ -103,6 +103,7 @@ struct PostgresqlStats {
   uint64_t connects = 0;            // connections that were made
   uint64_t statements = 0;          // statements sent, ours and the users'
   uint64_t round_trips = 0;         // batches sent: each is waited for once
+  uint64_t lost_ends = 0;           // connections lost in the middle of PREPARE or COMMIT
   uint64_t prepared_here = 0;       // prepared transactions of this resource, at the last
                                     // look
   uint64_t prepared_by_others = 0;  // of other clusters, other resources, and of people

@@ -189,6 +189,11 @@ void Settler::Cancel(const Backend& backend, Callback<bool> done) {
       [done = std::move(done)](BatchResult r) mutable { done(r.ok()); });
 }
 
+void Settler::Abandon(const Backend& backend) {
+  if (stopped_) return;
+  RunSurely({TerminateBackend(backend)}, loop_->Now() + patience_, [](BatchResult) {});
+}
+
 // --- keeping house ---
 
 void Settler::ForgetBelow(const Gtid& watermark) {

@@ -48,6 +48,10 @@ class Settler {
   // cannot be.
   void Cancel(const Backend& backend, Callback<bool> done);
 
+  // Ends a backend that may not have noticed that its connection is gone, and holds
+  // locks.
+  void Abandon(const Backend& backend);
+
   // From now on nothing is tried again.
   void StopRetrying() { stopped_ = true; }
 

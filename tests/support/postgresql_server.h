@@ -53,6 +53,7 @@ class PostgresqlServer {
   void BecomeStandby();
 
   [[nodiscard]] std::string Url(const std::string& database = "postgres") const;
+  [[nodiscard]] std::string SocketPath() const { return dir_->path() + "/.s.PGSQL.5432"; }
   // Runs statements in a session of their own. The first column of the first row of the
   // last one, or "". The program ends when they fail.
   std::string Exec(const std::string& sql, const std::string& database = "postgres");

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "coordinator/base/random.h"
+#include "tests/unit/postgresql/socket_proxy.h"
 #include "tests/unit/postgresql/support.h"
 
 namespace concordat::participant {
@@ -62,6 +63,11 @@ class LostTest : public PostgresqlTest {
   }
   void Terminate(const std::string& pid) {
     Sql("SELECT pg_terminate_backend(" + pid + ")");
+  }
+  // All connections of the manager go by way of the proxy.
+  void OpenThrough(SocketProxy* proxy) {
+    Close();
+    OpenAt("postgresql://postgres@/" + Database() + "?host=" + proxy->folder());
   }
   std::string Balance() { return Sql("SELECT balance FROM account WHERE id=1"); }
 
@@ -240,8 +246,8 @@ TEST_F(LostTest, Scenario28_PrepareFails_RefusedAndNothingIsLeft) {
   EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).finish, Finish::kDone);
 }
 
-// Its transaction has failed behind our back: PREPARE TRANSACTION is then answered
-// without an error, with the tag ROLLBACK, and that is not a YES.
+// PREPARE TRANSACTION in a transaction that has failed is answered without an error; it
+// must not come to that.
 TEST_F(LostTest, Scenario28_EvidenceCannotBeWritten_Refused) {
   const BranchId branch = BeginAndRun(kUpdate);
   Sql("INSERT INTO concordat.branches VALUES ('bank-a'," +
@@ -251,6 +257,66 @@ TEST_F(LostTest, Scenario28_EvidenceCannotBeWritten_Refused) {
       ",'prepared')");
   EXPECT_EQ(Prepare(branch).vote, Vote::kRefused);
   EXPECT_EQ(Balance(), "100");
+}
+
+// --- the network goes: the backend does not know, and works on ---
+
+TEST_F(LostTest, Scenario23_CutOffBeforePrepare_TheOldBackendIsEndedBeforeTheVote) {
+  SocketProxy proxy(server().SocketPath());
+  OpenThrough(&proxy);
+  const BranchId branch = BeginAndRun(kUpdate);
+  Later<PrepareResult> vote;
+  {
+    EvidenceLock lock(this);
+    vote = PrepareLater(branch);
+    (void)Waiting("relation");
+    proxy.Cut();
+    EXPECT_EQ(vote.Get().vote, Vote::kRefused);
+  }  // now the backend could go on
+  EXPECT_FALSE(Eventually([&] { return !Prepared().empty(); }, 0.7));
+  EXPECT_EQ(Balance(), "100");
+}
+
+TEST_F(LostTest, Scenario35_CutOffBeforeCommitAlone_TheOldBackendIsEndedBeforeTheAnswer) {
+  SocketProxy proxy(server().SocketPath());
+  OpenThrough(&proxy);
+  const BranchId branch = BeginAndRun(kUpdate);
+  Later<OnePhaseResult> done;
+  {
+    EvidenceLock lock(this);
+    done = CommitAloneLater(branch);
+    (void)Waiting("relation");
+    proxy.Cut();
+    EXPECT_EQ(done.Get().outcome, OnePhase::kRolledBack);
+  }
+  EXPECT_FALSE(Eventually([&] { return Balance() != "100"; }, 0.7));
+}
+
+TEST_F(LostTest, CutOffWhileItWorks_TheBackendAndItsLocksGoSoon) {
+  SocketProxy proxy(server().SocketPath());
+  OpenThrough(&proxy);
+  const BranchId branch = BeginAndRun(kUpdate);
+  const auto call = ExecuteLater(branch, {Stmt("SELECT pg_sleep(8)")});
+  (void)Waiting("PgSleep");
+  proxy.Cut();
+  EXPECT_EQ(call->reply.Get().result.code, Code::RESOURCE_ERROR);
+  EXPECT_TRUE(Eventually([&] { return WorkBackend().empty(); }, 3));
+  EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).finish, Finish::kDone);
+}
+
+// Work must not use up what settles it.
+TEST_F(LostTest, AllConnectionsWaitForAPreparedBranch_ItIsCommittedAllTheSame) {
+  PostgresqlOptions options = Options();
+  options.max_connections = 1;
+  Open(options);
+  const BranchId holder = BeginAndPrepare(kUpdate);
+  const BranchId waiter = Begin();
+  const auto call = ExecuteLater(waiter, {Stmt(kUpdate)});
+  (void)Waiting("transactionid");
+  EXPECT_EQ(Commit(holder).finish, Finish::kDone);
+  EXPECT_EQ(call->reply.Get().result.code, Code::OK);
+  EXPECT_EQ(CommitOnePhase(waiter).outcome, OnePhase::kCommitted);
+  EXPECT_EQ(Balance(), "90");
 }
 
 // --- the process goes: a new one finds the truth, whatever is still running ---

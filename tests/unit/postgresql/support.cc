@@ -154,6 +154,16 @@ void PostgresqlTest::Open(PostgresqlOptions options) {
   recovered_ = *std::move(recovered);
 }
 
+void PostgresqlTest::OpenAt(const std::string& url) {
+  incarnation_ = incarnation_.Next();
+  number_ = 0;
+  manager_ = std::make_unique<PostgresqlResourceManager>(url, Options());
+  Later<absl::StatusOr<std::vector<BranchId>>> done;
+  manager_->Recover(kCluster, done.callback());
+  const absl::Status status = done.Get().status();
+  ASSERT_TRUE(status.ok()) << status;
+}
+
 BranchId PostgresqlTest::NextBranch() {
   return {{GroupId(1), Term(7), ++sequence_}, kResource, incarnation_, ++number_};
 }

@@ -102,6 +102,8 @@ class PostgresqlTest : public ::testing::Test {
   // A new manager, as after a restart of its process (a new incarnation).
   void Open() { Open(Options()); }
   void Open(PostgresqlOptions options);
+  // At another address of the same database.
+  void OpenAt(const std::string& url);
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpen(PostgresqlOptions options);
   void Close() { manager_.reset(); }
   [[nodiscard]] PostgresqlResourceManager& manager() { return *manager_; }
