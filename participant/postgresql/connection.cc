@@ -48,6 +48,12 @@ void LogNotice(void* /*connection*/, const PGresult* result) {
       .Field("message", OneLine(PQresultErrorMessage(result)));
 }
 
+bool EndsSession(const PGresult* result) {
+  const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  return severity != nullptr &&
+         (std::string_view(severity) == "FATAL" || std::string_view(severity) == "PANIC");
+}
+
 // What this session needs whatever the server's configuration says. Texts are UTF-8 and
 // numbers come in one form; a commit that was answered is on disk; a backend whose
 // client has gone ends soon, also while it waits for a lock; a new statement sees what
@@ -305,6 +311,11 @@ void Connection::TakeResult(Result result) {
     return;
   }
   if (PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) return EndBatch();
+  // The session's last words, or libpq's own about its end, may come when all statements
+  // have been answered.
+  if (EndsSession(result.get()) || batch.parses.empty()) {
+    return Break(ErrorText(result.get()));
+  }
   batch.current = std::move(result);
 }
 
