@@ -34,7 +34,7 @@ using Answer = std::unique_ptr<PGresult, Close>;
 
 void Nap() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
-// Ends with SIGINT, PostgreSQL's "fast" shutdown, when the test ends: a killed
+// Ends with SIGQUIT, PostgreSQL's "immediate" shutdown, when the test ends: a killed
 // postmaster would leave its shared memory behind.
 void BecomeServer(uid_t uid, gid_t gid, const std::string& log, pid_t parent) {
   const int fd = open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644);
@@ -47,7 +47,7 @@ void BecomeServer(uid_t uid, gid_t gid, const std::string& log, pid_t parent) {
     _exit(126);
   }
   // Changing the user clears it, so it comes last.
-  prctl(PR_SET_PDEATHSIG, SIGINT);
+  prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (getppid() != parent) _exit(1);
   if (chdir("/") != 0) _exit(126);
 }
@@ -87,7 +87,11 @@ PostgresqlServer::PostgresqlServer(PostgresqlServerOptions options)
 }
 
 PostgresqlServer::~PostgresqlServer() {
-  if (pid_ > 0) Stop();
+  if (pid_ <= 0) return;
+  // "Immediate": without a checkpoint, but it leaves no shared memory behind.
+  kill(pid_, SIGCONT);
+  kill(pid_, SIGQUIT);
+  waitpid(pid_, nullptr, 0);
 }
 
 pid_t PostgresqlServer::Spawn(const std::vector<std::string>& words,

@@ -34,7 +34,7 @@ class PostgresqlServer {
   [[nodiscard]] static bool Available();
 
   explicit PostgresqlServer(PostgresqlServerOptions options = {});
-  ~PostgresqlServer();  // kills it
+  ~PostgresqlServer();  // ends it
   PostgresqlServer(const PostgresqlServer&) = delete;
   PostgresqlServer& operator=(const PostgresqlServer&) = delete;
 
