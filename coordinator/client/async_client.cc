@@ -142,6 +142,15 @@ CommitResult AsyncTransaction::Aborted(AbortCause cause, std::string detail) con
   return CommitResult{Outcome::kAborted, cause, gtid_, std::move(detail)};
 }
 
+void AsyncTransaction::FillStartOptions(const std::string& resource,
+                                        wire::ExecuteRequest* work) const {
+  wire::StartOptions start = work->options;
+  if (!options_.age.is_none()) start.__set_age(ToWire(options_.age));
+  const auto level = options_.isolation.find(resource);
+  if (level != options_.isolation.end()) start.__set_isolation(level->second);
+  work->__set_options(start);
+}
+
 void AsyncTransaction::Execute(const std::string& resource, wire::ExecuteRequest work,
                                ExecuteCallback done) {
   if (ended_ || doomed_ != AbortCause::kNone) {
@@ -183,11 +192,7 @@ void AsyncTransaction::ExecuteAt(const std::string& resource, wire::ExecuteReque
   } else {
     work.__set_start(ToWire(gtid_));
     work.__set_resource(resource);
-    if (!options_.age.is_none()) {
-      wire::StartOptions start;
-      start.__set_age(ToWire(options_.age));
-      work.__set_options(start);
-    }
+    FillStartOptions(resource, &work);
   }
   ParticipantLink* link = client_->links_->Participant(branch.address);
   auto shared_done = std::make_shared<ExecuteCallback>(std::move(done));

@@ -60,6 +60,10 @@ struct TransactionOptions {
   Mode mode = Mode::kDecided;
   // Counts as old as this transaction when locks collide; a retry names the first try.
   Gtid age;
+  // The level that a resource's branch gets, by the resource's name and in its own
+  // words. A resource that is not named here: its default, or what the first call's
+  // options say.
+  std::map<std::string, std::string> isolation{};
 };
 
 class AsyncClient;
@@ -109,6 +113,7 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void Enlist(absl::AnyInvocable<void(const absl::Status&)> done);
 
  private:
+  void FillStartOptions(const std::string& resource, wire::ExecuteRequest* work) const;
   friend class AsyncClient;
   struct Branch {
     std::string address;

@@ -123,7 +123,8 @@ class ParticipantProxy final : public ParticipantLink {
                const wire::ExecuteRequest& request) override {
     Forward<wire::ParticipantService_execute_pargs,
             wire::ParticipantService_execute_presult>(
-        channel_, "execute", timeout_, request, std::move(cob), wire::Code::UNAVAILABLE);
+        channel_, "execute", TimeFor(request.context), request, std::move(cob),
+        wire::Code::UNAVAILABLE);
   }
   void prepare(Cob<wire::PrepareReply> cob, const wire::BranchList& request) override {
     Forward<wire::ParticipantService_prepare_pargs,
@@ -154,6 +155,15 @@ class ParticipantProxy final : public ParticipantLink {
   }
 
  private:
+  // Work may wait for locks as long as the caller says. Who stops listening before does
+  // not learn the branch that it has started, and cannot roll it back: its locks stay
+  // until it is idle for too long. So the participant, which rolls an overdue branch
+  // back, is given the time to say so.
+  [[nodiscard]] Duration TimeFor(const wire::CallContext& context) const {
+    if (!context.__isset.deadline_ms) return timeout_;
+    return Duration::Millis(context.deadline_ms) + timeout_;
+  }
+
   rpc::Channel* const channel_;
   const Duration timeout_;
 };

@@ -194,9 +194,11 @@ void BranchWork::OnCallDone(Branch* branch, const BatchResult& r) {
   }
   wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
   if (!Collect(*branch, r, &reply)) {
-    return UndoCall(branch, wire::Code::INVALID,
-                    absl::StrCat("the rows of the call exceed max_result_bytes (",
-                                 options_.max_result_bytes, "): ask for fewer"));
+    return UndoCall(
+        branch, wire::Code::INVALID,
+        absl::StrCat("the rows of the call exceed max_result_bytes (",
+                     options_.max_result_bytes, "), ", kMaxAnswerRows, " rows or ",
+                     kMaxAnswerValues, " values: ask for fewer"));
   }
   branch->open = true;
   if (branch->asks) {
@@ -212,11 +214,17 @@ void BranchWork::OnCallDone(Branch* branch, const BatchResult& r) {
 bool BranchWork::Collect(const Branch& branch, const BatchResult& r,
                          wire::ExecuteReply* reply) const {
   uint64_t bytes = 0;
+  uint64_t values = 0;
   reply->__isset.sql = true;
   reply->sql.resize(branch.call.statements.size());
   for (size_t i = 0; i < reply->sql.size(); ++i) {
     ToWire(r.results[branch.first + i].get(), &reply->sql[i], &bytes);
-    if (bytes > options_.max_result_bytes) return false;
+    const wire::SqlResult& one = reply->sql[i];
+    values += one.rows.size() * one.columns.size();
+    if (bytes > options_.max_result_bytes || one.rows.size() > kMaxAnswerRows ||
+        values > kMaxAnswerValues) {
+      return false;
+    }
   }
   return true;
 }

@@ -112,7 +112,9 @@ void Engine::Recover(ClusterId cluster,
 void Engine::OnGuard(const absl::Status& status, const RecoverDone& done) {
   if (!status.ok()) return (*done)(status);
   guard_->connection()->Run(StartQuestions(), [this, done](BatchResult r) {
-    OnChecked(CheckStart(r, options_), done);
+    const absl::Status status = CheckStart(r, options_);
+    if (status.ok()) store_id_ = StoreId(r);
+    OnChecked(status, done);
   });
 }
 

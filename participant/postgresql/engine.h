@@ -37,6 +37,8 @@ class Engine {
   void Scan(Callback<absl::StatusOr<PreparedScan>> done);
   void Close();
   [[nodiscard]] PostgresqlStats Stats() const;
+  // After Recover's callback.
+  [[nodiscard]] const std::string& store_id() const { return store_id_; }
 
  private:
   using RecoverDone = std::shared_ptr<Callback<absl::StatusOr<std::vector<BranchId>>>>;
@@ -73,6 +75,7 @@ class Engine {
   std::unique_ptr<Settler> settler_;
   std::unique_ptr<BranchWork> work_;
   rpc::TimerId scan_timer_;
+  std::string store_id_;
 };
 
 }  // namespace concordat::participant::postgresql

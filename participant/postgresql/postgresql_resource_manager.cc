@@ -71,6 +71,8 @@ void PostgresqlResourceManager::Close() { engine_->Close(); }
 void PostgresqlResourceManager::Scan(Callback<absl::StatusOr<PreparedScan>> done) {
   engine_->Scan(std::move(done));
 }
+std::string PostgresqlResourceManager::store_id() const { return engine_->store_id(); }
+
 PostgresqlStats PostgresqlResourceManager::Stats() const { return engine_->Stats(); }
 
 }  // namespace concordat::participant

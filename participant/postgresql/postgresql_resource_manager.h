@@ -86,7 +86,7 @@ struct PostgresqlOptions {
   // before it is given back with kRetry or kUnknown.
   Duration settle_patience = Duration::Seconds(3);
   // Limits: the rows one call returns, branches that are not prepared.
-  uint64_t max_result_bytes = uint64_t{16} << 20;
+  uint64_t max_result_bytes = kMaxAnswerBytes;
   uint32_t max_branches = 20000;
 };
 
@@ -134,6 +134,7 @@ class PostgresqlResourceManager final : public ResourceManager {
   ~PostgresqlResourceManager() override;
 
   [[nodiscard]] std::string_view kind() const override { return "postgresql"; }
+  [[nodiscard]] std::string store_id() const override;
   // By COMMIT PREPARED and ROLLBACK PREPARED in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
 

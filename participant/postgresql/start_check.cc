@@ -17,7 +17,10 @@ constexpr char kServer[] =
     " current_setting('max_prepared_transactions'), current_setting('max_connections'),"
     " COALESCE((SELECT setting FROM pg_settings WHERE name='config_file'),"
     "  'postgresql.conf'),"
-    " current_setting('fsync'), current_setting('server_encoding')";
+    " current_setting('fsync'), current_setting('server_encoding'),"
+    // Standbys have their primary's; a dump that is loaded elsewhere has another one.
+    " (SELECT system_identifier FROM pg_control_system())||'-'||"
+    " (SELECT oid FROM pg_database WHERE datname=current_database())";
 // By the catalogs, which may be read without rights on what they list.
 constexpr char kTableRights[] =
     "SELECT c.relpersistence, has_schema_privilege(n.oid,'USAGE'),"
@@ -109,6 +112,10 @@ absl::Status CheckTable(const PGresult* rows, const std::string& role) {
 
 std::vector<Statement> StartQuestions() {
   return {{kServer}, {kTableRights, {Text(kSchema), Text(kTable)}}};
+}
+
+std::string StoreId(const BatchResult& answers) {
+  return std::string(Field(answers.results[0].get(), 0, 9));
 }
 
 absl::Status CheckStart(const BatchResult& answers, const PostgresqlOptions& options) {

@@ -17,6 +17,9 @@ namespace concordat::participant::postgresql {
 // should not be left so.
 [[nodiscard]] absl::Status CheckStart(const BatchResult& answers,
                                       const PostgresqlOptions& options);
+// See ResourceManager::store_id: the cluster of databases, and the database in it. Of
+// answers that CheckStart has accepted.
+[[nodiscard]] std::string StoreId(const BatchResult& answers);
 
 }  // namespace concordat::participant::postgresql
 

@@ -47,6 +47,20 @@ INSTANTIATE_TEST_SUITE_P(Phases, RunAtBanks,
                          ::testing::Values(std::vector<std::string>{"bank-a"},
                                            std::vector<std::string>{"bank-a", "bank-b"}));
 
+TEST_F(Run, IsolationOfABranch_ReachesItsResourceAlsoInARetry) {
+  TransactionOptions options;
+  options.isolation = {{"bank-a", "snapshot"}};
+  for (const bool retry : {false, true}) {
+    if (retry) options.age = banks_.client()->Begin()->gtid();
+    auto transaction = banks_.client()->Begin(options);
+    ASSERT_TRUE(transaction.ok());
+    EXPECT_TRUE(transaction->Kv("bank-b", {Add("bob", 1)}).ok());
+    const absl::Status refused = transaction->Kv("bank-a", {Add("bob", 1)}).status();
+    EXPECT_NE(refused.message().find("not \"snapshot\""), absl::string_view::npos)
+        << refused;
+  }
+}
+
 TEST_F(Run, RefusedEveryTime_EndsWithTheLastAnswer) {
   RunOptions options;
   options.max_attempts = 3;

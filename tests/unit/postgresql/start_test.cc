@@ -38,6 +38,15 @@ TEST_F(StartTest, EvidenceTableOfAnotherShape_IsRefused) {
   EXPECT_THAT(Refusal(), HasSubstr("primary key"));
 }
 
+TEST_F(StartTest, Store_IsTheDatabaseOfItsServer) {
+  Open();
+  const std::string store = manager().store_id();
+  EXPECT_GT(store.size(), 10u);
+  EXPECT_LE(store.size(), 64u);
+  Open();
+  EXPECT_EQ(manager().store_id(), store);
+}
+
 TEST_F(StartTest, UnloggedEvidence_IsRefused) {
   Sql("ALTER TABLE concordat.branches SET UNLOGGED");
   EXPECT_THAT(Refusal(), HasSubstr("SET LOGGED"));

@@ -118,6 +118,15 @@ TEST_F(StatementTest, TooManyRows_AreRefusedAndTheCallIsUndone) {
   EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
 }
 
+TEST_F(StatementTest, MoreRowsOrValuesThanAnAnswerHolds_AreRefused) {
+  const BranchId branch = Begin();
+  for (const char* sql : {"SELECT 1 FROM generate_series(1,16001)",
+                          "SELECT 1, 2, 3, 4 FROM generate_series(1,8000)"}) {
+    EXPECT_EQ(Execute(branch, sql).result.code, Code::INVALID) << sql;
+  }
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+}
+
 // --- what is refused ---
 
 TEST_F(StatementTest, StatementsThatWouldEndOrLeaveTheBranch_AreRefused) {
