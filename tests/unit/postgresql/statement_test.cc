@@ -65,7 +65,7 @@ TEST_F(StatementTest, Reals_KeepEachBit) {
 }
 
 TEST_F(StatementTest, LargeValues_GoThrough) {
-  const std::string big(3 << 20, 'x');
+  const std::string big(300 << 10, 'x');
   const BranchId branch = Begin();
   const wire::ExecuteReply reply =
       Execute(branch, "SELECT $1::text, $2::bytea", {Txt(big), Blob(big)});
