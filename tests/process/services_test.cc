@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <future>
 #include <memory>
@@ -176,6 +177,31 @@ INSTANTIATE_TEST_SUITE_P(Banks, ConflictsAt,
                                            std::vector<std::string>{"sql"},
                                            std::vector<std::string>{"kv", "sql"},
                                            std::vector<std::string>{"sql", "kv"}));
+
+// A client that gave up after the time of a plain call would leave a branch behind
+// that it does not know: the locks, once granted, would stay until the branch is idle.
+TEST_F(Conflicts, LockAwaitedLongerThanACallTakes_IsGranted) {
+  client::ClientOptions options = cluster_.Options();
+  options.call_timeout = Duration::Millis(200);
+  auto patient = client::Client::Connect(options);
+  ASSERT_TRUE(patient.ok()) << patient.status();
+  for (const std::string bank : {"kv", "sql"}) {
+    auto older = client_->Begin();
+    auto younger = (*patient)->Begin();
+    ASSERT_TRUE(older.ok() && younger.ok());
+    ASSERT_TRUE(Add(&*older, bank, "hot", 1).ok());
+    auto waits =
+        std::async(std::launch::async, [&] { return Add(&*younger, bank, "hot", 10); });
+    EXPECT_EQ(waits.wait_for(std::chrono::milliseconds(600)),
+              std::future_status::timeout);
+    EXPECT_TRUE(older->Commit().committed());
+    const absl::Status worked = waits.get();
+    EXPECT_TRUE(worked.ok()) << bank << ": " << worked;
+    EXPECT_TRUE(younger->Commit().committed());
+  }
+  EXPECT_EQ(cluster_.KvBalance("hot"), 11);
+  EXPECT_EQ(cluster_.SqlBalance("hot"), 11);
+}
 
 TEST_F(Conflicts, ManyInOppositeOrders_AllAreCommitted) {
   constexpr int kThreads = 8;
