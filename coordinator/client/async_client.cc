@@ -328,7 +328,8 @@ void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
   }
   ended_ = true;
   // Nobody but this object could have asked to commit: nothing has to be recorded.
-  if (!shared_ || joined_) {
+  // Whoever shares the transaction may: then only the log can say how it ends.
+  if (!shared_ && !joined_) {
     RollbackAtResources();
     return done(Aborted(AbortCause::kRolledBack, std::string(reason)));
   }
