@@ -1,7 +1,7 @@
 /** What clients, participants and people ask a coordinator node. */
 include "types.thrift"
 namespace cpp concordat.wire
-namespace py concordat.wire
+namespace py concordat.wire.coordinator
 namespace js concordat.wire
 
 /** Who a node is, and what it knows of its cluster. */
@@ -319,6 +319,33 @@ struct ShowTransactionReply {
   2: optional TransactionView transaction
 }
 
+/** A branch that ended against, or without, the decision. */
+struct HeuristicBranch {
+  /** Which branch. */
+  1: required types.BranchId branch
+  /** What became of it: commit, rollback, mixed or hazard. */
+  2: required string what
+  /** For people: in the words of the resource, or of the person who did it. */
+  3: optional string detail
+}
+
+struct ListHeuristicsReply {
+  /** How the call ended. */
+  1: required types.Result result
+  /** With OK: all that nobody has forgotten, also of transactions that have ended. */
+  2: optional list<HeuristicBranch> branches
+}
+
+/** Somebody has dealt with what a branch did. */
+struct ForgetHeuristicRequest {
+  /** Who calls, and how long it will wait. */
+  1: required types.CallContext context
+  /** Which branch. */
+  2: required types.BranchId branch
+  /** Who says so, for the log. */
+  3: required string by
+}
+
 /** Served by every coordinator node; most calls are answered by the leader only. */
 service CoordinatorService {
   HelloReply hello(1: required types.CallContext context)
@@ -335,4 +362,7 @@ service CoordinatorService {
   StatusReply status(1: required types.CallContext context)
   ListTransactionsReply listTransactions(1: required ListTransactionsRequest request)
   ShowTransactionReply showTransaction(1: required OutcomeRequest request)
+  ListHeuristicsReply listHeuristics(1: required types.CallContext context)
+  /** OK once it is in the replicated log, and for a branch that is not listed. */
+  types.Result forgetHeuristic(1: required ForgetHeuristicRequest request)
 }

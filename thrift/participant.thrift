@@ -1,7 +1,7 @@
 /** What coordinators and clients ask a participant: the process that serves resource managers. */
 include "types.thrift"
 namespace cpp concordat.wire
-namespace py concordat.wire
+namespace py concordat.wire.participant
 namespace js concordat.wire
 
 /** How a branch voted (X/Open XA, xa_prepare). */

@@ -1,6 +1,6 @@
 /** What coordinator nodes say to each other. */
 namespace cpp concordat.wire
-namespace py concordat.wire
+namespace py concordat.wire.raft
 namespace js concordat.wire
 
 /** One entry of the replicated log (Raft, section 5.3). */

@@ -7,7 +7,7 @@
  * understands asks with `hello` and compares the protocol version.
  */
 namespace cpp concordat.wire
-namespace py concordat.wire
+namespace py concordat.wire.types
 namespace js concordat.wire
 
 /** Raised when a message of an older peer would be misunderstood. */

@@ -82,6 +82,11 @@ void PrintResources(const wire::StatusReply& leader) {
   PrintTable(rows, std::cout);
 }
 
+// In the shape that Asker wants.
+struct ForgottenReply {
+  wire::Result result;
+};
+
 int Unreachable(const std::string& last) {
   std::cerr << "concordat: no coordinator node answered; the last one said: " << last
             << "\n";
@@ -185,6 +190,55 @@ int ShowTransaction(const Target& target, const std::string& text) {
   if (reply.result.code != wire::Code::OK) return Unreachable(reply.result.message);
   PrintTransaction(reply.transaction, std::cout);
   return reply.transaction.state == "unknown" ? kExitNegative : kExitOk;
+}
+
+int ListHeuristics(const Target& target) {
+  Asker asker(target);
+  std::string why;
+  const auto leader = FindLeader(&asker, target, &why);
+  if (!leader) return Unreachable(why);
+  const auto reply = asker.Ask<wire::ListHeuristicsReply>(
+      *leader, [](client::CoordinatorLink* link,
+                  std::function<void(const wire::ListHeuristicsReply&)> done) {
+        link->listHeuristics(std::move(done), client::MakeContext());
+      });
+  if (reply.result.code != wire::Code::OK) return Unreachable(reply.result.message);
+  std::vector<std::vector<std::string>> rows = {{"branch", "what", "detail"}};
+  for (const wire::HeuristicBranch& one : reply.branches) {
+    rows.push_back({BranchText(one.branch), one.what, one.detail});
+  }
+  PrintTable(rows, std::cout);
+  return reply.branches.empty() ? kExitOk : kExitNegative;
+}
+
+int ForgetHeuristic(const Target& target, const std::string& text,
+                    const std::string& by) {
+  const auto branch = ParseBranchId(text);
+  if (!branch.ok()) {
+    std::cerr << "concordat: " << branch.status().message()
+              << "; \"concordat heuristic list\" prints them\n";
+    return kExitUsage;
+  }
+  Asker asker(target);
+  std::string why;
+  const auto leader = FindLeader(&asker, target, &why);
+  if (!leader) return Unreachable(why);
+  wire::ForgetHeuristicRequest request;
+  request.context = client::MakeContext();
+  request.branch = client::ToWire(*branch);
+  request.by = by;
+  const auto forgotten = asker.Ask<ForgottenReply>(
+      *leader, [&request](client::CoordinatorLink* link,
+                          std::function<void(const ForgottenReply&)> done) {
+        link->forgetHeuristic(
+            [done = std::move(done)](const wire::Result& result) { done({result}); },
+            request);
+      });
+  if (forgotten.result.code != wire::Code::OK) {
+    return Unreachable(forgotten.result.message);
+  }
+  std::cout << "forgotten\n";
+  return kExitOk;
 }
 
 }  // namespace concordat::cli

@@ -26,6 +26,12 @@ int Status(const Target& target);
 int ListTransactions(const Target& target, int limit);
 // One transaction: its state, its branches, whom it waits for. 1 when it is unknown.
 int ShowTransaction(const Target& target, const std::string& gtid);
+// Branches that ended against, or without, the decision, until somebody forgets them.
+// 1 when there are any.
+int ListHeuristics(const Target& target);
+// `by` has dealt with it; that is recorded in the replicated log. 64: not a branch id.
+int ForgetHeuristic(const Target& target, const std::string& branch,
+                    const std::string& by);
 // The records of a write-ahead log, read-only. 1 when it is damaged.
 int DumpLog(const std::string& dir, bool segments_only);
 // Makes a database ready to be served: prints the SQL for its evidence table, and runs

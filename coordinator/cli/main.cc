@@ -14,6 +14,8 @@ struct Words {
   cli::Target target;
   int limit = 100;
   std::string gtid;
+  std::string branch;
+  std::string by;
   std::string log_dir;
   bool segments_only = false;
   std::string url;
@@ -51,6 +53,18 @@ int main(int argc, char** argv) {
   CLI::App* show = txn->add_subcommand("show", "One transaction and its branches");
   show->add_option("gtid", words.gtid, "As in logs and answers: 1.7.2a")->required();
   AddTarget(show, &words);
+  CLI::App* heuristic = app.add_subcommand(
+      "heuristic", "Branches that ended against, or without, the decision");
+  heuristic->require_subcommand(1);
+  CLI::App* heuristics =
+      heuristic->add_subcommand("list", "All; exit status 1 when there are any");
+  AddTarget(heuristics, &words);
+  CLI::App* forget = heuristic->add_subcommand(
+      "forget", "Say that one has been dealt with: it is not listed any more");
+  forget->add_option("branch", words.branch, "As \"heuristic list\" prints it")
+      ->required();
+  forget->add_option("--by", words.by, "Who says so; it is recorded")->required();
+  AddTarget(forget, &words);
   CLI::App* wal = app.add_subcommand("wal", "Write-ahead logs");
   wal->require_subcommand(1);
   CLI::App* dump = wal->add_subcommand("dump", "Print a log; the process may be down");
@@ -73,6 +87,8 @@ int main(int argc, char** argv) {
   if (*status) return cli::Status(words.target);
   if (*list) return cli::ListTransactions(words.target, words.limit);
   if (*show) return cli::ShowTransaction(words.target, words.gtid);
+  if (*heuristics) return cli::ListHeuristics(words.target);
+  if (*forget) return cli::ForgetHeuristic(words.target, words.branch, words.by);
   if (*init) return cli::InitResource(words.url, words.yes);
   return cli::DumpLog(words.log_dir, words.segments_only);
 }

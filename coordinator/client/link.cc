@@ -108,6 +108,18 @@ class CoordinatorProxy final : public CoordinatorLink {
             wire::CoordinatorService_showTransaction_presult>(
         channel_, "showTransaction", timeout_, request, std::move(cob));
   }
+  void listHeuristics(Cob<wire::ListHeuristicsReply> cob,
+                      const wire::CallContext& context) override {
+    Forward<wire::CoordinatorService_listHeuristics_pargs,
+            wire::CoordinatorService_listHeuristics_presult>(
+        channel_, "listHeuristics", timeout_, context, std::move(cob));
+  }
+  void forgetHeuristic(Cob<wire::Result> cob,
+                       const wire::ForgetHeuristicRequest& request) override {
+    Forward<wire::CoordinatorService_forgetHeuristic_pargs,
+            wire::CoordinatorService_forgetHeuristic_presult>(
+        channel_, "forgetHeuristic", timeout_, request, std::move(cob));
+  }
 
  private:
   rpc::Channel* const channel_;

@@ -242,6 +242,10 @@ txn::TransactionView Node::Show(const Gtid& gtid) const {
   return replica_->core().Show(gtid, replica_->now());
 }
 
+std::vector<txn::HeuristicView> Node::Heuristics() const {
+  return replica_->core().Heuristics();
+}
+
 void Node::RefreshAddresses() {
   addresses_known_ = true;
   for (const auto& [name, resource] : replica_->core().table().resources()) {

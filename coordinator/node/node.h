@@ -94,6 +94,7 @@ class Node final : public rpc::CoordinatorBackend,
   [[nodiscard]] std::vector<txn::ResourceView> Resources() const override;
   [[nodiscard]] std::vector<txn::TransactionView> List(size_t limit) const override;
   [[nodiscard]] txn::TransactionView Show(const Gtid& gtid) const override;
+  [[nodiscard]] std::vector<txn::HeuristicView> Heuristics() const override;
 
   [[nodiscard]] const Replica& replica() const { return *replica_; }
   [[nodiscard]] uint64_t log_flushes() const { return writer_->flush_count(); }

@@ -334,4 +334,31 @@ void CoordinatorServiceHandler::showTransaction(Cob<wire::ShowTransactionReply> 
   cob(reply);
 }
 
+void CoordinatorServiceHandler::listHeuristics(Cob<wire::ListHeuristicsReply> cob,
+                                               const wire::CallContext& context) {
+  wire::ListHeuristicsReply reply;
+  reply.result = CheckContext(context);
+  if (reply.result.code != Code::OK) return cob(reply);
+  reply.__isset.branches = true;
+  for (const txn::HeuristicView& view : backend_->Heuristics()) {
+    wire::HeuristicBranch& one = reply.branches.emplace_back();
+    one.branch = ToWire(view.branch);
+    one.what = std::string(txn::ToString(view.what));
+    one.__set_detail(view.detail);
+  }
+  cob(reply);
+}
+
+void CoordinatorServiceHandler::forgetHeuristic(
+    Cob<wire::Result> cob, const wire::ForgetHeuristicRequest& request) {
+  const wire::Result checked = CheckContext(request.context);
+  if (checked.code != Code::OK) return cob(checked);
+  auto branch = rpc::FromWire(request.branch);
+  if (!branch.ok()) return cob(Invalid(branch.status()));
+  backend_->Submit(txn::ForgetHeuristicRequest{std::move(*branch), request.by},
+                   [this, cob = std::move(cob)](txn::Reply reply) {
+                     cob(ToResult(reply, LeaderAddress()));
+                   });
+}
+
 }  // namespace concordat::rpc

@@ -55,6 +55,7 @@ class CoordinatorBackend {
   [[nodiscard]] virtual std::vector<txn::ResourceView> Resources() const = 0;
   [[nodiscard]] virtual std::vector<txn::TransactionView> List(size_t limit) const = 0;
   [[nodiscard]] virtual txn::TransactionView Show(const Gtid& gtid) const = 0;
+  [[nodiscard]] virtual std::vector<txn::HeuristicView> Heuristics() const = 0;
 };
 
 // How often participants repeat their registration, and how long one is believed.
@@ -85,6 +86,10 @@ class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
                         const wire::ListTransactionsRequest& request) override;
   void showTransaction(Cob<wire::ShowTransactionReply> cob,
                        const wire::OutcomeRequest& request) override;
+  void listHeuristics(Cob<wire::ListHeuristicsReply> cob,
+                      const wire::CallContext& context) override;
+  void forgetHeuristic(Cob<wire::Result> cob,
+                       const wire::ForgetHeuristicRequest& request) override;
 
  private:
   // OK, or why this caller cannot be served: another version or cluster.

@@ -92,17 +92,33 @@ std::string Cluster::ResourceUrl(const std::string& bank) const {
                       "/schema.sql");
 }
 
-void Cluster::StartBank(const std::string& bank) {
-  const std::string log = absl::StrCat(dir_.path(), "/rm-", bank, ".log");
+void Cluster::LaunchBank(const std::string& bank,
+                         const std::vector<std::string>& more_flags) {
+  const std::string log = BankLog(bank);
   std::ofstream(log, std::ios::trunc).close();
-  banks_[bank] = std::make_unique<Child>(
-      std::vector<std::string>{BuildDir() + "/participant/daemon/concordat-rm",
-                               "--listen", absl::StrCat("127.0.0.1:", bank_ports_[bank]),
-                               "--advertise", proxies_[bank]->address(), "--coordinators",
-                               absl::StrJoin(clients_, ","), "--resource",
-                               ResourceUrl(bank), "--in-doubt-inquiry-ms",
-                               absl::StrCat(options_.in_doubt_inquiry_ms)},
-      log);
+  std::vector<std::string> words = {BuildDir() + "/participant/daemon/concordat-rm",
+                                    "--listen",
+                                    absl::StrCat("127.0.0.1:", bank_ports_[bank]),
+                                    "--advertise",
+                                    proxies_[bank]->address(),
+                                    "--coordinators",
+                                    absl::StrJoin(clients_, ","),
+                                    "--resource",
+                                    ResourceUrl(bank),
+                                    "--in-doubt-inquiry-ms",
+                                    absl::StrCat(options_.in_doubt_inquiry_ms)};
+  words.insert(words.end(), more_flags.begin(), more_flags.end());
+  banks_[bank] = std::make_unique<Child>(std::move(words), log);
+}
+
+std::string Cluster::BankLog(const std::string& bank) const {
+  return absl::StrCat(dir_.path(), "/rm-", bank, ".log");
+}
+
+void Cluster::StartBank(const std::string& bank,
+                        const std::vector<std::string>& more_flags) {
+  const std::string log = BankLog(bank);
+  LaunchBank(bank, more_flags);
   CONCORDAT_CHECK(banks_[bank]->WaitForLine("ready on", kPatience)) << TextOf(log);
 }
 

@@ -48,7 +48,11 @@ class Cluster {
   int KillLeader();
 
   // Banks are "kv" and "sql".
-  void StartBank(const std::string& bank);
+  void StartBank(const std::string& bank,
+                 const std::vector<std::string>& more_flags = {});
+  // Without waiting for it to serve.
+  void LaunchBank(const std::string& bank, const std::vector<std::string>& more_flags);
+  [[nodiscard]] std::string BankLog(const std::string& bank) const;
   [[nodiscard]] Child& bank(const std::string& bank) { return *banks_.at(bank); }
   [[nodiscard]] Proxy& proxy(const std::string& bank) { return *proxies_.at(bank); }
 

@@ -24,6 +24,7 @@ class LostTest : public PostgresqlTest {
  protected:
   LostTest() {
     UseServer(&OwnServer());
+    Sql("CREATE TABLE IF NOT EXISTS probe(x int)");
     Open();
   }
   ~LostTest() override {
@@ -50,6 +51,26 @@ class LostTest : public PostgresqlTest {
     // The setting's name is the server's own; the backends read it after the signal.
     EXPECT_TRUE(Eventually(
         [&] { return Sql("SHOW synchronous_standby_names") == (flow ? "" : "nobody"); }));
+    // Commits wait only once the checkpointer, too, has read it.
+    if (flow) return;
+    EXPECT_TRUE(Eventually([&] { return ACommitWaits(); }));
+  }
+  bool ACommitWaits() {
+    std::atomic<bool> over = false;
+    bool waits = false;
+    std::thread commit([&] {
+      (void)TrySql("INSERT INTO probe VALUES(1)");
+      over = true;
+    });
+    Eventually([&] {
+      waits = Sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event='SyncRep' AND "
+                  "query LIKE 'INSERT INTO probe%'") == "1";
+      return waits || over;
+    });
+    Sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE "
+        "'INSERT INTO probe%' AND pid<>pg_backend_pid()");
+    commit.join();
+    return waits;
   }
   // The pid of a backend of the resource that waits so, once there is one.
   std::string Waiting(const std::string& event) {

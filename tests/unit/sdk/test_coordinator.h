@@ -131,6 +131,10 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
                         const wire::ListTransactionsRequest&) override {}
   void showTransaction(std::function<void(const wire::ShowTransactionReply&)>,
                        const wire::OutcomeRequest&) override {}
+  void listHeuristics(std::function<void(const wire::ListHeuristicsReply&)>,
+                      const wire::CallContext&) override {}
+  void forgetHeuristic(std::function<void(const wire::Result&)>,
+                       const wire::ForgetHeuristicRequest&) override {}
 
  private:
   template <class Change>

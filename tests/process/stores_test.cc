@@ -1,0 +1,91 @@
+// A participant that comes back with another store under the same name.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tests/process/cluster.h"
+
+namespace concordat::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Stores : public ::testing::Test {
+ protected:
+  // A transfer is decided COMMIT; the KV bank has prepared, and dies before it is told.
+  void LeaveTheKvBankPrepared() {
+    const auto client = cluster_.NewClient();
+    auto transaction = client->Begin();
+    ASSERT_TRUE(transaction.ok());
+    ASSERT_TRUE(Cluster::Transfer(&*transaction, "alice", "bob", 5).ok());
+    Proxy& kv = cluster_.proxy("kv");
+    kv.HoldReplies(true);
+    auto result = std::async(std::launch::async, [&] { return transaction->Commit(); });
+    ASSERT_TRUE(WaitUntil(kPatience, [&] { return kv.HeldReplyBytes() > 0; }));
+    kv.HoldRequests(true);
+    kv.HoldReplies(false);
+    EXPECT_EQ(result.get().outcome, client::Outcome::kCommitted);
+    cluster_.bank("kv").Kill();
+    kv.Cut();
+    kv.HoldRequests(false);
+  }
+  std::string Folder() const { return cluster_.dir() + "/bank-kv"; }
+  // The exit status of the command line, and what it printed.
+  int Concordat(const std::string& words, std::string* output) {
+    const std::string file = cluster_.dir() + "/cli";
+    const int status = std::system(
+        absl::StrCat(ProgramDir(), "/../../coordinator/cli/concordat ", words, " -c ",
+                     absl::StrJoin(cluster_.client_addresses(), ","), " >", file, " 2>&1")
+            .c_str());
+    *output = Text(file);
+    return WEXITSTATUS(status);
+  }
+  static std::string Text(const std::string& file) {
+    std::ifstream in(file);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+
+  Cluster cluster_;
+};
+
+TEST_F(Stores, AnEmptyFolder_IsRefusedAndTheRightOneFinishes) {
+  LeaveTheKvBankPrepared();
+  std::filesystem::rename(Folder(), Folder() + "-aside");
+  cluster_.LaunchBank("kv", {});
+  EXPECT_EQ(cluster_.bank("kv").WaitForExit(kPatience), 1);
+  EXPECT_THAT(Text(cluster_.BankLog("kv")), HasSubstr("is kept in store"));
+  std::filesystem::remove_all(Folder());
+  std::filesystem::rename(Folder() + "-aside", Folder());
+  cluster_.StartBank("kv");
+  EXPECT_TRUE(cluster_.WaitUntilSettled());
+  EXPECT_EQ(cluster_.KvBalance("alice"), -5);
+  EXPECT_EQ(cluster_.SqlBalance("bob"), 5);
+}
+
+// The debit is lost with its store: that is said, and kept until somebody has seen to it.
+TEST_F(Stores, AStoreReplacedByWord_LeavesAHazardUntilItIsForgotten) {
+  LeaveTheKvBankPrepared();
+  std::filesystem::remove_all(Folder());
+  cluster_.StartBank("kv", {"--replace-store", "kv"});
+  EXPECT_TRUE(cluster_.WaitUntilSettled());
+  std::string said;
+  EXPECT_EQ(Concordat("heuristic list", &said), 1);
+  EXPECT_THAT(said, HasSubstr("hazard"));
+  const size_t branch = said.find("\n") + 1;
+  const std::string id = said.substr(branch, said.find(' ', branch) - branch);
+  EXPECT_EQ(Concordat("heuristic forget nonsense --by ann", &said), 64) << said;
+  EXPECT_EQ(Concordat("heuristic forget " + id + " --by ann", &said), 0) << said;
+  EXPECT_EQ(Concordat("heuristic list", &said), 0) << said;
+}
+
+}  // namespace
+}  // namespace concordat::testing
