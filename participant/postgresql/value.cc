@@ -89,10 +89,11 @@ void ToWire(const PGresult* result, wire::SqlResult* out, uint64_t* bytes) {
     std::vector<wire::Value>& values = out->rows[static_cast<size_t>(r)].values;
     values.reserve(static_cast<size_t>(columns));
     for (int c = 0; c < columns; ++c) {
-      *bytes += 16 + static_cast<uint64_t>(PQgetlength(result, r, c));
       values.push_back(PQgetisnull(result, r, c) != 0
                            ? wire::Value()
                            : ColumnToWire(PQftype(result, c), Field(result, r, c)));
+      // As it will travel: PostgreSQL's own form of bytes is twice as long.
+      *bytes += 16 + values.back().text.size() + values.back().blob.size();
     }
   }
   const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
