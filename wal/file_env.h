@@ -100,6 +100,11 @@ class FileEnv {
 // All bytes of a file. For small files.
 [[nodiscard]] absl::StatusOr<std::string> ReadWholeFile(FileEnv* env,
                                                         const std::string& path);
+// Puts `dir`/`name` there durably with these contents, or leaves what there was: by way
+// of `name`.new, of which an earlier try may have left something.
+[[nodiscard]] absl::Status WriteWholeFile(FileEnv* env, const std::string& dir,
+                                          const std::string& name,
+                                          std::string_view contents);
 
 }  // namespace concordat::wal
 

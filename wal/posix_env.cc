@@ -236,4 +236,17 @@ absl::StatusOr<std::string> ReadWholeFile(FileEnv* env, const std::string& path)
   return bytes;
 }
 
+absl::Status WriteWholeFile(FileEnv* env, const std::string& dir, const std::string& name,
+                            std::string_view contents) {
+  const std::string path = dir + "/" + name;
+  const std::string fresh = path + ".new";
+  if (absl::Status s = env->Remove(fresh); !s.ok() && !absl::IsNotFound(s)) return s;
+  absl::StatusOr<std::unique_ptr<File>> file = env->Create(fresh);
+  if (!file.ok()) return file.status();
+  if (absl::Status s = (*file)->WriteAt(0, contents); !s.ok()) return s;
+  if (absl::Status s = (*file)->Sync(); !s.ok()) return s;
+  if (absl::Status s = env->Rename(fresh, path); !s.ok()) return s;
+  return env->SyncDir(dir);
+}
+
 }  // namespace concordat::wal

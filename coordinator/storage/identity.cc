@@ -28,19 +28,6 @@ std::vector<std::string> Lines(const Identity& identity) {
           absl::StrCat("members ", Members(identity))};
 }
 
-absl::Status Write(wal::FileEnv* env, const std::string& dir, const Identity& identity) {
-  const std::string path = dir + kFile;
-  const std::string fresh = path + ".new";
-  if (absl::Status s = env->Remove(fresh); !s.ok() && !absl::IsNotFound(s)) return s;
-  absl::StatusOr<std::unique_ptr<wal::File>> file = env->Create(fresh);
-  if (!file.ok()) return file.status();
-  const std::string text = absl::StrCat(absl::StrJoin(Lines(identity), "\n"), "\n");
-  if (absl::Status s = (*file)->WriteAt(0, text); !s.ok()) return s;
-  if (absl::Status s = (*file)->Sync(); !s.ok()) return s;
-  if (absl::Status s = env->Rename(fresh, path); !s.ok()) return s;
-  return env->SyncDir(dir);
-}
-
 absl::Status Compare(const std::string& dir, const std::vector<std::string>& found,
                      const Identity& identity) {
   const std::vector<std::string> wanted = Lines(identity);
@@ -85,7 +72,10 @@ absl::Status ClaimDirectory(wal::FileEnv* env, const std::string& dir,
                             const Identity& identity, bool fresh) {
   absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + kFile);
   if (absl::IsNotFound(text.status())) {
-    if (fresh) return Write(env, dir, identity);
+    if (fresh) {
+      return wal::WriteWholeFile(env, dir, "node",
+                                 absl::StrJoin(Lines(identity), "\n") + "\n");
+    }
     return absl::FailedPreconditionError(absl::StrCat(
         dir,
         " holds a log, but not the file \"node\" that says whose it is. Restore the "

@@ -20,18 +20,6 @@ bool IsOurs(const std::string& name) {
   return false;
 }
 
-absl::Status WriteIdentity(wal::FileEnv* env, const std::string& dir,
-                           const std::string& text) {
-  const std::string path = dir + "/store.new";
-  if (absl::Status s = env->Remove(path); !s.ok() && !absl::IsNotFound(s)) return s;
-  absl::StatusOr<std::unique_ptr<wal::File>> file = env->Create(path);
-  if (!file.ok()) return file.status();
-  if (absl::Status s = (*file)->WriteAt(0, text); !s.ok()) return s;
-  if (absl::Status s = (*file)->Sync(); !s.ok()) return s;
-  if (absl::Status s = env->Rename(path, dir + "/store"); !s.ok()) return s;
-  return env->SyncDir(dir);
-}
-
 }  // namespace
 
 absl::Status KvResourceManager::CheckFolder() const {
@@ -50,7 +38,7 @@ absl::Status KvResourceManager::CheckFolder() const {
 absl::Status KvResourceManager::CheckIdentity(ClusterId cluster) {
   const std::string wanted = absl::StrCat(
       std::string(kIdentityHead), absl::StrFormat("cluster %016x\n", cluster.value()));
-  constexpr std::string_view kId = "id ";
+  constexpr char kId[] = "id ";
   absl::StatusOr<std::string> text = wal::ReadWholeFile(env_, dir_ + "/store");
   if (absl::IsNotFound(text.status())) {
     for (const char* part : {"/checkpoint", "/wal"}) {
@@ -62,11 +50,12 @@ absl::Status KvResourceManager::CheckIdentity(ClusterId cluster) {
       }
     }
     store_id_ = absl::StrFormat("%016x", env_->NewId());
-    return WriteIdentity(env_, dir_, absl::StrCat(wanted, "id ", store_id_, "\n"));
+    return wal::WriteWholeFile(env_, dir_, "store",
+                               absl::StrCat(wanted, kId, store_id_, "\n"));
   }
   if (!text.ok()) return text.status();
-  if (text->rfind(wanted + std::string(kId), 0) == 0) {
-    store_id_ = text->substr(wanted.size() + kId.size());
+  if (const std::string head = wanted + kId; text->rfind(head, 0) == 0) {
+    store_id_ = text->substr(head.size());
     while (!store_id_.empty() && store_id_.back() == '\n') store_id_.pop_back();
     return absl::OkStatus();
   }
