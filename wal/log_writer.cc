@@ -89,6 +89,10 @@ class GroupCommit final : public LogWriter {
   void TakeBatch(std::string* batch, Lsn* release) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeBatchHere() ABSL_LOCKS_EXCLUDED(mutex_);
   void Write(std::string_view records, Lsn release);
+  // What is held is needed now.
+  void EndHold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::exchange(held_, false)) work_.NotifyOne();
+  }
   void NoteSpace();
   void Finished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -195,8 +199,7 @@ absl::Status GroupCommit::WaitForRoom(size_t bytes, Reserve use) {
     if (!options_.block_when_full) {
       return absl::UnavailableError("the log's queue is full");
     }
-    if (held_) work_.NotifyOne();
-    held_ = false;
+    EndHold();
     ++waiting_for_room_;
     room_.Wait(&mutex_);
     --waiting_for_room_;
@@ -208,8 +211,7 @@ void GroupCommit::WaitDurable(Lsn lsn) {
   MutexLock lock(&mutex_);
   CONCORDAT_CHECK(lsn < next_lsn_) << "waiting for a record that was not appended";
   if (durable_.load() >= lsn.value()) return;
-  if (held_) work_.NotifyOne();
-  held_ = false;
+  EndHold();
   Waiter waiter;
   waiter.lsn = lsn;
   waiters_.push_back(&waiter);
