@@ -82,11 +82,6 @@ void PrintResources(const wire::StatusReply& leader) {
   PrintTable(rows, std::cout);
 }
 
-// In the shape that Asker wants.
-struct ForgottenReply {
-  wire::Result result;
-};
-
 int Unreachable(const std::string& last) {
   std::cerr << "concordat: no coordinator node answered; the last one said: " << last
             << "\n";
@@ -106,6 +101,24 @@ std::optional<std::string> FindLeader(Asker* asker, const Target& target,
     *why = hello.result.code == wire::Code::OK ? "the cluster has no leader now"
                                                : hello.result.message;
   }
+  return std::nullopt;
+}
+
+// Asks the node that leads. Without an answer that is OK: says why, and gives nothing.
+template <class Reply>
+std::optional<Reply> AskLeader(
+    const Target& target,
+    const std::function<void(client::CoordinatorLink*,
+                             std::function<void(const Reply&)>)>& call) {
+  Asker asker(target);
+  std::string why;
+  const auto leader = FindLeader(&asker, target, &why);
+  if (leader) {
+    Reply reply = asker.Ask<Reply>(*leader, call);
+    if (reply.result.code == wire::Code::OK) return reply;
+    why = reply.result.message;
+  }
+  Unreachable(why);
   return std::nullopt;
 }
 
@@ -144,27 +157,23 @@ int Status(const Target& target) {
 }
 
 int ListTransactions(const Target& target, int limit) {
-  Asker asker(target);
-  std::string why;
-  const auto leader = FindLeader(&asker, target, &why);
-  if (!leader) return Unreachable(why);
   wire::ListTransactionsRequest request;
   request.context = client::MakeContext();
   request.limit = limit;
-  const auto reply = asker.Ask<wire::ListTransactionsReply>(
-      *leader, [&request](client::CoordinatorLink* link,
-                          std::function<void(const wire::ListTransactionsReply&)> done) {
+  const auto reply = AskLeader<wire::ListTransactionsReply>(
+      target, [&request](client::CoordinatorLink* link,
+                         std::function<void(const wire::ListTransactionsReply&)> done) {
         link->listTransactions(std::move(done), request);
       });
-  if (reply.result.code != wire::Code::OK) return Unreachable(reply.result.message);
+  if (!reply) return kExitUnreachable;
   std::vector<std::vector<std::string>> rows = {
       {"gtid", "state", "branches", "age", "waiting for"}};
-  for (const wire::TransactionView& view : reply.transactions) {
+  for (const wire::TransactionView& view : reply->transactions) {
     rows.push_back({GtidText(view.gtid), view.state, absl::StrCat(view.branches.size()),
                     view.__isset.age_ms ? AgeText(view.age_ms) : "-", view.waiting_for});
   }
   PrintTable(rows, std::cout);
-  if (reply.more) std::cout << "… and more; --limit shows them\n";
+  if (reply->more) std::cout << "… and more; --limit shows them\n";
   return kExitOk;
 }
 
@@ -175,40 +184,32 @@ int ShowTransaction(const Target& target, const std::string& text) {
               << "; a gtid looks like 1.7.2a\n";
     return kExitUsage;
   }
-  Asker asker(target);
-  std::string why;
-  const auto leader = FindLeader(&asker, target, &why);
-  if (!leader) return Unreachable(why);
   wire::OutcomeRequest request;
   request.context = client::MakeContext();
   request.gtid = client::ToWire(*gtid);
-  const auto reply = asker.Ask<wire::ShowTransactionReply>(
-      *leader, [&request](client::CoordinatorLink* link,
-                          std::function<void(const wire::ShowTransactionReply&)> done) {
+  const auto reply = AskLeader<wire::ShowTransactionReply>(
+      target, [&request](client::CoordinatorLink* link,
+                         std::function<void(const wire::ShowTransactionReply&)> done) {
         link->showTransaction(std::move(done), request);
       });
-  if (reply.result.code != wire::Code::OK) return Unreachable(reply.result.message);
-  PrintTransaction(reply.transaction, std::cout);
-  return reply.transaction.state == "unknown" ? kExitNegative : kExitOk;
+  if (!reply) return kExitUnreachable;
+  PrintTransaction(reply->transaction, std::cout);
+  return reply->transaction.state == "unknown" ? kExitNegative : kExitOk;
 }
 
 int ListHeuristics(const Target& target) {
-  Asker asker(target);
-  std::string why;
-  const auto leader = FindLeader(&asker, target, &why);
-  if (!leader) return Unreachable(why);
-  const auto reply = asker.Ask<wire::ListHeuristicsReply>(
-      *leader, [](client::CoordinatorLink* link,
-                  std::function<void(const wire::ListHeuristicsReply&)> done) {
+  const auto reply = AskLeader<wire::ListHeuristicsReply>(
+      target, [](client::CoordinatorLink* link,
+                 std::function<void(const wire::ListHeuristicsReply&)> done) {
         link->listHeuristics(std::move(done), client::MakeContext());
       });
-  if (reply.result.code != wire::Code::OK) return Unreachable(reply.result.message);
+  if (!reply) return kExitUnreachable;
   std::vector<std::vector<std::string>> rows = {{"branch", "what", "detail"}};
-  for (const wire::HeuristicBranch& one : reply.branches) {
+  for (const wire::HeuristicBranch& one : reply->branches) {
     rows.push_back({BranchText(one.branch), one.what, one.detail});
   }
   PrintTable(rows, std::cout);
-  return reply.branches.empty() ? kExitOk : kExitNegative;
+  return reply->branches.empty() ? kExitOk : kExitNegative;
 }
 
 int ForgetHeuristic(const Target& target, const std::string& text,
@@ -219,24 +220,22 @@ int ForgetHeuristic(const Target& target, const std::string& text,
               << "; \"concordat heuristic list\" prints them\n";
     return kExitUsage;
   }
-  Asker asker(target);
-  std::string why;
-  const auto leader = FindLeader(&asker, target, &why);
-  if (!leader) return Unreachable(why);
   wire::ForgetHeuristicRequest request;
   request.context = client::MakeContext();
   request.branch = client::ToWire(*branch);
   request.by = by;
-  const auto forgotten = asker.Ask<ForgottenReply>(
-      *leader, [&request](client::CoordinatorLink* link,
-                          std::function<void(const ForgottenReply&)> done) {
+  // In the shape that AskLeader wants.
+  struct Forgotten {
+    wire::Result result;
+  };
+  const auto forgotten = AskLeader<Forgotten>(
+      target, [&request](client::CoordinatorLink* link,
+                         std::function<void(const Forgotten&)> done) {
         link->forgetHeuristic(
             [done = std::move(done)](const wire::Result& result) { done({result}); },
             request);
       });
-  if (forgotten.result.code != wire::Code::OK) {
-    return Unreachable(forgotten.result.message);
-  }
+  if (!forgotten) return kExitUnreachable;
   std::cout << "forgotten\n";
   return kExitOk;
 }
