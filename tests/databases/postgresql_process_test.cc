@@ -23,15 +23,6 @@ constexpr int kClients = 4;
 
 void SleepMs(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
-bool WaitUntil(double seconds, const std::function<bool()>& condition) {
-  const double end = NowSeconds() + seconds;
-  while (NowSeconds() < end) {
-    if (condition()) return true;
-    SleepMs(10);
-  }
-  return condition();
-}
-
 class PostgresqlProcessTest : public ::testing::Test {
  protected:
   PostgresqlProcessTest() : dir_("/tmp") {

@@ -26,15 +26,6 @@ std::string BuildDir() { return ProgramDir() + "/../.."; }
 
 }  // namespace
 
-bool WaitUntil(double seconds, const std::function<bool()>& condition) {
-  const double end = NowSeconds() + seconds;
-  while (NowSeconds() < end) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return condition();
-}
-
 Cluster::Cluster(ClusterOptions options) : options_(options), dir_("/tmp") {
   std::vector<std::string> members;
   for (int i = 1; i <= options_.nodes; ++i) {

@@ -97,9 +97,6 @@ class Cluster {
   std::unique_ptr<client::Client> client_;
 };
 
-// Waits until the condition holds; false when it does not within `seconds`.
-[[nodiscard]] bool WaitUntil(double seconds, const std::function<bool()>& condition);
-
 }  // namespace concordat::testing
 
 #endif  // TESTS_PROCESS_CLUSTER_H_

@@ -221,6 +221,15 @@ double NowSeconds() {
       .count();
 }
 
+bool WaitUntil(double seconds, const std::function<bool()>& condition) {
+  const double end = NowSeconds() + seconds;
+  while (NowSeconds() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return condition();
+}
+
 double Percentile(std::vector<double> values, double p) {
   if (values.empty()) return 0;
   const auto at = static_cast<size_t>(p * static_cast<double>(values.size() - 1));

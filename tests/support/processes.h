@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ class Child {
 };
 
 [[nodiscard]] double NowSeconds();  // monotonic
+// Waits until the condition holds; false when it does not within `seconds`.
+[[nodiscard]] bool WaitUntil(double seconds, const std::function<bool()>& condition);
 // The p-th part (0 to 1) of the values in order; 0 without values.
 [[nodiscard]] double Percentile(std::vector<double> values, double p);
 [[nodiscard]] inline double Median(const std::vector<double>& values) {
