@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "coordinator/base/system_clock.h"
+#include "examples/processes/reserved_port.h"
 #include "examples/transfer/deployment.h"
-#include "examples/transfer/processes/reserved_port.h"
 
 namespace concordat::transfer {
 
@@ -23,7 +23,7 @@ std::string ServerName(const std::string& resource) {
 
 class ClusterDeployment final : public Deployment, public Victims {
  public:
-  ClusterDeployment(std::string folder, Supervisor* supervisor)
+  ClusterDeployment(std::string folder, example::Supervisor* supervisor)
       : folder_(std::move(folder)), supervisor_(supervisor) {}
   ~ClusterDeployment() override { observer_.reset(); }
 
@@ -74,7 +74,7 @@ class ClusterDeployment final : public Deployment, public Victims {
   absl::Status ReservePorts() {
     for (auto* ports : {&peer_ports_, &client_ports_, &participant_ports_}) {
       while (ports->size() < kNodes) {
-        auto port = ReservedPort::Take();
+        auto port = example::ReservedPort::Take();
         if (!port.ok()) return port.status();
         ports->push_back(*std::move(port));
       }
@@ -82,16 +82,19 @@ class ClusterDeployment final : public Deployment, public Victims {
     return absl::OkStatus();
   }
 
-  static std::vector<std::string> Addresses(const std::vector<ReservedPort>& ports) {
+  static std::vector<std::string> Addresses(
+      const std::vector<example::ReservedPort>& ports) {
     std::vector<std::string> addresses;
-    for (const ReservedPort& port : ports) addresses.push_back(port.address());
+    for (const example::ReservedPort& port : ports) addresses.push_back(port.address());
     return addresses;
   }
   std::vector<std::string> ClientAddresses() const { return Addresses(client_ports_); }
 
-  Program MakeProgram(const std::string& name, std::vector<std::string> words) const {
-    Program program{name, std::move(words), absl::StrCat(folder_, "/", name, ".out"),
-                    " ready", absl::StrCat(folder_, "/", name, ".log")};
+  example::Program MakeProgram(const std::string& name,
+                               std::vector<std::string> words) const {
+    example::Program program{name, std::move(words),
+                             absl::StrCat(folder_, "/", name, ".out"), " ready",
+                             absl::StrCat(folder_, "/", name, ".log")};
     program.words.insert(program.words.end(), {"--log-file", program.log});
     return program;
   }
@@ -150,19 +153,19 @@ class ClusterDeployment final : public Deployment, public Victims {
   }
 
   const std::string folder_;
-  Supervisor* const supervisor_;
-  std::vector<ReservedPort> peer_ports_;
-  std::vector<ReservedPort> client_ports_;
-  std::vector<ReservedPort> participant_ports_;
+  example::Supervisor* const supervisor_;
+  std::vector<example::ReservedPort> peer_ports_;
+  std::vector<example::ReservedPort> client_ports_;
+  std::vector<example::ReservedPort> participant_ports_;
   std::unique_ptr<client::Client> client_;
   std::unique_ptr<Observer> observer_;  // on the client's loop
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(const Programs& programs,
-                                                         const std::string& folder,
-                                                         Supervisor* supervisor) {
+absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
+    const Programs& programs, const std::string& folder,
+    example::Supervisor* supervisor) {
   auto deployment = std::make_unique<ClusterDeployment>(folder, supervisor);
   if (absl::Status s = deployment->Start(programs); !s.ok()) return s;
   return deployment;

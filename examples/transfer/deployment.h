@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/client/client.h"
+#include "examples/processes/supervisor.h"
 #include "examples/transfer/nemesis.h"
 #include "examples/transfer/observer.h"
-#include "examples/transfer/processes/supervisor.h"
 #include "examples/transfer/resource_access.h"
 
 namespace concordat::transfer {
@@ -52,7 +52,7 @@ struct Programs {
 // `folder`. All is up and every resource is registered when it returns OK. The
 // supervisor outlives the deployment.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
-    const Programs& programs, const std::string& folder, Supervisor* supervisor);
+    const Programs& programs, const std::string& folder, example::Supervisor* supervisor);
 
 // One coordinator node and the resources in this process, their data in `folder`.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartEmbedded(

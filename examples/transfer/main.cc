@@ -8,14 +8,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "examples/processes/interrupt.h"
+#include "examples/processes/supervisor.h"
+#include "examples/processes/temp_folder.h"
 #include "examples/transfer/bank_data.h"
 #include "examples/transfer/console.h"
 #include "examples/transfer/deployment.h"
 #include "examples/transfer/input_plan.h"
 #include "examples/transfer/options.h"
-#include "examples/transfer/processes/interrupt.h"
-#include "examples/transfer/processes/supervisor.h"
-#include "examples/transfer/processes/temp_folder.h"
 #include "examples/transfer/report.h"
 #include "examples/transfer/run_transfers.h"
 #include "examples/transfer/verify.h"
@@ -39,8 +39,8 @@ int Fail(const absl::Status& status) {
 
 // What has to be ended and removed, however the program ends.
 struct Belongings {
-  std::unique_ptr<TempFolder> folder;
-  Supervisor supervisor;
+  std::unique_ptr<example::TempFolder> folder;
+  example::Supervisor supervisor;
 
   // Ends the process at once: transfers may be under way. The folder stays, for
   // whoever wants to know why.
@@ -162,10 +162,10 @@ int Main(int argc, char** argv) {
 
   // Outlives everything: the clean-up may come at any time.
   static Belongings belongings;
-  auto folder = TempFolder::Create();
+  auto folder = example::TempFolder::Create("transfer");
   if (!folder.ok()) return Fail(folder.status());
   belongings.folder = *std::move(folder);
-  OnInterrupt([keep = options.keep] {
+  example::OnInterrupt([keep = options.keep] {
     belongings.supervisor.KillAllForGood();
     if (keep) belongings.folder->Keep();
     belongings.folder->Remove();

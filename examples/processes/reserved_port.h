@@ -2,15 +2,15 @@
 // not listen keeps it from everybody who asks for any free port, outgoing connections
 // included, while a server that sets SO_REUSEADDR can listen there, and again after it
 // was killed.
-#ifndef EXAMPLES_TRANSFER_PROCESSES_RESERVED_PORT_H_
-#define EXAMPLES_TRANSFER_PROCESSES_RESERVED_PORT_H_
+#ifndef EXAMPLES_PROCESSES_RESERVED_PORT_H_
+#define EXAMPLES_PROCESSES_RESERVED_PORT_H_
 
 #include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 class ReservedPort {
  public:
@@ -29,6 +29,6 @@ class ReservedPort {
   int port_;
 };
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
 
-#endif  // EXAMPLES_TRANSFER_PROCESSES_RESERVED_PORT_H_
+#endif  // EXAMPLES_PROCESSES_RESERVED_PORT_H_

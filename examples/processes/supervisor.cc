@@ -1,4 +1,4 @@
-#include "examples/transfer/processes/supervisor.h"
+#include "examples/processes/supervisor.h"
 
 #include <signal.h>
 
@@ -13,7 +13,7 @@
 #include "coordinator/base/check.h"
 #include "coordinator/base/system_clock.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 namespace {
 
@@ -102,6 +102,7 @@ absl::Status Supervisor::StartAll() {
   {
     MutexLock lock(&mutex_);
     for (Running& running : programs_) {
+      if (running.process) continue;
       if (absl::Status s = Start(&running); !s.ok()) return s;
       names.push_back(running.program.name);
     }
@@ -140,34 +141,42 @@ absl::Status Supervisor::CheckAll() {
 std::vector<std::string> Supervisor::StopAll() {
   MutexLock lock(&mutex_);
   std::vector<std::string> bad;
+  StopThose(false, &bad);
+  StopThose(true, &bad);
+  return bad;
+}
+
+void Supervisor::StopThose(bool serving_others, std::vector<std::string>* bad) {
   for (Running& running : programs_) {
+    if (running.program.serves_others != serving_others) continue;
     if (running.process) running.process->Signal(SIGTERM);
   }
   for (Running& running : programs_) {
-    if (!running.process) continue;
+    if (!running.process || running.program.serves_others != serving_others) continue;
     if (!running.process->WaitForEnd(kStopLimit)) {
       running.process->Signal(SIGKILL);
       (void)running.process->WaitForEnd(kStopLimit);
-      bad.push_back(absl::StrCat(running.program.name, " did not stop on SIGTERM"));
+      bad->push_back(absl::StrCat(running.program.name, " did not stop on SIGTERM"));
     } else if (!running.process->EndedWell()) {
-      bad.push_back(
+      bad->push_back(
           absl::StrCat(running.program.name, " ", running.process->HowItEnded()));
     }
     running.process.reset();
   }
-  return bad;
 }
 
 void Supervisor::KillAllForGood() {
   MutexLock lock(&mutex_);
   closed_ = true;
   for (Running& running : programs_) {
-    if (running.process) running.process->Signal(SIGKILL);
+    if (running.process) running.process->Signal(running.program.end_signal);
   }
   for (Running& running : programs_) {
-    if (running.process) (void)running.process->WaitForEnd(kStopLimit);
+    if (!running.process) continue;
+    if (!running.process->WaitForEnd(kStopLimit)) running.process->Signal(SIGKILL);
+    (void)running.process->WaitForEnd(kStopLimit);
     running.process.reset();
   }
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

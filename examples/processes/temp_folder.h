@@ -1,6 +1,6 @@
 // A folder of the run's own, removed with everything in it unless it is to be kept.
-#ifndef EXAMPLES_TRANSFER_PROCESSES_TEMP_FOLDER_H_
-#define EXAMPLES_TRANSFER_PROCESSES_TEMP_FOLDER_H_
+#ifndef EXAMPLES_PROCESSES_TEMP_FOLDER_H_
+#define EXAMPLES_PROCESSES_TEMP_FOLDER_H_
 
 #include <atomic>
 #include <memory>
@@ -8,13 +8,15 @@
 
 #include "absl/status/statusor.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 // Thread-safe.
 class TempFolder {
  public:
-  // In TMPDIR, or /tmp. The error says which folder could not be made, and why.
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<TempFolder>> Create();
+  // "concordat-<name>.XXXXXX" in TMPDIR, or /tmp. The error says which folder could not
+  // be made, and why.
+  [[nodiscard]] static absl::StatusOr<std::unique_ptr<TempFolder>> Create(
+      const std::string& name);
   ~TempFolder() { Remove(); }
   TempFolder(const TempFolder&) = delete;
   TempFolder& operator=(const TempFolder&) = delete;
@@ -31,6 +33,6 @@ class TempFolder {
   std::atomic<bool> keep_{false};
 };
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
 
-#endif  // EXAMPLES_TRANSFER_PROCESSES_TEMP_FOLDER_H_
+#endif  // EXAMPLES_PROCESSES_TEMP_FOLDER_H_

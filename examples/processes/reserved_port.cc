@@ -1,4 +1,4 @@
-#include "examples/transfer/processes/reserved_port.h"
+#include "examples/processes/reserved_port.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 absl::StatusOr<ReservedPort> ReservedPort::Take() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -36,4 +36,4 @@ ReservedPort::~ReservedPort() {
 
 std::string ReservedPort::address() const { return absl::StrCat("127.0.0.1:", port_); }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

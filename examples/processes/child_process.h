@@ -4,8 +4,8 @@
 // comes about (PR_SET_PDEATHSIG of prctl(2)): start children from the main thread only.
 // It has a process group of its own, so that a Ctrl-C at the terminal reaches this
 // program and not the child.
-#ifndef EXAMPLES_TRANSFER_PROCESSES_CHILD_PROCESS_H_
-#define EXAMPLES_TRANSFER_PROCESSES_CHILD_PROCESS_H_
+#ifndef EXAMPLES_PROCESSES_CHILD_PROCESS_H_
+#define EXAMPLES_PROCESSES_CHILD_PROCESS_H_
 
 #include <sys/types.h>
 
@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 // Not thread-safe.
 class ChildProcess {
@@ -42,6 +42,6 @@ class ChildProcess {
   int wait_status_ = 0;
 };
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
 
-#endif  // EXAMPLES_TRANSFER_PROCESSES_CHILD_PROCESS_H_
+#endif  // EXAMPLES_PROCESSES_CHILD_PROCESS_H_

@@ -1,4 +1,4 @@
-#include "examples/transfer/processes/child_process.h"
+#include "examples/processes/child_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/system_clock.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 namespace {
 
@@ -98,4 +98,4 @@ bool ChildProcess::EndedWell() const {
   return WIFEXITED(wait_status_) && WEXITSTATUS(wait_status_) == 0;
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

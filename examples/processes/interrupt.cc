@@ -1,4 +1,4 @@
-#include "examples/transfer/processes/interrupt.h"
+#include "examples/processes/interrupt.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -7,7 +7,7 @@
 #include <thread>
 #include <utility>
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 namespace {
 
@@ -34,4 +34,4 @@ void OnInterrupt(std::function<void()> clean_up) {
   }).detach();
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

@@ -1,4 +1,4 @@
-#include "examples/transfer/processes/temp_folder.h"
+#include "examples/processes/temp_folder.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,12 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
-absl::StatusOr<std::unique_ptr<TempFolder>> TempFolder::Create() {
+absl::StatusOr<std::unique_ptr<TempFolder>> TempFolder::Create(const std::string& name) {
   const char* base = getenv("TMPDIR");
   if (base == nullptr || *base == '\0') base = "/tmp";
-  std::string path = absl::StrCat(base, "/concordat-transfer.XXXXXX");
+  std::string path = absl::StrCat(base, "/concordat-", name, ".XXXXXX");
   if (mkdtemp(path.data()) == nullptr) {
     return absl::UnavailableError(
         absl::StrCat("cannot make a folder in ", base, ": ", strerror(errno)));
@@ -27,4 +27,4 @@ void TempFolder::Remove() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
