@@ -14,7 +14,6 @@ namespace concordat::participant::postgresql {
 
 namespace {
 
-constexpr Duration kScanEvery = Duration::Seconds(5);
 constexpr char kClosing[] = "the resource is being closed";
 // What was asked before Close may take so long to end by itself.
 constexpr int kCloseGraceMs = 1000;
@@ -127,18 +126,48 @@ void Engine::OnChecked(const absl::Status& status, const RecoverDone& done) {
       LogEvent(Level::kInfo, "prepared transaction of others is left alone")
           .Field("gid", gid);
     }
-    for (const BranchId& branch : scan->ours) settler_->AddPrepared(branch);
-    scan_timer_ = thread_->loop()->RunEvery(kScanEvery, [this] { LookAround(); });
+    std::vector<BranchId> recovered;
+    for (FoundBranch& item : scan->ours) {
+      settler_->AddPrepared(item.branch);
+      recovered.push_back(std::move(item.branch));
+    }
+    scan_timer_ =
+        thread_->loop()->RunEvery(options_.scan_interval, [this] { LookAround(); });
     open_.store(true, std::memory_order_release);
-    (*done)(std::move(scan->ours));
+    (*done)(std::move(recovered));
   });
 }
 
+// One look at a time: what ends during it is remembered until it is over.
 void Engine::LookAround() {
+  if (std::exchange(looking_, true)) return;
+  settler_->BeginLook();
   settler_->Scan(
       Tracked<absl::StatusOr<PreparedScan>>([this](absl::StatusOr<PreparedScan> scan) {
-        if (scan.ok()) CountPrepared(*scan);
+        if (scan.ok()) {
+          CountPrepared(*scan);
+          ReportFound(std::move(scan->ours));
+        }
+        settler_->EndLook();
+        looking_ = false;
       }));
+}
+
+// Strangers only. The list is as old as the question, so a branch of ours may be in it
+// that has ended since. And when another process has taken the resource over, all of
+// them are his.
+void Engine::ReportFound(std::vector<FoundBranch> prepared) {
+  if (found_ == nullptr || !guard_->held()) return;
+  std::vector<FoundBranch> strangers;
+  for (FoundBranch& item : prepared) {
+    if (work_->Has(item.branch) || settler_->IsOrWasOurs(item.branch)) continue;
+    settler_->AddPrepared(item.branch);
+    LogEvent(Level::kWarning, "a prepared branch of an unknown life is taken over")
+        .Field("branch", item.branch)
+        .Field("prepared_for_ms", item.prepared_for.millis());
+    strangers.push_back(std::move(item));
+  }
+  if (!strangers.empty()) found_(std::move(strangers));
 }
 
 void Engine::CountPrepared(const PreparedScan& scan) {

@@ -24,6 +24,8 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  // Before Recover.
+  void OnFound(FoundCallback found) { found_ = std::move(found); }
   void Recover(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
   absl::Status Start(const BranchId& branch, const StartOptions& options);
   void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
@@ -50,6 +52,7 @@ class Engine {
   void OnChecked(const absl::Status& status, const RecoverDone& done);
   void LookAround();
   void CountPrepared(const PreparedScan& scan);
+  void ReportFound(std::vector<FoundBranch> prepared);
   // Counts the call as pending until it is called back.
   template <class T>
   [[nodiscard]] Callback<T> Tracked(Callback<T> done);
@@ -75,6 +78,8 @@ class Engine {
   std::unique_ptr<Settler> settler_;
   std::unique_ptr<BranchWork> work_;
   rpc::TimerId scan_timer_;
+  bool looking_ = false;
+  FoundCallback found_;
   std::string store_id_;
 };
 

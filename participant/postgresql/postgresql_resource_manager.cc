@@ -30,6 +30,9 @@ PostgresqlResourceManager::PostgresqlResourceManager(std::string url,
 
 PostgresqlResourceManager::~PostgresqlResourceManager() = default;
 
+void PostgresqlResourceManager::OnFound(FoundCallback found) {
+  engine_->OnFound(std::move(found));
+}
 void PostgresqlResourceManager::Recover(
     ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done) {
   engine_->Recover(cluster, std::move(done));

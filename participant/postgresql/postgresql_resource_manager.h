@@ -85,6 +85,8 @@ struct PostgresqlOptions {
   // A commit, rollback or look-up that cannot be carried out is tried again for so long
   // before it is given back with kRetry or kUnknown.
   Duration settle_patience = Duration::Seconds(3);
+  // Between looks at what is prepared in the database: see OnFound.
+  Duration scan_interval = Duration::Seconds(5);
   // Limits: the rows one call returns, branches that are not prepared.
   uint64_t max_result_bytes = kMaxAnswerBytes;
   uint32_t max_branches = 20000;
@@ -111,7 +113,7 @@ struct PostgresqlStats {
 
 // What a look at pg_prepared_xacts found in this database.
 struct PreparedScan {
-  std::vector<BranchId> ours;       // of this cluster and resource
+  std::vector<FoundBranch> ours;    // of this cluster and resource
   std::vector<std::string> others;  // their gids; left alone
 };
 
@@ -138,6 +140,9 @@ class PostgresqlResourceManager final : public ResourceManager {
   // By COMMIT PREPARED and ROLLBACK PREPARED in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
 
+  // What a look at pg_prepared_xacts finds: branches of an earlier life that a backend
+  // prepared late, or that a failover or a restored copy has brought.
+  void OnFound(FoundCallback found) override;
   // Ends the backends that an earlier process of this resource has left behind.
   // INVALID_ARGUMENT: the URL, an option. FAILED_PRECONDITION, with what to change: the
   // server is too old or a standby, max_prepared_transactions is 0, the evidence table

@@ -1,5 +1,6 @@
 #include "participant/postgresql/settler.h"
 
+#include <charconv>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -138,7 +139,10 @@ void Settler::OnNotThere(std::shared_ptr<Ending> ending) {
 
 void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
                      std::string detail) {
-  if (finish != Finish::kRetry) prepared_.erase(ending->branch);
+  if (finish != Finish::kRetry) {
+    prepared_.erase(ending->branch);
+    if (looking_) ended_.insert(ending->branch);
+  }
   ending->done({finish, std::move(detail)});
 }
 
@@ -147,20 +151,22 @@ void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
 // First whether it is prepared, then, in a statement and a snapshot of its own, the
 // evidence: a branch that is committed in between is seen by the second.
 void Settler::LookUp(const BranchId& branch, Callback<Evidence> done) {
-  RunSurely(
-      {SelectPrepared(GidOf(owner_.cluster, branch)),
-       SelectEvidence(owner_.cluster, branch)},
-      loop_->Now() + patience_, [branch, done = std::move(done)](BatchResult r) mutable {
-        if (!r.ok()) {
-          LogEvent(Level::kWarning, "a branch cannot be looked up")
-              .Field("branch", branch)
-              .Field("error", r.Error());
-          return done(Evidence::kUnknown);
-        }
-        const Evidence evidence = EvidenceFrom(r.results[1].get());
-        const bool prepared = PQntuples(r.results[0].get()) > 0;
-        done(evidence == Evidence::kNone && prepared ? Evidence::kPrepared : evidence);
-      });
+  RunSurely({SelectPrepared(GidOf(owner_.cluster, branch)),
+             SelectEvidence(owner_.cluster, branch)},
+            loop_->Now() + patience_,
+            [this, branch, done = std::move(done)](BatchResult r) mutable {
+              if (!r.ok()) {
+                LogEvent(Level::kWarning, "a branch cannot be looked up")
+                    .Field("branch", branch)
+                    .Field("error", r.Error());
+                return done(Evidence::kUnknown);
+              }
+              const Evidence evidence = EvidenceFrom(r.results[1].get());
+              const bool prepared = PQntuples(r.results[0].get()) > 0;
+              if (evidence != Evidence::kNone || !prepared) return done(evidence);
+              AddPrepared(branch);
+              done(Evidence::kPrepared);
+            });
 }
 
 void Settler::FindOut(const Backend& backend, const BranchId& branch,
@@ -227,24 +233,29 @@ void Settler::Delete(GroupId group) {
 
 void Settler::Scan(Callback<absl::StatusOr<PreparedScan>> done) {
   Statement scan{
-      "SELECT gid FROM pg_prepared_xacts WHERE database=current_database() "
+      "SELECT gid, greatest(0, extract(epoch FROM clock_timestamp()-prepared)*1000)"
+      "::bigint FROM pg_prepared_xacts WHERE database=current_database() "
       "ORDER BY prepared"};
-  RunSurely({std::move(scan)}, loop_->Now() + patience_,
-            [owner = owner_, done = std::move(done)](BatchResult r) mutable {
-              if (!r.ok()) return done(absl::UnavailableError(r.Error()));
-              PreparedScan found;
-              for (int row = 0; row < PQntuples(r.results[0].get()); ++row) {
-                const std::string gid(Field(r.results[0].get(), row, 0));
-                auto parsed = ParseXidText(gid);
-                if (parsed.ok() && parsed->cluster == owner.cluster &&
-                    parsed->branch.resource == owner.resource) {
-                  found.ours.push_back(std::move(parsed->branch));
-                } else {
-                  found.others.push_back(gid);
-                }
-              }
-              done(std::move(found));
-            });
+  RunSurely(
+      {std::move(scan)}, loop_->Now() + patience_,
+      [owner = owner_, done = std::move(done)](BatchResult r) mutable {
+        if (!r.ok()) return done(absl::UnavailableError(r.Error()));
+        PreparedScan found;
+        for (int row = 0; row < PQntuples(r.results[0].get()); ++row) {
+          const std::string gid(Field(r.results[0].get(), row, 0));
+          auto parsed = ParseXidText(gid);
+          if (parsed.ok() && parsed->cluster == owner.cluster &&
+              parsed->branch.resource == owner.resource) {
+            int64_t age_ms = 0;
+            const std::string_view age = Field(r.results[0].get(), row, 1);
+            (void)std::from_chars(age.data(), age.data() + age.size(), age_ms);
+            found.ours.push_back({std::move(parsed->branch), Duration::Millis(age_ms)});
+          } else {
+            found.others.push_back(gid);
+          }
+        }
+        done(std::move(found));
+      });
 }
 
 }  // namespace concordat::participant::postgresql

@@ -37,6 +37,17 @@ class Settler {
   // The branch was seen prepared by this process.
   void AddPrepared(const BranchId& branch) { prepared_.insert(branch); }
 
+  // What ends between these two is told by IsOrWasOurs.
+  void BeginLook() { looking_ = true; }
+  void EndLook() {
+    looking_ = false;
+    ended_.clear();
+  }
+  // This process has seen it prepared; or it has ended since BeginLook.
+  [[nodiscard]] bool IsOrWasOurs(const BranchId& branch) const {
+    return prepared_.contains(branch) || ended_.contains(branch);
+  }
+
   void End(const BranchId& branch, bool commit, Callback<FinishResult> done);
   // kUnknown: the server was not reached. The branch is in no backend's hands.
   void LookUp(const BranchId& branch, Callback<Evidence> done);
@@ -77,6 +88,8 @@ class Settler {
   const Duration patience_;
   bool stopped_ = false;
   absl::flat_hash_set<BranchId> prepared_;
+  bool looking_ = false;
+  absl::flat_hash_set<BranchId> ended_;  // since the look began
   struct Forgetting {
     Gtid below;
     bool running = false;

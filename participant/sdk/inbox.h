@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/base/mutex.h"
 #include "participant/sdk/core/branch_io.h"
+#include "participant/sdk/resource_manager.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::participant {
@@ -26,12 +27,13 @@ struct ExecuteResult {
 struct CommitResult : FinishResult {};
 struct RollbackResult : FinishResult {};
 using RecoverResult = absl::StatusOr<std::vector<BranchId>>;
+using FoundResult = std::vector<FoundBranch>;
 
 struct InboxItem {
   size_t resource = 0;  // index
   BranchId branch;
   std::variant<ExecuteResult, PrepareResult, CommitResult, RollbackResult, OnePhaseResult,
-               Evidence, RecoverResult>
+               Evidence, RecoverResult, FoundResult>
       result;
 };
 

@@ -106,6 +106,8 @@ void Participant::TakeIn(InboxItem* item) {
     table->OnCommittedOnePhase(branch, std::move(*one_phase), now);
   } else if (auto* evidence = std::get_if<Evidence>(&item->result)) {
     table->OnEvidence(branch, *evidence, now);
+  } else if (auto* found = std::get_if<FoundResult>(&item->result)) {
+    OnFound(table, *found);
   } else {
     OnRecovered(item->resource, std::move(std::get<RecoverResult>(item->result)));
   }

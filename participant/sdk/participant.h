@@ -180,6 +180,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   void SayHello();
   void OnCluster(ClusterId cluster);
   void OnRecovered(size_t index, RecoverResult result);
+  void OnFound(BranchTable* table, const FoundResult& found);
   void RegisterResources();
   void Quarantine(const absl::Status& why);
   void OnRegistered(absl::StatusOr<wire::RegisterReply> reply);

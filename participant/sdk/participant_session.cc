@@ -49,6 +49,9 @@ void Participant::OnCluster(ClusterId cluster) {
   to_recover_ = resources_.size();
   timer_ = loop_->RunEvery(options_.branches.scan_interval, [this] { OnTimer(); });
   for (size_t i = 0; i < resources_.size(); ++i) {
+    resources_[i].manager->OnFound([inbox = inbox_, i](FoundResult found) {
+      inbox->Push({i, BranchId(), std::move(found)});
+    });
     resources_[i].manager->Recover(cluster, [inbox = inbox_, i](RecoverResult result) {
       inbox->Push({i, BranchId(), std::move(result)});
     });
@@ -83,6 +86,14 @@ void Participant::OnRecovered(size_t index, RecoverResult result) {
       .Field("incarnation", table->incarnation())
       .Field("in_doubt", prepared.size());
   if (--to_recover_ == 0) RegisterResources();
+}
+
+void Participant::OnFound(BranchTable* table, const FoundResult& found) {
+  if (!table->recovered()) return;
+  for (const FoundBranch& item : found) {
+    if (item.branch.resource != table->resource()) continue;
+    table->Adopt({item.branch, Duration()}, loop_->Now());
+  }
 }
 
 void Participant::ReportReady(absl::Status status) {

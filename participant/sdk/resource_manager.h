@@ -70,6 +70,13 @@ inline constexpr uint64_t kMaxAnswerValues = 30'000;  // of all rows, or pairs, 
 template <class T>
 using Callback = absl::AnyInvocable<void(T)>;
 
+// A prepared branch that turned up in the store after Recover had listed what was there.
+struct FoundBranch {
+  BranchId branch;
+  Duration prepared_for;  // by the store's clock; zero: it does not say
+};
+using FoundCallback = absl::AnyInvocable<void(std::vector<FoundBranch>)>;
+
 class ResourceManager {
  public:
   virtual ~ResourceManager() = default;
@@ -88,6 +95,14 @@ class ResourceManager {
   // why and what to do.
   virtual void Recover(ClusterId cluster,
                        Callback<absl::StatusOr<std::vector<BranchId>>> done) = 0;
+
+  // For a store that others than this process can prepare branches in: called with
+  // branches that are prepared, are of this cluster and resource, and were neither
+  // prepared in this life, nor listed by Recover, nor reported before. So the manager
+  // leaves out what it has in hand, and what was ended while it was looking. Set before
+  // Recover; called back any number of times, on any thread, from the callback of
+  // Recover (when that has been called) until Close has returned.
+  virtual void OnFound(FoundCallback /*found*/) {}
 
   // Names the store for good: made with it, kept in it, the same at every start, at most
   // 64 printable characters. Asked for after Recover. Coordinators refuse another store

@@ -23,15 +23,22 @@ BranchTable::~BranchTable() = default;
 void BranchTable::Recovered(const std::vector<RecoveredBranch>& prepared, Timestamp now) {
   CONCORDAT_CHECK(!recovered_) << "recovered twice";
   recovered_ = true;
-  for (const RecoveredBranch& branch : prepared) Adopt(branch, now);
+  for (const RecoveredBranch& branch : prepared) {
+    Take(branch, "prepared before this start, in doubt", now);
+  }
 }
 
 void BranchTable::Adopt(const RecoveredBranch& prepared, Timestamp now) {
   CONCORDAT_CHECK(recovered_) << "adopted before recovery";
+  Take(prepared, "found prepared in the store, in doubt", now);
+}
+
+void BranchTable::Take(const RecoveredBranch& prepared, std::string detail,
+                       Timestamp now) {
   if (Find(prepared.branch) != nullptr) return;
   Branch* branch = Insert(prepared.branch, BranchState::kPrepared, now);
   EnterPrepared(branch, prepared.ask_after, now);
-  Emit(EventKind::kRecovered, prepared.branch, "prepared before this start, in doubt");
+  Emit(EventKind::kRecovered, prepared.branch, std::move(detail));
 }
 
 void BranchTable::RollBackActive(Timestamp now) {

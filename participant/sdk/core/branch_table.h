@@ -181,6 +181,7 @@ class BranchTable {
   void EndHeuristically(Branch* branch, FinishResult result, Timestamp now);
 
   // branch_table.cc
+  void Take(const RecoveredBranch& prepared, std::string detail, Timestamp now);
   Branch* Find(const BranchId& id);
   Branch* Insert(const BranchId& id, BranchState state, Timestamp now);
   [[nodiscard]] bool IsBelowWatermark(const Gtid& gtid) const;

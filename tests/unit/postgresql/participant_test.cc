@@ -7,6 +7,7 @@
 #include <atomic>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "participant/sdk/channel_link.h"
 #include "tests/unit/postgresql/support.h"
 #include "tests/unit/sdk/test_coordinator.h"
@@ -29,7 +30,10 @@ class ServedTest : public PostgresqlTest {
     remote_->RunSync([this] { coordinator_->Close(); });
   }
 
-  void Serve(Duration in_doubt = Duration::Seconds(3600)) {
+  void Serve(Duration in_doubt = Duration::Seconds(3600),
+             Duration scan = Duration::Seconds(5)) {
+    PostgresqlOptions bank = Options();
+    bank.scan_interval = scan;
     std::atomic<bool> ready{false};
     thread_->RunSync([&] {
       ParticipantOptions options;
@@ -41,7 +45,7 @@ class ServedTest : public PostgresqlTest {
       ASSERT_TRUE(
           participant_
               ->AddResource(kResource,
-                            std::make_unique<PostgresqlResourceManager>(Url(), Options()))
+                            std::make_unique<PostgresqlResourceManager>(Url(), bank))
               .ok());
       server_ = std::make_unique<rpc::Server>(thread_->loop(),
                                               Participant::MakeProcessor(participant_));
@@ -163,6 +167,25 @@ TEST_F(ServedTest, Scenario32_NoCoordinatorKnows_TheBranchHolds) {
   coordinator_->set_answer(wire::InquiryAnswer::ROLLBACK);
   EXPECT_TRUE(Eventually([&] { return Prepared().empty(); }));
   EXPECT_EQ(Balance(), "100");
+}
+
+TEST_F(ServedTest, BranchThatTurnsUpLater_IsAdoptedAsksAndIsSettled) {
+  coordinator_->set_answer(wire::InquiryAnswer::COMMIT);
+  Serve(Duration::Millis(50), Duration::Millis(20));
+  const ClusterId cluster{TestCoordinator::kCluster};
+  const BranchId late{{GroupId(1), Term(7), 9}, kResource, Incarnation(0x4f00), 3};
+  BranchId other = late;
+  other.resource = "bank-b";
+  for (const auto& [branch, id] : {std::pair{late, "1"}, {other, "2"}}) {
+    Sql(absl::StrCat("BEGIN; UPDATE account SET balance=99 WHERE id=", id,
+                     "; PREPARE TRANSACTION '", XidText(MakeXid(cluster, branch)), "'"));
+  }
+  EXPECT_TRUE(Eventually([&] { return Balance() == "99"; }));
+  expected_left_ = {XidText(MakeXid(cluster, other))};
+  EXPECT_EQ(Prepared(), expected_left_);
+  for (const wire::BranchId& asked : coordinator_->inquired()) {
+    EXPECT_EQ(asked.resource, kResource);
+  }
 }
 
 TEST_F(ServedTest, Scenario30_RolledBackByHand_TheCoordinatorHearsOfIt) {

@@ -163,7 +163,9 @@ TEST_F(StartTest, OthersPreparedTransactions_AreCountedListedAndNeverTouched) {
   manager().Scan(scan.callback());
   const auto found = scan.Get();
   ASSERT_TRUE(found.ok());
-  EXPECT_EQ(found->ours, recovered_);
+  std::vector<BranchId> listed;
+  for (const FoundBranch& item : found->ours) listed.push_back(item.branch);
+  EXPECT_EQ(listed, recovered_);
   EXPECT_THAT(found->others, ::testing::UnorderedElementsAreArray(expected_left_));
   EXPECT_EQ(Rollback(ours).finish, Finish::kDone);
   // "somebody's" is rolled back here: the fixture does not quote.

@@ -143,6 +143,9 @@ absl::StatusOr<std::vector<BranchId>> PostgresqlTest::TryOpen(PostgresqlOptions 
   incarnation_ = incarnation_.Next();
   number_ = 0;
   manager_ = std::make_unique<PostgresqlResourceManager>(Url(), std::move(options));
+  if (on_found_ != nullptr) {
+    manager_->OnFound([this](std::vector<FoundBranch> f) { on_found_(std::move(f)); });
+  }
   Later<absl::StatusOr<std::vector<BranchId>>> done;
   manager_->Recover(kCluster, done.callback());
   return done.Get();

@@ -142,6 +142,8 @@ class PostgresqlTest : public ::testing::Test {
   // Gids that may be left when the test ends; they are rolled back.
   std::vector<std::string> expected_left_;
   std::vector<BranchId> recovered_;
+  // What managers opened from now on report (OnFound). Null: nobody listens.
+  FoundCallback on_found_;
 
  private:
   testing::PostgresqlServer* server_ = nullptr;

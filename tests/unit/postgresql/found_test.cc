@@ -1,0 +1,118 @@
+// Branches that turn up in the database after the start: which are reported, and which
+// are this process's own business.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/postgresql/support.h"
+
+namespace concordat::participant {
+namespace {
+
+class FoundTest : public PostgresqlTest {
+ protected:
+  FoundTest() {
+    on_found_ = [this](std::vector<FoundBranch> found) {
+      MutexLock lock(&mutex_);
+      for (FoundBranch& item : found) found_.push_back(std::move(item));
+    };
+  }
+  // The test's database is looked at all the time.
+  void OpenLooking() {
+    PostgresqlOptions options = Options();
+    options.scan_interval = Duration::Millis(1);
+    Open(std::move(options));
+  }
+  // As a backend of an earlier life would that comes late.
+  void PrepareByHand(const BranchId& branch, int account) {
+    Sql(absl::StrCat("BEGIN; UPDATE account SET balance=balance+1 WHERE id=", account,
+                     "; PREPARE TRANSACTION '", Gid(branch), "'"));
+  }
+  std::vector<BranchId> Found() {
+    MutexLock lock(&mutex_);
+    std::vector<BranchId> branches;
+    for (const FoundBranch& item : found_) branches.push_back(item.branch);
+    return branches;
+  }
+  BranchId OfEarlierLife(uint64_t number) {
+    return {{GroupId(1), Term(7), 1000 + number}, kResource, Incarnation(0x77), number};
+  }
+
+  Mutex mutex_;
+  std::vector<FoundBranch> found_;
+};
+
+TEST_F(FoundTest, StrangersOfThisResource_AreReportedOnce_WithTheirAge) {
+  const BranchId recovered = OfEarlierLife(1);
+  const BranchId late = OfEarlierLife(2);
+  PrepareByHand(recovered, 1);
+  OpenLooking();
+  EXPECT_EQ(recovered_, std::vector<BranchId>{recovered});
+  PrepareByHand(late, 2);
+  EXPECT_TRUE(Eventually([&] { return !Found().empty(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(Found(), std::vector<BranchId>{late});
+  EXPECT_LT(found_[0].prepared_for, Duration::Seconds(5));
+  EXPECT_EQ(Commit(late).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(recovered).finish, Finish::kDone);
+}
+
+TEST_F(FoundTest, BranchesAtWork_AreNeverReported_HoweverTheyCrossALook) {
+  OpenLooking();
+  for (int i = 0; i < 300; ++i) {
+    const BranchId branch = BeginAndPrepare("UPDATE account SET balance=7 WHERE id=1");
+    if (i % 3 == 0) {
+      EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
+    }
+    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+  }
+  EXPECT_THAT(Found(), ::testing::IsEmpty());
+}
+
+TEST_F(FoundTest, BranchThatWasLookedUp_IsNoStranger) {
+  Open();
+  const BranchId late = OfEarlierLife(1);
+  PrepareByHand(late, 1);
+  EXPECT_EQ(LookUp(late), Evidence::kPrepared);
+  Close();
+  OpenLooking();
+  EXPECT_EQ(LookUp(late), Evidence::kPrepared);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_THAT(Found(), ::testing::IsEmpty());
+  EXPECT_EQ(Rollback(late).finish, Finish::kDone);
+}
+
+TEST_F(FoundTest, OthersBranches_AreNotReported) {
+  OpenLooking();
+  BranchId other_resource = OfEarlierLife(1);
+  other_resource.resource = "bank-b";
+  expected_left_ = {"a-person", Gid(other_resource),
+                    XidText(MakeXid(ClusterId(99), OfEarlierLife(2)))};
+  for (size_t i = 0; i < expected_left_.size(); ++i) {
+    Sql(absl::StrCat("BEGIN; UPDATE account SET balance=1 WHERE id=", i + 1,
+                     "; PREPARE TRANSACTION '", expected_left_[i], "'"));
+  }
+  EXPECT_TRUE(Eventually([&] { return manager().Stats().prepared_by_others == 3; }));
+  EXPECT_THAT(Found(), ::testing::IsEmpty());
+}
+
+TEST_F(FoundTest, ProcessThatWasReplaced_ReportsNothing) {
+  OpenLooking();
+  PostgresqlResourceManager next(Url(), Options());
+  Later<absl::StatusOr<std::vector<BranchId>>> done;
+  next.Recover(kCluster, done.callback());
+  ASSERT_TRUE(done.Get().ok());
+  EXPECT_TRUE(Eventually([&] { return !manager().Start(NextBranch(), {}).ok(); }));
+  PrepareByHand(OfEarlierLife(1), 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_THAT(Found(), ::testing::IsEmpty());
+  Later<FinishResult> ended;
+  next.Rollback(OfEarlierLife(1), ended.callback());
+  EXPECT_EQ(ended.Get().finish, Finish::kDone);
+}
+
+}  // namespace
+}  // namespace concordat::participant
