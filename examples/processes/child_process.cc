@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -96,6 +99,26 @@ std::string ChildProcess::HowItEnded() const {
 
 bool ChildProcess::EndedWell() const {
   return WIFEXITED(wait_status_) && WEXITSTATUS(wait_status_) == 0;
+}
+
+absl::StatusOr<std::string> RunProgram(const std::vector<std::string>& words,
+                                       const std::string& output_file, Duration limit) {
+  std::error_code absent;
+  const auto before = std::filesystem::file_size(output_file, absent);
+  auto process = ChildProcess::Start(words, output_file);
+  if (!process.ok()) return process.status();
+  const bool ended = process->WaitForEnd(limit);
+  if (!ended) {
+    process->Signal(SIGKILL);
+    (void)process->WaitForEnd(limit);
+  }
+  std::ifstream in(output_file, std::ios::binary);
+  if (!absent) in.seekg(static_cast<std::streamoff>(before));
+  const std::string output{std::istreambuf_iterator<char>(in),
+                           std::istreambuf_iterator<char>()};
+  if (ended && process->EndedWell()) return output;
+  return absl::UnavailableError(absl::StrCat(
+      words[0], " ", ended ? process->HowItEnded() : "took too long", ": ", output));
 }
 
 }  // namespace concordat::example

@@ -42,6 +42,13 @@ class ChildProcess {
   int wait_status_ = 0;
 };
 
+// Runs a program to its end and returns what it has written, to either output; that goes
+// to the file as well. The error, UNAVAILABLE, has it too: it ended badly, or not in
+// time.
+[[nodiscard]] absl::StatusOr<std::string> RunProgram(
+    const std::vector<std::string>& words, const std::string& output_file,
+    Duration limit);
+
 }  // namespace concordat::example
 
 #endif  // EXAMPLES_PROCESSES_CHILD_PROCESS_H_
