@@ -1,5 +1,7 @@
+#include <sys/stat.h>
+
 #include <chrono>
-#include <filesystem>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -14,6 +16,7 @@ namespace concordat::transfer {
 namespace {
 
 constexpr size_t kNodes = 3;
+constexpr int kDatabaseStarts = 50;
 constexpr Duration kReadyLimit = Duration::Seconds(20);
 
 std::string NodeName(size_t node) { return absl::StrCat("coordinator-", node + 1); }
@@ -23,14 +26,16 @@ std::string ServerName(const std::string& resource) {
 
 class ClusterDeployment final : public Deployment, public Victims {
  public:
-  ClusterDeployment(std::string folder, example::Supervisor* supervisor)
-      : folder_(std::move(folder)), supervisor_(supervisor) {}
+  ClusterDeployment(BankResources banks, std::string folder,
+                    example::Supervisor* supervisor)
+      : banks_(std::move(banks)), folder_(std::move(folder)), supervisor_(supervisor) {}
   ~ClusterDeployment() override { observer_.reset(); }
 
   absl::Status Start(const Programs& programs) {
     if (absl::Status s = ReservePorts(); !s.ok()) return s;
     for (size_t node = 0; node < kNodes; ++node) AddNode(programs, node);
-    for (size_t i = 0; i < ResourceNames().size(); ++i) {
+    if (absl::Status s = StartDatabases(programs); !s.ok()) return s;
+    for (size_t i = 0; i < banks_.size(); ++i) {
       if (absl::Status s = AddParticipant(programs, i); !s.ok()) return s;
     }
     if (absl::Status s = supervisor_->StartAll(); !s.ok()) return s;
@@ -39,10 +44,23 @@ class ClusterDeployment final : public Deployment, public Victims {
 
   client::Client* client() override { return client_.get(); }
   std::string Description() const override {
-    return absl::StrCat("3 coordinators and 3 participants, clients at ",
+    return absl::StrCat("3 coordinators, ", banks_.size(), " participants and ",
+                        databases_.size(), " database servers, clients at ",
                         absl::StrJoin(ClientAddresses(), ","));
   }
-  absl::StatusOr<OpenWork> CountOpen() override { return observer_->CountOpen(); }
+  // What the databases themselves have prepared counts as well.
+  absl::StatusOr<OpenWork> CountOpen() override {
+    absl::StatusOr<OpenWork> open = observer_->CountOpen();
+    if (!open.ok() || !open->none()) return open;
+    for (const auto& [name, database] : databases_) {
+      const auto prepared = database->CountPrepared();
+      if (!prepared.ok()) return prepared.status();
+      if (*prepared == 0) continue;
+      open->branches += *prepared;
+      open->examples.push_back(absl::StrCat(name, " has prepared transactions"));
+    }
+    return open;
+  }
   Victims* victims() override { return this; }
   size_t leaders_seen() const override { return observer_->leaders_seen(); }
   absl::Status Check() override { return supervisor_->CheckAll(); }
@@ -69,15 +87,35 @@ class ClusterDeployment final : public Deployment, public Victims {
   absl::Status RestartServerOf(const std::string& resource) override {
     return supervisor_->Restart(ServerName(resource));
   }
+  absl::Status KillDatabaseOf(const std::string& resource) override {
+    return supervisor_->Kill(resource);
+  }
+  // What a killed PostgreSQL has left behind may hold its shared memory for a moment
+  // longer: the new one says so and ends.
+  absl::Status RestartDatabaseOf(const std::string& resource) override {
+    absl::Status status;
+    for (int i = 0; i < kDatabaseStarts; ++i) {
+      status = supervisor_->Restart(resource);
+      if (status.ok()) status = supervisor_->WaitUntilReady(resource);
+      if (!absl::IsUnavailable(status)) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return status;
+  }
 
  private:
   absl::Status ReservePorts() {
-    for (auto* ports : {&peer_ports_, &client_ports_, &participant_ports_}) {
-      while (ports->size() < kNodes) {
-        auto port = example::ReservedPort::Take();
-        if (!port.ok()) return port.status();
-        ports->push_back(*std::move(port));
-      }
+    for (auto* ports : {&peer_ports_, &client_ports_}) {
+      if (absl::Status s = Reserve(kNodes, ports); !s.ok()) return s;
+    }
+    return Reserve(banks_.size(), &participant_ports_);
+  }
+
+  static absl::Status Reserve(size_t count, std::vector<example::ReservedPort>* ports) {
+    while (ports->size() < count) {
+      auto port = example::ReservedPort::Take();
+      if (!port.ok()) return port.status();
+      ports->push_back(*std::move(port));
     }
     return absl::OkStatus();
   }
@@ -112,9 +150,41 @@ class ClusterDeployment final : public Deployment, public Victims {
          absl::StrCat(folder_, "/", NodeName(node)), "--cluster", "transfer-example"}));
   }
 
+  // Up, with their tables, before anything else is started.
+  absl::Status StartDatabases(const Programs& programs) {
+    for (const BankResource& bank : banks_) {
+      if (!bank.has_server()) continue;
+      // The server's user goes through it to its own.
+      chmod(folder_.c_str(), 0711);
+      auto database = PrepareServer(bank, folder_);
+      if (!database.ok()) return database.status();
+      supervisor_->Add((*database)->program());
+      databases_[bank.name] = *std::move(database);
+    }
+    if (absl::Status s = supervisor_->StartAll(); !s.ok()) return s;
+    for (const BankResource& bank : banks_) {
+      if (!bank.has_server()) continue;
+      example::DatabaseServer* database = databases_[bank.name].get();
+      absl::Status status = MakeTables(bank, database);
+      if (status.ok()) {
+        status = example::RunProgram(
+                     {programs.concordat, "rm", "init", ServerUrl(*database), "--yes"},
+                     absl::StrCat(folder_, "/", bank.name, ".init.out"), kReadyLimit)
+                     .status();
+      }
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> UrlOf(const BankResource& bank) const {
+    if (!bank.has_server()) return FileUrl(bank, folder_);
+    return ServerUrl(*databases_.at(bank.name));
+  }
+
   absl::Status AddParticipant(const Programs& programs, size_t i) {
-    const std::string resource = ResourceNames()[i];
-    const auto url = ResourceUrl(resource, folder_);
+    const std::string& resource = banks_[i].name;
+    const auto url = UrlOf(banks_[i]);
     if (!url.ok()) return url.status();
     supervisor_->Add(
         MakeProgram(ServerName(resource),
@@ -140,7 +210,7 @@ class ClusterDeployment final : public Deployment, public Victims {
     const Timestamp give_up = clock.Now() + kReadyLimit;
     for (;;) {
       const auto leader = observer_->Leader();
-      if (leader && leader->alive.size() == ResourceNames().size()) {
+      if (leader && leader->alive.size() == banks_.size()) {
         return absl::OkStatus();
       }
       if (absl::Status s = supervisor_->CheckAll(); !s.ok()) return s;
@@ -152,11 +222,13 @@ class ClusterDeployment final : public Deployment, public Victims {
     }
   }
 
+  const BankResources banks_;
   const std::string folder_;
   example::Supervisor* const supervisor_;
   std::vector<example::ReservedPort> peer_ports_;
   std::vector<example::ReservedPort> client_ports_;
   std::vector<example::ReservedPort> participant_ports_;
+  std::map<std::string, std::unique_ptr<example::DatabaseServer>> databases_;
   std::unique_ptr<client::Client> client_;
   std::unique_ptr<Observer> observer_;  // on the client's loop
 };
@@ -164,9 +236,9 @@ class ClusterDeployment final : public Deployment, public Victims {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
-    const Programs& programs, const std::string& folder,
+    const Programs& programs, const BankResources& banks, const std::string& folder,
     example::Supervisor* supervisor) {
-  auto deployment = std::make_unique<ClusterDeployment>(folder, supervisor);
+  auto deployment = std::make_unique<ClusterDeployment>(banks, folder, supervisor);
   if (absl::Status s = deployment->Start(programs); !s.ok()) return s;
   return deployment;
 }

@@ -1,5 +1,5 @@
-// What the transfers run on: coordinators and three banks' resources. Either six
-// processes, or everything in this one.
+// What the transfers run on: coordinators and the banks' resources. Either processes,
+// with a database server each where a bank needs one, or everything in this one.
 #ifndef EXAMPLES_TRANSFER_DEPLOYMENT_H_
 #define EXAMPLES_TRANSFER_DEPLOYMENT_H_
 
@@ -11,9 +11,9 @@
 #include "absl/status/statusor.h"
 #include "coordinator/client/client.h"
 #include "examples/processes/supervisor.h"
+#include "examples/transfer/banks.h"
 #include "examples/transfer/nemesis.h"
 #include "examples/transfer/observer.h"
-#include "examples/transfer/resource_access.h"
 
 namespace concordat::transfer {
 
@@ -36,32 +36,26 @@ class Deployment {
   [[nodiscard]] virtual std::vector<std::string> Stop() = 0;
 };
 
-// The resources of both forms, and how their data is kept.
-[[nodiscard]] std::vector<std::string> ResourceNames();
-[[nodiscard]] std::vector<std::unique_ptr<ResourceAccess>> MakeAccesses();
-
 struct Programs {
   std::string concordatd;
   std::string concordat_rm;
+  std::string concordat;
 };
 // Beside this program: in its folder, or where a build puts them. NOT_FOUND names what
 // is missing.
 [[nodiscard]] absl::StatusOr<Programs> FindPrograms();
 
-// Three coordinators and three participants on free ports of 127.0.0.1, their data in
-// `folder`. All is up and every resource is registered when it returns OK. The
-// supervisor outlives the deployment.
+// Three coordinators and a participant for each bank, on free ports of 127.0.0.1, and the
+// banks' database servers, their data in `folder`. All is up and every resource is
+// registered when it returns OK. The supervisor outlives the deployment.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
-    const Programs& programs, const std::string& folder, example::Supervisor* supervisor);
+    const Programs& programs, const BankResources& banks, const std::string& folder,
+    example::Supervisor* supervisor);
 
-// One coordinator node and the resources in this process, their data in `folder`.
+// One coordinator node and the resources in this process, their data in `folder`. None
+// of the banks has a server.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartEmbedded(
-    const std::string& folder);
-
-// For participants: the URL of a resource with its data in `folder`; writes the schema
-// beside it.
-[[nodiscard]] absl::StatusOr<std::string> ResourceUrl(const std::string& resource,
-                                                      const std::string& folder);
+    const BankResources& banks, const std::string& folder);
 
 }  // namespace concordat::transfer
 

@@ -11,12 +11,12 @@ namespace {
 
 class EmbeddedDeployment final : public Deployment {
  public:
-  explicit EmbeddedDeployment(std::unique_ptr<Embedded> embedded)
-      : embedded_(std::move(embedded)) {}
+  EmbeddedDeployment(std::unique_ptr<Embedded> embedded, size_t resources)
+      : embedded_(std::move(embedded)), resources_(resources) {}
 
   client::Client* client() override { return embedded_->client(); }
   std::string Description() const override {
-    return "1 coordinator and 3 resources in one process";
+    return absl::StrCat("1 coordinator and ", resources_, " resources in one process");
   }
   absl::StatusOr<OpenWork> CountOpen() override {
     OpenWork open;
@@ -33,26 +33,28 @@ class EmbeddedDeployment final : public Deployment {
 
  private:
   std::unique_ptr<Embedded> embedded_;
+  const size_t resources_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Deployment>> StartEmbedded(const std::string& folder) {
+absl::StatusOr<std::unique_ptr<Deployment>> StartEmbedded(const BankResources& banks,
+                                                          const std::string& folder) {
   std::vector<EmbeddedResource> resources;
-  for (const std::string& name : ResourceNames()) {
-    const auto url = ResourceUrl(name, folder);
+  for (const BankResource& bank : banks) {
+    const auto url = FileUrl(bank, folder);
     if (!url.ok()) return url.status();
-    const auto spec = participant::ParseResourceSpec(absl::StrCat(name, "=", *url));
+    const auto spec = participant::ParseResourceSpec(absl::StrCat(bank.name, "=", *url));
     if (!spec.ok()) return spec.status();
     auto manager = participant::MakeResourceManager(*spec);
     if (!manager.ok()) return manager.status();
-    resources.push_back({name, *std::move(manager)});
+    resources.push_back({bank.name, *std::move(manager)});
   }
   EmbeddedOptions options;
   options.dir = absl::StrCat(folder, "/coordinator");
   auto embedded = Embedded::Start(std::move(options), std::move(resources));
   if (!embedded.ok()) return embedded.status();
-  return std::make_unique<EmbeddedDeployment>(*std::move(embedded));
+  return std::make_unique<EmbeddedDeployment>(*std::move(embedded), banks.size());
 }
 
 }  // namespace concordat::transfer

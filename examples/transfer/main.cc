@@ -66,10 +66,13 @@ void NameBadRows(const std::vector<BadRow>& rows) {
 
 absl::StatusOr<std::unique_ptr<Deployment>> Deploy(const Options& options,
                                                    Belongings* belongings) {
-  if (options.embedded) return StartEmbedded(belongings->folder->path());
+  if (options.embedded) {
+    return StartEmbedded(options.banks, belongings->folder->path());
+  }
   const auto programs = FindPrograms();
   if (!programs.ok()) return absl::UnavailableError(programs.status().message());
-  return StartCluster(*programs, belongings->folder->path(), &belongings->supervisor);
+  return StartCluster(*programs, options.banks, belongings->folder->path(),
+                      &belongings->supervisor);
 }
 
 // Opens the accounts and reads them back: what is there before anything moves.
@@ -95,6 +98,9 @@ Job MakeJob(const Options& options, const Book& book, const Accesses& accesses,
   job.time = Duration::Seconds(static_cast<int64_t>(options.seconds));
   job.clients = options.clients;
   job.leader_kills = options.kills;
+  for (const BankResource& bank : options.banks) {
+    if (bank.has_server()) job.databases.push_back(bank.name);
+  }
   job.seed = options.seed;
   job.mode = options.mode;
   return job;
@@ -117,7 +123,7 @@ void Describe(const Options& options, const InputPlan& plan, const Book& book,
 absl::StatusOr<bool> Play(const Options& options, InputPlan* plan, const Book& book,
                           Belongings* belongings) {
   Console console;
-  const Accesses accesses = MakeAccesses();
+  const Accesses accesses = MakeAccesses(options.banks);
   auto deployment = Deploy(options, belongings);
   if (!deployment.ok()) return deployment.status();
   Describe(options, *plan, book, **deployment, &console);
@@ -157,7 +163,7 @@ int Main(int argc, char** argv) {
   auto plan = MakeInputPlan(options);
   if (!plan.ok()) return Fail(plan.status());
   NameBadRows(plan->bad_rows);
-  const auto book = Book::Make(plan->opening, ResourceNames());
+  const auto book = Book::Make(plan->opening, NamesOf(options.banks));
   if (!book.ok()) return Fail(book.status());
 
   // Outlives everything: the clean-up may come at any time.

@@ -13,12 +13,15 @@ Nemesis::Nemesis(Plan plan, Victims* victims, Statistics* statistics, uint64_t s
       statistics_(statistics),
       random_(seed),
       say_(std::move(say)) {
-  // The participant in the middle, so that leaders die before and after it.
-  for (size_t i = 0; i < plan_.leader_kills; ++i) {
-    if (i == (plan_.leader_kills + 1) / 2) steps_.push_back(Step::kParticipant);
-    steps_.push_back(Step::kLeader);
+  if (plan_.leader_kills == 0) return;
+  // The others in the middle, so that leaders die before and after them.
+  steps_.assign(plan_.leader_kills, {StepKind::kLeader, ""});
+  std::vector<Step> others = {{StepKind::kParticipant, ""}};
+  for (const std::string& database : plan_.databases) {
+    others.push_back({StepKind::kDatabase, database});
   }
-  if (plan_.leader_kills == 1) steps_.push_back(Step::kParticipant);
+  const auto middle = static_cast<ptrdiff_t>((plan_.leader_kills + 1) / 2);
+  steps_.insert(steps_.begin() + middle, others.begin(), others.end());
 }
 
 double Nemesis::allowed() const {
@@ -54,14 +57,18 @@ absl::Status Nemesis::Kill(Timestamp now, uint64_t in_flight) {
   if (!leader) return absl::OkStatus();  // the next tick will find one
   Fault fault;
   fault.in_flight = in_flight;
-  fault.of_leader = steps_[step_] == Step::kLeader;
+  const Step& step = steps_[step_];
+  fault.of_leader = step.kind == StepKind::kLeader;
   fault.number = statistics_->BeginFault(now);
   if (fault.of_leader) {
     fault.who = absl::StrCat("leader, node ", leader->node + 1);
     if (absl::Status s = KillLeader(*leader); !s.ok()) return s;
-  } else {
+  } else if (step.kind == StepKind::kParticipant) {
     if (absl::Status s = KillParticipant(*leader); !s.ok()) return s;
     fault.who = absl::StrCat("participant of ", resource_);
+  } else {
+    if (absl::Status s = victims_->KillDatabaseOf(step.database); !s.ok()) return s;
+    fault.who = absl::StrCat("server of ", step.database);
   }
   say_(absl::StrCat("SIGKILL to the ", fault.who, ", ", in_flight,
                     " transfers under way"));
@@ -85,10 +92,13 @@ absl::Status Nemesis::KillParticipant(const LeaderView& leader) {
 }
 
 absl::Status Nemesis::Restart(Timestamp now) {
-  if (steps_[step_] == Step::kParticipant) {
+  const Step& step = steps_[step_];
+  if (step.kind != StepKind::kLeader) {
     if (now - killed_at_ < plan_.participant_down) return absl::OkStatus();
     Enter(Phase::kRestarted, now);
-    return victims_->RestartServerOf(resource_);
+    return step.kind == StepKind::kParticipant
+               ? victims_->RestartServerOf(resource_)
+               : victims_->RestartDatabaseOf(step.database);
   }
   const auto leader = victims_->Leader();
   if (!leader || leader->term <= term_) return absl::OkStatus();
@@ -102,20 +112,39 @@ absl::Status Nemesis::Restart(Timestamp now) {
 }
 
 void Nemesis::CheckBack(Timestamp now) {
-  if (steps_[step_] == Step::kParticipant) {
-    const auto leader = victims_->Leader();
-    if (!leader) return;
-    const auto life = leader->alive.find(resource_);
-    if (life == leader->alive.end() || life->second == incarnation_) return;
-    faults_.back().outage = now - killed_at_;
-    say_(absl::StrCat(resource_, " is served again, ", faults_.back().outage.millis(),
-                      " ms after the kill"));
-  } else {
-    const auto applied = victims_->AppliedIndex(node_);
-    if (!applied || *applied < catch_up_to_) return;
-    say_(absl::StrCat("node ", node_ + 1, " has caught up, ", (now - entered_).millis(),
-                      " ms after its start"));
+  switch (steps_[step_].kind) {
+    case StepKind::kLeader:
+      return CheckLeaderBack(now);
+    case StepKind::kParticipant:
+      return CheckParticipantBack(now);
+    case StepKind::kDatabase:
+      faults_.back().outage = now - killed_at_;
+      say_(absl::StrCat("the ", faults_.back().who, " is up again, ",
+                        faults_.back().outage.millis(), " ms after the kill"));
+      return StepIsOver(now);
   }
+}
+
+void Nemesis::CheckParticipantBack(Timestamp now) {
+  const auto leader = victims_->Leader();
+  if (!leader) return;
+  const auto life = leader->alive.find(resource_);
+  if (life == leader->alive.end() || life->second == incarnation_) return;
+  faults_.back().outage = now - killed_at_;
+  say_(absl::StrCat(resource_, " is served again, ", faults_.back().outage.millis(),
+                    " ms after the kill"));
+  StepIsOver(now);
+}
+
+void Nemesis::CheckLeaderBack(Timestamp now) {
+  const auto applied = victims_->AppliedIndex(node_);
+  if (!applied || *applied < catch_up_to_) return;
+  say_(absl::StrCat("node ", node_ + 1, " has caught up, ", (now - entered_).millis(),
+                    " ms after its start"));
+  StepIsOver(now);
+}
+
+void Nemesis::StepIsOver(Timestamp now) {
   statistics_->EndFault(faults_.back().number, now);
   ++step_;
   Enter(Phase::kWaiting, now);

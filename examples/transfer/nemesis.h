@@ -38,15 +38,19 @@ class Victims {
   // The participant that serves a resource.
   [[nodiscard]] virtual absl::Status KillServerOf(const std::string& resource) = 0;
   [[nodiscard]] virtual absl::Status RestartServerOf(const std::string& resource) = 0;
+  // The database server behind it. Restart returns when the server takes connections.
+  [[nodiscard]] virtual absl::Status KillDatabaseOf(const std::string& resource) = 0;
+  [[nodiscard]] virtual absl::Status RestartDatabaseOf(const std::string& resource) = 0;
 };
 
 // One kill, for the table at the end.
 struct Fault {
   bool of_leader = false;
-  std::string who;    // "leader, node 2" or "participant of sqlite-1"
+  std::string who;    // "leader, node 2", "participant of kv-1", "server of mariadb-1"
   size_t number = 0;  // in Statistics
   uint64_t in_flight = 0;
-  Duration outage;  // until another node led, or the resource was registered again
+  // Until another node led, the resource was registered again, the server was up again.
+  Duration outage;
 };
 
 // Main thread.
@@ -55,6 +59,7 @@ class Nemesis {
   struct Plan {
     size_t leader_kills = 3;
     std::vector<std::string> resources;  // one of their participants is killed, once
+    std::vector<std::string> databases;  // each of their servers is killed, once
     Duration participant_down = Duration::Millis(300);
     Duration step_limit = Duration::Seconds(30);
   };
@@ -71,12 +76,19 @@ class Nemesis {
   [[nodiscard]] const std::vector<Fault>& faults() const { return faults_; }
 
  private:
-  enum class Step { kLeader, kParticipant };
+  enum class StepKind : uint8_t { kLeader, kParticipant, kDatabase };
+  struct Step {
+    StepKind kind;
+    std::string database;  // its resource
+  };
   enum class Phase { kWaiting, kKilled, kRestarted };
 
   [[nodiscard]] absl::Status Kill(Timestamp now, uint64_t in_flight);
   [[nodiscard]] absl::Status KillLeader(const LeaderView& leader);
   [[nodiscard]] absl::Status KillParticipant(const LeaderView& leader);
+  void CheckLeaderBack(Timestamp now);
+  void CheckParticipantBack(Timestamp now);
+  void StepIsOver(Timestamp now);
   [[nodiscard]] absl::Status Restart(Timestamp now);
   void CheckBack(Timestamp now);
   void Enter(Phase phase, Timestamp now);

@@ -20,6 +20,7 @@ struct Texts {
   int decimals = 2;
   std::string opening = "5000.00";
   std::string mode = "decided";
+  std::string banks = "kv,sqlite,sqlite";
 };
 
 void AddInputFlags(CLI::App* app, Options* options, Texts* texts) {
@@ -59,9 +60,14 @@ void AddRunFlags(CLI::App* app, Options* options, Texts* texts) {
       ->check(CLI::Range(uint64_t{1}, kMaxClients))
       ->capture_default_str();
   app->add_option("--kills", options->kills,
-                  "How often the leader is killed; with any, a participant is killed "
-                  "once too")
+                  "How often the leader is killed; with any, a participant and each "
+                  "database server are killed once too")
       ->check(CLI::Range(uint64_t{0}, kMaxKills))
+      ->capture_default_str();
+  app->add_option("--banks", texts->banks,
+                  "What the banks are kept in: a list of kv, sqlite, postgresql and "
+                  "mariadb, some of them more than once if wanted; the last two with "
+                  "private servers that are started and killed as well")
       ->capture_default_str();
   app->add_option("--mode", texts->mode, "When COMMITTED is told: decided or parallel")
       ->check(CLI::IsMember({"decided", "parallel"}))
@@ -86,6 +92,18 @@ absl::Status Finish(const Texts& texts, const CLI::App& app, Options* options) {
         absl::StrCat("--opening ", texts.opening, ": ", opening.status().message()));
   }
   options->opening = *opening;
+  auto banks = ParseBanks(texts.banks);
+  if (!banks.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--banks ", texts.banks, ": ", banks.status().message()));
+  }
+  options->banks = *std::move(banks);
+  for (const BankResource& bank : options->banks) {
+    if (options->embedded && bank.has_server()) {
+      return absl::InvalidArgumentError(absl::StrCat("--embedded starts no servers, and ",
+                                                     bank.name, " would need one"));
+    }
+  }
   if (texts.mode == "parallel") options->mode = client::Mode::kParallel;
   if (options->embedded && app.count("--kills") > 0 && options->kills > 0) {
     return absl::InvalidArgumentError("--embedded has no processes to kill");
@@ -102,8 +120,10 @@ absl::Status Finish(const Texts& texts, const CLI::App& app, Options* options) {
 Parsed ParseCommandLine(int argc, char** argv) {
   Parsed parsed;
   CLI::App app(
-      "Moves money between banks while coordinators and a participant are killed, and\n"
-      "checks that every cent and every answer is right. Ends with 0 only if so.");
+      "Moves money between banks while coordinators, a participant and database servers\n"
+      "are killed, and checks that every cent and every answer is right. Ends with 0 "
+      "only\n"
+      "if so.");
   Texts texts;
   AddInputFlags(&app, &parsed.options, &texts);
   AddRunFlags(&app, &parsed.options, &texts);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "coordinator/client/async_client.h"
+#include "examples/transfer/banks.h"
 #include "examples/transfer/input/money.h"
 
 namespace concordat::transfer {
@@ -28,6 +29,7 @@ struct Options {
   uint64_t kills = 3;
   uint64_t clients = 64;
   bool embedded = false;
+  BankResources banks;
   bool keep = false;
   uint64_t seed = 1;
   client::Mode mode = client::Mode::kDecided;

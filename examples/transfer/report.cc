@@ -61,7 +61,7 @@ void AddTimes(const ReportInput& in, Table* table) {
 void AddFaults(const ReportInput& in, Table* table) {
   for (const Fault& fault : in.outcome->faults) {
     table->Line("SIGKILL", fault.who, absl::StrCat(fault.in_flight, " under way"));
-    table->Line("", fault.of_leader ? "  another node led after" : "  served again after",
+    table->Line("", fault.of_leader ? "  another node led after" : "  up again after",
                 ForPeople(fault.outage));
     table->Line("", "  longest gap seen by a client",
                 ForPeople(in.statistics->LongestWait(fault.number)));

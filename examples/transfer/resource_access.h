@@ -4,7 +4,7 @@
 //
 //   kind     accounts                               evidence
 //   kv       "account/<key>" -> decimal units       "transfer/<number>" -> "gtid net"
-//   sqlite   accounts(id, balance)                  transfers(id, gtid, net)
+//   SQL      accounts(id, balance)                  transfers(id, gtid, net)
 #ifndef EXAMPLES_TRANSFER_RESOURCE_ACCESS_H_
 #define EXAMPLES_TRANSFER_RESOURCE_ACCESS_H_
 
@@ -64,10 +64,11 @@ class ResourceAccess {
 };
 
 [[nodiscard]] std::unique_ptr<ResourceAccess> MakeKvAccess();
-[[nodiscard]] std::unique_ptr<ResourceAccess> MakeSqliteAccess();
 
-// What a SQLite bank must have before it is used.
-[[nodiscard]] std::string SqliteSchema();
+enum class SqlDialect : uint8_t { kSqlite, kPostgresql, kMariadb };
+[[nodiscard]] std::unique_ptr<ResourceAccess> MakeSqlAccess(SqlDialect dialect);
+// The tables that a SQL bank must have before it is used.
+[[nodiscard]] std::string SqlSchema(SqlDialect dialect);
 
 }  // namespace concordat::transfer
 

@@ -5,6 +5,9 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-"$root/tests/setup.sh"
-"$root/tests/build.sh" release concordatd concordat-rm transfer
+case " $* " in
+  *postgresql* | *mariadb*) "$root/tests/setup.sh" --databases ;;
+  *) "$root/tests/setup.sh" ;;
+esac
+"$root/tests/build.sh" release concordatd concordat-rm concordat transfer
 exec "$root/.build/release/examples/transfer/transfer" "$@"

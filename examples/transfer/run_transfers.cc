@@ -71,6 +71,7 @@ class Run {
     Nemesis::Plan plan;
     plan.leader_kills = deployment_->victims() == nullptr ? 0 : job_.leader_kills;
     plan.resources = job_.book->resources();
+    plan.databases = job_.databases;
     return plan;
   }
 

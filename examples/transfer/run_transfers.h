@@ -27,6 +27,7 @@ struct Job {
   Duration time;
   uint64_t clients = 64;
   uint64_t leader_kills = 0;
+  std::vector<std::string> databases;  // resources with a server of their own
   uint64_t seed = 1;
   client::Mode mode = client::Mode::kDecided;
 };

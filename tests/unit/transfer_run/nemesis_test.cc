@@ -27,6 +27,14 @@ class PaperCluster final : public Victims {
     done.push_back("restart " + resource);
     return absl::OkStatus();
   }
+  absl::Status KillDatabaseOf(const std::string& resource) override {
+    done.push_back("kill database " + resource);
+    return absl::OkStatus();
+  }
+  absl::Status RestartDatabaseOf(const std::string& resource) override {
+    done.push_back("restart database " + resource);
+    return absl::OkStatus();
+  }
 
   std::optional<LeaderView> leader = LeaderView{1, 5, 100, {{"kv", 1}}};
   std::optional<int64_t> applied;
@@ -41,8 +49,9 @@ class PaperCluster final : public Victims {
 
 class NemesisTest : public ::testing::Test {
  protected:
-  Nemesis Make(size_t leader_kills) {
+  Nemesis Make(size_t leader_kills, std::vector<std::string> databases = {}) {
     Nemesis::Plan plan;
+    plan.databases = std::move(databases);
     plan.leader_kills = leader_kills;
     plan.resources = {"kv"};
     return Nemesis(plan, &cluster_, &statistics_, 1, [](const std::string&) {});
@@ -103,6 +112,26 @@ TEST_F(NemesisTest, ParticipantKill_AnotherLifeRegistered_IsOver) {
   ASSERT_TRUE(Tick(&nemesis, 420, 0.8).ok());
   EXPECT_TRUE(nemesis.done());
   EXPECT_DOUBLE_EQ(nemesis.allowed(), 1);
+}
+
+TEST_F(NemesisTest, DatabaseServers_EachIsKilledOnceBetweenLeaders) {
+  Nemesis nemesis = Make(2, {"postgresql-1", "mariadb-1"});  // and the participant
+  int64_t now = 0;
+  cluster_.applied = 1000;
+  for (int i = 0; i < 100 && !nemesis.done(); ++i) {
+    ASSERT_TRUE(Tick(&nemesis, now += 200, 1).ok());
+    // Whoever was killed is replaced.
+    if (!cluster_.done.empty() && cluster_.done.back().rfind("kill node", 0) == 0) {
+      ++cluster_.leader->term;
+    }
+    cluster_.leader->alive["kv"] = now;
+  }
+  EXPECT_THAT(cluster_.done,
+              ElementsAre("kill node 1", "restart node 1", "kill kv", "restart kv",
+                          "kill database postgresql-1", "restart database postgresql-1",
+                          "kill database mariadb-1", "restart database mariadb-1",
+                          "kill node 1", "restart node 1"));
+  EXPECT_EQ(nemesis.faults()[2].who, "server of postgresql-1");
 }
 
 TEST_F(NemesisTest, NobodyTakesOver_IsAnErrorInTheEnd) {

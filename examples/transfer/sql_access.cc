@@ -15,24 +15,6 @@ wire::ExecuteRequest SqlRequest(std::vector<wire::SqlStatement> statements) {
   return request;
 }
 
-wire::SqlStatement ToSql(const AccountOperation& operation) {
-  const wire::Value amount = IntegerValue(operation.amount.units());
-  const wire::Value id = TextValue(ToString(operation.account));
-  switch (operation.kind) {
-    case AccountOperation::Kind::kAddIfAtLeast:
-      return client::Sql(
-          "UPDATE accounts SET balance = balance + ?1 "
-          "WHERE id = ?2 AND balance + ?1 >= 0",
-          {amount, id});
-    case AccountOperation::Kind::kSet:
-      return client::Sql("UPDATE accounts SET balance = ?1 WHERE id = ?2", {amount, id});
-    case AccountOperation::Kind::kAdd:
-      break;
-  }
-  return client::Sql("UPDATE accounts SET balance = balance + ?1 WHERE id = ?2",
-                     {amount, id});
-}
-
 absl::StatusOr<int64_t> Integer(const wire::SqlRow& row, size_t column) {
   if (column < row.values.size() && row.values[column].__isset.integer) {
     return row.values[column].integer;
@@ -66,27 +48,26 @@ absl::StatusOr<Evidence> ParseEvidence(const wire::SqlRow& row) {
                   Money::FromUnits(*net)};
 }
 
-class SqliteAccess final : public ResourceAccess {
+class SqlAccess final : public ResourceAccess {
  public:
+  explicit SqlAccess(SqlDialect dialect) : dialect_(dialect) {}
+
   wire::ExecuteRequest Open(const std::vector<Balance>& accounts) const override {
     std::vector<wire::SqlStatement> statements;
     for (const auto& [key, money] : accounts) {
-      statements.push_back(client::Sql("INSERT INTO accounts(id, balance) VALUES (?, ?)",
-                                       {TextValue(key), IntegerValue(money.units())}));
+      statements.push_back(Statement("INSERT INTO accounts(id, balance) VALUES (?, ?)",
+                                     {TextValue(key), IntegerValue(money.units())}));
     }
     return SqlRequest(std::move(statements));
   }
 
-  // A SELECT locks nothing (participant/sqlite): an UPDATE that changes nothing does.
   wire::ExecuteRequest Read(const std::vector<std::string>& keys,
                             bool lock) const override {
     std::vector<wire::SqlStatement> statements;
     for (const std::string& key : keys) {
       statements.push_back(
-          client::Sql(lock ? "UPDATE accounts SET balance = balance WHERE id = ? "
-                             "RETURNING balance"
-                           : "SELECT balance FROM accounts WHERE id = ?",
-                      {TextValue(key)}));
+          Statement(lock ? LockedRead() : "SELECT balance FROM accounts WHERE id = ?",
+                    {TextValue(key)}));
     }
     return SqlRequest(std::move(statements));
   }
@@ -110,9 +91,9 @@ class SqliteAccess final : public ResourceAccess {
       statements.push_back(ToSql(operation));
     }
     statements.push_back(
-        client::Sql("INSERT INTO transfers(id, gtid, net) VALUES (?, ?, ?)",
-                    {IntegerValue(static_cast<int64_t>(evidence.number)),
-                     TextValue(evidence.gtid), IntegerValue(evidence.net.units())}));
+        Statement("INSERT INTO transfers(id, gtid, net) VALUES (?, ?, ?)",
+                  {IntegerValue(static_cast<int64_t>(evidence.number)),
+                   TextValue(evidence.gtid), IntegerValue(evidence.net.units())}));
     return SqlRequest(std::move(statements));
   }
 
@@ -134,8 +115,8 @@ class SqliteAccess final : public ResourceAccess {
 
   wire::ExecuteRequest ListBalances(const std::string& after) const override {
     return SqlRequest(
-        {client::Sql("SELECT id, balance FROM accounts WHERE id > ? ORDER BY id LIMIT ?",
-                     {TextValue(after), IntegerValue(kPage)})});
+        {Statement("SELECT id, balance FROM accounts WHERE id > ? ORDER BY id LIMIT ?",
+                   {TextValue(after), IntegerValue(kPage)})});
   }
 
   absl::StatusOr<std::vector<Balance>> ListedBalances(
@@ -152,9 +133,9 @@ class SqliteAccess final : public ResourceAccess {
   }
 
   wire::ExecuteRequest ListEvidence(uint64_t after) const override {
-    return SqlRequest({client::Sql(
-        "SELECT id, gtid, net FROM transfers WHERE id > ? ORDER BY id LIMIT ?",
-        {IntegerValue(static_cast<int64_t>(after)), IntegerValue(kPage)})});
+    return SqlRequest(
+        {Statement("SELECT id, gtid, net FROM transfers WHERE id > ? ORDER BY id LIMIT ?",
+                   {IntegerValue(static_cast<int64_t>(after)), IntegerValue(kPage)})});
   }
 
   absl::StatusOr<std::vector<Evidence>> ListedEvidence(
@@ -169,26 +150,84 @@ class SqliteAccess final : public ResourceAccess {
     }
     return rows;
   }
+
+ private:
+  // Written with ?, which PostgreSQL has as $1, $2, …
+  [[nodiscard]] wire::SqlStatement Statement(const std::string& sql,
+                                             std::vector<wire::Value> values) const {
+    if (dialect_ != SqlDialect::kPostgresql) return client::Sql(sql, std::move(values));
+    std::string numbered;
+    int number = 0;
+    for (const char c : sql) {
+      if (c == '?') {
+        absl::StrAppend(&numbered, "$", ++number);
+      } else {
+        numbered.push_back(c);
+      }
+    }
+    return client::Sql(std::move(numbered), std::move(values));
+  }
+
+  // In SQLite a SELECT locks nothing (participant/sqlite): an UPDATE that changes nothing
+  // does.
+  [[nodiscard]] const char* LockedRead() const {
+    return dialect_ == SqlDialect::kSqlite
+               ? "UPDATE accounts SET balance = balance WHERE id = ? RETURNING balance"
+               : "SELECT balance FROM accounts WHERE id = ? FOR UPDATE";
+  }
+
+  [[nodiscard]] wire::SqlStatement ToSql(const AccountOperation& operation) const {
+    const wire::Value amount = IntegerValue(operation.amount.units());
+    const wire::Value id = TextValue(ToString(operation.account));
+    switch (operation.kind) {
+      case AccountOperation::Kind::kAddIfAtLeast:
+        return Statement(
+            "UPDATE accounts SET balance = balance + ? "
+            "WHERE id = ? AND balance + ? >= 0",
+            {amount, id, amount});
+      case AccountOperation::Kind::kSet:
+        return Statement("UPDATE accounts SET balance = ? WHERE id = ?", {amount, id});
+      case AccountOperation::Kind::kAdd:
+        break;
+    }
+    return Statement("UPDATE accounts SET balance = balance + ? WHERE id = ?",
+                     {amount, id});
+  }
+
+  const SqlDialect dialect_;
 };
 
 }  // namespace
 
-std::unique_ptr<ResourceAccess> MakeSqliteAccess() {
-  return std::make_unique<SqliteAccess>();
+std::unique_ptr<ResourceAccess> MakeSqlAccess(SqlDialect dialect) {
+  return std::make_unique<SqlAccess>(dialect);
 }
 
-// SQLite turns a sum that does not fit into a floating-point number: the CHECK does not
-// let that happen to money.
-std::string SqliteSchema() {
-  return "CREATE TABLE IF NOT EXISTS accounts(\n"
-         "  id TEXT PRIMARY KEY NOT NULL,\n"
-         "  balance INTEGER NOT NULL CHECK (typeof(balance) = 'integer')\n"
-         ");\n"
-         "CREATE TABLE IF NOT EXISTS transfers(\n"
-         "  id INTEGER PRIMARY KEY,\n"
-         "  gtid TEXT NOT NULL,\n"
-         "  net INTEGER NOT NULL\n"
-         ");\n";
+// Keys are compared byte by byte everywhere: they are listed page by page.
+std::string SqlSchema(SqlDialect dialect) {
+  std::string key;
+  std::string check;
+  switch (dialect) {
+    case SqlDialect::kSqlite:
+      key = "TEXT";
+      // A sum that does not fit would become a floating-point number.
+      check = " CHECK (typeof(balance) = 'integer')";
+      break;
+    case SqlDialect::kPostgresql:
+      key = "TEXT COLLATE \"C\"";
+      break;
+    case SqlDialect::kMariadb:
+      key = "VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+      break;
+  }
+  return absl::StrCat("CREATE TABLE IF NOT EXISTS accounts(\n  id ", key,
+                      " PRIMARY KEY NOT NULL,\n  balance BIGINT NOT NULL", check,
+                      "\n);\n",
+                      "CREATE TABLE IF NOT EXISTS transfers(\n"
+                      "  id BIGINT PRIMARY KEY NOT NULL,\n"
+                      "  gtid TEXT NOT NULL,\n"
+                      "  net BIGINT NOT NULL\n"
+                      ");\n");
 }
 
 }  // namespace concordat::transfer
