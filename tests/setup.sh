@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Installs what Concordat is built with on Debian 12: tests/setup.sh [--tests]
-# With --tests also what only the checks need (clang, clang-format, Python Thrift).
+# Installs what Concordat is built with on Debian 12:
+#   tests/setup.sh [--databases | --tests]
+# With --databases also the servers that examples and tests start, with --tests those and
+# what only the checks need (clang, clang-format, Python Thrift).
 # Does nothing, and needs no rights, when everything is there.
 set -euo pipefail
 
@@ -12,13 +14,15 @@ packages=(
 )
 # llvm-14 has the symbolizer: without it ThreadSanitizer cannot match the
 # suppressions that name functions.
-test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 python3-thrift postgresql-15)
+test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 python3-thrift)
+databases=(postgresql-15 mariadb-server)
 
 case "${1:-}" in
   "") ;;
-  --tests) packages+=("${test_packages[@]}") ;;
+  --databases) packages+=("${databases[@]}") ;;
+  --tests) packages+=("${databases[@]}" "${test_packages[@]}") ;;
   *)
-    echo "usage: tests/setup.sh [--tests]" >&2
+    echo "usage: tests/setup.sh [--databases | --tests]" >&2
     exit 2
     ;;
 esac
@@ -49,7 +53,19 @@ fi
 
 echo "setup: installing ${missing[*]}"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+# The servers' packages would start a server of the system's. Debian's way to tell them
+# not to; a policy that is there already stays.
+policy=/usr/sbin/policy-rc.d
+clean_up() {
+  rm -f "$log"
+  [ -z "${our_policy:-}" ] || "${as_root[@]}" rm -f "$policy"
+}
+trap clean_up EXIT
+if [ ! -e "$policy" ]; then
+  our_policy=yes
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+fi
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" >"$log" 2>&1; }
 if ! { apt update && apt install --no-install-recommends "${missing[@]}"; }; then
   cat "$log" >&2
