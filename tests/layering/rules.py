@@ -39,6 +39,7 @@ ALLOWED = {
     # Its connections live on an event loop.
     "participant/postgresql": _RESOURCE_MANAGER + ["thrift/rpc"],
     "participant/mariadb": _RESOURCE_MANAGER,
+    "participant/service": _RESOURCE_MANAGER,
     "participant/daemon": [_BASE, "participant", "thrift/rpc", GENERATED],
     "examples": [_BASE, "coordinator/client", "coordinator/embedded", "participant"],
     "tests": ["coordinator", "participant", "wal", "thrift/rpc", "examples", GENERATED],

@@ -1,0 +1,40 @@
+// Runs a blocking Service on threads, so that no caller waits.
+#ifndef PARTICIPANT_SERVICE_THREADED_SERVICE_H_
+#define PARTICIPANT_SERVICE_THREADED_SERVICE_H_
+
+#include <memory>
+
+#include "participant/service/service.h"
+#include "participant/service/task_threads.h"
+
+namespace concordat::participant::service {
+
+// Thread-safe.
+class ThreadedService final : public AsyncService {
+ public:
+  ThreadedService(std::unique_ptr<Service> service, size_t threads)
+      : service_(std::move(service)) {
+    threads_.Start(threads);
+  }
+
+  void Try(const Reservation& reservation, std::string_view request,
+           Callback<TryResult> done) override;
+  void Confirm(const Reservation& reservation, Callback<absl::Status> done) override;
+  void Cancel(const Reservation& reservation, Callback<absl::Status> done) override;
+  void Lookup(const Reservation& reservation,
+              Callback<absl::StatusOr<State>> done) override;
+  [[nodiscard]] bool IsQuery(std::string_view request) const override {
+    return service_->IsQuery(request);
+  }
+  void Query(std::string_view request, Callback<QueryResult> done) override;
+  void ForgetBelow(const Gtid& watermark, Callback<absl::Status> done) override;
+  void Close() override { threads_.Stop(); }
+
+ private:
+  const std::unique_ptr<Service> service_;
+  TaskThreads threads_;
+};
+
+}  // namespace concordat::participant::service
+
+#endif  // PARTICIPANT_SERVICE_THREADED_SERVICE_H_
