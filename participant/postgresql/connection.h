@@ -105,6 +105,8 @@ struct Counters {
 class Connection final : public std::enable_shared_from_this<Connection>,
                          public rpc::FdWatch::Handler {
  public:
+  using Config = ConnectionConfig;  // for Pool
+  using Counters = postgresql::Counters;
   Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* counters);
   // Callbacks that are owed are not called: see Close.
   ~Connection();

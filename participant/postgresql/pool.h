@@ -1,93 +1,25 @@
-// Connections to one database: at most so many, made when they are wanted, given to one
-// holder at a time, in the order of asking.
-//
-//   pool.Acquire([](absl::StatusOr<std::shared_ptr<Connection>> c) { ... });
-//   pool.Release(connection);   // outside of a transaction; otherwise Close() it first
-//
-// When the server cannot be reached the pool tries again after a while, twice as long
-// each time, with jitter, while those who ask wait for their turn or their time-out.
-// For the loop's thread.
+// Connections to one PostgreSQL database: see participant/database/pool.h.
 #ifndef PARTICIPANT_POSTGRESQL_POOL_H_
 #define PARTICIPANT_POSTGRESQL_POOL_H_
 
-#include <cstdint>
-#include <deque>
 #include <memory>
-#include <vector>
 
-#include "absl/container/flat_hash_set.h"
-#include "absl/functional/any_invocable.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "coordinator/base/clock.h"
-#include "coordinator/base/random.h"
+#include "participant/database/pool.h"
 #include "participant/postgresql/connection.h"
-#include "thrift/rpc/event_loop.h"
 
-namespace concordat::participant::postgresql {
+namespace concordat::participant {
+
+namespace database {
+extern template class Pool<postgresql::Connection>;
+}
+
+namespace postgresql {
 
 using ConnectionPtr = std::shared_ptr<Connection>;
+using Pool = database::Pool<Connection>;
+using PoolOptions = database::PoolOptions;
 
-struct PoolOptions {
-  uint32_t max_connections = 1;
-  Duration wait;  // for a connection
-  Duration min_back_off;
-  Duration max_back_off;
-  uint64_t seed = 1;
-};
-
-class Pool {
- public:
-  using Taker = absl::AnyInvocable<void(absl::StatusOr<ConnectionPtr>)>;
-
-  Pool(rpc::EventLoop* loop, ConnectionConfig config, PoolOptions options,
-       Counters* counters);
-  ~Pool();
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-
-  // RESOURCE_EXHAUSTED: all connections were in use for all of the waiting time.
-  // UNAVAILABLE: the server could not be reached, or the pool is closed. Never called
-  // back from within the call with an error that waiting would have changed.
-  void Acquire(Taker taker);
-  // A connection that is not alive any more is thrown away.
-  void Release(ConnectionPtr connection);
-  // Closes all connections, also those in use, and fails those who wait. For good.
-  void Close(const std::string& why);
-
-  [[nodiscard]] size_t open() const { return all_.size(); }
-
- private:
-  struct Waiter {
-    Timestamp since;
-    Taker taker;
-  };
-  void Serve();
-  void OpenMore();
-  void OnConnected(const ConnectionPtr& connection, const absl::Status& status);
-  void BackOff(const absl::Status& status);
-  void ExpireWaiters();
-
-  rpc::EventLoop* const loop_;
-  const ConnectionConfig config_;
-  const PoolOptions options_;
-  Counters* const counters_;
-  Random random_;
-  bool closed_ = false;
-  absl::flat_hash_set<ConnectionPtr> all_;
-  std::vector<ConnectionPtr> idle_;  // the last used is used first
-  size_t connecting_ = 0;
-  std::deque<Waiter> waiters_;
-  Duration back_off_;
-  Timestamp not_before_;
-  rpc::TimerId retry_timer_;
-  rpc::TimerId expiry_timer_;
-  absl::Status last_error_;
-  bool reported_down_ = false;
-  // Timers and callbacks that come after the end find it gone.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-};
-
-}  // namespace concordat::participant::postgresql
+}  // namespace postgresql
+}  // namespace concordat::participant
 
 #endif  // PARTICIPANT_POSTGRESQL_POOL_H_
