@@ -9,7 +9,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache pkg-config git python3
   thrift-compiler libthrift-dev libevent-dev libssl-dev zlib1g-dev
-  libboost-log-dev libabsl-dev libsqlite3-dev libpq-dev nlohmann-json3-dev libcli11-dev
+  libboost-log-dev libabsl-dev libsqlite3-dev libpq-dev libmariadb-dev nlohmann-json3-dev libcli11-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # llvm-14 has the symbolizer: without it ThreadSanitizer cannot match the
