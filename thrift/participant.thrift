@@ -96,6 +96,34 @@ struct StartOptions {
    * None or 0: as the participant was told (30,000 by default).
    */
   3: optional i32 idle_timeout_ms
+  /**
+   * The application runs the branch on a connection of its own and prepares it itself:
+   * the call only asks for a branch, with no work, and the reply says `own`. Found in
+   * doubt, the branch is left alone until it has been prepared for this long, in
+   * milliseconds (1,000 to 65,535,000, rounded up to seconds). None: an ordinary branch.
+   */
+  4: optional i32 own_patience_ms
+}
+
+/**
+ * What an application says on its own connection to run a branch there, in the
+ * language of the database. Any client library can follow it without knowing more.
+ */
+struct OwnBranch {
+  /**
+   * A query, to be run first, outside of a transaction. It gives one text: why the
+   * branch cannot run on this connection; empty: it can.
+   */
+  1: required string check
+  /** Statements that begin the branch. */
+  2: required list<string> start
+  /**
+   * Statements that end it, prepared, after the application's work. All must succeed;
+   * the database's own pitfalls in telling that are the client library's.
+   */
+  3: required list<string> prepare
+  /** A query that gives true in the branch, and only there. */
+  4: required string inside
 }
 
 /** One operation of the KV resource manager. */
@@ -223,6 +251,11 @@ struct ExecuteReply {
   4: optional list<SqlResult> sql
   /** With OK to opaque work: the resource manager's own answer. */
   5: optional binary opaque
+  /**
+   * With OK to own_patience_ms: how to run the branch. None: an ordinary branch, or a
+   * participant that does not know of others.
+   */
+  6: optional OwnBranch own
 }
 
 /** What became of a branch that was to be committed in one phase. */

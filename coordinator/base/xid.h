@@ -55,7 +55,9 @@ struct BranchId {
   Gtid gtid;
   std::string resource;
   Incarnation incarnation;
-  uint64_t number = 0;  // counts branches within the incarnation, from 1
+  // Counts branches within the incarnation, from 1. The highest bits are kept for those
+  // that an application prepares itself: participant/sdk/core/branch_number.h.
+  uint64_t number = 0;
 
   friend auto operator<=>(const BranchId&, const BranchId&) = default;
   template <class H>

@@ -241,6 +241,50 @@ void AsyncTransaction::OnExecuted(const std::string& resource,
   }
 }
 
+void AsyncTransaction::StartOwn(const std::string& resource, wire::StartOptions options,
+                                ExecuteCallback done) {
+  wire::ExecuteRequest request;
+  request.context = MakeContext();
+  request.context.__set_deadline_ms(
+      static_cast<int32_t>(client_->options_.execute_timeout.millis()));
+  request.__set_start(ToWire(gtid_));
+  request.__set_resource(resource);
+  request.__set_options(options);
+  request.call_number = 1;
+  FillStartOptions(resource, &request);
+  client_->resolver_.Resolve(
+      resource, [self = shared_from_this(), resource, request = std::move(request),
+                 done = std::move(done)](absl::StatusOr<std::string> address) mutable {
+        wire::ExecuteReply failed;
+        failed.result.code = absl::IsNotFound(address.status()) ? wire::Code::NOT_FOUND
+                                                                : wire::Code::UNAVAILABLE;
+        if (!address.ok()) {
+          failed.result.__set_message(std::string(address.status().message()));
+          return done(failed);
+        }
+        ParticipantLink* link = self->client_->links_->Participant(*address);
+        if (link == nullptr) {
+          failed.result.__set_message(
+              absl::StrCat("resource ", resource, " has a bad address: ", *address));
+          return done(failed);
+        }
+        auto shared_done = std::make_shared<ExecuteCallback>(std::move(done));
+        link->execute(
+            [self, resource, shared_done](const wire::ExecuteReply& reply) {
+              if (reply.result.code != wire::Code::OK) {
+                self->client_->resolver_.Forget(resource);
+              }
+              (*shared_done)(reply);
+            },
+            request);
+      });
+}
+
+void AsyncTransaction::AddPrepared(std::vector<BranchId> branches) {
+  own_prepared_ = own_prepared_ || !branches.empty();
+  for (BranchId& branch : branches) carried_.push_back(std::move(branch));
+}
+
 std::vector<BranchId> AsyncTransaction::AllBranches() const {
   std::vector<BranchId> all = carried_;
   for (const auto& [resource, branch] : branches_) {
@@ -273,7 +317,7 @@ void AsyncTransaction::Commit(CommitCallback done) {
   if (all.empty() && !shared_) {
     return done(CommitResult{Outcome::kCommitted, AbortCause::kNone, gtid_, ""});
   }
-  if (all.size() == 1 && !shared_) {
+  if (all.size() == 1 && !shared_ && !own_prepared_) {
     const Branch& branch = branches_.begin()->second;
     return CommitOnePhase(client_->loop_, client_->links_, branch.address, branch.id,
                           client_->loop_->Now() + client_->options_.time_limit,
@@ -316,6 +360,10 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
             !self->shared_) {
           outcome = self->Aborted(AbortCause::kRefused, result.message);
           self->RollbackAtResources();
+          // Prepared ones that do not hear of it ask when their patience is over.
+          if (self->own_prepared_) {
+            self->RollbackAtCoordinator(result.message, [](const CommitResult&) {});
+          }
         }
         (*shared_done)(outcome);
       });
@@ -329,7 +377,7 @@ void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
   ended_ = true;
   // Nobody but this object could have asked to commit: nothing has to be recorded.
   // Whoever shares the transaction may: then only the log can say how it ends.
-  if (!shared_ && !joined_) {
+  if (!shared_ && !joined_ && !own_prepared_) {
     RollbackAtResources();
     return done(Aborted(AbortCause::kRolledBack, std::string(reason)));
   }
@@ -382,7 +430,13 @@ void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
       },
       [self = shared_from_this(), reply, shared_done](const wire::Result& result, bool) {
         reply->result = result;
-        (*shared_done)(FromReply(*reply, self->gtid_));
+        CommitResult outcome = FromReply(*reply, self->gtid_);
+        // Nobody has asked to commit, and nobody will: what is prepared is rolled back
+        // when it asks.
+        if (outcome.outcome == Outcome::kUnknown && !self->shared_ && !self->joined_) {
+          outcome = self->Aborted(AbortCause::kRolledBack, result.message);
+        }
+        (*shared_done)(outcome);
       });
 }
 

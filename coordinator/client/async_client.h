@@ -82,6 +82,18 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void Execute(const std::string& resource, wire::ExecuteRequest work,
                ExecuteCallback done);
 
+  // A name for a branch that the application runs on a connection of its own, and how:
+  // the reply has `branch` and `own`, or neither. Nothing is kept of it here.
+  void StartOwn(const std::string& resource, wire::StartOptions options,
+                ExecuteCallback done);
+  // Such branches, which are prepared now, or may be. From then on the transaction ends
+  // through the coordinators.
+  void AddPrepared(std::vector<BranchId> branches);
+  // Works in a caller's transaction.
+  [[nodiscard]] bool joined() const { return joined_; }
+  // It can only be rolled back, and is: why. Empty: it may commit.
+  [[nodiscard]] const std::string& doomed() const { return doom_detail_; }
+
   // Ends the transaction. May be called once. With one branch, and the context never
   // handed out, the branch commits in one phase at its resource.
   void Commit(CommitCallback done);
@@ -143,6 +155,7 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   const bool joined_;
   bool shared_ = false;
   bool ended_ = false;
+  bool own_prepared_ = false;  // some of carried_ are prepared, and have not voted
   // Why it can only abort; kNone while it may commit.
   AbortCause doomed_ = AbortCause::kNone;
   std::string doom_detail_;

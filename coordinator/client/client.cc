@@ -8,6 +8,7 @@
 #include "coordinator/base/mutex.h"
 #include "coordinator/base/random.h"
 #include "coordinator/base/system_clock.h"
+#include "coordinator/client/wire_names.h"
 
 namespace concordat::client {
 
@@ -91,6 +92,7 @@ Transaction::Transaction(Transaction&&) noexcept = default;
 
 Transaction::~Transaction() {
   if (transaction_ == nullptr) return;
+  RollBackOwn();
   client_->loop_->Post(
       [transaction = std::move(transaction_)] { transaction->Abandon(); });
 }
@@ -130,6 +132,8 @@ absl::StatusOr<wire::SqlResult> Transaction::Sql(const std::string& resource,
 }
 
 CommitResult Transaction::Commit() {
+  CommitResult failed;
+  if (!own_.empty() && !PrepareOwn(&failed)) return failed;
   return Await<CommitResult>(
       client_->loop_, [transaction = std::exchange(transaction_, nullptr)](auto waiter) {
         transaction->Commit([waiter](const CommitResult& r) { waiter->Set(r); });
@@ -137,11 +141,88 @@ CommitResult Transaction::Commit() {
 }
 
 CommitResult Transaction::Rollback(std::string_view reason) {
+  RollBackOwn();
   return Await<CommitResult>(client_->loop_, [transaction =
                                                   std::exchange(transaction_, nullptr),
                                               reason = std::string(reason)](auto waiter) {
     transaction->Rollback(reason, [waiter](const CommitResult& r) { waiter->Set(r); });
   });
+}
+
+// --- branches on connections of the application's own ---
+
+absl::StatusOr<Transaction::OwnStart> Transaction::StartOwn(
+    const std::string& resource, Duration patience, const std::string& isolation) {
+  // Its branches must be prepared before the caller asks to commit: nobody would.
+  if (transaction_->joined()) {
+    return absl::FailedPreconditionError(
+        "a transaction that was joined cannot have a branch on a connection of its own: "
+        "enlist it where the transaction was begun");
+  }
+  wire::StartOptions options;
+  options.__set_own_patience_ms(static_cast<int32_t>(patience.millis()));
+  if (!isolation.empty()) options.__set_isolation(isolation);
+  const auto reply = Await<wire::ExecuteReply>(
+      client_->loop_, [transaction = transaction_, resource, options](auto waiter) {
+        transaction->StartOwn(resource, options,
+                              [waiter](const wire::ExecuteReply& r) { waiter->Set(r); });
+      });
+  if (absl::Status s = ToStatus(reply.result); !s.ok()) return s;
+  if (!reply.__isset.branch || !reply.__isset.own) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the participant of resource ", resource,
+                     " does not know of branches on an application's own connection: it "
+                     "is of an older version"));
+  }
+  return OwnStart{FromWire(reply.branch), reply.own};
+}
+
+void Transaction::AddOwn(const BranchId& branch,
+                         std::unique_ptr<OwnConnection> connection) {
+  own_.push_back({branch, std::move(connection)});
+}
+
+void Transaction::RollBackOwn() {
+  for (const Own& own : own_) own.connection->RollBack();
+  own_.clear();
+}
+
+bool Transaction::PrepareOwn(CommitResult* result) {
+  const auto doomed = Await<std::string>(
+      client_->loop_,
+      [transaction = transaction_](auto waiter) { waiter->Set(transaction->doomed()); });
+  if (!doomed.empty()) {  // Commit will say so
+    RollBackOwn();
+    return true;
+  }
+  std::vector<BranchId> prepared;
+  AbortCause cause = AbortCause::kNone;
+  std::string why;
+  for (const Own& own : own_) own.connection->SendPrepare();
+  for (const Own& own : own_) {
+    const OwnConnection::Answer answer = own.connection->AwaitPrepared();
+    using Prepared = OwnConnection::Prepared;
+    const bool gone =
+        answer.prepared == Prepared::kRefused || answer.prepared == Prepared::kConflict;
+    if (!gone) prepared.push_back(own.branch);
+    if (answer.prepared == Prepared::kPrepared || cause != AbortCause::kNone) continue;
+    cause = answer.prepared == Prepared::kConflict ? AbortCause::kConflict
+                                                   : AbortCause::kRefused;
+    why = absl::StrCat(own.branch.resource, ": ", answer.detail);
+  }
+  own_.clear();
+  (void)Await<bool>(client_->loop_, [transaction = transaction_,
+                                     prepared = std::move(prepared)](auto waiter) {
+    transaction->AddPrepared(prepared);
+    waiter->Set(true);
+  });
+  if (cause == AbortCause::kNone) return true;
+  *result = Rollback(why);
+  if (result->outcome == Outcome::kAborted) {
+    result->cause = cause;
+    result->detail = why;
+  }
+  return false;
 }
 
 std::string Transaction::Share() {

@@ -64,6 +64,7 @@
 #include "coordinator/client/async_client.h"
 #include "coordinator/client/operations.h"
 #include "coordinator/client/outcome.h"
+#include "coordinator/client/own_connection.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::client {
@@ -90,6 +91,20 @@ class Transaction {
   [[nodiscard]] wire::ExecuteReply Execute(const std::string& resource,
                                            wire::ExecuteRequest work);
 
+  // For libraries that run a branch on a connection of the application's own, like
+  // postgresql/enlist.h. A name for such a branch, and what to say on the connection;
+  // the branch is the transaction's only when AddOwn has brought its connection.
+  // FAILED_PRECONDITION: the transaction was joined. INVALID_ARGUMENT: the resource is of
+  // a kind that cannot do this, or the participant is too old to.
+  struct OwnStart {
+    BranchId branch;
+    wire::OwnBranch sql;
+  };
+  [[nodiscard]] absl::StatusOr<OwnStart> StartOwn(const std::string& resource,
+                                                  Duration patience,
+                                                  const std::string& isolation);
+  void AddOwn(const BranchId& branch, std::unique_ptr<OwnConnection> connection);
+
   // Ends the transaction; the object is of no more use. Waits through elections up to
   // ClientOptions::time_limit, then says kUnknown.
   CommitResult Commit();
@@ -111,8 +126,17 @@ class Transaction {
  private:
   friend class Client;
   Transaction(Client* client, AsyncClient::TransactionPtr transaction);
+  // False: not all of them are prepared, and `result` is the transaction's.
+  [[nodiscard]] bool PrepareOwn(CommitResult* result);
+  void RollBackOwn();
+
+  struct Own {
+    BranchId branch;
+    std::unique_ptr<OwnConnection> connection;
+  };
   Client* client_;
   AsyncClient::TransactionPtr transaction_;
+  std::vector<Own> own_;
 };
 
 struct RunOptions {

@@ -9,6 +9,7 @@
 #include "coordinator/base/log.h"
 #include "coordinator/base/system_clock.h"
 #include "participant/postgresql/start_check.h"
+#include "participant/sdk/core/branch_number.h"
 
 namespace concordat::participant::postgresql {
 
@@ -62,6 +63,7 @@ absl::Status Engine::CheckOptions() const {
 }
 
 void Engine::Build(ClusterId cluster) {
+  cluster_ = cluster;
   const Owner owner{cluster, options_.resource};
   ConnectionConfig config;
   config.url = url_;
@@ -112,7 +114,7 @@ void Engine::OnGuard(const absl::Status& status, const RecoverDone& done) {
   if (!status.ok()) return (*done)(status);
   guard_->connection()->Run(StartQuestions(), [this, done](BatchResult r) {
     const absl::Status status = CheckStart(r, options_);
-    if (status.ok()) store_id_ = StoreId(r);
+    if (status.ok()) server_ = AnsweringServer(r);
     OnChecked(status, done);
   });
 }
@@ -127,14 +129,18 @@ void Engine::OnChecked(const absl::Status& status, const RecoverDone& done) {
           .Field("gid", gid);
     }
     std::vector<BranchId> recovered;
-    for (FoundBranch& item : scan->ours) {
+    for (const FoundBranch& item : scan->ours) {
       settler_->AddPrepared(item.branch);
-      recovered.push_back(std::move(item.branch));
+      recovered.push_back(item.branch);
     }
     scan_timer_ =
         thread_->loop()->RunEvery(options_.scan_interval, [this] { LookAround(); });
     open_.store(true, std::memory_order_release);
     (*done)(std::move(recovered));
+    // The ages of what applications have prepared: it is left alone for a time.
+    std::erase_if(scan->ours,
+                  [](const FoundBranch& f) { return !IsOwnBranch(f.branch.number); });
+    if (found_ != nullptr && !scan->ours.empty()) found_(std::move(scan->ours));
   });
 }
 
@@ -197,15 +203,26 @@ void Engine::Do(Callback<T> done, Verb verb) {
   });
 }
 
-absl::Status Engine::Start(const BranchId& branch, const StartOptions& options) {
+absl::StatusOr<std::string> Engine::CheckStartOf(const StartOptions& options) const {
   if (!open_.load(std::memory_order_acquire)) return absl::UnavailableError(kClosing);
   if (!guard_->held()) {
     return absl::UnavailableError(
         "the resource's lock in the database is lost: the server is not reached, or "
         "another process has taken the resource over");
   }
-  absl::StatusOr<std::string> begin = BeginSql(
-      options.isolation.empty() ? options_.default_isolation : options.isolation);
+  return BeginSql(options.isolation.empty() ? options_.default_isolation
+                                            : options.isolation);
+}
+
+absl::StatusOr<wire::OwnBranch> Engine::StartOwn(const BranchId& branch,
+                                                 const StartOptions& options) {
+  absl::StatusOr<std::string> begin = CheckStartOf(options);
+  if (!begin.ok()) return begin.status();
+  return OwnBranchSql(server_, cluster_, branch, *begin);
+}
+
+absl::Status Engine::Start(const BranchId& branch, const StartOptions& options) {
+  absl::StatusOr<std::string> begin = CheckStartOf(options);
   if (!begin.ok()) return begin.status();
   if (branches_.fetch_add(1, std::memory_order_relaxed) >= options_.max_branches) {
     branches_.fetch_sub(1, std::memory_order_relaxed);

@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "participant/postgresql/branch_work.h"
 #include "participant/postgresql/guard.h"
+#include "participant/postgresql/own_branch.h"
 #include "participant/postgresql/pool.h"
 #include "participant/postgresql/postgresql_resource_manager.h"
 #include "participant/postgresql/settler.h"
@@ -28,6 +29,8 @@ class Engine {
   void OnFound(FoundCallback found) { found_ = std::move(found); }
   void Recover(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
   absl::Status Start(const BranchId& branch, const StartOptions& options);
+  absl::StatusOr<wire::OwnBranch> StartOwn(const BranchId& branch,
+                                           const StartOptions& options);
   void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
                Callback<wire::ExecuteReply> done);
   void Prepare(const BranchId& branch, Callback<PrepareResult> done);
@@ -40,12 +43,15 @@ class Engine {
   void Close();
   [[nodiscard]] PostgresqlStats Stats() const;
   // After Recover's callback.
-  [[nodiscard]] const std::string& store_id() const { return store_id_; }
+  [[nodiscard]] const std::string& store_id() const { return server_.store_id; }
 
  private:
   using RecoverDone = std::shared_ptr<Callback<absl::StatusOr<std::vector<BranchId>>>>;
 
   [[nodiscard]] absl::Status CheckOptions() const;
+  // The SQL that begins a branch; UNAVAILABLE when none may be begun.
+  [[nodiscard]] absl::StatusOr<std::string> CheckStartOf(
+      const StartOptions& options) const;
   // On the loop's thread.
   void Build(ClusterId cluster);
   void OnGuard(const absl::Status& status, const RecoverDone& done);
@@ -80,7 +86,8 @@ class Engine {
   rpc::TimerId scan_timer_;
   bool looking_ = false;
   FoundCallback found_;
-  std::string store_id_;
+  Server server_;
+  ClusterId cluster_;
 };
 
 }  // namespace concordat::participant::postgresql

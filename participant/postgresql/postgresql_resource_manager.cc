@@ -41,6 +41,10 @@ absl::Status PostgresqlResourceManager::Start(const BranchId& branch,
                                               const StartOptions& options) {
   return engine_->Start(branch, options);
 }
+absl::StatusOr<wire::OwnBranch> PostgresqlResourceManager::StartOwn(
+    const BranchId& branch, const StartOptions& options) {
+  return engine_->StartOwn(branch, options);
+}
 void PostgresqlResourceManager::Execute(const BranchId& branch,
                                         const wire::ExecuteRequest& request,
                                         Callback<wire::ExecuteReply> done) {

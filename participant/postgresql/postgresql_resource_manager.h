@@ -140,8 +140,10 @@ class PostgresqlResourceManager final : public ResourceManager {
   // By COMMIT PREPARED and ROLLBACK PREPARED in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
 
-  // What a look at pg_prepared_xacts finds: branches of an earlier life that a backend
-  // prepared late, or that a failover or a restored copy has brought.
+  // What a look at pg_prepared_xacts finds: branches that applications have prepared on
+  // connections of their own, those of an earlier life that a backend prepared late, or
+  // that a failover or a restored copy has brought. At the start also the first kind,
+  // which Recover has listed, for their ages.
   void OnFound(FoundCallback found) override;
   // Ends the backends that an earlier process of this resource has left behind.
   // INVALID_ARGUMENT: the URL, an option. FAILED_PRECONDITION, with what to change: the
@@ -154,6 +156,9 @@ class PostgresqlResourceManager final : public ResourceManager {
   // RESOURCE_EXHAUSTED: too many branches; INVALID_ARGUMENT: unknown isolation;
   // UNAVAILABLE: not recovered, closed, or another process has taken the resource over.
   absl::Status Start(const BranchId& branch, const StartOptions& options) override;
+  // The errors are those of Start.
+  absl::StatusOr<wire::OwnBranch> StartOwn(const BranchId& branch,
+                                           const StartOptions& options) override;
   void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
                Callback<wire::ExecuteReply> done) override;
   void End(const BranchId& branch) override;

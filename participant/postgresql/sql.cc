@@ -8,7 +8,6 @@ namespace concordat::participant::postgresql {
 
 namespace {
 
-constexpr std::string_view kCommitted = "prepared";
 constexpr std::string_view kCommittedAlone = "alone";
 
 // As PostgreSQL's bigint, which is signed.
@@ -66,7 +65,7 @@ std::string GidOf(ClusterId cluster, const BranchId& branch) {
 
 Statement InsertEvidence(ClusterId cluster, const BranchId& branch, bool alone) {
   std::vector<Param> params = KeyParams(cluster, branch);
-  params.push_back(Text(std::string(alone ? kCommittedAlone : kCommitted)));
+  params.push_back(Text(std::string(alone ? kCommittedAlone : kHowPrepared)));
   return {"INSERT INTO concordat.branches VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
           std::move(params), /*keep=*/true};
 }

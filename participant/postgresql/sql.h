@@ -20,6 +20,8 @@ struct Owner {
 
 inline constexpr char kSchema[] = "concordat";
 inline constexpr char kTable[] = "branches";
+// The column `how` of a branch that was prepared.
+inline constexpr char kHowPrepared[] = "prepared";
 
 // The columns that the evidence table must have, as "name type, name type, …".
 inline constexpr char kEvidenceColumns[] =

@@ -17,10 +17,7 @@ constexpr char kServer[] =
     " current_setting('max_prepared_transactions'), current_setting('max_connections'),"
     " COALESCE((SELECT setting FROM pg_settings WHERE name='config_file'),"
     "  'postgresql.conf'),"
-    " current_setting('fsync'), current_setting('server_encoding'),"
-    // Standbys have their primary's; a dump that is loaded elsewhere has another one.
-    " (SELECT system_identifier FROM pg_control_system())||'-'||"
-    " (SELECT oid FROM pg_database WHERE datname=current_database())";
+    " current_setting('fsync'), current_setting('server_encoding')";
 // By the catalogs, which may be read without rights on what they list.
 constexpr char kTableRights[] =
     "SELECT c.relpersistence, has_schema_privilege(n.oid,'USAGE'),"
@@ -111,11 +108,11 @@ absl::Status CheckTable(const PGresult* rows, const std::string& role) {
 }  // namespace
 
 std::vector<Statement> StartQuestions() {
-  return {{kServer}, {kTableRights, {Text(kSchema), Text(kTable)}}};
+  return {{kServer}, {kTableRights, {Text(kSchema), Text(kTable)}}, AskServer()};
 }
 
-std::string StoreId(const BatchResult& answers) {
-  return std::string(Field(answers.results[0].get(), 0, 9));
+Server AnsweringServer(const BatchResult& answers) {
+  return ServerFrom(answers.results[2].get());
 }
 
 absl::Status CheckStart(const BatchResult& answers, const PostgresqlOptions& options) {

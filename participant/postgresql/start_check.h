@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "participant/postgresql/connection.h"
+#include "participant/postgresql/own_branch.h"
 #include "participant/postgresql/postgresql_resource_manager.h"
 
 namespace concordat::participant::postgresql {
@@ -17,9 +18,8 @@ namespace concordat::participant::postgresql {
 // should not be left so.
 [[nodiscard]] absl::Status CheckStart(const BatchResult& answers,
                                       const PostgresqlOptions& options);
-// See ResourceManager::store_id: the cluster of databases, and the database in it. Of
-// answers that CheckStart has accepted.
-[[nodiscard]] std::string StoreId(const BatchResult& answers);
+// Of answers that CheckStart has accepted.
+[[nodiscard]] Server AnsweringServer(const BatchResult& answers);
 
 }  // namespace concordat::participant::postgresql
 

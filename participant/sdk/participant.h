@@ -154,6 +154,11 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
                                         BranchId* branch);
   [[nodiscard]] wire::Result StartBranch(const wire::ExecuteRequest& request,
                                          BranchId* branch);
+  [[nodiscard]] wire::Result StartOwnBranch(const wire::ExecuteRequest& request,
+                                            wire::ExecuteReply* reply);
+  // What both of them check first.
+  [[nodiscard]] wire::Result CheckStart(const wire::ExecuteRequest& request, Gtid* gtid,
+                                        StartOptions* options, Resource** resource);
   [[nodiscard]] Resource* FindResource(std::string_view name);
   [[nodiscard]] Timestamp GiveUpAt(const wire::CallContext& context) const;
   template <class Batch, class Reply, class Ask>

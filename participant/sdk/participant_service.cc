@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
+#include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/participant.h"
 #include "participant/sdk/waiters.h"
 #include "participant/sdk/wire_ids.h"
@@ -15,6 +16,30 @@ namespace {
 using wire::Code;
 
 constexpr size_t kMaxList = 16384;
+
+wire::Result ResultOf(StartRefusal refusal) {
+  switch (refusal) {
+    case StartRefusal::kNone:
+      break;
+    case StartRefusal::kUnavailable:
+      return MakeResult(Code::UNAVAILABLE, "the resource is recovering, or closing");
+    case StartRefusal::kOverloaded:
+      return MakeResult(Code::OVERLOADED, "too many branches are open");
+    case StartRefusal::kTooOld:
+      return MakeResult(Code::INVALID,
+                        "the transaction is too old to be committed; begin a new one");
+  }
+  return MakeResult(Code::OK);
+}
+
+// Of a branch that the resource manager did not start.
+wire::Result ResultOf(const absl::Status& status) {
+  const Code::type code = absl::IsResourceExhausted(status) ? Code::OVERLOADED
+                          : absl::IsInvalidArgument(status) ? Code::INVALID
+                          : absl::IsUnavailable(status)     ? Code::UNAVAILABLE
+                                                            : Code::RESOURCE_ERROR;
+  return MakeResult(code, std::string(status.message()));
+}
 
 }  // namespace
 
@@ -108,58 +133,96 @@ wire::Result Participant::FindBranch(const wire::ExecuteRequest& request,
   return MakeResult(Code::OK);
 }
 
-wire::Result Participant::StartBranch(const wire::ExecuteRequest& request,
-                                      BranchId* branch) {
+wire::Result Participant::CheckStart(const wire::ExecuteRequest& request, Gtid* gtid,
+                                     StartOptions* options, Resource** resource) {
   if (!request.__isset.start) {
     return MakeResult(Code::INVALID,
                       "neither a branch nor a transaction to start one for");
   }
-  const absl::StatusOr<Gtid> gtid = FromWire(request.start);
-  if (!gtid.ok()) return MakeResult(Code::INVALID, std::string(gtid.status().message()));
-  Resource* resource = FindResource(request.resource);
-  if (resource == nullptr) {
+  const absl::StatusOr<Gtid> parsed = FromWire(request.start);
+  if (!parsed.ok())
+    return MakeResult(Code::INVALID, std::string(parsed.status().message()));
+  *gtid = *parsed;
+  *resource = FindResource(request.resource);
+  if (*resource == nullptr) {
     return MakeResult(Code::NOT_FOUND, absl::StrCat("resource ", request.resource,
                                                     " is not served here; resolve it"));
   }
   if (request.call_number != 1) {
     return MakeResult(Code::INVALID, "the call that starts a branch has number 1");
   }
-  StartOptions options;
-  options.age = *gtid;
-  options.isolation = request.options.isolation;
+  options->age = *gtid;
+  options->isolation = request.options.isolation;
   if (request.options.__isset.age) {
     const absl::StatusOr<Gtid> age = FromWire(request.options.age);
     if (!age.ok()) return MakeResult(Code::INVALID, std::string(age.status().message()));
-    options.age = *age;
+    options->age = *age;
   }
+  return MakeResult(Code::OK);
+}
+
+wire::Result Participant::StartBranch(const wire::ExecuteRequest& request,
+                                      BranchId* branch) {
+  Gtid gtid;
+  StartOptions options;
+  Resource* resource = nullptr;
+  wire::Result result = CheckStart(request, &gtid, &options, &resource);
+  if (result.code != Code::OK) return result;
   const StartResult started = resource->table->Start(
-      *gtid, Duration::Millis(request.options.idle_timeout_ms), loop_->Now());
-  switch (started.refusal) {
-    case StartRefusal::kNone:
-      break;
-    case StartRefusal::kUnavailable:
-      return MakeResult(Code::UNAVAILABLE, "the resource is recovering, or closing");
-    case StartRefusal::kOverloaded:
-      return MakeResult(Code::OVERLOADED, "too many branches are open");
-    case StartRefusal::kTooOld:
-      return MakeResult(Code::INVALID,
-                        "the transaction is too old to be committed; begin a new one");
-  }
+      gtid, Duration::Millis(request.options.idle_timeout_ms), loop_->Now());
+  if (started.refusal != StartRefusal::kNone) return ResultOf(started.refusal);
   const absl::Status status = resource->manager->Start(started.branch, options);
   if (status.ok()) {
     *branch = started.branch;
     return MakeResult(Code::OK);
   }
   resource->table->StartFailed(started.branch);
-  const Code::type code = absl::IsResourceExhausted(status) ? Code::OVERLOADED
-                          : absl::IsInvalidArgument(status) ? Code::INVALID
-                          : absl::IsUnavailable(status)     ? Code::UNAVAILABLE
-                                                            : Code::RESOURCE_ERROR;
-  return MakeResult(code, std::string(status.message()));
+  return ResultOf(status);
+}
+
+wire::Result Participant::StartOwnBranch(const wire::ExecuteRequest& request,
+                                         wire::ExecuteReply* reply) {
+  wire::Result result = CheckExecute(request);
+  if (result.code != Code::OK) return result;
+  const Duration patience = Duration::Millis(request.options.own_patience_ms);
+  if (request.__isset.branch || request.__isset.kv || request.__isset.sql ||
+      request.__isset.opaque || patience < kMinOwnPatience ||
+      patience > kMaxOwnPatience) {
+    return MakeResult(
+        Code::INVALID,
+        absl::StrCat("a branch on the application's own connection is "
+                     "started without work, and with a patience from ",
+                     kMinOwnPatience.millis(), " to ", kMaxOwnPatience.millis(), " ms"));
+  }
+  Gtid gtid;
+  StartOptions options;
+  Resource* resource = nullptr;
+  result = CheckStart(request, &gtid, &options, &resource);
+  if (result.code != Code::OK) return result;
+  const StartResult started = resource->table->StartOwn(gtid, patience);
+  if (started.refusal != StartRefusal::kNone) return ResultOf(started.refusal);
+  auto own = resource->manager->StartOwn(started.branch, options);
+  if (absl::IsUnimplemented(own.status())) {
+    return MakeResult(
+        Code::INVALID,
+        absl::StrCat("resource ", request.resource, " is of kind ",
+                     std::string(resource->manager->kind()),
+                     ", in which an application cannot run a branch on a connection of "
+                     "its own: work through the participant"));
+  }
+  if (!own.ok()) return ResultOf(own.status());
+  reply->__set_branch(ToWire(started.branch));
+  reply->__set_own(*std::move(own));
+  return MakeResult(Code::OK);
 }
 
 void Participant::execute(std::function<void(const wire::ExecuteReply&)> cob,
                           const wire::ExecuteRequest& request) {
+  if (request.options.__isset.own_patience_ms) {
+    wire::ExecuteReply reply;
+    reply.result = StartOwnBranch(request, &reply);
+    return cob(reply);
+  }
   BranchId branch;
   wire::Result result = CheckExecute(request);
   if (result.code == Code::OK) result = FindBranch(request, &branch);

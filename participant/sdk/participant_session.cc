@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
+#include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/participant.h"
 #include "participant/sdk/waiters.h"
 #include "participant/sdk/wire_ids.h"
@@ -79,7 +80,10 @@ void Participant::OnRecovered(size_t index, RecoverResult result) {
         absl::StrCat("resource ", table->resource(), ": ", result.status().message())));
   }
   std::vector<RecoveredBranch> prepared;
-  for (BranchId& branch : *result) prepared.push_back({std::move(branch), Duration()});
+  for (BranchId& branch : *result) {
+    const Duration alone = PatienceOf(branch.number);
+    prepared.push_back({std::move(branch), alone});
+  }
   table->Recovered(prepared, loop_->Now());
   LogEvent(Level::kInfo, "resource recovered")
       .Field("resource", table->resource())
@@ -92,7 +96,8 @@ void Participant::OnFound(BranchTable* table, const FoundResult& found) {
   if (!table->recovered()) return;
   for (const FoundBranch& item : found) {
     if (item.branch.resource != table->resource()) continue;
-    table->Adopt({item.branch, Duration()}, loop_->Now());
+    table->Adopt({item.branch, PatienceLeft(item.branch.number, item.prepared_for)},
+                 loop_->Now());
   }
 }
 

@@ -97,9 +97,10 @@ class ResourceManager {
                        Callback<absl::StatusOr<std::vector<BranchId>>> done) = 0;
 
   // For a store that others than this process can prepare branches in: called with
-  // branches that are prepared, are of this cluster and resource, and were neither
-  // prepared in this life, nor listed by Recover, nor reported before. So the manager
-  // leaves out what it has in hand, and what was ended while it was looking. Set before
+  // branches that are prepared, are of this cluster and resource, and were not prepared
+  // by this manager in this life, nor reported before. It leaves out what it has in
+  // hand, and what was ended while it was looking; it may repeat what Recover has listed
+  // (to say for how long it has been prepared). Set before
   // Recover; called back any number of times, on any thread, from the callback of
   // Recover (when that has been called) until Close has returned.
   virtual void OnFound(FoundCallback /*found*/) {}
@@ -111,6 +112,15 @@ class ResourceManager {
 
   // Begins a branch. An error refuses it (RESOURCE_EXHAUSTED when the disk is full).
   virtual absl::Status Start(const BranchId& branch, const StartOptions& options) = 0;
+
+  // The application will run the branch on a connection of its own, prepare it, and hand
+  // it over: what it has to say there. Called instead of Start; the manager keeps nothing
+  // of the branch, and finds it, prepared or not, when LookUp, Commit or Rollback ask.
+  // UNIMPLEMENTED: this kind has no connections that an application could bring.
+  virtual absl::StatusOr<wire::OwnBranch> StartOwn(const BranchId& /*branch*/,
+                                                   const StartOptions& /*options*/) {
+    return absl::UnimplementedError("");
+  }
 
   // Does the work in `request` (its kv, sql or opaque field) in the branch and
   // fills the reply's result and the field that goes with the request's. The

@@ -26,6 +26,9 @@ ALLOWED = {
                         GENERATED],
     "coordinator/node": _NODE,
     "coordinator/client": [_BASE, "thrift/rpc", GENERATED],
+    # Apart from the client, which needs no database's library.
+    "coordinator/client/postgresql": [_BASE, "coordinator/client", "thrift/rpc",
+                                      GENERATED],
     "coordinator/embedded": ["coordinator", "participant", "wal", "thrift/rpc",
                              GENERATED],
     "coordinator/daemon": ["coordinator", "wal", "thrift/rpc", GENERATED],

@@ -2,6 +2,7 @@
 // store's evidence says.
 #include <utility>
 
+#include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/core/branch_record.h"
 #include "participant/sdk/core/branch_table.h"
 
@@ -17,7 +18,7 @@ void BranchTable::RequestMissing(RequestKind kind, const BranchId& id, RequestTo
   if (const auto record = remembered_.Find(BranchKey(id))) {
     return AnswerRemembered(kind, token, *record);
   }
-  if (id.incarnation == incarnation_ && id.number > last_number_) {
+  if (id.incarnation == incarnation_ && CountOf(id.number) > last_number_) {
     return AnswerNeverStarted(kind, id, token);
   }
   Branch* branch = Insert(id, BranchState::kLookingUp, now);
@@ -70,7 +71,7 @@ void BranchTable::OnEvidence(const BranchId& id, Evidence evidence, Timestamp no
   if (evidence == Evidence::kPrepared) {
     branch->state = BranchState::kPrepared;
     branch->since = now;
-    EnterPrepared(branch, Duration(), now);
+    EnterPrepared(branch, PatienceOf(id.number), now);
     Emit(EventKind::kRecovered, id, "found prepared in the store, in doubt");
     return RequestAgain(id, std::move(waiting), now);
   }

@@ -118,6 +118,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
     case BranchState::kPrepared:
     case BranchState::kCommitting:
       if (branch->told != Told::kRollback) {
+        AskBy(branch, now + options_.in_doubt_inquiry);  // a coordinator knows it
         return Reply(token, VoteAnswer{Vote::kPrepared, ""});
       }
       [[fallthrough]];

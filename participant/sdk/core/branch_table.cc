@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
+#include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/core/branch_record.h"
 
 namespace concordat::participant {
@@ -35,7 +36,12 @@ void BranchTable::Adopt(const RecoveredBranch& prepared, Timestamp now) {
 
 void BranchTable::Take(const RecoveredBranch& prepared, std::string detail,
                        Timestamp now) {
-  if (Find(prepared.branch) != nullptr) return;
+  if (Branch* known = Find(prepared.branch)) {
+    const Duration wait =
+        prepared.ask_after <= Duration() ? options_.in_doubt_inquiry : prepared.ask_after;
+    if (known->state == BranchState::kPrepared) AskBy(known, now + wait);
+    return;
+  }
   Branch* branch = Insert(prepared.branch, BranchState::kPrepared, now);
   EnterPrepared(branch, prepared.ask_after, now);
   Emit(EventKind::kRecovered, prepared.branch, std::move(detail));
@@ -65,6 +71,14 @@ StartResult BranchTable::Start(const Gtid& gtid, Duration idle_timeout, Timestam
                              : std::min(idle_timeout, options_.max_idle_timeout);
   branch->last_call = now;
   return {StartRefusal::kNone, id};
+}
+
+StartResult BranchTable::StartOwn(const Gtid& gtid, Duration patience) {
+  if (!recovered_ || stopped_) return {StartRefusal::kUnavailable, {}};
+  if (IsBelowWatermark(gtid)) return {StartRefusal::kTooOld, {}};
+  if (last_number_ >= kMaxOwnCount) return {StartRefusal::kOverloaded, {}};
+  const uint64_t number = OwnBranchNumber(++last_number_, patience);
+  return {StartRefusal::kNone, BranchId{gtid, resource_, incarnation_, number}};
 }
 
 void BranchTable::StartFailed(const BranchId& branch) {
@@ -147,6 +161,11 @@ void BranchTable::TickPrepared(Branch* branch, Timestamp now) {
   branch->ask_at = now + branch->ask_interval;
   branch->ask_interval =
       std::min(branch->ask_interval * 2, options_.max_inquiry_interval);
+}
+
+// For those that were to be left alone.
+void BranchTable::AskBy(Branch* branch, Timestamp at) {
+  if (IsOwnBranch(branch->id.number)) branch->ask_at = std::min(branch->ask_at, at);
 }
 
 // --- views ---

@@ -48,6 +48,9 @@
 //   - What was told COMMIT is never rolled back and the other way round, whoever asks.
 //   - CommitOnePhase of a missing branch is answered from evidence; without evidence it
 //     was rolled back, unless the watermark has passed it: FORGOTTEN, never a guess.
+//   - An own branch, prepared by its application, is not asked about before the patience
+//     in its number is over (75), or PREPARE has come for it. "Not there" is REFUSED, and
+//     what is prepared after that is found, asks, and is told ROLLBACK.
 //   - A prepared branch is never ended by this table alone; it asks (section 4, "a
 //     branch in doubt pulls"; 32). An active one is, when nobody calls.
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_TABLE_H_
@@ -81,8 +84,8 @@ class BranchTable {
 
   // The store is open; these branches are prepared in it. Once.
   void Recovered(const std::vector<RecoveredBranch>& prepared, Timestamp now);
-  // Another prepared branch was found in the store later (a scan of a database).
-  // Nothing happens when it is known.
+  // Another prepared branch was found in the store later (a scan of a database). When
+  // it is known nothing happens, but that an own branch may now be asked about earlier.
   void Adopt(const RecoveredBranch& prepared, Timestamp now);
   // From now on starts are refused with kUnavailable. The rest goes on.
   void StopStarting() { stopped_ = true; }
@@ -96,6 +99,10 @@ class BranchTable {
   // the default.
   [[nodiscard]] StartResult Start(const Gtid& gtid, Duration idle_timeout, Timestamp now);
   void StartFailed(const BranchId& branch);
+  // A name for a branch that the application runs and prepares on a connection of its
+  // own (branch_number.h). Nothing is kept of it: it is looked up when somebody asks to
+  // prepare or to end it, or adopted when it is found.
+  [[nodiscard]] StartResult StartOwn(const Gtid& gtid, Duration patience);
 
   // Work in a branch: call_number is the last one plus 1, or the last one again.
   // Gives kExecute with this token, or an answer. The branch is rolled back when the
@@ -185,6 +192,7 @@ class BranchTable {
   Branch* Find(const BranchId& id);
   Branch* Insert(const BranchId& id, BranchState state, Timestamp now);
   [[nodiscard]] bool IsBelowWatermark(const Gtid& gtid) const;
+  void AskBy(Branch* branch, Timestamp at);
   void TickActive(Branch* branch, Timestamp now);
   void TickPrepared(Branch* branch, Timestamp now);
   void Send(CommandKind kind, const BranchId& id, RequestToken token = RequestToken());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "participant/sdk/core/branch_number.h"
+
 namespace concordat::participant {
 
 void RememberedBranches::Add(const BranchKey& key, Record record) {
@@ -10,7 +12,7 @@ void RememberedBranches::Add(const BranchKey& key, Record record) {
   if (order_.size() <= capacity_) return;
   const BranchKey& oldest = order_.front();
   uint64_t& highest = highest_evicted_[oldest.incarnation];
-  highest = std::max(highest, oldest.number);
+  highest = std::max(highest, CountOf(oldest.number));
   records_.erase(oldest);
   order_.pop_front();
 }
@@ -32,7 +34,7 @@ void RememberedBranches::ForgetBelow(const Gtid& watermark) {
 
 bool RememberedBranches::MayHaveForgotten(const BranchKey& key) const {
   const auto it = highest_evicted_.find(key.incarnation);
-  return it != highest_evicted_.end() && key.number <= it->second;
+  return it != highest_evicted_.end() && CountOf(key.number) <= it->second;
 }
 
 }  // namespace concordat::participant
