@@ -189,6 +189,7 @@ void Journal::Close() {
   if (writer_ != nullptr) {
     PushLazy();
     writer_->Stop();
+    writer_.reset();  // lets go of the log's folder
   }
   lock_.reset();
 }

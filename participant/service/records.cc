@@ -45,8 +45,8 @@ absl::Status LogState::Apply(uint8_t type, std::string_view payload) {
   const auto it = open.find(key);
   switch (kind) {
     case RecordType::kTrying: {
-      OpenBranch& branch = it == open.end() ? open[key] : it->second;
-      if (it != open.end() && branch.phase != Logged::kTrying) {
+      OpenBranch& branch = open[key];  // voids `it`
+      if (branch.phase != Logged::kNothing && branch.phase != Logged::kTrying) {
         return Damaged("work in a branch that is asked to end", id);
       }
       branch.id = id;

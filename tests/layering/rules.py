@@ -14,6 +14,7 @@ _NODE = [_BASE, "coordinator/raft", "coordinator/txn", "coordinator/storage",
          "coordinator/rpc", "thrift/rpc", "wal", GENERATED]
 # The SDK's interface hands the wire's operations and results through.
 _RESOURCE_MANAGER = [_BASE, "wal", _SDK, GENERATED]
+_DATABASE = _RESOURCE_MANAGER + ["participant/database", "thrift/rpc"]
 
 ALLOWED = {
     "coordinator/base": [],
@@ -34,15 +35,17 @@ ALLOWED = {
     "coordinator/daemon": ["coordinator", "wal", "thrift/rpc", GENERATED],
     # It shows and runs the SQL that a database is made ready with.
     "coordinator/cli": ["coordinator", "wal", "thrift/rpc", GENERATED,
-                        "participant/postgresql"],
+                        "participant/postgresql", "participant/mariadb"],
     "participant/sdk": [_BASE, "wal", "thrift/rpc", GENERATED],
     "participant/sdk/core": [_BASE],
     "participant/kv": _RESOURCE_MANAGER,
     "participant/sqlite": _RESOURCE_MANAGER,
-    # Its connections live on an event loop.
-    "participant/postgresql": _RESOURCE_MANAGER + ["thrift/rpc"],
-    "participant/mariadb": _RESOURCE_MANAGER,
-    "participant/service": _RESOURCE_MANAGER,
+    # Connections to database servers live on an event loop.
+    "participant/database": [_BASE, "thrift/rpc"],
+    "participant/postgresql": _DATABASE,
+    "participant/mariadb": _DATABASE,
+    # It serves itself.
+    "participant/service": _RESOURCE_MANAGER + ["thrift/rpc"],
     "participant/daemon": [_BASE, "participant", "thrift/rpc", GENERATED],
     "examples": [_BASE, "coordinator/client", "coordinator/embedded", "participant"],
     "tests": ["coordinator", "participant", "wal", "thrift/rpc", "examples", GENERATED],
