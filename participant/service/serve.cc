@@ -47,6 +47,14 @@ class Server {
     }
     const absl::StatusOr<rpc::Address> wanted = rpc::Address::Parse(options.listen);
     if (!wanted.ok()) return wanted.status();
+    const bool every =
+        !wanted->is_unix() && (wanted->host() == "0.0.0.0" || wanted->host() == "::");
+    if (every && options.advertise.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.listen,
+                       " is every address of this machine: say which one others are "
+                       "to use (advertise)"));
+    }
     server_ = std::make_unique<rpc::Server>(
         loop, Participant::MakeProcessor(participant_), rpc::Limits{},
         rpc::ServerOptions{.name = "participant"});

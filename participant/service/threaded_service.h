@@ -2,7 +2,9 @@
 #ifndef PARTICIPANT_SERVICE_THREADED_SERVICE_H_
 #define PARTICIPANT_SERVICE_THREADED_SERVICE_H_
 
+#include <cstddef>
 #include <memory>
+#include <mutex>
 
 #include "participant/service/service.h"
 #include "participant/service/task_threads.h"
@@ -13,9 +15,7 @@ namespace concordat::participant::service {
 class ThreadedService final : public AsyncService {
  public:
   ThreadedService(std::unique_ptr<Service> service, size_t threads)
-      : service_(std::move(service)) {
-    threads_.Start(threads);
-  }
+      : service_(std::move(service)), count_(threads) {}
 
   void Try(const Reservation& reservation, std::string_view request,
            Callback<TryResult> done) override;
@@ -31,7 +31,13 @@ class ThreadedService final : public AsyncService {
   void Close() override { threads_.Stop(); }
 
  private:
+  void Post(TaskThreads::Task task);
+
   const std::unique_ptr<Service> service_;
+  const size_t count_;
+  // Started by the first call, so that whoever makes this object can still block
+  // signals for all threads.
+  std::once_flag started_;
   TaskThreads threads_;
 };
 
