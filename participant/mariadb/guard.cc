@@ -1,0 +1,162 @@
+#include "participant/mariadb/guard.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/log.h"
+
+namespace concordat::participant::mariadb {
+
+namespace {
+
+constexpr Duration kPoll = Duration::Millis(20);
+constexpr Duration kReconnect = Duration::Millis(200);
+
+// The ids of all sessions of the resource but this one, the guard's first.
+Statement OtherSessions(const Owner& owner) {
+  const std::string locks = LocksOf(owner);
+  const std::string digit =
+      "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL "
+      "SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL "
+      "SELECT 8 UNION ALL SELECT 9)";
+  static_assert(kSessionLocks == 10'000);
+  return {absl::StrCat("SELECT id FROM (SELECT IS_USED_LOCK('", GuardLock(locks),
+                       "') id UNION SELECT IS_USED_LOCK(CONCAT('", locks,
+                       "#',a.d+10*b.d+100*c.d+1000*e.d)) FROM ", digit, "a,", digit, "b,",
+                       digit, "c,", digit,
+                       "e) s WHERE id IS NOT NULL AND id<>CONNECTION_ID()")};
+}
+
+}  // namespace
+
+Guard::Guard(rpc::EventLoop* loop, ConnectionConfig config, Owner owner,
+             std::shared_ptr<std::string> id, Counters* counters)
+    : loop_(loop),
+      config_(std::move(config)),
+      owner_(std::move(owner)),
+      id_(std::move(id)),
+      counters_(counters) {}
+
+Guard::~Guard() { *alive_ = false; }
+
+void Guard::After(Duration delay, void (Guard::*step)()) {
+  loop_->RunAfter(delay, [this, alive = alive_, step] {
+    if (*alive && !closed_) (this->*step)();
+  });
+}
+
+void Guard::Run(std::vector<Statement> batch,
+                absl::AnyInvocable<void(BatchResult)> done) {
+  connection_->Run(std::move(batch),
+                   [this, alive = alive_, done = std::move(done)](BatchResult r) mutable {
+                     if (!*alive || closed_) return;
+                     if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
+                     done(std::move(r));
+                   });
+}
+
+void Guard::Take(Duration patience, absl::AnyInvocable<void(absl::Status)> done) {
+  taken_ = std::move(done);
+  give_up_at_ = loop_->Now() + patience;
+  Connect();
+}
+
+void Guard::Connect() {
+  locked_ = false;
+  connection_ = std::make_shared<Connection>(loop_, config_, counters_);
+  connection_->OnBroken([this, alive = alive_] {
+    if (!*alive || closed_ || !held()) return;
+    held_.store(false, std::memory_order_release);
+    id_->assign("none");  // nobody's: new connections are refused
+    LogEvent(Level::kWarning, "the resource's lock was lost with its connection")
+        .Field("resource", owner_.resource);
+    After(Duration::Millis(1), &Guard::Connect);
+  });
+  connection_->Connect([this, alive = alive_](absl::Status status) {
+    if (*alive && !closed_) OnConnected(status);
+  });
+}
+
+void Guard::OnConnected(const absl::Status& status) {
+  if (!status.ok()) return Failed(status);
+  if (first_) return EndOthers();
+  TryLock();
+}
+
+// A configuration that is refused now will be refused again; a server that is not there
+// may come.
+void Guard::Failed(const absl::Status& status) {
+  if (taken_ != nullptr &&
+      (!absl::IsUnavailable(status) || loop_->Now() >= give_up_at_)) {
+    return std::exchange(taken_, nullptr)(status);
+  }
+  if (!std::exchange(reported_, true)) {
+    LogEvent(Level::kWarning, "waiting for the database")
+        .Field("resource", owner_.resource)
+        .Field("error", status.message());
+  }
+  After(kReconnect, &Guard::Connect);
+}
+
+void Guard::EndOthers() {
+  Run({OtherSessions(owner_)}, [this](BatchResult r) { OnOthers(r.results[0]); });
+}
+
+// What KILL answers does not matter: it is looked again, until nobody is left.
+void Guard::OnOthers(const Result& ids) {
+  if (ids.row_count() == 0) return locked_ ? Held() : TryLock();
+  if (taken_ != nullptr && loop_->Now() >= give_up_at_) {
+    return std::exchange(taken_, nullptr)(absl::FailedPreconditionError(
+        absl::StrCat("another process serves resource ", owner_.resource,
+                     " on this server under another user: stop it first")));
+  }
+  for (size_t row = 0; row < ids.row_count(); ++row) {
+    connection_->Run({KillSession(ids.Field(row, 0))}, [](BatchResult) {});
+  }
+  After(kPoll, &Guard::EndOthers);
+}
+
+void Guard::TryLock() {
+  const std::string lock = GuardLock(LocksOf(owner_));
+  std::vector<Statement> batch = {{absl::StrCat("SELECT GET_LOCK('", lock, "',0)")}};
+  if (!before_.is_none()) batch.push_back(WhoHolds(before_.lock));
+  Run(std::move(batch), [this](BatchResult r) { OnLock(r); });
+}
+
+void Guard::OnLock(const BatchResult& r) {
+  if (r.results[0].Field(0, 0) == "1") {
+    if (!first_) return Held();
+    locked_ = true;
+    return EndOthers();
+  }
+  if (first_) return After(kPoll, &Guard::EndOthers);
+  const bool own = r.results[1].Field(0, 0) == before_.id;
+  if (own) {
+    connection_->Run({KillSession(before_.id)}, [](BatchResult) {});
+  } else if (!std::exchange(reported_, true)) {
+    LogEvent(Level::kError, "another process has taken the resource over; stop one")
+        .Field("resource", owner_.resource);
+  }
+  After(own ? kPoll : kReconnect, &Guard::TryLock);
+}
+
+void Guard::Held() {
+  first_ = false;
+  reported_ = false;
+  before_ = connection_->backend();
+  *id_ = before_.id;
+  held_.store(true, std::memory_order_release);
+  if (taken_ != nullptr) std::exchange(taken_, nullptr)(absl::OkStatus());
+}
+
+void Guard::Close() {
+  closed_ = true;
+  held_.store(false, std::memory_order_release);
+  if (connection_ != nullptr) connection_->Close("the resource is being closed");
+  if (taken_ != nullptr) {
+    std::exchange(taken_,
+                  nullptr)(absl::UnavailableError("the resource is being closed"));
+  }
+}
+
+}  // namespace concordat::participant::mariadb

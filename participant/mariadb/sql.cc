@@ -1,0 +1,232 @@
+#include "participant/mariadb/sql.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+
+namespace concordat::participant::mariadb {
+
+namespace {
+
+constexpr std::string_view kCommitted = "prepared";
+constexpr std::string_view kCommittedAlone = "alone";
+
+bool IsOneOf(unsigned error, std::initializer_list<unsigned> errors) {
+  return std::find(errors.begin(), errors.end(), error) != errors.end();
+}
+
+// The names in a branch id have letters, digits, '-' and '_' only.
+std::string Quoted(const std::string& name) {
+  CONCORDAT_CHECK(IsValidResourceName(name)) << name;
+  return absl::StrCat("'", name, "'");
+}
+
+std::string KeyCondition(ClusterId cluster, const BranchId& branch) {
+  return absl::StrCat(
+      "resource=", Quoted(branch.resource), " AND cluster=", cluster.value(),
+      " AND gtid_group=", branch.gtid.group.value(),
+      " AND gtid_term=", branch.gtid.term.value(),
+      " AND gtid_sequence=", branch.gtid.sequence,
+      " AND incarnation=", branch.incarnation.value(), " AND number=", branch.number);
+}
+
+Statement Xa(const char* verb, const std::string& xid, const char* more = "") {
+  return {absl::StrCat("XA ", verb, " ", xid, more)};
+}
+
+}  // namespace
+
+// The key begins with what one resource deletes by (DeleteEvidence), and new rows go to
+// the end of each resource's part of it. The name of the store is made once, and goes
+// where the data goes.
+std::string InitSql() {
+  return R"sql(-- When the resource is served under another user than the one that runs this:
+--   GRANT SELECT, INSERT, DELETE ON concordat.branches TO user;
+--   GRANT SELECT ON concordat.store TO user;
+CREATE DATABASE IF NOT EXISTS concordat;
+CREATE TABLE IF NOT EXISTS concordat.branches (
+  resource varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  cluster bigint unsigned NOT NULL,
+  gtid_group int unsigned NOT NULL,
+  gtid_term bigint unsigned NOT NULL,
+  gtid_sequence bigint unsigned NOT NULL,
+  incarnation bigint unsigned NOT NULL,
+  number bigint unsigned NOT NULL,
+  how varchar(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  PRIMARY KEY (resource, cluster, gtid_group, gtid_term, gtid_sequence,
+               incarnation, number)
+) ENGINE=InnoDB COMMENT='Branches of global transactions that were committed here. Kept
+by Concordat: it reads them after lost answers, and deletes them when nobody can ask.';
+CREATE TABLE IF NOT EXISTS concordat.store (
+  one int NOT NULL PRIMARY KEY CHECK (one = 1),
+  id char(36) CHARACTER SET ascii NOT NULL
+) ENGINE=InnoDB COMMENT='The name of this server as a store of Concordat. Never change it.';
+INSERT IGNORE INTO concordat.store VALUES (1, UUID());
+)sql";
+}
+
+// --- branches ---
+
+std::string XidSql(ClusterId cluster, const BranchId& branch) {
+  const Xid xid = MakeXid(cluster, branch);
+  return absl::StrCat("0x", absl::BytesToHexString(xid.gtrid), ",0x",
+                      absl::BytesToHexString(xid.bqual), ",", xid.format_id);
+}
+
+Statement Recover() { return {"XA RECOVER FORMAT='SQL'"}; }
+
+// 'gtrid','bqual',1129202500 with the lengths in columns of their own, so that nothing
+// that looks like it can be taken for it. Ours is printed in this form, because it has
+// letters, digits, '.', '_' and '-' only.
+absl::StatusOr<ParsedXid> ParseRecovered(const Result& rows, size_t row) {
+  const absl::Status other = absl::InvalidArgumentError("not Concordat's");
+  Xid xid;
+  size_t gtrid = 0;
+  size_t bqual = 0;
+  const auto number = [&](unsigned column, auto* to) {
+    const std::string_view text = rows.Field(row, column);
+    return absl::SimpleAtoi(absl::string_view(text.data(), text.size()), to);
+  };
+  if (!number(0, &xid.format_id) || !number(1, &gtrid) || !number(2, &bqual) ||
+      xid.format_id != Xid::kFormatId || gtrid > Xid::kMaxPartLength ||
+      bqual > Xid::kMaxPartLength) {
+    return other;
+  }
+  const std::string data(rows.Field(row, 3));
+  if (data.size() < gtrid + bqual + 5) return other;
+  xid.gtrid = data.substr(1, gtrid);
+  xid.bqual = data.substr(gtrid + 4, bqual);
+  if (data != absl::StrCat("'", xid.gtrid, "','", xid.bqual, "',", xid.format_id)) {
+    return other;
+  }
+  return ParseXid(xid);
+}
+
+Statement XaStart(const std::string& xid) { return Xa("START", xid); }
+Statement XaEnd(const std::string& xid) { return Xa("END", xid); }
+Statement XaPrepare(const std::string& xid) { return Xa("PREPARE", xid); }
+Statement XaCommit(const std::string& xid) { return Xa("COMMIT", xid); }
+Statement XaCommitOnePhase(const std::string& xid) {
+  return Xa("COMMIT", xid, " ONE PHASE");
+}
+Statement XaRollback(const std::string& xid) { return Xa("ROLLBACK", xid); }
+
+// --- evidence ---
+
+Statement InsertEvidence(ClusterId cluster, const BranchId& branch, bool alone) {
+  return {absl::StrCat("INSERT INTO concordat.branches VALUES (", Quoted(branch.resource),
+                       ",", cluster.value(), ",", branch.gtid.group.value(), ",",
+                       branch.gtid.term.value(), ",", branch.gtid.sequence, ",",
+                       branch.incarnation.value(), ",", branch.number, ",'",
+                       std::string(alone ? kCommittedAlone : kCommitted), "')")};
+}
+
+Statement SelectEvidence(ClusterId cluster, const BranchId& branch) {
+  return {absl::StrCat("SELECT how FROM concordat.branches WHERE ",
+                       KeyCondition(cluster, branch))};
+}
+
+Statement DeleteEvidence(const Owner& owner, const Gtid& below) {
+  return {absl::StrCat(
+      "DELETE FROM concordat.branches WHERE resource=", Quoted(owner.resource),
+      " AND cluster=", owner.cluster.value(), " AND gtid_group=", below.group.value(),
+      " AND (gtid_term<", below.term.value(), " OR (gtid_term=", below.term.value(),
+      " AND gtid_sequence<", below.sequence, ")) LIMIT ", kDeleteBatch)};
+}
+
+Evidence EvidenceFrom(const Result& rows) {
+  if (rows.row_count() == 0) return Evidence::kNone;
+  return rows.Field(0, 0) == kCommittedAlone ? Evidence::kCommittedAlone
+                                             : Evidence::kCommitted;
+}
+
+// --- sessions ---
+
+Statement WrittenRowsQuery() {
+  return {
+      "SHOW SESSION STATUS WHERE Variable_name IN "
+      "('Handler_delete','Handler_update','Handler_write')"};
+}
+
+std::string WrittenRows(const Result& rows) {
+  std::string all;
+  for (size_t row = 0; row < rows.row_count(); ++row) {
+    absl::StrAppend(&all, std::string(rows.Field(row, 1)), ";");
+  }
+  return all;
+}
+
+Statement WhoHolds(const std::string& lock) {
+  return {absl::StrCat("SELECT IS_USED_LOCK('", lock, "')")};
+}
+
+Statement KillSession(std::string_view id) {
+  return {absl::StrCat("KILL HARD CONNECTION ", std::string(id))};
+}
+
+Statement KillQuery(std::string_view id) {
+  return {absl::StrCat("KILL QUERY ", std::string(id))};
+}
+
+// At most 64 characters with what follows: 10 + 16 + 1 + kMaxResourceNameLength + 6.
+std::string LocksOf(const Owner& owner) {
+  CONCORDAT_CHECK(IsValidResourceName(owner.resource)) << owner.resource;
+  return absl::StrCat("concordat_", absl::Hex(owner.cluster.value(), absl::kZeroPad16),
+                      "_", owner.resource);
+}
+
+absl::StatusOr<std::string> IsolationSql(std::string_view isolation) {
+  const char* level = nullptr;
+  if (isolation == "read-committed") level = "READ COMMITTED";
+  if (isolation == "repeatable-read") level = "REPEATABLE READ";
+  if (isolation == "serializable") level = "SERIALIZABLE";
+  if (level != nullptr) return absl::StrCat("SET TRANSACTION ISOLATION LEVEL ", level);
+  return absl::InvalidArgumentError(
+      absl::StrCat("isolation \"", std::string(isolation),
+                   "\" is not known here: read-committed, repeatable-read or "
+                   "serializable"));
+}
+
+// --- errors: MariaDB's server/reference/error-codes ---
+
+wire::Code::type Classify(const Result& failure) {
+  const unsigned error = failure.error;
+  // Deadlock, lock time-out, a row changed since the snapshot; and what a branch answers
+  // once one of these has marked it to be rolled back.
+  if (IsOneOf(error, {1205, 1213, 1020, 1402, 1613, 1614})) return wire::Code::CONFLICT;
+  if (error == kXaRmFail && failure.message.find("ROLLBACK ONLY") != std::string::npos) {
+    return wire::Code::CONFLICT;
+  }
+  // What the data or the user's own code forbids: constraints, CHECK OPTION, SIGNAL.
+  const std::string_view sql_class = std::string_view(failure.sqlstate).substr(0, 2);
+  if (sql_class == "23" || sql_class == "44" || sql_class == "45") {
+    return wire::Code::CONDITION_FAILED;
+  }
+  // Disk full, out of memory, too many connections or prepared statements.
+  if (IsOneOf(error, {1021, 1037, 1038, 1040, 1041, 1114, 1135, 1203, 1226, 1461})) {
+    return wire::Code::OVERLOADED;
+  }
+  // The engine's failures, interruption, time, a server that became read-only; 1206, too
+  // many locks, has rolled everything back.
+  if (IsOneOf(error, {1030, 1053, 1180, 1181, 1206, 1290, 1317, 1397, 1400, 1401, 1792,
+                      1836, 1927, 1969, 3024})) {
+    return wire::Code::RESOURCE_ERROR;
+  }
+  return wire::Code::INVALID;
+}
+
+bool EndsBranch(wire::Code::type code) {
+  return code == wire::Code::CONFLICT || code == wire::Code::RESOURCE_ERROR ||
+         code == wire::Code::BRANCH_GONE;
+}
+
+bool IsTransient(unsigned error) {
+  return IsOneOf(error, {1021, 1037, 1038, 1040, 1041, 1053, 1114, 1135, 1205, 1213, 1203,
+                         1223, 1226, 1290, 1317, 1836, 1927, 1969, 3024});
+}
+
+}  // namespace concordat::participant::mariadb

@@ -1,0 +1,84 @@
+// The SQL that the resource manager itself says, and what error numbers mean.
+#ifndef PARTICIPANT_MARIADB_SQL_H_
+#define PARTICIPANT_MARIADB_SQL_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "concordat_wire/participant_types.h"
+#include "coordinator/base/xid.h"
+#include "participant/mariadb/connection.h"
+#include "participant/sdk/core/results.h"
+
+namespace concordat::participant::mariadb {
+
+// Whose branches.
+struct Owner {
+  ClusterId cluster;
+  std::string resource;
+};
+
+inline constexpr char kSchema[] = "concordat";
+inline constexpr char kTable[] = "branches";
+
+// The columns that the evidence table must have, as "name type, name type, …".
+inline constexpr char kEvidenceColumns[] =
+    "resource varchar(30), cluster bigint(20) unsigned, gtid_group int(10) unsigned, "
+    "gtid_term bigint(20) unsigned, gtid_sequence bigint(20) unsigned, "
+    "incarnation bigint(20) unsigned, number bigint(20) unsigned, how varchar(10)";
+[[nodiscard]] std::string InitSql();
+
+// As XA START takes it: "0x…,0x…,1129202500".
+[[nodiscard]] std::string XidSql(ClusterId cluster, const BranchId& branch);
+// A row of XA RECOVER FORMAT='SQL': whose branch. INVALID_ARGUMENT: not ours.
+[[nodiscard]] absl::StatusOr<ParsedXid> ParseRecovered(const Result& rows, size_t row);
+// One row a prepared branch of the server, whoever's.
+[[nodiscard]] Statement Recover();
+
+[[nodiscard]] Statement InsertEvidence(ClusterId cluster, const BranchId& branch,
+                                       bool alone);
+// One row with `how`, or none.
+[[nodiscard]] Statement SelectEvidence(ClusterId cluster, const BranchId& branch);
+// Some thousand rows at a time.
+[[nodiscard]] Statement DeleteEvidence(const Owner& owner, const Gtid& below);
+inline constexpr uint64_t kDeleteBatch = 2000;
+
+[[nodiscard]] Statement XaStart(const std::string& xid);
+[[nodiscard]] Statement XaEnd(const std::string& xid);
+[[nodiscard]] Statement XaPrepare(const std::string& xid);
+[[nodiscard]] Statement XaCommit(const std::string& xid);
+[[nodiscard]] Statement XaCommitOnePhase(const std::string& xid);
+[[nodiscard]] Statement XaRollback(const std::string& xid);
+
+// How many rows this session has written so far, in one row for each kind of writing.
+// Costs the server 0.4 ms.
+[[nodiscard]] Statement WrittenRowsQuery();
+[[nodiscard]] std::string WrittenRows(const Result& rows);
+
+// One row: the id of the session that holds the lock; NULL: nobody.
+[[nodiscard]] Statement WhoHolds(const std::string& lock);
+[[nodiscard]] Statement KillSession(std::string_view id);
+[[nodiscard]] Statement KillQuery(std::string_view id);
+// What the names of the resource's locks begin with.
+[[nodiscard]] std::string LocksOf(const Owner& owner);
+
+// "SET TRANSACTION ISOLATION LEVEL …". INVALID_ARGUMENT: not an isolation level.
+[[nodiscard]] absl::StatusOr<std::string> IsolationSql(std::string_view isolation);
+
+// Error numbers that more than one place asks for.
+inline constexpr unsigned kXaNota = 1397, kXaRmFail = 1399, kXaRollback = 1402;
+
+// How a failed statement of a user's call is answered. CONFLICT and RESOURCE_ERROR end
+// the branch.
+[[nodiscard]] wire::Code::type Classify(const Result& failure);
+[[nodiscard]] bool EndsBranch(wire::Code::type code);
+// The server could not do it now, and may do it the next time.
+[[nodiscard]] bool IsTransient(unsigned error);
+
+// Parses the rows of SelectEvidence.
+[[nodiscard]] Evidence EvidenceFrom(const Result& rows);
+
+}  // namespace concordat::participant::mariadb
+
+#endif  // PARTICIPANT_MARIADB_SQL_H_

@@ -1,0 +1,128 @@
+#include "participant/mariadb/value.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace concordat::participant::mariadb {
+
+namespace {
+
+constexpr unsigned kBinaryCharset = 63;
+
+wire::Value TextValue(std::string_view text) {
+  wire::Value value;
+  value.__set_text(std::string(text));
+  return value;
+}
+
+wire::Value IntegerValue(std::string_view text) {
+  int64_t integer = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), integer);
+  if (error != std::errc()) return TextValue(text);  // unsigned, and larger
+  wire::Value value;
+  value.__set_integer(integer);
+  return value;
+}
+
+// BIT comes as bytes, the highest first.
+wire::Value BitValue(std::string_view bytes) {
+  uint64_t bits = 0;
+  for (const char byte : bytes) bits = bits << 8 | static_cast<uint8_t>(byte);
+  wire::Value value;
+  if (bits > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+    value.__set_blob(std::string(bytes));
+  } else {
+    value.__set_integer(static_cast<int64_t>(bits));
+  }
+  return value;
+}
+
+wire::Value ColumnToWire(const MYSQL_FIELD& field, std::string_view text) {
+  wire::Value value;
+  switch (field.type) {
+    case MYSQL_TYPE_TINY:
+    case MYSQL_TYPE_SHORT:
+    case MYSQL_TYPE_INT24:
+    case MYSQL_TYPE_LONG:
+    case MYSQL_TYPE_LONGLONG:
+    case MYSQL_TYPE_YEAR:
+      return IntegerValue(text);
+    case MYSQL_TYPE_BIT:
+      return BitValue(text);
+    case MYSQL_TYPE_FLOAT:
+    case MYSQL_TYPE_DOUBLE:  // the connector ends each value with a NUL
+      value.__set_real(std::strtod(text.data(), nullptr));
+      return value;
+    case MYSQL_TYPE_GEOMETRY:
+      value.__set_blob(std::string(text));
+      return value;
+    case MYSQL_TYPE_TINY_BLOB:
+    case MYSQL_TYPE_MEDIUM_BLOB:
+    case MYSQL_TYPE_LONG_BLOB:
+    case MYSQL_TYPE_BLOB:
+    case MYSQL_TYPE_VARCHAR:
+    case MYSQL_TYPE_VAR_STRING:
+    case MYSQL_TYPE_STRING:
+      if (field.charsetnr != kBinaryCharset) return TextValue(text);
+      value.__set_blob(std::string(text));
+      return value;
+    default:
+      return TextValue(text);
+  }
+}
+
+std::string Hex(std::string_view charset, const std::string& bytes) {
+  if (bytes.empty()) return absl::StrCat(std::string(charset), " ''");
+  return absl::StrCat(std::string(charset), " 0x", absl::BytesToHexString(bytes));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ToLiteral(const wire::Value& value) {
+  if (value.__isset.integer) return absl::StrCat(value.integer);
+  if (value.__isset.real) {
+    if (!std::isfinite(value.real)) {
+      return absl::InvalidArgumentError("MariaDB has no NaN and no infinity");
+    }
+    char text[64];  // with an exponent a literal is a DOUBLE, without one a DECIMAL
+    const auto [end, error] = std::to_chars(text, text + sizeof(text), value.real,
+                                            std::chars_format::scientific);
+    return std::string(text, end);
+  }
+  if (value.__isset.text) return Hex("_utf8mb4", value.text);
+  if (value.__isset.blob) return Hex("_binary", value.blob);
+  return "NULL";
+}
+
+void ToWire(const Result& result, wire::SqlResult* out, uint64_t* bytes) {
+  if (result.rows == nullptr) {
+    out->__set_changed(static_cast<int64_t>(result.changed));
+    return;
+  }
+  MYSQL_RES* rows = result.rows.get();
+  const unsigned columns = mysql_num_fields(rows);
+  const MYSQL_FIELD* fields = mysql_fetch_fields(rows);
+  for (unsigned c = 0; c < columns; ++c) out->columns.emplace_back(fields[c].name);
+  out->__isset.columns = out->__isset.rows = true;
+  out->rows.resize(result.row_count());
+  mysql_data_seek(rows, 0);
+  for (wire::SqlRow& to : out->rows) {
+    const MYSQL_ROW from = mysql_fetch_row(rows);
+    const unsigned long* lengths = mysql_fetch_lengths(rows);
+    to.values.reserve(columns);
+    for (unsigned c = 0; c < columns; ++c) {
+      to.values.push_back(from[c] == nullptr
+                              ? wire::Value()
+                              : ColumnToWire(fields[c], {from[c], lengths[c]}));
+      *bytes += 16 + to.values.back().text.size() + to.values.back().blob.size();
+    }
+  }
+}
+
+}  // namespace concordat::participant::mariadb
