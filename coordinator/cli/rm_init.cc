@@ -1,30 +1,69 @@
 // concordat rm init: the evidence table, shown before it is made.
-#include <cstdio>
+#include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "coordinator/cli/commands.h"
+#include "participant/mariadb/mariadb_resource_manager.h"
 #include "participant/postgresql/postgresql_resource_manager.h"
 
 namespace concordat::cli {
 
+namespace {
+
+// How a kind of database is made ready.
+struct Database {
+  std::string sql;
+  std::string shell;
+  std::function<absl::Status()> run;
+};
+
+template <class Options>
+absl::Status RunAt(const std::string& url,
+                   absl::StatusOr<std::string> (*parse)(const std::string&, Options*),
+                   absl::Status (*run)(const std::string&)) {
+  Options ignored;
+  const absl::StatusOr<std::string> database = parse(url, &ignored);
+  return database.ok() ? run(*database) : database.status();
+}
+
+std::optional<Database> DatabaseOf(const std::string& url) {
+  if (absl::StartsWith(url, "postgresql://")) {
+    return Database{participant::PostgresqlInitSql(), "psql", [url] {
+                      return RunAt(url, participant::ParsePostgresqlUrl,
+                                   participant::RunPostgresqlInit);
+                    }};
+  }
+  if (absl::StartsWith(url, "mysql://") || absl::StartsWith(url, "mariadb://")) {
+    return Database{participant::MariadbInitSql(), "mariadb", [url] {
+                      return RunAt(url, participant::ParseMariadbUrl,
+                                   participant::RunMariadbInit);
+                    }};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 int InitResource(const std::string& url, bool yes) {
-  if (!absl::StartsWith(url, "postgresql://")) {
+  const std::optional<Database> database = DatabaseOf(url);
+  if (!database.has_value()) {
     std::cerr << "concordat: " << url
               << ": only databases are made ready, by an URL like "
-              << "postgresql://user@host/database; kv:// and sqlite:// need nothing\n";
+              << "postgresql://user@host/database or mysql://user@host/database; "
+              << "kv:// and sqlite:// need nothing\n";
     return kExitUsage;
   }
-  std::cout << participant::PostgresqlInitSql();
+  std::cout << database->sql;
   if (!yes) {
-    std::cout << "-- Nothing was run. Repeat with --yes, or give it to psql.\n";
+    std::cout << "-- Nothing was run. Repeat with --yes, or give it to "
+              << database->shell << ".\n";
     return kExitOk;
   }
-  participant::PostgresqlOptions ignored;
-  const auto database = participant::ParsePostgresqlUrl(url, &ignored);
-  const absl::Status status =
-      database.ok() ? participant::RunPostgresqlInit(*database) : database.status();
+  const absl::Status status = database->run();
   if (status.ok()) {
     std::cout << "-- Done.\n";
     return kExitOk;

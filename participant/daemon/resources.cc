@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "participant/kv/kv_resource_manager.h"
+#include "participant/mariadb/mariadb_resource_manager.h"
 #include "participant/postgresql/postgresql_resource_manager.h"
 #include "participant/sqlite/sqlite_resource_manager.h"
 
@@ -15,8 +16,8 @@ namespace concordat::participant {
 namespace {
 
 constexpr char kForm[] =
-    "a resource is NAME=URL, with an URL like kv:///folder, sqlite:///file or "
-    "postgresql://user@host/database";
+    "a resource is NAME=URL, with an URL like kv:///folder, sqlite:///file, "
+    "postgresql://user@host/database or mysql://user@host/database";
 
 absl::StatusOr<std::unique_ptr<ResourceManager>> MakeKv(const ResourceSpec& spec) {
   if (!spec.parameters.empty()) {
@@ -51,16 +52,23 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeSqlite(const ResourceSpec& 
   return std::make_unique<SqliteResourceManager>(spec.path, std::move(options));
 }
 
-absl::StatusOr<std::unique_ptr<ResourceManager>> MakePostgresql(
-    const ResourceSpec& spec) {
-  PostgresqlOptions options;
+// A database's server: `parse` takes our parameters out of the URL.
+template <class Manager, class Options>
+absl::StatusOr<std::unique_ptr<ResourceManager>> MakeDatabase(
+    const ResourceSpec& spec,
+    absl::StatusOr<std::string> (*parse)(const std::string&, Options*)) {
+  Options options;
   options.resource = spec.name;
-  absl::StatusOr<std::string> url = ParsePostgresqlUrl(spec.url, &options);
+  absl::StatusOr<std::string> url = parse(spec.url, &options);
   if (!url.ok()) {
     return absl::Status(url.status().code(), absl::StrCat("resource ", spec.name, ": ",
                                                           url.status().message()));
   }
-  return std::make_unique<PostgresqlResourceManager>(*std::move(url), std::move(options));
+  return std::make_unique<Manager>(*std::move(url), std::move(options));
+}
+
+bool IsMariadb(std::string_view scheme) {
+  return scheme == "mysql" || scheme == "mariadb";
 }
 
 absl::Status ParseParameters(const std::string& text, ResourceSpec* spec) {
@@ -97,7 +105,7 @@ absl::StatusOr<ResourceSpec> ParseResourceSpec(std::string_view text) {
   std::string_view rest = url.substr(colon + 3);
   const size_t question = rest.find('?');
   spec.path = std::string(rest.substr(0, question));
-  const bool is_file = spec.scheme != "postgresql";
+  const bool is_file = spec.scheme != "postgresql" && !IsMariadb(spec.scheme);
   if (is_file && (spec.path.size() < 2 || spec.path[0] != '/')) {
     return bad("the path behind :// must be absolute");
   }
@@ -113,7 +121,12 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeResourceManager(
     const ResourceSpec& spec) {
   if (spec.scheme == "kv") return MakeKv(spec);
   if (spec.scheme == "sqlite") return MakeSqlite(spec);
-  if (spec.scheme == "postgresql") return MakePostgresql(spec);
+  if (spec.scheme == "postgresql") {
+    return MakeDatabase<PostgresqlResourceManager>(spec, ParsePostgresqlUrl);
+  }
+  if (IsMariadb(spec.scheme)) {
+    return MakeDatabase<MariadbResourceManager>(spec, ParseMariadbUrl);
+  }
   return absl::InvalidArgumentError(absl::StrCat("resource ", spec.name,
                                                  ": no resource manager for \"",
                                                  spec.scheme, "://\"; ", kForm));

@@ -3,11 +3,14 @@
 //   kv:///var/lib/bank-a                              a KV shard in that folder
 //   sqlite:///var/lib/bank-b.db?schema=/etc/b.sql     a SQLite file
 //   postgresql://app@db.example/bank                  a PostgreSQL database
+//   mysql://app@db.example/bank                       a MariaDB database
+//   mysql://app@/bank?socket=/run/mysqld/mysqld.sock  the same, by a Unix socket
 //
 // Parameters of sqlite: schema=FILE, SQL that is run at each start (make it repeatable);
 // isolation=read-committed or serializable, for branches that name none.
 //
-// Parameters of postgresql: libpq's own, and those of ParsePostgresqlUrl.
+// Parameters of postgresql: libpq's own, and those of ParsePostgresqlUrl. Of mysql (or
+// mariadb): those of MariadbResourceManager's constructor and of ParseMariadbUrl.
 #ifndef PARTICIPANT_DAEMON_RESOURCES_H_
 #define PARTICIPANT_DAEMON_RESOURCES_H_
 
