@@ -1,19 +1,13 @@
 #include "tests/support/postgresql_server.h"
 
-#include <fcntl.h>
-#include <grp.h>
 #include <libpq-fe.h>
-#include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "coordinator/base/check.h"
@@ -34,24 +28,6 @@ using Answer = std::unique_ptr<PGresult, Close>;
 
 void Nap() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
-// Ends with SIGQUIT, PostgreSQL's "immediate" shutdown, when the test ends: a killed
-// postmaster would leave its shared memory behind.
-void BecomeServer(uid_t uid, gid_t gid, const std::string& log, pid_t parent) {
-  const int fd = open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644);
-  const int null = open("/dev/null", O_RDONLY);
-  dup2(null, STDIN_FILENO);
-  dup2(fd, STDOUT_FILENO);
-  dup2(fd, STDERR_FILENO);
-  if (getuid() == 0 &&
-      (setgroups(0, nullptr) != 0 || setgid(gid) != 0 || setuid(uid) != 0)) {
-    _exit(126);
-  }
-  // Changing the user clears it, so it comes last.
-  prctl(PR_SET_PDEATHSIG, SIGQUIT);
-  if (getppid() != parent) _exit(1);
-  if (chdir("/") != 0) _exit(126);
-}
-
 }  // namespace
 
 bool PostgresqlServer::Available() {
@@ -62,18 +38,13 @@ PostgresqlServer::PostgresqlServer(PostgresqlServerOptions options)
     // The path of a socket has 107 bytes at most.
     : dir_(std::make_unique<TempDir>("/tmp")),
       data_(dir_->path() + "/data"),
-      options_(std::move(options)) {
+      options_(std::move(options)),
+      // "Immediate" shutdown: a killed postmaster would leave its shared memory behind.
+      process_("postgres", dir_->path() + "/log", SIGQUIT) {
   CONCORDAT_CHECK(Available()) << "install postgresql-15";
-  if (getuid() == 0) {
-    const passwd* user = getpwnam("postgres");
-    if (user == nullptr) user = getpwnam("nobody");
-    CONCORDAT_CHECK(user != nullptr) << "no user to run the server as";
-    uid_ = user->pw_uid;
-    gid_ = user->pw_gid;
-    CONCORDAT_CHECK(chown(dir_->path().c_str(), uid_, gid_) == 0);
-  }
-  Run({std::string(kBin) + "initdb", "--no-sync", "--no-instructions", "-A", "trust",
-       "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", data_});
+  process_.Own(dir_->path());
+  process_.Run({std::string(kBin) + "initdb", "--no-sync", "--no-instructions", "-A",
+                "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", data_});
   std::ofstream conf(data_ + "/postgresql.conf", std::ios::app);
   conf << "\nlisten_addresses = ''\nunix_socket_directories = '" << dir_->path() << "'\n"
        << "max_prepared_transactions = " << options_.max_prepared_transactions << "\n"
@@ -94,37 +65,13 @@ PostgresqlServer::~PostgresqlServer() {
   waitpid(pid_, nullptr, 0);
 }
 
-pid_t PostgresqlServer::Spawn(const std::vector<std::string>& words,
-                              const std::string& log) {
-  std::vector<char*> arguments;
-  for (const std::string& word : words) {
-    arguments.push_back(const_cast<char*>(word.c_str()));
-  }
-  arguments.push_back(nullptr);
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  CONCORDAT_CHECK(pid >= 0) << "fork failed";
-  if (pid > 0) return pid;
-  BecomeServer(uid_, gid_, log, parent);
-  execv(arguments[0], arguments.data());
-  _exit(127);
-}
-
-void PostgresqlServer::Run(const std::vector<std::string>& words) {
-  const pid_t pid = Spawn(words, dir_->path() + "/log");
-  int status = 0;
-  waitpid(pid, &status, 0);
-  CONCORDAT_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0)
-      << words[0] << ": " << Log();
-}
-
 void PostgresqlServer::Start() {
   CONCORDAT_CHECK(pid_ < 0) << "it runs";
   const double end = NowSeconds() + kStartSeconds;
   while (true) {
     // After a crash its children may hold the shared memory for a moment longer, and the
     // new server refuses to start.
-    pid_ = Spawn({std::string(kBin) + "postgres", "-D", data_}, dir_->path() + "/log");
+    pid_ = process_.Spawn({std::string(kBin) + "postgres", "-D", data_});
     while (true) {
       if (PQping(Url().c_str()) == PQPING_OK) return;
       CONCORDAT_CHECK(NowSeconds() < end) << "it does not start: " << Log();
@@ -201,13 +148,6 @@ std::vector<std::string> PostgresqlServer::Column(const std::string& sql,
     values.emplace_back(PQgetvalue(answer.get(), row, 0));
   }
   return values;
-}
-
-std::string PostgresqlServer::Log() const {
-  std::ifstream in(dir_->path() + "/log");
-  std::stringstream all;
-  all << in.rdbuf();
-  return all.str();
 }
 
 }  // namespace concordat::testing

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tests/support/processes.h"
+#include "tests/support/server_process.h"
 
 namespace concordat::testing {
 
@@ -63,18 +64,14 @@ class PostgresqlServer {
   std::vector<std::string> Column(const std::string& sql,
                                   const std::string& database = "postgres");
   // What the server has logged so far.
-  [[nodiscard]] std::string Log() const;
+  [[nodiscard]] std::string Log() const { return process_.Log(); }
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
-  void Run(const std::vector<std::string>& words);
-  pid_t Spawn(const std::vector<std::string>& words, const std::string& log);
-
   std::unique_ptr<TempDir> dir_;
   std::string data_;
   PostgresqlServerOptions options_;
-  uid_t uid_ = 0;
-  gid_t gid_ = 0;
+  ServerProcess process_;
   pid_t pid_ = -1;
 };
 

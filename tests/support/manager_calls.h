@@ -1,0 +1,78 @@
+// A database's resource manager, called as a participant calls it, with the answers
+// waited for; and SQL values for people.
+#ifndef TESTS_SUPPORT_MANAGER_CALLS_H_
+#define TESTS_SUPPORT_MANAGER_CALLS_H_
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "participant/sdk/resource_manager.h"
+#include "tests/support/later.h"
+
+namespace concordat::participant {
+
+using testing::Later;
+
+bool Eventually(const std::function<bool()>& condition, double seconds = 10);
+
+wire::Value Int(int64_t v);
+wire::Value Real(double v);
+wire::Value Txt(std::string v);
+wire::Value Blob(std::string v);
+wire::Value Null();
+wire::SqlStatement Stmt(std::string sql, std::vector<wire::Value> parameters = {});
+// For people: "1", "2.5", "'text'", "x'6162'", "NULL".
+std::string Show(const wire::Value& value);
+// Rows as "1,'a';2,'b'".
+std::string Show(const wire::SqlResult& result);
+
+// A request that lives as long as its call.
+struct Call {
+  wire::ExecuteRequest request;
+  Later<wire::ExecuteReply> reply;
+};
+
+class ManagerCalls : public ::testing::Test {
+ protected:
+  static constexpr ClusterId kCluster{0xC0FFEE00};
+
+  explicit ManagerCalls(std::string resource) : resource_(std::move(resource)) {}
+
+  [[nodiscard]] const std::string& Resource() const { return resource_; }
+  // Calls go here from now on; a new life of it, with a new incarnation.
+  void Serve(ResourceManager* served);
+
+  [[nodiscard]] BranchId NextBranch();
+  [[nodiscard]] BranchId Begin(std::string isolation = "");
+  std::unique_ptr<Call> ExecuteLater(const BranchId& branch,
+                                     std::vector<wire::SqlStatement> statements);
+  wire::ExecuteReply Execute(const BranchId& branch,
+                             std::vector<wire::SqlStatement> statements);
+  wire::ExecuteReply Execute(const BranchId& branch, std::string sql,
+                             std::vector<wire::Value> parameters = {});
+  // Executes, and expects it to go well; the rows.
+  std::string Query(const BranchId& branch, std::string sql,
+                    std::vector<wire::Value> parameters = {});
+  [[nodiscard]] BranchId BeginAndRun(const std::string& sql);
+  [[nodiscard]] BranchId BeginAndPrepare(const std::string& sql);
+  PrepareResult Prepare(const BranchId& branch);
+  FinishResult Commit(const BranchId& branch);
+  FinishResult Rollback(const BranchId& branch);
+  OnePhaseResult CommitOnePhase(const BranchId& branch);
+  Evidence LookUp(const BranchId& branch);
+
+ private:
+  const std::string resource_;
+  ResourceManager* served_ = nullptr;
+  Incarnation incarnation_{0x5f00};
+  uint64_t number_ = 0;
+  uint64_t sequence_ = 0;
+};
+
+}  // namespace concordat::participant
+
+#endif  // TESTS_SUPPORT_MANAGER_CALLS_H_
