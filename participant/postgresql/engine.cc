@@ -124,10 +124,6 @@ void Engine::OnChecked(const absl::Status& status, const RecoverDone& done) {
   settler_->Scan([this, done](absl::StatusOr<PreparedScan> scan) {
     if (!scan.ok()) return (*done)(scan.status());
     CountPrepared(*scan);
-    for (const std::string& gid : scan->others) {
-      LogEvent(Level::kInfo, "prepared transaction of others is left alone")
-          .Field("gid", gid);
-    }
     std::vector<BranchId> recovered;
     for (const FoundBranch& item : scan->ours) {
       settler_->AddPrepared(item.branch);
@@ -178,11 +174,14 @@ void Engine::ReportFound(std::vector<FoundBranch> prepared) {
 
 void Engine::CountPrepared(const PreparedScan& scan) {
   prepared_here_.store(scan.ours.size(), std::memory_order_relaxed);
-  const uint64_t before =
-      prepared_by_others_.exchange(scan.others.size(), std::memory_order_relaxed);
-  if (before == scan.others.size()) return;
-  LogEvent(Level::kInfo, "prepared transactions of others, left alone")
-      .Field("count", scan.others.size());
+  prepared_by_others_.store(scan.others.size(), std::memory_order_relaxed);
+  for (const std::string& gid : scan.others) {
+    if (others_.contains(gid)) continue;
+    LogEvent(Level::kInfo, "prepared transaction of others is left alone")
+        .Field("gid", gid)
+        .Field("others", scan.others.size());
+  }
+  others_ = {scan.others.begin(), scan.others.end()};
 }
 
 // --- verbs ---

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "participant/postgresql/branch_work.h"
 #include "participant/postgresql/guard.h"
@@ -85,6 +86,7 @@ class Engine {
   std::unique_ptr<BranchWork> work_;
   rpc::TimerId scan_timer_;
   bool looking_ = false;
+  absl::flat_hash_set<std::string> others_;  // gids, at the last look
   FoundCallback found_;
   Server server_;
   ClusterId cluster_;

@@ -226,6 +226,40 @@ TEST_F(EnlistApiTest, ConnectionLostDuringPrepare_Aborts_WhateverTheServerDid) {
   ExpectNothing();
 }
 
+TEST_F(EnlistApiTest, ConnectionLostBeforeCommit_Aborts) {
+  client::Transaction t = Begin();
+  EnlistAndRun(&t, *a_, Insert("one"));
+  EnlistAndRun(&t, *b_, Insert("one"));
+  database_.Exec(
+      absl::StrCat("SELECT pg_terminate_backend(", PQbackendPID(a_->get()), ")"));
+  const client::CommitResult result = t.Commit();
+  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_TRUE(b_->idle());
+  ExpectNothing();
+}
+
+TEST_F(EnlistApiTest, QueryStillRunningAtCommit_IsCancelledAndAborts) {
+  client::Transaction t = Begin();
+  EnlistAndRun(&t, *a_, Insert("one"));
+  ASSERT_EQ(PQsendQuery(a_->get(), "SELECT pg_sleep(20)"), 1);
+  const double begun = NowSeconds();
+  const client::CommitResult result = t.Commit();
+  EXPECT_LT(NowSeconds() - begun, 10.0);
+  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_THAT(result.detail, HasSubstr("still running"));
+  EXPECT_TRUE(a_->idle());
+  ExpectNothing();
+}
+
+TEST_F(EnlistApiTest, CopyLeftOpenAtRollback_IsEnded) {
+  client::Transaction t = Begin();
+  EnlistAndRun(&t, *a_, Insert("one"));
+  (void)a_->Run("COPY ledger FROM STDIN");
+  EXPECT_EQ(t.Rollback().outcome, client::Outcome::kAborted);
+  EXPECT_TRUE(a_->idle());
+  ExpectNothing();
+}
+
 // The backend prepares after everybody has been told ABORTED: it is found, and goes.
 TEST_F(EnlistApiTest, PrepareThatComesTooLate_IsRolledBack) {
   client::Transaction t = Begin();

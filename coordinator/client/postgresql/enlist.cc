@@ -94,8 +94,8 @@ class EnlistedConnection final : public OwnConnection {
     std::string why = lost ? Trimmed(PQerrorMessage(connection_))
                            : "a query of the application is still running on the "
                              "connection";
+    if (lost) return {Prepared::kUnknown, std::move(why)};  // part of it may have left
     RollBack();
-    // PREPARE never left: the server rolls back when it sees the connection gone.
     return {Prepared::kRefused, std::move(why)};
   }
 
