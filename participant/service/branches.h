@@ -174,7 +174,6 @@ class Branches {
   };
   // How the reservations of a branch ended.
   struct Ends {
-    size_t held = 0;
     size_t confirmed = 0;
     size_t cancelled = 0;
     size_t missing = 0;

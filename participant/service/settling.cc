@@ -126,7 +126,6 @@ void Branches::OnRetry(const BranchKey& key) {
 Branches::Ends Branches::CountEnds(const Branch& branch) {
   Ends ends;
   for (const Item& item : branch.items) {
-    if (item.fate == Fate::kHeld) ++ends.held;
     if (item.fate == Fate::kConfirmed) ++ends.confirmed;
     if (item.fate == Fate::kCancelled) ++ends.cancelled;
     if (item.fate == Fate::kMissing) ++ends.missing;
@@ -256,8 +255,7 @@ void Branches::Classify(Branch* branch) {
     case Logged::kNothing:
       break;
   }
-  if (ends.confirmed == 1 && ends.held == 0) return EndCommitted(branch, true);
-  BeginSettling(branch, Goal::kCancel);
+  BeginSettling(branch, Goal::kCancel);  // or committed alone: FinishCancelled finds out
 }
 
 void Branches::MaybeFinishRecovery() {

@@ -62,6 +62,7 @@ TEST_F(ServiceTest, OnePhaseAfterARefusedTry_IsFoundByLookup) {
   ASSERT_EQ(life_->CommitOnePhase(id), OnePhase::kCommitted);
   PowerCycle();
   EXPECT_TRUE(Recovered().empty());
+  EXPECT_TRUE(life_->WaitUntilSettled());
   EXPECT_EQ(life_->LookUp(id), Evidence::kCommittedAlone);
 }
 
