@@ -77,32 +77,36 @@ std::string XidSql(ClusterId cluster, const BranchId& branch) {
                       absl::BytesToHexString(xid.bqual), ",", xid.format_id);
 }
 
+std::string RecoveredText(const Xid& xid) {
+  return absl::StrCat("X'", absl::BytesToHexString(xid.gtrid), "',X'",
+                      absl::BytesToHexString(xid.bqual), "',", xid.format_id);
+}
+
 Statement Recover() { return {"XA RECOVER FORMAT='SQL'"}; }
 
-// 'gtrid','bqual',1129202500 with the lengths in columns of their own, so that nothing
-// that looks like it can be taken for it. Ours is printed in this form, because it has
-// letters, digits, '.', '_' and '-' only.
+// X'…',X'…',1129202500 in hexadecimal digits, because ours have '-' and '.' in them;
+// parts of letters and digits only are printed as they are. The lengths are columns of
+// their own, so nothing that looks like ours can be taken for it.
 absl::StatusOr<ParsedXid> ParseRecovered(const Result& rows, size_t row) {
   const absl::Status other = absl::InvalidArgumentError("not Concordat's");
-  Xid xid;
+  uint32_t format_id = 0;
   size_t gtrid = 0;
   size_t bqual = 0;
   const auto number = [&](unsigned column, auto* to) {
     const std::string_view text = rows.Field(row, column);
     return absl::SimpleAtoi(absl::string_view(text.data(), text.size()), to);
   };
-  if (!number(0, &xid.format_id) || !number(1, &gtrid) || !number(2, &bqual) ||
-      xid.format_id != Xid::kFormatId || gtrid > Xid::kMaxPartLength ||
+  if (!number(0, &format_id) || !number(1, &gtrid) || !number(2, &bqual) ||
+      format_id != Xid::kFormatId || gtrid > Xid::kMaxPartLength ||
       bqual > Xid::kMaxPartLength) {
     return other;
   }
   const std::string data(rows.Field(row, 3));
-  if (data.size() < gtrid + bqual + 5) return other;
-  xid.gtrid = data.substr(1, gtrid);
-  xid.bqual = data.substr(gtrid + 4, bqual);
-  if (data != absl::StrCat("'", xid.gtrid, "','", xid.bqual, "',", xid.format_id)) {
-    return other;
-  }
+  if (data.size() < 2 * (gtrid + bqual) + 7) return other;
+  Xid xid;
+  xid.gtrid = absl::HexStringToBytes(data.substr(2, 2 * gtrid));
+  xid.bqual = absl::HexStringToBytes(data.substr(6 + 2 * gtrid, 2 * bqual));
+  if (data != RecoveredText(xid)) return other;
   return ParseXid(xid);
 }
 

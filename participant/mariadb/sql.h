@@ -31,6 +31,8 @@ inline constexpr char kEvidenceColumns[] =
 
 // As XA START takes it: "0x…,0x…,1129202500".
 [[nodiscard]] std::string XidSql(ClusterId cluster, const BranchId& branch);
+// As XA RECOVER FORMAT='SQL' prints ours.
+[[nodiscard]] std::string RecoveredText(const Xid& xid);
 // A row of XA RECOVER FORMAT='SQL': whose branch. INVALID_ARGUMENT: not ours.
 [[nodiscard]] absl::StatusOr<ParsedXid> ParseRecovered(const Result& rows, size_t row);
 // One row a prepared branch of the server, whoever's.
