@@ -57,6 +57,7 @@ void MariadbServer::Start() {
                                     "--socket=" + SocketPath(),
                                     "--pid-file=" + path + "/pid",
                                     "--skip-networking",
+                                    "--character-set-server=utf8mb4",
                                     "--innodb-buffer-pool-size=32M",
                                     "--innodb-log-file-size=8M",
                                     "--innodb-fast-shutdown=1",

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "coordinator/base/random.h"
-#include "tests/unit/postgresql/socket_proxy.h"
+#include "tests/support/socket_proxy.h"
 #include "tests/unit/postgresql/support.h"
 
 namespace concordat::participant {
@@ -86,7 +86,7 @@ class LostTest : public PostgresqlTest {
     Sql("SELECT pg_terminate_backend(" + pid + ")");
   }
   // All connections of the manager go by way of the proxy.
-  void OpenThrough(SocketProxy* proxy) {
+  void OpenThrough(testing::SocketProxy* proxy) {
     Close();
     OpenAt("postgresql://postgres@/" + Database() + "?host=" + proxy->folder());
   }
@@ -283,7 +283,7 @@ TEST_F(LostTest, Scenario28_EvidenceCannotBeWritten_Refused) {
 // --- the network goes: the backend does not know, and works on ---
 
 TEST_F(LostTest, Scenario23_CutOffBeforePrepare_TheOldBackendIsEndedBeforeTheVote) {
-  SocketProxy proxy(server().SocketPath());
+  testing::SocketProxy proxy(server().SocketPath(), ".s.PGSQL.5432");
   OpenThrough(&proxy);
   const BranchId branch = BeginAndRun(kUpdate);
   Later<PrepareResult> vote;
@@ -299,7 +299,7 @@ TEST_F(LostTest, Scenario23_CutOffBeforePrepare_TheOldBackendIsEndedBeforeTheVot
 }
 
 TEST_F(LostTest, Scenario35_CutOffBeforeCommitAlone_TheOldBackendIsEndedBeforeTheAnswer) {
-  SocketProxy proxy(server().SocketPath());
+  testing::SocketProxy proxy(server().SocketPath(), ".s.PGSQL.5432");
   OpenThrough(&proxy);
   const BranchId branch = BeginAndRun(kUpdate);
   Later<OnePhaseResult> done;
@@ -314,7 +314,7 @@ TEST_F(LostTest, Scenario35_CutOffBeforeCommitAlone_TheOldBackendIsEndedBeforeTh
 }
 
 TEST_F(LostTest, CutOffWhileItWorks_TheBackendAndItsLocksGoSoon) {
-  SocketProxy proxy(server().SocketPath());
+  testing::SocketProxy proxy(server().SocketPath(), ".s.PGSQL.5432");
   OpenThrough(&proxy);
   const BranchId branch = BeginAndRun(kUpdate);
   const auto call = ExecuteLater(branch, {Stmt("SELECT pg_sleep(8)")});

@@ -1,4 +1,4 @@
-#include "tests/unit/postgresql/socket_proxy.h"
+#include "tests/support/socket_proxy.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -9,7 +9,7 @@
 
 #include "coordinator/base/check.h"
 
-namespace concordat::participant {
+namespace concordat::testing {
 
 namespace {
 
@@ -29,9 +29,12 @@ int Socket() {
 
 }  // namespace
 
-SocketProxy::SocketProxy(std::string target)
-    : target_(std::move(target)), dir_("/tmp"), listener_(Socket()) {
-  const sockaddr_un address = AddressOf(dir_.path() + "/.s.PGSQL.5432");
+SocketProxy::SocketProxy(std::string target, const std::string& name)
+    : target_(std::move(target)),
+      dir_("/tmp"),
+      path_(dir_.path() + "/" + name),
+      listener_(Socket()) {
+  const sockaddr_un address = AddressOf(path_);
   CONCORDAT_CHECK(bind(listener_, reinterpret_cast<const sockaddr*>(&address),
                        sizeof(address)) == 0 &&
                   listen(listener_, 32) == 0 && pipe(wake_) == 0);
@@ -43,7 +46,7 @@ SocketProxy::~SocketProxy() {
     MutexLock lock(&mutex_);
     stop_ = true;
   }
-  CONCORDAT_CHECK(write(wake_[1], "x", 1) == 1);
+  Wake();
   thread_.join();
   MutexLock lock(&mutex_);
   for (const Pair& pair : pairs_) {
@@ -61,8 +64,16 @@ void SocketProxy::Cut() {
     cut_off_.push_back(pair.server);
   }
   pairs_.clear();
-  CONCORDAT_CHECK(write(wake_[1], "x", 1) == 1);
+  Wake();
 }
+
+void SocketProxy::HoldAnswers() {
+  MutexLock lock(&mutex_);
+  for (Pair& pair : pairs_) pair.holds = true;
+  Wake();
+}
+
+void SocketProxy::Wake() { CONCORDAT_CHECK(write(wake_[1], "x", 1) == 1); }
 
 void SocketProxy::Accept() {
   const int client = accept(listener_, nullptr, nullptr);
@@ -76,7 +87,7 @@ void SocketProxy::Accept() {
     return;
   }
   MutexLock lock(&mutex_);
-  pairs_.push_back({client, server});
+  pairs_.push_back({client, server, false});
 }
 
 bool SocketProxy::Pass(int from, int to) {
@@ -94,7 +105,7 @@ void SocketProxy::Run() {
       if (stop_) return;
       for (const Pair& pair : pairs_) {
         fds.push_back({pair.client, POLLIN, 0});
-        fds.push_back({pair.server, POLLIN, 0});
+        if (!pair.holds) fds.push_back({pair.server, POLLIN, 0});
       }
     }
     (void)poll(fds.data(), fds.size(), -1);
@@ -103,7 +114,10 @@ void SocketProxy::Run() {
     if (fds[1].revents != 0) (void)!read(wake_[0], &byte, 1);
     MutexLock lock(&mutex_);
     std::erase_if(pairs_, [](const Pair& pair) {
-      if (Pass(pair.client, pair.server) && Pass(pair.server, pair.client)) return false;
+      if (Pass(pair.client, pair.server) &&
+          (pair.holds || Pass(pair.server, pair.client))) {
+        return false;
+      }
       close(pair.client);
       close(pair.server);
       return true;
@@ -111,4 +125,4 @@ void SocketProxy::Run() {
   }
 }
 
-}  // namespace concordat::participant
+}  // namespace concordat::testing

@@ -1,8 +1,9 @@
-// A unix socket that passes on what it gets to PostgreSQL's, until it is told to cut: the
-// client then sees its connections end, the server does not. New connections are passed
+// A unix socket that passes on what it gets to a database server's. Told to hold the
+// answers, it lets the server work, and nobody hear of it. Told to cut, it ends the
+// connections of the clients, and the server does not see it; new connections are passed
 // on as before.
-#ifndef TESTS_UNIT_POSTGRESQL_SOCKET_PROXY_H_
-#define TESTS_UNIT_POSTGRESQL_SOCKET_PROXY_H_
+#ifndef TESTS_SUPPORT_SOCKET_PROXY_H_
+#define TESTS_SUPPORT_SOCKET_PROXY_H_
 
 #include <string>
 #include <thread>
@@ -11,31 +12,36 @@
 #include "coordinator/base/mutex.h"
 #include "tests/support/processes.h"
 
-namespace concordat::participant {
+namespace concordat::testing {
 
 class SocketProxy {
  public:
-  explicit SocketProxy(std::string target);
+  explicit SocketProxy(std::string target, const std::string& name = "s");
   ~SocketProxy();
   SocketProxy(const SocketProxy&) = delete;
   SocketProxy& operator=(const SocketProxy&) = delete;
 
-  // Where libpq finds it, as its "host".
   [[nodiscard]] const std::string& folder() const { return dir_.path(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  // Of the connections there are: answers are kept back, for good.
+  void HoldAnswers();
   void Cut();
 
  private:
   struct Pair {
     int client = -1;
     int server = -1;
+    bool holds = false;
   };
   void Run();
   void Accept();
   // False: one side has ended.
   [[nodiscard]] static bool Pass(int from, int to);
+  void Wake();
 
   const std::string target_;
-  testing::TempDir dir_;
+  TempDir dir_;
+  const std::string path_;
   int listener_ = -1;
   int wake_[2] = {-1, -1};
   Mutex mutex_;
@@ -45,6 +51,6 @@ class SocketProxy {
   std::thread thread_;
 };
 
-}  // namespace concordat::participant
+}  // namespace concordat::testing
 
-#endif  // TESTS_UNIT_POSTGRESQL_SOCKET_PROXY_H_
+#endif  // TESTS_SUPPORT_SOCKET_PROXY_H_

@@ -1,0 +1,82 @@
+// A MariaDB server for all tests of the program, a database and a resource's name for
+// each test, and calls that wait for their answers.
+#ifndef TESTS_UNIT_MARIADB_SUPPORT_H_
+#define TESTS_UNIT_MARIADB_SUPPORT_H_
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/base/xid.h"
+#include "participant/mariadb/mariadb_resource_manager.h"
+#include "tests/support/manager_calls.h"
+#include "tests/support/mariadb_server.h"
+
+namespace concordat::participant {
+
+// The one server, started when it is first asked for. Without a binary log.
+testing::MariadbServer& SharedServer();
+// Ends it, when it was started.
+void EndSharedServer();
+
+class MariadbTest : public ManagerCalls {
+ protected:
+  MariadbTest();
+  // No prepared branch of the test may be left that it has not named.
+  ~MariadbTest() override;
+
+  // A test with a server of its own.
+  void UseServer(testing::MariadbServer* server);
+  // Back to one that has the test's database.
+  void UseServerAsItIs(testing::MariadbServer* server) {
+    Close();
+    server_ = server;
+  }
+  [[nodiscard]] testing::MariadbServer& server() { return *server_; }
+  [[nodiscard]] const std::string& Database() const { return database_; }
+  [[nodiscard]] std::string Url() { return server_->Url(database_); }
+  std::string Sql(const std::string& sql) { return server_->Exec(sql, database_); }
+  std::string TrySql(const std::string& sql) { return server_->TryExec(sql, database_); }
+
+  [[nodiscard]] MariadbOptions Options() const;
+  // A new manager, as after a restart of its process (a new incarnation).
+  void Open() { Open(Options()); }
+  void Open(MariadbOptions options);
+  // At another address of the same database.
+  void OpenAt(const std::string& url);
+  [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpen(MariadbOptions options);
+  [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpenAt(const std::string& url,
+                                                                MariadbOptions options);
+  void Close() { manager_.reset(); }
+  [[nodiscard]] MariadbResourceManager& manager() { return *manager_; }
+
+  // As XA COMMIT takes it, and as XA RECOVER FORMAT='SQL' shows it.
+  [[nodiscard]] static std::string XidOf(const BranchId& branch);
+  [[nodiscard]] static std::string XidOf(const Xid& xid);
+  // Prepared branches of the test's resource, in that form.
+  [[nodiscard]] std::vector<std::string> Prepared();
+  [[nodiscard]] std::string EvidenceRows();
+  // The sessions of the test's resource, the guard's but for the first, in the order of
+  // their ids.
+  [[nodiscard]] std::vector<std::string> Sessions();
+  // Those in a transaction that is not prepared.
+  [[nodiscard]] std::string WorkSession();
+  void KillSession(const std::string& id) { (void)TrySql("KILL CONNECTION " + id); }
+  void KillAllSessions();
+
+  // Xids that may be left when the test ends; they are rolled back.
+  std::vector<std::string> expected_left_;
+  std::vector<BranchId> recovered_;
+  FoundCallback on_found_;
+
+ private:
+  testing::MariadbServer* server_ = nullptr;
+  std::string database_;
+  std::unique_ptr<MariadbResourceManager> manager_;
+};
+
+}  // namespace concordat::participant
+
+#endif  // TESTS_UNIT_MARIADB_SUPPORT_H_

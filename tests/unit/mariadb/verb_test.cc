@@ -1,0 +1,298 @@
+// The verbs against a server that works: what they do, and what they cost.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/unit/mariadb/support.h"
+
+namespace concordat::participant {
+namespace {
+
+using wire::Code;
+
+class VerbTest : public MariadbTest {
+ protected:
+  VerbTest() { Open(); }
+  std::string Balance(int id) {
+    return Sql("SELECT balance FROM account WHERE id=" + std::to_string(id));
+  }
+};
+
+TEST_F(VerbTest, PrepareAndCommit_WorkIsThereAfterCommitAndNotBefore) {
+  const BranchId branch = BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Prepared(), std::vector<std::string>{XidOf(branch)});
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(1), "95");
+  EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
+}
+
+TEST_F(VerbTest, PrepareAndRollback_NothingIsLeft) {
+  const BranchId branch =
+      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_EQ(LookUp(branch), Evidence::kNone);
+  EXPECT_EQ(EvidenceRows(), "0");
+}
+
+TEST_F(VerbTest, RollbackOfAnActiveBranch_NothingIsLeftAndTheConnectionIsUsedAgain) {
+  for (int i = 0; i < 20; ++i) {
+    const BranchId branch =
+        BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
+    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  }
+  EXPECT_EQ(Balance(1), "100");
+  EXPECT_LE(manager().Stats().connects, 3u);  // guard, settle, work
+}
+
+TEST_F(VerbTest, CommitOnePhase_IsThereWithEvidenceOfItsOwnKind) {
+  const BranchId branch = BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
+  EXPECT_EQ(Balance(1), "95");
+  EXPECT_EQ(LookUp(branch), Evidence::kCommittedAlone);
+}
+
+TEST_F(VerbTest, CommitTwice_DoneTwiceAndAppliedOnce) {
+  const BranchId branch =
+      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(1), "95");
+}
+
+TEST_F(VerbTest, RollbackOfABranchThatIsNotThere_IsDone) {
+  EXPECT_EQ(Rollback(NextBranch()).finish, Finish::kDone);
+}
+
+TEST_F(VerbTest, RollbackAfterCommit_IsAHeuristicCommit) {
+  const BranchId branch =
+      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+}
+
+TEST_F(VerbTest, ExecuteInABranchThatIsNotThere_BranchGone) {
+  EXPECT_EQ(Execute(NextBranch(), "SELECT 1").result.code, Code::BRANCH_GONE);
+}
+
+// --- a branch that has written nothing (point 6 of the design's section 8) ---
+
+TEST_F(VerbTest, ReadOnly_VotesSoAndLeavesNothing) {
+  for (const char* sql :
+       {"SELECT * FROM account", "VALUES (1)", "WITH x AS (SELECT 1) SELECT * FROM x",
+        "SELECT id, COUNT(*) FROM account GROUP BY balance ORDER BY 1 DESC", "DO 1",
+        "SELECT * FROM account WHERE id=3 FOR UPDATE", "SHOW TABLES",
+        "EXPLAIN SELECT * FROM account"}) {
+    const BranchId branch = BeginAndRun(sql);
+    EXPECT_EQ(Prepare(branch).vote, Vote::kReadOnly) << sql;
+    EXPECT_EQ(LookUp(branch), Evidence::kNone);
+  }
+  EXPECT_EQ(EvidenceRows(), "0");
+}
+
+TEST_F(VerbTest, ABranchWithoutACall_IsReadOnly) {
+  EXPECT_EQ(Prepare(Begin()).vote, Vote::kReadOnly);
+  EXPECT_EQ(CommitOnePhase(Begin()).outcome, OnePhase::kReadOnly);
+}
+
+TEST_F(VerbTest, ReadOnlyInOnePhase_SaysSo) {
+  EXPECT_EQ(CommitOnePhase(BeginAndRun("SELECT 1")).outcome, OnePhase::kReadOnly);
+  EXPECT_EQ(EvidenceRows(), "0");
+}
+
+// Statements that do not look like it, and write.
+TEST_F(VerbTest, HiddenWrites_ArePrepared) {
+  Sql("CREATE FUNCTION take(i int) RETURNS int BEGIN "
+      "UPDATE account SET balance=balance-1 WHERE id=i; RETURN 1; END");
+  Sql("CREATE VIEW taking AS SELECT take(6) AS taken");
+  int id = 0;
+  for (const std::string sql :
+       {"SELECT take(#)", "DO take(#)", "WITH w AS (SELECT take(#)) SELECT * FROM w",
+        "/* a comment */ -- another\n (SELECT take(#))", "VALUES (take(#))",
+        "/* # */ SELECT taken FROM taking"}) {
+    std::string text = sql;
+    text.replace(text.find('#'), 1, std::to_string(++id));
+    const BranchId branch = BeginAndRun("SELECT 1");
+    Query(branch, text);
+    EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared) << text;
+    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Balance(id), "99") << text;
+  }
+}
+
+// What the session had written before does not count, and is not forgotten either.
+TEST_F(VerbTest, ReadsAfterAWriteOnTheSameSession_AreReadOnly) {
+  MariadbOptions options = Options();
+  options.max_connections = 1;
+  Open(options);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Prepare(BeginAndRun("SELECT * FROM account")).vote, Vote::kReadOnly);
+    const BranchId branch = BeginAndPrepare("UPDATE account SET balance=7 WHERE id=1");
+    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(CommitOnePhase(BeginAndRun("SELECT 1")).outcome, OnePhase::kReadOnly);
+    EXPECT_EQ(Rollback(BeginAndRun("UPDATE account SET balance=9 WHERE id=1")).finish,
+              Finish::kDone);
+  }
+}
+
+TEST_F(VerbTest, AWriteAfterReads_IsPrepared) {
+  const BranchId branch = BeginAndRun("SELECT 1");
+  Query(branch, "SELECT 2");
+  Query(branch, "UPDATE account SET balance=7 WHERE id=3");
+  Query(branch, "SELECT 3");
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(3), "7");
+}
+
+// --- costs ---
+
+struct Costs {
+  uint64_t round_trips;
+  uint64_t statements;
+};
+bool operator==(const Costs& a, const Costs& b) {
+  return a.round_trips == b.round_trips && a.statements == b.statements;
+}
+std::ostream& operator<<(std::ostream& out, const Costs& c) {
+  return out << c.round_trips << " round trips, " << c.statements << " statements";
+}
+
+class CostTest : public VerbTest {
+ protected:
+  // Of `work` when connections are there already.
+  template <class Work>
+  Costs CostOf(Work work) {
+    work();
+    const MariadbStats before = manager().Stats();
+    work();
+    const MariadbStats after = manager().Stats();
+    EXPECT_EQ(before.connects, after.connects);
+    return {after.round_trips - before.round_trips, after.statements - before.statements};
+  }
+};
+
+TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
+  // SET TRANSACTION, XA START, the statement; INSERT, XA END, XA PREPARE; XA COMMIT.
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b =
+                  BeginAndPrepare("UPDATE account SET balance=balance-1 WHERE id=1");
+              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+            }),
+            (Costs{3, 7}));
+}
+
+TEST_F(CostTest, OnePhase_TwoRoundTrips) {
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b =
+                  BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1");
+              EXPECT_EQ(CommitOnePhase(b).outcome, OnePhase::kCommitted);
+            }),
+            (Costs{2, 6}));
+}
+
+TEST_F(CostTest, ReadOnly_ThreeRoundTrips) {
+  // SET TRANSACTION, XA START, the statement; the question for rows written (the answer
+  // before is still good); XA END, XA COMMIT ONE PHASE.
+  EXPECT_EQ(CostOf([&] {
+              EXPECT_EQ(Prepare(BeginAndRun("SELECT * FROM account")).vote,
+                        Vote::kReadOnly);
+            }),
+            (Costs{3, 6}));
+}
+
+TEST_F(CostTest, ASecondCall_OneRoundTripMoreAndASavepoint) {
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b =
+                  BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1");
+              Query(b, "UPDATE account SET balance=balance-1 WHERE id=2");
+              EXPECT_EQ(Rollback(b).finish, Finish::kDone);
+            }),
+            (Costs{3, 7}));
+}
+
+// What reaches the disk, by the server's own count: InnoDB's writes of its log, each of
+// which is flushed with innodb_flush_log_at_trx_commit=1. Its other threads write now and
+// then too, so the count is of many branches.
+class FlushTest : public CostTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  double FlushesOf(const std::function<void()>& work) {
+    work();
+    const char* question =
+        "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE "
+        "VARIABLE_NAME='INNODB_LOG_WRITES'";
+    const int64_t before = std::stoll(Sql(question));
+    for (int i = 0; i < 50; ++i) work();
+    return static_cast<double>(std::stoll(Sql(question)) - before) / 50;
+  }
+};
+
+TEST_P(FlushTest, TwoForTwoPhasesOneForOneNoneForReads) {
+  testing::MariadbServerOptions options;
+  options.fsync = true;
+  options.binlog = GetParam();
+  testing::MariadbServer own(options);
+  Close();
+  UseServer(&own);
+  Open();
+  const double two = FlushesOf([&] {
+    const BranchId b = BeginAndPrepare("UPDATE account SET balance=9 WHERE id=1");
+    EXPECT_EQ(Commit(b).finish, Finish::kDone);
+  });
+  const double one = FlushesOf([&] {
+    const BranchId b = BeginAndRun("UPDATE account SET balance=8 WHERE id=1");
+    EXPECT_EQ(CommitOnePhase(b).outcome, OnePhase::kCommitted);
+  });
+  const double none = FlushesOf([&] {
+    EXPECT_EQ(Prepare(BeginAndRun("SELECT * FROM account")).vote, Vote::kReadOnly);
+  });
+  std::printf("  binlog %s: InnoDB flushes its log %.2f, %.2f, %.2f times\n",
+              GetParam() ? "on" : "off", two, one, none);
+  EXPECT_NEAR(two, 2, 0.2);
+  EXPECT_NEAR(one, 1, 0.2);
+  EXPECT_NEAR(none, 0, 0.2);
+  UseServerAsItIs(&SharedServer());
+}
+INSTANTIATE_TEST_SUITE_P(Binlog, FlushTest, ::testing::Bool(),
+                         [](const auto& param) { return param.param ? "On" : "Off"; });
+
+// --- evidence and the watermark ---
+
+TEST_F(VerbTest, ForgetBelow_DropsEvidenceBelowAndKeepsTheRest) {
+  std::vector<BranchId> branches;
+  for (int i = 0; i < 5; ++i) {
+    branches.push_back(BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1"));
+    EXPECT_EQ(CommitOnePhase(branches.back()).outcome, OnePhase::kCommitted);
+  }
+  // Another resource's, another cluster's and another group's are not ours to drop.
+  const std::string columns =
+      ",gtid_term,gtid_sequence,incarnation,number,how FROM concordat.branches WHERE "
+      "resource='" +
+      Resource() + "' AND cluster=" + std::to_string(kCluster.value()) +
+      " AND gtid_group=1 LIMIT 1;";
+  Sql("INSERT INTO concordat.branches SELECT 'other',cluster,gtid_group" + columns +
+      "INSERT INTO concordat.branches SELECT resource,cluster+1,gtid_group" + columns +
+      "INSERT INTO concordat.branches SELECT resource,cluster,gtid_group+1" + columns);
+  manager().ForgetBelow(branches[3].gtid);
+  EXPECT_TRUE(Eventually([&] { return EvidenceRows() == "4"; })) << EvidenceRows();
+  EXPECT_EQ(LookUp(branches[2]), Evidence::kNone);
+  EXPECT_EQ(LookUp(branches[3]), Evidence::kCommittedAlone);
+  EXPECT_EQ(LookUp(branches[4]), Evidence::kCommittedAlone);
+}
+
+TEST_F(VerbTest, ForgetBelow_ManyGoInBatches) {
+  const BranchId branch = NextBranch();
+  Sql("INSERT INTO concordat.branches WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
+      "i+1 FROM n WHERE i<1000) SELECT '" +
+      Resource() + "'," + std::to_string(kCluster.value()) +
+      ",1,6,a.i+1000*b.i,1,a.i,'prepared' FROM n a, n b WHERE b.i<=5");
+  manager().ForgetBelow(branch.gtid);
+  EXPECT_TRUE(Eventually([&] { return EvidenceRows() == "0"; })) << EvidenceRows();
+}
+
+}  // namespace
+}  // namespace concordat::participant
