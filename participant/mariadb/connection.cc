@@ -204,7 +204,8 @@ std::optional<Connection::Step> Connection::StepDone() {
       return std::nullopt;
     case Step::kQuery:
     case Step::kNext:
-      if (int_result_ > 0) {
+      // Below zero: of a query, that it could not be sent; else, that there is no more.
+      if (step_ == Step::kQuery ? int_result_ != 0 : int_result_ > 0) {
         TakeError();
         return std::nullopt;
       }

@@ -104,8 +104,8 @@ void Guard::EndOthers() {
 
 // What KILL answers does not matter: it is looked again, until nobody is left.
 void Guard::OnOthers(const Result& ids) {
-  if (ids.row_count() == 0) return locked_ ? Held() : TryLock();
-  if (taken_ != nullptr && loop_->Now() >= give_up_at_) {
+  if (ids.row_count() == 0 && locked_) return Held();
+  if (ids.row_count() > 0 && taken_ != nullptr && loop_->Now() >= give_up_at_) {
     return std::exchange(taken_, nullptr)(absl::FailedPreconditionError(
         absl::StrCat("another process serves resource ", owner_.resource,
                      " on this server under another user: stop it first")));
@@ -113,12 +113,15 @@ void Guard::OnOthers(const Result& ids) {
   for (size_t row = 0; row < ids.row_count(); ++row) {
     connection_->Run({KillSession(ids.Field(row, 0))}, [](BatchResult) {});
   }
-  After(kPoll, &Guard::EndOthers);
+  if (locked_) return After(kPoll, &Guard::EndOthers);
+  TryLock();
 }
 
+// The one before reconnects at once, and would have the lock again: so one waits for it.
 void Guard::TryLock() {
   const std::string lock = GuardLock(LocksOf(owner_));
-  std::vector<Statement> batch = {{absl::StrCat("SELECT GET_LOCK('", lock, "',0)")}};
+  std::vector<Statement> batch = {
+      {absl::StrCat("SELECT GET_LOCK('", lock, "',", first_ ? 1 : 0, ")")}};
   if (!before_.is_none()) batch.push_back(WhoHolds(before_.lock));
   Run(std::move(batch), [this](BatchResult r) { OnLock(r); });
 }

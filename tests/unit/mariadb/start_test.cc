@@ -135,7 +135,9 @@ TEST_F(StartTest, OthersPreparedBranches_AreCountedListedAndNeverTouched) {
   Xid shifted = xid;  // ours but for the border between the parts
   shifted.gtrid += xid.bqual.substr(0, 1);
   shifted.bqual = xid.bqual.substr(1);
-  Xid formatted = xid;  // ours in all but the format
+  BranchId next = ours;
+  ++next.number;
+  Xid formatted = MakeXid(kCluster, next);  // ours in all but the format
   formatted.format_id = 2;
   const std::vector<std::string> others = {
       "'a','b'", XidOf(formatted), XidOf(shifted),
