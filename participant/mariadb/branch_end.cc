@@ -135,10 +135,12 @@ void BranchWork::CommitWritten(const BranchId& id, Callback<OnePhaseResult> done
     return done({OnePhase::kRolledBack, kLostBefore});
   }
   branch->phase = Branch::Phase::kEnding;
-  branch->connection->Run({InsertEvidence(cluster_, id, /*alone=*/true),
-                           XaEnd(branch->xid), XaCommitOnePhase(branch->xid)},
-                          [this, id, done = Shared<OnePhaseResult>(std::move(done))](
-                              BatchResult r) { OnCommitted(id, done, std::move(r)); });
+  branch->connection->Run(
+      {InsertEvidence(cluster_, id, /*alone=*/true), XaEnd(branch->xid),
+       XaCommitOnePhase(branch->xid), FlushCommits()},
+      [this, id, done = Shared<OnePhaseResult>(std::move(done))](BatchResult r) {
+        OnCommitted(id, done, std::move(r));
+      });
 }
 
 void BranchWork::OnCommitted(const BranchId& id,
@@ -146,7 +148,7 @@ void BranchWork::OnCommitted(const BranchId& id,
                              BatchResult r) {
   Branch* branch = Find(id);
   if (branch == nullptr) return;
-  if (r.lost || r.FirstFailed() == 2) {
+  if (r.lost || (!r.ok() && r.FirstFailed() >= 2)) {
     BecomeUncertain(branch, r.Error());
     return ResolveOnePhase(id, std::move(*done));
   }

@@ -317,8 +317,8 @@ void Connection::SetUpSession() {
       wait, ",lock_wait_timeout=", wait,
       ",max_statement_time=", Seconds(config_.statement_timeout, 0),
       ",tx_isolation='READ-COMMITTED',", "tx_read_only=0")});
-  set_up.push_back(
-      {absl::StrCat("SELECT CONNECTION_ID(),GET_LOCK('", backend_.lock, "',0)")});
+  set_up.push_back({absl::StrCat("SELECT CONNECTION_ID(),GET_LOCK('", backend_.lock,
+                                 "',0),@@global.log_bin")});
   set_up.push_back(
       {absl::StrCat("SELECT IS_USED_LOCK('", GuardLock(config_.locks), "')")});
   Run(std::move(set_up), [this, guard](BatchResult r) {
@@ -337,6 +337,7 @@ void Connection::SetUpSession() {
           "the lock that makes this process the only one for the resource is lost"));
     }
     backend_.id = std::string(r.results[1].Field(0, 0));
+    binlog_ = r.results[1].Field(0, 2) != "0";
     counters_->connects.fetch_add(1, std::memory_order_relaxed);
     Connected(absl::OkStatus());
   });
@@ -360,6 +361,9 @@ void Connection::Run(std::vector<Statement> statements,
     lost.lost = true;
     lost.why_lost = "it is not connected";
     return done(std::move(lost));
+  }
+  if (!binlog_) {
+    std::erase_if(statements, [](const Statement& s) { return s.only_with_binlog; });
   }
   Batch& batch = batches_.emplace_back();
   batch.statements = std::move(statements);

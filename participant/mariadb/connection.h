@@ -41,6 +41,8 @@ struct Statement {
   std::vector<std::string> params = {};  // literals (value.h)
   // Prepared once for each connection, and kept there under a name.
   bool keep = false;
+  // Left out, and has no result, when the server keeps no binary log.
+  bool only_with_binlog = false;
 };
 
 struct ClearResult {
@@ -215,6 +217,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   MYSQL_RES* store_result_ = nullptr;
   absl::flat_hash_map<std::string, std::string> kept_;  // key -> name on the server
   uint64_t last_name_ = 0;
+  bool binlog_ = true;  // the server keeps one, as far as is known
   Backend backend_;
 };
 

@@ -22,7 +22,9 @@
 //     Prepare, CommitOnePhase   SHOW STATUS                               no flush
 //                               XA END, XA COMMIT ONE PHASE
 //
-// (With the binary log on, each flush is that of the log and one of InnoDB's.)
+// With a binary log each flush is one of that log and one of InnoDB's, and each commit is
+// followed, in the same packet, by FLUSH LOCAL ENGINE LOGS: without it a branch that was
+// answered as committed may be prepared again after a crash (sql.h, FlushCommits).
 //
 // What is lost with a connection is found out, never guessed: the old session is ended
 // and seen to be gone (each holds a user lock until its very end), and only then XA

@@ -153,7 +153,8 @@ void Settler::TryFinish(std::shared_ptr<Ending> ending) {
 
 namespace {
 std::vector<Statement> FinishStatement(const std::string& xid, bool commit) {
-  return {commit ? XaCommit(xid) : XaRollback(xid)};
+  if (!commit) return {XaRollback(xid)};
+  return {XaCommit(xid), FlushCommits()};
 }
 }  // namespace
 
@@ -237,7 +238,8 @@ void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
 
 // First whether it is prepared, then, in a statement and a snapshot of its own, the
 // evidence: a branch that is committed in between is seen by the second. While a session
-// commits it, XA RECOVER still lists it.
+// commits it, XA RECOVER still lists it. What is seen committed is flushed before anybody
+// hears of it.
 void Settler::LookUp(const BranchId& branch, Callback<Evidence> done) {
   RunSurely(
       {Recover(), SelectEvidence(owner_.cluster, branch)}, loop_->Now() + patience_,

@@ -119,6 +119,12 @@ Statement XaCommitOnePhase(const std::string& xid) {
 }
 Statement XaRollback(const std::string& xid) { return Xa("ROLLBACK", xid); }
 
+Statement FlushCommits() {
+  Statement flush{"FLUSH LOCAL ENGINE LOGS"};
+  flush.only_with_binlog = true;
+  return flush;
+}
+
 // --- evidence ---
 
 Statement InsertEvidence(ClusterId cluster, const BranchId& branch, bool alone) {

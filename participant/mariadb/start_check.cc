@@ -11,7 +11,7 @@ namespace concordat::participant::mariadb {
 namespace {
 
 // The questions, by their places in the batch.
-enum Question : size_t { kServer, kGalera, kColumns, kEngines, kStore, kProbe };
+enum Question : size_t { kServer, kGalera, kColumns, kEngines, kStore };
 
 enum ServerColumn : unsigned {
   kDatabase,
@@ -143,6 +143,11 @@ absl::Status CheckEngines(const Result& rows) {
 absl::Status CheckRights(const BatchResult& answers) {
   if (answers.ok()) return absl::OkStatus();
   const std::string user(answers.results[kServer].Field(0, kUser));
+  if (answers.FirstFailed() + 1 == answers.results.size()) {
+    return Refused(absl::StrCat(
+        "user ", user, " may not flush what it commits (", answers.Error(),
+        "), which is needed with a binary log: GRANT RELOAD ON *.* TO ", user));
+  }
   return Refused(absl::StrCat("user ", user, " may not use Concordat's tables (",
                               answers.Error(),
                               "): GRANT SELECT, INSERT, DELETE ON concordat.branches TO ",
@@ -165,7 +170,8 @@ std::vector<Statement> StartQuestions() {
           {"INSERT INTO concordat.branches VALUES ('',0,0,0,0,0,0,'probe')"},
           {absl::StrCat("SELECT how FROM concordat.branches WHERE ", key)},
           {absl::StrCat("DELETE FROM concordat.branches WHERE ", key)},
-          {"ROLLBACK"}};
+          {"ROLLBACK"},
+          FlushCommits()};
 }
 
 std::string StoreId(const BatchResult& answers) {

@@ -39,8 +39,11 @@ MariadbServer::MariadbServer(MariadbServerOptions options)
       process_("mysql", dir_->path() + "/log", SIGKILL) {
   CONCORDAT_CHECK(Available()) << "install mariadb-server";
   process_.Own(dir_->path());
+  // A server throws away what it finds in its folder for temporary tables at its start:
+  // with a common one, other servers' tables too.
   process_.Run({kInstall, "--no-defaults", "--auth-root-authentication-method=normal",
-                "--skip-test-db", "--datadir=" + dir_->path() + "/data"});
+                "--skip-test-db", "--datadir=" + dir_->path() + "/data",
+                "--tmpdir=" + dir_->path()});
   Start();
 }
 
@@ -56,6 +59,7 @@ void MariadbServer::Start() {
                                     "--datadir=" + path + "/data",
                                     "--socket=" + SocketPath(),
                                     "--pid-file=" + path + "/pid",
+                                    "--tmpdir=" + path,
                                     "--skip-networking",
                                     "--character-set-server=utf8mb4",
                                     "--innodb-buffer-pool-size=32M",

@@ -203,24 +203,32 @@ TEST_P(LostTest, Scenario23And33_ServerKilledBeforePrepare_UnavailableAndThenRef
   EXPECT_EQ(Balance(), "100");
 }
 
-// A vote that was given outlives the server, again and again.
+// A vote that was given outlives the server, again and again, and so does a commit.
+// InnoDB does not flush XA ROLLBACK: such a branch may be there again, prepared; it is
+// found by the next look, asks, and is rolled back once more.
 TEST_P(LostTest, Scenario33_ServerKilledAfterTheVote_TheVoteHolds) {
   std::vector<BranchId> branches;
   for (int id = 1; id <= 6; ++id) {
     branches.push_back(BeginAndPrepare(
         absl::StrCat("UPDATE account SET balance=balance-5 WHERE id=", id)));
   }
+  std::vector<BranchId> rolled_back;
   for (int i = 0; i < 3; ++i) {
     server().Kill();
     server().Start();
-    EXPECT_EQ(Prepared().size(), branches.size());
+    EXPECT_GE(Prepared().size(), branches.size());
+    EXPECT_LE(Prepared().size(), branches.size() + rolled_back.size());
     for (const bool commit : {true, false}) {
       const BranchId branch = branches.back();
       branches.pop_back();
+      if (!commit) rolled_back.push_back(branch);
       EXPECT_TRUE(Eventually([&] {
         return (commit ? Commit(branch) : Rollback(branch)).finish == Finish::kDone;
       }));
     }
+  }
+  for (const BranchId& branch : rolled_back) {
+    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
   }
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), std::to_string(1000 - 15));
 }

@@ -54,6 +54,10 @@ TEST_F(StartTest, ServersSettings_EachRefusalNamesTheLine) {
     EXPECT_THAT(Refusal(), HasSubstr(c.says)) << c.bad;
     Sql(absl::StrCat("SET GLOBAL ", c.good));
   }
+  Sql("CREATE USER poor@localhost; GRANT ALL ON `" + Database() +
+      "`.* TO poor@localhost; GRANT ALL ON concordat.* TO poor@localhost");
+  EXPECT_THAT(std::string(TryOpenAt(UrlOf("poor"), Options()).status().message()),
+              HasSubstr("GRANT RELOAD ON *.* TO poor@localhost"));
   Sql("DROP TABLE concordat.branches");
   EXPECT_THAT(Refusal(), HasSubstr("concordat rm init"));
   ASSERT_TRUE(RunMariadbInit(Url()).ok());
