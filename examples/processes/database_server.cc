@@ -191,7 +191,7 @@ class Mariadb final : public DatabaseServer {
   }
 
   std::string url() const override {
-    return absl::StrCat("mysql://root@localhost/", kDatabase, "?socket=", Socket());
+    return absl::StrCat("mysql://root@/", kDatabase, "?socket=", Socket());
   }
 
   absl::Status RunSql(const std::string& sql) override {

@@ -71,7 +71,7 @@ absl::Status Nemesis::Kill(Timestamp now, uint64_t in_flight) {
     fault.who = absl::StrCat("server of ", step.database);
   }
   say_(absl::StrCat("SIGKILL to the ", fault.who, ", ", in_flight,
-                    " transfers under way"));
+                    " transactions under way"));
   faults_.push_back(std::move(fault));
   killed_at_ = now;
   Enter(Phase::kKilled, now);

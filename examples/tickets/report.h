@@ -1,0 +1,30 @@
+// The table at the end.
+#ifndef EXAMPLES_TICKETS_REPORT_H_
+#define EXAMPLES_TICKETS_REPORT_H_
+
+#include <string>
+#include <vector>
+
+#include "examples/tickets/books.h"
+#include "examples/tickets/purchase.h"
+#include "examples/transfer/nemesis.h"
+#include "examples/transfer/observer.h"
+
+namespace concordat::tickets {
+
+struct Ending {
+  std::vector<Answer> answers;
+  std::vector<transfer::Fault> faults;
+  Duration elapsed;         // of the sale
+  transfer::OpenWork open;  // what is left of it
+  Books books;
+  std::vector<std::string> findings;
+
+  [[nodiscard]] bool agrees() const { return findings.empty() && open.none(); }
+};
+
+[[nodiscard]] std::string Report(const Plan& plan, const Ending& ending);
+
+}  // namespace concordat::tickets
+
+#endif  // EXAMPLES_TICKETS_REPORT_H_
