@@ -135,6 +135,7 @@ void BranchWork::CommitWritten(const BranchId& id, Callback<OnePhaseResult> done
     return done({OnePhase::kRolledBack, kLostBefore});
   }
   branch->phase = Branch::Phase::kEnding;
+  branch->alone = true;
   branch->connection->Run(
       {InsertEvidence(cluster_, id, /*alone=*/true), XaEnd(branch->xid),
        XaCommitOnePhase(branch->xid), FlushCommits()},
@@ -178,12 +179,28 @@ void BranchWork::Resolve(const BranchId& id, Callback<Evidence> done) {
   settler_->FindOut(branches_.at(id)->suspect, id,
                     [this, id, done = std::move(done)](Evidence evidence) mutable {
                       Branch* branch = Find(id);
+                      if (evidence == Evidence::kPrepared && branch != nullptr) {
+                        if (branch->alone) return UndoAlone(id, std::move(done));
+                        settler_->AddPrepared(id);
+                      }
                       if (evidence != Evidence::kUnknown && branch != nullptr) {
-                        if (evidence == Evidence::kPrepared) settler_->AddPrepared(id);
                         Remove(branch, /*clean=*/false);
                       }
                       done(evidence);
                     });
+}
+
+// With a binary log, XA COMMIT ONE PHASE prepares in InnoDB first, and a crash in between
+// leaves a branch that looks as if it had voted. Nobody was told that it committed, and
+// no coordinator knows of it: it is ours to end.
+void BranchWork::UndoAlone(const BranchId& id, Callback<Evidence> done) {
+  settler_->End(id, /*commit=*/false,
+                [this, id, done = std::move(done)](FinishResult result) mutable {
+                  // Anything else is found out the next time.
+                  if (result.finish != Finish::kDone) return done(Evidence::kUnknown);
+                  if (Branch* branch = Find(id)) Remove(branch, /*clean=*/false);
+                  done(Evidence::kNone);
+                });
 }
 
 void BranchWork::ResolvePrepare(const BranchId& id, Callback<PrepareResult> done) {

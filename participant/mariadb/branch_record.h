@@ -44,7 +44,8 @@ struct BranchWork::Branch {
   bool cancel_ended = false;
   bool rolling_back = false;  // ROLLBACK is under way
 
-  Backend suspect;  // of an uncertain branch
+  bool alone = false;  // XA COMMIT ONE PHASE was sent
+  Backend suspect;     // of an uncertain branch
 };
 
 }  // namespace concordat::participant::mariadb

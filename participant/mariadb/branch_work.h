@@ -90,6 +90,7 @@ class BranchWork {
   void ResolveOnePhase(const BranchId& id, Callback<OnePhaseResult> done);
   // Takes the branch out unless the answer is kUnknown.
   void Resolve(const BranchId& id, Callback<Evidence> done);
+  void UndoAlone(const BranchId& id, Callback<Evidence> done);
   void CancelAndRollBack(Branch* branch, Callback<FinishResult> done);
   void RollBackNow(Branch* branch, Callback<FinishResult> done);
   void OnRolledBack(const BranchId& id, bool clean, Callback<FinishResult> done);

@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/base/random.h"
 #include "tests/unit/mariadb/support.h"
 
@@ -138,6 +139,7 @@ class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool>
     {
       MutexLock lock(&mutex_);
       found.swap(found_);
+      for (const BranchId& branch : found) reported_.insert(ToString(branch));
       for (const BranchId& branch : found) {
         EXPECT_FALSE(committed_.contains(ToString(branch))) << branch;
       }
@@ -145,11 +147,32 @@ class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool>
     for (const BranchId& branch : found) FinishFor(branch, &ChaosTest::Rollback);
   }
 
+  // Of prepared branches, and what is answered for them.
+  std::string WhatIsLeft() {
+    Later<absl::StatusOr<MariadbPreparedScan>> scan;
+    manager().Scan(scan.callback());
+    const auto found = scan.Get();
+    std::string all =
+        absl::StrCat(found.status().ToString(),
+                     ", start: ", manager().Start(NextBranch(), {}).ToString(), ", ",
+                     manager().Stats().prepared_here, " prepared at the last look; ");
+    if (!found.ok()) return all;
+    for (const FoundBranch& item : found->ours) {
+      const Evidence evidence = LookUp(item.branch);
+      const FinishResult result = Rollback(item.branch);
+      absl::StrAppend(&all, ToString(item.branch), " (", std::string(ToString(evidence)),
+                      reported_.contains(ToString(item.branch)) ? ", reported): " : "): ",
+                      std::string(ToString(result.finish)), " ", result.detail, "; ");
+    }
+    for (const std::string& xid : found->others) absl::StrAppend(&all, xid, "; ");
+    return all;
+  }
+
   void CheckBooks() {
     EXPECT_TRUE(Eventually([this] {
       RollBackFound();
       return Prepared().empty();
-    }));
+    })) << WhatIsLeft();
     const std::vector<std::string> rows = Column("SELECT branch FROM ledger");
     EXPECT_EQ(std::set<std::string>(rows.begin(), rows.end()), committed_);
     EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "30000");
@@ -169,6 +192,7 @@ class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool>
   Mutex mutex_;
   std::set<std::string> committed_;
   std::vector<BranchId> found_;
+  std::set<std::string> reported_;
   std::atomic<int> failed_{0};
   size_t kills_ = 0;
 };
