@@ -1,86 +1,21 @@
 // Opening the folder of a KV shard: whose it is, the checkpoint, the log.
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "coordinator/base/log.h"
 #include "participant/kv/kv_resource_manager.h"
 
 namespace concordat::participant::kv {
 namespace {
 
-constexpr std::string_view kIdentityHead = "concordat kv store, format 1\n";
-
-bool IsOurs(const std::string& name) {
-  for (const std::string_view ours : {"lock", "store", "store.new", "checkpoint",
-                                      "checkpoint.new", "wal", "lost+found"}) {
-    if (name == ours) return true;
-  }
-  return false;
-}
+constexpr StoreFolderKind kFolder = {"concordat kv store, format 1", "a KV shard", ""};
 
 }  // namespace
 
-absl::Status KvResourceManager::CheckFolder() const {
-  absl::StatusOr<std::vector<std::string>> names = env_->List(dir_);
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    if (!IsOurs(name)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(dir_, " is not a KV shard's folder: it holds \"", name,
-                       "\". Name an empty folder, or one that a KV shard has made"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status KvResourceManager::CheckIdentity(ClusterId cluster) {
-  const std::string wanted = absl::StrCat(
-      std::string(kIdentityHead), absl::StrFormat("cluster %016x\n", cluster.value()));
-  constexpr char kId[] = "id ";
-  absl::StatusOr<std::string> text = wal::ReadWholeFile(env_, dir_ + "/store");
-  if (absl::IsNotFound(text.status())) {
-    for (const char* part : {"/checkpoint", "/wal"}) {
-      if (env_->OpenReadOnly(dir_ + part).ok()) {
-        return absl::FailedPreconditionError(
-            absl::StrCat(dir_,
-                         " holds a log or a checkpoint, but not the file \"store\" "
-                         "that says whose they are. Restore it from a copy"));
-      }
-    }
-    store_id_ = absl::StrFormat("%016x", env_->NewId());
-    return wal::WriteWholeFile(env_, dir_, "store",
-                               absl::StrCat(wanted, kId, store_id_, "\n"));
-  }
-  if (!text.ok()) return text.status();
-  if (const std::string head = wanted + kId; text->rfind(head, 0) == 0) {
-    store_id_ = text->substr(head.size());
-    while (!store_id_.empty() && store_id_.back() == '\n') store_id_.pop_back();
-    return absl::OkStatus();
-  }
-  if (text->rfind(kIdentityHead, 0) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        dir_, "/store is not that of a KV shard, or of a newer version of it"));
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      dir_, " belongs to another cluster (", text->substr(kIdentityHead.size(), 24),
-      "; this one is ", absl::StrFormat("%016x", cluster.value()),
-      "). Name another folder, or the coordinators of that cluster"));
-}
-
 absl::StatusOr<std::vector<BranchId>> KvResourceManager::Open(ClusterId cluster) {
-  if (absl::Status s = env_->CreateDir(dir_); !s.ok()) return s;
-  if (absl::Status s = CheckFolder(); !s.ok()) return s;
-  absl::StatusOr<std::unique_ptr<wal::FileLock>> lock = env_->Lock(dir_ + "/lock");
-  if (!lock.ok()) {
-    return absl::Status(lock.status().code(),
-                        absl::StrCat(lock.status().message(),
-                                     ". A shard is served by one process: end the other "
-                                     "one, or name another folder"));
-  }
-  lock_ = *std::move(lock);
-  if (absl::Status s = CheckIdentity(cluster); !s.ok()) return s;
+  absl::StatusOr<StoreFolder> folder = StoreFolder::Claim(env_, dir_, kFolder, cluster);
+  if (!folder.ok()) return folder.status();
+  folder_ = *std::move(folder);
 
   absl::StatusOr<CheckpointState> checkpoint = ReadCheckpoint(env_, dir_);
   wal::Lsn start(1);

@@ -213,7 +213,7 @@ void KvResourceManager::Close() {
   if (writer_ == nullptr) return;
   With([](Shard* shard) { shard->RollBackActive(); });
   writer_->Stop();  // flushes, and calls back what waited for it
-  lock_.reset();
+  folder_.Release();
 }
 
 ShardStats KvResourceManager::stats() const {

@@ -45,6 +45,7 @@
 #include "participant/kv/counted_log.h"
 #include "participant/kv/shard.h"
 #include "participant/sdk/resource_manager.h"
+#include "participant/store/store_folder.h"
 #include "wal/file_env.h"
 #include "wal/log_writer.h"
 
@@ -75,7 +76,7 @@ class KvResourceManager final : public ResourceManager {
   ~KvResourceManager() override;
 
   [[nodiscard]] std::string_view kind() const override { return "kv"; }
-  [[nodiscard]] std::string store_id() const override { return store_id_; }
+  [[nodiscard]] std::string store_id() const override { return folder_.id(); }
   // FAILED_PRECONDITION: locked, of another cluster, or not a KV shard's folder.
   // DATA_LOSS: damaged.
   void Recover(ClusterId cluster,
@@ -104,8 +105,6 @@ class KvResourceManager final : public ResourceManager {
 
  private:
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> Open(ClusterId cluster);
-  [[nodiscard]] absl::Status CheckFolder() const;
-  [[nodiscard]] absl::Status CheckIdentity(ClusterId cluster);
   [[nodiscard]] absl::Status OpenLog(wal::Lsn start);
   [[nodiscard]] absl::Status WriteCheckpoint(CheckpointWriter* out);
   void OnDurable(wal::Lsn lsn);
@@ -117,10 +116,9 @@ class KvResourceManager final : public ResourceManager {
   void RunDueCheckpoint();
 
   const std::string dir_;
-  std::string store_id_;  // once recovered
   wal::FileEnv* const env_;
   const KvOptions options_;
-  std::unique_ptr<wal::FileLock> lock_;
+  StoreFolder folder_;
   // Set before the shard is used by anybody, never changed.
   std::unique_ptr<wal::LogWriter> writer_;
   std::unique_ptr<CountedLog> log_;

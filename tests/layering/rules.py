@@ -13,7 +13,7 @@ _SDK = "participant/sdk"
 _NODE = [_BASE, "coordinator/raft", "coordinator/txn", "coordinator/storage",
          "coordinator/rpc", "thrift/rpc", "wal", GENERATED]
 # The SDK's interface hands the wire's operations and results through.
-_RESOURCE_MANAGER = [_BASE, "wal", _SDK, GENERATED]
+_RESOURCE_MANAGER = [_BASE, "wal", _SDK, "participant/store", GENERATED]
 _DATABASE = _RESOURCE_MANAGER + ["participant/database", "thrift/rpc"]
 
 ALLOWED = {
@@ -38,6 +38,7 @@ ALLOWED = {
                         "participant/postgresql", "participant/mariadb"],
     "participant/sdk": [_BASE, "wal", "thrift/rpc", GENERATED],
     "participant/sdk/core": [_BASE],
+    "participant/store": [_BASE, "wal"],
     "participant/kv": _RESOURCE_MANAGER,
     "participant/sqlite": _RESOURCE_MANAGER,
     # Connections to database servers live on an event loop.

@@ -1,0 +1,98 @@
+#include "participant/store/store_folder.h"
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace concordat::participant {
+namespace {
+
+bool IsOurs(const std::string& name) {
+  for (const std::string_view ours : {"lock", "store", "store.new", "checkpoint",
+                                      "checkpoint.new", "wal", "lost+found"}) {
+    if (name == ours) return true;
+  }
+  return false;
+}
+
+absl::Status CheckFiles(wal::FileEnv* env, const std::string& dir,
+                        const StoreFolderKind& kind) {
+  absl::StatusOr<std::vector<std::string>> names = env->List(dir);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (IsOurs(name)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(dir, " is not the folder of ", kind.owner, ": it holds \"", name,
+                     "\". Name an empty folder, or one that it has made", kind.advice));
+  }
+  return absl::OkStatus();
+}
+
+// Of a folder that has no file `store` yet.
+absl::StatusOr<std::string> MakeIdentity(wal::FileEnv* env, const std::string& dir,
+                                         const std::string& head) {
+  for (const char* part : {"/checkpoint", "/wal"}) {
+    if (env->OpenReadOnly(dir + part).ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(dir,
+                       " holds a log or a checkpoint, but not the file \"store\" that "
+                       "says whose they are. Restore it from a copy"));
+    }
+  }
+  std::string id = absl::StrFormat("%016x", env->NewId());
+  const absl::Status written =
+      wal::WriteWholeFile(env, dir, "store", absl::StrCat(head, id, "\n"));
+  if (!written.ok()) return written;
+  return id;
+}
+
+absl::StatusOr<std::string> FindIdentity(wal::FileEnv* env, const std::string& dir,
+                                         const StoreFolderKind& kind, ClusterId cluster) {
+  const std::string format = absl::StrCat(kind.format, "\n");
+  const std::string head =
+      absl::StrCat(format, absl::StrFormat("cluster %016x\nid ", cluster.value()));
+  absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + "/store");
+  if (absl::IsNotFound(text.status())) return MakeIdentity(env, dir, head);
+  if (!text.ok()) return text.status();
+  if (text->rfind(head, 0) == 0) {
+    std::string id = text->substr(head.size());
+    while (!id.empty() && id.back() == '\n') id.pop_back();
+    return id;
+  }
+  if (text->rfind(format, 0) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        dir, "/store is not that of ", kind.owner, ", or of a newer version of it"));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(dir, " belongs to another cluster (", text->substr(format.size(), 24),
+                   "; this one is ", absl::StrFormat("%016x", cluster.value()),
+                   "). Name another folder, or the coordinators of that cluster"));
+}
+
+}  // namespace
+
+absl::StatusOr<StoreFolder> StoreFolder::Claim(wal::FileEnv* env, const std::string& dir,
+                                               const StoreFolderKind& kind,
+                                               ClusterId cluster) {
+  if (absl::Status s = env->CreateDir(dir); !s.ok()) return s;
+  if (absl::Status s = CheckFiles(env, dir, kind); !s.ok()) return s;
+  absl::StatusOr<std::unique_ptr<wal::FileLock>> lock = env->Lock(dir + "/lock");
+  if (!lock.ok()) {
+    return absl::Status(
+        lock.status().code(),
+        absl::StrCat(lock.status().message(), ". The folder of ", kind.owner,
+                     " is for one process: end the other one, or name "
+                     "another folder"));
+  }
+  absl::StatusOr<std::string> id = FindIdentity(env, dir, kind, cluster);
+  if (!id.ok()) return id.status();
+  StoreFolder folder;
+  folder.id_ = *std::move(id);
+  folder.lock_ = *std::move(lock);
+  return folder;
+}
+
+}  // namespace concordat::participant

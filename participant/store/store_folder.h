@@ -1,0 +1,54 @@
+// The folder of a resource manager that keeps files of its own: whose it is, and that one
+// process at a time has it.
+//
+//   auto folder = StoreFolder::Claim(env, "/var/lib/bank-a", kKvFolder, cluster);
+//   folder->id()        // names the store for good (ResourceManager::store_id)
+//
+//   store        text: what the folder is, the cluster's id, the store's own id
+//   lock         held by the process that serves it
+//   checkpoint   the owner's
+//   wal/         the owner's log
+#ifndef PARTICIPANT_STORE_STORE_FOLDER_H_
+#define PARTICIPANT_STORE_STORE_FOLDER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "coordinator/base/ids.h"
+#include "wal/file_env.h"
+
+namespace concordat::participant {
+
+// What is kept in it, in the words of its messages.
+struct StoreFolderKind {
+  const char* format;  // first line of `store`: "concordat kv store, format 1"
+  const char* owner;   // "a KV shard": it is its folder
+  const char* advice;  // behind "Name an empty folder, or one that it has made": a
+                       // further sentence, with a space before, or empty
+};
+
+class StoreFolder {
+ public:
+  // Makes the folder, locks it, and reads or writes `store`.
+  //   FAILED_PRECONDITION  locked; holds other files; of another kind or version, or of
+  //                        another cluster; has a log but not the file that says whose
+  //   others               it could not be made, read or written
+  [[nodiscard]] static absl::StatusOr<StoreFolder> Claim(wal::FileEnv* env,
+                                                         const std::string& dir,
+                                                         const StoreFolderKind& kind,
+                                                         ClusterId cluster);
+  StoreFolder() = default;  // of nothing
+
+  [[nodiscard]] const std::string& id() const { return id_; }
+  // Lets go of the lock.
+  void Release() { lock_.reset(); }
+
+ private:
+  std::string id_;
+  std::unique_ptr<wal::FileLock> lock_;
+};
+
+}  // namespace concordat::participant
+
+#endif  // PARTICIPANT_STORE_STORE_FOLDER_H_
