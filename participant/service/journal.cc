@@ -3,25 +3,18 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
 
 namespace concordat::participant::service {
 namespace {
 
-constexpr char kIdentityHead[] = "concordat service store, format 1\n";
+constexpr StoreFolderKind kFolder = {"concordat service store, format 1",
+                                     "a service's branches",
+                                     "; your own data go elsewhere"};
 constexpr size_t kRecordOverhead = 16;
 constexpr size_t kMaxLazyBytes = 32 << 10;    // then they are written by themselves
 constexpr size_t kMostLazyBytes = 256 << 10;  // that wait for a full disk
-
-bool IsOurs(const std::string& name) {
-  for (const std::string_view ours : {"lock", "store", "store.new", "checkpoint",
-                                      "checkpoint.new", "wal", "lost+found"}) {
-    if (name == ours) return true;
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -35,17 +28,9 @@ absl::Status Journal::Damaged(std::string_view file, std::string_view what) cons
 
 absl::StatusOr<LogState> Journal::Open(ClusterId cluster,
                                        std::function<void(wal::Lsn)> on_durable) {
-  if (absl::Status s = env_->CreateDir(dir_); !s.ok()) return s;
-  if (absl::Status s = CheckFolder(); !s.ok()) return s;
-  absl::StatusOr<std::unique_ptr<wal::FileLock>> lock = env_->Lock(dir_ + "/lock");
-  if (!lock.ok()) {
-    return absl::Status(lock.status().code(),
-                        absl::StrCat(lock.status().message(),
-                                     ". A service's folder is for one process: end the "
-                                     "other one, or name another folder"));
-  }
-  lock_ = *std::move(lock);
-  if (absl::Status s = CheckIdentity(cluster); !s.ok()) return s;
+  absl::StatusOr<StoreFolder> folder = StoreFolder::Claim(env_, dir_, kFolder, cluster);
+  if (!folder.ok()) return folder.status();
+  folder_ = *std::move(folder);
 
   LogState state;
   wal::Lsn start(1);
@@ -61,51 +46,6 @@ absl::StatusOr<LogState> Journal::Open(ClusterId cluster,
   }
   if (absl::Status s = OpenLog(start, &state, std::move(on_durable)); !s.ok()) return s;
   return state;
-}
-
-absl::Status Journal::CheckFolder() const {
-  absl::StatusOr<std::vector<std::string>> names = env_->List(dir_);
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    if (IsOurs(name)) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        dir_, " is not the folder of a service's branches: it holds \"", name,
-        "\". Name an empty folder, or one that it has made; your own data go elsewhere"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Journal::CheckIdentity(ClusterId cluster) {
-  const std::string wanted = absl::StrCat(
-      kIdentityHead, absl::StrFormat("cluster %016x\n", cluster.value()), "id ");
-  absl::StatusOr<std::string> text = wal::ReadWholeFile(env_, dir_ + "/store");
-  if (absl::IsNotFound(text.status())) {
-    for (const char* part : {"/checkpoint", "/wal"}) {
-      if (env_->OpenReadOnly(dir_ + part).ok()) {
-        return absl::FailedPreconditionError(
-            absl::StrCat(dir_,
-                         " holds a log or a checkpoint, but not the file \"store\" that "
-                         "says whose they are. Restore it from a copy"));
-      }
-    }
-    store_id_ = absl::StrFormat("%016x", env_->NewId());
-    return wal::WriteWholeFile(env_, dir_, "store",
-                               absl::StrCat(wanted, store_id_, "\n"));
-  }
-  if (!text.ok()) return text.status();
-  if (text->rfind(wanted, 0) == 0) {
-    store_id_ = text->substr(wanted.size());
-    while (!store_id_.empty() && store_id_.back() == '\n') store_id_.pop_back();
-    return absl::OkStatus();
-  }
-  if (text->rfind(kIdentityHead, 0) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(dir_, "/store is not that of a service, or of a newer version"));
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      dir_, " belongs to another cluster (", text->substr(sizeof(kIdentityHead) - 1, 24),
-      "; this one is ", absl::StrFormat("%016x", cluster.value()),
-      "). Name another folder, or the coordinators of that cluster"));
 }
 
 absl::Status Journal::OpenLog(wal::Lsn start, LogState* state,
@@ -191,7 +131,7 @@ void Journal::Close() {
     writer_->Stop();
     writer_.reset();  // lets go of the log's folder
   }
-  lock_.reset();
+  folder_.Release();
 }
 
 // --- checkpoint ---

@@ -19,6 +19,7 @@
 #include "coordinator/base/clock.h"
 #include "coordinator/base/ids.h"
 #include "participant/service/records.h"
+#include "participant/store/store_folder.h"
 #include "wal/file_env.h"
 #include "wal/log_writer.h"
 
@@ -49,7 +50,7 @@ class Journal {
   [[nodiscard]] absl::StatusOr<LogState> Open(ClusterId cluster,
                                               std::function<void(wal::Lsn)> on_durable);
   [[nodiscard]] bool is_open() const { return writer_ != nullptr; }
-  [[nodiscard]] const std::string& store_id() const { return store_id_; }
+  [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
   [[nodiscard]] const std::string& dir() const { return dir_; }
 
   // A record that somebody waits for, behind all lazy ones. Errors of LogWriter::Append;
@@ -81,8 +82,6 @@ class Journal {
   }
 
  private:
-  [[nodiscard]] absl::Status CheckFolder() const;
-  [[nodiscard]] absl::Status CheckIdentity(ClusterId cluster);
   [[nodiscard]] absl::Status OpenLog(wal::Lsn start, LogState* state,
                                      std::function<void(wal::Lsn)> on_durable);
   [[nodiscard]] absl::Status Damaged(std::string_view file, std::string_view what) const;
@@ -90,8 +89,7 @@ class Journal {
   const std::string dir_;
   wal::FileEnv* const env_;
   const JournalOptions options_;
-  std::string store_id_;
-  std::unique_ptr<wal::FileLock> lock_;
+  StoreFolder folder_;
   std::unique_ptr<wal::LogWriter> writer_;
   std::vector<wal::Record> lazy_;
   size_t lazy_bytes_ = 0;
