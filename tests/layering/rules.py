@@ -47,6 +47,7 @@ ALLOWED = {
     "participant/mariadb": _DATABASE,
     # It serves itself.
     "participant/service": _RESOURCE_MANAGER + ["thrift/rpc"],
+    "participant/xa": _RESOURCE_MANAGER,
     "participant/daemon": [_BASE, "participant", "thrift/rpc", GENERATED],
     "examples": [_BASE, "coordinator/client", "coordinator/embedded", "participant"],
     "tests": ["coordinator", "participant", "wal", "thrift/rpc", "examples", GENERATED],
