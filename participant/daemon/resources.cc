@@ -5,19 +5,23 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "participant/kv/kv_resource_manager.h"
 #include "participant/mariadb/mariadb_resource_manager.h"
 #include "participant/postgresql/postgresql_resource_manager.h"
 #include "participant/sqlite/sqlite_resource_manager.h"
+#include "participant/xa/xa_resource_manager.h"
 
 namespace concordat::participant {
 namespace {
 
 constexpr char kForm[] =
     "a resource is NAME=URL, with an URL like kv:///folder, sqlite:///file, "
-    "postgresql://user@host/database or mysql://user@host/database";
+    "postgresql://user@host/database, mysql://user@host/database or xa:///library";
 
 absl::StatusOr<std::unique_ptr<ResourceManager>> MakeKv(const ResourceSpec& spec) {
   if (!spec.parameters.empty()) {
@@ -65,6 +69,80 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeDatabase(
                                                           url.status().message()));
   }
   return std::make_unique<Manager>(*std::move(url), std::move(options));
+}
+
+absl::StatusOr<std::string> Unescape(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string byte;
+    if (text[i] != '%') {
+      byte = text.substr(i, 1);
+    } else if (i + 2 < text.size() &&
+               absl::HexStringToBytes(text.substr(i + 1, 2)).size() == 1 &&
+               absl::ascii_isxdigit(static_cast<unsigned char>(text[i + 1])) &&
+               absl::ascii_isxdigit(static_cast<unsigned char>(text[i + 2]))) {
+      byte = absl::HexStringToBytes(text.substr(i + 1, 2));
+      i += 2;
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", text, "\": a % stands before two hexadecimal digits"));
+    }
+    out += byte;
+  }
+  return out;
+}
+
+struct XaWords {
+  std::string switch_symbol;
+  std::string work_library;
+  std::string work_symbol;
+  xa::XaOptions options;
+};
+
+absl::Status TakeXaParameter(const std::string& name, const std::string& value,
+                             XaWords* words) {
+  const std::map<std::string_view, std::string*> texts = {
+      {"switch", &words->switch_symbol},     {"work_library", &words->work_library},
+      {"work", &words->work_symbol},         {"open", &words->options.open_info},
+      {"close", &words->options.close_info}, {"dir", &words->options.dir}};
+  const auto text = texts.find(name);
+  if (text != texts.end()) {
+    absl::StatusOr<std::string> plain = Unescape(value);
+    if (!plain.ok()) return plain.status();
+    *text->second = *std::move(plain);
+    return absl::OkStatus();
+  }
+  if (name == "lanes") {
+    if (absl::SimpleAtoi(value, &words->options.lanes) && words->options.lanes > 0) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError("lanes is a number from 1");
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("an XA resource has no parameter \"", name,
+                   "\"; it has switch, work, work_library, open, close, dir and lanes"));
+}
+
+absl::StatusOr<std::unique_ptr<ResourceManager>> MakeXa(const ResourceSpec& spec) {
+  const auto with_name = [&spec](const absl::Status& status) {
+    return absl::Status(status.code(),
+                        absl::StrCat("resource ", spec.name, ": ", status.message()));
+  };
+  XaWords words;
+  words.options.resource = spec.name;
+  for (const auto& [name, value] : spec.parameters) {
+    absl::Status status = TakeXaParameter(name, value, &words);
+    if (!status.ok()) return with_name(status);
+  }
+  if (words.switch_symbol.empty() || words.work_symbol.empty() ||
+      words.options.dir.empty()) {
+    return with_name(absl::InvalidArgumentError(
+        "an XA resource needs switch=SYMBOL, work=SYMBOL and dir=FOLDER"));
+  }
+  const absl::StatusOr<xa::XaLibrary> library = xa::LoadSwitch(
+      spec.path, words.switch_symbol, words.work_library, words.work_symbol);
+  if (!library.ok()) return with_name(library.status());
+  return std::make_unique<xa::XaResourceManager>(*library, std::move(words.options));
 }
 
 bool IsMariadb(std::string_view scheme) {
@@ -121,6 +199,7 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeResourceManager(
     const ResourceSpec& spec) {
   if (spec.scheme == "kv") return MakeKv(spec);
   if (spec.scheme == "sqlite") return MakeSqlite(spec);
+  if (spec.scheme == "xa") return MakeXa(spec);
   if (spec.scheme == "postgresql") {
     return MakeDatabase<PostgresqlResourceManager>(spec, ParsePostgresqlUrl);
   }

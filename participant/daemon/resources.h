@@ -5,12 +5,20 @@
 //   postgresql://app@db.example/bank                  a PostgreSQL database
 //   mysql://app@db.example/bank                       a MariaDB database
 //   mysql://app@/bank?socket=/run/mysqld/mysqld.sock  the same, by a Unix socket
+//   xa:///usr/lib/libqueue.so?switch=queue_switch&work=queue_work&dir=/var/lib/queue
+//                                                     what exports an X/Open switch
 //
 // Parameters of sqlite: schema=FILE, SQL that is run at each start (make it repeatable);
 // isolation=read-committed or serializable, for branches that name none.
 //
 // Parameters of postgresql: libpq's own, and those of ParsePostgresqlUrl. Of mysql (or
 // mariadb): those of MariadbResourceManager's constructor and of ParseMariadbUrl.
+//
+// Parameters of xa: switch and work, the names of the switch and of the work function
+// (participant/xa/work.h); dir, a folder for the evidence; work_library, when the
+// function is in another library; open and close, the strings that xa_open and xa_close
+// get; lanes, how many branches work at once (8). % and two hexadecimal digits stand for
+// a byte in texts: %26 for &, %25 for %.
 #ifndef PARTICIPANT_DAEMON_RESOURCES_H_
 #define PARTICIPANT_DAEMON_RESOURCES_H_
 
