@@ -72,6 +72,24 @@ TEST_F(FoundTest, BranchesAtWork_AreNeverReported_HoweverTheyCrossALook) {
   EXPECT_THAT(Found(), ::testing::IsEmpty());
 }
 
+// The look takes 50 ms after it has read the list, in which the branches end.
+TEST_F(FoundTest, BranchThatEndsDuringALook_IsNoStranger) {
+  Sql("CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(0.05); RETURN pg_catalog.clock_timestamp(); END'");
+  Sql("ALTER DATABASE " + Database() + " SET search_path=public,pg_catalog");
+  OpenLooking();
+  for (int i = 0; i < 20; ++i) {
+    const BranchId branch = BeginAndPrepare("UPDATE account SET balance=7 WHERE id=1");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+  }
+  EXPECT_THAT(Found(), ::testing::IsEmpty());
+  const BranchId late = OfEarlierLife(1);
+  PrepareByHand(late, 2);
+  EXPECT_TRUE(Eventually([&] { return Found() == std::vector<BranchId>{late}; }));
+  EXPECT_EQ(Rollback(late).finish, Finish::kDone);
+}
+
 TEST_F(FoundTest, BranchThatWasLookedUp_IsNoStranger) {
   Open();
   const BranchId late = OfEarlierLife(1);
