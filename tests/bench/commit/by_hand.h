@@ -16,7 +16,7 @@
 namespace concordat::bench {
 
 struct ByHand {
-  std::vector<std::string> urls;  // of the two servers
+  std::vector<std::string> urls;  // of the two servers; MariaDB: their sockets
   std::string dir;                // for the file of decisions
   size_t clients = 1;             // a thread and two connections each
   double seconds = 1;
@@ -25,6 +25,7 @@ struct ByHand {
 // Figures::commit_us is the time to the flushed decision, whole_us to the end of the
 // commits. The program ends when a statement fails.
 [[nodiscard]] Figures RunPostgresqlByHand(const ByHand& words);
+[[nodiscard]] Figures RunMariadbByHand(const ByHand& words);
 
 // What both have in common: the clients' threads, the decisions, the figures.
 class HandClient {

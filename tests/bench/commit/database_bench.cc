@@ -2,8 +2,8 @@
 // each with every flush made, one row changed in each a transaction. In every round both
 // ways alternate, with 32 clients and with one.
 //
-//   database_bench [--database postgresql|mariadb] [--seconds S] [--rounds N] [--dir D]
-//                  [--bin FOLDER]
+//   database_bench [--database postgresql|mariadb|mariadb-binlog] [--seconds S]
+//                  [--rounds N] [--dir D] [--bin FOLDER]
 //
 // Prints transactions a second, latencies, their ratio and the processor time of each
 // process, the servers' included.
@@ -53,8 +53,7 @@ void RunRound(const Words& words, Servers* servers, const Cluster& cluster,
   for (const size_t clients : {size_t{32}, size_t{1}}) {
     std::printf("  -- %zu clients\n", clients);
     CpuSeconds before = servers->Cpu();
-    const Figures hand =
-        servers->RunByHand({servers->urls(), cluster.dir(), clients, words.seconds});
+    const Figures hand = servers->RunByHand({{}, cluster.dir(), clients, words.seconds});
     Print("by hand", hand, before, servers->Cpu(), words.seconds);
     for (const client::Mode mode : {client::Mode::kDecided, client::Mode::kParallel}) {
       before = servers->Cpu();
@@ -73,9 +72,10 @@ void RunRound(const Words& words, Servers* servers, const Cluster& cluster,
 }
 
 int Usage() {
-  std::fprintf(stderr,
-               "database_bench [--database postgresql|mariadb] [--seconds S] "
-               "[--rounds N] [--dir D] [--bin BUILD-FOLDER]\n");
+  std::fprintf(
+      stderr,
+      "database_bench [--database postgresql|mariadb|mariadb-binlog] [--seconds S] "
+      "[--rounds N] [--dir D] [--bin BUILD-FOLDER]\n");
   return 64;
 }
 

@@ -10,7 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/client/operations.h"
+#include "participant/mariadb/mariadb_resource_manager.h"
 #include "participant/postgresql/postgresql_resource_manager.h"
+#include "tests/support/mariadb_server.h"
 #include "tests/support/postgresql_server.h"
 
 namespace concordat::bench {
@@ -36,6 +38,14 @@ double Ticks(const std::vector<std::string>& fields, size_t proc_field) {
   return at < fields.size() ? std::atof(fields[at].c_str()) : 0;
 }
 
+wire::ExecuteRequest SqlWork(const std::string& sql, Random* random, int64_t delta) {
+  wire::ExecuteRequest work;
+  work.__isset.sql = true;
+  work.sql.push_back(client::Sql(
+      sql, {client::IntegerValue(delta), client::TextValue(AccountName(random))}));
+  return work;
+}
+
 class PostgresqlServers final : public Servers {
  public:
   PostgresqlServers() {
@@ -59,15 +69,12 @@ class PostgresqlServers final : public Servers {
   }
   MakeWork work() const override {
     return [](Random* random, int64_t delta) {
-      wire::ExecuteRequest work;
-      work.__isset.sql = true;
-      work.sql.push_back(client::Sql(
-          "UPDATE accounts SET balance = balance + $1 WHERE id = $2",
-          {client::IntegerValue(delta), client::TextValue(AccountName(random))}));
-      return work;
+      return SqlWork("UPDATE accounts SET balance = balance + $1 WHERE id = $2", random,
+                     delta);
     };
   }
-  Figures RunByHand(const ByHand& words) const override {
+  Figures RunByHand(ByHand words) const override {
+    words.urls = urls();
     return RunPostgresqlByHand(words);
   }
   CpuSeconds Cpu() const override {
@@ -79,6 +86,46 @@ class PostgresqlServers final : public Servers {
 
  private:
   std::vector<std::unique_ptr<testing::PostgresqlServer>> servers_;
+};
+
+class MariadbServers final : public Servers {
+ public:
+  explicit MariadbServers(bool binlog) {
+    for (int i = 0; i < 2; ++i) {
+      testing::MariadbServerOptions options;
+      options.fsync = true;
+      options.binlog = binlog;
+      options.settings = {"--innodb-buffer-pool-size=128M", "--max-connections=200"};
+      servers_.push_back(std::make_unique<testing::MariadbServer>(options));
+      servers_.back()->Exec("CREATE DATABASE bank");
+      servers_.back()->Exec(
+          "CREATE TABLE accounts(id varchar(40) PRIMARY KEY, balance bigint NOT NULL);"
+          "INSERT INTO accounts SELECT CONCAT('account-', seq), 0 FROM seq_0_to_99999",
+          "bank");
+      CONCORDAT_CHECK(participant::RunMariadbInit(servers_.back()->Url("bank")).ok());
+    }
+  }
+
+  std::vector<std::string> urls() const override {
+    return {servers_[0]->Url("bank"), servers_[1]->Url("bank")};
+  }
+  MakeWork work() const override {
+    return [](Random* random, int64_t delta) {
+      return SqlWork("UPDATE accounts SET balance = balance + ? WHERE id = ?", random,
+                     delta);
+    };
+  }
+  Figures RunByHand(ByHand words) const override {
+    words.urls = {servers_[0]->SocketPath(), servers_[1]->SocketPath()};
+    return RunMariadbByHand(words);
+  }
+  CpuSeconds Cpu() const override {
+    return {{"server-1", TreeCpuSeconds(servers_[0]->pid())},
+            {"server-2", TreeCpuSeconds(servers_[1]->pid())}};
+  }
+
+ private:
+  std::vector<std::unique_ptr<testing::MariadbServer>> servers_;
 };
 
 }  // namespace
@@ -101,6 +148,8 @@ double TreeCpuSeconds(pid_t pid) {
 
 std::unique_ptr<Servers> StartServers(const std::string& database) {
   if (database == "postgresql") return std::make_unique<PostgresqlServers>();
+  if (database == "mariadb") return std::make_unique<MariadbServers>(false);
+  if (database == "mariadb-binlog") return std::make_unique<MariadbServers>(true);
   return nullptr;
 }
 

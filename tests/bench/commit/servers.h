@@ -20,12 +20,13 @@ class Servers {
   // As resources of concordat-rm.
   [[nodiscard]] virtual std::vector<std::string> urls() const = 0;
   [[nodiscard]] virtual MakeWork work() const = 0;
-  [[nodiscard]] virtual Figures RunByHand(const ByHand& words) const = 0;
+  // Fills in the servers' addresses.
+  [[nodiscard]] virtual Figures RunByHand(ByHand words) const = 0;
   // With all their processes, also those that have ended.
   [[nodiscard]] virtual CpuSeconds Cpu() const = 0;
 };
 
-// "postgresql"; null for anything else.
+// "postgresql", "mariadb", "mariadb-binlog"; null for anything else.
 [[nodiscard]] std::unique_ptr<Servers> StartServers(const std::string& database);
 
 // Of a process and its children, those that have ended included.
