@@ -167,6 +167,8 @@ TEST_P(ConflictsAt, LocksLostAfterTheLastCall_IsRunAgain) {
   });
   EXPECT_TRUE(result.committed()) << result;
   EXPECT_GE(runs, 2);
+  // COMMITTED is told before the banks have been.
+  EXPECT_TRUE(cluster_.WaitUntilSettled());
   EXPECT_EQ(
       GetParam()[0] == "kv" ? cluster_.KvBalance("bob") : cluster_.SqlBalance("bob"),
       101);
@@ -199,6 +201,7 @@ TEST_F(Conflicts, LockAwaitedLongerThanACallTakes_IsGranted) {
     EXPECT_TRUE(worked.ok()) << bank << ": " << worked;
     EXPECT_TRUE(younger->Commit().committed());
   }
+  EXPECT_TRUE(cluster_.WaitUntilSettled());
   EXPECT_EQ(cluster_.KvBalance("hot"), 11);
   EXPECT_EQ(cluster_.SqlBalance("hot"), 11);
 }
