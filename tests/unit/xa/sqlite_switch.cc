@@ -15,6 +15,7 @@
 #include <mutex>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "participant/xa/work.h"
@@ -123,7 +124,10 @@ int Open(char* info, int rmid, long) {
   return Call("xa_open", [&] {
     Thread& thread = threads[rmid];
     if (thread.file != nullptr) return XA_OK;
-    if (sqlite3_open(info, &thread.file) != SQLITE_OK) return XAER_RMERR;
+    if (sqlite3_open(info, &thread.file) != SQLITE_OK) {
+      sqlite3_close(std::exchange(thread.file, nullptr));
+      return XAER_RMERR;
+    }
     sqlite3_busy_timeout(thread.file, 5000);
     const bool made =
         Exec(thread.file, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL") &&
