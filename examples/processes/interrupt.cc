@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace concordat::example {
 namespace {
 
 constexpr int kSignalExitBase = 128;
+std::atomic<bool> interrupted{false};
 
 }  // namespace
 
@@ -28,10 +30,15 @@ void OnInterrupt(std::function<void()> clean_up) {
   std::thread([signals, clean_up = std::move(clean_up)] {
     int signal = 0;
     sigwait(&signals, &signal);
+    interrupted = true;
     clean_up();
     // Other threads are in the middle of something: no destructors.
     _exit(kSignalExitBase + signal);
   }).detach();
+}
+
+void StandStillIfInterrupted() {
+  while (interrupted) pause();
 }
 
 }  // namespace concordat::example

@@ -11,6 +11,10 @@ namespace concordat::example {
 // is started: threads inherit that these signals are blocked.
 void OnInterrupt(std::function<void()> clean_up);
 
+// For who is about to report that something has failed: when it was the clean-up that
+// ended it, this does not return.
+void StandStillIfInterrupted();
+
 }  // namespace concordat::example
 
 #endif  // EXAMPLES_PROCESSES_INTERRUPT_H_

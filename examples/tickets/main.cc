@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -46,12 +45,11 @@ struct Options {
 struct Belongings {
   std::unique_ptr<example::TempFolder> folder;
   example::Supervisor supervisor;
-  std::atomic<bool> interrupted{false};
 
   // Ends the process at once: buyers may be inside. What an interrupt has ended is no
   // failure; it ends the process as well.
   [[noreturn]] void GiveUp(const absl::Status& status) {
-    while (interrupted) pause();
+    example::StandStillIfInterrupted();
     supervisor.KillAllForGood();
     std::fflush(stdout);
     std::fprintf(stderr, "tickets: %s\ntickets: data and logs are kept in %s\n",
@@ -209,7 +207,6 @@ int Main(int argc, char** argv) {
   }
   belongings.folder = *std::move(folder);
   example::OnInterrupt([keep = options.keep] {
-    belongings.interrupted = true;
     belongings.supervisor.KillAllForGood();
     if (keep) belongings.folder->Keep();
     belongings.folder->Remove();

@@ -45,6 +45,7 @@ struct Belongings {
   // Ends the process at once: transfers may be under way. The folder stays, for
   // whoever wants to know why.
   [[noreturn]] void GiveUp(const absl::Status& status) {
+    example::StandStillIfInterrupted();
     supervisor.KillAllForGood();
     folder->Keep();
     Fail(status);
@@ -179,6 +180,7 @@ int Main(int argc, char** argv) {
   });
 
   const auto good = Play(options, &*plan, *book, &belongings);
+  example::StandStillIfInterrupted();
   belongings.supervisor.KillAllForGood();
   if (!good.ok()) Fail(good.status());
   const bool failed = !good.ok() || !*good;
