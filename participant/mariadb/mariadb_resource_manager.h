@@ -16,6 +16,8 @@
 //     Execute         SET TRANSACTION, XA START, the statements  (later: SAVEPOINT first)
 //     Prepare         INSERT evidence, XA END, XA PREPARE                 one flush
 //     Commit          XA COMMIT                                           one flush
+//     Rollback        XA ROLLBACK      no flush: after a crash it may be prepared again,
+//                                      is found (OnFound), asks, and is rolled back
 //   or
 //     CommitOnePhase  INSERT evidence, XA END, XA COMMIT ONE PHASE        one flush
 //   or, for a branch that has written nothing (the session counts rows written)
@@ -34,11 +36,13 @@
 //
 // The parts, from the outside in:
 //
-//   engine        what the verbs do, on one loop thread      start_check  may it be
-//   served branch_work   branches at work, with a connection each   settler      prepared
-//   ones guard         one process a resource; ends old sessions  pool connections
-//   connection    one connection, batches as one packet      address, value,
-//                                                            statement_check, sql
+//     engine: what the verbs do, on one loop thread
+//     start_check: may the database be served
+//     branch_work: branches at work, with a connection each
+//     settler: prepared ones
+//     guard: one process a resource; ends old sessions
+//     pool, connection: batches, each as one packet
+//     address, value, statement_check, sql: texts
 //
 // A call's statements are all done or all undone: when one fails, the call is undone
 // and the branch lives on (CONDITION_FAILED for constraints and SIGNAL, INVALID for the
