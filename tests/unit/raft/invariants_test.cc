@@ -180,6 +180,32 @@ TEST_F(Invariants, GapOnDisk_IsFound) {
   EXPECT_THAT(checker.violations(), ElementsAre(HasSubstr("written behind 0")));
 }
 
+// Nodes 1 and 2 have committed entry 1 in term 2; node 3 has a copy of it.
+class CommittedByOthers : public Invariants {
+ protected:
+  CommittedByOthers() {
+    a = Start(1, Recovered(2, {1}));
+    b = Start(2, Recovered(2, {1}));
+    c = Start(3, Recovered(1, {1}));
+    a->Receive(2, 2, Append(1, 1, {}, 1));
+    checker.AfterStep(a->raft);
+    EXPECT_TRUE(checker.ok());
+  }
+  std::unique_ptr<TestNode> a, b, c;
+};
+
+TEST_F(CommittedByOthers, CopyOverwrittenInThatTerm_IsFound) {
+  checker.OnDurable(NodeId(3), Write({Term(2), NodeId()}, Commands(1, {2})));
+  EXPECT_THAT(checker.violations(),
+              ElementsAre(HasSubstr("overwrites a committed entry on disk")));
+}
+
+// It follows a leader of an older term still (seed 187027 of the simulator).
+TEST_F(CommittedByOthers, CopyOverwrittenByWhoHasNotHeardOfThatTerm_IsNone) {
+  checker.OnDurable(NodeId(3), Write({Term(1), NodeId()}, Commands(1, {2})));
+  EXPECT_TRUE(checker.ok());
+}
+
 TEST_F(Invariants, AppliedOutOfOrderOrUncommitted_IsFound) {
   auto a = Start(1, Recovered(1, {1, 1}));
   auto b = Start(2, Recovered(1, {1, 1}));
