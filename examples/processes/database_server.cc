@@ -170,7 +170,8 @@ class Mariadb final : public DatabaseServer {
     if (!status.ok()) return status;
     return RunProgram(
                place_.As({kMariadbInstall, "--no-defaults", "--datadir=" + place_.data(),
-                          "--auth-root-authentication-method=normal", "--skip-test-db"},
+                          "--auth-root-authentication-method=normal", "--skip-test-db",
+                          "--tmpdir=" + place_.path()},
                          "KILL"),
                place_.log(), kRunLimit)
         .status();
@@ -179,11 +180,11 @@ class Mariadb final : public DatabaseServer {
   Program program() const override {
     Program program;
     program.name = place_.name();
-    program.words =
-        place_.As({kMariadbd, "--no-defaults", "--skip-networking",
-                   "--datadir=" + place_.data(), "--socket=" + Socket(),
-                   "--pid-file=" + place_.path() + "/pid", "--max-connections=200"},
-                  "KILL");
+    program.words = place_.As(
+        {kMariadbd, "--no-defaults", "--skip-networking", "--datadir=" + place_.data(),
+         "--socket=" + Socket(), "--pid-file=" + place_.path() + "/pid",
+         "--tmpdir=" + place_.path(), "--max-connections=200"},
+        "KILL");
     program.output = place_.log();
     program.ready = "ready for connections";
     program.serves_others = true;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,8 @@ ExampleRun::ExampleRun(const std::vector<std::string>& flags)
     : dir_(::testing::TempDir()),
       output_file_(dir_.path() + "/output"),
       error_file_(dir_.path() + "/errors") {
+  // Database servers of the run go through it, as another user.
+  chmod(dir_.path().c_str(), 0711);
   std::vector<std::string> words = {TRANSFER};
   words.insert(words.end(), flags.begin(), flags.end());
   std::vector<char*> arguments;

@@ -67,6 +67,16 @@ TEST_F(TransferExample, TwoLeadersAndAParticipantKilled_EveryCentIsThere) {
   EXPECT_TRUE(run.DaemonsAreGoneWithin(0)) << "processes are left";
 }
 
+TEST_F(TransferExample, RealDatabases_TheirServersKilledToo_EveryCentIsThere) {
+  ExampleRun run({"--csv", WriteTransfers(400), "--kills", "1", "--clients", "16",
+                  "--banks", "postgresql,mariadb,sqlite,kv"});
+  ASSERT_EQ(run.WaitForEnd(kRunSeconds), 0) << run.output() << run.errors();
+  ExpectMoneyAndOutcomesAgree(run);
+  EXPECT_THAT(run.output(), AllOf(HasSubstr("SIGKILL to the server of postgresql-1"),
+                                  HasSubstr("SIGKILL to the server of mariadb-1")));
+  EXPECT_TRUE(run.DaemonsAreGoneWithin(0)) << "processes are left";
+}
+
 TEST_F(TransferExample, ModeParallel_LeaderKilled_EveryCentIsThere) {
   ExampleRun run({"--csv", WriteTransfers(300), "--kills", "1", "--clients", "16",
                   "--mode", "parallel"});
