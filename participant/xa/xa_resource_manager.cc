@@ -135,12 +135,14 @@ void XaResourceManager::RecoverHere(
       .Field("resource", options_.resource)
       .Field("in_doubt", prepared.size())
       .Field("of_others", held->others);
-  MutexLock lock(&mutex_);
-  for (uint32_t i = 0; i < options_.lanes; ++i) {
-    lanes_.push_back(std::make_unique<Lane>(words_));
-    free_.push_back(lanes_.back().get());
+  {
+    MutexLock lock(&mutex_);
+    for (uint32_t i = 0; i < options_.lanes; ++i) {
+      lanes_.push_back(std::make_unique<Lane>(words_));
+      free_.push_back(lanes_.back().get());
+    }
+    open_ = true;
   }
-  open_ = true;
   done(std::move(prepared));
 }
 
@@ -198,22 +200,20 @@ void XaResourceManager::Execute(const BranchId& id, const wire::ExecuteRequest& 
   if (!request.__isset.opaque) {
     return done(Failure(wire::Code::INVALID, "an XA resource takes opaque work only"));
   }
-  absl::AnyInvocable<void()> answer;
   {
     MutexLock lock(&mutex_);
     const auto found = branches_.find(id);
-    if (found == branches_.end()) {
-      answer = [&done] { done(Failure(wire::Code::BRANCH_GONE, "it is not there")); };
-    } else {
+    if (found != branches_.end()) {
       Waiting call{id, found->second, &request, std::move(done)};
       if (Lane* lane = TakeLane(found->second.get())) {
         PostExecute(std::move(call), lane);
       } else {
         waiting_.push_back(std::move(call));
       }
+      return;
     }
   }
-  if (answer) answer();
+  done(Failure(wire::Code::BRANCH_GONE, "it is not there"));
 }
 
 void XaResourceManager::PostExecute(Waiting call, Lane* lane) {
