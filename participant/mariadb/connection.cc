@@ -163,15 +163,22 @@ int Connection::Continue(int ready) {
   return 0;
 }
 
+// Connector/C closes the descriptor by itself when a connection fails, and opens another
+// one for the next address; the event loop must not believe that it still watches the
+// number. So the watch goes wherever that may have happened without Break following at
+// once.
+void Connection::Unwatch() { watch_.reset(); }
+
 void Connection::Wait(int wanted) {
-  const int fd = static_cast<int>(mysql_get_socket(mysql_));
-  if (fd != watched_fd_) {  // another address of the host is tried
-    watch_ = std::make_unique<rpc::FdWatch>(loop_, fd, this);
-    watched_fd_ = fd;
-  }
-  // Always read: the end of the connection shows there.
+  Watch();
   watch_->WatchRead((wanted & (MYSQL_WAIT_READ | MYSQL_WAIT_EXCEPT)) != 0);
   watch_->WatchWrite((wanted & MYSQL_WAIT_WRITE) != 0);
+}
+
+void Connection::Watch() {
+  if (watch_ != nullptr) return;
+  watch_ = std::make_unique<rpc::FdWatch>(
+      loop_, static_cast<int>(mysql_get_socket(mysql_)), this);
 }
 
 // `wanted`: what the step under way waits for; 0: it is done. Goes on until something
@@ -193,6 +200,7 @@ void Connection::OnFdEvent(bool readable, bool writable) {
     // Nothing was asked: the server is ending the session.
     return Break("the server has closed the connection");
   }
+  if (step_ == Step::kConnect) Unwatch();
   Drive(Continue((readable ? MYSQL_WAIT_READ : 0) | (writable ? MYSQL_WAIT_WRITE : 0)));
 }
 
@@ -249,6 +257,7 @@ void Connection::BeginSoon(Step step) {
   const int wanted = Begin(step);
   if (wanted != 0) return Wait(wanted);
   due_ = true;  // it has been done, or has failed, at once
+  Unwatch();
   loop_->Defer([weak = weak_from_this()] {
     const auto self = weak.lock();
     if (self == nullptr || self->state_ == State::kBroken) return;
@@ -280,12 +289,7 @@ void Connection::OnConnectDone() {
     return Connected(MayWorkLater(error) ? absl::UnavailableError(text)
                                          : absl::FailedPreconditionError(text));
   }
-  const int fd = static_cast<int>(mysql_get_socket(mysql_));
-  WatchPeer(fd);
-  if (fd != watched_fd_) {
-    watch_ = std::make_unique<rpc::FdWatch>(loop_, fd, this);
-    watched_fd_ = fd;
-  }
+  WatchPeer(static_cast<int>(mysql_get_socket(mysql_)));
   const std::string version = mysql_get_server_info(mysql_);
   if (mariadb_connection(mysql_) == 0 ||
       mysql_get_server_version(mysql_) < kMinimumVersion) {
@@ -477,8 +481,7 @@ void Connection::EndBatch() {
   unsigned status = 0;
   mariadb_get_infov(mysql_, MARIADB_CONNECTION_SERVER_STATUS, &status);
   batch.result.in_transaction = (status & SERVER_STATUS_IN_TRANS) != 0;
-  watch_->WatchWrite(false);
-  watch_->WatchRead(true);
+  Wait(MYSQL_WAIT_READ);  // for the end of the connection
   batch.done(std::move(batch.result));
   if (state_ == State::kReady && !running_ && !batches_.empty()) StartBatch();
 }

@@ -180,6 +180,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   [[nodiscard]] int Begin(Step step);
   [[nodiscard]] int Continue(int ready);
   void Wait(int wanted);
+  void Watch();
+  void Unwatch();
   [[nodiscard]] std::optional<Step> StepDone();
   void BeginSoon(Step step);
   void OnConnectDone();
@@ -202,7 +204,6 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   State state_ = State::kNew;
   MYSQL* mysql_ = nullptr;
   std::unique_ptr<rpc::FdWatch> watch_;
-  int watched_fd_ = -1;
   rpc::TimerId connect_timer_;
   absl::AnyInvocable<void(absl::Status)> connected_;
   absl::AnyInvocable<void()> on_broken_;

@@ -76,7 +76,8 @@ void SocketProxy::HoldAnswers() {
 void SocketProxy::Wake() { CONCORDAT_CHECK(write(wake_[1], "x", 1) == 1); }
 
 void SocketProxy::Accept() {
-  const int client = accept(listener_, nullptr, nullptr);
+  // A server that is started meanwhile must not inherit it, and keep it open.
+  const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   if (client < 0) return;
   const int server = Socket();
   const sockaddr_un address = AddressOf(target_);

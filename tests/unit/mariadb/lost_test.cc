@@ -28,17 +28,19 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
     Reopen();
   }
   ~LostTest() override { Close(); }
-  static void TearDownTestSuite() { own_.reset(); }
+  static void TearDownTestSuite() {
+    for (auto& server : own_) server.reset();
+  }
 
-  // One for each way of logging, for as long as it is tested.
+  // One for each way of logging.
   static testing::MariadbServer& OwnServer() {
-    if (own_ == nullptr || own_binlog_ != GetParam()) {
-      own_.reset();
+    std::unique_ptr<testing::MariadbServer>& server = own_[GetParam() ? 1 : 0];
+    if (server == nullptr) {
       testing::MariadbServerOptions options;
-      options.binlog = own_binlog_ = GetParam();
-      own_ = std::make_unique<testing::MariadbServer>(options);
+      options.binlog = GetParam();
+      server = std::make_unique<testing::MariadbServer>(options);
     }
-    return *own_;
+    return *server;
   }
   // All connections of the manager go by way of the proxy.
   void Reopen(Duration patience = Duration::Seconds(5)) {
@@ -106,11 +108,9 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
   std::unique_ptr<testing::SocketProxy> proxy_;
 
  private:
-  static std::unique_ptr<testing::MariadbServer> own_;
-  static bool own_binlog_;
+  static std::unique_ptr<testing::MariadbServer> own_[2];
 };
-std::unique_ptr<testing::MariadbServer> LostTest::own_;
-bool LostTest::own_binlog_ = false;
+std::unique_ptr<testing::MariadbServer> LostTest::own_[2];
 
 // --- between calls ---
 
@@ -158,6 +158,7 @@ TEST_P(LostTest, Scenario24_PreparedAndNotAnswered_FoundAndVotedPrepared) {
 
 // The server does not know that the client has gone, and works on when it can.
 TEST_P(LostTest, Scenario23_CutOffBeforePrepare_TheOldSessionIsEndedBeforeTheVote) {
+  Reopen(Duration::Millis(200));
   const BranchId branch = BeginAndRun(kUpdate);
   Later<PrepareResult> vote;
   {
