@@ -46,6 +46,7 @@ struct Planned {
   bool after;  // the call does its work first
 };
 std::map<std::string, Planned> planned;
+int closes = 0;
 
 bool Take(const std::string& call, bool after, int* code) {
   const std::lock_guard lock(mutex);
@@ -141,6 +142,10 @@ int Open(char* info, int rmid, long) {
 }
 
 int Close(char*, int rmid, long) {
+  {
+    const std::lock_guard lock(mutex);
+    ++closes;
+  }
   sqlite3_close(threads[rmid].file);
   threads.erase(rmid);
   return XA_OK;
@@ -327,5 +332,11 @@ int sqlite_work(int rmid, const char* request, size_t request_length, char* repl
 void sqlite_switch_plan(const char* call, int code, int after) {
   const std::lock_guard lock(mutex);
   planned[call] = {code, after != 0};
+}
+
+// How often the resource manager was closed.
+int sqlite_switch_closes() {
+  const std::lock_guard lock(mutex);
+  return closes;
 }
 }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/unit/xa/fixture.h"
+#include "wal/fault_env.h"
 
 namespace concordat::participant::xa {
 namespace {
@@ -19,11 +20,14 @@ class XaTest : public XaFixture {
  protected:
   // Makes the switch's next call return a code: at once, or after its work.
   static void Plan(const char* call, int code, bool after) {
+    Symbol<void(const char*, int, int)>("sqlite_switch_plan")(call, code, after ? 1 : 0);
+  }
+  static int Closes() { return Symbol<int()>("sqlite_switch_closes")(); }
+  template <class Function>
+  static Function* Symbol(const char* name) {
     void* library = dlopen(XA_SQLITE_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    ASSERT_NE(library, nullptr) << dlerror();
-    using Function = void(const char*, int, int);
-    auto* plan = reinterpret_cast<Function*>(dlsym(library, "sqlite_switch_plan"));
-    plan(call, code, after ? 1 : 0);
+    CONCORDAT_CHECK(library != nullptr) << dlerror();
+    return reinterpret_cast<Function*>(dlsym(library, name));
   }
   std::string Balance() { return Read("get a"); }
 
@@ -200,6 +204,39 @@ TEST_F(XaTest, Commit_TheAnswerIsLost_IsRepeatedAndDoneOnce) {
   EXPECT_EQ(Commit(branch), Finish::kRetry);
   EXPECT_EQ(Commit(branch), Finish::kDone);
   EXPECT_EQ(Balance(), "5");
+}
+
+TEST_F(XaTest, AfterXaerRmfail_TheResourceManagerIsOpenedAnew) {
+  ASSERT_TRUE(Open().ok());
+  const BranchId branch = Begin(1, "add a 5");
+  EXPECT_EQ(Prepare(branch), Vote::kPrepared);
+  const int closes = Closes();
+  Plan("xa_commit", XA_RETRY, false);
+  EXPECT_EQ(Commit(branch), Finish::kRetry);
+  EXPECT_EQ(Closes(), closes);
+  Plan("xa_commit", XAER_RMFAIL, false);
+  EXPECT_EQ(Commit(branch), Finish::kRetry);
+  EXPECT_EQ(Closes(), closes + 1);
+  EXPECT_EQ(Commit(branch), Finish::kDone);
+}
+
+TEST(EvidenceLogTest, WhatWasDecidedAloneSurvivesTheLossOfPower) {
+  wal::FaultEnv env(1);
+  {
+    EvidenceLog log("/evidence", &env);
+    ASSERT_TRUE(log.Open(kCluster).ok());
+    ASSERT_TRUE(log.WriteAlone(MakeBranch(1)).ok());
+    ASSERT_TRUE(log.WriteAlone(MakeBranch(2)).ok());
+    ASSERT_TRUE(log.WriteUndone(MakeBranch(2)).ok());
+    log.NoteCommitted(MakeBranch(3));
+    EXPECT_EQ(log.Find(MakeBranch(3)), Evidence::kCommitted);
+  }
+  env.Crash(wal::FaultEnv::Unsynced::kDropAll);
+  EvidenceLog log("/evidence", &env);
+  ASSERT_TRUE(log.Open(kCluster).ok());
+  EXPECT_EQ(log.Find(MakeBranch(1)), Evidence::kCommittedAlone);
+  EXPECT_EQ(log.Find(MakeBranch(2)), Evidence::kNone);
+  EXPECT_EQ(log.Find(MakeBranch(3)), Evidence::kNone) << "nobody waited for it";
 }
 
 TEST_F(XaTest, Commit_XaRetry_IsRetry) {
