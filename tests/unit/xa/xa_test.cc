@@ -6,6 +6,8 @@
 
 #include <thread>
 
+#include "absl/strings/escaping.h"
+#include "participant/xa/codes.h"
 #include "tests/unit/xa/fixture.h"
 #include "wal/fault_env.h"
 
@@ -293,6 +295,12 @@ TEST_F(XaTest, Restart_PreparedBranchesOfOursAreInDoubt_OthersAreLeftAlone) {
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
   Begin(2, "add a 100");  // active: lost
   Sql("INSERT INTO prepared SELECT zeroblob(152), 'a 9', 0");
+  BranchId neighbours = MakeBranch(3);
+  neighbours.resource = "neighbour";
+  for (const XID& xid : {ToXid(ClusterId(1), branch), ToXid(kCluster, neighbours)}) {
+    const std::string bytes(reinterpret_cast<const char*>(&xid), sizeof xid);
+    Sql("INSERT INTO prepared SELECT x'" + absl::BytesToHexString(bytes) + "', 'a 9', 0");
+  }
   const auto prepared = Open();
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   EXPECT_THAT(*prepared, ElementsAre(branch));
