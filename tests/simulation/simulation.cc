@@ -170,7 +170,8 @@ void Simulation::Run() {
   Heal();
   const uint64_t commits = judge_->commits();
   // The clients go on for a while: the cluster must serve them. A flush that had begun on
-  // a stalled disk may last a second longer than the faults, and take an election with it.
+  // a stalled disk may last a second longer than the faults, and take an election with
+  // it.
   for (int i = 0; i < 3 && judge_->commits() == commits && !world_.failed(); ++i) {
     world_.RunFor(Duration::Millis(1500));
   }
