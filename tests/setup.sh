@@ -10,12 +10,11 @@ packages=(
   g++ cmake ninja-build ccache pkg-config git python3
   thrift-compiler libthrift-dev libevent-dev libssl-dev zlib1g-dev
   libboost-log-dev libabsl-dev libsqlite3-dev libpq-dev libmariadb-dev nlohmann-json3-dev libcli11-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libdb5.3-dev
 )
 # llvm-14 has the symbolizer: without it ThreadSanitizer cannot match the
 # suppressions that name functions.
-test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 python3-thrift
-  libdb5.3-dev)
+test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 python3-thrift)
 databases=(postgresql-15 mariadb-server)
 
 case "${1:-}" in
