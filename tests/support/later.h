@@ -30,17 +30,23 @@ class Later {
       state->changed.NotifyAll();
     };
   }
+  [[nodiscard]] bool ready() const {
+    MutexLock lock(&state_->mutex);
+    return state_->value.has_value();
+  }
+  // False: it did not come.
   [[nodiscard]] bool WaitFor(Duration time) const {
     MutexLock lock(&state_->mutex);
     if (!state_->value.has_value()) state_->changed.WaitFor(&state_->mutex, time);
     return state_->value.has_value();
   }
-  T Get() {
+  // Waits at most half a minute; the program ends when nothing has come.
+  T Get() const {
     for (int i = 0; i < 600 && !WaitFor(Duration::Millis(50)); ++i) {
     }
     MutexLock lock(&state_->mutex);
     CONCORDAT_CHECK(state_->value.has_value()) << "no answer came";
-    return std::move(*state_->value);
+    return *state_->value;
   }
 
  private:

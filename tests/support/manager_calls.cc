@@ -1,8 +1,5 @@
 #include "tests/support/manager_calls.h"
 
-#include <chrono>
-#include <thread>
-
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -11,12 +8,7 @@
 namespace concordat::participant {
 
 bool Eventually(const std::function<bool()>& condition, double seconds) {
-  const double end = testing::NowSeconds() + seconds;
-  while (testing::NowSeconds() < end) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return condition();
+  return testing::WaitUntil(seconds, condition);
 }
 
 wire::Value Int(int64_t v) {

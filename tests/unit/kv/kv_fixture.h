@@ -13,47 +13,12 @@
 #include "coordinator/base/check.h"
 #include "coordinator/base/mutex.h"
 #include "participant/kv/kv_resource_manager.h"
+#include "tests/support/later.h"
 #include "wal/fault_env.h"
 
 namespace concordat::participant::kv {
 
-// A value that another thread delivers. Waits at most ten seconds.
-template <class T>
-class Later {
- public:
-  Callback<T> callback() {
-    return [state = state_](T value) {
-      MutexLock lock(&state->mutex);
-      state->value = std::move(value);
-      state->changed.NotifyAll();
-    };
-  }
-  [[nodiscard]] bool ready() const {
-    MutexLock lock(&state_->mutex);
-    return state_->value.has_value();
-  }
-  // False: it did not come.
-  [[nodiscard]] bool WaitFor(Duration time) const {
-    MutexLock lock(&state_->mutex);
-    if (!state_->value.has_value()) state_->changed.WaitFor(&state_->mutex, time);
-    return state_->value.has_value();
-  }
-  T Get() {
-    for (int i = 0; i < 1000 && !WaitFor(Duration::Millis(10)); ++i) {
-    }
-    MutexLock lock(&state_->mutex);
-    CONCORDAT_CHECK(state_->value.has_value()) << "no answer came";
-    return *state_->value;
-  }
-
- private:
-  struct State {
-    Mutex mutex;
-    ConditionVariable changed;
-    std::optional<T> value;
-  };
-  std::shared_ptr<State> state_ = std::make_shared<State>();
-};
+using testing::Later;
 
 inline wire::KvOperation Get(std::string key) {
   wire::KvOperation op;
