@@ -52,6 +52,11 @@ struct CommitRequest {
   4: required types.CommitMode mode
   /** After this long without all votes the transaction aborts, in milliseconds. */
   5: required i32 timeout_ms
+  /**
+   * The positions in `branches` of those that have voted PREPARED already
+   * (ExecuteReply.prepared); they are not asked again. None: nobody has.
+   */
+  6: optional list<i32> prepared
 }
 
 /** What became of a global transaction. Never an error that hides an unknown outcome. */

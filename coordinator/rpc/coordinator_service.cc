@@ -137,6 +137,10 @@ void CoordinatorServiceHandler::commit(Cob<wire::OutcomeReply> cob,
   commit.branches = std::move(*branches);
   commit.mode = FromWire(request.mode);
   commit.timeout = Duration::Millis(std::max(request.timeout_ms, 0));
+  // A negative one becomes one that is too large, which the core refuses.
+  for (const int32_t position : request.prepared) {
+    commit.prepared.push_back(static_cast<uint32_t>(position));
+  }
   SubmitForOutcome(std::move(cob), commit.gtid, std::move(commit));
 }
 

@@ -11,6 +11,10 @@
 //            v
 //         kFinishing --all acknowledged, ENDED applied, no stray left--> (gone)
 //
+// When all had voted before the request came, STAGED decides in the same step: kOpen goes
+// to kDeciding, and to kFinishing when STAGED is applied; or to kPreparing, when the
+// table adds a branch that has not voted.
+//
 // A new leader begins with kPreparing for what is staged and with kFinishing for what
 // is decided.
 #ifndef COORDINATOR_TXN_DRIVE_H_
@@ -67,6 +71,8 @@ struct Drive {
   // The decision that this leader has appended. Once set, it appends no other: rule 2
   // of the protocol.
   std::optional<Outcome> appended;
+  // That decision is the STAGED record itself: all had voted before.
+  bool staging_decides = false;
   bool answered_early = false;  // a client was told COMMITTED before DECIDED is applied
   Outcome outcome = Outcome::kAborted;  // in kFinishing
   bool end_queued = false;

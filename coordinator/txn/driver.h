@@ -73,6 +73,8 @@ class Driver {
   [[nodiscard]] bool AnswerIfOver(RequestToken token, const Gtid& gtid);
   [[nodiscard]] bool RefuseOverload(RequestToken token, const Gtid& gtid);
   void Stage(Drive* drive, const CommitRequest& request, Timestamp now);
+  // True: all of the set have, and there is a set.
+  [[nodiscard]] static bool TakeEarlyVotes(Drive* drive, const CommitRequest& request);
   void Attach(Drive* drive, RequestToken token, Timestamp now);
   void RefuseEnlistment(RequestToken token, const BranchId& branch, Timestamp now);
   [[nodiscard]] UndecidedReply Undecided(const Gtid& gtid, const Drive* drive) const;
@@ -81,6 +83,7 @@ class Driver {
   void TakeVote(Drive* drive, BranchWork* work, Vote vote, std::string_view detail,
                 Timestamp now);
   void SyncSet(Drive* drive);
+  void OnStagedAndCommitted(Drive* drive, Timestamp now);
   void TryCommit(Drive* drive, Timestamp now);
   void OnDeadline(Drive* drive, Timestamp now);
   // The client may have been told COMMITTED by an earlier leader.

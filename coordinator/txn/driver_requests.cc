@@ -64,6 +64,12 @@ bool Driver::RefuseOverload(RequestToken token, const Gtid& gtid) {
 
 void Driver::Commit(RequestToken token, const CommitRequest& request, Timestamp now) {
   if (!CheckBranches(token, request.gtid, request.branches, now)) return;
+  for (const uint32_t position : request.prepared) {
+    if (position < request.branches.size()) continue;
+    return Tell(token, RefusedReply{Refusal::kBadRequest,
+                                    absl::StrCat("a vote of branch ", position, " of ",
+                                                 request.branches.size())});
+  }
   if (AnswerIfOver(token, request.gtid)) {
     return AddStrays(request.gtid, request.branches, now);
   }
@@ -101,13 +107,31 @@ void Driver::Stage(Drive* drive, const CommitRequest& request, Timestamp now) {
   }
   // ENLISTED records that are on their way stand before this STAGED.
   for (BranchWork& work : drive->branches) work.in_set = work.in_set || work.enlisting;
+  if (TakeEarlyVotes(drive, request)) {
+    // The record decides, and so is the decision that this leader has appended.
+    record.all_prepared = true;
+    drive->staging_decides = true;
+    drive->appended = Outcome::kCommitted;
+    drive->phase = Phase::kDeciding;
+  }
 
   Event& event = Note(EventKind::kCommitAsked, request.gtid, now);
-  event.detail = absl::StrCat("branches=", drive->branches.size(),
-                              " mode=", std::string(ToString(request.mode)),
-                              " timeout_ms=", record.timeout_ms);
+  event.detail = absl::StrCat(
+      "branches=", drive->branches.size(), " mode=", std::string(ToString(request.mode)),
+      " timeout_ms=", record.timeout_ms, record.all_prepared ? " all prepared" : "");
   Propose(record);
   SendDue(drive, now);
+}
+
+bool Driver::TakeEarlyVotes(Drive* drive, const CommitRequest& request) {
+  for (const uint32_t position : request.prepared) {
+    drive->FindBranch(request.branches[position])->vote = Vote::kPrepared;
+  }
+  bool all = !drive->branches.empty();
+  for (const BranchWork& work : drive->branches) {
+    all = all && (!work.in_set || work.vote == Vote::kPrepared);
+  }
+  return all && !request.prepared.empty();
 }
 
 void Driver::Attach(Drive* drive, RequestToken token, Timestamp now) {

@@ -32,10 +32,25 @@ void Driver::OnStaged(const StagedEffect& effect, Timestamp now) {
   Note(EventKind::kStaged, effect.gtid, now);
   drive = Open(effect.gtid, now);
   SyncSet(drive);
+  if (effect.committed) return OnStagedAndCommitted(drive, now);
+  if (drive->phase == Phase::kDeciding && drive->staging_decides) {
+    // A branch was enlisted that has not voted: the record has only staged.
+    drive->appended.reset();
+    drive->staging_decides = false;
+    drive->phase = Phase::kStaging;
+  }
   if (drive->phase == Phase::kStaging) drive->phase = Phase::kPreparing;
   SendDue(drive, now);  // to those that were enlisted by others
   TryCommit(drive, now);
   Schedule(drive);
+}
+
+void Driver::OnStagedAndCommitted(Drive* drive, Timestamp now) {
+  Event& event = Note(EventKind::kDecided, drive->gtid, now);
+  event.outcome = Outcome::kCommitted;
+  event.detail = "every branch had voted before it was asked";
+  AnswerWaiters(drive, CommittedReply{});
+  Finish(drive, Outcome::kCommitted, now);
 }
 
 // The set is the table's: the branches named in the STAGED record that came first, and

@@ -37,6 +37,7 @@ void PutBranch(const Gtid& gtid, const BranchId& branch, ByteWriter* out) {
 void Put(const StagedRecord& r, ByteWriter* out) {
   Encode(r.gtid, out);
   out->U8(static_cast<uint8_t>(r.mode));
+  out->U8(r.all_prepared ? 1 : 0);
   out->Varint(r.timeout_ms);
   out->Varint(r.branches.size());
   for (const BranchId& branch : r.branches) PutBranch(r.gtid, branch, out);
@@ -147,11 +148,13 @@ StagedRecord ReadStaged(FieldReader* in) {
   StagedRecord r;
   r.gtid = in->ReadGtid();
   r.mode = in->ReadEnum(Mode::kDecided, Mode::kParallel);
+  r.all_prepared = in->ReadFlag();
   r.timeout_ms = in->ReadNumber();
   const uint64_t count = in->ReadCount(11);
   for (uint64_t i = 0; i < count && in->ok(); ++i) {
     r.branches.push_back(in->ReadBranchOf(r.gtid));
   }
+  in->Expect(!r.all_prepared || !r.branches.empty());
   return r;
 }
 
@@ -222,9 +225,9 @@ Record ReadRecord(Kind kind, FieldReader* in) {
 }
 
 std::string Text(const StagedRecord& r) {
-  std::string line =
-      absl::StrCat("STAGED ", ToString(r.gtid), " mode=", std::string(ToString(r.mode)),
-                   " timeout_ms=", r.timeout_ms, " branches=[");
+  std::string line = absl::StrCat(
+      "STAGED ", ToString(r.gtid), " mode=", std::string(ToString(r.mode)),
+      " timeout_ms=", r.timeout_ms, r.all_prepared ? " all-prepared" : "", " branches=[");
   for (const BranchId& branch : r.branches) {
     absl::StrAppend(&line, line.back() == '[' ? "" : " ", ToString(branch));
   }

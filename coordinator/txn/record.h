@@ -38,6 +38,10 @@ struct StagedRecord {
   std::vector<BranchId> branches{};
   uint64_t timeout_ms = 0;
   Mode mode = Mode::kDecided;
+  // Each of `branches` had voted PREPARED before the record was made. Then staging
+  // decides COMMITTED in the same step, unless the table adds a branch that has not
+  // voted.
+  bool all_prepared = false;
   friend bool operator==(const StagedRecord&, const StagedRecord&) = default;
 };
 

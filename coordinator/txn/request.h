@@ -26,7 +26,7 @@ struct AllocateGtidsRequest {
 };
 
 // Commit all of it. Repeating it is safe and wanted: it attaches to what is staged or
-// decided, and its branches, mode and time-out then count for nothing, except that
+// decided, and its branches, mode, time-out and votes then count for nothing, except that
 // branches outside the staged set are rolled back.
 // CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
 struct CommitRequest {
@@ -34,6 +34,10 @@ struct CommitRequest {
   std::vector<BranchId> branches{};
   Mode mode = Mode::kDecided;
   Duration timeout{};  // 0: CoreOptions::default_timeout
+  // Those of `branches`, by position, that have voted PREPARED already, unasked
+  // (Stonebraker, IEEE TSE 5(3), 1979: unsolicited votes): their vote came to the client
+  // with the answer to its last work there. They are not asked again.
+  std::vector<uint32_t> prepared{};
 };
 
 // Abort it, if that is still possible; the reply tells what did happen. The branches

@@ -100,7 +100,15 @@ Effect TransactionTable::Put(const StagedRecord& record) {
   Mix(record.gtid.sequence);
   Mix(static_cast<uint64_t>(record.mode));
   for (const BranchId& branch : entry.branches) Mix(branch);
-  return StagedEffect{record.gtid, Ignored::kNo};
+  if (!record.all_prepared) return StagedEffect{record.gtid, Ignored::kNo};
+  // Enlisted ones beside those that have voted are asked first.
+  std::vector<BranchId> voted;
+  MergeInto(&voted, record.branches);
+  if (entry.branches != voted) return StagedEffect{record.gtid, Ignored::kNo};
+  entry.decided = true;
+  entry.outcome = Outcome::kCommitted;
+  Mix(static_cast<uint64_t>(Outcome::kCommitted));
+  return StagedEffect{record.gtid, Ignored::kNo, /*committed=*/true};
 }
 
 Effect TransactionTable::Put(const DecidedRecord& record) {

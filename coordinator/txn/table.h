@@ -67,6 +67,7 @@ enum class Ignored : uint8_t {
 struct StagedEffect {
   Gtid gtid;
   Ignored ignored = Ignored::kNo;
+  bool committed = false;  // and decided: every branch of its set had voted PREPARED
 };
 struct DecidedEffect {
   Gtid gtid;

@@ -36,6 +36,7 @@ std::vector<Record> Samples() {
       resource,
       HeuristicRecord{A(kGtid), Heuristic::kMixed, "half of it"},
       HeuristicRecord{A(kGtid), Heuristic::kForgotten, "by ann"},
+      StagedRecord{kGtid, {A(kGtid)}, 1, Mode::kDecided, /*all_prepared=*/true},
   };
 }
 

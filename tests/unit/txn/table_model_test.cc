@@ -61,7 +61,15 @@ class NaiveTable {
       if (staged->gtid != gtid || !open) return;
       v->state = TxnState::kStaged;
       v->mode = staged->mode;
+      const bool enlisted_more =
+          std::any_of(v->set.begin(), v->set.end(), [staged](const BranchId& enlisted) {
+            return std::find(staged->branches.begin(), staged->branches.end(),
+                             enlisted) == staged->branches.end();
+          });
       v->set.insert(staged->branches.begin(), staged->branches.end());
+      if (!staged->all_prepared || enlisted_more) return;
+      v->state = TxnState::kDecided;
+      v->outcome = Outcome::kCommitted;
     } else if (const auto* enlisted = std::get_if<EnlistedRecord>(&record)) {
       if (enlisted->branch.gtid != gtid || !open) return;
       v->state = TxnState::kEnlisted;
@@ -114,14 +122,20 @@ class TableModelTest : public ::testing::TestWithParam<uint64_t> {
     return branches;
   }
 
+  Record AnyStaged(const Gtid& g) {
+    StagedRecord record{g, AnyBranches(g), random_.Below(9),
+                        static_cast<Mode>(random_.Below(2))};
+    record.all_prepared = !record.branches.empty() && random_.Percent(30);
+    return record;
+  }
+
   Record AnyRecord() {
     const Gtid g = AnyGtid();
     switch (random_.Below(12)) {
       case 0:
       case 1:
       case 2:
-        return StagedRecord{g, AnyBranches(g), random_.Below(9),
-                            static_cast<Mode>(random_.Below(2))};
+        return AnyStaged(g);
       case 3:
       case 4:
         return DecidedRecord{g, Outcome::kCommitted, AbortCause::kNone, "", ""};
