@@ -234,6 +234,12 @@ struct ExecuteRequest {
   8: optional list<SqlStatement> sql
   /** Work for a user's own resource manager, in its own encoding. */
   9: optional binary opaque
+  /**
+   * This is the branch's last work, and the transaction's other branches have had theirs,
+   * or are having it now: a resource that can do so prepares the branch in the same step
+   * (an unsolicited vote). None: no.
+   */
+  10: optional bool prepare
 }
 
 struct ExecuteReply {
@@ -256,6 +262,11 @@ struct ExecuteReply {
    * participant that does not know of others.
    */
   6: optional OwnBranch own
+  /**
+   * With `prepare`: the branch has voted PREPARED, and the vote is on the disk; only the
+   * coordinators end it now. None: it is as it would be without `prepare`.
+   */
+  7: optional bool prepared
 }
 
 /** What became of a branch that was to be committed in one phase. */

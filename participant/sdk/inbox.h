@@ -21,7 +21,7 @@
 namespace concordat::participant {
 
 struct ExecuteResult {
-  bool branch_over = false;
+  AfterExecute after = AfterExecute::kActive;
   ExecuteReplyPtr reply;
 };
 struct CommitResult : FinishResult {};

@@ -16,9 +16,13 @@ namespace {
 // Signed on the wire.
 Incarnation NewIncarnation() { return Incarnation((SystemRandom64() >> 1) | 1); }
 
-bool EndsBranch(wire::Code::type code) {
-  return code == wire::Code::CONFLICT || code == wire::Code::BRANCH_GONE ||
-         code == wire::Code::RESOURCE_ERROR;
+AfterExecute After(const wire::ExecuteReply& reply) {
+  const wire::Code::type code = reply.result.code;
+  const bool over = code == wire::Code::CONFLICT || code == wire::Code::BRANCH_GONE ||
+                    code == wire::Code::RESOURCE_ERROR;
+  if (over) return AfterExecute::kOver;
+  return reply.__isset.prepared && reply.prepared ? AfterExecute::kPrepared
+                                                  : AfterExecute::kActive;
 }
 
 }  // namespace
@@ -95,7 +99,7 @@ void Participant::TakeIn(InboxItem* item) {
   const BranchId& branch = item->branch;
   const Timestamp now = loop_->Now();
   if (auto* done = std::get_if<ExecuteResult>(&item->result)) {
-    table->OnExecuted(branch, done->branch_over, std::move(done->reply), now);
+    table->OnExecuted(branch, done->after, std::move(done->reply), now);
   } else if (auto* vote = std::get_if<PrepareResult>(&item->result)) {
     table->OnPrepared(branch, std::move(*vote), now);
   } else if (auto* committed = std::get_if<CommitResult>(&item->result)) {
@@ -191,10 +195,11 @@ void Participant::RunExecute(size_t index, const Command& command) {
       command.branch, *request,
       [inbox = inbox_, index, branch = command.branch,
        request](wire::ExecuteReply reply) {
-        const bool over = EndsBranch(reply.result.code);
+        const AfterExecute after = After(reply);
         reply.__set_branch(ToWire(branch));
-        inbox->Push({index, branch,
-                     ExecuteResult{over, std::make_shared<WireReply>(std::move(reply))}});
+        inbox->Push(
+            {index, branch,
+             ExecuteResult{after, std::make_shared<WireReply>(std::move(reply))}});
       });
 }
 

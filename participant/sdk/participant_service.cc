@@ -237,9 +237,11 @@ void Participant::execute(std::function<void(const wire::ExecuteReply&)> cob,
   slot.branch = branch;
   slot.request = std::make_shared<wire::ExecuteRequest>(request);
   const RequestToken token = AddSlot(std::move(slot));
+  const ExecuteOptions options{GiveUpAt(request.context),
+                               request.__isset.prepare && request.prepare};
   FindResource(branch.resource)
-      ->table->Execute(branch, static_cast<uint64_t>(request.call_number), token,
-                       GiveUpAt(request.context), loop_->Now());
+      ->table->Execute(branch, static_cast<uint64_t>(request.call_number), token, options,
+                       loop_->Now());
   ScheduleDrain();
 }
 

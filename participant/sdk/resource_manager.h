@@ -127,6 +127,13 @@ class ResourceManager {
   // participant fills the rest. After CONFLICT, BRANCH_GONE or RESOURCE_ERROR the
   // branch is rolled back and over; after anything else it lives on. `request` lives
   // until `done` has been called.
+  // With request.prepare no other call will come: a manager may End and Prepare the
+  // branch in the same step, when the work has succeeded and has written something, and
+  // then sets reply.prepared: that is the vote kPrepared, with all that it promises. One
+  // whose locks resolve deadlocks by rolling back the younger branch (wound-wait) must
+  // not: a prepared branch cannot be rolled back, and the transaction may still be
+  // waiting for a lock at another resource. A Rollback may come while the call runs, as
+  // always.
   virtual void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
                        Callback<wire::ExecuteReply> done) = 0;
 

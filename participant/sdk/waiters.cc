@@ -89,6 +89,7 @@ void Participant::ExecuteWaiter::DeliverReply(const Slot& slot,
   }
   wire::ExecuteReply copy = reply;
   copy.__isset.branch = false;
+  copy.__isset.prepared = false;
   cob_(copy);
 }
 

@@ -71,6 +71,16 @@ struct RecoveredBranch {
   Duration ask_after;
 };
 
+// How a call in a branch is begun.
+struct ExecuteOptions {
+  // The branch is rolled back when the call has not ended by then.
+  Timestamp give_up_at;
+  // The resource manager may prepare the branch when the work has succeeded. Until
+  // give_up_at the caller may still be working at other resources, so that the branch is
+  // not in doubt before.
+  bool may_prepare = false;
+};
+
 // --- answers ---------------------------------------------------------------------
 
 enum class ExecuteVerdict : uint8_t {

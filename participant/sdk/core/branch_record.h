@@ -18,7 +18,8 @@ struct BranchTable::Branch {
   Timestamp last_call;
   uint64_t call_number = 0;  // of the last Execute begun
   bool executing = false;
-  Timestamp give_up_at;
+  Timestamp give_up_at;                                 // of the last call
+  bool may_prepare = false;                             // the last call
   absl::InlinedVector<RequestToken, 1> execute_tokens;  // joined to the running one
   ExecuteReplyPtr last_reply;
   bool ended = false;   // PREPARE came once: no more work

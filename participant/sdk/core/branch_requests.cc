@@ -9,13 +9,16 @@ namespace concordat::participant {
 // --- work ---
 
 void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken token,
-                          Timestamp give_up_at, Timestamp now) {
+                          const ExecuteOptions& options, Timestamp now) {
   if (!recovered_) {
     Reply(token, ExecuteAnswer{ExecuteVerdict::kUnavailable, nullptr, "recovering"});
     return;
   }
   Branch* branch = Find(id);
-  if (branch == nullptr || branch->state != BranchState::kActive || branch->ended) {
+  const bool repeated = branch != nullptr && call_number == branch->call_number &&
+                        branch->state == BranchState::kPrepared && branch->may_prepare;
+  if (!repeated &&
+      (branch == nullptr || branch->state != BranchState::kActive || branch->ended)) {
     Reply(token,
           ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
                         "the branch is rolled back, finished or not here; roll the "
@@ -30,7 +33,8 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
   } else if (call_number == branch->call_number + 1 && !branch->executing) {
     branch->call_number = call_number;
     branch->executing = true;
-    branch->give_up_at = give_up_at;
+    branch->give_up_at = options.give_up_at;
+    branch->may_prepare = options.may_prepare;
     branch->last_call = now;
     branch->last_reply = nullptr;
     branch->execute_tokens.push_back(token);
@@ -55,9 +59,10 @@ void BranchTable::Rollback(const BranchId& branch, RequestToken token, Timestamp
 }
 void BranchTable::Abandon(const BranchId& id, RequestToken token, Timestamp now) {
   const Branch* branch = recovered_ ? Find(id) : nullptr;
-  const bool may_have_voted = branch != nullptr &&
-                              branch->state != BranchState::kActive &&
-                              branch->state != BranchState::kRollingBack;
+  const bool voting = branch != nullptr && branch->executing && branch->may_prepare;
+  const bool may_have_voted =
+      voting || (branch != nullptr && branch->state != BranchState::kActive &&
+                 branch->state != BranchState::kRollingBack);
   if (!may_have_voted) return Rollback(id, token, now);
   Reply(token, FinishAnswer{Finish::kRetry, false,
                             "the branch may have voted: only the coordinator ends it"});

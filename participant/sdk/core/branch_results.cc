@@ -7,15 +7,35 @@
 
 namespace concordat::participant {
 
-void BranchTable::OnExecuted(const BranchId& id, bool branch_over, ExecuteReplyPtr reply,
-                             Timestamp now) {
+void BranchTable::OnExecuted(const BranchId& id, AfterExecute after,
+                             ExecuteReplyPtr reply, Timestamp now) {
   Branch* branch = Find(id);
   if (branch == nullptr || !branch->executing) return;
+  if (branch->state != BranchState::kActive) {
+    return OnExecutedAndRollbackRuns(branch, after, std::move(reply), now);
+  }
   AnswerExecutes(branch, ExecuteAnswer{ExecuteVerdict::kReply, reply, ""});
-  if (branch->state != BranchState::kActive) return;  // a rollback is on its way
-  if (branch_over) return EndBranch(branch, now);
+  if (after == AfterExecute::kOver) return EndBranch(branch, now);
   branch->last_call = now;
   branch->last_reply = std::move(reply);
+  if (after != AfterExecute::kPrepared) return;
+  branch->state = BranchState::kPrepared;
+  branch->since = now;
+  branch->ended = true;
+  EnterPrepared(branch, branch->give_up_at - now + options_.in_doubt_inquiry, now);
+}
+
+// A vote that comes now must not go out: the branch is being rolled back.
+void BranchTable::OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
+                                            ExecuteReplyPtr reply, Timestamp now) {
+  if (after != AfterExecute::kPrepared) {
+    return AnswerExecutes(branch,
+                          ExecuteAnswer{ExecuteVerdict::kReply, std::move(reply), ""});
+  }
+  AnswerExecutes(branch, ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
+                                       "the branch was rolled back"});
+  EnterPrepared(branch, Duration(), now);  // in the store it may still be
+  branch->told = Told::kRollback;
 }
 
 void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp now) {

@@ -30,6 +30,11 @@
 //   - A branch votes once. PREPARE again joins a running prepare or repeats the vote
 //     (14, 15, 70). ROLLBACK during a running prepare waits behind it, and the prepare
 //     is then answered REFUSED; a PREPARE after a ROLLBACK is REFUSED (13).
+//   - A call may prepare the branch in the same step (an unsolicited vote). The vote is
+//   the
+//     caller's to bring to the coordinator; until it may have been given up the branch is
+//     not asked about, and then it is in doubt like any other. While such a call runs,
+//     its caller may not give the branch up: the vote may be on its way.
 //   - A PREPARE while an Execute still runs is REFUSED, and the branch rolled back:
 //     somebody wants to commit work whose result nobody knows (XAER_PROTO).
 //   - PREPARE of a missing branch asks for evidence: none, or committed long ago:
@@ -105,10 +110,9 @@ class BranchTable {
   [[nodiscard]] StartResult StartOwn(const Gtid& gtid, Duration patience);
 
   // Work in a branch: call_number is the last one plus 1, or the last one again.
-  // Gives kExecute with this token, or an answer. The branch is rolled back when the
-  // call has not ended at `give_up_at`.
+  // Gives kExecute with this token, or an answer.
   void Execute(const BranchId& branch, uint64_t call_number, RequestToken token,
-               Timestamp give_up_at, Timestamp now);
+               const ExecuteOptions& options, Timestamp now);
   void Prepare(const BranchId& branch, RequestToken token, Timestamp now);
   void Commit(const BranchId& branch, RequestToken token, Timestamp now);
   // A coordinator's word: the transaction is decided.
@@ -120,8 +124,7 @@ class BranchTable {
 
   // --- results of commands; of branches that are over by now they are ignored ---
 
-  // `branch_over`: the resource manager has rolled the branch back (CONFLICT, …).
-  void OnExecuted(const BranchId& branch, bool branch_over, ExecuteReplyPtr reply,
+  void OnExecuted(const BranchId& branch, AfterExecute after, ExecuteReplyPtr reply,
                   Timestamp now);
   void OnPrepared(const BranchId& branch, PrepareResult result, Timestamp now);
   void OnCommitted(const BranchId& branch, FinishResult result, Timestamp now);
@@ -180,6 +183,8 @@ class BranchTable {
   [[nodiscard]] FinishAnswer CommitWithoutEvidence(const BranchId& id);
 
   // branch_results.cc
+  void OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
+                                 ExecuteReplyPtr reply, Timestamp now);
   void OnPreparedAndRollbackWaits(Branch* branch, PrepareResult result, Timestamp now);
   void EnterPrepared(Branch* branch, Duration ask_after, Timestamp now);
   // Takes the branch out, answers its waiting requests by asking anew.

@@ -9,6 +9,13 @@
 
 namespace concordat::participant {
 
+// What became of the branch with the work of a call.
+enum class AfterExecute : uint8_t {
+  kActive,    // it lives on
+  kOver,      // the resource manager has rolled it back (CONFLICT, …)
+  kPrepared,  // as Vote::kPrepared
+};
+
 // The answer to Prepare (xa_prepare: XA_OK, XA_RDONLY, XA_RB*).
 enum class Vote : uint8_t {
   kPrepared,        // durable; will commit or roll back as told

@@ -182,7 +182,7 @@ TEST_F(BranchTableTest, RollbackDuringWork_GoesToTheResourceManagerAtOnce) {
   TakeCommands();
   const RequestToken rollback = Rollback(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
-  Executed(id, "gone", true);
+  Executed(id, "gone", AfterExecute::kOver);
   EXPECT_EQ(TextOf(work), "gone");
   EXPECT_FALSE(Answered(rollback));
   RolledBack(id);

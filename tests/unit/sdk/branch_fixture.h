@@ -90,9 +90,9 @@ class BranchTableTest : public ::testing::Test {
     Drain();
     return token;
   }
-  RequestToken Execute(const BranchId& id, uint64_t number) {
+  RequestToken Execute(const BranchId& id, uint64_t number, bool may_prepare = false) {
     const RequestToken token = Token();
-    table_->Execute(id, number, token, now_ + Duration::Seconds(5), now_);
+    table_->Execute(id, number, token, {now_ + Duration::Seconds(5), may_prepare}, now_);
     Drain();
     return token;
   }
@@ -116,8 +116,9 @@ class BranchTableTest : public ::testing::Test {
     table_->OnEvidence(id, evidence, now_);
     Drain();
   }
-  void Executed(const BranchId& id, std::string text, bool over = false) {
-    table_->OnExecuted(id, over, std::make_shared<TestReply>(std::move(text)), now_);
+  void Executed(const BranchId& id, std::string text,
+                AfterExecute after = AfterExecute::kActive) {
+    table_->OnExecuted(id, after, std::make_shared<TestReply>(std::move(text)), now_);
     Drain();
   }
   void Advance(Duration by) {

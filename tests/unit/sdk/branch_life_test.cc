@@ -78,7 +78,7 @@ TEST_F(BranchTableTest, Execute_ThatEndsTheBranch_LeavesNothing) {
   Recover();
   const BranchId id = Start();
   const RequestToken work = Execute(id, 1);
-  Executed(id, "conflict", true);
+  Executed(id, "conflict", AfterExecute::kOver);
   EXPECT_EQ(TextOf(work), "conflict");
   EXPECT_EQ(table_->Stats(now_).held, 0u);
   EXPECT_EQ(ExecuteOf(Execute(id, 2)).verdict, ExecuteVerdict::kBranchGone);
