@@ -63,6 +63,9 @@ void ClientProcess::Begin() {
   attempt->timeout_ms = random_.Percent(20)
                             ? static_cast<uint64_t>(random_.Between(1, 50))
                             : static_cast<uint64_t>(random_.Between(300, 2000));
+  const bool one_phase =
+      attempt->kind == Kind::kOnePhase || attempt->kind == Kind::kOnePhaseAndMore;
+  attempt->may_prepare = !one_phase && random_.Percent(options_.unsolicited_percent);
   Plan(attempt.get());
   DoWork(attempt, 0);
 }
@@ -129,6 +132,7 @@ void ClientProcess::DoWork(const AttemptPtr& attempt, size_t position) {
   ExecuteCall call;
   call.start = attempt->gtid;
   call.writes = work.writes;
+  call.prepare = attempt->may_prepare;
   caller_.Call(At(work.resource), call, kWorkTimeout,
                [this, attempt, position](const Payload* payload) {
                  const auto* reply = ReplyAs<ExecuteReply>(payload);
@@ -143,6 +147,7 @@ void ClientProcess::DoWork(const AttemptPtr& attempt, size_t position) {
                    WorkFailed(attempt);
                    return;
                  }
+                 if (reply->prepared) attempt->prepared.insert(reply->branch);
                  DoWork(attempt, position + 1);
                });
 }
@@ -332,7 +337,11 @@ void ClientProcess::FinishGivingUp(const AttemptPtr& attempt) {
 
 CommitCall ClientProcess::MakeCommit(const Attempt& attempt,
                                      std::vector<BranchId> branches, txn::Mode mode) {
-  return {attempt.gtid, std::move(branches), mode, attempt.timeout_ms};
+  CommitCall call{attempt.gtid, std::move(branches), mode, attempt.timeout_ms, {}};
+  for (uint32_t i = 0; i < call.branches.size(); ++i) {
+    if (attempt.prepared.contains(call.branches[i])) call.prepared.push_back(i);
+  }
+  return call;
 }
 
 void ClientProcess::Commit(const AttemptPtr& attempt, std::vector<BranchId> branches,

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct ClientOptions {
   Duration think = Duration::Millis(20);  // at most, between transactions
   uint32_t parallel_percent = 50;         // of commits in mode parallel
   uint32_t odd_percent = 40;              // of transactions that are not plain transfers
+  uint32_t unsolicited_percent = 30;      // whose branches may vote with their work
 };
 
 class ClientProcess final : public Process {
@@ -82,6 +84,8 @@ class ClientProcess final : public Process {
     uint64_t timeout_ms = 1000;
     std::vector<Work> work;
     std::vector<BranchId> branches;  // of the work, in its order
+    bool may_prepare = false;        // the branches may vote with their work
+    std::set<BranchId> prepared;     // those that have
   };
   using AttemptPtr = std::shared_ptr<Attempt>;
 

@@ -449,7 +449,8 @@ void CoordinatorNode::Handle(const Packet& packet, const BeginCall& call) {
 void CoordinatorNode::Handle(const Packet& packet, const CommitCall& call) {
   Submit({packet.from, packet.call, call.gtid, {}, nullptr, 0, nullptr},
          txn::CommitRequest{call.gtid, call.branches, call.mode,
-                            Duration::Millis(static_cast<int64_t>(call.timeout_ms))});
+                            Duration::Millis(static_cast<int64_t>(call.timeout_ms)),
+                            call.prepared});
 }
 
 void CoordinatorNode::Handle(const Packet& packet, const RollbackCall& call) {

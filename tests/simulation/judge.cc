@@ -166,7 +166,10 @@ void Judge::OnRolledBack(const BranchId& branch) {
                                 View(ToString(known.fact)), " and has rolled back"));
       break;
     case BranchFact::kPrepared:
-      if (!MayRollBack(branch)) {
+      if (MayRollBack(branch)) break;
+      // Before it has voted it may, alone (X/Open DTP, 2.3.2).
+      world_->rare().Add(Rare::kOverdueWhilePreparing);
+      if (known.voted) {
         world_->Fail(absl::StrCat("prepared branch ", ToString(branch),
                                   " has rolled back without a log-committed decision "
                                   "against it"));
@@ -186,6 +189,7 @@ void Judge::OnVoteSent(const BranchId& branch, txn::Vote vote) {
   // Votes of one call leave together, with the last of them: by then an earlier one's
   // transaction may be decided. Such a vote was true, and changes nothing any more.
   const bool overtaken = fact == BranchFact::kRolledBack && MayRollBack(branch);
+  if (vote == txn::Vote::kPrepared) Known(branch).voted = true;
   if (vote == txn::Vote::kPrepared && fact != BranchFact::kPrepared &&
       fact != BranchFact::kCommitted && !overtaken) {
     world_->Fail(absl::StrCat("vote PREPARED sent for branch ", ToString(branch),
@@ -288,6 +292,12 @@ void Judge::Put(const txn::StagedRecord& record) {
     world_->rare().Add(Rare::kEnlistedInSet);
   }
   CheckEnlistments(record.gtid, transaction);
+  if (record.all_prepared && transaction.enlisted.empty()) {
+    world_->rare().Add(Rare::kStagedDecided);
+    transaction.decision = txn::Outcome::kCommitted;
+    --undecided_;
+    OnCommitDecision(record.gtid, transaction);
+  }
   CheckReference(record.gtid);
 }
 
@@ -300,8 +310,7 @@ void Judge::Put(const txn::DecidedRecord& record) {
   if (transaction.staged) --undecided_;
   CountDecision(record, transaction);
   if (record.outcome == txn::Outcome::kCommitted) {
-    ++commits_;
-    CheckCommitDecision(record.gtid, transaction);
+    OnCommitDecision(record.gtid, transaction);
   } else {
     ++aborts_;
     for (const BranchId& branch : transaction.set) {
@@ -310,13 +319,21 @@ void Judge::Put(const txn::DecidedRecord& record) {
                                   ToString(branch), " has committed"));
       }
     }
-  }
-  if (transaction.told && *transaction.told != record.outcome) {
-    world_->Fail(absl::StrCat("gtid ", ToString(record.gtid), " is decided ",
-                              View(txn::ToString(record.outcome)),
-                              ", and a client was told the opposite"));
+    if (transaction.told == txn::Outcome::kCommitted) {
+      world_->Fail(absl::StrCat("gtid ", ToString(record.gtid),
+                                " aborts, and a client was told that it committed"));
+    }
   }
   CheckReference(record.gtid);
+}
+
+void Judge::OnCommitDecision(const Gtid& gtid, const Transaction& transaction) {
+  ++commits_;
+  CheckCommitDecision(gtid, transaction);
+  if (transaction.told == txn::Outcome::kAborted) {
+    world_->Fail(absl::StrCat("gtid ", ToString(gtid),
+                              " commits, and a client was told that it aborted"));
+  }
 }
 
 void Judge::CountDecision(const txn::DecidedRecord& record,

@@ -111,6 +111,7 @@ class Judge {
   struct Branch {
     BranchFact fact = BranchFact::kActive;
     int64_t delta = 0;
+    bool voted = false;  // PREPARED, to anybody
   };
   struct Transaction {
     bool staged = false;
@@ -133,6 +134,7 @@ class Judge {
   void Put(const txn::WatermarkRecord& record);
   void Put(const txn::ResourceRecord&) {}
   void Put(const txn::HeuristicRecord& record);
+  void OnCommitDecision(const Gtid& gtid, const Transaction& transaction);
   void CheckCommitDecision(const Gtid& gtid, const Transaction& transaction);
   void CheckEnlistments(const Gtid& gtid, const Transaction& transaction);
   void CheckReference(const Gtid& gtid);

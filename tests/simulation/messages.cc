@@ -87,7 +87,7 @@ std::string Line(const ExecuteCall& call) {
 }
 std::string Line(const ExecuteReply& reply) {
   return absl::StrCat("execute: ", View(ToString(reply.code)), " ",
-                      ToString(reply.branch));
+                      ToString(reply.branch), reply.prepared ? " prepared" : "");
 }
 std::string Line(const OnePhaseCall& call) {
   return absl::StrCat("COMMIT ONE-PHASE ", ToString(call.branch));

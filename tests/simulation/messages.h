@@ -51,6 +51,7 @@ struct CommitCall {
   std::vector<BranchId> branches;
   txn::Mode mode = txn::Mode::kDecided;
   uint64_t timeout_ms = 0;
+  std::vector<uint32_t> prepared{};  // positions of branches that have voted unasked
 };
 struct RollbackCall {
   Gtid gtid;
@@ -116,10 +117,12 @@ struct ExecuteCall {
   std::optional<BranchId> branch;
   uint64_t call_number = 1;
   std::vector<Write> writes;
+  bool prepare = false;  // it may prepare the branch
 };
 struct ExecuteReply {
   Code code = Code::kUnavailable;
   BranchId branch;
+  bool prepared = false;
 };
 struct OnePhaseCall {
   BranchId branch;

@@ -133,7 +133,8 @@ participant::RequestToken ParticipantProcess::Keep(PendingRequest request) {
 }
 
 void ParticipantProcess::Handle(const Packet& packet, const ExecuteCall& call) {
-  PendingRequest request{packet.from, packet.call, {}, nullptr, 0, call.writes};
+  PendingRequest request{packet.from, packet.call, {},          nullptr,
+                         0,           call.writes, call.prepare};
   if (call.branch) {
     request.branch = *call.branch;
   } else {
@@ -149,7 +150,11 @@ void ParticipantProcess::Handle(const Packet& packet, const ExecuteCall& call) {
   }
   const BranchId branch = request.branch;
   const auto token = Keep(std::move(request));
-  table_->Execute(branch, call.call_number, token, Now() + Duration::Seconds(5), Now());
+  // Short, now and then: a call that is overdue while it prepares.
+  const Duration patience =
+      random_.Percent(5) ? Duration::Millis(1) : Duration::Seconds(5);
+  table_->Execute(branch, call.call_number, token, {Now() + patience, call.prepare},
+                  Now());
 }
 
 void ParticipantProcess::Handle(const Packet& packet, const VerbCall& call) {
@@ -162,7 +167,7 @@ void ParticipantProcess::Handle(const Packet& packet, const VerbCall& call) {
   for (size_t i = 0; i < call.branches.size(); ++i) {
     const BranchId& branch = call.branches[i];
     CountVerb(packet, call.verb, branch);
-    const auto token = Keep({packet.from, packet.call, branch, verbs, i, {}});
+    const auto token = Keep({packet.from, packet.call, branch, verbs, i, {}, false});
     switch (call.verb) {
       case txn::Verb::kPrepare:
         table_->Prepare(branch, token, Now());
@@ -181,12 +186,12 @@ void ParticipantProcess::Handle(const Packet& packet, const OnePhaseCall& call) 
   const auto fact = judge_->FactOf(call.branch);
   if (fact == BranchFact::kAlone) world_->rare().Add(Rare::kOnePhaseAnswerRepeated);
   if (fact == BranchFact::kRolledBack) world_->rare().Add(Rare::kOnePhaseGivenUp);
-  const auto token = Keep({packet.from, packet.call, call.branch, nullptr, 0, {}});
+  const auto token = Keep({packet.from, packet.call, call.branch, nullptr, 0, {}, false});
   table_->CommitOnePhase(call.branch, token, Now());
 }
 
 void ParticipantProcess::Handle(const Packet& packet, const ReleaseCall& call) {
-  const auto token = Keep({packet.from, packet.call, call.branch, nullptr, 0, {}});
+  const auto token = Keep({packet.from, packet.call, call.branch, nullptr, 0, {}, false});
   table_->Abandon(call.branch, token, Now());
 }
 
@@ -236,18 +241,9 @@ void ParticipantProcess::Act() {
 void ParticipantProcess::CarryOut(const participant::Command& command) {
   const BranchId branch = command.branch;
   switch (command.kind) {
-    case participant::CommandKind::kExecute: {
-      auto reply = std::make_shared<Reply>();
-      reply->code = store_.Execute(branch, requests_.at(command.token).writes);
-      const bool over =
-          reply->code == Code::kConflict || reply->code == Code::kBranchGone;
-      world_->After(process_, Duration::Micros(random_.Between(0, 200)),
-                    [this, branch, over, reply = std::move(reply)] {
-                      table_->OnExecuted(branch, over, reply, Now());
-                      Act();
-                    });
+    case participant::CommandKind::kExecute:
+      Execute(branch, requests_.at(command.token));
       break;
-    }
     case participant::CommandKind::kPrepare:
     case participant::CommandKind::kPrepareAgain:
       Prepare(branch);
@@ -281,6 +277,27 @@ void ParticipantProcess::CarryOut(const participant::Command& command) {
       store_.ForgetBelow(branch.gtid);
       break;
   }
+}
+
+void ParticipantProcess::Execute(const BranchId& branch, const PendingRequest& request) {
+  using participant::AfterExecute;
+  auto reply = std::make_shared<Reply>();
+  reply->code = store_.Execute(branch, request.writes);
+  if (request.prepare && reply->code == Code::kOk && !store_.WroteNothing(branch)) {
+    reply->prepared = true;
+    store_.Prepare(branch, [this, branch, reply = std::move(reply)] {
+      table_->OnExecuted(branch, AfterExecute::kPrepared, reply, Now());
+      Act();
+    });
+    return;
+  }
+  const bool over = reply->code == Code::kConflict || reply->code == Code::kBranchGone;
+  const AfterExecute after = over ? AfterExecute::kOver : AfterExecute::kActive;
+  world_->After(process_, Duration::Micros(random_.Between(0, 200)),
+                [this, branch, after, reply = std::move(reply)] {
+                  table_->OnExecuted(branch, after, reply, Now());
+                  Act();
+                });
 }
 
 void ParticipantProcess::Prepare(const BranchId& branch) {
@@ -322,7 +339,10 @@ void ParticipantProcess::Commit(const BranchId& branch) {
 }
 
 void ParticipantProcess::Inquire(const std::vector<BranchId>& branches) {
-  world_->Send(process_, SomeNode(), world_->NewCall(), InquiryCall{branches});
+  // One after the other: chance alone could leave the leader out for long.
+  const std::vector<ProcessId>& nodes = directory_->node_list;
+  world_->Send(process_, nodes[++asked_ % nodes.size()], world_->NewCall(),
+               InquiryCall{branches});
 }
 
 // --- Answers -----------------------------------------------------------------------
@@ -341,6 +361,11 @@ void ParticipantProcess::Body(const PendingRequest& request,
   switch (answer.verdict) {
     case participant::ExecuteVerdict::kReply:
       reply.code = static_cast<const Reply&>(*answer.reply).code;
+      reply.prepared = static_cast<const Reply&>(*answer.reply).prepared;
+      if (reply.prepared) {
+        world_->rare().Add(Rare::kVotedUnasked);
+        judge_->OnVoteSent(request.branch, txn::Vote::kPrepared);
+      }
       break;
     case participant::ExecuteVerdict::kUnavailable:
       reply.code = Code::kUnavailable;

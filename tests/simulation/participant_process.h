@@ -70,9 +70,11 @@ class ParticipantProcess final : public Process {
     std::shared_ptr<PendingVerbs> verbs;
     size_t position = 0;
     std::vector<Write> writes;  // of an Execute
+    bool prepare = false;
   };
   struct Reply final : participant::ExecuteReply {
     Code code = Code::kOk;
+    bool prepared = false;
   };
 
   void Handle(const Packet& packet, const ExecuteCall& call);
@@ -92,6 +94,7 @@ class ParticipantProcess final : public Process {
   // Carries out what the table wants.
   void Act();
   void CarryOut(const participant::Command& command);
+  void Execute(const BranchId& branch, const PendingRequest& request);
   void Prepare(const BranchId& branch);
   void Commit(const BranchId& branch);
   void Answer(const participant::Answer& answer);
@@ -115,6 +118,7 @@ class ParticipantProcess final : public Process {
   Random random_;
   SimStore store_;
   uint64_t lives_ = 0;
+  uint64_t asked_ = 0;
 
   // Of the present life.
   std::unique_ptr<participant::BranchTable> table_;

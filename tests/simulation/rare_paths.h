@@ -78,6 +78,9 @@ namespace concordat::simulation {
   X(kInquiryOutsideSet, "inquiry of a branch outside the decided set")                 \
   X(kInquiryEnlistedOnly, "inquiry about an enlisted, never staged gtid")              \
   X(kInquiryNotLeader, "inquiry refused by a follower or fresh leader")                \
+  X(kVotedUnasked, "branch voted PREPARED with the answer to its work")                \
+  X(kStagedDecided, "STAGED decided: all branches had voted unasked")                  \
+  X(kOverdueWhilePreparing, "call overdue while it prepared, its vote held back")      \
   X(kEarlyAnswer, "mode parallel: answered before DECIDED")                            \
   X(kEarlyAnswerLeaderLost, "mode parallel: answered, leader lost before DECIDED")     \
   X(kEarlyAnswerHeldForReadOnly, "mode parallel: answer waited for a READ_ONLY vote")  \
