@@ -13,25 +13,32 @@ namespace {
 constexpr char kLostBefore[] =
     "the connection was lost before, and the database has rolled the branch back";
 
-std::string_view Tag(const BatchResult& r, size_t index) {
-  return PQcmdStatus(r.results[index].get());
-}
-
-std::string WhyNotPrepared(const BatchResult& r) {
-  if (r.ok()) return absl::StrCat("the server answered ", std::string(Tag(r, 1)));
-  std::string why = r.Error();
-  if (SqlState(r.results[r.FirstFailed()].get()) == "53200") {
-    absl::StrAppend(&why, "; raise max_prepared_transactions in postgresql.conf");
-  }
-  return why;
-}
-
 template <class T>
 std::shared_ptr<Callback<T>> Shared(Callback<T> done) {
   return std::make_shared<Callback<T>>(std::move(done));
 }
 
 }  // namespace
+
+// The tag of the last statement.
+std::string_view LastTag(const BatchResult& r) {
+  return PQcmdStatus(r.results.back().get());
+}
+
+// PREPARE TRANSACTION in a transaction that had failed is answered without an error,
+// with the tag ROLLBACK.
+bool HasPrepared(const BatchResult& r) {
+  return !r.lost && r.ok() && LastTag(r) == "PREPARE TRANSACTION";
+}
+
+std::string WhyNotPrepared(const BatchResult& r) {
+  if (r.ok()) return absl::StrCat("the server answered ", std::string(LastTag(r)));
+  std::string why = r.Error();
+  if (SqlState(r.results[r.FirstFailed()].get()) == "53200") {
+    absl::StrAppend(&why, "; raise max_prepared_transactions in postgresql.conf");
+  }
+  return why;
+}
 
 // --- a branch that has written nothing ---
 
@@ -46,7 +53,7 @@ void BranchWork::CommitReadOnly(Branch* branch, Callback<std::string> done) {
   branch->phase = Branch::Phase::kEnding;
   branch->connection->Run({{"COMMIT"}}, [this, id = branch->id,
                                          done = std::move(done)](BatchResult r) mutable {
-    const bool committed = r.ok() && Tag(r, 0) == "COMMIT";
+    const bool committed = r.ok() && LastTag(r) == "COMMIT";
     const std::string why =
         committed ? "" : absl::StrCat("the branch could not be ended: ", r.Error());
     if (Branch* b = Find(id)) Remove(b, !r.lost && r.transaction == PQTRANS_IDLE);
@@ -88,9 +95,7 @@ void BranchWork::OnPrepared(const BranchId& id,
     BecomeUncertain(branch);
     return ResolvePrepare(id, std::move(*done));
   }
-  // PREPARE TRANSACTION in a transaction that had failed is answered without an error,
-  // with the tag ROLLBACK.
-  if (r.ok() && Tag(r, 1) == "PREPARE TRANSACTION") {
+  if (HasPrepared(r)) {
     settler_->AddPrepared(id);
     Remove(branch, r.transaction == PQTRANS_IDLE);
     return (*done)({Vote::kPrepared, ""});
@@ -134,7 +139,7 @@ void BranchWork::OnCommitted(const BranchId& id,
     BecomeUncertain(branch);
     return ResolveOnePhase(id, std::move(*done));
   }
-  if (r.ok() && Tag(r, 1) == "COMMIT") {
+  if (r.ok() && LastTag(r) == "COMMIT") {
     Remove(branch, r.transaction == PQTRANS_IDLE);
     return (*done)({OnePhase::kCommitted, ""});
   }
@@ -250,8 +255,18 @@ void BranchWork::CancelAndRollBack(Branch* branch, Callback<FinishResult> done) 
       // The server ends the transaction when it finds the connection closed.
       return b->connection->Close("the branch was rolled back");
     }
-    if (b->call_ended) RollBackNow(b, std::exchange(b->rollback_done, nullptr));
+    if (b->call_ended) RollBackCanceled(b);
   });
+}
+
+// The call has ended, and no cancel request can reach the session any more.
+void BranchWork::RollBackCanceled(Branch* branch) {
+  Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
+  if (!branch->call_prepared) return RollBackNow(branch, std::move(done));
+  const BranchId id = branch->id;
+  settler_->AddPrepared(id);
+  Remove(branch, /*clean=*/true);
+  settler_->End(id, /*commit=*/false, std::move(done));
 }
 
 void BranchWork::RollBackNow(Branch* branch, Callback<FinishResult> done) {

@@ -14,6 +14,7 @@ struct BranchWork::Call {
   std::vector<Statement> statements;
   bool writes = false;
   bool taints = false;
+  bool last = false;  // it may prepare the branch
 };
 
 struct BranchWork::Branch {
@@ -30,19 +31,25 @@ struct BranchWork::Branch {
 
   // The call under way.
   Call call;
-  bool opens = false;  // it began the transaction
-  size_t first = 0;    // its first statement's place in the batch
-  bool asks = false;   // its last statement asks whether there is a transaction id
+  bool opens = false;     // it began the transaction
+  size_t first = 0;       // its first statement's place in the batch
+  bool asks = false;      // its last statement asks whether there is a transaction id
+  bool prepares = false;  // its last two statements are those of Prepare
   Callback<wire::ExecuteReply> execute_done;
   // A Rollback came while it ran: it ends when the call has ended and the cancel request
   // cannot reach the session any more.
   Callback<FinishResult> rollback_done;
   bool call_ended = false;
+  bool call_prepared = false;  // and has prepared the branch
   bool cancel_ended = false;
   bool rolling_back = false;  // ROLLBACK is under way
 
   Backend suspect;  // of an uncertain branch
 };
+
+// What the statements of Prepare, at the end of a batch, have done (branch_end.cc).
+[[nodiscard]] bool HasPrepared(const BatchResult& r);
+[[nodiscard]] std::string WhyNotPrepared(const BatchResult& r);
 
 }  // namespace concordat::participant::postgresql
 

@@ -20,6 +20,11 @@ wire::ExecuteReply MakeReply(wire::Code::type code, std::string message) {
   return reply;
 }
 
+// The last two statements of the batch are the row of evidence and PREPARE TRANSACTION.
+bool FailedToPrepare(const BatchResult& r) {
+  return r.FirstFailed() + 2 >= r.results.size();
+}
+
 }  // namespace
 
 BranchWork::BranchWork(const PostgresqlOptions* options, ClusterId cluster, Pool* pool,
@@ -102,6 +107,7 @@ void BranchWork::Execute(const BranchId& id, const wire::ExecuteRequest& request
   if (const absl::Status s = Check(request, &call); !s.ok()) {
     return done(MakeReply(wire::Code::INVALID, std::string(s.message())));
   }
+  call.last = request.__isset.prepare && request.prepare;
   branch->call = std::move(call);
   branch->execute_done = std::move(done);
   if (branch->connection == nullptr) {
@@ -145,8 +151,10 @@ void BranchWork::RunCall(Branch* branch) {
   branch->opens = !branch->open;
   branch->tainted = branch->tainted || branch->call.taints;
   branch->asks = !branch->written && !branch->call.writes;
+  // A branch that may have written nothing keeps its locks: it votes when it is asked.
+  branch->prepares = branch->call.last && !branch->asks;
   std::vector<Statement> batch;
-  batch.reserve(branch->call.statements.size() + 3);
+  batch.reserve(branch->call.statements.size() + 4);
   if (branch->savepoint) batch.emplace_back().sql = "RELEASE SAVEPOINT concordat_call";
   batch.emplace_back().sql =
       branch->opens ? branch->begin_sql : "SAVEPOINT concordat_call";
@@ -158,6 +166,10 @@ void BranchWork::RunCall(Branch* branch) {
     question.sql = "SELECT pg_current_xact_id_if_assigned() IS NOT NULL";
     question.keep = true;
   }
+  if (branch->prepares) {
+    batch.push_back(InsertEvidence(cluster_, branch->id, /*alone=*/false));
+    batch.push_back(PrepareTransaction(GidOf(cluster_, branch->id)));
+  }
   branch->connection->Run(std::move(batch), [this, id = branch->id](BatchResult r) {
     OnCall(id, std::move(r));
   });
@@ -168,23 +180,59 @@ void BranchWork::RunCall(Branch* branch) {
 void BranchWork::OnCall(const BranchId& id, BatchResult r) {
   Branch* branch = Find(id);
   if (branch == nullptr) return;
-  if (branch->rollback_done) {  // its caller has been answered
-    branch->call_ended = true;
-    if (r.lost) {
-      Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
-      Remove(branch, /*clean=*/false);
-      return done({Finish::kDone, ""});
-    }
-    if (branch->cancel_ended)
-      RollBackNow(branch, std::exchange(branch->rollback_done, nullptr));
-    return;
-  }
+  if (branch->rollback_done) return OnCallAfterRollback(branch, r);
+  if (r.lost) return OnCallLost(branch, r);
+  if (!r.ok()) return OnCallFailed(branch, r);
+  if (branch->prepares) return OnCallPrepared(branch, r);
+  OnCallDone(branch, r);
+}
+
+// Its caller has been answered.
+void BranchWork::OnCallAfterRollback(Branch* branch, const BatchResult& r) {
+  branch->call_ended = true;
+  branch->call_prepared = branch->prepares && HasPrepared(r);
   if (r.lost) {
+    Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
+    if (branch->prepares) {
+      BecomeUncertain(branch);
+      return RollBackUncertain(branch->id, std::move(done));
+    }
+    Remove(branch, /*clean=*/false);
+    return done({Finish::kDone, ""});
+  }
+  if (branch->cancel_ended) RollBackCanceled(branch);
+}
+
+void BranchWork::OnCallLost(Branch* branch, const BatchResult& r) {
+  if (!branch->prepares) {
     return EndWith(branch, wire::Code::RESOURCE_ERROR,
                    absl::StrCat(r.Error(), "; the branch is rolled back"));
   }
-  if (r.ok()) return OnCallDone(branch, r);
-  OnCallFailed(branch, r);
+  // It may be prepared: found out when somebody wants to end it.
+  BecomeUncertain(branch);
+  Answer(branch, wire::Code::UNKNOWN,
+         absl::StrCat(r.Error(), "; roll the transaction back"));
+}
+
+// Prepared whatever there is to say of its rows.
+void BranchWork::OnCallPrepared(Branch* branch, const BatchResult& r) {
+  if (!HasPrepared(r)) {
+    return EndWith(branch, wire::Code::RESOURCE_ERROR,
+                   absl::StrCat("the branch could not be prepared: ", WhyNotPrepared(r)));
+  }
+  wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
+  if (!Collect(*branch, r, &reply)) reply = MakeReply(wire::Code::INVALID, TooManyRows());
+  reply.__set_prepared(true);
+  Callback<wire::ExecuteReply> done = std::exchange(branch->execute_done, nullptr);
+  settler_->AddPrepared(branch->id);
+  Remove(branch, r.transaction == PQTRANS_IDLE);
+  done(std::move(reply));
+}
+
+std::string BranchWork::TooManyRows() const {
+  return absl::StrCat("the rows of the call exceed max_result_bytes (",
+                      options_.max_result_bytes, "), ", kMaxAnswerRows, " rows or ",
+                      kMaxAnswerValues, " values: ask for fewer");
 }
 
 void BranchWork::OnCallDone(Branch* branch, const BatchResult& r) {
@@ -194,11 +242,7 @@ void BranchWork::OnCallDone(Branch* branch, const BatchResult& r) {
   }
   wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
   if (!Collect(*branch, r, &reply)) {
-    return UndoCall(
-        branch, wire::Code::INVALID,
-        absl::StrCat("the rows of the call exceed max_result_bytes (",
-                     options_.max_result_bytes, "), ", kMaxAnswerRows, " rows or ",
-                     kMaxAnswerValues, " values: ask for fewer"));
+    return UndoCall(branch, wire::Code::INVALID, TooManyRows());
   }
   branch->open = true;
   if (branch->asks) {
@@ -237,7 +281,12 @@ void BranchWork::OnCallFailed(Branch* branch, const BatchResult& r) {
   // The tables have changed under a statement that the session keeps: a new session
   // will do.
   if (branch->connection->plans_stale()) code = wire::Code::CONFLICT;
-  if (state == "25P02" || r.transaction == PQTRANS_IDLE) {
+  const bool prepare_failed = branch->prepares && FailedToPrepare(r);
+  if (prepare_failed && code != wire::Code::CONFLICT) {
+    // When PREPARE itself has failed the server has rolled back already (scenario 28).
+    code = wire::Code::RESOURCE_ERROR;
+    text = WhyNotPrepared(r);
+  } else if (!prepare_failed && (state == "25P02" || r.transaction == PQTRANS_IDLE)) {
     code = wire::Code::RESOURCE_ERROR;  // the transaction was over before
   }
   if (EndsBranch(code)) return EndWith(branch, code, std::move(text));

@@ -2,6 +2,7 @@
 //
 //   idle ──Execute──> waiting ──connection──> running ──answer──> idle
 //    │ │                 │                      │ Rollback: cancel, ROLLBACK
+//    │ │                 │                      │ (a call may prepare: the settler's)
 //    │ └─Rollback────────┴──────────────────────┴──────> over
 //    │
 //    ├─Prepare───────> ending ──PREPARE TRANSACTION──> the settler's
@@ -66,9 +67,13 @@ class BranchWork {
   void OnConnection(const BranchId& id, absl::StatusOr<ConnectionPtr> connection);
   void RunCall(Branch* branch);
   void OnCall(const BranchId& id, BatchResult r);
+  void OnCallAfterRollback(Branch* branch, const BatchResult& r);
+  void OnCallLost(Branch* branch, const BatchResult& r);
   void OnCallDone(Branch* branch, const BatchResult& r);
+  void OnCallPrepared(Branch* branch, const BatchResult& r);
   [[nodiscard]] bool Collect(const Branch& branch, const BatchResult& r,
                              wire::ExecuteReply* reply) const;
+  [[nodiscard]] std::string TooManyRows() const;
   void OnCallFailed(Branch* branch, const BatchResult& r);
   void UndoCall(Branch* branch, wire::Code::type code, std::string message);
   void EndWith(Branch* branch, wire::Code::type code, std::string message);
@@ -86,6 +91,7 @@ class BranchWork {
   // Takes the branch out unless the answer is kUnknown.
   void Resolve(const BranchId& id, Callback<Evidence> done);
   void CancelAndRollBack(Branch* branch, Callback<FinishResult> done);
+  void RollBackCanceled(Branch* branch);
   void RollBackNow(Branch* branch, Callback<FinishResult> done);
   void RollBackUncertain(const BranchId& id, Callback<FinishResult> done);
 

@@ -92,6 +92,20 @@ wire::ExecuteReply ManagerCalls::Execute(const BranchId& branch,
   return ExecuteLater(branch, std::move(statements))->reply.Get();
 }
 
+std::unique_ptr<Call> ManagerCalls::ExecuteLastLater(
+    const BranchId& branch, std::vector<wire::SqlStatement> statements) {
+  auto call = std::make_unique<Call>();
+  call->request.__set_sql(std::move(statements));
+  call->request.__set_prepare(true);
+  served_->Execute(branch, call->request, call->reply.callback());
+  return call;
+}
+
+wire::ExecuteReply ManagerCalls::ExecuteLast(const BranchId& branch,
+                                             std::vector<wire::SqlStatement> statements) {
+  return ExecuteLastLater(branch, std::move(statements))->reply.Get();
+}
+
 wire::ExecuteReply ManagerCalls::Execute(const BranchId& branch, std::string sql,
                                          std::vector<wire::Value> parameters) {
   return Execute(branch, {Stmt(std::move(sql), std::move(parameters))});

@@ -52,6 +52,11 @@ class ManagerCalls : public ::testing::Test {
                                      std::vector<wire::SqlStatement> statements);
   wire::ExecuteReply Execute(const BranchId& branch,
                              std::vector<wire::SqlStatement> statements);
+  // Work that may prepare the branch in the same step.
+  std::unique_ptr<Call> ExecuteLastLater(const BranchId& branch,
+                                         std::vector<wire::SqlStatement> statements);
+  wire::ExecuteReply ExecuteLast(const BranchId& branch,
+                                 std::vector<wire::SqlStatement> statements);
   wire::ExecuteReply Execute(const BranchId& branch, std::string sql,
                              std::vector<wire::Value> parameters = {});
   // Executes, and expects it to go well; the rows.

@@ -188,6 +188,40 @@ TEST_F(LostTest, Scenario24_PreparedAndNotAnswered_FoundAndVotedPrepared) {
   EXPECT_EQ(Balance(), "95");
 }
 
+// The vote is not known to anybody: the transaction is rolled back, or PREPARE comes.
+TEST_F(LostTest, Scenario24_PreparedByItsCallAndNotAnswered_FoundWhenItIsToEnd) {
+  for (const bool commit : {false, true}) {
+    const BranchId branch = Begin();
+    AnswersFlow(false);
+    const auto call = ExecuteLastLater(branch, {Stmt(kUpdate)});
+    Terminate(Waiting("SyncRep"));
+    const wire::ExecuteReply reply = call->reply.Get();
+    EXPECT_EQ(reply.result.code, Code::UNKNOWN) << reply.result.message;
+    EXPECT_FALSE(reply.__isset.prepared);
+    EXPECT_EQ(Prepared(), std::vector<std::string>{Gid(branch)});
+    AnswersFlow(true);
+    if (commit) {
+      EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+    }
+    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_TRUE(Prepared().empty());
+    EXPECT_EQ(Balance(), commit ? "95" : "100");
+  }
+}
+
+TEST_F(LostTest, Scenario23_LostBeforeItsCallPrepared_NothingIsLeft) {
+  const BranchId branch = Begin();
+  {
+    EvidenceLock lock(this);
+    const auto call = ExecuteLastLater(branch, {Stmt(kUpdate)});
+    Terminate(Waiting("relation"));
+    EXPECT_EQ(call->reply.Get().result.code, Code::UNKNOWN);
+  }
+  EXPECT_EQ(Prepare(branch).vote, Vote::kRefused);
+  EXPECT_TRUE(Prepared().empty());
+  EXPECT_EQ(Balance(), "100");
+}
+
 TEST_F(LostTest, Scenario23_LostBeforePrepare_Refused) {
   const BranchId branch = BeginAndRun(kUpdate);
   {

@@ -167,6 +167,16 @@ TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
             (Costs{3, 5}));
 }
 
+TEST_F(CostTest, PreparedByItsCall_TwoRoundTrips) {
+  // BEGIN, the statement, INSERT, PREPARE TRANSACTION; COMMIT PREPARED.
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b = Begin();
+              (void)ExecuteLast(b, {Stmt("UPDATE account SET balance=1 WHERE id=1")});
+              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+            }),
+            (Costs{2, 5}));
+}
+
 TEST_F(CostTest, OnePhase_TwoRoundTrips) {
   EXPECT_EQ(CostOf([&] {
               const BranchId b =
@@ -232,6 +242,13 @@ TEST_F(CostTest, Flushes_TwoForTwoPhasesOneForOneNoneForReads) {
   EXPECT_NEAR(count([&] {
                 const BranchId b =
                     BeginAndPrepare("UPDATE account SET balance=balance-1 WHERE id=1");
+                EXPECT_EQ(Commit(b).finish, Finish::kDone);
+              }),
+              2, 0.2);
+  EXPECT_NEAR(count([&] {
+                const BranchId b = Begin();
+                (void)ExecuteLast(
+                    b, {Stmt("UPDATE account SET balance=balance-1 WHERE id=1")});
                 EXPECT_EQ(Commit(b).finish, Finish::kDone);
               }),
               2, 0.2);
