@@ -77,6 +77,11 @@ void BranchWork::Prepare(const BranchId& id, Callback<PrepareResult> done) {
 }
 
 // The evidence goes first: when it cannot be written, the server skips the rest.
+std::vector<Statement> BranchWork::PrepareStatements(const Branch& branch) const {
+  return {InsertEvidence(cluster_, branch.id, /*alone=*/false), XaEnd(branch.xid),
+          XaPrepare(branch.xid)};
+}
+
 void BranchWork::PrepareWritten(const BranchId& id, Callback<PrepareResult> done) {
   Branch* branch = Find(id);
   if (!branch->connection->alive()) {
@@ -84,8 +89,7 @@ void BranchWork::PrepareWritten(const BranchId& id, Callback<PrepareResult> done
     return done({Vote::kRefused, kLostBefore});
   }
   branch->phase = Branch::Phase::kEnding;
-  branch->connection->Run({InsertEvidence(cluster_, id, /*alone=*/false),
-                           XaEnd(branch->xid), XaPrepare(branch->xid)},
+  branch->connection->Run(PrepareStatements(*branch),
                           [this, id, done = Shared<PrepareResult>(std::move(done))](
                               BatchResult r) { OnPrepared(id, done, std::move(r)); });
 }
@@ -96,19 +100,23 @@ void BranchWork::OnPrepared(const BranchId& id,
   Branch* branch = Find(id);
   if (branch == nullptr) return;
   // When it is XA PREPARE that has failed, engine and binary log may be of two minds.
-  if (r.lost || r.FirstFailed() == 2) {
+  if (r.lost || r.FirstFailed() == kXaPrepare) {
     BecomeUncertain(branch, r.Error());
     return ResolvePrepare(id, std::move(*done));
   }
   if (r.ok()) {
-    const bool reusable = !branch->tainted;
-    settler_->Hold(id, std::exchange(branch->connection, nullptr), reusable);
-    Remove(branch, /*clean=*/true);
+    HandToSettler(branch);
     return (*done)({Vote::kPrepared, ""});
   }
   RollBackNow(branch, [done, why = r.Error()](FinishResult) {
     (*done)({Vote::kRefused, why});
   });
+}
+
+void BranchWork::HandToSettler(Branch* branch) {
+  const bool reusable = !branch->tainted;
+  settler_->Hold(branch->id, std::exchange(branch->connection, nullptr), reusable);
+  Remove(branch, /*clean=*/true);
 }
 
 // --- one phase ---
@@ -288,8 +296,17 @@ void BranchWork::CancelAndRollBack(Branch* branch, Callback<FinishResult> done) 
       // The server ends the transaction when it finds the connection closed.
       return b->connection->Close("the branch was rolled back");
     }
-    if (b->call_ended) RollBackNow(b, std::exchange(b->rollback_done, nullptr));
+    if (b->call_ended) RollBackCanceled(b);
   });
+}
+
+// The call has ended, and no cancel request can reach the session any more.
+void BranchWork::RollBackCanceled(Branch* branch) {
+  Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
+  if (!branch->call_prepared) return RollBackNow(branch, std::move(done));
+  const BranchId id = branch->id;
+  HandToSettler(branch);
+  settler_->End(id, /*commit=*/false, std::move(done));
 }
 
 void BranchWork::RollBackNow(Branch* branch, Callback<FinishResult> done) {

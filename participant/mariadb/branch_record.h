@@ -15,6 +15,7 @@ struct BranchWork::Call {
   bool writes = false;
   bool may_write = false;
   bool taints = false;
+  bool last = false;  // it may prepare the branch
 };
 
 struct BranchWork::Branch {
@@ -33,14 +34,16 @@ struct BranchWork::Branch {
 
   // The call under way.
   Call call;
-  bool opens = false;  // it began the transaction
-  size_t first = 0;    // its first statement's place in the batch
-  bool asks = false;   // its first statement asks how much the session has written
+  bool opens = false;     // it began the transaction
+  size_t first = 0;       // its first statement's place in the batch
+  bool asks = false;      // its first statement asks how much the session has written
+  size_t prepare_at = 0;  // where the statements of Prepare begin in it; 0: without
   Callback<wire::ExecuteReply> execute_done;
   // A Rollback came while it ran: it ends when the call has ended and the cancel request
   // cannot reach the session any more.
   Callback<FinishResult> rollback_done;
   bool call_ended = false;
+  bool call_prepared = false;  // and has prepared the branch
   bool cancel_ended = false;
   bool rolling_back = false;  // ROLLBACK is under way
 

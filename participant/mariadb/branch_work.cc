@@ -19,7 +19,23 @@ wire::ExecuteReply MakeReply(wire::Code::type code, std::string message) {
   return reply;
 }
 
+constexpr char kWroteForGood[] =
+    "a statement wrote to a table whose engine cannot roll back, and that write stays; "
+    "the branch is rolled back: ALTER TABLE … ENGINE=InnoDB";
+
+bool WroteForGood(const BatchResult& r) {
+  for (const Result& result : r.results) {
+    if (result.wrote_for_good) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+// When it is XA PREPARE that has failed, engine and binary log may be of two minds.
+bool BranchWork::MayHavePrepared(const Branch& branch, const BatchResult& r) {
+  return branch.prepare_at > 0 && r.FirstFailed() == branch.prepare_at + kXaPrepare;
+}
 
 BranchWork::BranchWork(const MariadbOptions* options, ClusterId cluster, Pool* pool,
                        Settler* settler, std::atomic<uint32_t>* count, Counters* counters)
@@ -79,6 +95,8 @@ absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) 
     call->writes = call->writes || kind->writes;
     call->may_write = call->may_write || kind->may_write;
     call->taints = call->taints || kind->taints;
+    // What stands behind a CALL is hard to find among the results.
+    call->last = call->last && !kind->many_results;
     if (kind->many_results && request.sql.size() > 1) {
       return absl::InvalidArgumentError(
           "CALL may give any number of results: it stands alone in its call");
@@ -104,6 +122,7 @@ void BranchWork::Execute(const BranchId& id, const wire::ExecuteRequest& request
     return done(MakeReply(wire::Code::BRANCH_GONE, "the branch is over, or ending"));
   }
   Call call;
+  call.last = request.__isset.prepare && request.prepare;
   if (const absl::Status s = Check(request, &call); !s.ok()) {
     return done(MakeReply(wire::Code::INVALID, std::string(s.message())));
   }
@@ -153,7 +172,7 @@ void BranchWork::RunCall(Branch* branch) {
   branch->asks = branch->opens && !branch->call.writes && branch->call.may_write &&
                  branch->connection->written_rows.empty();
   std::vector<Statement> batch;
-  batch.reserve(branch->call.statements.size() + 3);
+  batch.reserve(branch->call.statements.size() + 6);
   if (branch->asks) batch.push_back(WrittenRowsQuery());
   if (branch->opens) {
     batch.push_back({branch->isolation_sql});
@@ -165,6 +184,12 @@ void BranchWork::RunCall(Branch* branch) {
   branch->savepoint = !branch->opens;
   branch->first = batch.size();
   for (const Statement& s : branch->call.statements) batch.push_back(s);
+  // A branch that may have written nothing keeps its locks: it votes when it is asked.
+  const bool prepares = branch->call.last && (branch->written || branch->call.writes);
+  branch->prepare_at = prepares ? batch.size() : 0;
+  if (prepares) {
+    for (Statement& s : PrepareStatements(*branch)) batch.push_back(std::move(s));
+  }
   branch->connection->Run(std::move(batch), [this, id = branch->id](BatchResult r) {
     OnCall(id, std::move(r));
   });
@@ -175,39 +200,70 @@ void BranchWork::RunCall(Branch* branch) {
 void BranchWork::OnCall(const BranchId& id, BatchResult r) {
   Branch* branch = Find(id);
   if (branch == nullptr) return;
-  if (branch->rollback_done) {  // its caller has been answered
-    branch->call_ended = true;
-    if (r.lost) {
-      Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
-      Remove(branch, /*clean=*/false);
-      return done({Finish::kDone, ""});
+  if (branch->rollback_done) return OnCallAfterRollback(branch, r);
+  if (r.lost || MayHavePrepared(*branch, r)) return OnCallLost(branch, r);
+  if (!r.ok()) return OnCallFailed(branch, r);
+  if (branch->prepare_at > 0) return OnCallPrepared(branch, r);
+  OnCallDone(branch, r);
+}
+
+// Its caller has been answered.
+void BranchWork::OnCallAfterRollback(Branch* branch, const BatchResult& r) {
+  branch->call_ended = true;
+  branch->call_prepared = branch->prepare_at > 0 && r.ok();
+  if (r.lost || MayHavePrepared(*branch, r)) {
+    Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
+    if (branch->prepare_at > 0) {
+      BecomeUncertain(branch, r.Error());
+      return RollBackUncertain(branch->id, std::move(done));
     }
-    if (branch->cancel_ended)
-      RollBackNow(branch, std::exchange(branch->rollback_done, nullptr));
-    return;
+    Remove(branch, /*clean=*/false);
+    return done({Finish::kDone, ""});
   }
-  if (r.lost) {
+  if (branch->cancel_ended) RollBackCanceled(branch);
+}
+
+void BranchWork::OnCallLost(Branch* branch, const BatchResult& r) {
+  if (branch->prepare_at == 0) {
     return EndWith(branch, wire::Code::RESOURCE_ERROR,
                    absl::StrCat(r.Error(), "; the branch is rolled back"));
   }
-  if (r.ok()) return OnCallDone(branch, r);
-  OnCallFailed(branch, r);
+  // It may be prepared: found out when somebody wants to end it.
+  BecomeUncertain(branch, r.Error());
+  Answer(branch, wire::Code::UNKNOWN,
+         absl::StrCat(r.Error(), "; roll the transaction back"));
+}
+
+// Prepared whatever there is to say of what it has done.
+void BranchWork::OnCallPrepared(Branch* branch, const BatchResult& r) {
+  const BranchId id = branch->id;
+  wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
+  if (!Collect(*branch, r, &reply)) reply = MakeReply(wire::Code::INVALID, TooManyRows());
+  reply.__set_prepared(true);
+  Callback<wire::ExecuteReply> done = std::exchange(branch->execute_done, nullptr);
+  HandToSettler(branch);
+  if (!WroteForGood(r)) return done(std::move(reply));
+  settler_->End(id, /*commit=*/false, [done = std::move(done)](FinishResult end) mutable {
+    if (end.finish == Finish::kDone) {
+      return done(MakeReply(wire::Code::RESOURCE_ERROR, kWroteForGood));
+    }
+    wire::ExecuteReply failed = MakeReply(wire::Code::UNKNOWN, kWroteForGood);
+    failed.__set_prepared(true);
+    done(std::move(failed));
+  });
+}
+
+std::string BranchWork::TooManyRows() const {
+  return absl::StrCat("the rows of the call exceed max_result_bytes (",
+                      options_.max_result_bytes, "), ", kMaxAnswerRows, " rows or ",
+                      kMaxAnswerValues, " values: ask for fewer");
 }
 
 void BranchWork::OnCallDone(Branch* branch, const BatchResult& r) {
-  for (const Result& result : r.results) {
-    if (!result.wrote_for_good) continue;
-    return EndWith(branch, wire::Code::RESOURCE_ERROR,
-                   "a statement wrote to a table whose engine cannot roll back, and that "
-                   "write stays; the branch is rolled back: ALTER TABLE … ENGINE=InnoDB");
-  }
+  if (WroteForGood(r)) return EndWith(branch, wire::Code::RESOURCE_ERROR, kWroteForGood);
   wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
   if (!Collect(*branch, r, &reply)) {
-    return UndoCall(
-        branch, wire::Code::INVALID,
-        absl::StrCat("the rows of the call exceed max_result_bytes (",
-                     options_.max_result_bytes, "), ", kMaxAnswerRows, " rows or ",
-                     kMaxAnswerValues, " values: ask for fewer"));
+    return UndoCall(branch, wire::Code::INVALID, TooManyRows());
   }
   branch->open = true;
   if (branch->asks) branch->connection->written_rows = WrittenRows(r.results[0]);
@@ -241,6 +297,9 @@ void BranchWork::OnCallFailed(Branch* branch, const BatchResult& r) {
   wire::Code::type code = Classify(failure);
   // It is our own statement: the session is not as it should be.
   if (r.FirstFailed() < branch->first) code = wire::Code::RESOURCE_ERROR;
+  const bool prepare_failed =
+      branch->prepare_at > 0 && r.FirstFailed() >= branch->prepare_at;
+  if (prepare_failed && code != wire::Code::CONFLICT) code = wire::Code::RESOURCE_ERROR;
   if (EndsBranch(code)) return EndWith(branch, code, r.Error());
   UndoCall(branch, code, r.Error());
 }

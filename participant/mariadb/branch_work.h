@@ -67,7 +67,14 @@ class BranchWork {
   void OnConnection(const BranchId& id, absl::StatusOr<ConnectionPtr> connection);
   void RunCall(Branch* branch);
   void OnCall(const BranchId& id, BatchResult r);
+  [[nodiscard]] static bool MayHavePrepared(const Branch& branch, const BatchResult& r);
+  void OnCallAfterRollback(Branch* branch, const BatchResult& r);
+  void OnCallLost(Branch* branch, const BatchResult& r);
   void OnCallDone(Branch* branch, const BatchResult& r);
+  void OnCallPrepared(Branch* branch, const BatchResult& r);
+  // Its connection goes to the settler, the branch out of here.
+  void HandToSettler(Branch* branch);
+  [[nodiscard]] std::string TooManyRows() const;
   [[nodiscard]] bool Collect(const Branch& branch, const BatchResult& r,
                              wire::ExecuteReply* reply) const;
   void OnCallFailed(Branch* branch, const BatchResult& r);
@@ -79,6 +86,9 @@ class BranchWork {
   // Calls back whether the branch has written; false also when it is over by then.
   void AskWhetherWritten(const BranchId& id, Callback<bool> done);
   void CommitReadOnly(const BranchId& id, Callback<std::string> done);
+  // The last one is kXaPrepare.
+  [[nodiscard]] std::vector<Statement> PrepareStatements(const Branch& branch) const;
+  static constexpr size_t kXaPrepare = 2;
   void PrepareWritten(const BranchId& id, Callback<PrepareResult> done);
   void CommitWritten(const BranchId& id, Callback<OnePhaseResult> done);
   void OnPrepared(const BranchId& id,
@@ -92,6 +102,7 @@ class BranchWork {
   void Resolve(const BranchId& id, Callback<Evidence> done);
   void UndoAlone(const BranchId& id, Callback<Evidence> done);
   void CancelAndRollBack(Branch* branch, Callback<FinishResult> done);
+  void RollBackCanceled(Branch* branch);
   void RollBackNow(Branch* branch, Callback<FinishResult> done);
   void OnRolledBack(const BranchId& id, bool clean, Callback<FinishResult> done);
   void RollBackUncertain(const BranchId& id, Callback<FinishResult> done);

@@ -55,20 +55,23 @@ class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool>
     if (!manager().Start(branch, {}).ok()) return SleepMs(5), false;
     const int64_t from = random->Between(1, 300);
     const int64_t to = random->Between(1, 300);
+    const bool alone = random->Percent(30);
+    const bool prepare = !alone && random->Percent(50);
+    const wire::SqlStatement credit =
+        Stmt("UPDATE account SET balance=balance+1 WHERE id=?", {Int(to)});
     const bool worked =
         Execute(branch,
                 {Stmt("UPDATE account SET balance=balance-1 WHERE id=?", {Int(from)}),
                  Stmt("INSERT INTO ledger VALUES (?)", {Txt(ToString(branch))})})
                 .result.code == wire::Code::OK &&
-        Execute(branch,
-                {Stmt("UPDATE account SET balance=balance+1 WHERE id=?", {Int(to)})})
+        (prepare ? ExecuteLast(branch, {credit}) : Execute(branch, {credit}))
                 .result.code == wire::Code::OK;
     if (!worked) {
       FinishFor(branch, &ChaosTest::Rollback);
       return false;
     }
     const bool committed =
-        random->Percent(30) ? CommitAlone(branch) : CommitInTwoPhases(branch, random);
+        alone ? CommitAlone(branch) : CommitInTwoPhases(branch, prepare, random);
     MutexLock lock(&mutex_);
     if (committed) committed_.insert(ToString(branch));
     return committed;
@@ -86,8 +89,9 @@ class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool>
     }
   }
 
-  bool CommitInTwoPhases(const BranchId& branch, Random* random) {
-    PrepareResult vote = Prepare(branch);
+  bool CommitInTwoPhases(const BranchId& branch, bool prepared, Random* random) {
+    PrepareResult vote{Vote::kPrepared, ""};
+    if (!prepared) vote = Prepare(branch);
     while (vote.vote == Vote::kUnavailable) {
       SleepMs(5);
       vote = Prepare(branch);

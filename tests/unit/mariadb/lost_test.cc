@@ -156,6 +156,28 @@ TEST_P(LostTest, Scenario24_PreparedAndNotAnswered_FoundAndVotedPrepared) {
   EXPECT_EQ(Balance(), "95");
 }
 
+// The vote is not known to anybody: the transaction is rolled back, or PREPARE comes.
+TEST_P(LostTest, Scenario24_PreparedByItsCallAndNotAnswered_FoundWhenItIsToEnd) {
+  for (const bool commit : {false, true}) {
+    const BranchId branch = Begin();
+    EXPECT_TRUE(Eventually([&] {  // the connections are there again
+      return Execute(branch, "SELECT 1").result.code == Code::OK;
+    }));
+    proxy_->HoldAnswers();
+    const auto call = ExecuteLastLater(branch, {Stmt(kUpdate)});
+    CutWhen([&] { return !Prepared().empty(); });
+    const wire::ExecuteReply reply = call->reply.Get();
+    EXPECT_EQ(reply.result.code, Code::UNKNOWN) << reply.result.message;
+    EXPECT_FALSE(reply.__isset.prepared);
+    if (commit) {
+      EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+    }
+    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_TRUE(Prepared().empty());
+    EXPECT_EQ(Balance(), commit ? "95" : "100");
+  }
+}
+
 // The server does not know that the client has gone, and works on when it can.
 TEST_P(LostTest, Scenario23_CutOffBeforePrepare_TheOldSessionIsEndedBeforeTheVote) {
   Reopen(Duration::Millis(200));

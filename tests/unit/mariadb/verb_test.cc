@@ -186,6 +186,17 @@ TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
             (Costs{3, 7}));
 }
 
+TEST_F(CostTest, PreparedByItsCall_TwoRoundTrips) {
+  // SET TRANSACTION, XA START, the statement, INSERT, XA END, XA PREPARE; XA COMMIT.
+  EXPECT_EQ(CostOf([&] {
+              const BranchId b = Begin();
+              (void)ExecuteLast(
+                  b, {Stmt("UPDATE account SET balance=balance-1 WHERE id=1")});
+              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+            }),
+            (Costs{2, 7}));
+}
+
 TEST_F(CostTest, OnePhase_TwoRoundTrips) {
   EXPECT_EQ(CostOf([&] {
               const BranchId b =
@@ -243,6 +254,11 @@ TEST_P(FlushTest, AsManyAsTheProtocolNeeds) {
     const BranchId b = BeginAndPrepare("UPDATE account SET balance=9 WHERE id=1");
     EXPECT_EQ(Commit(b).finish, Finish::kDone);
   });
+  const double with_call = FlushesOf([&] {
+    const BranchId b = Begin();
+    (void)ExecuteLast(b, {Stmt("UPDATE account SET balance=7 WHERE id=1")});
+    EXPECT_EQ(Commit(b).finish, Finish::kDone);
+  });
   const double one = FlushesOf([&] {
     const BranchId b = BeginAndRun("UPDATE account SET balance=8 WHERE id=1");
     EXPECT_EQ(CommitOnePhase(b).outcome, OnePhase::kCommitted);
@@ -253,6 +269,7 @@ TEST_P(FlushTest, AsManyAsTheProtocolNeeds) {
   std::printf("  binlog %s: InnoDB flushes its log %.2f, %.2f, %.2f times\n",
               GetParam() ? "on" : "off", two, one, none);
   EXPECT_NEAR(two, 2, 0.2);
+  EXPECT_NEAR(with_call, 2, 0.2);
   // The server's own prepare, with a binary log, and the flush behind the commit.
   EXPECT_NEAR(one, GetParam() ? 2 : 1, 0.2);
   EXPECT_NEAR(none, 0, 0.2);
