@@ -1,6 +1,7 @@
 #include "coordinator/client/async_client.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,20 @@ CommitResult FromReply(const wire::OutcomeReply& reply, const Gtid& gtid) {
   result.detail = absl::StrCat(reply.result.message, "; ask again: concordat txn show ",
                                ToString(gtid));
   return result;
+}
+
+// Why a transaction aborts whose work at commit was answered so.
+AbortCause CauseOf(wire::Code::type code) {
+  switch (code) {
+    case wire::Code::CONFLICT:
+      return AbortCause::kConflict;
+    case wire::Code::CONDITION_FAILED:
+    case wire::Code::INVALID:
+    case wire::Code::NOT_FOUND:
+      return AbortCause::kRolledBack;
+    default:
+      return AbortCause::kRefused;
+  }
 }
 
 }  // namespace
@@ -212,6 +227,7 @@ void AsyncTransaction::ExecuteAt(const std::string& resource, wire::ExecuteReque
 void AsyncTransaction::OnExecuted(const std::string& resource,
                                   const wire::ExecuteReply& reply) {
   Branch& branch = branches_[resource];
+  branch.prepared = reply.__isset.prepared && reply.prepared;
   if (reply.__isset.branch && !branch.started) {
     auto id = FromWire(reply.branch);
     branch.started = true;
@@ -238,6 +254,67 @@ void AsyncTransaction::OnExecuted(const std::string& resource,
   if (!branch.started && (reply.result.code == wire::Code::INVALID ||
                           reply.result.code == wire::Code::CONDITION_FAILED)) {
     branches_.erase(resource);
+  }
+}
+
+// --- work at commit ---
+
+absl::Status AsyncTransaction::AtCommit(const std::string& resource,
+                                        wire::ExecuteRequest work) {
+  if (ended_ || joined_) {
+    return absl::FailedPreconditionError(
+        joined_ ? "a joined transaction is committed by its caller"
+                : "the transaction has ended already");
+  }
+  const auto [position, added] = last_work_.try_emplace(resource, std::move(work));
+  if (added) return absl::OkStatus();
+  wire::ExecuteRequest& known = position->second;
+  const bool both_kv = known.__isset.kv && work.__isset.kv;
+  const bool both_sql = known.__isset.sql && work.__isset.sql;
+  if (!both_kv && !both_sql) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "resource ", resource,
+        " has work of another kind, or opaque work, for the commit already"));
+  }
+  for (wire::KvOperation& item : work.kv) known.kv.push_back(std::move(item));
+  for (wire::SqlStatement& item : work.sql) known.sql.push_back(std::move(item));
+  return absl::OkStatus();
+}
+
+// With a single branch nothing is asked to vote: it commits in one phase.
+void AsyncTransaction::DoLastWork(CommitCallback done) {
+  struct Gather {
+    size_t missing = 0;
+    AbortCause cause = AbortCause::kNone;
+    std::string why;
+    CommitCallback done;
+  };
+  auto work = std::exchange(last_work_, {});
+  std::set<std::string> resources;
+  for (const auto& [resource, branch] : branches_) resources.insert(resource);
+  for (const auto& [resource, request] : work) resources.insert(resource);
+  const bool alone = resources.size() == 1 && carried_.empty() && !shared_;
+  asked_to_prepare_ = asked_to_prepare_ || !alone;
+  auto gather = std::make_shared<Gather>();
+  gather->missing = work.size();
+  gather->done = std::move(done);
+  for (auto& [resource, request] : work) {
+    if (!alone) request.__set_prepare(true);
+    Execute(
+        resource, std::move(request),
+        [self = shared_from_this(), gather,
+         resource = resource](const wire::ExecuteReply& reply) {
+          if (reply.result.code != wire::Code::OK && gather->cause == AbortCause::kNone) {
+            gather->cause = CauseOf(reply.result.code);
+            gather->why = absl::StrCat(resource, ": ", reply.result.message);
+          }
+          if (--gather->missing > 0) return;
+          if (gather->cause == AbortCause::kNone) {
+            return self->CommitAfterWork(std::move(gather->done));
+          }
+          self->RollbackBecause(gather->cause, std::move(gather->why),
+                                std::move(gather->done));
+        });
   }
 }
 
@@ -300,24 +377,19 @@ void AsyncTransaction::Commit(CommitCallback done) {
                                      : "the transaction has ended already"});
   }
   if (doomed_ != AbortCause::kNone) {
-    const AbortCause cause = doomed_;
-    const std::string detail = doom_detail_;
-    return Rollback(detail, [done = std::move(done), cause,
-                             detail](const CommitResult& result) mutable {
-      CommitResult aborted = result;
-      if (aborted.outcome == Outcome::kAborted) {
-        aborted.cause = cause;
-        aborted.detail = detail;
-      }
-      done(aborted);
-    });
+    return RollbackBecause(doomed_, doom_detail_, std::move(done));
   }
+  if (!last_work_.empty()) return DoLastWork(std::move(done));
+  CommitAfterWork(std::move(done));
+}
+
+void AsyncTransaction::CommitAfterWork(CommitCallback done) {
   ended_ = true;
   const std::vector<BranchId> all = AllBranches();
   if (all.empty() && !shared_) {
     return done(CommitResult{Outcome::kCommitted, AbortCause::kNone, gtid_, ""});
   }
-  if (all.size() == 1 && !shared_ && !own_prepared_) {
+  if (all.size() == 1 && !shared_ && !may_be_prepared()) {
     const Branch& branch = branches_.begin()->second;
     return CommitOnePhase(client_->loop_, client_->links_, branch.address, branch.id,
                           client_->loop_->Now() + client_->options_.time_limit,
@@ -330,7 +402,15 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
   wire::CommitRequest request;
   request.context = MakeContext();
   request.gtid = ToWire(gtid_);
-  for (const BranchId& branch : AllBranches()) request.branches.push_back(ToWire(branch));
+  for (const BranchId& branch : carried_) request.branches.push_back(ToWire(branch));
+  for (const auto& [resource, branch] : branches_) {
+    if (!branch.started) continue;
+    if (branch.prepared) {
+      request.prepared.push_back(static_cast<int32_t>(request.branches.size()));
+      request.__isset.prepared = true;
+    }
+    request.branches.push_back(ToWire(branch.id));
+  }
   request.mode = options_.mode == Mode::kParallel ? wire::CommitMode::PARALLEL
                                                   : wire::CommitMode::DECIDED;
   request.timeout_ms = static_cast<int32_t>(client_->options_.commit_timeout.millis());
@@ -361,7 +441,7 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
           outcome = self->Aborted(AbortCause::kRefused, result.message);
           self->RollbackAtResources();
           // Prepared ones that do not hear of it ask when their patience is over.
-          if (self->own_prepared_) {
+          if (self->may_be_prepared()) {
             self->RollbackAtCoordinator(result.message, [](const CommitResult&) {});
           }
         }
@@ -377,11 +457,24 @@ void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
   ended_ = true;
   // Nobody but this object could have asked to commit: nothing has to be recorded.
   // Whoever shares the transaction may: then only the log can say how it ends.
-  if (!shared_ && !joined_ && !own_prepared_) {
+  if (!shared_ && !joined_ && !may_be_prepared()) {
     RollbackAtResources();
     return done(Aborted(AbortCause::kRolledBack, std::string(reason)));
   }
   RollbackAtCoordinator(reason, std::move(done));
+}
+
+void AsyncTransaction::RollbackBecause(AbortCause cause, std::string detail,
+                                       CommitCallback done) {
+  Rollback(detail,
+           [done = std::move(done), cause, detail](const CommitResult& result) mutable {
+             CommitResult aborted = result;
+             if (aborted.outcome == Outcome::kAborted) {
+               aborted.cause = cause;
+               aborted.detail = detail;
+             }
+             done(aborted);
+           });
 }
 
 void AsyncTransaction::Abandon() {
@@ -438,93 +531,6 @@ void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
         }
         (*shared_done)(outcome);
       });
-}
-
-std::string AsyncTransaction::Share() {
-  shared_ = true;
-  return EncodeContext(Context{cluster_, gtid_, {}});
-}
-
-absl::Status AsyncTransaction::Merge(std::string_view carried_back) {
-  auto context = ParseContext(carried_back);
-  if (!context.ok()) return context.status();
-  const bool foreign = !context->cluster.is_none() && context->cluster != cluster_;
-  if (context->gtid != gtid_ || foreign) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("branches of ", ToString(context->gtid), " of cluster ",
-                     absl::Hex(context->cluster.value()), " carried back to ",
-                     ToString(gtid_), " of ", absl::Hex(cluster_.value())));
-  }
-  for (BranchId& branch : context->branches) {
-    const bool known =
-        std::find(carried_.begin(), carried_.end(), branch) != carried_.end();
-    if (!known) carried_.push_back(std::move(branch));
-  }
-  return absl::OkStatus();
-}
-
-std::string AsyncTransaction::CarryBack() {
-  std::vector<BranchId> all = AllBranches();
-  if (joined_ && doomed_ != AbortCause::kNone) {
-    RollbackAtResources();
-  } else if (joined_) {
-    HandOver(all);
-  }
-  return EncodeContext(Context{cluster_, gtid_, std::move(all)});
-}
-
-void AsyncTransaction::HandOver(const std::vector<BranchId>& branches) {
-  for (auto& [resource, branch] : branches_) {
-    const bool named =
-        std::find(branches.begin(), branches.end(), branch.id) != branches.end();
-    branch.handed_over = branch.handed_over || (branch.started && named);
-  }
-}
-
-void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done) {
-  struct Gather {
-    std::vector<BranchId> branches;
-    size_t missing = 0;
-    absl::Status status;
-    absl::AnyInvocable<void(const absl::Status&)> done;
-  };
-  if (doomed_ != AbortCause::kNone) {
-    RollbackAtResources();
-    return done(absl::AbortedError(
-        absl::StrCat("the transaction can only be rolled back: ", doom_detail_)));
-  }
-  shared_ = true;  // the coordinator has a part in it from now on
-  auto gather = std::make_shared<Gather>();
-  gather->branches = AllBranches();
-  gather->missing = gather->branches.size();
-  gather->done = std::move(done);
-  if (gather->branches.empty()) return gather->done(absl::OkStatus());
-  for (const BranchId& branch : gather->branches) {
-    wire::EnlistRequest request;
-    request.context = MakeContext();
-    request.branch = ToWire(branch);
-    client_->coordinators_.Call(
-        client_->options_.time_limit,
-        [request](CoordinatorLink* link,
-                  std::function<void(const wire::Result&)> answered) {
-          link->enlist(std::move(answered), request);
-        },
-        [self = shared_from_this(), gather](const wire::Result& result, bool) {
-          if (result.code == wire::Code::INVALID) {
-            gather->status = absl::FailedPreconditionError(result.message);
-          } else if (result.code != wire::Code::OK && gather->status.ok()) {
-            gather->status = absl::UnavailableError(result.message);
-          }
-          if (--gather->missing > 0) return;
-          // This work is not part of the transaction: it does not stay behind.
-          if (!gather->status.ok()) {
-            self->RollbackAtResources();
-          } else if (self->joined_) {
-            self->HandOver(gather->branches);
-          }
-          gather->done(gather->status);
-        });
-  }
 }
 
 }  // namespace concordat::client

@@ -82,6 +82,13 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void Execute(const std::string& resource, wire::ExecuteRequest work,
                ExecuteCallback done);
 
+  // Work that Commit does first: at all the resources named at once, and prepared in the
+  // same step where the resource can do that (PostgreSQL, MariaDB), so that the
+  // coordinator need not ask. One call at each resource; more work there is added to it.
+  // INVALID_ARGUMENT: kv, sql and opaque do not mix, and opaque work is not added to;
+  // FAILED_PRECONDITION: the transaction has ended, or was joined.
+  absl::Status AtCommit(const std::string& resource, wire::ExecuteRequest work);
+
   // A name for a branch that the application runs on a connection of its own, and how:
   // the reply has `branch` and `own`, or neither. Nothing is kept of it here.
   void StartOwn(const std::string& resource, wire::StartOptions options,
@@ -95,7 +102,9 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   [[nodiscard]] const std::string& doomed() const { return doom_detail_; }
 
   // Ends the transaction. May be called once. With one branch, and the context never
-  // handed out, the branch commits in one phase at its resource.
+  // handed out, the branch commits in one phase at its resource. Work of AtCommit that is
+  // not OK aborts it: kConflict when it lost against another transaction, kRolledBack
+  // when a condition did not hold or the work was wrong, else kRefused.
   void Commit(CommitCallback done);
   // The outcome is kAborted with kRolledBack, unless commit was asked for before.
   void Rollback(std::string_view reason, CommitCallback done);
@@ -133,6 +142,7 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
     BranchId id;
     int64_t calls = 0;
     bool handed_over = false;  // to the caller, who ends it
+    bool prepared = false;     // has voted so, unasked
   };
 
   AsyncTransaction(AsyncClient* client, ClusterId cluster, Gtid gtid,
@@ -141,7 +151,15 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
                  ExecuteCallback done);
   void OnExecuted(const std::string& resource, const wire::ExecuteReply& reply);
   [[nodiscard]] std::vector<BranchId> AllBranches() const;
+  void DoLastWork(CommitCallback done);
+  void CommitAfterWork(CommitCallback done);
+  // Some of its branches are, or may be, prepared: only coordinators end it.
+  [[nodiscard]] bool may_be_prepared() const {
+    return own_prepared_ || asked_to_prepare_;
+  }
   void CommitTwoPhase(CommitCallback done);
+  // The outcome kAborted then has this cause and detail.
+  void RollbackBecause(AbortCause cause, std::string detail, CommitCallback done);
   void RollbackAtCoordinator(std::string_view reason, CommitCallback done);
   void RollbackAtResources();
   void RollbackAtResource(const Branch& branch);
@@ -156,11 +174,13 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   bool shared_ = false;
   bool ended_ = false;
   bool own_prepared_ = false;  // some of carried_ are prepared, and have not voted
+  bool asked_to_prepare_ = false;
   // Why it can only abort; kNone while it may commit.
   AbortCause doomed_ = AbortCause::kNone;
   std::string doom_detail_;
   std::map<std::string, Branch> branches_;
   std::vector<BranchId> carried_;
+  std::map<std::string, wire::ExecuteRequest> last_work_;
 };
 
 // Loop thread only. Outlives its transactions.

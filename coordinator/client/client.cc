@@ -131,6 +131,31 @@ absl::StatusOr<wire::SqlResult> Transaction::Sql(const std::string& resource,
   return std::move(reply.sql[0]);
 }
 
+absl::Status Transaction::AtCommit(const std::string& resource,
+                                   wire::ExecuteRequest work) {
+  return Await<absl::Status>(
+      client_->loop_, [transaction = transaction_, resource,
+                       work = std::move(work)](auto waiter) mutable {
+        waiter->Set(transaction->AtCommit(resource, std::move(work)));
+      });
+}
+
+absl::Status Transaction::AtCommit(const std::string& resource,
+                                   wire::SqlStatement statement) {
+  wire::ExecuteRequest work;
+  work.__isset.sql = true;
+  work.sql.push_back(std::move(statement));
+  return AtCommit(resource, std::move(work));
+}
+
+absl::Status Transaction::AtCommit(const std::string& resource,
+                                   std::vector<wire::KvOperation> operations) {
+  wire::ExecuteRequest work;
+  work.__isset.kv = true;
+  work.kv = std::move(operations);
+  return AtCommit(resource, std::move(work));
+}
+
 CommitResult Transaction::Commit() {
   CommitResult failed;
   if (!own_.empty() && !PrepareOwn(&failed)) return failed;

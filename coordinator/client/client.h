@@ -91,6 +91,27 @@ class Transaction {
   [[nodiscard]] wire::ExecuteReply Execute(const std::string& resource,
                                            wire::ExecuteRequest work);
 
+  // Work that Commit does first, at all the resources named at once: for work whose
+  // answers nobody needs before the commit. It saves round trips: PostgreSQL and MariaDB
+  // prepare in the same step, and when all branches have, one write at the coordinators
+  // is enough.
+  //
+  //   t.AtCommit("bank-a", Sql("UPDATE account SET balance=balance-5 WHERE …"));
+  //   t.AtCommit("bank-b", Sql("UPDATE account SET balance=balance+5 WHERE …"));
+  //   CommitResult result = t.Commit();
+  //
+  // Work that is not OK aborts the transaction, and the result says which: kConflict when
+  // it lost against another transaction (Run runs it again), kRolledBack when a condition
+  // did not hold or the work was wrong (the detail has the resource's words), else
+  // kRefused. A branch that is prepared keeps what it wrote locked while others still
+  // wait for locks; MariaDB gives up its read locks then (docs/resource-managers.md).
+  // Errors: INVALID_ARGUMENT, kv, sql and opaque work for one resource do not mix, nor do
+  // two pieces of opaque work; FAILED_PRECONDITION, a joined transaction.
+  absl::Status AtCommit(const std::string& resource, wire::SqlStatement statement);
+  absl::Status AtCommit(const std::string& resource,
+                        std::vector<wire::KvOperation> operations);
+  absl::Status AtCommit(const std::string& resource, wire::ExecuteRequest work);
+
   // For libraries that run a branch on a connection of the application's own, like
   // postgresql/enlist.h. A name for such a branch, and what to say on the connection;
   // the branch is the transaction's only when AddOwn has brought its connection.

@@ -1,0 +1,99 @@
+// A transaction that goes with a call to another service: Share and Merge at the caller,
+// CarryBack or Enlist at the callee.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/client/async_client.h"
+#include "coordinator/client/wire_names.h"
+
+namespace concordat::client {
+
+std::string AsyncTransaction::Share() {
+  shared_ = true;
+  return EncodeContext(Context{cluster_, gtid_, {}});
+}
+
+absl::Status AsyncTransaction::Merge(std::string_view carried_back) {
+  auto context = ParseContext(carried_back);
+  if (!context.ok()) return context.status();
+  const bool foreign = !context->cluster.is_none() && context->cluster != cluster_;
+  if (context->gtid != gtid_ || foreign) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("branches of ", ToString(context->gtid), " of cluster ",
+                     absl::Hex(context->cluster.value()), " carried back to ",
+                     ToString(gtid_), " of ", absl::Hex(cluster_.value())));
+  }
+  for (BranchId& branch : context->branches) {
+    const bool known =
+        std::find(carried_.begin(), carried_.end(), branch) != carried_.end();
+    if (!known) carried_.push_back(std::move(branch));
+  }
+  return absl::OkStatus();
+}
+
+std::string AsyncTransaction::CarryBack() {
+  std::vector<BranchId> all = AllBranches();
+  if (joined_ && doomed_ != AbortCause::kNone) {
+    RollbackAtResources();
+  } else if (joined_) {
+    HandOver(all);
+  }
+  return EncodeContext(Context{cluster_, gtid_, std::move(all)});
+}
+
+void AsyncTransaction::HandOver(const std::vector<BranchId>& branches) {
+  for (auto& [resource, branch] : branches_) {
+    const bool named =
+        std::find(branches.begin(), branches.end(), branch.id) != branches.end();
+    branch.handed_over = branch.handed_over || (branch.started && named);
+  }
+}
+
+void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done) {
+  struct Gather {
+    std::vector<BranchId> branches;
+    size_t missing = 0;
+    absl::Status status;
+    absl::AnyInvocable<void(const absl::Status&)> done;
+  };
+  if (doomed_ != AbortCause::kNone) {
+    RollbackAtResources();
+    return done(absl::AbortedError(
+        absl::StrCat("the transaction can only be rolled back: ", doom_detail_)));
+  }
+  shared_ = true;  // the coordinator has a part in it from now on
+  auto gather = std::make_shared<Gather>();
+  gather->branches = AllBranches();
+  gather->missing = gather->branches.size();
+  gather->done = std::move(done);
+  if (gather->branches.empty()) return gather->done(absl::OkStatus());
+  for (const BranchId& branch : gather->branches) {
+    wire::EnlistRequest request;
+    request.context = MakeContext();
+    request.branch = ToWire(branch);
+    client_->coordinators_.Call(
+        client_->options_.time_limit,
+        [request](CoordinatorLink* link,
+                  std::function<void(const wire::Result&)> answered) {
+          link->enlist(std::move(answered), request);
+        },
+        [self = shared_from_this(), gather](const wire::Result& result, bool) {
+          if (result.code == wire::Code::INVALID) {
+            gather->status = absl::FailedPreconditionError(result.message);
+          } else if (result.code != wire::Code::OK && gather->status.ok()) {
+            gather->status = absl::UnavailableError(result.message);
+          }
+          if (--gather->missing > 0) return;
+          // This work is not part of the transaction: it does not stay behind.
+          if (!gather->status.ok()) {
+            self->RollbackAtResources();
+          } else if (self->joined_) {
+            self->HandOver(gather->branches);
+          }
+          gather->done(gather->status);
+        });
+  }
+}
+
+}  // namespace concordat::client
