@@ -43,7 +43,7 @@ void RunRound(const Words& words, int round, Medians* medians) {
       "round %d, floor: flush %.0f us, round trip %.0f us; client round trip + "
       "prepare round trip + participant flush + quorum write = %.0f us\n",
       round, floor.flush_us, floor.round_trip_us, floor_us);
-  for (const client::Mode mode : {client::Mode::kDecided, client::Mode::kParallel}) {
+  for (const Way mode : {Way::kDecided, Way::kParallel}) {
     for (const size_t in_flight : {size_t{256}, size_t{1}}) {
       const auto before = cluster.Cpu();
       const Figures figures =
@@ -79,7 +79,7 @@ class KillRun {
     auto second = rpc::EventLoop::Create();
     Load clients(second->get(), cluster_->clients());
     (*second)->RunAfter(Duration::Millis(1500), [this, id] { cluster_->KillNode(id); });
-    const Figures figures = clients.Run(1, client::Mode::kDecided, 0, 4);
+    const Figures figures = clients.Run(1, Way::kDecided, 0, 4);
     cluster_->StartNode(id);
     return *std::max_element(figures.whole_us.begin(), figures.whole_us.end()) / 1000;
   }

@@ -52,9 +52,9 @@ Load::Load(rpc::EventLoop* loop, const std::vector<std::string>& coordinators,
       make_work_(std::move(make_work)),
       random_(SystemRandom64()) {}
 
-Figures Load::Run(size_t in_flight, client::Mode mode, double warm_up, double seconds) {
+Figures Load::Run(size_t in_flight, Way way, double warm_up, double seconds) {
   figures_ = Figures();
-  mode_ = mode;
+  way_ = way;
   measure_from_ = NowSeconds() + warm_up;
   stop_at_ = measure_from_ + seconds;
   running_ = in_flight;
@@ -71,7 +71,8 @@ void Load::Begin() {
     return;
   }
   client::TransactionOptions options;
-  options.mode = mode_;
+  options.mode =
+      way_ == Way::kParallel ? client::Mode::kParallel : client::Mode::kDecided;
   client_.Begin(
       options,
       [this, now](absl::StatusOr<client::AsyncClient::TransactionPtr> transaction) {
@@ -79,6 +80,7 @@ void Load::Begin() {
         auto flight = std::make_shared<Flight>();
         flight->begun = now;
         flight->transaction = *transaction;
+        if (way_ == Way::kAtCommit) return WorkAtCommit(flight);
         Work(flight, "bank-0", -1);
         Work(flight, "bank-1", 1);
       });
@@ -86,17 +88,31 @@ void Load::Begin() {
 
 void Load::Work(const std::shared_ptr<Flight>& flight, const std::string& bank,
                 int64_t delta) {
-  flight->transaction->Execute(
-      bank, make_work_(&random_, delta), [this, flight](const wire::ExecuteReply& reply) {
-        if (reply.result.code != wire::Code::OK) flight->failed = true;
-        if (--flight->missing > 0) return;
-        flight->commit_asked = NowSeconds();
-        auto done = [this, flight](const client::CommitResult& result) {
-          Done(*flight, result);
-        };
-        if (flight->failed) return flight->transaction->Rollback("", std::move(done));
-        flight->transaction->Commit(std::move(done));
-      });
+  flight->transaction->Execute(bank, make_work_(&random_, delta),
+                               [this, flight](const wire::ExecuteReply& reply) {
+                                 if (reply.result.code != wire::Code::OK)
+                                   flight->failed = true;
+                                 if (--flight->missing > 0) return;
+                                 Commit(flight);
+                               });
+}
+
+void Load::WorkAtCommit(const std::shared_ptr<Flight>& flight) {
+  for (const auto& [bank, delta] : {std::pair("bank-0", -1), std::pair("bank-1", 1)}) {
+    const absl::Status added =
+        flight->transaction->AtCommit(bank, make_work_(&random_, delta));
+    CONCORDAT_CHECK(added.ok()) << added.message();
+  }
+  Commit(flight);
+}
+
+void Load::Commit(const std::shared_ptr<Flight>& flight) {
+  flight->commit_asked = NowSeconds();
+  auto done = [this, flight](const client::CommitResult& result) {
+    Done(*flight, result);
+  };
+  if (flight->failed) return flight->transaction->Rollback("", std::move(done));
+  flight->transaction->Commit(std::move(done));
 }
 
 void Load::Done(const Flight& flight, const client::CommitResult& result) {
@@ -111,11 +127,11 @@ void Load::Done(const Flight& flight, const client::CommitResult& result) {
 }
 
 Figures RunLoad(const std::vector<std::string>& coordinators, const MakeWork& make_work,
-                size_t in_flight, client::Mode mode, double seconds) {
+                size_t in_flight, Way way, double seconds) {
   auto loop = rpc::EventLoop::Create();
   CONCORDAT_CHECK(loop.ok());
   Load load(loop->get(), coordinators, make_work);
-  return load.Run(in_flight, mode, kWarmUpSeconds, seconds);
+  return load.Run(in_flight, way, kWarmUpSeconds, seconds);
 }
 
 }  // namespace concordat::bench

@@ -1,5 +1,5 @@
 // Keeps a number of transactions in flight: each works at bank-0 and at bank-1, both at
-// once, and commits.
+// once, and commits; or leaves the work to the commit (way kAtCommit).
 #ifndef TESTS_BENCH_COMMIT_LOAD_H_
 #define TESTS_BENCH_COMMIT_LOAD_H_
 
@@ -17,6 +17,12 @@
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::bench {
+
+enum class Way : uint8_t {
+  kDecided,   // Execute, then Commit in that mode
+  kParallel,  // the same in mode parallel
+  kAtCommit,  // AtCommit, then Commit in mode decided
+};
 
 struct Figures {
   double rate = 0;                // committed, a second
@@ -39,7 +45,7 @@ class Load {
        MakeWork make_work = KvWork);
 
   // Runs the loop for a while, then until what is in flight has ended.
-  Figures Run(size_t in_flight, client::Mode mode, double warm_up, double seconds);
+  Figures Run(size_t in_flight, Way way, double warm_up, double seconds);
 
   [[nodiscard]] client::ChannelLinkProvider& links() { return links_; }
 
@@ -48,6 +54,8 @@ class Load {
   void Begin();
   void Work(const std::shared_ptr<Flight>& flight, const std::string& bank,
             int64_t delta);
+  void WorkAtCommit(const std::shared_ptr<Flight>& flight);
+  void Commit(const std::shared_ptr<Flight>& flight);
   void Done(const Flight& flight, const client::CommitResult& result);
 
   rpc::EventLoop* const loop_;
@@ -56,7 +64,7 @@ class Load {
   const MakeWork make_work_;
   Random random_;
   Figures figures_;
-  client::Mode mode_ = client::Mode::kDecided;
+  Way way_ = Way::kDecided;
   double measure_from_ = 0;
   double stop_at_ = 0;
   size_t running_ = 0;
@@ -64,8 +72,8 @@ class Load {
 
 // On a loop and a client of its own.
 [[nodiscard]] Figures RunLoad(const std::vector<std::string>& coordinators,
-                              const MakeWork& make_work, size_t in_flight,
-                              client::Mode mode, double seconds);
+                              const MakeWork& make_work, size_t in_flight, Way way,
+                              double seconds);
 
 // Of several rounds, by name.
 struct Medians {
@@ -77,8 +85,9 @@ struct Medians {
   }
 };
 
-[[nodiscard]] inline const char* Name(client::Mode mode) {
-  return mode == client::Mode::kParallel ? "parallel" : "decided";
+[[nodiscard]] inline const char* Name(Way way) {
+  if (way == Way::kAtCommit) return "at-commit";
+  return way == Way::kParallel ? "parallel" : "decided";
 }
 
 }  // namespace concordat::bench
