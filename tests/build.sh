@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 kind=${1:?usage: tests/build.sh release|asan|tsan [TARGET...]}
 shift
 clang=(-DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14
-  -DCMAKE_BUILD_TYPE=Sanitized "-DCMAKE_CXX_FLAGS_SANITIZED=-O1 -g1")
+  -DCMAKE_BUILD_TYPE=Sanitized "-DCMAKE_CXX_FLAGS_SANITIZED=-O1 -g1" -DCONCORDAT_UNITY=ON)
 case "$kind" in
   release) options=() ;;
   asan) options=("${clang[@]}" -DCONCORDAT_SANITIZE=address) ;;

@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kMagic = "CNCDSNP1";
 constexpr std::string_view kSuffix = ".snapshot";
 constexpr std::string_view kTemporarySuffix = ".tmp";
-constexpr uint64_t kMaxVoters = 64;
+constexpr uint64_t kMaxVotersInSnapshot = 64;
 
 uint32_t Crc(std::string_view bytes) {
   return static_cast<uint32_t>(
@@ -56,7 +56,7 @@ absl::StatusOr<Snapshot> Parse(const std::string& path, std::string_view bytes) 
   snapshot.meta.term = Term(in.Varint());
   const uint64_t count = in.Varint();
   std::vector<NodeId> voters;
-  for (uint64_t i = 0; i < count && i < kMaxVoters && in.ok(); ++i) {
+  for (uint64_t i = 0; i < count && i < kMaxVotersInSnapshot && in.ok(); ++i) {
     voters.emplace_back(in.Varint());
   }
   if (std::find(voters.begin(), voters.end(), NodeId()) != voters.end()) {

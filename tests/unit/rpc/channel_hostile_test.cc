@@ -12,7 +12,7 @@
 namespace concordat::rpc::testing {
 namespace {
 
-constexpr size_t kLargeAllocation = size_t{512} << 10;
+constexpr size_t kLargeForAnswer = size_t{512} << 10;
 
 class HostileServerTest : public RpcTest {
  protected:
@@ -36,7 +36,7 @@ class HostileServerTest : public RpcTest {
     if (result.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
       peer.Close();
     }
-    EXPECT_LT(watch.largest(), kLargeAllocation);
+    EXPECT_LT(watch.largest(), kLargeForAnswer);
     return result.get();
   }
 

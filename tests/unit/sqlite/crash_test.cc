@@ -18,7 +18,7 @@
 namespace concordat::participant {
 namespace {
 
-constexpr const char* kSchema =
+constexpr const char* kCrashSchema =
     "CREATE TABLE IF NOT EXISTS account(id INTEGER PRIMARY KEY, balance INTEGER NOT "
     "NULL);"
     "CREATE TABLE IF NOT EXISTS journal(number INTEGER PRIMARY KEY);"
@@ -45,7 +45,7 @@ class CrashTest : public SqliteFixture {
   void SetUp() override {
     SqliteFixture::SetUp();
     options_.vfs = FaultVfs::kName;
-    options_.schema_sql = kSchema;
+    options_.schema_sql = kCrashSchema;
     options_.checkpoint_pages = 20;  // so that some are hit
     FaultVfs::Get();
   }

@@ -6,7 +6,7 @@
 namespace concordat::participant {
 namespace {
 
-constexpr const char* kSchema =
+constexpr const char* kFullSchema =
     "CREATE TABLE p(id INTEGER PRIMARY KEY, name TEXT UNIQUE COLLATE NOCASE, x REAL);"
     "CREATE TABLE c(id INTEGER PRIMARY KEY AUTOINCREMENT, p INTEGER REFERENCES p"
     " ON DELETE CASCADE ON UPDATE CASCADE, n INT, UNIQUE(p,n));"
@@ -34,11 +34,11 @@ class DifferentialTest : public SqliteFixture,
  protected:
   void SetUp() override {
     SqliteFixture::SetUp();
-    Open(kSchema);
+    Open(kFullSchema);
     ASSERT_EQ(sqlite3_open(folder_.File("plain.db").c_str(), &plain_), SQLITE_OK);
     sqlite3_exec(plain_, "PRAGMA foreign_keys=ON; PRAGMA synchronous=OFF", nullptr,
                  nullptr, nullptr);
-    ASSERT_EQ(sqlite3_exec(plain_, kSchema, nullptr, nullptr, nullptr), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(plain_, kFullSchema, nullptr, nullptr, nullptr), SQLITE_OK);
   }
   void TearDown() override { sqlite3_close(plain_); }
 

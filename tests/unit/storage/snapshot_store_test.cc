@@ -8,7 +8,7 @@
 namespace concordat::storage {
 namespace {
 
-constexpr GroupId kGroup{1};
+constexpr GroupId kSnapshotGroup{1};
 
 raft::SnapshotMeta Meta(uint64_t index) {
   return {LogIndex(index), Term(3), raft::Configuration({NodeId(1), NodeId(2)})};
@@ -19,16 +19,16 @@ TEST(SnapshotStore, WhatWasSaved_IsLoadedAndReadInParts) {
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open().ok());
   const std::string state(10'000, 's');
-  ASSERT_TRUE(store.Save(kGroup, Meta(5), state).ok());
-  const auto loaded = store.Load(kGroup, LogIndex(5));
+  ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), state).ok());
+  const auto loaded = store.Load(kSnapshotGroup, LogIndex(5));
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
   EXPECT_EQ(loaded->state, state);
   EXPECT_EQ(loaded->meta, Meta(5));
-  const auto part = store.Read(kGroup, LogIndex(5), 9'000, 4'000);
+  const auto part = store.Read(kSnapshotGroup, LogIndex(5), 9'000, 4'000);
   ASSERT_TRUE(part.ok());
   EXPECT_EQ(part->data.size(), 1'000u);
   EXPECT_TRUE(part->last);
-  EXPECT_TRUE(absl::IsNotFound(store.Read(kGroup, LogIndex(6), 0, 1).status()));
+  EXPECT_TRUE(absl::IsNotFound(store.Read(kSnapshotGroup, LogIndex(6), 0, 1).status()));
 }
 
 // Scenario 45: old state or new, never a mixture.
@@ -37,13 +37,13 @@ TEST(SnapshotStore, Scenario45_CrashAtEveryStepOfASave_LeavesTheOldOneOrTheNewOn
     wal::FaultEnv env(step);
     SnapshotStore store(&env, "/snapshots");
     ASSERT_TRUE(store.Open().ok());
-    ASSERT_TRUE(store.Save(kGroup, Meta(5), "old").ok());
+    ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "old").ok());
     env.PowerOffAfter(step);
-    (void)store.Save(kGroup, Meta(9), "new");
+    (void)store.Save(kSnapshotGroup, Meta(9), "new");
     env.Crash();
     SnapshotStore after(&env, "/snapshots");
     ASSERT_TRUE(after.Open().ok());
-    const auto newest = after.LoadNewest(kGroup);
+    const auto newest = after.LoadNewest(kSnapshotGroup);
     ASSERT_TRUE(newest.ok()) << "step " << step << ": " << newest.status().message();
     EXPECT_EQ(newest->state, newest->meta.index == LogIndex(9) ? "new" : "old");
   }
@@ -53,27 +53,28 @@ TEST(SnapshotStore, AFlippedBit_IsFoundWhereverItIs) {
   wal::FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open().ok());
-  ASSERT_TRUE(store.Save(kGroup, Meta(5), "the state").ok());
+  ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "the state").ok());
   const std::string path = "/snapshots/group-1-5.snapshot";
   const auto bytes = wal::ReadWholeFile(&env, path);
   ASSERT_TRUE(bytes.ok());
   for (uint64_t at = 0; at < bytes->size(); ++at) {
     env.FlipBit(path, at, 3);
-    EXPECT_FALSE(store.Load(kGroup, LogIndex(5)).ok()) << "byte " << at;
+    EXPECT_FALSE(store.Load(kSnapshotGroup, LogIndex(5)).ok()) << "byte " << at;
     env.FlipBit(path, at, 3);
   }
-  EXPECT_TRUE(store.Load(kGroup, LogIndex(5)).ok());
+  EXPECT_TRUE(store.Load(kSnapshotGroup, LogIndex(5)).ok());
 }
 
 TEST(SnapshotStore, FullDisk_KeepsTheOldSnapshot) {
   wal::FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open().ok());
-  ASSERT_TRUE(store.Save(kGroup, Meta(5), "old").ok());
+  ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "old").ok());
   env.SetCapacity(env.used_bytes() + 100);
-  const absl::Status saved = store.Save(kGroup, Meta(9), std::string(100'000, 'n'));
+  const absl::Status saved =
+      store.Save(kSnapshotGroup, Meta(9), std::string(100'000, 'n'));
   EXPECT_TRUE(absl::IsResourceExhausted(saved)) << saved.message();
-  EXPECT_EQ(store.LoadNewest(kGroup)->state, "old");
+  EXPECT_EQ(store.LoadNewest(kSnapshotGroup)->state, "old");
 }
 
 }  // namespace
