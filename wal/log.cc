@@ -100,11 +100,6 @@ absl::Status SegmentedLog::Recover(const Listing& listing,
                                    const ReadCallback& on_record) {
   auto identity = ReadIdentity(env_, options_.dir);
   if (!identity.ok()) return identity.status();
-  if (identity->owner != options_.owner) {
-    return absl::FailedPreconditionError(absl::StrCat(options_.dir, " holds the log of '",
-                                                      identity->owner, "', not of '",
-                                                      options_.owner, "'"));
-  }
   log_id_ = identity->log_id;
   auto recovered = wal::Recover(env_, options_.dir, listing, log_id_, on_record);
   if (!recovered.ok()) return recovered.status();
@@ -315,14 +310,27 @@ absl::Status CheckOptions(const LogOptions& options) {
   return absl::OkStatus();
 }
 
+// Before anything is made in it, the lock's file included.
+absl::Status CheckOurs(FileEnv* env, const LogOptions& options) {
+  const std::string& dir = options.dir;
+  auto listing = ListLog(env, dir);
+  if (!listing.ok()) return listing.status();
+  if (!listing->identity) {
+    if (listing->foreign.empty()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat(dir, " is not a log's directory: it holds ", listing->foreign[0]));
+  }
+  auto identity = ReadIdentity(env, dir);
+  if (!identity.ok()) return identity.status();
+  if (identity->owner == options.owner) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      dir, " holds the log of '", identity->owner, "', not of '", options.owner, "'"));
+}
+
 // Without an identity: the directory is new, or its making was interrupted before
-// anything could be written, or it is not ours to touch.
+// anything could be written.
 absl::Status ClearUnfinished(FileEnv* env, const std::string& dir,
                              const Listing& listing) {
-  if (!listing.foreign.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(dir, " is not a log's directory: it holds ", listing.foreign[0]));
-  }
   const absl::Status lost =
       absl::DataLossError(dir + " has segments with records, but IDENTITY is missing");
   if (listing.segments.size() > 1) return lost;
@@ -351,6 +359,7 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileEnv* env, LogOptions options,
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (absl::Status status = env->CreateDir(options.dir); !status.ok()) return status;
   const std::string dir = options.dir;
+  if (absl::Status status = CheckOurs(env, options); !status.ok()) return status;
   auto lock = env->Lock(LockPath(dir));
   if (!lock.ok()) return lock.status();
   auto listing = ListLog(env, dir);

@@ -15,8 +15,10 @@
 namespace concordat::wal {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 // Runs `body` in a process of its own; its exit status.
 template <class Body>
@@ -26,6 +28,33 @@ int InChild(Body body) {
   int status = 0;
   CONCORDAT_CHECK(::waitpid(pid, &status, 0) == pid);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// A log is opened there for `owner`; then what the directory holds.
+std::vector<std::string> NamesAfterOpen(const std::string& dir, const char* owner,
+                                        absl::StatusCode code) {
+  LogOptions options = SmallLog();
+  options.dir = dir;
+  options.owner = owner;
+  const Opened opened = OpenLog(PosixFileEnv(), options);
+  EXPECT_EQ(opened.status.code(), code) << opened.status;
+  auto names = PosixFileEnv()->List(dir);
+  EXPECT_TRUE(names.ok());
+  return *names;
+}
+
+TEST(PosixEnv, DirectoryThatIsNotTheLogs_GetsNoLockFile) {
+  TempDir dir;
+  FileEnv* env = PosixFileEnv();
+  const auto refused = absl::StatusCode::kFailedPrecondition;
+  ASSERT_TRUE(env->Create(dir.path() + "/letters.txt").ok());
+  EXPECT_THAT(NamesAfterOpen(dir.path(), "test", refused), ElementsAre("letters.txt"));
+
+  // Another owner's log, copied without its lock.
+  ASSERT_TRUE(env->Remove(dir.path() + "/letters.txt").ok());
+  NamesAfterOpen(dir.path(), "test", absl::StatusCode::kOk);
+  ASSERT_TRUE(env->Remove(dir.path() + "/LOCK").ok());
+  EXPECT_THAT(NamesAfterOpen(dir.path(), "kv", refused), Not(Contains("LOCK")));
 }
 
 TEST(PosixEnv, FilesNamesAndSizes_AreWhatWasAskedFor) {
