@@ -34,7 +34,7 @@ std::vector<std::string> Addresses(const std::vector<example::ReservedPort>& por
 }  // namespace
 
 absl::StatusOr<Programs> FindPrograms() {
-  auto concordat = transfer::FindPrograms();
+  auto concordat = example::FindPrograms();
   if (!concordat.ok()) return concordat.status();
   std::error_code error;
   const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
@@ -149,7 +149,7 @@ absl::Status BoxOffice::Connect() {
   client_ = *std::move(client);
   std::vector<std::string> participants;
   for (const auto& [name, port] : resource_ports_) participants.push_back(port.address());
-  observer_ = std::make_unique<transfer::Observer>(
+  observer_ = std::make_unique<example::Observer>(
       client_->async()->loop(), Addresses(client_ports_), std::move(participants));
   const SystemClock clock;
   const Timestamp give_up = clock.Now() + kReadyLimit;
@@ -162,8 +162,8 @@ absl::Status BoxOffice::Connect() {
   return absl::DeadlineExceededError("not all resources are registered with a leader");
 }
 
-absl::StatusOr<transfer::OpenWork> BoxOffice::CountOpen() {
-  absl::StatusOr<transfer::OpenWork> open = observer_->CountOpen();
+absl::StatusOr<example::OpenWork> BoxOffice::CountOpen() {
+  absl::StatusOr<example::OpenWork> open = observer_->CountOpen();
   if (!open.ok()) return open;
   for (const auto& [name, database] : databases_) {
     const auto prepared = database->CountPrepared();

@@ -14,24 +14,24 @@
 
 #include "coordinator/client/client.h"
 #include "examples/processes/database_server.h"
+#include "examples/processes/nemesis.h"
+#include "examples/processes/observer.h"
+#include "examples/processes/programs.h"
 #include "examples/processes/reserved_port.h"
 #include "examples/processes/supervisor.h"
 #include "examples/tickets/plan.h"
-#include "examples/transfer/deployment.h"
-#include "examples/transfer/nemesis.h"
-#include "examples/transfer/observer.h"
 
 namespace concordat::tickets {
 
 struct Programs {
-  transfer::Programs concordat;
+  example::Programs concordat;
   std::string seats;
 };
 // NOT_FOUND names what is missing.
 [[nodiscard]] absl::StatusOr<Programs> FindPrograms();
 
 // Main thread. The supervisor outlives it.
-class BoxOffice final : public transfer::Victims {
+class BoxOffice final : public example::Victims {
  public:
   BoxOffice(Programs programs, std::string folder, example::Supervisor* supervisor)
       : programs_(std::move(programs)),
@@ -44,14 +44,14 @@ class BoxOffice final : public transfer::Victims {
   [[nodiscard]] client::Client* client() { return client_.get(); }
   // What is not over: at the coordinators, at the participants, and in the databases
   // themselves (pg_prepared_xacts, XA RECOVER).
-  [[nodiscard]] absl::StatusOr<transfer::OpenWork> CountOpen();
+  [[nodiscard]] absl::StatusOr<example::OpenWork> CountOpen();
   // An error when a process has ended by itself.
   [[nodiscard]] absl::Status Check() { return supervisor_->CheckAll(); }
   // Ends all in good order; names what did not end well.
   [[nodiscard]] std::vector<std::string> Stop();
 
   // --- Victims. A resource is one of plan.h ---
-  std::optional<transfer::LeaderView> Leader() const override {
+  std::optional<example::LeaderView> Leader() const override {
     return observer_->Leader();
   }
   std::optional<int64_t> AppliedIndex(size_t node) const override {
@@ -84,7 +84,7 @@ class BoxOffice final : public transfer::Victims {
   std::map<std::string, example::ReservedPort> resource_ports_;
   std::map<std::string, std::unique_ptr<example::DatabaseServer>> databases_;
   std::unique_ptr<client::Client> client_;
-  std::unique_ptr<transfer::Observer> observer_;  // on the client's loop
+  std::unique_ptr<example::Observer> observer_;  // on the client's loop
 };
 
 }  // namespace concordat::tickets

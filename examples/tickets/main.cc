@@ -13,20 +13,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/system_clock.h"
+#include "examples/processes/console.h"
 #include "examples/processes/interrupt.h"
+#include "examples/processes/programs.h"
 #include "examples/processes/supervisor.h"
 #include "examples/processes/temp_folder.h"
 #include "examples/tickets/box_office.h"
 #include "examples/tickets/compare.h"
 #include "examples/tickets/report.h"
 #include "examples/tickets/sale.h"
-#include "examples/transfer/console.h"
-#include "examples/transfer/options.h"
 
 namespace concordat::tickets {
 namespace {
 
-using transfer::Console;
+using example::Console;
 
 constexpr auto kTick = std::chrono::milliseconds(2);
 constexpr Duration kSettleLimit = Duration::Seconds(60);
@@ -55,7 +55,7 @@ struct Belongings {
     std::fprintf(stderr, "tickets: %s\ntickets: data and logs are kept in %s\n",
                  std::string(status.message()).c_str(), folder->path().c_str());
     std::fflush(stderr);
-    _exit(transfer::kExitUnavailable);
+    _exit(example::kExitUnavailable);
   }
 };
 
@@ -85,7 +85,7 @@ int Parse(int argc, char** argv, Options* options) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : transfer::kExitUsage;
+    return app.exit(error) == 0 ? 0 : example::kExitUsage;
   }
   return -1;
 }
@@ -101,7 +101,7 @@ class Drive {
         sale_(office->client(), options.plan,
               {Duration::Millis(options.think_ms), kPatience}, options.clients,
               options.seed),
-        nemesis_(MakePlan(options), office, &statistics_, options.seed,
+        nemesis_(MakePlan(options), office, nullptr, options.seed,
                  [console](const std::string& line) { console->Say(line); }) {}
 
   // Does not come back with an error: buyers wait inside for what is gone.
@@ -124,8 +124,8 @@ class Drive {
   }
 
  private:
-  static transfer::Nemesis::Plan MakePlan(const Options& options) {
-    transfer::Nemesis::Plan plan;
+  static example::Nemesis::Plan MakePlan(const Options& options) {
+    example::Nemesis::Plan plan;
     plan.leader_kills = options.kills;
     plan.resources = {kSeats};
     plan.databases = {kPayments, kLoyalty};
@@ -149,12 +149,11 @@ class Drive {
   const Options& options_;
   BoxOffice* const office_;
   Console* const console_;
-  transfer::Statistics statistics_;
   Sale sale_;
-  transfer::Nemesis nemesis_;
+  example::Nemesis nemesis_;
 };
 
-absl::Status WaitUntilSettled(BoxOffice* office, transfer::OpenWork* left) {
+absl::Status WaitUntilSettled(BoxOffice* office, example::OpenWork* left) {
   const SystemClock clock;
   const Timestamp give_up = clock.Now() + kSettleLimit;
   for (;;) {
@@ -203,7 +202,7 @@ int Main(int argc, char** argv) {
   auto folder = example::TempFolder::Create("tickets");
   if (!folder.ok()) {
     std::fprintf(stderr, "tickets: %s\n", std::string(folder.status().message()).c_str());
-    return transfer::kExitUnavailable;
+    return example::kExitUnavailable;
   }
   belongings.folder = *std::move(folder);
   example::OnInterrupt([keep = options.keep] {
@@ -219,7 +218,7 @@ int Main(int argc, char** argv) {
     std::printf("data and logs are kept in %s\n", belongings.folder->path().c_str());
   }
   belongings.folder->Remove();
-  return *good ? transfer::kExitAgrees : transfer::kExitDisagrees;
+  return *good ? example::kExitAgrees : example::kExitDisagrees;
 }
 
 }  // namespace

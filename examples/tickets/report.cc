@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "examples/transfer/console.h"
-#include "examples/transfer/statistics.h"
+#include "examples/processes/console.h"
+#include "examples/processes/percentiles.h"
 
 namespace concordat::tickets {
 
@@ -44,10 +44,10 @@ void AppendAnswers(const Ending& ending, std::string* out) {
   }
   Line(out, "", "unknown at first, asked about", absl::StrCat(unknown));
   Line(out, "", "tries", absl::StrCat(tries));
-  const transfer::Percentiles took = transfer::PercentilesOf(&micros);
+  const example::Percentiles took = example::PercentilesOf(&micros);
   Line(out, "waited", "p50, p99, longest",
-       absl::StrCat(transfer::ForPeople(took.p50), ", ", transfer::ForPeople(took.p99),
-                    ", ", transfer::ForPeople(took.max)));
+       absl::StrCat(example::ForPeople(took.p50), ", ", example::ForPeople(took.p99),
+                    ", ", example::ForPeople(took.max)));
 }
 
 }  // namespace
@@ -56,12 +56,12 @@ std::string Report(const Plan& plan, const Ending& ending) {
   std::string out;
   Line(&out, "buyers", "",
        absl::StrCat(plan.buyers, ", of whom ", plan.rich(), " can pay, in ",
-                    transfer::ForPeople(ending.elapsed)));
+                    example::ForPeople(ending.elapsed)));
   AppendAnswers(ending, &out);
-  for (const transfer::Fault& fault : ending.faults) {
+  for (const example::Fault& fault : ending.faults) {
     Line(&out, "SIGKILL", fault.who,
          absl::StrCat(fault.in_flight, " under way, back after ",
-                      transfer::ForPeople(fault.outage)));
+                      example::ForPeople(fault.outage)));
   }
   const Books& books = ending.books;
   Line(&out, "books", "seats sold", absl::StrCat(books.seats.size(), " of ", plan.seats));

@@ -5,18 +5,18 @@
 #include <string>
 #include <vector>
 
+#include "examples/processes/nemesis.h"
+#include "examples/processes/observer.h"
 #include "examples/tickets/books.h"
 #include "examples/tickets/purchase.h"
-#include "examples/transfer/nemesis.h"
-#include "examples/transfer/observer.h"
 
 namespace concordat::tickets {
 
 struct Ending {
   std::vector<Answer> answers;
-  std::vector<transfer::Fault> faults;
-  Duration elapsed;         // of the sale
-  transfer::OpenWork open;  // what is left of it
+  std::vector<example::Fault> faults;
+  Duration elapsed;        // of the sale
+  example::OpenWork open;  // what is left of it
   Books books;
   std::vector<std::string> findings;
 

@@ -24,14 +24,14 @@ std::string ServerName(const std::string& resource) {
   return absl::StrCat("participant-", resource);
 }
 
-class ClusterDeployment final : public Deployment, public Victims {
+class ClusterDeployment final : public Deployment, public example::Victims {
  public:
   ClusterDeployment(BankResources banks, std::string folder,
                     example::Supervisor* supervisor)
       : banks_(std::move(banks)), folder_(std::move(folder)), supervisor_(supervisor) {}
   ~ClusterDeployment() override { observer_.reset(); }
 
-  absl::Status Start(const Programs& programs) {
+  absl::Status Start(const example::Programs& programs) {
     if (absl::Status s = ReservePorts(); !s.ok()) return s;
     for (size_t node = 0; node < kNodes; ++node) AddNode(programs, node);
     if (absl::Status s = StartDatabases(programs); !s.ok()) return s;
@@ -49,8 +49,8 @@ class ClusterDeployment final : public Deployment, public Victims {
                         absl::StrJoin(ClientAddresses(), ","));
   }
   // What the databases themselves have prepared counts as well.
-  absl::StatusOr<OpenWork> CountOpen() override {
-    absl::StatusOr<OpenWork> open = observer_->CountOpen();
+  absl::StatusOr<example::OpenWork> CountOpen() override {
+    absl::StatusOr<example::OpenWork> open = observer_->CountOpen();
     if (!open.ok() || !open->none()) return open;
     for (const auto& [name, database] : databases_) {
       const auto prepared = database->CountPrepared();
@@ -61,7 +61,7 @@ class ClusterDeployment final : public Deployment, public Victims {
     }
     return open;
   }
-  Victims* victims() override { return this; }
+  example::Victims* victims() override { return this; }
   size_t leaders_seen() const override { return observer_->leaders_seen(); }
   absl::Status Check() override { return supervisor_->CheckAll(); }
   std::vector<std::string> Stop() override {
@@ -71,7 +71,9 @@ class ClusterDeployment final : public Deployment, public Victims {
   }
 
   // --- Victims ---
-  std::optional<LeaderView> Leader() const override { return observer_->Leader(); }
+  std::optional<example::LeaderView> Leader() const override {
+    return observer_->Leader();
+  }
   std::optional<int64_t> AppliedIndex(size_t node) const override {
     return observer_->AppliedIndex(node);
   }
@@ -137,7 +139,7 @@ class ClusterDeployment final : public Deployment, public Victims {
     return program;
   }
 
-  void AddNode(const Programs& programs, size_t node) {
+  void AddNode(const example::Programs& programs, size_t node) {
     std::vector<std::string> members;
     for (size_t n = 0; n < kNodes; ++n) {
       members.push_back(absl::StrCat(n + 1, "=", peer_ports_[n].address(), "/",
@@ -151,7 +153,7 @@ class ClusterDeployment final : public Deployment, public Victims {
   }
 
   // Up, with their tables, before anything else is started.
-  absl::Status StartDatabases(const Programs& programs) {
+  absl::Status StartDatabases(const example::Programs& programs) {
     for (const BankResource& bank : banks_) {
       if (!bank.has_server()) continue;
       // The server's user goes through it to its own.
@@ -182,7 +184,7 @@ class ClusterDeployment final : public Deployment, public Victims {
     return ServerUrl(*databases_.at(bank.name));
   }
 
-  absl::Status AddParticipant(const Programs& programs, size_t i) {
+  absl::Status AddParticipant(const example::Programs& programs, size_t i) {
     const std::string& resource = banks_[i].name;
     const auto url = UrlOf(banks_[i]);
     if (!url.ok()) return url.status();
@@ -200,8 +202,8 @@ class ClusterDeployment final : public Deployment, public Victims {
     auto client = client::Client::Connect(std::move(options));
     if (!client.ok()) return client.status();
     client_ = *std::move(client);
-    observer_ = std::make_unique<Observer>(client_->async()->loop(), ClientAddresses(),
-                                           Addresses(participant_ports_));
+    observer_ = std::make_unique<example::Observer>(
+        client_->async()->loop(), ClientAddresses(), Addresses(participant_ports_));
     return WaitForResources();
   }
 
@@ -230,14 +232,14 @@ class ClusterDeployment final : public Deployment, public Victims {
   std::vector<example::ReservedPort> participant_ports_;
   std::map<std::string, std::unique_ptr<example::DatabaseServer>> databases_;
   std::unique_ptr<client::Client> client_;
-  std::unique_ptr<Observer> observer_;  // on the client's loop
+  std::unique_ptr<example::Observer> observer_;  // on the client's loop
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
-    const Programs& programs, const BankResources& banks, const std::string& folder,
-    example::Supervisor* supervisor) {
+    const example::Programs& programs, const BankResources& banks,
+    const std::string& folder, example::Supervisor* supervisor) {
   auto deployment = std::make_unique<ClusterDeployment>(banks, folder, supervisor);
   if (absl::Status s = deployment->Start(programs); !s.ok()) return s;
   return deployment;

@@ -10,10 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/client/client.h"
+#include "examples/processes/nemesis.h"
+#include "examples/processes/observer.h"
+#include "examples/processes/programs.h"
 #include "examples/processes/supervisor.h"
 #include "examples/transfer/banks.h"
-#include "examples/transfer/nemesis.h"
-#include "examples/transfer/observer.h"
 
 namespace concordat::transfer {
 
@@ -26,9 +27,9 @@ class Deployment {
   // In one line, for people.
   [[nodiscard]] virtual std::string Description() const = 0;
   // What is not over, of transactions and branches.
-  [[nodiscard]] virtual absl::StatusOr<OpenWork> CountOpen() = 0;
+  [[nodiscard]] virtual absl::StatusOr<example::OpenWork> CountOpen() = 0;
   // Null when there are no processes to kill.
-  [[nodiscard]] virtual Victims* victims() = 0;
+  [[nodiscard]] virtual example::Victims* victims() = 0;
   [[nodiscard]] virtual size_t leaders_seen() const = 0;
   // An error when a part has ended by itself.
   [[nodiscard]] virtual absl::Status Check() = 0;
@@ -36,21 +37,12 @@ class Deployment {
   [[nodiscard]] virtual std::vector<std::string> Stop() = 0;
 };
 
-struct Programs {
-  std::string concordatd;
-  std::string concordat_rm;
-  std::string concordat;
-};
-// Beside this program: in its folder, or where a build puts them. NOT_FOUND names what
-// is missing.
-[[nodiscard]] absl::StatusOr<Programs> FindPrograms();
-
 // Three coordinators and a participant for each bank, on free ports of 127.0.0.1, and the
 // banks' database servers, their data in `folder`. All is up and every resource is
 // registered when it returns OK. The supervisor outlives the deployment.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
-    const Programs& programs, const BankResources& banks, const std::string& folder,
-    example::Supervisor* supervisor);
+    const example::Programs& programs, const BankResources& banks,
+    const std::string& folder, example::Supervisor* supervisor);
 
 // One coordinator node and the resources in this process, their data in `folder`. None
 // of the banks has a server.

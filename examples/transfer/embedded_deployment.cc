@@ -18,12 +18,12 @@ class EmbeddedDeployment final : public Deployment {
   std::string Description() const override {
     return absl::StrCat("1 coordinator and ", resources_, " resources in one process");
   }
-  absl::StatusOr<OpenWork> CountOpen() override {
-    OpenWork open;
+  absl::StatusOr<example::OpenWork> CountOpen() override {
+    example::OpenWork open;
     open.transactions = embedded_->OpenTransactions();
     return open;
   }
-  Victims* victims() override { return nullptr; }
+  example::Victims* victims() override { return nullptr; }
   size_t leaders_seen() const override { return 1; }
   absl::Status Check() override { return absl::OkStatus(); }
   std::vector<std::string> Stop() override {

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "examples/transfer/console.h"
+#include "examples/processes/console.h"
 
 namespace concordat::transfer {
 
@@ -45,7 +45,7 @@ absl::StatusOr<InputPlan> FromFile(const Options& options) {
     plan.opening.emplace_back(std::move(account), options.opening);
   }
   plan.total = read->transfers.size();
-  plan.description = absl::StrCat(Grouped(plan.total), " transfers of ", file);
+  plan.description = absl::StrCat(example::Grouped(plan.total), " transfers of ", file);
   plan.bad_rows = std::move(read->bad_rows);
   plan.source = FromTransfers(std::move(read->transfers));
   return plan;
@@ -67,10 +67,10 @@ absl::StatusOr<InputPlan> FromSmallBank(const Options& options) {
     plan.total = options.transactions;
     plan.source = Limit(std::move(plan.source), plan.total);
   }
-  plan.description =
-      absl::StrCat(plan.total == 0 ? absl::StrCat(options.seconds, " seconds")
-                                   : absl::StrCat(Grouped(plan.total), " transactions"),
-                   " of SmallBank, seed ", options.seed);
+  plan.description = absl::StrCat(
+      plan.total == 0 ? absl::StrCat(options.seconds, " seconds")
+                      : absl::StrCat(example::Grouped(plan.total), " transactions"),
+      " of SmallBank, seed ", options.seed);
   return plan;
 }
 

@@ -8,11 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "examples/processes/console.h"
 #include "examples/processes/interrupt.h"
 #include "examples/processes/supervisor.h"
 #include "examples/processes/temp_folder.h"
 #include "examples/transfer/bank_data.h"
-#include "examples/transfer/console.h"
 #include "examples/transfer/deployment.h"
 #include "examples/transfer/input_plan.h"
 #include "examples/transfer/options.h"
@@ -26,9 +26,10 @@ namespace {
 constexpr size_t kShownBadRows = 20;
 
 int ExitStatusOf(const absl::Status& status) {
-  if (absl::IsNotFound(status)) return kExitNoInput;
-  if (absl::IsInvalidArgument(status) || absl::IsDataLoss(status)) return kExitBadData;
-  return kExitUnavailable;
+  if (absl::IsNotFound(status)) return example::kExitNoInput;
+  if (absl::IsInvalidArgument(status) || absl::IsDataLoss(status))
+    return example::kExitBadData;
+  return example::kExitUnavailable;
 }
 
 int Fail(const absl::Status& status) {
@@ -52,7 +53,7 @@ struct Belongings {
     std::fprintf(stderr, "transfer: data and logs are kept in %s\n",
                  folder->path().c_str());
     std::fflush(stderr);
-    _exit(kExitUnavailable);
+    _exit(example::kExitUnavailable);
   }
 };
 
@@ -70,7 +71,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> Deploy(const Options& options,
   if (options.embedded) {
     return StartEmbedded(options.banks, belongings->folder->path());
   }
-  const auto programs = FindPrograms();
+  const auto programs = example::FindPrograms();
   if (!programs.ok()) return absl::UnavailableError(programs.status().message());
   return StartCluster(*programs, options.banks, belongings->folder->path(),
                       &belongings->supervisor);
@@ -108,22 +109,23 @@ Job MakeJob(const Options& options, const Book& book, const Accesses& accesses,
 }
 
 void Describe(const Options& options, const InputPlan& plan, const Book& book,
-              const Deployment& deployment, Console* console) {
+              const Deployment& deployment, example::Console* console) {
   console->Say(deployment.Description());
   for (size_t r = 0; r < book.resources().size(); ++r) {
     console->Say(absl::StrCat("  ", book.resources()[r], " has the accounts of ",
                               absl::StrJoin(book.BanksOn(r), ", ")));
   }
-  console->Say(absl::StrCat(
-      plan.description, ", ", Grouped(book.accounts().size()), " accounts with ",
-      Grouped(options.scale.Format(book.total())), ", ", options.clients, " clients"));
+  console->Say(absl::StrCat(plan.description, ", ",
+                            example::Grouped(book.accounts().size()), " accounts with ",
+                            example::Grouped(options.scale.Format(book.total())), ", ",
+                            options.clients, " clients"));
 }
 
 // All of it, once the folder is there. Whatever fails before transfers are under way
 // or after they have ended comes back as a status.
 absl::StatusOr<bool> Play(const Options& options, InputPlan* plan, const Book& book,
                           Belongings* belongings) {
-  Console console;
+  example::Console console;
   const Accesses accesses = MakeAccesses(options.banks);
   auto deployment = Deploy(options, belongings);
   if (!deployment.ok()) return deployment.status();
@@ -131,20 +133,21 @@ absl::StatusOr<bool> Play(const Options& options, InputPlan* plan, const Book& b
   const auto before = OpenAndCount(deployment->get(), book, accesses, options.scale);
   if (!before.ok()) return before.status();
   console.Say(absl::StrCat("accounts are open, money before: ",
-                           Grouped(options.scale.Format(*before))));
+                           example::Grouped(options.scale.Format(*before))));
 
   Statistics statistics;
   const size_t leaders = (*deployment)->leaders_seen();
   Job job = MakeJob(options, book, accesses, plan);
   auto outcome = RunTransfers(&job, deployment->get(), &statistics, &console);
   if (!outcome.ok()) belongings->GiveUp(outcome.status());
-  console.Say(
-      absl::StrCat("all ", Grouped(outcome->ledger.size()), " transfers have an answer"));
+  console.Say(absl::StrCat("all ", example::Grouped(outcome->ledger.size()),
+                           " transfers have an answer"));
   const auto verdict =
       Verify(deployment->get(), book, accesses, options.scale, &outcome->ledger);
   if (!verdict.ok()) return verdict.status();
   console.Say(absl::StrCat("nothing is open any more, ",
-                           ForPeople(verdict->settled_after), " later; compared"));
+                           example::ForPeople(verdict->settled_after),
+                           " later; compared"));
   const ReportInput input{&*outcome,     &statistics,
                           &*verdict,     *before,
                           options.scale, (*deployment)->leaders_seen() - leaders};
@@ -190,9 +193,10 @@ int Main(int argc, char** argv) {
   }
   belongings.folder->Remove();
   if (!good.ok())
-    return ExitStatusOf(good.status()) == kExitNoInput ? kExitUnavailable
-                                                       : ExitStatusOf(good.status());
-  return *good ? kExitAgrees : kExitDisagrees;
+    return ExitStatusOf(good.status()) == example::kExitNoInput
+               ? example::kExitUnavailable
+               : ExitStatusOf(good.status());
+  return *good ? example::kExitAgrees : example::kExitDisagrees;
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ void AddRunFlags(CLI::App* app, Options* options, Texts* texts) {
 
 int Usage(const std::string& message) {
   std::cerr << "transfer: " << message << "\nTry --help.\n";
-  return kExitUsage;
+  return example::kExitUsage;
 }
 
 absl::Status Finish(const Texts& texts, const CLI::App& app, Options* options) {

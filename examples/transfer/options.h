@@ -6,18 +6,11 @@
 #include <string>
 
 #include "coordinator/client/async_client.h"
+#include "examples/processes/programs.h"
 #include "examples/transfer/banks.h"
 #include "examples/transfer/input/money.h"
 
 namespace concordat::transfer {
-
-// Exit statuses, as sysexits.h has them where it has them.
-inline constexpr int kExitAgrees = 0;
-inline constexpr int kExitDisagrees = 1;
-inline constexpr int kExitUsage = 64;
-inline constexpr int kExitBadData = 65;
-inline constexpr int kExitNoInput = 66;
-inline constexpr int kExitUnavailable = 69;  // a process did not start, or ended
 
 struct Options {
   std::string csv;  // empty: the sample

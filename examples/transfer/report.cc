@@ -28,30 +28,32 @@ class Table {
 void AddOutcomes(const ReportInput& in, Table* table) {
   const Counts counts = in.statistics->counts();
   const Verdict& verdict = *in.verdict;
-  table->Line("outcomes", "committed", Grouped(counts.committed));
-  table->Line("outcomes", "rolled back: not enough money", Grouped(counts.refused));
-  table->Line("outcomes", "aborted, and given up", Grouped(counts.aborted));
-  table->Line("outcomes", "unknown to the client", Grouped(counts.unknown));
+  table->Line("outcomes", "committed", example::Grouped(counts.committed));
+  table->Line("outcomes", "rolled back: not enough money",
+              example::Grouped(counts.refused));
+  table->Line("outcomes", "aborted, and given up", example::Grouped(counts.aborted));
+  table->Line("outcomes", "unknown to the client", example::Grouped(counts.unknown));
   if (counts.unknown > 0) {
-    table->Line("", "  asked again: committed", Grouped(verdict.asked_committed));
-    table->Line("", "  asked again: aborted", Grouped(verdict.asked_aborted));
+    table->Line("", "  asked again: committed",
+                example::Grouped(verdict.asked_committed));
+    table->Line("", "  asked again: aborted", example::Grouped(verdict.asked_aborted));
     table->Line("", "  told by the data: committed",
-                Grouped(verdict.audit.unknown_committed));
+                example::Grouped(verdict.audit.unknown_committed));
     table->Line("", "  told by the data: not done",
-                Grouped(verdict.audit.unknown_not_done));
+                example::Grouped(verdict.audit.unknown_not_done));
   }
   for (const auto& [cause, count] : in.statistics->retries()) {
-    table->Line("tried again", cause, Grouped(count));
+    table->Line("tried again", cause, example::Grouped(count));
   }
 }
 
 void AddTimes(const ReportInput& in, Table* table) {
-  const Percentiles overall = in.statistics->Overall();
+  const example::Percentiles overall = in.statistics->Overall();
   const double seconds =
       static_cast<double>(std::max<int64_t>(in.outcome->elapsed.micros(), 1)) / 1e6;
-  table->Line("latency", "p50", ForPeople(overall.p50));
-  table->Line("latency", "p99", ForPeople(overall.p99));
-  table->Line("latency", "max", ForPeople(overall.max));
+  table->Line("latency", "p50", example::ForPeople(overall.p50));
+  table->Line("latency", "p99", example::ForPeople(overall.p99));
+  table->Line("latency", "max", example::ForPeople(overall.max));
   table->Line(
       "rate", absl::StrFormat("transfers a second, in %.1f s", seconds),
       absl::StrFormat("%.0f",
@@ -59,31 +61,32 @@ void AddTimes(const ReportInput& in, Table* table) {
 }
 
 void AddFaults(const ReportInput& in, Table* table) {
-  for (const Fault& fault : in.outcome->faults) {
+  for (const example::Fault& fault : in.outcome->faults) {
     table->Line("SIGKILL", fault.who, absl::StrCat(fault.in_flight, " under way"));
     table->Line("", fault.of_leader ? "  another node led after" : "  up again after",
-                ForPeople(fault.outage));
+                example::ForPeople(fault.outage));
     table->Line("", "  longest gap seen by a client",
-                ForPeople(in.statistics->LongestWait(fault.number)));
+                example::ForPeople(in.statistics->LongestWait(fault.number)));
   }
   if (in.outcome->faults.empty() && in.elections == 0) return;
-  table->Line("elections", "survived", Grouped(in.elections));
+  table->Line("elections", "survived", example::Grouped(in.elections));
 }
 
 void AddMoney(const ReportInput& in, Table* table) {
   const AuditResult& audit = in.verdict->audit;
-  const auto money = [&in](Money m) { return Grouped(in.scale.Format(m)); };
+  const auto money = [&in](Money m) { return example::Grouped(in.scale.Format(m)); };
   table->Line("money", "before", money(in.money_before));
   const auto flow = Subtract(audit.money_expected, in.money_before);
   if (flow && !flow->is_zero()) {
     table->Line("money", "paid in and out by the committed", money(*flow));
   }
   table->Line("money", "after", money(audit.money_after));
-  table->Line("data", "accounts compared, to the cent", Grouped(audit.accounts));
-  table->Line("data", "rows of evidence compared", Grouped(audit.evidence_rows));
-  table->Line("in doubt", "branches still in doubt", Grouped(in.verdict->open.branches));
+  table->Line("data", "accounts compared, to the cent", example::Grouped(audit.accounts));
+  table->Line("data", "rows of evidence compared", example::Grouped(audit.evidence_rows));
+  table->Line("in doubt", "branches still in doubt",
+              example::Grouped(in.verdict->open.branches));
   table->Line("in doubt", "transactions still open",
-              Grouped(in.verdict->open.transactions));
+              example::Grouped(in.verdict->open.transactions));
 }
 
 }  // namespace

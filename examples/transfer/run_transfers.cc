@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "coordinator/base/system_clock.h"
+#include "examples/processes/loop_call.h"
 #include "examples/transfer/clients.h"
-#include "examples/transfer/loop_call.h"
 
 namespace concordat::transfer {
 
@@ -22,7 +22,7 @@ constexpr auto kTick = std::chrono::milliseconds(2);
 
 class Run {
  public:
-  Run(Job* job, Deployment* deployment, Statistics* statistics, Console* console)
+  Run(Job* job, Deployment* deployment, Statistics* statistics, example::Console* console)
       : job_(*job),
         deployment_(deployment),
         statistics_(statistics),
@@ -48,7 +48,7 @@ class Run {
     }
     elapsed_ = clock_.Now() - start_;
     // The last transfer's callback may still be on the loop.
-    CallOnLoop(deployment_->client()->async()->loop(), [] {});
+    example::CallOnLoop(deployment_->client()->async()->loop(), [] {});
     return absl::OkStatus();
   }
 
@@ -67,8 +67,8 @@ class Run {
     return surroundings;
   }
 
-  Nemesis::Plan MakePlan() const {
-    Nemesis::Plan plan;
+  example::Nemesis::Plan MakePlan() const {
+    example::Nemesis::Plan plan;
     plan.leader_kills = deployment_->victims() == nullptr ? 0 : job_.leader_kills;
     plan.resources = job_.book->resources();
     plan.databases = job_.databases;
@@ -100,12 +100,13 @@ class Run {
     const auto span =
         static_cast<double>(std::max<int64_t>((now - last_live_).micros(), 1));
     const double rate = static_cast<double>(finished - last_finished_) * 1e6 / span;
-    const Percentiles recent = statistics_->Recent();
+    const example::Percentiles recent = statistics_->Recent();
     console_->Live(absl::StrCat(
-        Grouped(finished), endless() ? "" : absl::StrCat(" of ", Grouped(job_.total)),
-        " transfers  ", absl::StrFormat("%.0f", rate), "/s  p50 ", ForPeople(recent.p50),
-        "  p99 ", ForPeople(recent.p99), "  elections survived ",
-        deployment_->leaders_seen() - leaders_at_start_));
+        example::Grouped(finished),
+        endless() ? "" : absl::StrCat(" of ", example::Grouped(job_.total)),
+        " transfers  ", absl::StrFormat("%.0f", rate), "/s  p50 ",
+        example::ForPeople(recent.p50), "  p99 ", example::ForPeople(recent.p99),
+        "  elections survived ", deployment_->leaders_seen() - leaders_at_start_));
     last_finished_ = finished;
     last_live_ = now;
   }
@@ -114,9 +115,9 @@ class Run {
   const Job& job_;
   Deployment* const deployment_;
   Statistics* const statistics_;
-  Console* const console_;
+  example::Console* const console_;
   Clients clients_;
-  Nemesis nemesis_;
+  example::Nemesis nemesis_;
   const size_t leaders_at_start_;
   const Timestamp start_;
   Timestamp last_live_;
@@ -127,7 +128,7 @@ class Run {
 }  // namespace
 
 absl::StatusOr<Outcome> RunTransfers(Job* job, Deployment* deployment,
-                                     Statistics* statistics, Console* console) {
+                                     Statistics* statistics, example::Console* console) {
   auto run = std::make_unique<Run>(job, deployment, statistics, console);
   if (absl::Status s = run->Drive(); !s.ok()) {
     (void)run.release();  // transfers under way use it until the process ends

@@ -8,12 +8,12 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
+#include "examples/processes/console.h"
+#include "examples/processes/nemesis.h"
 #include "examples/transfer/bank_data.h"
 #include "examples/transfer/book.h"
-#include "examples/transfer/console.h"
 #include "examples/transfer/deployment.h"
 #include "examples/transfer/ledger.h"
-#include "examples/transfer/nemesis.h"
 #include "examples/transfer/statistics.h"
 #include "examples/transfer/work.h"
 
@@ -34,7 +34,7 @@ struct Job {
 
 struct Outcome {
   Ledger ledger;
-  std::vector<Fault> faults;
+  std::vector<example::Fault> faults;
   Duration elapsed;
 };
 
@@ -43,7 +43,7 @@ struct Outcome {
 // at once.
 [[nodiscard]] absl::StatusOr<Outcome> RunTransfers(Job* job, Deployment* deployment,
                                                    Statistics* statistics,
-                                                   Console* console);
+                                                   example::Console* console);
 
 }  // namespace concordat::transfer
 

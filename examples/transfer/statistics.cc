@@ -4,24 +4,6 @@
 
 namespace concordat::transfer {
 
-namespace {
-
-// The nearest rank: of a hundred times, p99 is the second largest.
-int64_t At(std::vector<int64_t>* micros, size_t percent) {
-  const size_t rank = (micros->size() * percent + 99) / 100;
-  const auto place = micros->begin() + static_cast<ptrdiff_t>(rank == 0 ? 0 : rank - 1);
-  std::nth_element(micros->begin(), place, micros->end());
-  return *place;
-}
-
-}  // namespace
-
-Percentiles PercentilesOf(std::vector<int64_t>* micros) {
-  if (micros->empty()) return {};
-  return {Duration::Micros(At(micros, 50)), Duration::Micros(At(micros, 99)),
-          Duration::Micros(At(micros, 100))};
-}
-
 void Statistics::RecordEnd(Timestamp begin, Timestamp end, Told told) {
   MutexLock lock(&mutex_);
   switch (told) {
@@ -79,23 +61,23 @@ Duration Statistics::LongestWait(size_t fault) const {
   return faults_[fault].longest_wait;
 }
 
-Percentiles Statistics::Overall() const {
+example::Percentiles Statistics::Overall() const {
   std::vector<int64_t> micros;
   {
     MutexLock lock(&mutex_);
     micros = micros_;
   }
-  return PercentilesOf(&micros);
+  return example::PercentilesOf(&micros);
 }
 
-Percentiles Statistics::Recent() {
+example::Percentiles Statistics::Recent() {
   std::vector<int64_t> micros;
   {
     MutexLock lock(&mutex_);
     micros.assign(micros_.begin() + static_cast<ptrdiff_t>(seen_), micros_.end());
     seen_ = micros_.size();
   }
-  return PercentilesOf(&micros);
+  return example::PercentilesOf(&micros);
 }
 
 }  // namespace concordat::transfer

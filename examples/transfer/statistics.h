@@ -12,17 +12,11 @@
 #include "absl/base/thread_annotations.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/base/mutex.h"
+#include "examples/processes/nemesis.h"
+#include "examples/processes/percentiles.h"
 #include "examples/transfer/ledger.h"
 
 namespace concordat::transfer {
-
-struct Percentiles {
-  Duration p50;
-  Duration p99;
-  Duration max;
-};
-// Of no times: zeros. Takes the times apart.
-[[nodiscard]] Percentiles PercentilesOf(std::vector<int64_t>* micros);
 
 struct Counts {
   uint64_t committed = 0;
@@ -36,15 +30,13 @@ struct Counts {
 };
 
 // Thread-safe.
-class Statistics {
+class Statistics final : public example::FaultWatch {
  public:
   void RecordEnd(Timestamp begin, Timestamp end, Told told);
   // A try that aborted and is made again; the cause in words.
   void RecordRetry(const std::string& cause);
-  // A process was killed now. Returns the fault's number.
-  size_t BeginFault(Timestamp now);
-  // It is back.
-  void EndFault(size_t fault, Timestamp now);
+  size_t BeginFault(Timestamp now) override;
+  void EndFault(size_t fault, Timestamp now) override;
 
   [[nodiscard]] Counts counts() const;
   [[nodiscard]] std::map<std::string, uint64_t> retries() const;
@@ -52,8 +44,8 @@ class Statistics {
   // way at the kill or began before the process was back.
   [[nodiscard]] Duration LongestWait(size_t fault) const;
   // Of all transfers, and of those that have ended since the last call.
-  [[nodiscard]] Percentiles Overall() const;
-  [[nodiscard]] Percentiles Recent();
+  [[nodiscard]] example::Percentiles Overall() const;
+  [[nodiscard]] example::Percentiles Recent();
 
  private:
   struct Fault {

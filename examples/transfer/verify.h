@@ -16,7 +16,7 @@ namespace concordat::transfer {
 
 struct Verdict {
   AuditResult audit;
-  OpenWork open;  // when the wait was over; none, or it took too long
+  example::OpenWork open;  // when the wait was over; none, or it took too long
   Duration settled_after;
   uint64_t asked_committed = 0;  // UNKNOWN at first, and then told this
   uint64_t asked_aborted = 0;

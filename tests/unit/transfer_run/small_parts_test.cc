@@ -1,10 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <vector>
 
-#include "examples/transfer/console.h"
 #include "examples/transfer/options.h"
 #include "examples/transfer/statistics.h"
 #include "examples/transfer/work.h"
@@ -15,20 +13,6 @@ namespace {
 using ::testing::ElementsAre;
 
 Timestamp At(int64_t millis) { return Timestamp::FromMicros(millis * 1000); }
-
-TEST(Percentiles, OfAHundredTimes_AreNearestRanks) {
-  std::vector<int64_t> micros(100);
-  std::iota(micros.rbegin(), micros.rend(), 1);
-  const Percentiles result = PercentilesOf(&micros);
-  EXPECT_EQ(result.p50, Duration::Micros(50));
-  EXPECT_EQ(result.p99, Duration::Micros(99));
-  EXPECT_EQ(result.max, Duration::Micros(100));
-}
-
-TEST(Percentiles, OfNothing_AreZero) {
-  std::vector<int64_t> none;
-  EXPECT_EQ(PercentilesOf(&none).max, Duration());
-}
 
 TEST(Statistics, LongestWait_IsOfTransfersAroundTheFaultOnly) {
   Statistics statistics;
@@ -83,20 +67,6 @@ TEST(Source, Limited_EndsThere) {
   EXPECT_FALSE(source());
 }
 
-TEST(Numbers, AreGroupedByThousands) {
-  EXPECT_EQ(Grouped(uint64_t{0}), "0");
-  EXPECT_EQ(Grouped(uint64_t{999}), "999");
-  EXPECT_EQ(Grouped(uint64_t{1000}), "1,000");
-  EXPECT_EQ(Grouped(std::string("-1234567.05")), "-1,234,567.05");
-  EXPECT_EQ(Grouped(std::string("-123.00")), "-123.00");
-}
-
-TEST(Durations, AreShownInTheUnitThatFits) {
-  EXPECT_EQ(ForPeople(Duration::Micros(1234)), "1.23 ms");
-  EXPECT_EQ(ForPeople(Duration::Millis(345)), "345 ms");
-  EXPECT_EQ(ForPeople(Duration::Millis(12'340)), "12.3 s");
-}
-
 Parsed Parse(std::vector<std::string> words) {
   words.insert(words.begin(), "transfer");
   std::vector<char*> arguments;
@@ -127,7 +97,7 @@ TEST(Flags, ThatAreWrong_EndWithUsage) {
            {"--embedded", "--kills", "2"}}) {
     const Parsed parsed = Parse(words);
     EXPECT_TRUE(parsed.exit) << words[0];
-    EXPECT_EQ(parsed.exit_code, kExitUsage) << words[0];
+    EXPECT_EQ(parsed.exit_code, example::kExitUsage) << words[0];
   }
 }
 

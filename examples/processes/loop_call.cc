@@ -1,8 +1,8 @@
-#include "examples/transfer/loop_call.h"
+#include "examples/processes/loop_call.h"
 
 #include "coordinator/base/mutex.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 void CallOnLoop(rpc::EventLoop* loop, const std::function<void()>& function) {
   Mutex mutex;
@@ -18,4 +18,4 @@ void CallOnLoop(rpc::EventLoop* loop, const std::function<void()>& function) {
   while (!done) changed.Wait(&mutex);
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

@@ -1,5 +1,5 @@
 // When the nemesis kills, whom, and how it tells that they are back.
-#include "examples/transfer/nemesis.h"
+#include "examples/processes/nemesis.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace concordat::transfer {
+namespace concordat::example {
 namespace {
 
 using ::testing::ElementsAre;
@@ -47,6 +47,19 @@ class PaperCluster final : public Victims {
   }
 };
 
+// Counts what is begun and ended.
+class PaperWatch final : public FaultWatch {
+ public:
+  size_t BeginFault(Timestamp) override { return begun++; }
+  void EndFault(size_t fault, Timestamp) override {
+    EXPECT_EQ(fault, ended);
+    ++ended;
+  }
+
+  size_t begun = 0;
+  size_t ended = 0;
+};
+
 class NemesisTest : public ::testing::Test {
  protected:
   Nemesis Make(size_t leader_kills, std::vector<std::string> databases = {}) {
@@ -54,14 +67,14 @@ class NemesisTest : public ::testing::Test {
     plan.databases = std::move(databases);
     plan.leader_kills = leader_kills;
     plan.resources = {"kv"};
-    return Nemesis(plan, &cluster_, &statistics_, 1, [](const std::string&) {});
+    return Nemesis(plan, &cluster_, &watch_, 1, [](const std::string&) {});
   }
   absl::Status Tick(Nemesis* nemesis, int64_t millis, double progress) {
     return nemesis->Tick(Timestamp::FromMicros(millis * 1000), progress, 64);
   }
 
   PaperCluster cluster_;
-  Statistics statistics_;
+  PaperWatch watch_;
 };
 
 TEST_F(NemesisTest, LeaderKill_NewLeaderAndCaughtUp_IsOver) {
@@ -112,6 +125,8 @@ TEST_F(NemesisTest, ParticipantKill_AnotherLifeRegistered_IsOver) {
   ASSERT_TRUE(Tick(&nemesis, 420, 0.8).ok());
   EXPECT_TRUE(nemesis.done());
   EXPECT_DOUBLE_EQ(nemesis.allowed(), 1);
+  EXPECT_EQ(watch_.begun, 2u);
+  EXPECT_EQ(watch_.ended, 2u);
 }
 
 TEST_F(NemesisTest, DatabaseServers_EachIsKilledOnceBetweenLeaders) {
@@ -150,4 +165,4 @@ TEST_F(NemesisTest, NothingToKill_EverythingMayBegin) {
 }
 
 }  // namespace
-}  // namespace concordat::transfer
+}  // namespace concordat::example

@@ -1,16 +1,16 @@
-#include "examples/transfer/nemesis.h"
+#include "examples/processes/nemesis.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
-Nemesis::Nemesis(Plan plan, Victims* victims, Statistics* statistics, uint64_t seed,
+Nemesis::Nemesis(Plan plan, Victims* victims, FaultWatch* watch, uint64_t seed,
                  std::function<void(const std::string&)> say)
     : plan_(std::move(plan)),
       victims_(victims),
-      statistics_(statistics),
+      watch_(watch),
       random_(seed),
       say_(std::move(say)) {
   if (plan_.leader_kills == 0) return;
@@ -59,7 +59,7 @@ absl::Status Nemesis::Kill(Timestamp now, uint64_t in_flight) {
   fault.in_flight = in_flight;
   const Step& step = steps_[step_];
   fault.of_leader = step.kind == StepKind::kLeader;
-  fault.number = statistics_->BeginFault(now);
+  if (watch_ != nullptr) fault.number = watch_->BeginFault(now);
   if (fault.of_leader) {
     fault.who = absl::StrCat("leader, node ", leader->node + 1);
     if (absl::Status s = KillLeader(*leader); !s.ok()) return s;
@@ -145,9 +145,9 @@ void Nemesis::CheckLeaderBack(Timestamp now) {
 }
 
 void Nemesis::StepIsOver(Timestamp now) {
-  statistics_->EndFault(faults_.back().number, now);
+  if (watch_ != nullptr) watch_->EndFault(faults_.back().number, now);
   ++step_;
   Enter(Phase::kWaiting, now);
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

@@ -4,8 +4,8 @@
 //   Observer observer(loop, nodes, participants);   // asks all nodes all the time
 //   observer.Leader()                               // the last that is known
 //   observer.CountOpen()                            // asks now
-#ifndef EXAMPLES_TRANSFER_OBSERVER_H_
-#define EXAMPLES_TRANSFER_OBSERVER_H_
+#ifndef EXAMPLES_PROCESSES_OBSERVER_H_
+#define EXAMPLES_PROCESSES_OBSERVER_H_
 
 #include <cstdint>
 #include <map>
@@ -21,7 +21,7 @@
 #include "coordinator/base/mutex.h"
 #include "coordinator/client/link.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 struct LeaderView {
   size_t node = 0;  // index into the addresses
@@ -84,6 +84,6 @@ class Observer {
   std::set<int64_t> terms_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
 
-#endif  // EXAMPLES_TRANSFER_OBSERVER_H_
+#endif  // EXAMPLES_PROCESSES_OBSERVER_H_

@@ -1,4 +1,4 @@
-#include "examples/transfer/deployment.h"
+#include "examples/processes/programs.h"
 
 #include <unistd.h>
 
@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 namespace {
 
@@ -20,7 +20,7 @@ absl::StatusOr<std::string> FindProgram(const std::filesystem::path& here,
   }
   return absl::NotFoundError(absl::StrCat(
       name, " is neither in ", here.string(), " nor where a build puts it; build it: ",
-      "tests/build.sh release concordatd concordat-rm concordat transfer"));
+      "tests/build.sh release concordatd concordat-rm concordat"));
 }
 
 }  // namespace
@@ -40,4 +40,4 @@ absl::StatusOr<Programs> FindPrograms() {
                   *std::move(concordat)};
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

@@ -7,10 +7,10 @@
 //     └──(it has caught up, or registered again)── restarted ────┘
 //
 // The work is divided among the steps: allowed() says how much of it may begin, so that
-// the last kill does not come after the last transfer. The clients run at full speed up
-// to there.
-#ifndef EXAMPLES_TRANSFER_NEMESIS_H_
-#define EXAMPLES_TRANSFER_NEMESIS_H_
+// the last kill does not come after the last of the work. The clients run at full speed
+// up to there.
+#ifndef EXAMPLES_PROCESSES_NEMESIS_H_
+#define EXAMPLES_PROCESSES_NEMESIS_H_
 
 #include <cstdint>
 #include <functional>
@@ -22,10 +22,9 @@
 #include "absl/status/status.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/base/random.h"
-#include "examples/transfer/observer.h"
-#include "examples/transfer/statistics.h"
+#include "examples/processes/observer.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 // What the nemesis does to processes, and sees of them.
 class Victims {
@@ -43,11 +42,21 @@ class Victims {
   [[nodiscard]] virtual absl::Status RestartDatabaseOf(const std::string& resource) = 0;
 };
 
+// Hears of each kill: what did it cost the clients?
+class FaultWatch {
+ public:
+  virtual ~FaultWatch() = default;
+  // A process was killed now. Returns the fault's number.
+  virtual size_t BeginFault(Timestamp now) = 0;
+  // It is back.
+  virtual void EndFault(size_t fault, Timestamp now) = 0;
+};
+
 // One kill, for the table at the end.
 struct Fault {
   bool of_leader = false;
   std::string who;    // "leader, node 2", "participant of kv-1", "server of mariadb-1"
-  size_t number = 0;  // in Statistics
+  size_t number = 0;  // the watch's
   uint64_t in_flight = 0;
   // Until another node led, the resource was registered again, the server was up again.
   Duration outage;
@@ -63,8 +72,9 @@ class Nemesis {
     Duration participant_down = Duration::Millis(300);
     Duration step_limit = Duration::Seconds(30);
   };
-  // With no leader to kill nothing is killed at all. `say` gets lines for people.
-  Nemesis(Plan plan, Victims* victims, Statistics* statistics, uint64_t seed,
+  // With no leader to kill nothing is killed at all. The watch may be null. `say` gets
+  // lines for people.
+  Nemesis(Plan plan, Victims* victims, FaultWatch* watch, uint64_t seed,
           std::function<void(const std::string&)> say);
 
   // Goes on; `progress` is the part of the work that has ended, 0 to 1. An error when a
@@ -95,7 +105,7 @@ class Nemesis {
 
   const Plan plan_;
   Victims* const victims_;
-  Statistics* const statistics_;
+  FaultWatch* const watch_;
   Random random_;
   const std::function<void(const std::string&)> say_;
   std::vector<Step> steps_;
@@ -111,6 +121,6 @@ class Nemesis {
   std::vector<Fault> faults_;
 };
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
 
-#endif  // EXAMPLES_TRANSFER_NEMESIS_H_
+#endif  // EXAMPLES_PROCESSES_NEMESIS_H_

@@ -1,13 +1,13 @@
 // What people see while it runs: lines, and on a terminal one live line below them.
-#ifndef EXAMPLES_TRANSFER_CONSOLE_H_
-#define EXAMPLES_TRANSFER_CONSOLE_H_
+#ifndef EXAMPLES_PROCESSES_CONSOLE_H_
+#define EXAMPLES_PROCESSES_CONSOLE_H_
 
 #include <cstdint>
 #include <string>
 
 #include "coordinator/base/clock.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 // 1234567 as "1,234,567"; and the same for the digits before a decimal point.
 [[nodiscard]] std::string Grouped(uint64_t number);
@@ -37,6 +37,6 @@ class Console {
   bool live_shown_ = false;
 };
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
 
-#endif  // EXAMPLES_TRANSFER_CONSOLE_H_
+#endif  // EXAMPLES_PROCESSES_CONSOLE_H_

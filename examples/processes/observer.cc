@@ -1,13 +1,13 @@
-#include "examples/transfer/observer.h"
+#include "examples/processes/observer.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/system_clock.h"
 #include "coordinator/client/wire_names.h"
-#include "examples/transfer/loop_call.h"
+#include "examples/processes/loop_call.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 namespace {
 
@@ -170,4 +170,4 @@ void Observer::CountAt(const std::string& leader, const std::shared_ptr<Count>& 
   }
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example

@@ -1,16 +1,16 @@
 // Runs a function on an event loop and waits for its end.
-#ifndef EXAMPLES_TRANSFER_LOOP_CALL_H_
-#define EXAMPLES_TRANSFER_LOOP_CALL_H_
+#ifndef EXAMPLES_PROCESSES_LOOP_CALL_H_
+#define EXAMPLES_PROCESSES_LOOP_CALL_H_
 
 #include <functional>
 
 #include "coordinator/client/async_client.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 // Not from the loop's own thread.
 void CallOnLoop(rpc::EventLoop* loop, const std::function<void()>& function);
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
 
-#endif  // EXAMPLES_TRANSFER_LOOP_CALL_H_
+#endif  // EXAMPLES_PROCESSES_LOOP_CALL_H_

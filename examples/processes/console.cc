@@ -1,4 +1,4 @@
-#include "examples/transfer/console.h"
+#include "examples/processes/console.h"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "coordinator/base/system_clock.h"
 
-namespace concordat::transfer {
+namespace concordat::example {
 
 namespace {
 
@@ -72,4 +72,4 @@ void Console::ClearLive() {
   live_shown_ = false;
 }
 
-}  // namespace concordat::transfer
+}  // namespace concordat::example
