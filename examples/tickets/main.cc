@@ -38,6 +38,7 @@ struct Options {
   size_t kills = 1;
   uint64_t seed = 1;
   int64_t think_ms = 40;
+  int64_t standstill_s = 30;
   bool keep = false;
 };
 
@@ -80,6 +81,8 @@ int Parse(int argc, char** argv, Options* options) {
          0, 20);
   number("--think-ms", &options->think_ms,
          "At most that long is a seat held before it is paid for", 0, 10'000);
+  number("--standstill-s", &options->standstill_s,
+         "The run is given up when that long nobody has had an answer", 1, 1'000);
   app.add_option("--seed", options->seed, "Of what is drawn")->capture_default_str();
   app.add_flag("--keep", options->keep, "Keep the folder with data and logs");
   try {
@@ -99,7 +102,7 @@ class Drive {
         office_(office),
         console_(console),
         sale_(office->client(), options.plan,
-              {Duration::Millis(options.think_ms), kPatience}, options.clients,
+              {Duration::Millis(options.think_ms), kPatience, nullptr}, options.clients,
               options.seed),
         nemesis_(MakePlan(options), office, nullptr, options.seed,
                  [console](const std::string& line) { console->Say(line); }) {}
@@ -110,6 +113,7 @@ class Drive {
     while (!nemesis_.done() || sale_.answered() < options_.plan.buyers) {
       absl::Status status = office_->Check();
       if (status.ok()) status = nemesis_.Tick(clock_.Now(), Progress(), sale_.inside());
+      if (status.ok()) status = CheckProgress();
       if (!status.ok()) belongings->GiveUp(status);
       sale_.Admit(nemesis_.done() ? options_.plan.buyers : Allowed());
       if (console_->LiveIsDue()) {
@@ -132,6 +136,23 @@ class Drive {
     return plan;
   }
 
+  // What is wrong with a resource for good fails every try, and each buyer tries for a
+  // minute.
+  absl::Status CheckProgress() {
+    const size_t answered = sale_.answered();
+    const Timestamp now = clock_.Now();
+    if (answered != last_answered_ || sale_.inside() == 0) {
+      last_answered_ = answered;
+      last_progress_ = now;
+    }
+    if (now - last_progress_ < Duration::Seconds(options_.standstill_s)) {
+      return absl::OkStatus();
+    }
+    return absl::DeadlineExceededError(
+        absl::StrCat("nobody has had an answer for ", options_.standstill_s,
+                     " seconds; the last try ended so: ", sale_.last_trouble()));
+  }
+
   // So many have come when all seats are sold, poor ones included. Later buyers find
   // nothing, so that kills would not hurt them.
   [[nodiscard]] double Rush() const {
@@ -150,6 +171,8 @@ class Drive {
   BoxOffice* const office_;
   Console* const console_;
   Sale sale_;
+  size_t last_answered_ = 0;
+  Timestamp last_progress_ = clock_.Now();
   example::Nemesis nemesis_;
 };
 

@@ -35,6 +35,9 @@ class Purchase {
           client->Run([this](client::Transaction& t) { return BuyOnce(&t); });
       answer_.told = Conclude();
       answer_.took = clock.Now() - start;
+      const bool trouble =
+          answer_.told == Told::kGaveUp || answer_.told == Told::kUnknown;
+      if (trouble && habits_.on_trouble) habits_.on_trouble(answer_.result.detail);
       if (answer_.told == Told::kUnknown) AskUntil(client, start + habits_.patience);
       if (answer_.told != Told::kGaveUp) return answer_;
       Sleep(Duration::Millis(random_.Between(20, 60)));

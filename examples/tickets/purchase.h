@@ -12,6 +12,7 @@
 #define EXAMPLES_TICKETS_PURCHASE_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -44,6 +45,8 @@ struct Answer {
 struct Habits {
   Duration longest_thought;  // between taking a seat and paying
   Duration patience;         // for all tries
+  // Hears why a try did not end in an answer, in the resource's own words. Any thread.
+  std::function<void(const std::string& why)> on_trouble;
 };
 
 // Blocks; any thread. The client is shared.

@@ -7,7 +7,11 @@ namespace concordat::tickets {
 
 Sale::Sale(client::Client* client, const Plan& plan, Habits habits, size_t clients,
            uint64_t seed)
-    : client_(client), plan_(plan), habits_(habits), seed_(seed) {
+    : client_(client), plan_(plan), habits_(std::move(habits)), seed_(seed) {
+  habits_.on_trouble = [this](const std::string& why) {
+    MutexLock lock(&mutex_);
+    last_trouble_ = why;
+  };
   for (size_t i = 0; i < clients; ++i) threads_.emplace_back([this] { Serve(); });
 }
 
@@ -34,6 +38,11 @@ size_t Sale::answered() {
 size_t Sale::inside() {
   MutexLock lock(&mutex_);
   return next_ - answers_.size();
+}
+
+std::string Sale::last_trouble() {
+  MutexLock lock(&mutex_);
+  return last_trouble_;
 }
 
 std::vector<Answer> Sale::Finish() {

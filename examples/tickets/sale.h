@@ -7,6 +7,7 @@
 #ifndef EXAMPLES_TICKETS_SALE_H_
 #define EXAMPLES_TICKETS_SALE_H_
 
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,6 +27,8 @@ class Sale {
   void Admit(size_t buyers);
   [[nodiscard]] size_t answered();
   [[nodiscard]] size_t inside();
+  // Why the last try that failed did so; empty when none has.
+  [[nodiscard]] std::string last_trouble();
   // When all have been admitted: waits for the last answer.
   [[nodiscard]] std::vector<Answer> Finish();
 
@@ -37,7 +40,7 @@ class Sale {
 
   client::Client* const client_;
   const Plan plan_;
-  const Habits habits_;
+  Habits habits_;
   const uint64_t seed_;
   Mutex mutex_;
   ConditionVariable changed_;
@@ -45,6 +48,7 @@ class Sale {
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Answer> answers_ ABSL_GUARDED_BY(mutex_);
+  std::string last_trouble_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 
