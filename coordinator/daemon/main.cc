@@ -1,27 +1,17 @@
 // concordatd: a coordinator node. Runs until SIGTERM or SIGINT.
-#include <pthread.h>
 #include <signal.h>
 
 #include <cstdio>
 #include <string>
 
 #include "coordinator/base/log.h"
+#include "coordinator/base/stop_signals.h"
 #include "coordinator/daemon/daemon.h"
 #include "coordinator/daemon/options.h"
 
 namespace {
 
 constexpr int kExitFailed = 1;
-
-// Signals are waited for in one place; threads that are started later inherit this.
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "concordatd: %s\n", std::string(status.message()).c_str());

@@ -1,5 +1,4 @@
 // concordat-rm: a participant. Runs until SIGTERM or SIGINT.
-#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
@@ -10,22 +9,13 @@
 #include <utility>
 
 #include "coordinator/base/log.h"
+#include "coordinator/base/stop_signals.h"
 #include "participant/daemon/daemon.h"
 #include "participant/daemon/options.h"
 
 namespace {
 
 constexpr int kExitFailed = 1;
-
-// Signals are waited for in one place; threads that are started later inherit this.
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "concordat-rm: %s\n", std::string(status.message()).c_str());

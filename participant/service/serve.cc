@@ -1,6 +1,5 @@
 #include "participant/service/serve.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
@@ -9,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/mutex.h"
+#include "coordinator/base/stop_signals.h"
 #include "coordinator/base/system_clock.h"
 #include "participant/sdk/channel_link.h"
 #include "thrift/rpc/address.h"
@@ -18,15 +18,6 @@ namespace concordat::participant::service {
 namespace {
 
 constexpr Duration kStopGrace = Duration::Millis(500);
-
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
 
 class Server {
  public:
