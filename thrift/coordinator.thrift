@@ -301,8 +301,6 @@ struct ListTransactionsRequest {
   1: required types.CallContext context
   /** At most this many; 1 to 10,000. */
   2: required i32 limit
-  /** Also those that have ended. This version lists open ones, whatever is asked. */
-  3: optional bool ended
 }
 
 struct ListTransactionsReply {
