@@ -3,23 +3,20 @@
 // was said to be committed, and no money is gone.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <chrono>
+#include <memory>
 #include <set>
-#include <thread>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/base/random.h"
 #include "tests/unit/mariadb/support.h"
+// Of the above:
+#include "tests/support/database_tests/chaos_workers.h"
 
 namespace concordat::participant {
 namespace {
 
-constexpr int kWorkers = 6;
-
-void SleepMs(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
-class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool> {
+class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool> {
  protected:
   ChaosTest() {
     testing::MariadbServerOptions server;
@@ -45,99 +42,7 @@ class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool>
   }
   ~ChaosTest() override { UseServerAsItIs(&SharedServer()); }
 
-  // One branch, to an end that is known. Whether it committed.
-  bool RunOne(Random* random) {
-    BranchId branch;
-    {
-      MutexLock lock(&mutex_);
-      branch = NextBranch();
-    }
-    if (!manager().Start(branch, {}).ok()) return SleepMs(5), false;
-    const int64_t from = random->Between(1, 300);
-    const int64_t to = random->Between(1, 300);
-    const bool alone = random->Percent(30);
-    const bool prepare = !alone && random->Percent(50);
-    const wire::SqlStatement credit =
-        Stmt("UPDATE account SET balance=balance+1 WHERE id=?", {Int(to)});
-    const bool worked =
-        Execute(branch,
-                {Stmt("UPDATE account SET balance=balance-1 WHERE id=?", {Int(from)}),
-                 Stmt("INSERT INTO ledger VALUES (?)", {Txt(ToString(branch))})})
-                .result.code == wire::Code::OK &&
-        (prepare ? ExecuteLast(branch, {credit}) : Execute(branch, {credit}))
-                .result.code == wire::Code::OK;
-    if (!worked) {
-      FinishFor(branch, &ChaosTest::Rollback);
-      return false;
-    }
-    const bool committed =
-        alone ? CommitAlone(branch) : CommitInTwoPhases(branch, prepare, random);
-    MutexLock lock(&mutex_);
-    if (committed) committed_.insert(ToString(branch));
-    return committed;
-  }
-
-  // As a coordinator: again until it is done.
-  void FinishFor(const BranchId& branch,
-                 FinishResult (ManagerCalls::*verb)(const BranchId&)) {
-    while (true) {
-      const FinishResult result = (this->*verb)(branch);
-      if (result.finish == Finish::kDone) return;
-      EXPECT_EQ(result.finish, Finish::kRetry) << branch << ": " << result.detail;
-      if (result.finish != Finish::kRetry) return;
-      SleepMs(5);
-    }
-  }
-
-  bool CommitInTwoPhases(const BranchId& branch, bool prepared, Random* random) {
-    PrepareResult vote{Vote::kPrepared, ""};
-    if (!prepared) vote = Prepare(branch);
-    while (vote.vote == Vote::kUnavailable) {
-      SleepMs(5);
-      vote = Prepare(branch);
-    }
-    if (vote.vote != Vote::kPrepared) return false;
-    const bool commit = random->Percent(80);
-    FinishFor(branch, commit ? &ChaosTest::Commit : &ChaosTest::Rollback);
-    return commit;
-  }
-
-  bool CommitAlone(const BranchId& branch) {
-    const OnePhaseResult result = CommitOnePhase(branch);
-    if (result.outcome != OnePhase::kUnknown) {
-      return result.outcome == OnePhase::kCommitted;
-    }
-    Evidence evidence = LookUp(branch);
-    while (evidence == Evidence::kUnknown) {
-      SleepMs(5);
-      evidence = LookUp(branch);
-    }
-    return evidence == Evidence::kCommittedAlone;
-  }
-
-  // Runs the workers while `disturb` goes on.
-  void Work(const std::function<void()>& disturb) {
-    std::atomic<bool> stop{false};
-    std::vector<std::thread> workers;
-    for (int i = 0; i < kWorkers; ++i) {
-      workers.emplace_back([this, &stop, i] {
-        Random random(static_cast<uint64_t>(i) + 1);
-        while (!stop.load()) {
-          if (!RunOne(&random)) ++failed_;
-        }
-      });
-    }
-    workers.emplace_back([this, &stop] {
-      while (!stop.load()) {
-        RollBackFound();
-        SleepMs(10);
-      }
-    });
-    disturb();
-    stop.store(true);
-    for (std::thread& worker : workers) worker.join();
-  }
-
+  void Meanwhile() override { RollBackFound(); }
   void RollBackFound() {
     std::vector<BranchId> found;
     {
@@ -177,27 +82,12 @@ class ChaosTest : public MariadbTest, public ::testing::WithParamInterface<bool>
       RollBackFound();
       return Prepared().empty();
     })) << WhatIsLeft();
-    const std::vector<std::string> rows = Column("SELECT branch FROM ledger");
-    EXPECT_EQ(std::set<std::string>(rows.begin(), rows.end()), committed_);
-    EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "30000");
-    EXPECT_EQ(EvidenceRows(), std::to_string(committed_.size()));
-    EXPECT_TRUE(Prepared().empty());
-    const uint64_t lost = manager().Stats().lost_ends;
-    EXPECT_GT(lost, 0u) << "the case that all this is for was not reached";
-    std::printf("  %zu committed, %d not, %llu connections lost in PREPARE or COMMIT\n",
-                committed_.size(), failed_.load(), static_cast<unsigned long long>(lost));
-  }
-
-  std::vector<std::string> Column(const std::string& sql) {
-    return server().Column(sql, Database());
+    ChaosWorkers::CheckBooks();
   }
 
   std::unique_ptr<testing::MariadbServer> own_;
-  Mutex mutex_;
-  std::set<std::string> committed_;
   std::vector<BranchId> found_;
   std::set<std::string> reported_;
-  std::atomic<int> failed_{0};
   size_t kills_ = 0;
 };
 

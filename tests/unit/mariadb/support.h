@@ -55,6 +55,10 @@ class MariadbTest : public ManagerCalls {
   // As XA COMMIT takes it, and as XA RECOVER FORMAT='SQL' shows it.
   [[nodiscard]] static std::string XidOf(const BranchId& branch);
   [[nodiscard]] static std::string XidOf(const Xid& xid);
+  // As Prepared() lists it.
+  [[nodiscard]] static std::string NameOf(const BranchId& branch) {
+    return XidOf(branch);
+  }
   // Prepared branches of the test's resource, in that form.
   [[nodiscard]] std::vector<std::string> Prepared();
   [[nodiscard]] std::string EvidenceRows();
@@ -76,6 +80,11 @@ class MariadbTest : public ManagerCalls {
   std::string database_;
   std::unique_ptr<MariadbResourceManager> manager_;
 };
+
+// For tests/support/database_tests.
+using DatabaseTest = MariadbTest;
+using DatabaseOptions = MariadbOptions;
+inline constexpr char kParameter[] = "?";
 
 }  // namespace concordat::participant
 

@@ -56,6 +56,8 @@ class PostgresqlTest : public ManagerCalls {
   [[nodiscard]] static std::string Gid(const BranchId& branch) {
     return XidText(MakeXid(kCluster, branch));
   }
+  // As Prepared() lists it.
+  [[nodiscard]] static std::string NameOf(const BranchId& branch) { return Gid(branch); }
   // Prepared transactions in the test's database.
   [[nodiscard]] std::vector<std::string> Prepared();
   [[nodiscard]] std::string EvidenceRows() {
@@ -76,6 +78,11 @@ class PostgresqlTest : public ManagerCalls {
   std::string database_;
   std::unique_ptr<PostgresqlResourceManager> manager_;
 };
+
+// For tests/support/database_tests.
+using DatabaseTest = PostgresqlTest;
+using DatabaseOptions = PostgresqlOptions;
+inline constexpr char kParameter[] = "$1";
 
 }  // namespace concordat::participant
 

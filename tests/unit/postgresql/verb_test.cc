@@ -2,80 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/postgresql/support.h"
+// Of the above:
+#include "tests/support/database_tests/verb_tests.h"
 
 namespace concordat::participant {
 namespace {
-
-using wire::Code;
-
-class VerbTest : public PostgresqlTest {
- protected:
-  VerbTest() { Open(); }
-  std::string Balance(int id) {
-    return Sql("SELECT balance FROM account WHERE id=" + std::to_string(id));
-  }
-};
-
-TEST_F(VerbTest, PrepareAndCommit_WorkIsThereAfterCommitAndNotBefore) {
-  const BranchId branch = BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(Balance(1), "100");
-  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Prepared(), std::vector<std::string>{Gid(branch)});
-  EXPECT_EQ(Balance(1), "100");
-  EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  EXPECT_EQ(Balance(1), "95");
-  EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
-}
-
-TEST_F(VerbTest, PrepareAndRollback_NothingIsLeft) {
-  const BranchId branch =
-      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
-  EXPECT_EQ(Balance(1), "100");
-  EXPECT_EQ(LookUp(branch), Evidence::kNone);
-  EXPECT_EQ(EvidenceRows(), "0");
-}
-
-TEST_F(VerbTest, RollbackOfAnActiveBranch_NothingIsLeftAndTheConnectionIsUsedAgain) {
-  for (int i = 0; i < 20; ++i) {
-    const BranchId branch =
-        BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
-  }
-  EXPECT_EQ(Balance(1), "100");
-  EXPECT_LE(manager().Stats().connects, 3u);  // guard, settle, work
-}
-
-TEST_F(VerbTest, CommitOnePhase_IsThereWithEvidenceOfItsOwnKind) {
-  const BranchId branch = BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
-  EXPECT_EQ(Balance(1), "95");
-  EXPECT_EQ(LookUp(branch), Evidence::kCommittedAlone);
-}
-
-TEST_F(VerbTest, CommitTwice_DoneTwiceAndAppliedOnce) {
-  const BranchId branch =
-      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  EXPECT_EQ(Balance(1), "95");
-}
-
-TEST_F(VerbTest, RollbackOfABranchThatIsNotThere_IsDone) {
-  EXPECT_EQ(Rollback(NextBranch()).finish, Finish::kDone);
-}
-
-TEST_F(VerbTest, RollbackAfterCommit_IsAHeuristicCommit) {
-  const BranchId branch =
-      BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
-}
-
-TEST_F(VerbTest, ExecuteInABranchThatIsNotThere_BranchGone) {
-  EXPECT_EQ(Execute(NextBranch(), "SELECT 1").result.code, Code::BRANCH_GONE);
-}
 
 // --- a branch that has written nothing (point 6 of the design's section 8) ---
 
@@ -87,16 +18,6 @@ TEST_F(VerbTest, ReadOnly_VotesSoAndLeavesNothing) {
     EXPECT_EQ(Prepare(branch).vote, Vote::kReadOnly) << sql;
     EXPECT_EQ(LookUp(branch), Evidence::kNone);
   }
-  EXPECT_EQ(EvidenceRows(), "0");
-}
-
-TEST_F(VerbTest, ABranchWithoutACall_IsReadOnly) {
-  EXPECT_EQ(Prepare(Begin()).vote, Vote::kReadOnly);
-  EXPECT_EQ(CommitOnePhase(Begin()).outcome, OnePhase::kReadOnly);
-}
-
-TEST_F(VerbTest, ReadOnlyInOnePhase_SaysSo) {
-  EXPECT_EQ(CommitOnePhase(BeginAndRun("SELECT 1")).outcome, OnePhase::kReadOnly);
   EXPECT_EQ(EvidenceRows(), "0");
 }
 
@@ -119,43 +40,6 @@ TEST_F(VerbTest, HiddenWrites_ArePrepared) {
     EXPECT_EQ(Balance(id), "99") << text;
   }
 }
-
-TEST_F(VerbTest, AWriteAfterReads_IsPrepared) {
-  const BranchId branch = BeginAndRun("SELECT 1");
-  Query(branch, "SELECT 2");
-  Query(branch, "UPDATE account SET balance=7 WHERE id=3");
-  Query(branch, "SELECT 3");
-  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  EXPECT_EQ(Balance(3), "7");
-}
-
-// --- costs ---
-
-struct Costs {
-  uint64_t round_trips;
-  uint64_t statements;
-};
-bool operator==(const Costs& a, const Costs& b) {
-  return a.round_trips == b.round_trips && a.statements == b.statements;
-}
-std::ostream& operator<<(std::ostream& out, const Costs& c) {
-  return out << c.round_trips << " round trips, " << c.statements << " statements";
-}
-
-class CostTest : public VerbTest {
- protected:
-  // Of `work` when connections are there already.
-  template <class Work>
-  Costs CostOf(Work work) {
-    work();
-    const PostgresqlStats before = manager().Stats();
-    work();
-    const PostgresqlStats after = manager().Stats();
-    EXPECT_EQ(before.connects, after.connects);
-    return {after.round_trips - before.round_trips, after.statements - before.statements};
-  }
-};
 
 TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
   // BEGIN, the statement; INSERT, PREPARE TRANSACTION; COMMIT PREPARED.

@@ -1,0 +1,153 @@
+// Many branches at once while something breaks: the same for every database that prepares
+// by itself. Included by the test of one, behind its support.h, which says what
+// DatabaseTest and DatabaseOptions are.
+#ifndef TESTS_SUPPORT_DATABASE_TESTS_CHAOS_WORKERS_H_
+#define TESTS_SUPPORT_DATABASE_TESTS_CHAOS_WORKERS_H_
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/mutex.h"
+#include "coordinator/base/random.h"
+#include "tests/support/manager_calls.h"
+
+namespace concordat::participant {
+
+inline void SleepMs(int64_t ms) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
+
+// Workers, each with one branch after the other. They write their names into a table
+// `ledger`, and move money between 300 accounts.
+class ChaosWorkers : public DatabaseTest {
+ protected:
+  static constexpr int kWorkers = 6;
+
+  // One branch, to an end that is known. Whether it committed.
+  bool RunOne(Random* random) {
+    BranchId branch;
+    {
+      MutexLock lock(&mutex_);
+      branch = NextBranch();
+    }
+    if (!manager().Start(branch, {}).ok()) return SleepMs(5), false;
+    const int64_t from = random->Between(1, 300);
+    const int64_t to = random->Between(1, 300);
+    const bool alone = random->Percent(30);
+    const bool prepare = !alone && random->Percent(50);
+    const wire::SqlStatement credit =
+        Stmt(absl::StrCat("UPDATE account SET balance=balance+1 WHERE id=", kParameter),
+             {Int(to)});
+    const bool worked =
+        Execute(branch,
+                {Stmt(absl::StrCat("UPDATE account SET balance=balance-1 WHERE id=",
+                                   kParameter),
+                      {Int(from)}),
+                 Stmt(absl::StrCat("INSERT INTO ledger VALUES (", kParameter, ")"),
+                      {Txt(ToString(branch))})})
+                .result.code == wire::Code::OK &&
+        (prepare ? ExecuteLast(branch, {credit}) : Execute(branch, {credit}))
+                .result.code == wire::Code::OK;
+    if (!worked) {
+      FinishFor(branch, &ChaosWorkers::Rollback);
+      return false;
+    }
+    const bool committed =
+        alone ? CommitAlone(branch) : CommitInTwoPhases(branch, prepare, random);
+    MutexLock lock(&mutex_);
+    if (committed) committed_.insert(ToString(branch));
+    return committed;
+  }
+
+  // As a coordinator: again until it is done.
+  void FinishFor(const BranchId& branch,
+                 FinishResult (ManagerCalls::*verb)(const BranchId&)) {
+    while (true) {
+      const FinishResult result = (this->*verb)(branch);
+      if (result.finish == Finish::kDone) return;
+      EXPECT_EQ(result.finish, Finish::kRetry) << branch << ": " << result.detail;
+      if (result.finish != Finish::kRetry) return;
+      SleepMs(5);
+    }
+  }
+
+  bool CommitInTwoPhases(const BranchId& branch, bool prepared, Random* random) {
+    PrepareResult vote{Vote::kPrepared, ""};
+    if (!prepared) vote = Prepare(branch);
+    while (vote.vote == Vote::kUnavailable) {
+      SleepMs(5);
+      vote = Prepare(branch);
+    }
+    if (vote.vote != Vote::kPrepared) return false;
+    const bool commit = random->Percent(80);
+    FinishFor(branch, commit ? &ChaosWorkers::Commit : &ChaosWorkers::Rollback);
+    return commit;
+  }
+
+  bool CommitAlone(const BranchId& branch) {
+    const OnePhaseResult result = CommitOnePhase(branch);
+    if (result.outcome != OnePhase::kUnknown) {
+      return result.outcome == OnePhase::kCommitted;
+    }
+    Evidence evidence = LookUp(branch);
+    while (evidence == Evidence::kUnknown) {
+      SleepMs(5);
+      evidence = LookUp(branch);
+    }
+    return evidence == Evidence::kCommittedAlone;
+  }
+
+  // Runs the workers while `disturb` goes on.
+  void Work(const std::function<void()>& disturb) {
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> workers;
+    for (int i = 0; i < kWorkers; ++i) {
+      workers.emplace_back([this, &stop, i] {
+        Random random(static_cast<uint64_t>(i) + 1);
+        while (!stop.load()) {
+          if (!RunOne(&random)) ++failed_;
+        }
+      });
+    }
+    workers.emplace_back([this, &stop] {
+      while (!stop.load()) {
+        Meanwhile();
+        SleepMs(10);
+      }
+    });
+    disturb();
+    stop.store(true);
+    for (std::thread& worker : workers) worker.join();
+  }
+  // What else goes on beside the workers.
+  virtual void Meanwhile() {}
+
+  void CheckBooks() {
+    const std::vector<std::string> rows =
+        server().Column("SELECT branch FROM ledger", Database());
+    EXPECT_EQ(std::set<std::string>(rows.begin(), rows.end()), committed_);
+    EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "30000");
+    EXPECT_EQ(EvidenceRows(), std::to_string(committed_.size()));
+    EXPECT_TRUE(Prepared().empty());
+    const uint64_t lost = manager().Stats().lost_ends;
+    EXPECT_GT(lost, 0u) << "the case that all this is for was not reached";
+    std::printf("  %zu committed, %d not, %llu connections lost in PREPARE or COMMIT\n",
+                committed_.size(), failed_.load(), static_cast<unsigned long long>(lost));
+  }
+
+  Mutex mutex_;
+  std::set<std::string> committed_;
+  std::atomic<int> failed_{0};
+};
+
+}  // namespace concordat::participant
+
+#endif  // TESTS_SUPPORT_DATABASE_TESTS_CHAOS_WORKERS_H_
