@@ -118,9 +118,18 @@ absl::Status TakeXaParameter(const std::string& name, const std::string& value,
     }
     return absl::InvalidArgumentError("lanes is a number from 1");
   }
+  if (name == "hang_after_s") {
+    int64_t seconds = 0;
+    if (!absl::SimpleAtoi(value, &seconds) || seconds < 1 || seconds > 86'400) {
+      return absl::InvalidArgumentError("hang_after_s is a number from 1 to 86400");
+    }
+    words->options.hang_after = Duration::Seconds(seconds);
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("an XA resource has no parameter \"", name,
-                   "\"; it has switch, work, work_library, open, close, dir and lanes"));
+                   "\"; it has switch, work, work_library, open, close, dir, lanes and "
+                   "hang_after_s"));
 }
 
 absl::StatusOr<std::unique_ptr<ResourceManager>> MakeXa(const ResourceSpec& spec) {

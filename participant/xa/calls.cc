@@ -8,9 +8,12 @@
 namespace concordat::participant::xa {
 
 template <class Call>
-int Calls::Do(Lane* lane, Call call) {
+int Calls::Do(Lane* lane, const char* name, const BranchId* branch, Call call) {
   if (!lane->Open().ok()) return XAER_RMFAIL;
-  const int code = call();
+  const int code = [&] {
+    const Lane::Calling calling(lane, name, branch);
+    return call();
+  }();
   if (code == XAER_RMFAIL) lane->Fail();
   return code;
 }
@@ -18,7 +21,7 @@ int Calls::Do(Lane* lane, Call call) {
 absl::Status Calls::Start(Lane* lane, const BranchId& branch) {
   if (absl::Status s = lane->Open(); !s.ok()) return s;
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, [&] {
+  const int code = Do(lane, "xa_start", &branch, [&] {
     return words_.library.xa->xa_start_entry(&xid, words_.rmid, TMNOFLAGS);
   });
   if (code == XA_OK) return absl::OkStatus();
@@ -29,7 +32,7 @@ absl::Status Calls::Start(Lane* lane, const BranchId& branch) {
 // The branch is rolled back, whatever its state.
 PrepareResult Calls::RefuseAfter(Lane* lane, const BranchId& branch, std::string why) {
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, [&] {
+  const int code = Do(lane, "xa_rollback", &branch, [&] {
     return words_.library.xa->xa_rollback_entry(&xid, words_.rmid, TMNOFLAGS);
   });
   if (code == XA_OK || code == XAER_NOTA || IsRolledBack(code)) {
@@ -40,11 +43,11 @@ PrepareResult Calls::RefuseAfter(Lane* lane, const BranchId& branch, std::string
 
 PrepareResult Calls::Prepare(Lane* lane, const BranchId& branch) {
   XID xid = ToXid(cluster_, branch);
-  int code = Do(lane, [&] {
+  int code = Do(lane, "xa_end", &branch, [&] {
     return words_.library.xa->xa_end_entry(&xid, words_.rmid, TMSUCCESS);
   });
   if (code != XA_OK) return RefuseAfter(lane, branch, CodeText("xa_end", code));
-  code = Do(lane, [&] {
+  code = Do(lane, "xa_prepare", &branch, [&] {
     return words_.library.xa->xa_prepare_entry(&xid, words_.rmid, TMNOFLAGS);
   });
   if (code == XA_OK) return {Vote::kPrepared, ""};
@@ -66,7 +69,7 @@ PrepareResult Calls::FindOut(Lane* lane, const BranchId& branch) {
 
 void Calls::RollBackActive(Lane* lane, const BranchId& branch) {
   XID xid = ToXid(cluster_, branch);
-  (void)Do(lane,
+  (void)Do(lane, "xa_end", &branch,
            [&] { return words_.library.xa->xa_end_entry(&xid, words_.rmid, TMFAIL); });
   // A resource manager that has failed has rolled back what was not prepared.
   (void)RefuseAfter(lane, branch, "");
@@ -108,7 +111,7 @@ OnePhaseResult Calls::CommitOnePhase(Lane* lane, const BranchId& branch) {
 
 FinishResult Calls::Commit(Lane* lane, const BranchId& branch, bool* heuristic) {
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, [&] {
+  const int code = Do(lane, "xa_commit", &branch, [&] {
     return words_.library.xa->xa_commit_entry(&xid, words_.rmid, TMNOFLAGS);
   });
   *heuristic = IsHeuristic(code);
@@ -137,7 +140,7 @@ FinishResult Calls::Commit(Lane* lane, const BranchId& branch, bool* heuristic) 
 
 FinishResult Calls::Rollback(Lane* lane, const BranchId& branch, bool* heuristic) {
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, [&] {
+  const int code = Do(lane, "xa_rollback", &branch, [&] {
     return words_.library.xa->xa_rollback_entry(&xid, words_.rmid, TMNOFLAGS);
   });
   *heuristic = IsHeuristic(code);
@@ -163,7 +166,7 @@ FinishResult Calls::Rollback(Lane* lane, const BranchId& branch, bool* heuristic
 
 void Calls::Forget(Lane* lane, const BranchId& branch) {
   XID xid = ToXid(cluster_, branch);
-  (void)Do(lane, [&] {
+  (void)Do(lane, "xa_forget", &branch, [&] {
     return words_.library.xa->xa_forget_entry(&xid, words_.rmid, TMNOFLAGS);
   });
 }
@@ -173,7 +176,7 @@ absl::StatusOr<Held> Calls::Recover(Lane* lane) {
   Held held;
   std::array<XID, 64> xids;
   for (long flags = TMSTARTRSCAN;; flags = TMNOFLAGS) {
-    const int count = Do(lane, [&] {
+    const int count = Do(lane, "xa_recover", nullptr, [&] {
       return words_.library.xa->xa_recover_entry(
           xids.data(), static_cast<long>(xids.size()), words_.rmid, flags);
     });
@@ -189,7 +192,7 @@ absl::StatusOr<Held> Calls::Recover(Lane* lane) {
     }
     if (found < xids.size()) break;
   }
-  (void)Do(lane, [&] {
+  (void)Do(lane, "xa_recover", nullptr, [&] {
     return words_.library.xa->xa_recover_entry(xids.data(), 0, words_.rmid, TMENDRSCAN);
   });
   return held;

@@ -48,7 +48,7 @@ class Calls {
  private:
   // One call of the switch; after XAER_RMFAIL the lane opens it anew.
   template <class Call>
-  int Do(Lane* lane, Call call);
+  int Do(Lane* lane, const char* name, const BranchId* branch, Call call);
   [[nodiscard]] PrepareResult RefuseAfter(Lane* lane, const BranchId& branch,
                                           std::string why);
 

@@ -13,6 +13,8 @@
 namespace concordat::participant::xa {
 namespace {
 
+constexpr char kHangs[] = "a call of the switch does not come back";
+
 // Each resource of a process is an instance of its own for the switch.
 int NextRmid() {
   static std::atomic<int> last{0};
@@ -84,6 +86,9 @@ absl::Status XaResourceManager::Check() const {
   if (options_.lanes == 0 || options_.settle_lanes == 0) {
     return absl::InvalidArgumentError("there must be a lane");
   }
+  if (options_.hang_after <= Duration()) {
+    return absl::InvalidArgumentError("a call must be allowed some time (hang_after)");
+  }
   const xa_switch_t& xa = *library_.xa;
   const std::string name(xa.name, std::find(xa.name, xa.name + RMNAMESZ, '\0'));
   if (xa.version != 0) {
@@ -105,8 +110,10 @@ void XaResourceManager::Recover(ClusterId cluster,
   if (status.ok()) status = evidence_.Open(cluster);
   if (!status.ok()) return done(status);
   calls_.SetCluster(cluster);
+  watch_ = std::make_unique<HangWatch>(options_.resource, options_.hang_after);
   for (uint32_t i = 0; i < options_.settle_lanes; ++i) {
     settle_lanes_.push_back(std::make_unique<Lane>(words_));
+    watch_->Add(settle_lanes_.back().get());
   }
   settle_lanes_[0]->Post(
       [this, done = std::move(done)]() mutable { RecoverHere(std::move(done)); });
@@ -139,6 +146,7 @@ void XaResourceManager::RecoverHere(
     MutexLock lock(&mutex_);
     for (uint32_t i = 0; i < options_.lanes; ++i) {
       lanes_.push_back(std::make_unique<Lane>(words_));
+      watch_->Add(lanes_.back().get());
       free_.push_back(lanes_.back().get());
     }
     open_ = true;
@@ -243,9 +251,11 @@ wire::ExecuteReply XaResourceManager::Work(const Waiting& call, bool* over) {
   }
   std::string text(kMaxAnswerBytes, '\0');
   size_t length = 0;
-  const int done =
-      library_.work(words_.rmid, call.request->opaque.data(), call.request->opaque.size(),
-                    text.data(), text.size(), &length);
+  const int done = [&] {
+    const Lane::Calling calling(call.branch->lane, "the work function", &call.id);
+    return library_.work(words_.rmid, call.request->opaque.data(),
+                         call.request->opaque.size(), text.data(), text.size(), &length);
+  }();
   text.resize(std::min(length, text.size()));
   switch (done) {
     case CONCORDAT_WORK_DONE: {
@@ -265,6 +275,19 @@ wire::ExecuteReply XaResourceManager::Work(const Waiting& call, bool* over) {
   }
 }
 
+// --- who waits for an answer ---
+
+// Claimed by whoever answers: the lane, or the watch, which gives up.
+template <class T>
+struct XaResourceManager::Waiter {
+  explicit Waiter(Callback<T> d) : done(std::move(d)) {}
+  // False: it was answered before.
+  [[nodiscard]] bool Claim() { return !claimed.exchange(true); }
+
+  Callback<T> done;
+  std::atomic<bool> claimed{false};
+};
+
 // --- ends of a branch at work ---
 
 void XaResourceManager::Prepare(const BranchId& id, Callback<PrepareResult> done) {
@@ -274,13 +297,31 @@ void XaResourceManager::Prepare(const BranchId& id, Callback<PrepareResult> done
     EndWork(id);
     return done({Vote::kReadOnly, ""});
   }
-  branch->lane->Post([this, id, branch, done = std::move(done)]() mutable {
-    PrepareResult result = branch->uncertain ? calls_.FindOut(branch->lane, id)
-                                             : calls_.Prepare(branch->lane, id);
-    branch->uncertain = result.vote == Vote::kUnavailable;
-    if (!branch->uncertain) EndWork(id);
-    done(std::move(result));
-  });
+  auto waiter = std::make_shared<Waiter<PrepareResult>>(std::move(done));
+  branch->lane->Post(
+      [this, id, branch, waiter] {
+        PrepareResult result = PrepareHere(id, branch.get());
+        if (!waiter->Claim()) {
+          branch->late_vote = std::move(result);
+          return;
+        }
+        if (!branch->uncertain) EndWork(id);
+        waiter->done(std::move(result));
+      },
+      [waiter](bool /*begun*/) {
+        if (waiter->Claim()) waiter->done({Vote::kUnavailable, kHangs});
+      });
+}
+
+PrepareResult XaResourceManager::PrepareHere(const BranchId& id, Branch* branch) {
+  if (branch->late_vote && branch->late_vote->vote != Vote::kUnavailable) {
+    return *std::exchange(branch->late_vote, std::nullopt);
+  }
+  branch->late_vote.reset();
+  PrepareResult result = branch->uncertain ? calls_.FindOut(branch->lane, id)
+                                           : calls_.Prepare(branch->lane, id);
+  branch->uncertain = result.vote == Vote::kUnavailable;
+  return result;
 }
 
 void XaResourceManager::CommitOnePhase(const BranchId& id,
@@ -300,17 +341,7 @@ void XaResourceManager::CommitOnePhase(const BranchId& id,
 
 void XaResourceManager::Rollback(const BranchId& id, Callback<FinishResult> done) {
   const BranchPtr branch = Find(id);
-  if (branch == nullptr) {
-    return Settle(std::move(done), [this, id](Lane* lane) {
-      bool heuristic = false;
-      FinishResult result = calls_.Rollback(lane, id, &heuristic);
-      if (heuristic) {
-        MutexLock lock(&mutex_);
-        heuristic_.insert(id);
-      }
-      return result;
-    });
-  }
+  if (branch == nullptr) return Settle(id, std::move(done), &Calls::Rollback);
   Callback<wire::ExecuteReply> waiting;
   {
     MutexLock lock(&mutex_);
@@ -326,52 +357,102 @@ void XaResourceManager::Rollback(const BranchId& id, Callback<FinishResult> done
     EndWork(id);
     return done({Finish::kDone, ""});
   }
-  branch->lane->Post([this, id, branch, done = std::move(done)]() mutable {
-    // An Execute before it may have ended it, and the lane may be another's by now.
-    if (Find(id) == branch) {
-      if (branch->started) calls_.RollBackActive(branch->lane, id);
-      EndWork(id);
-    }
-    done({Finish::kDone, ""});
-  });
+  auto waiter = std::make_shared<Waiter<FinishResult>>(std::move(done));
+  branch->lane->Post(
+      [this, id, branch, waiter] {
+        // An Execute before it may have ended it, and the lane may be another's by now.
+        if (Find(id) == branch) {
+          if (branch->started) calls_.RollBackActive(branch->lane, id);
+          EndWork(id);
+        }
+        if (waiter->Claim()) waiter->done({Finish::kDone, ""});
+      },
+      [waiter](bool /*begun*/) {
+        if (waiter->Claim()) waiter->done({Finish::kRetry, kHangs});
+      });
 }
 
 // --- prepared branches ---
 
+// One whose call does not hang, if there is one.
 Lane* XaResourceManager::SettleLane() {
   MutexLock lock(&mutex_);
-  if (settle_lanes_.empty()) return nullptr;
-  return settle_lanes_[next_settle_++ % settle_lanes_.size()].get();
+  Lane* lane = nullptr;
+  for (size_t tried = 0; tried < settle_lanes_.size(); ++tried) {
+    lane = settle_lanes_[next_settle_++ % settle_lanes_.size()].get();
+    if (!lane->hanging()) break;
+  }
+  return lane;
 }
 
-template <class T, class Make>
-void XaResourceManager::Settle(Callback<T> done, Make make) {
+void XaResourceManager::Settle(const BranchId& id, Callback<FinishResult> done,
+                               FinishResult (Calls::*end)(Lane*, const BranchId&,
+                                                          bool*)) {
+  std::optional<FinishResult> answer;
+  {
+    MutexLock lock(&mutex_);
+    if (const auto found = hanging_.find(id); found != hanging_.end()) {
+      answer = found->second.late.value_or(FinishResult{Finish::kRetry, kHangs});
+      if (found->second.late) hanging_.erase(found);
+    }
+  }
+  if (answer) return done(*std::move(answer));
   Lane* lane = SettleLane();
-  if (lane == nullptr) return done(T());
-  lane->Post([lane, done = std::move(done), make = std::move(make)]() mutable {
-    done(make(lane));
-  });
+  if (lane == nullptr) return done(FinishResult());
+  auto waiter = std::make_shared<Waiter<FinishResult>>(std::move(done));
+  lane->Post([this, id, lane, end, waiter] { SettleHere(id, lane, end, waiter); },
+             [this, id, waiter](bool begun) {
+               {
+                 MutexLock lock(&mutex_);
+                 if (!waiter->Claim()) return;
+                 if (begun) hanging_[id];
+               }
+               waiter->done({Finish::kRetry, kHangs});
+             });
+}
+
+void XaResourceManager::SettleHere(const BranchId& id, Lane* lane,
+                                   FinishResult (Calls::*end)(Lane*, const BranchId&,
+                                                              bool*),
+                                   const FinishWaiter& waiter) {
+  bool heuristic = false;
+  FinishResult result = (calls_.*end)(lane, id, &heuristic);
+  if (end == &Calls::Commit && result.finish == Finish::kDone) {
+    evidence_.NoteCommitted(id);
+  }
+  {
+    MutexLock lock(&mutex_);
+    if (heuristic) heuristic_.insert(id);
+    if (!waiter->Claim()) {
+      // The next request is answered with it: a second call might be told something
+      // else (XAER_NOTA after XAER_RMERR).
+      if (result.finish == Finish::kRetry) {
+        hanging_.erase(id);
+      } else {
+        hanging_[id].late = std::move(result);
+      }
+      return;
+    }
+  }
+  waiter->done(std::move(result));
 }
 
 void XaResourceManager::Commit(const BranchId& id, Callback<FinishResult> done) {
-  Settle(std::move(done), [this, id](Lane* lane) {
-    bool heuristic = false;
-    FinishResult result = calls_.Commit(lane, id, &heuristic);
-    if (result.finish == Finish::kDone) evidence_.NoteCommitted(id);
-    if (heuristic) {
-      MutexLock lock(&mutex_);
-      heuristic_.insert(id);
-    }
-    return result;
-  });
+  Settle(id, std::move(done), &Calls::Commit);
 }
 
 void XaResourceManager::LookUp(const BranchId& id, Callback<Evidence> done) {
   Lane* lane = SettleLane();
   if (lane == nullptr) return done(Evidence::kUnknown);
-  lane->Post([this, lane, id, done = std::move(done)]() mutable {
-    done(calls_.LookUp(lane, id));
-  });
+  auto waiter = std::make_shared<Waiter<Evidence>>(std::move(done));
+  lane->Post(
+      [this, lane, id, waiter] {
+        const Evidence found = calls_.LookUp(lane, id);
+        if (waiter->Claim()) waiter->done(found);
+      },
+      [waiter](bool /*begun*/) {
+        if (waiter->Claim()) waiter->done(Evidence::kUnknown);
+      });
 }
 
 void XaResourceManager::ForgetBelow(const Gtid& watermark) {
@@ -383,6 +464,10 @@ void XaResourceManager::ForgetBelow(const Gtid& watermark) {
       if (id.gtid.group == watermark.group && id.gtid < watermark) forget.push_back(id);
     }
     for (const BranchId& id : forget) heuristic_.erase(id);
+    absl::erase_if(hanging_, [&watermark](const auto& one) {
+      const Gtid& gtid = one.first.gtid;
+      return one.second.late && gtid.group == watermark.group && gtid < watermark;
+    });
   }
   if (forget.empty()) return;
   Lane* lane = SettleLane();
@@ -413,6 +498,8 @@ void XaResourceManager::Close() {
       EndWork(id);
     });
   }
+  // It knows the lanes. What hangs from now on keeps Close.
+  watch_.reset();
   lanes_.clear();
   std::vector<std::unique_ptr<Lane>> settle;
   {

@@ -34,8 +34,14 @@
 // the lane calls xa_close and xa_open and asks xa_recover.
 //
 // Not done: dynamic registration (TMREGISTER; name the library's static switch), TMASYNC,
-// suspended and joined branches. There is no time-out on a call: one that never returns
-// keeps its lane, and Close.
+// suspended and joined branches.
+//
+// A call that hangs cannot be ended safely: it keeps its lane, and Close. After
+// `hang_after` it is logged as an error (and again when it comes back), counted in Stats,
+// and whoever waits for it or behind it is told that nobody can tell yet: a PREPARE is
+// UNAVAILABLE, COMMIT and ROLLBACK are to be repeated, LookUp is kUnknown. What comes
+// back late is the answer of the next such request. Execute and CommitOnePhase wait:
+// nothing can be said of them that stays true.
 #ifndef PARTICIPANT_XA_XA_RESOURCE_MANAGER_H_
 #define PARTICIPANT_XA_XA_RESOURCE_MANAGER_H_
 
@@ -43,6 +49,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,10 +57,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "coordinator/base/clock.h"
 #include "coordinator/base/mutex.h"
 #include "participant/sdk/resource_manager.h"
 #include "participant/xa/calls.h"
 #include "participant/xa/evidence_log.h"
+#include "participant/xa/hang_watch.h"
 #include "participant/xa/lane.h"
 #include "participant/xa/work.h"
 #include "participant/xa/xa.h"
@@ -81,6 +90,8 @@ struct XaOptions {
   uint32_t settle_lanes = 2;
   // Branches that have not voted; those beyond `lanes` wait in Execute.
   uint32_t max_branches = 1000;
+  // So long may a call of the switch take before it counts as hanging.
+  Duration hang_after = Duration::Seconds(10);
 };
 
 // Thread-safe. Callbacks come on the lanes' threads, or on the calling one.
@@ -116,12 +127,20 @@ class XaResourceManager final : public ResourceManager {
 
   // Flushes of the evidence so far.
   [[nodiscard]] uint64_t flush_count() { return evidence_.flush_count(); }
+  // From Recover until Close.
+  [[nodiscard]] XaStats Stats() { return watch_->Stats(); }
 
  private:
   struct Branch {
     Lane* lane = nullptr;
     bool started = false;    // xa_start; its lane's
     bool uncertain = false;  // PREPARE was not answered
+    // What a PREPARE that was given up has come back with; the lane's.
+    std::optional<PrepareResult> late_vote;
+  };
+  // An end of a prepared branch that was given up: no second one beside it.
+  struct Hanging {
+    std::optional<FinishResult> late;  // it has come back with this
   };
   using BranchPtr = std::shared_ptr<Branch>;
   struct Waiting {
@@ -142,8 +161,17 @@ class XaResourceManager final : public ResourceManager {
   void ExecuteHere(Waiting call);
   [[nodiscard]] wire::ExecuteReply Work(const Waiting& call, bool* over);
   [[nodiscard]] Lane* SettleLane();
-  template <class T, class Make>
-  void Settle(Callback<T> done, Make make);
+  // On its lane. Without an answer (`uncertain`) PREPARE comes again.
+  [[nodiscard]] PrepareResult PrepareHere(const BranchId& id, Branch* branch);
+  // One answer to who waits, by the lane or by the watch.
+  template <class T>
+  struct Waiter;
+  using FinishWaiter = std::shared_ptr<Waiter<FinishResult>>;
+  void Settle(const BranchId& id, Callback<FinishResult> done,
+              FinishResult (Calls::*end)(Lane*, const BranchId&, bool*));
+  void SettleHere(const BranchId& id, Lane* lane,
+                  FinishResult (Calls::*end)(Lane*, const BranchId&, bool*),
+                  const FinishWaiter& waiter);
 
   const XaLibrary library_;
   const XaOptions options_;
@@ -152,6 +180,7 @@ class XaResourceManager final : public ResourceManager {
   Calls calls_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Lane>> settle_lanes_;
+  std::unique_ptr<HangWatch> watch_;
 
   Mutex mutex_;
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
@@ -160,6 +189,7 @@ class XaResourceManager final : public ResourceManager {
   absl::flat_hash_map<BranchId, BranchPtr> branches_ ABSL_GUARDED_BY(mutex_);
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<BranchId> heuristic_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<BranchId, Hanging> hanging_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace concordat::participant::xa

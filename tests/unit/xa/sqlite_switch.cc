@@ -9,6 +9,7 @@
 // it is answered with that code until it is forgotten.
 #include <sqlite3.h>
 
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -57,11 +58,24 @@ bool Take(const std::string& call, bool after, int* code) {
   return true;
 }
 
+// The call that does not come back, at its beginning or behind its work.
+std::condition_variable released;
+std::string hangs_in;
+bool hangs_after = false;
+
+void HangIfPlanned(const std::string& call, bool after) {
+  std::unique_lock lock(mutex);
+  if (hangs_in != call || hangs_after != after) return;
+  released.wait(lock, [&call] { return hangs_in != call; });
+}
+
 template <class Work>
 int Call(const std::string& name, Work work) {
   int code = XA_OK;
+  HangIfPlanned(name, false);
   if (Take(name, false, &code)) return code;
   const int result = work();
+  HangIfPlanned(name, true);
   return Take(name, true, &code) ? code : result;
 }
 
@@ -332,6 +346,15 @@ int sqlite_work(int rmid, const char* request, size_t request_length, char* repl
 void sqlite_switch_plan(const char* call, int code, int after) {
   const std::lock_guard lock(mutex);
   planned[call] = {code, after != 0};
+}
+
+// Calls of this name do not come back, at once or behind their work, until the next of
+// these; "" releases them.
+void sqlite_switch_hang(const char* call, int after) {
+  const std::lock_guard lock(mutex);
+  hangs_in = call;
+  hangs_after = after != 0;
+  released.notify_all();
 }
 
 // How often the resource manager was closed.

@@ -1,0 +1,147 @@
+// Calls of a switch that do not come back: who waits is answered, nothing is given up,
+// and what comes back late counts.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/base/check.h"
+#include "tests/unit/xa/fixture.h"
+
+namespace concordat::participant::xa {
+namespace {
+
+template <class Function>
+Function* Symbol(const char* name) {
+  void* library = dlopen(XA_SQLITE_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  CONCORDAT_CHECK(library != nullptr) << dlerror();
+  return reinterpret_cast<Function*>(dlsym(library, name));
+}
+
+class XaHangTest : public XaFixture {
+ protected:
+  XaHangTest() {
+    options_.hang_after = Duration::Millis(100);
+    // So that a second call finds no other lane.
+    options_.settle_lanes = 1;
+  }
+  ~XaHangTest() override { Release(); }
+
+  static void Hang(const char* call, bool after) {
+    Symbol<void(const char*, int)>("sqlite_switch_hang")(call, after ? 1 : 0);
+  }
+  static void Release() { Hang("", false); }
+  static void Plan(const char* call, int code, bool after) {
+    Symbol<void(const char*, int, int)>("sqlite_switch_plan")(call, code, after ? 1 : 0);
+  }
+  void ReleaseAndWait() {
+    Release();
+    EXPECT_TRUE(
+        testing::WaitUntil(10, [this] { return manager_->Stats().hanging_calls == 0; }));
+  }
+  // As the coordinator does, until it is told an end.
+  Finish CommitUntilDone(const BranchId& branch) {
+    Finish finish = Finish::kRetry;
+    (void)testing::WaitUntil(10, [&] {
+      finish = Commit(branch);
+      return finish != Finish::kRetry;
+    });
+    return finish;
+  }
+};
+
+TEST_F(XaHangTest, Prepare_IsUnavailableAndThenWhatCameBack) {
+  for (const bool after : {false, true}) {
+    ASSERT_TRUE(Open().ok());
+    const BranchId branch = Begin(after ? 2 : 1, "add a 5", after ? 2 : 1);
+    Hang("xa_prepare", after);
+    EXPECT_EQ(Prepare(branch), Vote::kUnavailable);
+    EXPECT_EQ(manager_->Stats().hung_calls, 1u);
+    EXPECT_EQ(manager_->Stats().hanging_calls, 1u);
+    EXPECT_EQ(Prepare(branch), Vote::kUnavailable) << "it hangs still: answered at once";
+    ReleaseAndWait();
+    EXPECT_EQ(Prepare(branch), Vote::kPrepared);
+    EXPECT_EQ(Commit(branch), Finish::kDone);
+    EXPECT_EQ(manager_->Stats().hung_calls, 1u);
+  }
+  EXPECT_EQ(Read("get a"), "10");
+}
+
+TEST_F(XaHangTest, Prepare_ThatComesBackRefused_IsRefused) {
+  ASSERT_TRUE(Open().ok());
+  const BranchId branch = Begin(1, "add a 5");
+  Plan("xa_prepare", XA_RBINTEGRITY, false);
+  Hang("xa_prepare", false);
+  EXPECT_EQ(Prepare(branch), Vote::kUnavailable);
+  ReleaseAndWait();
+  EXPECT_EQ(Prepare(branch), Vote::kRefused);
+  EXPECT_EQ(Read("get a"), "0");
+}
+
+TEST_F(XaHangTest, Prepare_AbortedMeanwhile_IsRolledBackWhenItComesBack) {
+  ASSERT_TRUE(Open().ok());
+  const BranchId branch = Begin(1, "add a 5");
+  Hang("xa_prepare", true);
+  EXPECT_EQ(Prepare(branch), Vote::kUnavailable);
+  EXPECT_EQ(Rollback(branch), Finish::kRetry) << "it may be prepared in a moment";
+  ReleaseAndWait();
+  EXPECT_EQ(Rollback(branch), Finish::kDone);
+  EXPECT_EQ(LookUp(branch), Evidence::kNone);
+  const auto prepared = Open();
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_TRUE(prepared->empty());
+}
+
+TEST_F(XaHangTest, Commit_IsToBeRepeatedAndIsDoneOnce) {
+  for (const bool after : {false, true}) {
+    ASSERT_TRUE(Open().ok());
+    const BranchId branch = Begin(after ? 2 : 1, "add a 5", after ? 2 : 1);
+    ASSERT_EQ(Prepare(branch), Vote::kPrepared);
+    Hang("xa_commit", after);
+    EXPECT_EQ(Commit(branch), Finish::kRetry);
+    EXPECT_EQ(Commit(branch), Finish::kRetry);
+    EXPECT_EQ(LookUp(branch), Evidence::kUnknown);
+    ReleaseAndWait();
+    EXPECT_EQ(CommitUntilDone(branch), Finish::kDone);
+    EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
+  }
+  EXPECT_EQ(Read("get a"), "10");
+}
+
+// XAER_RMERR of xa_commit: "the branch's work has been rolled back". A second xa_commit
+// would be told XAER_NOTA, which is read as committed.
+TEST_F(XaHangTest, Commit_ThatComesBackRolledBack_IsToldAtTheNextRequest) {
+  ASSERT_TRUE(Open().ok());
+  const BranchId branch = Begin(1, "add a 5");
+  ASSERT_EQ(Prepare(branch), Vote::kPrepared);
+  Plan("xa_commit", XAER_RMERR, false);
+  Hang("xa_commit", false);
+  EXPECT_EQ(Commit(branch), Finish::kRetry);
+  ReleaseAndWait();
+  EXPECT_EQ(CommitUntilDone(branch), Finish::kHeuristicRollback);
+}
+
+TEST_F(XaHangTest, OtherBranches_AreSettledOnTheOtherLane) {
+  options_.settle_lanes = 2;
+  ASSERT_TRUE(Open().ok());
+  const BranchId hanging = Begin(1, "add a 5");
+  const BranchId other = Begin(2, "add b 5");
+  ASSERT_EQ(Prepare(hanging), Vote::kPrepared);
+  ASSERT_EQ(Prepare(other), Vote::kPrepared);
+  Hang("xa_commit", false);
+  EXPECT_EQ(Commit(hanging), Finish::kRetry);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(LookUp(other), Evidence::kPrepared);
+  EXPECT_EQ(Rollback(other), Finish::kDone);
+  EXPECT_EQ(manager_->Stats().hanging_calls, 1u);
+  ReleaseAndWait();
+  EXPECT_EQ(CommitUntilDone(hanging), Finish::kDone);
+}
+
+TEST_F(XaHangTest, QuickCalls_AreNotCounted) {
+  ASSERT_TRUE(Open().ok());
+  const BranchId branch = Begin(1, "add a 5");
+  ASSERT_EQ(Prepare(branch), Vote::kPrepared);
+  ASSERT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(manager_->Stats().hung_calls, 0u);
+}
+
+}  // namespace
+}  // namespace concordat::participant::xa
