@@ -282,10 +282,18 @@ void WatchPeer(int fd) {
 }
 }  // namespace
 
+namespace {
+constexpr unsigned kTlsError = 2026;  // CR_SSL_CONNECTION_ERROR
+constexpr char kTlsHelp[] =
+    ". tls_ca must name the file with the authority of the server's certificate, and the "
+    "certificate must be for the host in the URL; tls=no-verify does without";
+}  // namespace
+
 void Connection::OnConnectDone() {
   if (connect_result_ == nullptr) {
     const unsigned error = mysql_errno(mysql_);
-    const std::string text = absl::StrCat(error, ": ", ErrorMessage());
+    std::string text = absl::StrCat(error, ": ", ErrorMessage());
+    if (error == kTlsError) absl::StrAppend(&text, kTlsHelp);
     return Connected(MayWorkLater(error) ? absl::UnavailableError(text)
                                          : absl::FailedPreconditionError(text));
   }
