@@ -171,13 +171,27 @@ struct ResourceInfo {
    * name, and what was prepared there is lost. None: no.
    */
   8: optional bool replace_store
+  /**
+   * How far the store has come: a number that it keeps in itself and that only grows,
+   * milliseconds since the epoch as a rule. A smaller one than before is refused: an old
+   * copy of the store was put back. None: it keeps none.
+   */
+  9: optional i64 mark
+  /**
+   * The resource is not served. In answers: why its last registration was refused; none:
+   * it was not. In requests: why its participant does not serve it; it is listed so, and
+   * the registration is refused.
+   */
+  10: optional string quarantined
+  /** In answers, with `quarantined`: milliseconds since that registration. */
+  11: optional i64 quarantined_age_ms
 }
 
 /** Registers resources, and keeps them registered: repeated as a heartbeat. */
 struct RegisterRequest {
   /** Who calls, and how long it will wait. */
   1: required types.CallContext context
-  /** All that the participant serves; `alive` and `heartbeat_age_ms` are not read. */
+  /** All that the participant serves; `alive` and the ages are not read. */
   2: required list<ResourceInfo> resources
 }
 

@@ -80,6 +80,7 @@ void PrintResources(const wire::StatusReply& leader) {
   }
   std::cout << "\n";
   PrintTable(rows, std::cout);
+  PrintQuarantined(leader.resources, std::cout);
 }
 
 int Unreachable(const std::string& last) {

@@ -228,7 +228,9 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
     txn::RegisterResourceRequest one{
         {info.name, info.address, info.kind,
          Incarnation(static_cast<uint64_t>(info.incarnation)), cluster, info.store,
-         info.__isset.replace_store && info.replace_store}};
+         info.__isset.replace_store && info.replace_store,
+         info.__isset.mark ? static_cast<uint64_t>(info.mark) : 0},
+        info.quarantined};
     backend_->Submit(std::move(one), [this, gather, shared_cob](txn::Reply result) {
       const wire::Result one_result = ToResult(result, LeaderAddress());
       if (one_result.code != Code::OK) gather->items.push_back(one_result);
@@ -254,6 +256,11 @@ std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const
     info.kind = view.resource.kind;
     info.incarnation = Signed(view.resource.incarnation.value());
     if (!view.resource.store.empty()) info.__set_store(view.resource.store);
+    if (view.resource.mark > 0) info.__set_mark(Signed(view.resource.mark));
+    if (!view.refused.empty()) {
+      info.__set_quarantined(view.refused);
+      info.__set_quarantined_age_ms(view.refused_ago.millis());
+    }
     if (view.last_seen) {
       info.__set_alive(*view.last_seen < kHeartbeatTimeout);
       info.__set_heartbeat_age_ms(view.last_seen->millis());

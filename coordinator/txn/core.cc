@@ -106,11 +106,12 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
                         },
                         [&](const ResourceEffect& e) {
                           const auto& resource = std::get<ResourceRecord>(*record);
-                          if (e.ignored == Ignored::kOtherStore) {
-                            return registrar_->OnOtherStore(resource);
+                          if (e.ignored == Ignored::kOtherStore ||
+                              e.ignored == Ignored::kOlderStore) {
+                            return registrar_->OnOvertaken(resource, now);
                           }
-                          registrar_->OnResource(resource, now);
-                          driver_->HurryResource(resource.name, now);
+                          registrar_->OnResource(resource, e.only_mark, now);
+                          if (!e.only_mark) driver_->HurryResource(resource.name, now);
                         },
                         [&](const HeuristicEffect&) {
                           registrar_->OnHeuristic(std::get<HeuristicRecord>(*record));

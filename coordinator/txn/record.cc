@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "coordinator/base/byte_codec.h"
 #include "coordinator/base/check.h"
 
@@ -68,6 +69,7 @@ void Put(const ResourceRecord& r, ByteWriter* out) {
   out->U64(r.cluster.value());
   PutText(r.store, out);
   out->U8(r.replace_store ? 1 : 0);
+  out->Varint(r.mark);
 }
 
 void Put(const HeuristicRecord& r, ByteWriter* out) {
@@ -191,6 +193,7 @@ ResourceRecord ReadResource(FieldReader* in) {
   r.cluster = ClusterId(in->ReadFixed());
   r.store = in->ReadText();
   r.replace_store = in->ReadFlag();
+  r.mark = in->ReadNumber();
   return r;
 }
 
@@ -263,7 +266,8 @@ std::string Text(const ResourceRecord& r) {
   return absl::StrCat("RESOURCE ", r.name, " kind=", r.kind, " address=", r.address,
                       " incarnation=", absl::Hex(r.incarnation.value()),
                       " cluster=", absl::Hex(r.cluster.value(), absl::kZeroPad16),
-                      " store=", r.store, r.replace_store ? " replaces" : "");
+                      " store=", r.store, r.replace_store ? " replaces" : "",
+                      r.mark == 0 ? "" : " mark=", r.mark == 0 ? "" : MarkText(r.mark));
 }
 
 std::string Text(const HeuristicRecord& r) {
@@ -272,6 +276,25 @@ std::string Text(const HeuristicRecord& r) {
 }
 
 }  // namespace
+
+// Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days: the
+// core has no clock, and this needs none.
+std::string MarkText(uint64_t mark) {
+  if (mark == 0) return "before it kept a mark";
+  const uint64_t seconds = mark / 1000;
+  const uint64_t days = seconds / 86'400 + 719'468;
+  const uint64_t era = days / 146'097;
+  const uint64_t of_era = days % 146'097;
+  const uint64_t year =
+      (of_era - of_era / 1'460 + of_era / 36'524 - of_era / 146'096) / 365;
+  const uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+  const uint64_t month = (5 * of_year + 2) / 153;  // from March
+  const uint64_t day = of_year - (153 * month + 2) / 5 + 1;
+  const uint64_t civil = month < 10 ? month + 3 : month - 9;
+  return absl::StrFormat(
+      "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year + era * 400 + (civil <= 2 ? 1 : 0),
+      civil, day, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60, mark % 1000);
+}
 
 std::string EncodeRecord(const Record& record) {
   ByteWriter out;

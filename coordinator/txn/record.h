@@ -85,6 +85,10 @@ struct ResourceRecord {
   // the record says that a person wants it so.
   std::string store{};
   bool replace_store = false;
+  // How far the store has come: a number that it keeps in itself and that only grows,
+  // milliseconds since the epoch as a rule. 0: it keeps none. One that has gone back
+  // is refused, unless a person wants it so: a backup of the store was put back.
+  uint64_t mark = 0;
   friend bool operator==(const ResourceRecord&, const ResourceRecord&) = default;
 };
 
@@ -93,6 +97,19 @@ struct ResourceRecord {
                                          const ResourceRecord& wanted) {
   return !known.store.empty() && known.store != wanted.store && !wanted.replace_store;
 }
+
+// Whether `wanted` is the store that has the name, as it was earlier: a copy of it that
+// lacks what was promised since. The store writes a mark into itself before it tells
+// anybody, so that the registry never knows a larger one than the store itself.
+[[nodiscard]] inline bool IsOlderStore(const ResourceRecord& known,
+                                       const ResourceRecord& wanted) {
+  return known.store == wanted.store && wanted.mark < known.mark && !wanted.replace_store;
+}
+
+// No clock says more: 9999-12-31.
+inline constexpr uint64_t kMaxMark = 253'402'300'799'999;
+// "2026-11-20T10:01:05.250Z"; "before it kept a mark" for 0.
+[[nodiscard]] std::string MarkText(uint64_t mark);
 
 // A branch was settled against, or without, the decision; or (kForgotten) a person
 // has dealt with that.

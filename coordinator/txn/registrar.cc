@@ -4,12 +4,17 @@
 #include "coordinator/txn/driver.h"
 
 namespace concordat::txn {
+namespace {
+
+std::string NameOf(const std::string& store) { return store.empty() ? "(none)" : store; }
+
+}  // namespace
 
 std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource) const {
   if (!IsValidResourceName(resource.name) || resource.incarnation.is_none() ||
       resource.address.size() > kMaxDetailLength ||
       resource.kind.size() > kMaxDetailLength ||
-      resource.store.size() > kMaxDetailLength) {
+      resource.store.size() > kMaxDetailLength || resource.mark > kMaxMark) {
     return RefusedReply{Refusal::kBadRequest,
                         absl::StrCat("not a resource that can be registered: '",
                                      Cut(resource.name), "'")};
@@ -22,8 +27,9 @@ std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource)
                      absl::Hex(options_.cluster.value(), absl::kZeroPad16))};
   }
   const auto known = table_.resources().find(resource.name);
-  if (known != table_.resources().end() && IsAnotherStore(known->second, resource)) {
-    return OtherStore(resource);
+  if (known != table_.resources().end() && (IsAnotherStore(known->second, resource) ||
+                                            IsOlderStore(known->second, resource))) {
+    return WrongStore(resource);
   }
   if (table_.resources().size() >= options_.max_resources &&
       known == table_.resources().end()) {
@@ -33,12 +39,55 @@ std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource)
   return std::nullopt;
 }
 
-RefusedReply Registrar::OtherStore(const ResourceRecord& resource) const {
-  return {Refusal::kOtherStore,
-          absl::StrCat("resource ", resource.name, " is kept in store ",
-                       table_.resources().at(resource.name).store, ", this is store ",
-                       resource.store.empty() ? "(none)" : resource.store,
-                       ". What was prepared there is not here")};
+RefusedReply Registrar::WrongStore(const ResourceRecord& resource) const {
+  const ResourceRecord& known = table_.resources().at(resource.name);
+  if (IsOlderStore(known, resource)) {
+    return {
+        Refusal::kOlderStore,
+        absl::StrCat("store ", NameOf(known.store), " of resource ", resource.name,
+                     " holds its data of ", MarkText(resource.mark), ", but was seen at ",
+                     MarkText(known.mark),
+                     ": a backup was put back, or a standby serves that had not "
+                     "received everything. Serve the newer store; or, if it is lost, "
+                     "reconcile what is missing, and start once with --replace-store ",
+                     resource.name,
+                     ", which accepts this one as it is: what was decided COMMIT and "
+                     "is not in it is then reported as a heuristic hazard")};
+  }
+  return {
+      Refusal::kOtherStore,
+      absl::StrCat("resource ", resource.name, " is kept in store ", NameOf(known.store),
+                   ", this is store ", NameOf(resource.store),
+                   ". What was prepared there is not here. Serve the store that had "
+                   "the name; or, if it is lost, start once with --replace-store ",
+                   resource.name, ": its branches in doubt are then settled without it")};
+}
+
+// --- answers ---
+
+void Registrar::Refuse(RequestToken token, const std::string& resource,
+                       RefusedReply reply, Timestamp now) {
+  if (table_.resources().contains(resource)) {
+    LastRefusal& last = refused_[resource];
+    if (last.why != reply.detail) {  // it may be repeated every second
+      Event& event = out_.events.emplace_back();
+      event.time = now;
+      event.kind = EventKind::kRefusedRequest;
+      event.detail = reply.detail;
+    }
+    last = {reply.detail, now};
+  }
+  out_.answers.push_back(Answer{token, std::move(reply)});
+}
+
+void Registrar::Accept(RequestToken token, const std::string& resource) {
+  refused_.erase(resource);
+  out_.answers.push_back(Answer{token, RegisteredReply{}});
+}
+
+const Registrar::LastRefusal* Registrar::FindRefusal(const std::string& resource) const {
+  const auto found = refused_.find(resource);
+  return found == refused_.end() ? nullptr : &found->second;
 }
 
 void Registrar::Register(RequestToken token, const RegisterResourceRequest& request,
@@ -47,35 +96,41 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
   ResourceRecord plain = resource;
   plain.replace_store = false;
   if (auto objection = Objection(resource)) {
-    out_.answers.push_back(Answer{token, *std::move(objection)});
-    return;
+    return Refuse(token, resource.name, *std::move(objection), now);
+  }
+  // Not heard of as alive: it wants to be listed, and nothing to be sent to it.
+  if (!request.quarantined.empty()) {
+    return Refuse(token, resource.name, {Refusal::kQuarantined, Cut(request.quarantined)},
+                  now);
   }
   last_seen_[resource.name] = now;
   const auto known = table_.resources().find(resource.name);
   if (known != table_.resources().end() && known->second == plain) {
-    out_.answers.push_back(Answer{token, RegisteredReply{}});
-    return;
+    return Accept(token, resource.name);
   }
   registering_.emplace_back(token, resource);
   out_.proposals.push_back(EncodeRecord(resource));
 }
 
-void Registrar::OnOtherStore(const ResourceRecord& record) {
+void Registrar::OnOvertaken(const ResourceRecord& record, Timestamp now) {
   std::erase_if(registering_, [&](const auto& waiting) {
     if (waiting.second != record) return false;
-    out_.answers.push_back(Answer{waiting.first, OtherStore(record)});
+    Refuse(waiting.first, record.name, WrongStore(record), now);
     return true;
   });
 }
 
-void Registrar::OnResource(const ResourceRecord& record, Timestamp now) {
-  Event& event = out_.events.emplace_back();
-  event.time = now;
-  event.kind = EventKind::kResource;
-  event.detail = Describe(record);
+// A mark that has grown is no news for people: it comes every few seconds.
+void Registrar::OnResource(const ResourceRecord& record, bool only_mark, Timestamp now) {
+  if (!only_mark) {
+    Event& event = out_.events.emplace_back();
+    event.time = now;
+    event.kind = EventKind::kResource;
+    event.detail = Describe(record);
+  }
   std::erase_if(registering_, [&](const auto& waiting) {
     if (waiting.second != record) return false;
-    out_.answers.push_back(Answer{waiting.first, RegisteredReply{}});
+    Accept(waiting.first, record.name);
     return true;
   });
 }
@@ -110,6 +165,7 @@ void Registrar::Abandon() {
   registering_.clear();
   forgetting_.clear();
   last_seen_.clear();
+  refused_.clear();
 }
 
 std::optional<Timestamp> Registrar::LastSeen(const std::string& resource) const {

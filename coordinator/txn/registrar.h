@@ -27,10 +27,18 @@ class Registrar {
   void ForgetHeuristic(RequestToken token, const ForgetHeuristicRequest& request);
 
   // After the table has applied the record.
-  // Its record was overtaken by that of another store.
-  void OnOtherStore(const ResourceRecord& record);
-  void OnResource(const ResourceRecord& record, Timestamp now);
+  // Its record was overtaken: by that of another store, or by a later one of its own.
+  void OnOvertaken(const ResourceRecord& record, Timestamp now);
+  void OnResource(const ResourceRecord& record, bool only_mark, Timestamp now);
   void OnHeuristic(const HeuristicRecord& record);
+
+  // The last registration of a resource that was refused, until one is accepted. For
+  // people: nothing is decided by it.
+  struct LastRefusal {
+    std::string why;
+    Timestamp when;
+  };
+  [[nodiscard]] const LastRefusal* FindRefusal(const std::string& resource) const;
 
   void Abandon();
   [[nodiscard]] std::optional<Timestamp> LastSeen(const std::string& resource) const;
@@ -38,12 +46,17 @@ class Registrar {
  private:
   [[nodiscard]] std::optional<RefusedReply> Objection(
       const ResourceRecord& resource) const;
-  [[nodiscard]] RefusedReply OtherStore(const ResourceRecord& resource) const;
+  // Of one that the table does not take.
+  [[nodiscard]] RefusedReply WrongStore(const ResourceRecord& resource) const;
+  void Refuse(RequestToken token, const std::string& resource, RefusedReply reply,
+              Timestamp now);
+  void Accept(RequestToken token, const std::string& resource);
 
   const CoreOptions& options_;
   const TransactionTable& table_;
   Output& out_;
   std::map<std::string, Timestamp> last_seen_;
+  std::map<std::string, LastRefusal> refused_;  // of names that are in the table
   std::vector<std::pair<RequestToken, ResourceRecord>> registering_;
   std::vector<std::pair<RequestToken, BranchId>> forgetting_;
 };

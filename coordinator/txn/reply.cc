@@ -94,6 +94,10 @@ std::string_view ToString(Refusal why) {
       return "foreign-cluster";
     case Refusal::kOtherStore:
       return "other-store";
+    case Refusal::kOlderStore:
+      return "older-store";
+    case Refusal::kQuarantined:
+      return "quarantined";
   }
   return "?";
 }

@@ -56,6 +56,8 @@ enum class Refusal : uint8_t {
   kOverloaded,      // nothing was begun; try later
   kForeignCluster,  // a resource of another cluster
   kOtherStore,      // the resource's name belongs to another store
+  kOlderStore,      // the store is an old copy of the one that has the name
+  kQuarantined,     // its participant says itself that it does not serve the resource
 };
 
 // Not done and without effect, for the reason given. For kOverloaded and a commit

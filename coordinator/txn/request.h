@@ -76,6 +76,8 @@ struct OutcomeRequest {
 // RegisteredReply, RefusedReply.
 struct RegisterResourceRequest {
   ResourceRecord resource{};
+  // Why its participant does not serve it: it is listed so, and refused. Empty: it does.
+  std::string quarantined{};
 };
 
 // A person has dealt with the branch's heuristic outcome.

@@ -58,6 +58,8 @@ std::string_view ToString(Ignored ignored) {
       return "unchanged";
     case Ignored::kOtherStore:
       return "other-store";
+    case Ignored::kOlderStore:
+      return "older-store";
   }
   return "?";
 }
@@ -199,15 +201,19 @@ Effect TransactionTable::Put(const WatermarkRecord& record) {
 Effect TransactionTable::Put(const ResourceRecord& record) {
   ResourceRecord& known = resources_[record.name];
   if (IsAnotherStore(known, record)) return ResourceEffect{Ignored::kOtherStore};
+  if (IsOlderStore(known, record)) return ResourceEffect{Ignored::kOlderStore};
   ResourceRecord wanted = record;
   wanted.replace_store = false;
   const bool unchanged = known == wanted;
+  known.mark = wanted.mark;
+  const bool only_mark = !unchanged && known == wanted;
   known = std::move(wanted);
   Mix(record.store);
   Mix(record.name);
   Mix(record.address);
   Mix(record.incarnation.value());
-  return ResourceEffect{unchanged ? Ignored::kUnchanged : Ignored::kNo};
+  Mix(record.mark);
+  return ResourceEffect{unchanged ? Ignored::kUnchanged : Ignored::kNo, only_mark};
 }
 
 Effect TransactionTable::Put(const HeuristicRecord& record) {

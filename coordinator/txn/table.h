@@ -61,6 +61,7 @@ enum class Ignored : uint8_t {
   kForeignGroup,     // another Raft group's gtid
   kUnchanged,        // says what the table says
   kOtherStore,       // a resource's name with another store
+  kOlderStore,       // an old copy of the store that has the name
 };
 [[nodiscard]] std::string_view ToString(Ignored ignored);
 
@@ -86,6 +87,7 @@ struct WatermarkEffect {
 };
 struct ResourceEffect {
   Ignored ignored = Ignored::kNo;
+  bool only_mark = false;  // nothing else of it is new
 };
 struct HeuristicEffect {
   Ignored ignored = Ignored::kNo;

@@ -44,6 +44,10 @@ struct TransactionView {
 struct ResourceView {
   ResourceRecord resource;
   std::optional<Duration> last_seen;  // ago; none if not since this leader began
+  // Why the last registration was refused, and how long ago; empty when one was accepted
+  // since, or none was refused since this leader began.
+  std::string refused;
+  Duration refused_ago;
 };
 
 struct HeuristicView {

@@ -24,6 +24,7 @@ std::vector<Record> Samples() {
   resource.cluster = ClusterId(0xc0ffee);
   resource.store = "0123456789abcdef";
   resource.replace_store = true;
+  resource.mark = 1'795'168'865'250;
   return {
       StagedRecord{kGtid, {A(kGtid), B(kGtid)}, 10'000, Mode::kParallel},
       StagedRecord{kGtid, {}, 1, Mode::kDecided},
@@ -159,7 +160,7 @@ TEST(Record, Describe_NamesEveryField) {
   EXPECT_EQ(Describe(samples[8]),
             "RESOURCE bank-a kind=kv address=127.0.0.1:7001 "
             "incarnation=ffffffffffffffff cluster=0000000000c0ffee "
-            "store=0123456789abcdef replaces");
+            "store=0123456789abcdef replaces mark=2026-11-20T10:01:05.250Z");
   EXPECT_EQ(Describe(samples[9]),
             "HEURISTIC 1.7.2a/bank-a/5f3c.1 mixed detail='half of it'");
 }

@@ -10,6 +10,7 @@ namespace concordat::txn {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
@@ -115,6 +116,131 @@ TEST_F(RegistrarTest, PersonWhoReplacesTheStore_IsObeyed) {
   EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{BankIn("2")})), "REGISTERED");
   EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankIn("1")})),
               StartsWith("REFUSED other-store"));
+}
+
+// 2026-11-20T10:01:05.000Z, and half an hour later.
+constexpr uint64_t kBackup = 1'795'168'865'000;
+constexpr uint64_t kSeen = 1'795'170'675'250;
+
+ResourceRecord BankAt(uint64_t mark) {
+  ResourceRecord resource = BankIn("1");
+  resource.mark = mark;
+  return resource;
+}
+
+TEST_F(RegistrarTest, MarkThatGrows_IsWrittenAndOneThatDoesNotIsNot) {
+  node.Submit(RegisterResourceRequest{BankAt(kBackup)});
+  node.CommitLog();
+  node.Submit(RegisterResourceRequest{BankAt(kBackup)});
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  const auto grown = node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(grown), "REGISTERED");
+  EXPECT_EQ(node.table().resources().at("bank-a").mark, kSeen);
+}
+
+// Scenario 29. The store lacks what was promised between the two marks.
+TEST_F(RegistrarTest, Scenario29_StoreFromABackup_IsRefusedAndToldWhatToDo) {
+  node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  node.CommitLog();
+  const auto token = node.Submit(RegisterResourceRequest{BankAt(kBackup)});
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  const std::string said = node.Said(token);
+  EXPECT_THAT(said,
+              StartsWith("REFUSED older-store: store 1 of resource bank-a holds its "
+                         "data of 2026-11-20T10:01:05.000Z, but was seen at "
+                         "2026-11-20T10:31:15.250Z: a backup was put back"));
+  EXPECT_THAT(said, HasSubstr("--replace-store bank-a"));
+  // One from before it kept marks is older than any.
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankAt(0)})),
+              HasSubstr("of before it kept a mark"));
+  EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{BankAt(kSeen)})), "REGISTERED");
+}
+
+TEST_F(RegistrarTest, Scenario29_RefusedRegistration_IsListedUntilOneIsAccepted) {
+  node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  node.CommitLog();
+  node.Submit(RegisterResourceRequest{BankAt(kBackup)});
+  node.Submit(RegisterResourceRequest{BankIn("2")});
+  node.Pass(Duration::Seconds(3));
+  ResourceView view = node.core().Resources(node.now())[0];
+  EXPECT_THAT(view.refused, HasSubstr("is kept in store 1, this is store 2"));
+  EXPECT_EQ(view.refused_ago, Duration::Seconds(3));
+  node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  EXPECT_EQ(node.core().Resources(node.now())[0].refused, "");
+}
+
+// A participant that has found out by itself: nothing changes but what is listed.
+TEST_F(RegistrarTest, Scenario29_ParticipantThatQuarantinesItself_IsListedAndNotAlive) {
+  node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  node.CommitLog();
+  node.Pass(Duration::Seconds(3));
+  const auto token =
+      node.Submit(RegisterResourceRequest{BankAt(kSeen), "the database went back"});
+  EXPECT_EQ(node.Said(token), "REFUSED quarantined: the database went back");
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  const ResourceView view = node.core().Resources(node.now())[0];
+  EXPECT_EQ(view.refused, "the database went back");
+  EXPECT_EQ(view.last_seen, Duration::Seconds(3));
+}
+
+TEST_F(RegistrarTest, Scenario29_PersonWhoAcceptsTheBackup_IsObeyed) {
+  node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  node.CommitLog();
+  ResourceRecord accepted = BankAt(kBackup);
+  accepted.replace_store = true;
+  const auto token = node.Submit(RegisterResourceRequest{accepted});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(token), "REGISTERED");
+  EXPECT_EQ(node.table().resources().at("bank-a"), BankAt(kBackup));
+}
+
+// The leader may have proposed both before it knew of either.
+TEST_F(RegistrarTest, Scenario29_OvertakenByALaterMark_IsRefusedAtApply) {
+  const auto later = node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  const auto older = node.Submit(RegisterResourceRequest{BankAt(kBackup)});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(later), "REGISTERED");
+  EXPECT_THAT(node.Said(older), StartsWith("REFUSED older-store"));
+  EXPECT_EQ(node.table().resources().at("bank-a").mark, kSeen);
+  Node follower(&log, InCluster7());
+  follower.CatchUp();
+  EXPECT_EQ(follower.table().resources().at("bank-a").mark, kSeen);
+}
+
+TEST_F(RegistrarTest, Scenario29_MarkSurvivesASnapshot) {
+  node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  node.CommitLog();
+  Core restored(kGroup, InCluster7());
+  ASSERT_TRUE(restored.RestoreSnapshot(node.core().EncodeSnapshot()).ok());
+  EXPECT_EQ(restored.table().resources().at("bank-a"), BankAt(kSeen));
+}
+
+TEST_F(RegistrarTest, MarkBeyondAnyClock_IsRefused) {
+  EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankAt(~uint64_t{0})})),
+              StartsWith("REFUSED bad-request"));
+}
+
+TEST(Mark, AsText_IsAPointInTime) {
+  EXPECT_EQ(MarkText(1), "1970-01-01T00:00:00.001Z");
+  EXPECT_EQ(MarkText(951'782'400'000), "2000-02-29T00:00:00.000Z");
+  EXPECT_EQ(MarkText(1'709'251'199'999), "2024-02-29T23:59:59.999Z");
+  EXPECT_EQ(MarkText(1'709'251'200'000), "2024-03-01T00:00:00.000Z");
+  EXPECT_EQ(MarkText(kMaxMark), "9999-12-31T23:59:59.999Z");
+}
+
+// What comes every few seconds is no event, and does not hurry what waits for it.
+TEST_F(RegistrarTest, GrownMark_IsNoNews) {
+  const Gtid g = node.NewGtid();
+  node.Submit(RegisterResourceRequest{BankAt(kBackup)});
+  node.Commit(g, {A(g), B(g)}, Mode::kDecided, 600'000);
+  node.CommitLog();
+  node.Pass(Duration::Seconds(100));
+  const int asked = node.Sent(Verb::kPrepare, A(g));
+  node.Submit(RegisterResourceRequest{BankAt(kSeen)});
+  node.CommitLog();
+  node.Pass(Duration::Micros(1));
+  EXPECT_EQ(node.Sent(Verb::kPrepare, A(g)), asked);
 }
 
 TEST_F(RegistrarTest, NonsenseAndTooMany_AreRefused) {
