@@ -27,10 +27,11 @@ void AddFlags(CLI::App* app, DaemonOptions* options) {
                   "sqlite:///file[?schema=FILE][&isolation=serializable], "
                   "postgresql://user@host/database[?isolation=…][&max_connections=N]")
       ->required();
-  app->add_option("--replace-store", options->replace_stores,
-                  "Name of a resource whose store is lost: let the one named now take "
-                  "its place. Branches that were prepared in the lost one are settled "
-                  "without it. For one start, never in a config file");
+  app->add_option(
+      "--replace-store", options->replace_stores,
+      "Name of a resource whose store is lost: let the one named now, another "
+      "one or an older copy, take its place. What was prepared in the lost "
+      "one is settled without it. For one start, never in a config file");
   app->add_option("--log-file", options->log_file, "Log here instead of standard error");
   app->add_option("--log-level", options->log_level, "trace, debug, info, warning, error")
       ->capture_default_str();
@@ -43,6 +44,11 @@ void AddFlags(CLI::App* app, DaemonOptions* options) {
                   "Ask the coordinators about a branch that is in doubt for so long; "
                   "longer than an election")
       ->check(CLI::Range(100, 3'600'000))
+      ->capture_default_str();
+  app->add_option("--mark-interval-ms", options->mark_interval_ms,
+                  "While there is work, mark the stores so often: a backup that is put "
+                  "back is noticed if a mark lies between")
+      ->check(CLI::Range(50, 60'000))
       ->capture_default_str();
 }
 

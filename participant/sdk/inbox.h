@@ -28,12 +28,16 @@ struct CommitResult : FinishResult {};
 struct RollbackResult : FinishResult {};
 using RecoverResult = absl::StatusOr<std::vector<BranchId>>;
 using FoundResult = std::vector<FoundBranch>;
+struct MarkResult {
+  uint64_t mark = 0;
+  absl::Status status;
+};
 
 struct InboxItem {
   size_t resource = 0;  // index
   BranchId branch;
   std::variant<ExecuteResult, PrepareResult, CommitResult, RollbackResult, OnePhaseResult,
-               Evidence, RecoverResult, FoundResult>
+               Evidence, RecoverResult, FoundResult, MarkResult>
       result;
 };
 

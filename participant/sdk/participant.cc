@@ -111,7 +111,15 @@ void Participant::TakeIn(InboxItem* item) {
   } else if (auto* evidence = std::get_if<Evidence>(&item->result)) {
     table->OnEvidence(branch, *evidence, now);
   } else if (auto* found = std::get_if<FoundResult>(&item->result)) {
-    OnFound(table, *found);
+    Resource& resource = resources_[item->resource];
+    resource.worked = true;
+    if (table->recovered()) {
+      OnFound(table, *found);
+    } else {
+      resource.found.push_back(std::move(*found));
+    }
+  } else if (auto* marked = std::get_if<MarkResult>(&item->result)) {
+    OnMarked(&resources_[item->resource], std::move(*marked));
   } else {
     OnRecovered(item->resource, std::move(std::get<RecoverResult>(item->result)));
   }
@@ -157,6 +165,10 @@ void Participant::CarryOutCommand(size_t index, const Command& command) {
   ResourceManager* manager = resources_[index].manager.get();
   if (manager == nullptr) return;  // closed: what waits is answered by Stop
   const BranchId& branch = command.branch;
+  if (command.kind != CommandKind::kExecute &&
+      command.kind != CommandKind::kForgetBelow) {
+    resources_[index].worked = true;
+  }
   const auto deliver = [inbox = inbox_, index, branch](auto result) {
     inbox->Push({index, branch, std::move(result)});
   };
@@ -236,6 +248,7 @@ void Participant::LogEvents(const std::vector<Event>& events) {
 
 void Participant::OnTimer() {
   for (const Resource& resource : resources_) resource.table->Tick(loop_->Now());
+  MarkStores();
   Drain();
 }
 

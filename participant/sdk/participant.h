@@ -19,8 +19,14 @@
 //
 // Start asks a coordinator for the cluster's id until one answers, has the resource
 // managers recover, then registers the resources and repeats that as a heartbeat. Until
-// a resource has recovered, calls for it are answered UNAVAILABLE. Each start draws a
-// new incarnation for each resource, so that branch ids are never used twice.
+// they are registered, calls are answered UNAVAILABLE: the coordinators may know that
+// this is not the right store, or an old copy of it, and then not one "not there" may be
+// said of a branch. Each start draws a new incarnation for each resource, so that branch
+// ids are never used twice.
+//
+// While there is work the stores are marked (ResourceManager::SetMark) and the marks told
+// to the coordinators. If a store turns out to have gone back, nothing is served from
+// then on: calls are answered UNAVAILABLE with the reason, `concordat status` lists it.
 //
 // Stop refuses new work, rolls back branches that have not voted and closes the
 // resource managers; prepared branches stay on disk, in doubt, and are there again at
@@ -74,6 +80,9 @@ struct ParticipantOptions {
   std::set<std::string> replace_stores;
   // Between tries to reach a coordinator.
   Duration retry = Duration::Millis(300);
+  // How often a store in which there is work is marked (ResourceManager::SetMark): an old
+  // copy of it is told from it when a mark lies between.
+  Duration mark_interval = Duration::Seconds(5);
   // Branches asked about in one call.
   size_t max_inquiries = 1000;
 };
@@ -131,6 +140,13 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
     std::unique_ptr<ResourceManager> manager;
     std::unique_ptr<BranchTable> table;
     bool in_batch = false;
+    // Until it is registered: what Recover and OnFound have told.
+    std::vector<RecoveredBranch> prepared = {};
+    std::vector<FoundResult> found = {};
+    uint64_t mark = 0;       // that is in the store
+    bool worked = false;     // a branch was voted on or ended since the last mark
+    bool marking = false;    // SetMark runs
+    Timestamp mark_at = {};  // the earliest time of the next
   };
   // Who waits for an answer of a branch table. Each kind knows how to say it.
   class Waiter;
@@ -187,13 +203,22 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   void OnRecovered(size_t index, RecoverResult result);
   void OnFound(BranchTable* table, const FoundResult& found);
   void RegisterResources();
+  void BeginServing();
   void Quarantine(const absl::Status& why);
+  void LogRefusedBranches() const;
   void OnRegistered(absl::StatusOr<wire::RegisterReply> reply);
   void SendInquiries(std::vector<BranchId> branches);
   void OnInquiryReply(const std::vector<BranchId>& asked,
                       const absl::StatusOr<wire::InquiryReply>& reply);
   void ReportReady(absl::Status status);
+
   void RunAfter(Duration delay, void (Participant::*method)());
+
+  // participant_mark.cc
+  void MarkStores();
+  void OnMarked(Resource* resource, MarkResult result);
+  void EndServing(std::string why);
+
   void CloseManagers();
 
   rpc::EventLoop* const loop_;
@@ -213,6 +238,8 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   absl::AnyInvocable<void(absl::Status)> ready_;
   size_t to_recover_ = 0;
   bool registered_ = false;
+  std::string quarantine_;         // why nothing is served, in phase kFailed
+  bool quarantined_here_ = false;  // not by the coordinators: they are told
   bool register_failed_before_ = false;
   Duration heartbeat_ = Duration::Seconds(1);
   rpc::TimerId timer_;

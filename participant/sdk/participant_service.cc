@@ -58,7 +58,9 @@ wire::Result Participant::CheckContext(const wire::CallContext& context) const {
                      " is not understood here; this participant speaks ", ours));
   }
   if (phase_ == Phase::kStopped || phase_ == Phase::kFailed) {
-    return MakeResult(Code::UNAVAILABLE, "the participant is closing");
+    return MakeResult(Code::UNAVAILABLE, phase_ == Phase::kFailed && !quarantine_.empty()
+                                             ? quarantine_
+                                             : "the participant is closing");
   }
   if (context.__isset.cluster && context.cluster != 0 && !cluster_.is_none() &&
       static_cast<uint64_t>(context.cluster) != cluster_.value()) {

@@ -79,21 +79,20 @@ void Participant::OnRecovered(size_t index, RecoverResult result) {
         result.status().code(),
         absl::StrCat("resource ", table->resource(), ": ", result.status().message())));
   }
-  std::vector<RecoveredBranch> prepared;
+  Resource& resource = resources_[index];
   for (BranchId& branch : *result) {
     const Duration alone = PatienceOf(branch.number);
-    prepared.push_back({std::move(branch), alone});
+    resource.prepared.push_back({std::move(branch), alone});
   }
-  table->Recovered(prepared, loop_->Now());
+  resource.mark = resource.manager->mark();
   LogEvent(Level::kInfo, "resource recovered")
       .Field("resource", table->resource())
       .Field("incarnation", table->incarnation())
-      .Field("in_doubt", prepared.size());
+      .Field("in_doubt", resource.prepared.size());
   if (--to_recover_ == 0) RegisterResources();
 }
 
 void Participant::OnFound(BranchTable* table, const FoundResult& found) {
-  if (!table->recovered()) return;
   for (const FoundBranch& item : found) {
     if (item.branch.resource != table->resource()) continue;
     table->Adopt({item.branch, PatienceLeft(item.branch.number, item.prepared_for)},
@@ -119,6 +118,8 @@ void Participant::RegisterResources() {
     if (const std::string store = resource.manager->store_id(); !store.empty()) {
       info.__set_store(store);
     }
+    if (resource.mark > 0) info.__set_mark(static_cast<int64_t>(resource.mark));
+    if (!quarantine_.empty()) info.__set_quarantined(quarantine_);
     if (options_.replace_stores.contains(info.name) && !registered_) {
       info.__set_replace_store(true);
     }
@@ -135,6 +136,8 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
       static_cast<uint64_t>(reply->cluster) != cluster_.value()) {
     reply = absl::FailedPreconditionError("the coordinator belongs to another cluster");
   }
+  // Refused, as it asked to be: it is listed.
+  if (quarantined_here_) return RunAfter(heartbeat_, &Participant::RegisterResources);
   if (absl::IsInvalidArgument(reply.status())) return Quarantine(reply.status());
   if (!reply.ok()) {
     if (!std::exchange(register_failed_before_, true)) {
@@ -146,7 +149,7 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
   if (!registered_ || register_failed_before_) {
     LogEvent(Level::kInfo, "registered").Field("address", options_.advertise);
   }
-  registered_ = true;
+  if (!std::exchange(registered_, true)) BeginServing();
   register_failed_before_ = false;
   if (reply->heartbeat_ms > 0) {
     heartbeat_ =
@@ -165,16 +168,48 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
   ScheduleDrain();
 }
 
+// The coordinators have accepted these stores: what is in them is what was promised.
+void Participant::BeginServing() {
+  const Timestamp now = loop_->Now();
+  for (Resource& resource : resources_) {
+    BranchTable* table = resource.table.get();
+    table->Recovered(resource.prepared, now);
+    for (const FoundResult& found : std::exchange(resource.found, {})) {
+      OnFound(table, found);
+    }
+    resource.mark_at = now + options_.mark_interval;
+    if (options_.replace_stores.contains(table->resource())) {
+      // At once: an older or the old one that comes back is then behind this one.
+      resource.mark_at = now;
+      resource.worked = true;
+    }
+  }
+}
+
+// For the person who has to look at them before the store is accepted as it is.
+void Participant::LogRefusedBranches() const {
+  constexpr size_t kMost = 1000;
+  for (const Resource& resource : resources_) {
+    size_t logged = 0;
+    for (const RecoveredBranch& item : resource.prepared) {
+      if (++logged > kMost) break;
+      LogEvent(Level::kWarning, "in doubt in the refused store")
+          .Field("branch", item.branch)
+          .Field("in_doubt", resource.prepared.size());
+    }
+  }
+}
+
 // The coordinators have refused these resources: nothing more is promised for them. Their
 // prepared branches stay where they are.
 void Participant::Quarantine(const absl::Status& why) {
   phase_ = Phase::kFailed;
+  quarantine_ = absl::StrCat("the coordinators refuse the registration: ",
+                             std::string(why.message()));
   LogEvent(Level::kError, "registration refused: nothing is served")
       .Field("error", why.message());
-  ReportReady(absl::FailedPreconditionError(absl::StrCat(
-      "the coordinators refuse the registration: ", std::string(why.message()),
-      ". Serve the store that had the name; or, if it is lost, name the resource in "
-      "--replace-store: its branches in doubt are then settled without it")));
+  if (!registered_) LogRefusedBranches();
+  ReportReady(absl::FailedPreconditionError(quarantine_));
 }
 
 // --- branches in doubt ---
@@ -189,7 +224,7 @@ void Participant::SendInquiries(std::vector<BranchId> branches) {
     for (const BranchId& branch : part) request.branches.push_back(ToWire(branch));
     link_->Inquire(request, [this, alive = alive_, part = std::move(part)](
                                 absl::StatusOr<wire::InquiryReply> reply) {
-      if (*alive && phase_ != Phase::kStopped) OnInquiryReply(part, reply);
+      if (*alive && phase_ == Phase::kServing) OnInquiryReply(part, reply);
     });
   }
 }

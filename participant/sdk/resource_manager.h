@@ -110,6 +110,23 @@ class ResourceManager {
   // under the same resource's name, where what was prepared is not. Empty: none.
   [[nodiscard]] virtual std::string store_id() const { return ""; }
 
+  // How far the store has come: what SetMark last put into it, in whatever life; asked
+  // for when Recover has been called back, before SetMark. 0: nothing yet. Coordinators
+  // remember it, and refuse the store when it has gone back: then it is a backup that was
+  // put back, or a standby that had not received everything, and lacks what was promised
+  // since.
+  [[nodiscard]] virtual uint64_t mark() const { return 0; }
+  // Puts a larger mark into the store's own data, so that every copy of the store has the
+  // mark of its time. Durable when it is called back with OK; one at a time.
+  //   UNIMPLEMENTED         the store keeps none; do not ask again
+  //   FAILED_PRECONDITION   the mark in the store is smaller than the last one that was
+  //                         put there: it was replaced by an older copy of itself, in
+  //                         use. Nothing may be promised with it any more
+  //   others                nothing is known; try again later
+  virtual void SetMark(uint64_t /*mark*/, Callback<absl::Status> done) {
+    done(absl::UnimplementedError("this kind of store keeps no mark"));
+  }
+
   // Begins a branch. An error refuses it (RESOURCE_EXHAUSTED when the disk is full).
   virtual absl::Status Start(const BranchId& branch, const StartOptions& options) = 0;
 

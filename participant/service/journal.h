@@ -1,6 +1,7 @@
 // The folder of a service's resource manager: whose it is, the log, the checkpoint.
 //
 //   store        text: what the folder is, the cluster's id, the store's own id
+//   mark         text: how far it has come
 //   lock         held by the process that serves it
 //   checkpoint   records.h
 //   wal/         the log
@@ -51,6 +52,9 @@ class Journal {
                                               std::function<void(wal::Lsn)> on_durable);
   [[nodiscard]] bool is_open() const { return writer_ != nullptr; }
   [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
+  // See StoreFolder.
+  [[nodiscard]] uint64_t mark() const { return folder_.mark(); }
+  [[nodiscard]] absl::Status SetMark(uint64_t mark) { return folder_.SetMark(mark); }
   [[nodiscard]] const std::string& dir() const { return dir_; }
 
   // A record that somebody waits for, behind all lazy ones. Errors of LogWriter::Append;

@@ -4,15 +4,18 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "coordinator/base/check.h"
 
 namespace concordat::participant {
 namespace {
 
 bool IsOurs(const std::string& name) {
-  for (const std::string_view ours : {"lock", "store", "store.new", "checkpoint",
-                                      "checkpoint.new", "wal", "lost+found"}) {
+  for (const std::string_view ours :
+       {"lock", "store", "store.new", "mark", "mark.new", "checkpoint", "checkpoint.new",
+        "wal", "lost+found"}) {
     if (name == ours) return true;
   }
   return false;
@@ -34,7 +37,7 @@ absl::Status CheckFiles(wal::FileEnv* env, const std::string& dir,
 // Of a folder that has no file `store` yet.
 absl::StatusOr<std::string> MakeIdentity(wal::FileEnv* env, const std::string& dir,
                                          const std::string& head) {
-  for (const char* part : {"/checkpoint", "/wal"}) {
+  for (const char* part : {"/checkpoint", "/wal", "/mark"}) {
     if (env->OpenReadOnly(dir + part).ok()) {
       return absl::FailedPreconditionError(
           absl::StrCat(dir,
@@ -72,6 +75,17 @@ absl::StatusOr<std::string> FindIdentity(wal::FileEnv* env, const std::string& d
                    "). Name another folder, or the coordinators of that cluster"));
 }
 
+// 0 when there is none.
+absl::StatusOr<uint64_t> ReadMark(wal::FileEnv* env, const std::string& dir) {
+  const absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + "/mark");
+  if (absl::IsNotFound(text.status())) return 0;
+  if (!text.ok()) return text.status();
+  uint64_t mark = 0;
+  if (absl::SimpleAtoi(*text, &mark)) return mark;
+  return absl::DataLossError(
+      absl::StrCat(dir, "/mark holds no number. Restore the folder from a copy"));
+}
+
 }  // namespace
 
 absl::StatusOr<StoreFolder> StoreFolder::Claim(wal::FileEnv* env, const std::string& dir,
@@ -89,10 +103,37 @@ absl::StatusOr<StoreFolder> StoreFolder::Claim(wal::FileEnv* env, const std::str
   }
   absl::StatusOr<std::string> id = FindIdentity(env, dir, kind, cluster);
   if (!id.ok()) return id.status();
+  const absl::StatusOr<uint64_t> mark = ReadMark(env, dir);
+  if (!mark.ok()) return mark.status();
   StoreFolder folder;
+  folder.env_ = env;
+  folder.dir_ = dir;
+  folder.mark_ = *mark;
   folder.id_ = *std::move(id);
   folder.lock_ = *std::move(lock);
   return folder;
+}
+
+absl::Status StoreFolder::SetMark(uint64_t mark) {
+  const absl::StatusOr<uint64_t> there = ReadMark(env_, dir_);
+  if (!there.ok()) return there.status();
+  if (*there < mark_) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        dir_, " was replaced by an older copy of itself under the process that serves ",
+        "it: its mark is ", *there, ", and was ", mark_,
+        ". End the process, and put back the newer one"));
+  }
+  const absl::Status written =
+      wal::WriteWholeFile(env_, dir_, "mark", absl::StrCat(mark, "\n"));
+  if (written.ok()) {
+    mark_ = mark;
+    return written;
+  }
+  if (!absl::IsResourceExhausted(written)) {
+    FatalIoError(absl::StrCat("mark in ", dir_, ": ", written.ToString()));
+  }
+  const absl::Status removed = env_->Remove(dir_ + "/mark.new");
+  return removed.ok() || absl::IsNotFound(removed) ? written : removed;
 }
 
 }  // namespace concordat::participant

@@ -5,6 +5,7 @@
 //   folder->id()        // names the store for good (ResourceManager::store_id)
 //
 //   store        text: what the folder is, the cluster's id, the store's own id
+//   mark         text: how far the store has come (ResourceManager::SetMark)
 //   lock         held by the process that serves it
 //   checkpoint   the owner's
 //   wal/         the owner's log
@@ -41,11 +42,20 @@ class StoreFolder {
   StoreFolder() = default;  // of nothing
 
   [[nodiscard]] const std::string& id() const { return id_; }
+  // The last one; 0: none yet.
+  [[nodiscard]] uint64_t mark() const { return mark_; }
+  // Durable when OK. Blocks for a flush. FAILED_PRECONDITION: the folder was replaced by
+  // an older copy, or the mark is gone. RESOURCE_EXHAUSTED: no room, the last one stays.
+  // Another failure of the disk ends the process. One call at a time.
+  [[nodiscard]] absl::Status SetMark(uint64_t mark);
   // Lets go of the lock.
   void Release() { lock_.reset(); }
 
  private:
+  wal::FileEnv* env_ = nullptr;
+  std::string dir_;
   std::string id_;
+  uint64_t mark_ = 0;
   std::unique_ptr<wal::FileLock> lock_;
 };
 

@@ -35,6 +35,9 @@ class EvidenceLog {
   // Opens the folder, or makes it. Errors of StoreFolder::Claim and wal::Log::Open.
   [[nodiscard]] absl::Status Open(ClusterId cluster);
   [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
+  // See StoreFolder; SetMark not while Close runs.
+  [[nodiscard]] uint64_t mark() const { return folder_.mark(); }
+  [[nodiscard]] absl::Status SetMark(uint64_t mark) { return folder_.SetMark(mark); }
   void Close();
 
   // Whether a branch that begins now can be committed: RESOURCE_EXHAUSTED otherwise.

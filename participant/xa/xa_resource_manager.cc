@@ -119,6 +119,11 @@ void XaResourceManager::Recover(ClusterId cluster,
       [this, done = std::move(done)]() mutable { RecoverHere(std::move(done)); });
 }
 
+void XaResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
+  SettleLane()->Post(
+      [this, mark, done = std::move(done)]() mutable { done(evidence_.SetMark(mark)); });
+}
+
 void XaResourceManager::RecoverHere(
     Callback<absl::StatusOr<std::vector<BranchId>>> done) {
   Lane* lane = settle_lanes_[0].get();

@@ -104,6 +104,11 @@ class XaResourceManager final : public ResourceManager {
   [[nodiscard]] std::string_view kind() const override { return "xa"; }
   [[nodiscard]] std::string store_id() const override { return evidence_.store_id(); }
 
+  // Of the folder of the evidence: what lies behind the switch has none of its own, so
+  // that an old copy of it is not told from it.
+  [[nodiscard]] uint64_t mark() const override { return evidence_.mark(); }
+  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
+
   // INVALID_ARGUMENT: an option. FAILED_PRECONDITION: the switch is of another version,
   // or registers dynamically; the evidence is another's. UNAVAILABLE: xa_open or
   // xa_recover failed.

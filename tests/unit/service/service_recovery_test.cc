@@ -239,6 +239,16 @@ TEST_F(ServiceTest, StoreId_StaysTheSame) {
   EXPECT_EQ(life_->rm().store_id(), id);
 }
 
+TEST_F(ServiceTest, Mark_IsKeptInTheFolderWhenPowerIsLost) {
+  EXPECT_EQ(life_->rm().mark(), 0U);
+  auto [done, result] = Later<absl::Status>();
+  life_->rm().SetMark(17, std::move(done));
+  EXPECT_TRUE(Get(std::move(result)).ok());
+  PowerCycle();
+  (void)Recovered();
+  EXPECT_EQ(life_->rm().mark(), 17U);
+}
+
 TEST_F(ServiceTest, Close_KeepsPreparedBranchesOnly) {
   const BranchId prepared = Prepared(1, "1A");
   (void)Booked(2, "1B");

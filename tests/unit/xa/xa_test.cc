@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <sqlite3.h>
 
+#include <future>
 #include <thread>
 
 #include "absl/strings/escaping.h"
@@ -397,6 +398,16 @@ TEST_F(XaTest, Open_EvidenceOfAnotherCluster_IsRefused) {
               HasSubstr("another cluster"));
   ASSERT_TRUE(Open().ok());
   EXPECT_EQ(manager_->store_id(), id);
+}
+
+TEST_F(XaTest, Mark_IsKeptWithTheEvidence) {
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(manager_->mark(), 0u);
+  std::promise<absl::Status> marked;
+  manager_->SetMark(17, [&](absl::Status status) { marked.set_value(status); });
+  EXPECT_TRUE(marked.get_future().get().ok());
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(manager_->mark(), 17u);
 }
 
 TEST_F(XaTest, Start_WithIsolationOrTooMany_IsRefused) {

@@ -1,0 +1,79 @@
+// How far the stores have come (ResourceManager::SetMark), and the end of serving when
+// one of them has gone back.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/log.h"
+#include "coordinator/base/system_clock.h"
+#include "participant/sdk/participant.h"
+
+namespace concordat::participant {
+namespace {
+
+uint64_t WallMillis() {
+  return static_cast<uint64_t>(std::max<int64_t>(SystemClock().WallMicros() / 1000, 0));
+}
+
+}  // namespace
+
+// From the first work on, a store is marked once an interval for as long as there is
+// work: so the last mark is younger than the last promise, or as old as the interval.
+void Participant::MarkStores() {
+  if (phase_ != Phase::kServing) return;
+  const Timestamp now = loop_->Now();
+  for (size_t i = 0; i < resources_.size(); ++i) {
+    Resource& resource = resources_[i];
+    if (!resource.worked || resource.marking || now < resource.mark_at ||
+        resource.manager == nullptr) {
+      continue;
+    }
+    resource.worked = false;
+    resource.marking = true;
+    resource.mark_at = now + options_.mark_interval;
+    const uint64_t mark = std::max(resource.mark + 1, WallMillis());
+    resource.manager->SetMark(mark, [inbox = inbox_, i, mark](absl::Status status) {
+      inbox->Push({i, BranchId(), MarkResult{mark, std::move(status)}});
+    });
+  }
+}
+
+// The coordinators are told by the next heartbeat: the store first, so that they never
+// know more than it does.
+void Participant::OnMarked(Resource* resource, MarkResult result) {
+  resource->marking = false;
+  if (result.status.ok()) {
+    resource->mark = result.mark;
+    return;
+  }
+  if (absl::IsUnimplemented(result.status)) {
+    resource->mark_at = Timestamp::Infinite();
+    return;
+  }
+  if (absl::IsFailedPrecondition(result.status)) {
+    return EndServing(absl::StrCat("resource ", resource->table->resource(), ": ",
+                                   std::string(result.status.message())));
+  }
+  resource->worked = true;  // again, at the next time
+  LogEvent(Level::kWarning, "store not marked")
+      .Field("resource", resource->table->resource())
+      .Field("error", result.status.message());
+}
+
+// Heartbeats go on, and say so: a person sees it where the resources are listed.
+void Participant::EndServing(std::string why) {
+  if (phase_ != Phase::kServing) return;
+  phase_ = Phase::kFailed;
+  quarantined_here_ = true;
+  quarantine_ = std::move(why);
+  LogEvent(Level::kError, "store went back: nothing is served")
+      .Field("error", quarantine_);
+  loop_->Cancel(timer_);
+  for (const Resource& resource : resources_) {
+    resource.table->StopStarting();
+    resource.table->RollBackActive(loop_->Now());
+  }
+  ScheduleDrain();
+}
+
+}  // namespace concordat::participant
