@@ -62,6 +62,27 @@ DurableEnd DurableBatch::WriteAll(const std::vector<DurableItem*>& items) {
   return rc == SQLITE_DONE ? DurableEnd::kWritten : GiveUp(rc);
 }
 
+absl::Status DurableBatch::WriteMark(uint64_t mark) {
+  bool older = false;
+  int rc = store_->Begin();
+  if (rc == SQLITE_DONE) rc = store_->WriteMark(mark, &older);
+  if (rc == SQLITE_DONE && older) {
+    store_->RollBack();
+    return absl::FailedPreconditionError(
+        "the file was replaced by an older copy of itself under the process that serves "
+        "it. End the process, and put back the newer one");
+  }
+  if (rc == SQLITE_DONE) rc = store_->Commit();
+  if (rc == SQLITE_DONE) {
+    store_->NoteMark(mark);
+    return absl::OkStatus();
+  }
+  if (GiveUp(rc) == DurableEnd::kFull) {
+    return absl::ResourceExhaustedError("the disk is full");
+  }
+  return absl::UnavailableError("another program holds the file");
+}
+
 DurableEnd DurableBatch::GiveUp(int rc) {
   const std::string error(store_->db()->error_message());
   const Failure failure = Classify(rc);

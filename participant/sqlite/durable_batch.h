@@ -50,6 +50,9 @@ class DurableBatch {
   // once more without the prepares, which are new work.
   void Write(std::vector<DurableItem>* items);
 
+  // ResourceManager::SetMark, in a transaction of its own.
+  [[nodiscard]] absl::Status WriteMark(uint64_t mark);
+
   // Evidence below it goes, a bounded number of rows with each Write.
   void ForgetBelow(const Gtid& watermark);
   [[nodiscard]] bool has_evidence_to_forget() const { return !forget_below_.empty(); }

@@ -4,11 +4,21 @@
 #ifndef PARTICIPANT_SQLITE_FILE_GUARD_H_
 #define PARTICIPANT_SQLITE_FILE_GUARD_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 
 namespace concordat::participant::sqlite {
+
+// Which file a path names now. None: there is none.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+[[nodiscard]] std::optional<FileIdentity> IdentityOf(const std::string& path);
 
 class FileGuard {
  public:

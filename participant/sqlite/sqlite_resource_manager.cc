@@ -28,6 +28,15 @@ SqliteResourceManager::~SqliteResourceManager() { Close(); }
 
 std::string SqliteResourceManager::store_id() const { return writer_->store_id(); }
 
+uint64_t SqliteResourceManager::mark() const { return writer_->first_mark(); }
+
+void SqliteResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
+  sqlite::Job job{BranchId(), sqlite::MarkJob{mark, std::move(done)}};
+  if (writer_->Push(std::move(job))) return;
+  std::get<sqlite::MarkJob>(job.work).done(
+      absl::UnavailableError("the file is not open"));
+}
+
 void SqliteResourceManager::Recover(
     ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done) {
   const absl::StatusOr<bool> isolation = IsSerializable(options_.default_isolation);

@@ -100,6 +100,8 @@ class SqliteResourceManager final : public ResourceManager {
 
   [[nodiscard]] std::string_view kind() const override { return "sqlite"; }
   [[nodiscard]] std::string store_id() const override;
+  [[nodiscard]] uint64_t mark() const override;
+  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
 
   // Creates the file when it is not there. FAILED_PRECONDITION: another process serves
   // the file, it belongs to another cluster, its format is of another version, it is

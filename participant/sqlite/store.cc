@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "coordinator/base/system_clock.h"
@@ -138,7 +139,12 @@ absl::Status Store::CheckMeta(ClusterId cluster) {
       db_->QueryText("SELECT value FROM concordat_meta WHERE name='store'");
   if (!id.ok()) return id.status();
   id_ = *std::move(id);
-  return absl::OkStatus();
+  const absl::StatusOr<std::string> mark = db_->QueryText(
+      "SELECT coalesce((SELECT value FROM concordat_meta WHERE name='mark'),'0')");
+  if (!mark.ok()) return mark.status();
+  if (absl::SimpleAtoi(*mark, &mark_)) return absl::OkStatus();
+  return absl::DataLossError(
+      "the mark in concordat_meta is no number: restore the file from a copy");
 }
 
 absl::Status Store::CreateTables(ClusterId cluster) {
@@ -181,6 +187,8 @@ absl::Status Store::PrepareStatements() {
       {&delete_evidence_,
        "DELETE FROM concordat_evidence WHERE gtid_group=?1 AND"
        " (term,sequence)<(?2,?3)"},
+      {&find_mark_, "SELECT value FROM concordat_meta WHERE name='mark'"},
+      {&write_mark_, "INSERT OR REPLACE INTO concordat_meta VALUES('mark',?1)"},
   };
   for (const auto& [statement, sql] : all) {
     absl::StatusOr<Statement> prepared = db_->Prepare(sql);
@@ -280,6 +288,19 @@ int Store::DeleteEvidenceBelow(const Gtid& watermark, bool* more) {
   // Nothing goes when the bound is one gtid with very many branches: do not spin on it.
   if (sqlite3_changes(db_->handle()) == 0) *more = false;
   return deleted;
+}
+
+int Store::WriteMark(uint64_t mark, bool* older) {
+  uint64_t there = 0;
+  const int rc = sqlite3_step(find_mark_.get());
+  if (rc == SQLITE_ROW && !absl::SimpleAtoi(find_mark_.Text(0), &there)) there = 0;
+  sqlite3_reset(find_mark_.get());
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
+  *older = there < mark_;
+  if (*older) return SQLITE_DONE;
+  const std::string text = absl::StrCat(mark);
+  write_mark_.BindText(1, text);
+  return write_mark_.RunToEnd();
 }
 
 int Store::Checkpoint() {

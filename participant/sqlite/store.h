@@ -1,7 +1,8 @@
 // The file: opens it, keeps our tables in it, and is the connection that writes it.
 // For the writer's thread.
 //
-//   concordat_meta      name, value: "format" and "cluster"
+//   concordat_meta      name, value: "format", "cluster", "store" (its identity) and
+//                       "mark" (ResourceManager::SetMark)
 //   concordat_branches  prepared branches: redo.h has the form of changes and locks
 //   concordat_evidence  branches that were committed: outcome 1 after a prepare, 2 in one
 //                       phase; in the order of gtids, so that old ones go in ranges
@@ -41,6 +42,9 @@ class Store {
   // Made with the tables; see ResourceManager::store_id.
   [[nodiscard]] const std::string& id() const { return id_; }
 
+  // The last that was read or written; 0: none yet.
+  [[nodiscard]] uint64_t mark() const { return mark_; }
+
   [[nodiscard]] absl::StatusOr<std::vector<StoredBranch>> LoadBranches();
 
   // The result codes of these are SQLite's; SQLITE_DONE on success.
@@ -59,6 +63,12 @@ class Store {
   // Deletes a bounded number; *more when some are left.
   int DeleteEvidenceBelow(const Gtid& watermark, bool* more);
 
+  // In a transaction. Puts a mark there, if the one that is there is mark() or larger;
+  // otherwise *older, and nothing is written.
+  int WriteMark(uint64_t mark, bool* older);
+  // Its transaction is on disk.
+  void NoteMark(uint64_t mark) { mark_ = mark; }
+
   // Pages in the write-ahead file after the last commit.
   [[nodiscard]] int wal_pages() const { return wal_pages_; }
   // Moves them into the main file.
@@ -74,11 +84,13 @@ class Store {
 
   std::unique_ptr<Database> db_;
   std::string id_;
+  uint64_t mark_ = 0;
   int wal_pages_ = 0;
   Statement begin_, commit_, rollback_;
   Statement savepoint_, to_savepoint_, release_;
   Statement insert_branch_, delete_branch_;
   Statement insert_evidence_, find_evidence_, find_evidence_bound_, delete_evidence_;
+  Statement find_mark_, write_mark_;
 };
 
 // Settings that all our connections share.

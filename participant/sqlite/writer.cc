@@ -64,6 +64,8 @@ absl::StatusOr<std::vector<BranchId>> Writer::OpenFile(ClusterId cluster) {
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
   store_id_ = store_->id();
+  first_mark_ = store_->mark();
+  file_ = IdentityOf(path_);
   if (absl::Status s = catalog_.Load(store_->db()); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<Scratch>> scratch =
       Scratch::Open(path_, options_, &catalog_);
@@ -134,6 +136,7 @@ void Writer::Round(std::vector<Job>* jobs) {
   for (Job& job : *jobs) Accept(&job);
   calls_->RunPhase();
   WriteBatch();
+  WriteMark();
   calls_->ExpireWaits();
   MaybeCheckpoint();
 }
@@ -309,6 +312,11 @@ void Writer::Accept(const BranchId& id, LookUpJob* job) {
     job->done(branch->state == BranchState::kPrepared ? Evidence::kPrepared
                                                       : Evidence::kUnknown);
   }
+}
+
+void Writer::Accept(const BranchId& /*id*/, MarkJob* job) {
+  CONCORDAT_CHECK(!mark_.has_value()) << "two marks at one time";
+  mark_.emplace(std::move(*job));
 }
 
 void Writer::Accept(const BranchId& id, DropJob* /*job*/) {

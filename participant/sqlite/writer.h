@@ -50,13 +50,17 @@ struct OnePhaseJob {
 struct LookUpJob {
   Callback<Evidence> done;
 };
+struct MarkJob {
+  uint64_t mark = 0;
+  Callback<absl::Status> done;
+};
 struct DropJob {};    // a reader ended the branch
 struct ForgetJob {};  // below the job's gtid
 
 struct Job {
   BranchId branch;
   std::variant<StartJob, ExecuteJob, PrepareJob, CommitJob, RollbackJob, OnePhaseJob,
-               LookUpJob, DropJob, ForgetJob>
+               LookUpJob, MarkJob, DropJob, ForgetJob>
       work;
 };
 
@@ -72,6 +76,7 @@ class Writer {
   void Open(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
   // After Open's callback.
   [[nodiscard]] const std::string& store_id() const { return store_id_; }
+  [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
   // Whether Open has succeeded, and Close was not called.
   [[nodiscard]] bool is_open() const { return open_.load(std::memory_order_acquire); }
   // Thread-safe. False, and the job is untouched, when the writer is not open.
@@ -96,11 +101,13 @@ class Writer {
   void Accept(const BranchId& id, RollbackJob* job);
   void Accept(const BranchId& id, OnePhaseJob* job);
   void Accept(const BranchId& id, LookUpJob* job);
+  void Accept(const BranchId& id, MarkJob* job);
   void Accept(const BranchId& id, DropJob* job);
   void Accept(const BranchId& id, ForgetJob* job);
 
   void TakeBackPrepare(Branch* branch);
   void WriteBatch();
+  void WriteMark();
   void Settle(DurableItem* item);
   void SettlePrepare(DurableItem* item);
   void SettleFinish(DurableItem* item);
@@ -122,6 +129,8 @@ class Writer {
 
   // From here on for the thread alone. The order is that of destruction, backwards.
   std::string store_id_;
+  uint64_t first_mark_ = 0;
+  std::optional<FileIdentity> file_;
   std::optional<FileGuard> guard_;
   Catalog catalog_;
   BranchTable branches_;
@@ -131,6 +140,7 @@ class Writer {
   std::unique_ptr<ReaderPool> readers_;
   std::unique_ptr<CallScheduler> calls_;
   std::vector<DurableItem> durable_;  // of this round
+  std::optional<MarkJob> mark_;       // of this round
 };
 
 }  // namespace concordat::participant::sqlite

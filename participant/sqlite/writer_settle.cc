@@ -43,6 +43,19 @@ void Writer::WriteBatch() {
   for (DurableItem& item : items) Settle(&item);
 }
 
+void Writer::WriteMark() {
+  if (!mark_.has_value()) return;
+  MarkJob job = std::move(*std::exchange(mark_, std::nullopt));
+  // What is written into a file that has another one in its place is lost.
+  if (IdentityOf(path_) != file_) {
+    return job.done(absl::FailedPreconditionError(
+        absl::StrCat("another file has taken the place of ", path_,
+                     " under the process that serves it. End the process, and put back "
+                     "the newer one")));
+  }
+  job.done(batch_->WriteMark(job.mark));
+}
+
 void Writer::Settle(DurableItem* item) {
   switch (item->verb) {
     case DurableVerb::kPrepare:
