@@ -106,6 +106,13 @@ void Engine::OnGuard(const absl::Status& status, const RecoverDone& done) {
 
 void Engine::OnChecked(const absl::Status& status, const RecoverDone& done) {
   if (!status.ok()) return (*done)(status);
+  settler_->ReadMark(
+      [this, done](absl::StatusOr<uint64_t> mark) { OnMark(std::move(mark), done); });
+}
+
+void Engine::OnMark(absl::StatusOr<uint64_t> mark, const RecoverDone& done) {
+  if (!mark.ok()) return (*done)(mark.status());
+  first_mark_ = mark_ = *mark;
   settler_->Scan([this, done](absl::StatusOr<MariadbPreparedScan> scan) {
     if (!scan.ok()) return (*done)(scan.status());
     CountPrepared(*scan);
@@ -247,6 +254,16 @@ void Engine::ForgetBelow(const Gtid& watermark) {
 void Engine::Scan(Callback<absl::StatusOr<MariadbPreparedScan>> done) {
   Do(std::move(done), [this](Callback<absl::StatusOr<MariadbPreparedScan>> tracked) {
     settler_->Scan(std::move(tracked));
+  });
+}
+
+void Engine::SetMark(uint64_t mark, Callback<absl::Status> done) {
+  Do(std::move(done), [this, mark](Callback<absl::Status> tracked) {
+    settler_->SetMark(mark_, mark,
+                      [this, mark, tracked = std::move(tracked)](absl::Status s) mutable {
+                        if (s.ok()) mark_ = mark;
+                        tracked(std::move(s));
+                      });
   });
 }
 

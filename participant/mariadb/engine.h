@@ -37,10 +37,12 @@ class Engine {
   void LookUp(const BranchId& branch, Callback<Evidence> done);
   void ForgetBelow(const Gtid& watermark);
   void Scan(Callback<absl::StatusOr<MariadbPreparedScan>> done);
+  void SetMark(uint64_t mark, Callback<absl::Status> done);
   void Close();
   [[nodiscard]] MariadbStats Stats() const;
   // After Recover's callback.
   [[nodiscard]] const std::string& store_id() const { return store_id_; }
+  [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
 
  private:
   using RecoverDone = std::shared_ptr<Callback<absl::StatusOr<std::vector<BranchId>>>>;
@@ -50,6 +52,7 @@ class Engine {
   void Build(ClusterId cluster, const Address& address);
   void OnGuard(const absl::Status& status, const RecoverDone& done);
   void OnChecked(const absl::Status& status, const RecoverDone& done);
+  void OnMark(absl::StatusOr<uint64_t> mark, const RecoverDone& done);
   void LookAround();
   void CountPrepared(const MariadbPreparedScan& scan);
   void ReportFound(std::vector<FoundBranch> prepared);
@@ -81,6 +84,8 @@ class Engine {
   bool looking_ = false;
   FoundCallback found_;
   std::string store_id_;
+  uint64_t first_mark_ = 0;
+  uint64_t mark_ = 0;  // that is certainly there
 };
 
 }  // namespace concordat::participant::mariadb

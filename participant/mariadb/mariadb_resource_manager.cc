@@ -77,6 +77,10 @@ void MariadbResourceManager::Scan(Callback<absl::StatusOr<MariadbPreparedScan>> 
   engine_->Scan(std::move(done));
 }
 std::string MariadbResourceManager::store_id() const { return engine_->store_id(); }
+uint64_t MariadbResourceManager::mark() const { return engine_->first_mark(); }
+void MariadbResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
+  engine_->SetMark(mark, std::move(done));
+}
 MariadbStats MariadbResourceManager::Stats() const { return engine_->Stats(); }
 
 }  // namespace concordat::participant

@@ -152,6 +152,8 @@ class MariadbResourceManager final : public ResourceManager {
   [[nodiscard]] std::string_view kind() const override { return "mariadb"; }
   // Made by "concordat rm init", and kept in the table concordat.store.
   [[nodiscard]] std::string store_id() const override;
+  [[nodiscard]] uint64_t mark() const override;
+  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
   // By XA COMMIT and XA ROLLBACK in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
 

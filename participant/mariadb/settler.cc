@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
 
@@ -10,6 +11,7 @@ namespace concordat::participant::mariadb {
 namespace {
 
 constexpr Duration kPause = Duration::Millis(15);
+constexpr unsigned kNoSuchTable = 1146;
 // A commit is mostly there before, and to close a connection is not cheap.
 constexpr Duration kHoldAtLeast = Duration::Millis(250);
 
@@ -232,6 +234,38 @@ void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
     if (looking_) ended_.insert(ending->branch);
   }
   ending->done({finish, std::move(detail)});
+}
+
+// --- the mark ---
+
+void Settler::ReadMark(Callback<absl::StatusOr<uint64_t>> done) {
+  RunSurely({InsertMark(owner_), SelectMark(owner_)}, loop_->Now() + patience_,
+            [done = std::move(done)](BatchResult r) mutable {
+              uint64_t mark = 0;
+              if (!r.ok() || r.results[1].row_count() != 1 ||
+                  !absl::SimpleAtoi(std::string(r.results[1].Field(0, 0)), &mark)) {
+                return done(absl::UnavailableError(
+                    absl::StrCat("concordat.marks cannot be read: ", r.Error())));
+              }
+              done(mark);
+            });
+}
+
+// One that was sent before and not answered may be there by now: it is larger.
+void Settler::SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done) {
+  Run({UpdateMark(owner_, known, mark)},
+      [known, done = std::move(done)](BatchResult r, const Backend&) mutable {
+        const bool no_table = r.ErrorNumber() == kNoSuchTable;
+        if (!r.ok() && !no_table) return done(absl::UnavailableError(r.Error()));
+        if (!no_table && r.results[0].changed == 1) return done(absl::OkStatus());
+        done(absl::FailedPreconditionError(absl::StrCat(
+            "the server has gone back in time under the process that serves it: it had "
+            "the mark ",
+            known,
+            " in concordat.marks, and has not. A backup was put back, or a replica "
+            "became the primary that had not received everything. Put the newer one "
+            "back, and start the process again")));
+      });
 }
 
 // --- finding out ---

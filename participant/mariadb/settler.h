@@ -72,6 +72,10 @@ class Settler {
   void FindOut(const Backend& backend, const BranchId& branch, Callback<Evidence> done);
   void ForgetBelow(const Gtid& watermark);
   void Scan(Callback<absl::StatusOr<MariadbPreparedScan>> done);
+  // The resource's mark; its row is made when there is none.
+  void ReadMark(Callback<absl::StatusOr<uint64_t>> done);
+  // As ResourceManager::SetMark.
+  void SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done);
   // Interrupts what the session is doing. `done` once it is told (true), or cannot be.
   void Cancel(const Backend& backend, Callback<bool> done);
 

@@ -46,6 +46,7 @@ Statement Xa(const char* verb, const std::string& xid, const char* more = "") {
 std::string InitSql() {
   return R"sql(-- When the resource is served under another user than the one that runs this:
 --   GRANT SELECT, INSERT, DELETE ON concordat.branches TO user;
+--   GRANT SELECT, INSERT, UPDATE ON concordat.marks TO user;
 --   GRANT SELECT ON concordat.store TO user;
 CREATE DATABASE IF NOT EXISTS concordat;
 CREATE TABLE IF NOT EXISTS concordat.branches (
@@ -61,6 +62,14 @@ CREATE TABLE IF NOT EXISTS concordat.branches (
                incarnation, number)
 ) ENGINE=InnoDB COMMENT='Branches of global transactions that were committed here. Kept
 by Concordat: it reads them after lost answers, and deletes them when nobody can ask.';
+CREATE TABLE IF NOT EXISTS concordat.marks (
+  resource varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  cluster bigint unsigned NOT NULL,
+  mark bigint unsigned NOT NULL,
+  PRIMARY KEY (resource, cluster)
+) ENGINE=InnoDB COMMENT='How far the server has come, in milliseconds since 1970, written
+every few seconds while there is work. By it Concordat tells an older copy of the server
+from it. Never change it.';
 CREATE TABLE IF NOT EXISTS concordat.store (
   one int NOT NULL PRIMARY KEY CHECK (one = 1),
   id char(36) CHARACTER SET ascii NOT NULL
@@ -152,6 +161,24 @@ Evidence EvidenceFrom(const Result& rows) {
   if (rows.row_count() == 0) return Evidence::kNone;
   return rows.Field(0, 0) == kCommittedAlone ? Evidence::kCommittedAlone
                                              : Evidence::kCommitted;
+}
+
+// --- the mark ---
+
+Statement InsertMark(const Owner& owner) {
+  return {absl::StrCat("INSERT IGNORE INTO concordat.marks VALUES (",
+                       Quoted(owner.resource), ",", owner.cluster.value(), ",0)")};
+}
+
+Statement SelectMark(const Owner& owner) {
+  return {absl::StrCat("SELECT mark FROM concordat.marks WHERE resource=",
+                       Quoted(owner.resource), " AND cluster=", owner.cluster.value())};
+}
+
+Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark) {
+  return {absl::StrCat("UPDATE concordat.marks SET mark=", mark,
+                       " WHERE resource=", Quoted(owner.resource),
+                       " AND cluster=", owner.cluster.value(), " AND mark>=", known)};
 }
 
 // --- sessions ---

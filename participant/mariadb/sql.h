@@ -27,6 +27,8 @@ inline constexpr char kEvidenceColumns[] =
     "resource varchar(30), cluster bigint(20) unsigned, gtid_group int(10) unsigned, "
     "gtid_term bigint(20) unsigned, gtid_sequence bigint(20) unsigned, "
     "incarnation bigint(20) unsigned, number bigint(20) unsigned, how varchar(10)";
+inline constexpr char kMarkColumns[] =
+    "resource varchar(30), cluster bigint(20) unsigned, mark bigint(20) unsigned";
 [[nodiscard]] std::string InitSql();
 
 // As XA START takes it: "0x…,0x…,1129202500".
@@ -45,6 +47,12 @@ inline constexpr char kEvidenceColumns[] =
 // Some thousand rows at a time.
 [[nodiscard]] Statement DeleteEvidence(const Owner& owner, const Gtid& below);
 inline constexpr uint64_t kDeleteBatch = 2000;
+
+// The resource's mark (ResourceManager::SetMark). Its row, if there is none yet; one row.
+[[nodiscard]] Statement InsertMark(const Owner& owner);
+[[nodiscard]] Statement SelectMark(const Owner& owner);
+// Changes the row when its mark is `known` or larger, but not `mark` already.
+[[nodiscard]] Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark);
 
 [[nodiscard]] Statement XaStart(const std::string& xid);
 [[nodiscard]] Statement XaEnd(const std::string& xid);

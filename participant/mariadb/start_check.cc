@@ -11,7 +11,7 @@ namespace concordat::participant::mariadb {
 namespace {
 
 // The questions, by their places in the batch.
-enum Question : size_t { kServer, kGalera, kColumns, kEngines, kStore };
+enum Question : size_t { kServer, kGalera, kColumns, kMarks, kEngines, kStore };
 
 enum ServerColumn : unsigned {
   kDatabase,
@@ -35,14 +35,19 @@ constexpr char kServerSql[] =
 constexpr char kGaleraSql[] =
     "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES WHERE "
     "VARIABLE_NAME='WSREP_ON'";
-constexpr char kColumnsSql[] =
-    "SELECT t.ENGINE,(SELECT GROUP_CONCAT(CONCAT(c.COLUMN_NAME,' ',c.COLUMN_TYPE) "
-    "ORDER BY c.ORDINAL_POSITION SEPARATOR ', ') FROM information_schema.COLUMNS c "
-    "WHERE c.TABLE_SCHEMA='concordat' AND c.TABLE_NAME='branches'),"
-    "(SELECT COUNT(*) FROM information_schema.STATISTICS s WHERE "
-    "s.TABLE_SCHEMA='concordat' AND s.TABLE_NAME='branches' AND s.INDEX_NAME='PRIMARY') "
-    "FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA='concordat' AND "
-    "t.TABLE_NAME='branches'";
+std::string ColumnsSql(const char* table) {
+  return absl::StrCat(
+      "SELECT t.ENGINE,(SELECT GROUP_CONCAT(CONCAT(c.COLUMN_NAME,' ',c.COLUMN_TYPE) "
+      "ORDER BY c.ORDINAL_POSITION SEPARATOR ', ') FROM information_schema.COLUMNS c "
+      "WHERE c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME='",
+      table,
+      "'),(SELECT COUNT(*) FROM information_schema.STATISTICS s WHERE "
+      "s.TABLE_SCHEMA='concordat' AND s.TABLE_NAME='",
+      table,
+      "' AND s.INDEX_NAME='PRIMARY') FROM information_schema.TABLES t WHERE "
+      "t.TABLE_SCHEMA='concordat' AND t.TABLE_NAME='",
+      table, "'");
+}
 // Tables that a branch could not be rolled back in.
 constexpr char kEnginesSql[] =
     "SELECT t.TABLE_NAME,t.ENGINE FROM information_schema.TABLES t WHERE "
@@ -107,24 +112,38 @@ absl::Status CheckLimits(const Result& row, const MariadbOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status CheckTable(const Result& rows) {
+// One of ours, as it must be.
+struct TableNeeds {
+  const char* name;
+  const char* columns;
+  const char* key_columns;
+  const char* key_words;
+};
+constexpr TableNeeds kBranchTable = {"concordat.branches", kEvidenceColumns, "7",
+                                     "seven"};
+constexpr TableNeeds kMarkTable = {"concordat.marks", kMarkColumns, "2", "two"};
+
+absl::Status CheckTable(const Result& rows, const TableNeeds& needs) {
   if (rows.row_count() == 0) {
-    return Refused(
-        "the table concordat.branches is not there, or this user may not see it: make it "
-        "with \"concordat rm init URL\", which shows its SQL");
+    return Refused(absl::StrCat(
+        "the table ", needs.name,
+        " is not there, or this user may not see it: make it with \"concordat rm init "
+        "URL\", which shows its SQL, and its GRANT lines"));
   }
   if (rows.Field(0, 0) != "InnoDB") {
-    return Refused(absl::StrCat("concordat.branches has the engine ",
+    return Refused(absl::StrCat(needs.name, " has the engine ",
                                 std::string(rows.Field(0, 0)),
                                 ", and would not be rolled back with its branch: ALTER "
-                                "TABLE concordat.branches ENGINE=InnoDB"));
+                                "TABLE ",
+                                needs.name, " ENGINE=InnoDB"));
   }
-  if (rows.Field(0, 1) != kEvidenceColumns || rows.Field(0, 2) != "7") {
+  if (rows.Field(0, 1) != needs.columns || rows.Field(0, 2) != needs.key_columns) {
     return Refused(absl::StrCat(
-        "concordat.branches has the columns (", std::string(rows.Field(0, 1)),
-        "), wanted are (", kEvidenceColumns,
-        ") with a primary key over the first seven: it is another program's, or another "
-        "version's. Move it away, then \"concordat rm init URL\""));
+        needs.name, " has the columns (", std::string(rows.Field(0, 1)),
+        "), wanted are (", needs.columns, ") with a primary key over the first ",
+        needs.key_words,
+        ": it is another program's, or another version's. Move it away, then "
+        "\"concordat rm init URL\""));
   }
   return absl::OkStatus();
 }
@@ -148,11 +167,12 @@ absl::Status CheckRights(const BatchResult& answers) {
         "user ", user, " may not flush what it commits (", answers.Error(),
         "), which is needed with a binary log: GRANT RELOAD ON *.* TO ", user));
   }
-  return Refused(absl::StrCat("user ", user, " may not use Concordat's tables (",
-                              answers.Error(),
-                              "): GRANT SELECT, INSERT, DELETE ON concordat.branches TO ",
-                              user, "; GRANT SELECT ON concordat.store TO ", user,
-                              "; or make them with \"concordat rm init URL\""));
+  return Refused(
+      absl::StrCat("user ", user, " may not use Concordat's tables (", answers.Error(),
+                   "): GRANT SELECT, INSERT, DELETE ON concordat.branches TO ", user,
+                   "; GRANT SELECT, INSERT, UPDATE ON concordat.marks TO ", user,
+                   "; GRANT SELECT ON concordat.store TO ", user,
+                   "; or make them with \"concordat rm init URL\""));
 }
 
 }  // namespace
@@ -163,13 +183,16 @@ std::vector<Statement> StartQuestions() {
       "AND incarnation=0 AND number=0";
   return {{kServerSql},
           {kGaleraSql},
-          {kColumnsSql},
+          {ColumnsSql("branches")},
+          {ColumnsSql("marks")},
           {kEnginesSql},
           {"SELECT id FROM concordat.store"},
           {"START TRANSACTION"},
           {"INSERT INTO concordat.branches VALUES ('',0,0,0,0,0,0,'probe')"},
           {absl::StrCat("SELECT how FROM concordat.branches WHERE ", key)},
           {absl::StrCat("DELETE FROM concordat.branches WHERE ", key)},
+          {"INSERT INTO concordat.marks VALUES ('',0,0)"},
+          {"UPDATE concordat.marks SET mark=1 WHERE resource='' AND cluster=0"},
           {"ROLLBACK"},
           FlushCommits()};
 }
@@ -194,8 +217,9 @@ absl::Status CheckStart(const BatchResult& answers, const MariadbOptions& option
   }
   for (absl::Status status :
        {CheckWritable(server), CheckDurable(server), CheckLimits(server, options),
-        CheckTable(answers.results[kColumns]), CheckEngines(answers.results[kEngines]),
-        CheckRights(answers)}) {
+        CheckTable(answers.results[kColumns], kBranchTable),
+        CheckTable(answers.results[kMarks], kMarkTable),
+        CheckEngines(answers.results[kEngines]), CheckRights(answers)}) {
     if (!status.ok()) return status;
   }
   if (answers.results[kStore].row_count() != 1) {

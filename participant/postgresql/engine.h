@@ -41,10 +41,12 @@ class Engine {
   void LookUp(const BranchId& branch, Callback<Evidence> done);
   void ForgetBelow(const Gtid& watermark);
   void Scan(Callback<absl::StatusOr<PreparedScan>> done);
+  void SetMark(uint64_t mark, Callback<absl::Status> done);
   void Close();
   [[nodiscard]] PostgresqlStats Stats() const;
   // After Recover's callback.
   [[nodiscard]] const std::string& store_id() const { return server_.store_id; }
+  [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
 
  private:
   using RecoverDone = std::shared_ptr<Callback<absl::StatusOr<std::vector<BranchId>>>>;
@@ -57,6 +59,7 @@ class Engine {
   void Build(ClusterId cluster);
   void OnGuard(const absl::Status& status, const RecoverDone& done);
   void OnChecked(const absl::Status& status, const RecoverDone& done);
+  void OnMark(absl::StatusOr<uint64_t> mark, const RecoverDone& done);
   void LookAround();
   void CountPrepared(const PreparedScan& scan);
   void ReportFound(std::vector<FoundBranch> prepared);
@@ -89,6 +92,8 @@ class Engine {
   absl::flat_hash_set<std::string> others_;  // gids, at the last look
   FoundCallback found_;
   Server server_;
+  uint64_t first_mark_ = 0;
+  uint64_t mark_ = 0;  // that is certainly there
   ClusterId cluster_;
 };
 

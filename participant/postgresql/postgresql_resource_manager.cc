@@ -80,6 +80,11 @@ void PostgresqlResourceManager::Scan(Callback<absl::StatusOr<PreparedScan>> done
 }
 std::string PostgresqlResourceManager::store_id() const { return engine_->store_id(); }
 
+uint64_t PostgresqlResourceManager::mark() const { return engine_->first_mark(); }
+void PostgresqlResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
+  engine_->SetMark(mark, std::move(done));
+}
+
 PostgresqlStats PostgresqlResourceManager::Stats() const { return engine_->Stats(); }
 
 }  // namespace concordat::participant

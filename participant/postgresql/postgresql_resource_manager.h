@@ -137,6 +137,8 @@ class PostgresqlResourceManager final : public ResourceManager {
 
   [[nodiscard]] std::string_view kind() const override { return "postgresql"; }
   [[nodiscard]] std::string store_id() const override;
+  [[nodiscard]] uint64_t mark() const override;
+  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
   // By COMMIT PREPARED and ROLLBACK PREPARED in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
 

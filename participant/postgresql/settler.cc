@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr Duration kPause = Duration::Millis(15);
 constexpr std::string_view kUndefinedObject = "42704";
+constexpr std::string_view kUndefinedTable = "42P01";
 
 }  // namespace
 
@@ -144,6 +146,42 @@ void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
     if (looking_) ended_.insert(ending->branch);
   }
   ending->done({finish, std::move(detail)});
+}
+
+// --- the mark ---
+
+void Settler::ReadMark(Callback<absl::StatusOr<uint64_t>> done) {
+  RunSurely(
+      {InsertMark(owner_), SelectMark(owner_)}, loop_->Now() + patience_,
+      [done = std::move(done)](BatchResult r) mutable {
+        uint64_t mark = 0;
+        if (!r.ok() || PQntuples(r.results[1].get()) != 1 ||
+            !absl::SimpleAtoi(std::string(Field(r.results[1].get(), 0, 0)), &mark)) {
+          return done(absl::UnavailableError(
+              absl::StrCat("concordat.marks cannot be read: ", r.Error())));
+        }
+        done(mark);
+      });
+}
+
+// One that was sent before and not answered may be there by now: it is larger.
+void Settler::SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done) {
+  Run({UpdateMark(owner_, known, mark)},
+      [known, done = std::move(done)](BatchResult r) mutable {
+        const bool no_table =
+            !r.ok() && !r.lost && SqlState(r.results[0].get()) == kUndefinedTable;
+        if (!r.ok() && !no_table) return done(absl::UnavailableError(r.Error()));
+        if (!no_table && std::string_view(PQcmdTuples(r.results[0].get())) == "1") {
+          return done(absl::OkStatus());
+        }
+        done(absl::FailedPreconditionError(absl::StrCat(
+            "the database has gone back in time under the process that serves it: it had "
+            "the mark ",
+            known,
+            " in concordat.marks, and has not. A backup was put back, or a standby "
+            "became the primary that had not received everything. Put the newer database "
+            "back, and start the process again")));
+      });
 }
 
 // --- finding out ---

@@ -53,9 +53,20 @@ CREATE TABLE IF NOT EXISTS concordat.branches (
 COMMENT ON TABLE concordat.branches IS
   'Branches of global transactions that were committed here. Kept by Concordat: it '
   'reads them after lost answers, and deletes them when nobody can ask any more.';
+CREATE TABLE IF NOT EXISTS concordat.marks (
+  resource text NOT NULL,
+  cluster bigint NOT NULL,
+  mark bigint NOT NULL,
+  PRIMARY KEY (resource, cluster)
+);
+COMMENT ON TABLE concordat.marks IS
+  'How far the database has come, in milliseconds since 1970, written every few seconds '
+  'while there is work. By it Concordat tells an older copy of the database from it. '
+  'Never change it.';
 -- When the resource is served under another role than this one:
 --   GRANT USAGE ON SCHEMA concordat TO role;
 --   GRANT SELECT, INSERT, DELETE ON concordat.branches TO role;
+--   GRANT SELECT, INSERT, UPDATE ON concordat.marks TO role;
 )sql";
 }
 
@@ -93,6 +104,23 @@ Statement DeleteEvidence(const Owner& owner, const Gtid& below) {
           kDeleteBatch, "))"),
       {Text(owner.resource), Number(owner.cluster.value()), Number(below.group.value()),
        Number(below.term.value()), Number(below.sequence)},
+      /*keep=*/true};
+}
+
+Statement InsertMark(const Owner& owner) {
+  return {"INSERT INTO concordat.marks VALUES ($1,$2,0) ON CONFLICT DO NOTHING",
+          {Text(owner.resource), Number(owner.cluster.value())}};
+}
+
+Statement SelectMark(const Owner& owner) {
+  return {"SELECT mark FROM concordat.marks WHERE resource=$1 AND cluster=$2",
+          {Text(owner.resource), Number(owner.cluster.value())}};
+}
+
+Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark) {
+  return {
+      "UPDATE concordat.marks SET mark=$3 WHERE resource=$1 AND cluster=$2 AND mark>=$4",
+      {Text(owner.resource), Number(owner.cluster.value()), Number(mark), Number(known)},
       /*keep=*/true};
 }
 

@@ -20,6 +20,7 @@ struct Owner {
 
 inline constexpr char kSchema[] = "concordat";
 inline constexpr char kTable[] = "branches";
+inline constexpr char kMarkTable[] = "marks";
 // The column `how` of a branch that was prepared.
 inline constexpr char kHowPrepared[] = "prepared";
 
@@ -27,6 +28,7 @@ inline constexpr char kHowPrepared[] = "prepared";
 inline constexpr char kEvidenceColumns[] =
     "resource text, cluster bigint, gtid_group bigint, gtid_term bigint, "
     "gtid_sequence bigint, incarnation bigint, number bigint, how text";
+inline constexpr char kMarkColumns[] = "resource text, cluster bigint, mark bigint";
 [[nodiscard]] std::string InitSql();
 
 // PostgreSQL's gid for the branch. Letters, digits, '.', '_' and '-' only.
@@ -41,6 +43,12 @@ inline constexpr char kEvidenceColumns[] =
 // Some thousand rows at a time.
 [[nodiscard]] Statement DeleteEvidence(const Owner& owner, const Gtid& below);
 inline constexpr int kDeleteBatch = 2000;
+
+// The resource's mark (ResourceManager::SetMark). Its row, if there is none yet; one row.
+[[nodiscard]] Statement InsertMark(const Owner& owner);
+[[nodiscard]] Statement SelectMark(const Owner& owner);
+// Changes the row when its mark is `known` or larger.
+[[nodiscard]] Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark);
 
 [[nodiscard]] Statement PrepareTransaction(const std::string& gid);
 [[nodiscard]] Statement FinishPrepared(const std::string& gid, bool commit);

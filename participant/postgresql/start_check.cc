@@ -22,16 +22,30 @@ constexpr char kServer[] =
 constexpr char kTableRights[] =
     "SELECT c.relpersistence, has_schema_privilege(n.oid,'USAGE'),"
     " has_table_privilege(c.oid,'SELECT') AND has_table_privilege(c.oid,'INSERT')"
-    "  AND has_table_privilege(c.oid,'DELETE'),"
+    "  AND has_table_privilege(c.oid,$3),"
     " (SELECT string_agg(a.attname||' '||format_type(a.atttypid,a.atttypmod), ', '"
     "   ORDER BY a.attnum) FROM pg_attribute a"
     "   WHERE a.attrelid=c.oid AND a.attnum>0 AND NOT a.attisdropped),"
     " EXISTS(SELECT 1 FROM pg_index i WHERE i.indrelid=c.oid AND i.indisprimary"
-    "   AND i.indnatts=7)"
+    "   AND i.indnatts=$4::int)"
     " FROM pg_class c JOIN pg_namespace n ON n.oid=c.relnamespace"
     " WHERE n.nspname=$1 AND c.relname=$2 AND c.relkind IN ('r','p')";
 
-std::string Name() { return absl::StrCat(kSchema, ".", kTable); }
+// One of ours, as it must be.
+struct TableNeeds {
+  const char* name;
+  const char* columns;
+  const char* right;  // besides SELECT and INSERT
+  const char* key_columns;
+  const char* key_words;
+};
+constexpr TableNeeds kBranches = {kTable, kEvidenceColumns, "DELETE", "7", "seven"};
+constexpr TableNeeds kMarks = {kMarkTable, kMarkColumns, "UPDATE", "2", "two"};
+
+Statement AskTable(const TableNeeds& needs) {
+  return {kTableRights,
+          {Text(kSchema), Text(needs.name), Text(needs.right), Text(needs.key_columns)}};
+}
 
 absl::Status Refused(std::string why) { return absl::FailedPreconditionError(why); }
 
@@ -77,30 +91,32 @@ absl::Status CheckServer(const PGresult* row, const PostgresqlOptions& options) 
   return absl::OkStatus();
 }
 
-absl::Status CheckTable(const PGresult* rows, const std::string& role) {
+absl::Status CheckTable(const PGresult* rows, const TableNeeds& needs,
+                        const std::string& role) {
+  const std::string name = absl::StrCat(kSchema, ".", needs.name);
   if (PQntuples(rows) == 0) {
     return Refused(absl::StrCat(
-        "the table ", Name(),
+        "the table ", name,
         " is not there: make it with \"concordat rm init URL\", which shows its SQL"));
   }
   if (Field(rows, 0, 1) != "t" || Field(rows, 0, 2) != "t") {
     return Refused(absl::StrCat(
-        "role ", role, " may not use ", Name(), ": GRANT USAGE ON SCHEMA ", kSchema,
-        " TO ", role, "; GRANT SELECT, INSERT, DELETE ON ", Name(), " TO ", role));
+        "role ", role, " may not use ", name, ": GRANT USAGE ON SCHEMA ", kSchema, " TO ",
+        role, "; GRANT SELECT, INSERT, ", needs.right, " ON ", name, " TO ", role));
   }
   if (Field(rows, 0, 0) != "p") {
-    return Refused(absl::StrCat(Name(),
+    return Refused(absl::StrCat(name,
                                 " is unlogged, and is empty after a crash: ALTER "
                                 "TABLE ",
-                                Name(), " SET LOGGED"));
+                                name, " SET LOGGED"));
   }
   const std::string columns(Field(rows, 0, 3));
-  if (columns != kEvidenceColumns || Field(rows, 0, 4) != "t") {
-    return Refused(absl::StrCat(Name(), " has the columns (", columns, "), wanted are (",
-                                kEvidenceColumns,
-                                ") with a primary key over the first seven: it is "
-                                "another program's, or another version's. Move it away, "
-                                "then \"concordat rm init URL\""));
+  if (columns != needs.columns || Field(rows, 0, 4) != "t") {
+    return Refused(absl::StrCat(
+        name, " has the columns (", columns, "), wanted are (", needs.columns,
+        ") with a primary key over the first ", needs.key_words,
+        ": it is another program's, or another version's. Move it away, "
+        "then \"concordat rm init URL\""));
   }
   return absl::OkStatus();
 }
@@ -108,7 +124,7 @@ absl::Status CheckTable(const PGresult* rows, const std::string& role) {
 }  // namespace
 
 std::vector<Statement> StartQuestions() {
-  return {{kServer}, {kTableRights, {Text(kSchema), Text(kTable)}}, AskServer()};
+  return {{kServer}, AskTable(kBranches), AskServer(), AskTable(kMarks)};
 }
 
 Server AnsweringServer(const BatchResult& answers) {
@@ -123,7 +139,9 @@ absl::Status CheckStart(const BatchResult& answers, const PostgresqlOptions& opt
   }
   const PGresult* server = answers.results[0].get();
   if (absl::Status s = CheckServer(server, options); !s.ok()) return s;
-  return CheckTable(answers.results[1].get(), std::string(Field(server, 0, 1)));
+  const std::string role(Field(server, 0, 1));
+  const absl::Status branches = CheckTable(answers.results[1].get(), kBranches, role);
+  return branches.ok() ? CheckTable(answers.results[3].get(), kMarks, role) : branches;
 }
 
 }  // namespace concordat::participant::postgresql

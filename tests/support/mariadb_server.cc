@@ -95,6 +95,18 @@ void MariadbServer::Stop() {
   pid_ = -1;
 }
 
+void MariadbServer::Backup() {
+  CONCORDAT_CHECK(!running()) << "it writes to what is copied";
+  process_.Run({"/bin/rm", "-rf", dir_->path() + "/backup"});
+  process_.Run({"/bin/cp", "-a", dir_->path() + "/data", dir_->path() + "/backup"});
+}
+
+void MariadbServer::Restore() {
+  CONCORDAT_CHECK(!running()) << "it writes to what is replaced";
+  process_.Run({"/bin/rm", "-rf", dir_->path() + "/data"});
+  process_.Run({"/bin/cp", "-a", dir_->path() + "/backup", dir_->path() + "/data"});
+}
+
 void MariadbServer::Pause() { kill(pid_, SIGSTOP); }
 void MariadbServer::Resume() { kill(pid_, SIGCONT); }
 

@@ -45,6 +45,9 @@ class MariadbServer {
   void Pause();
   void Resume();
   [[nodiscard]] bool running() const { return pid_ > 0; }
+  // A copy of the data directory, of which there is one; and back. While it is stopped.
+  void Backup();
+  void Restore();
 
   // Adds "--name=value"; the next Start uses it.
   void Set(const std::string& setting) { options_.settings.push_back(setting); }

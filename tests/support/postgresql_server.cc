@@ -95,6 +95,18 @@ void PostgresqlServer::Stop() {
   pid_ = -1;
 }
 
+void PostgresqlServer::Backup() {
+  CONCORDAT_CHECK(!running()) << "it writes to what is copied";
+  process_.Run({"/bin/rm", "-rf", dir_->path() + "/backup"});
+  process_.Run({"/bin/cp", "-a", data_, dir_->path() + "/backup"});
+}
+
+void PostgresqlServer::Restore() {
+  CONCORDAT_CHECK(!running()) << "it writes to what is replaced";
+  process_.Run({"/bin/rm", "-rf", data_});
+  process_.Run({"/bin/cp", "-a", dir_->path() + "/backup", data_});
+}
+
 void PostgresqlServer::Pause() { kill(pid_, SIGSTOP); }
 void PostgresqlServer::Resume() { kill(pid_, SIGCONT); }
 

@@ -46,6 +46,9 @@ class PostgresqlServer {
   void Pause();  // SIGSTOP to the postmaster: no new connections
   void Resume();
   [[nodiscard]] bool running() const { return pid_ > 0; }
+  // A copy of the data directory, of which there is one; and back. While it is stopped.
+  void Backup();
+  void Restore();
 
   // Changes a setting in postgresql.conf; the next Start reads it.
   void Set(const std::string& name, const std::string& value);

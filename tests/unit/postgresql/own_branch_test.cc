@@ -67,6 +67,7 @@ class OwnBranchSqlTest : public PostgresqlTest {
     (void)server().TryExec("CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN");
     Sql("GRANT USAGE ON SCHEMA concordat TO keeper;"
         "GRANT SELECT, INSERT, DELETE ON concordat.branches TO keeper;"
+        "GRANT SELECT, INSERT, UPDATE ON concordat.marks TO keeper;"
         "GRANT ALL ON account TO keeper, app");
     OpenAt(UrlOf("keeper"));
   }

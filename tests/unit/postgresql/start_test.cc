@@ -65,7 +65,8 @@ TEST_F(StartTest, MissingRights_NamesTheGrant) {
   manager.Close();
 
   Sql("GRANT USAGE ON SCHEMA concordat TO poor;"
-      "GRANT SELECT, INSERT, DELETE ON concordat.branches TO poor");
+      "GRANT SELECT, INSERT, DELETE ON concordat.branches TO poor;"
+      "GRANT SELECT, INSERT, UPDATE ON concordat.marks TO poor");
   PostgresqlResourceManager allowed(url, Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
   allowed.Recover(kCluster, served.callback());
