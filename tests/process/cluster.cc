@@ -1,6 +1,9 @@
 #include "tests/process/cluster.h"
 
+#include <sys/wait.h>
+
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -202,6 +205,16 @@ wire::TransactionView Cluster::Show(const Gtid& gtid) {
                link->showTransaction(std::move(done), request);
              })
       .transaction;
+}
+
+int Cluster::CommandLine(const std::string& words, std::string* output) {
+  const std::string file = dir_.path() + "/cli";
+  const int status =
+      std::system(absl::StrCat(BuildDir(), "/coordinator/cli/concordat ", words, " -c ",
+                               absl::StrJoin(clients_, ","), " >", file, " 2>&1")
+                      .c_str());
+  *output = TextOf(file);
+  return WEXITSTATUS(status);
 }
 
 bool Cluster::WaitUntilSettled(double seconds) {

@@ -73,6 +73,8 @@ class Cluster {
           call);
   [[nodiscard]] wire::TransactionView Show(const Gtid& gtid);
   [[nodiscard]] wire::StatusReply Status(int node);
+  // The exit status of the command line, and what it printed.
+  int CommandLine(const std::string& words, std::string* output);
   // Waits until no transaction is open at the leader.
   [[nodiscard]] bool WaitUntilSettled(double seconds = kPatience);
 

@@ -1,17 +1,13 @@
 // A participant that comes back with another store under the same name.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <iterator>
 #include <string>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "tests/process/cluster.h"
 
 namespace concordat::testing {
@@ -39,15 +35,8 @@ class Stores : public ::testing::Test {
     kv.HoldRequests(false);
   }
   std::string Folder() const { return cluster_.dir() + "/bank-kv"; }
-  // The exit status of the command line, and what it printed.
   int Concordat(const std::string& words, std::string* output) {
-    const std::string file = cluster_.dir() + "/cli";
-    const int status = std::system(
-        absl::StrCat(ProgramDir(), "/../../coordinator/cli/concordat ", words, " -c ",
-                     absl::StrJoin(cluster_.client_addresses(), ","), " >", file, " 2>&1")
-            .c_str());
-    *output = Text(file);
-    return WEXITSTATUS(status);
+    return cluster_.CommandLine(words, output);
   }
   static std::string Text(const std::string& file) {
     std::ifstream in(file);

@@ -1,0 +1,267 @@
+// A store that is put back from a backup: refused, listed, and accepted only by word.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "coordinator/base/check.h"
+#include "coordinator/client/operations.h"
+#include "tests/process/cluster.h"
+#include "tests/support/postgresql_server.h"
+
+namespace concordat::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string TextOf(const std::string& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+class Restored : public ::testing::Test {
+ protected:
+  // As the leader lists it.
+  wire::ResourceInfo Listed(const std::string& resource) {
+    for (const auto& info : cluster_.Status(cluster_.Leader()).resources) {
+      if (info.name == resource) return info;
+    }
+    return {};
+  }
+  int64_t Mark(const std::string& resource) { return Listed(resource).mark; }
+  void AwaitMarkBeyond(const std::string& resource, int64_t mark) {
+    ASSERT_TRUE(WaitUntil(kPatience, [&] { return Mark(resource) > mark; }));
+  }
+  std::string StatusText() {
+    std::string text;
+    EXPECT_EQ(cluster_.CommandLine("status", &text), 0) << text;
+    return text;
+  }
+
+  Cluster cluster_{ClusterOptions{.nodes = 1}};
+};
+
+// --- a KV shard ---
+
+const std::vector<std::string> kMarkOften = {"--mark-interval-ms", "50"};
+const std::vector<std::string> kAccept = {"--mark-interval-ms", "50", "--replace-store",
+                                          "kv"};
+
+class RestoredKv : public Restored {
+ protected:
+  void SetUp() override {
+    cluster_.bank("kv").Stop();
+    cluster_.StartBank("kv", kMarkOften);
+    Debit(5);
+    AwaitMarkBeyond("kv", 0);
+    cluster_.bank("kv").Stop();
+    Copy(Folder(), Backup());
+    backup_mark_ = Mark("kv");
+    cluster_.StartBank("kv", kMarkOften);
+  }
+  void Debit(int64_t amount) {
+    const auto client = cluster_.NewClient();
+    const auto result = client->Run([&](client::Transaction& t) -> absl::Status {
+      return Cluster::Transfer(&t, "alice", "bob", amount);
+    });
+    ASSERT_TRUE(result.committed()) << result;
+    ASSERT_TRUE(cluster_.WaitUntilSettled());
+  }
+  static void Copy(const std::string& from, const std::string& to) {
+    std::filesystem::remove_all(to);
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+  }
+  [[nodiscard]] std::string Folder() const { return cluster_.dir() + "/bank-kv"; }
+  [[nodiscard]] std::string Backup() const { return cluster_.dir() + "/backup"; }
+  [[nodiscard]] std::string Newest() const { return cluster_.dir() + "/newest"; }
+  void PutBackTheBackup() {
+    Copy(Folder(), Newest());
+    Copy(Backup(), Folder());
+  }
+  void ExpectRefusal() {
+    cluster_.LaunchBank("kv", kMarkOften);
+    EXPECT_EQ(cluster_.bank("kv").WaitForExit(kPatience), 1);
+    EXPECT_THAT(TextOf(cluster_.BankLog("kv")),
+                AllOf(HasSubstr("of resource kv holds its data of 20"),
+                      HasSubstr("but was seen at 20"), HasSubstr("--replace-store kv")));
+  }
+
+  int64_t backup_mark_ = 0;
+};
+
+TEST_F(RestoredKv, Scenario29_IsRefusedAndListed_AndTheNewerStoreGoesOn) {
+  Debit(7);
+  AwaitMarkBeyond("kv", backup_mark_);
+  EXPECT_THAT(StatusText(), Not(HasSubstr("QUARANTINED")));
+  cluster_.bank("kv").Kill();
+  PutBackTheBackup();
+  ExpectRefusal();
+  EXPECT_THAT(StatusText(), AllOf(HasSubstr("kv QUARANTINED, "), HasSubstr("ago: store "),
+                                  HasSubstr("a backup was")));
+  // Not once, and not by trying again.
+  ExpectRefusal();
+  Copy(Newest(), Folder());
+  cluster_.StartBank("kv", kMarkOften);
+  EXPECT_THAT(StatusText(), Not(HasSubstr("QUARANTINED")));
+  EXPECT_EQ(cluster_.KvBalance("alice"), -12);
+}
+
+// What the log of the coordinators says survives them, too.
+TEST_F(RestoredKv, Scenario29_CoordinatorsRestarted_StillRefuseIt) {
+  Debit(7);
+  AwaitMarkBeyond("kv", backup_mark_);
+  cluster_.bank("kv").Kill();
+  PutBackTheBackup();
+  cluster_.node(1).Kill();
+  cluster_.StartNode(1);
+  ExpectRefusal();
+}
+
+TEST_F(RestoredKv, Scenario29_AcceptedByWord_TakesTheNameAndTheLostOneIsRefused) {
+  Debit(7);
+  AwaitMarkBeyond("kv", backup_mark_);
+  const int64_t lost = Mark("kv");
+  cluster_.bank("kv").Kill();
+  PutBackTheBackup();
+  ExpectRefusal();
+  cluster_.StartBank("kv", kAccept);
+  EXPECT_EQ(cluster_.KvBalance("alice"), -5);
+  AwaitMarkBeyond("kv", lost);
+  EXPECT_THAT(StatusText(), Not(HasSubstr("QUARANTINED")));
+  // Without the word from now on; and the store that it has replaced is the old one.
+  cluster_.bank("kv").Stop();
+  cluster_.StartBank("kv", kMarkOften);
+  cluster_.bank("kv").Stop();
+  Copy(Newest(), Folder());
+  ExpectRefusal();
+}
+
+// The debit was prepared after the backup, and is lost with the newer store: that is not
+// acknowledged before a person has said so, and then said, until it is forgotten.
+TEST_F(RestoredKv, Scenario29_DecidedCommitThatIsNotInTheBackup_IsAHazardByWordOnly) {
+  Debit(1);
+  AwaitMarkBeyond("kv", backup_mark_);
+  const auto client = cluster_.NewClient();
+  auto transaction = client->Begin();
+  ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(Cluster::Transfer(&*transaction, "alice", "bob", 5).ok());
+  Proxy& kv = cluster_.proxy("kv");
+  kv.HoldReplies(true);
+  auto result = std::async(std::launch::async, [&] { return transaction->Commit(); });
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return kv.HeldReplyBytes() > 0; }));
+  kv.HoldRequests(true);
+  kv.HoldReplies(false);
+  EXPECT_EQ(result.get().outcome, client::Outcome::kCommitted);
+  cluster_.bank("kv").Kill();
+  kv.Cut();
+  kv.HoldRequests(false);
+  PutBackTheBackup();
+  ExpectRefusal();
+  std::string said;
+  EXPECT_EQ(cluster_.CommandLine("heuristic list", &said), 0) << said;
+  EXPECT_EQ(cluster_.Status(1).unended, 1);
+  cluster_.StartBank("kv", kAccept);
+  EXPECT_TRUE(cluster_.WaitUntilSettled());
+  EXPECT_EQ(cluster_.CommandLine("heuristic list", &said), 1);
+  EXPECT_THAT(said, AllOf(HasSubstr("hazard"), HasSubstr("/kv/")));
+  EXPECT_EQ(cluster_.KvBalance("alice"), -5);
+  EXPECT_EQ(cluster_.SqlBalance("bob"), 11);
+}
+
+// --- PostgreSQL ---
+
+class RestoredPostgresql : public Restored {
+ protected:
+  void SetUp() override {
+    server_.Exec("CREATE DATABASE bank");
+    server_.Exec(
+        "CREATE TABLE account(id int PRIMARY KEY, balance int);"
+        "INSERT INTO account VALUES(1, 0)",
+        "bank");
+    std::string said;
+    ASSERT_EQ(cluster_.CommandLine("rm init " + server_.Url("bank") + " --yes", &said), 0)
+        << said;
+    Launch();
+    ASSERT_TRUE(rm_->WaitForLine("ready on", kPatience)) << TextOf(log_);
+    Credit();
+    AwaitMarkBeyond("pg", 0);
+    server_.Stop();
+    server_.Backup();
+    server_.Start();
+    backup_mark_ = Mark("pg");
+    Credit();
+    AwaitMarkBeyond("pg", backup_mark_);
+  }
+  void Launch() {
+    rm_.reset();
+    std::ofstream(log_, std::ios::trunc).close();
+    rm_ = std::make_unique<Child>(
+        std::vector<std::string>{ProgramDir() + "/../../participant/daemon/concordat-rm",
+                                 "--listen", "127.0.0.1:0", "--coordinators",
+                                 absl::StrJoin(cluster_.client_addresses(), ","),
+                                 "--resource", "pg=" + server_.Url("bank"),
+                                 "--mark-interval-ms", "50"},
+        log_);
+  }
+  absl::Status TryCredit() {
+    auto transaction = client_->Begin();
+    if (!transaction.ok()) return transaction.status();
+    const auto done = transaction->Sql(
+        "pg", client::Sql("UPDATE account SET balance=balance+1 WHERE id=1"));
+    if (!done.ok()) return done.status();
+    const auto result = transaction->Commit();
+    if (result.committed()) return absl::OkStatus();
+    return absl::AbortedError("not committed");
+  }
+  // The server may be starting, and the connections be lost.
+  void Credit() {
+    ASSERT_TRUE(WaitUntil(kPatience, [this] { return TryCredit().ok(); }));
+  }
+
+  PostgresqlServer server_;
+  const std::string log_ = cluster_.dir() + "/rm-pg.log";
+  std::unique_ptr<Child> rm_;
+  std::unique_ptr<client::Client> client_ = cluster_.NewClient();
+  int64_t backup_mark_ = 0;
+};
+
+TEST_F(RestoredPostgresql, Scenario29_PutBackWhileNobodyServesIt_IsRefusedAndListed) {
+  rm_->Stop();
+  server_.Stop();
+  server_.Restore();
+  server_.Start();
+  Launch();
+  EXPECT_EQ(rm_->WaitForExit(kPatience), 1);
+  EXPECT_THAT(TextOf(log_), HasSubstr("of resource pg holds its data of 20"));
+  EXPECT_THAT(StatusText(), HasSubstr("pg QUARANTINED, "));
+}
+
+TEST_F(RestoredPostgresql, Scenario29_PutBackUnderTheProcessThatServesIt_EndsServing) {
+  server_.Stop();
+  server_.Restore();
+  server_.Start();
+  ASSERT_TRUE(WaitUntil(kPatience, [&] {
+    (void)TryCredit();
+    return Listed("pg").__isset.quarantined;
+  }));
+  EXPECT_THAT(StatusText(), AllOf(HasSubstr("pg QUARANTINED, "),
+                                  HasSubstr("resource pg: the database has gone back")));
+  EXPECT_THAT(TextOf(log_), HasSubstr("store went back: nothing is served"));
+  EXPECT_THAT(std::string(TryCredit().message()), HasSubstr("gone back in time"));
+  // As at any start: the database is as old as it is.
+  EXPECT_EQ(rm_->Stop(), 0);
+  Launch();
+  EXPECT_EQ(rm_->WaitForExit(kPatience), 1);
+  EXPECT_THAT(TextOf(log_), HasSubstr("of resource pg holds its data of 20"));
+}
+
+}  // namespace
+}  // namespace concordat::testing
