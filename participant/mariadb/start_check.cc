@@ -191,8 +191,7 @@ std::vector<Statement> StartQuestions() {
           {"INSERT INTO concordat.branches VALUES ('',0,0,0,0,0,0,'probe')"},
           {absl::StrCat("SELECT how FROM concordat.branches WHERE ", key)},
           {absl::StrCat("DELETE FROM concordat.branches WHERE ", key)},
-          {"INSERT INTO concordat.marks VALUES ('',0,0)"},
-          {"UPDATE concordat.marks SET mark=1 WHERE resource='' AND cluster=0"},
+          {"INSERT INTO concordat.marks VALUES ('',0,0) ON DUPLICATE KEY UPDATE mark=1"},
           {"ROLLBACK"},
           FlushCommits()};
 }

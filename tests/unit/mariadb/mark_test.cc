@@ -19,7 +19,8 @@ class MariadbMarkTest : public MariadbTest {
   }
   // The database concordat is the server's.
   std::string MarkRow() {
-    return Sql("SELECT mark FROM concordat.marks WHERE resource='bank-a'");
+    return Sql("SELECT mark FROM concordat.marks WHERE resource='" + Options().resource +
+               "'");
   }
 };
 
