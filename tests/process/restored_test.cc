@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -186,9 +187,10 @@ class RestoredPostgresql : public Restored {
         "CREATE TABLE account(id int PRIMARY KEY, balance int);"
         "INSERT INTO account VALUES(1, 0)",
         "bank");
-    std::string said;
-    ASSERT_EQ(cluster_.CommandLine("rm init " + server_.Url("bank") + " --yes", &said), 0)
-        << said;
+    const std::string init =
+        absl::StrCat(ProgramDir(), "/../../coordinator/cli/concordat rm init '",
+                     server_.Url("bank"), "' --yes >", cluster_.dir(), "/init 2>&1");
+    ASSERT_EQ(std::system(init.c_str()), 0) << TextOf(cluster_.dir() + "/init");
     Launch();
     ASSERT_TRUE(rm_->WaitForLine("ready on", kPatience)) << TextOf(log_);
     Credit();
