@@ -99,6 +99,8 @@ void Participant::TakeIn(InboxItem* item) {
   const BranchId& branch = item->branch;
   const Timestamp now = loop_->Now();
   if (auto* done = std::get_if<ExecuteResult>(&item->result)) {
+    // A vote that came with the work is a promise like any other.
+    if (done->after == AfterExecute::kPrepared) resources_[item->resource].worked = true;
     table->OnExecuted(branch, done->after, std::move(done->reply), now);
   } else if (auto* vote = std::get_if<PrepareResult>(&item->result)) {
     table->OnPrepared(branch, std::move(*vote), now);
