@@ -56,6 +56,16 @@ absl::Status EvidenceLog::Open(ClusterId cluster) {
   return absl::OkStatus();
 }
 
+uint64_t EvidenceLog::mark() {
+  MutexLock lock(&mark_mutex_);
+  return folder_.mark();
+}
+
+absl::Status EvidenceLog::SetMark(uint64_t mark) {
+  MutexLock lock(&mark_mutex_);
+  return mark <= folder_.mark() ? absl::OkStatus() : folder_.SetMark(mark);
+}
+
 void EvidenceLog::Close() {
   MutexLock lock(&mutex_);
   if (log_ != nullptr) log_->Sync();

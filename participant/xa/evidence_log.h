@@ -35,9 +35,9 @@ class EvidenceLog {
   // Opens the folder, or makes it. Errors of StoreFolder::Claim and wal::Log::Open.
   [[nodiscard]] absl::Status Open(ClusterId cluster);
   [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
-  // See StoreFolder; SetMark not while Close runs.
-  [[nodiscard]] uint64_t mark() const { return folder_.mark(); }
-  [[nodiscard]] absl::Status SetMark(uint64_t mark) { return folder_.SetMark(mark); }
+  // See StoreFolder. A call that was given up may come late: a larger mark stays.
+  [[nodiscard]] uint64_t mark();
+  [[nodiscard]] absl::Status SetMark(uint64_t mark);
   void Close();
 
   // Whether a branch that begins now can be committed: RESOURCE_EXHAUSTED otherwise.
@@ -63,6 +63,7 @@ class EvidenceLog {
   const std::string dir_;
   wal::FileEnv* const env_;
   StoreFolder folder_;
+  Mutex mark_mutex_;  // besides Open
   Mutex mutex_;
   std::unique_ptr<wal::Log> log_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<BranchId, Evidence> evidence_ ABSL_GUARDED_BY(mutex_);

@@ -109,6 +109,7 @@ void XaResourceManager::Recover(ClusterId cluster,
   absl::Status status = Check();
   if (status.ok()) status = evidence_.Open(cluster);
   if (!status.ok()) return done(status);
+  first_mark_ = evidence_.mark();
   calls_.SetCluster(cluster);
   watch_ = std::make_unique<HangWatch>(options_.resource, options_.hang_after);
   for (uint32_t i = 0; i < options_.settle_lanes; ++i) {
@@ -117,11 +118,6 @@ void XaResourceManager::Recover(ClusterId cluster,
   }
   settle_lanes_[0]->Post(
       [this, done = std::move(done)]() mutable { RecoverHere(std::move(done)); });
-}
-
-void XaResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  SettleLane()->Post(
-      [this, mark, done = std::move(done)]() mutable { done(evidence_.SetMark(mark)); });
 }
 
 void XaResourceManager::RecoverHere(
@@ -292,6 +288,22 @@ struct XaResourceManager::Waiter {
   Callback<T> done;
   std::atomic<bool> claimed{false};
 };
+
+// --- the mark ---
+
+void XaResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
+  Lane* lane = SettleLane();
+  if (lane == nullptr) return done(absl::UnavailableError("the resource is not open"));
+  auto waiter = std::make_shared<Waiter<absl::Status>>(std::move(done));
+  lane->Post(
+      [this, mark, waiter] {
+        const absl::Status status = evidence_.SetMark(mark);
+        if (waiter->Claim()) waiter->done(status);
+      },
+      [waiter](bool /*begun*/) {
+        if (waiter->Claim()) waiter->done(absl::UnavailableError(kHangs));
+      });
+}
 
 // --- ends of a branch at work ---
 

@@ -106,7 +106,7 @@ class XaResourceManager final : public ResourceManager {
 
   // Of the folder of the evidence: what lies behind the switch has none of its own, so
   // that an old copy of it is not told from it.
-  [[nodiscard]] uint64_t mark() const override { return evidence_.mark(); }
+  [[nodiscard]] uint64_t mark() const override { return first_mark_; }
   void SetMark(uint64_t mark, Callback<absl::Status> done) override;
 
   // INVALID_ARGUMENT: an option. FAILED_PRECONDITION: the switch is of another version,
@@ -182,6 +182,7 @@ class XaResourceManager final : public ResourceManager {
   const XaOptions options_;
   const OpenWords words_;
   EvidenceLog evidence_;
+  uint64_t first_mark_ = 0;
   Calls calls_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Lane>> settle_lanes_;
