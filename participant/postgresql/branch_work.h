@@ -1,28 +1,12 @@
-// Branches that have not voted: each has a transaction on a connection of its own.
-//
-//   idle ──Execute──> waiting ──connection──> running ──answer──> idle
-//    │ │                 │                      │ Rollback: cancel, ROLLBACK
-//    │ │                 │                      │ (a call may prepare: the settler's)
-//    │ └─Rollback────────┴──────────────────────┴──────> over
-//    │
-//    ├─Prepare───────> ending ──PREPARE TRANSACTION──> the settler's
-//    ├─CommitOnePhase─> ending ──COMMIT──────────────> over
-//    │                    │
-//    │                    └─connection lost──> uncertain ──the old backend is gone, and
-//    │                                                     what it left was read──> over
-//    └─(a statement ended the branch: conflict, lost connection)──> over
-//
-// A branch without a transaction (nothing was executed yet, or the first call failed and
-// was undone) has no connection. For the loop's thread.
+// Branches that have not voted, at PostgreSQL: see participant/database/branch_work.h.
 #ifndef PARTICIPANT_POSTGRESQL_BRANCH_WORK_H_
 #define PARTICIPANT_POSTGRESQL_BRANCH_WORK_H_
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "participant/database/branch_work.h"
 #include "participant/postgresql/pool.h"
 #include "participant/postgresql/postgresql_resource_manager.h"
 #include "participant/postgresql/settler.h"
@@ -30,79 +14,59 @@
 
 namespace concordat::participant::postgresql {
 
-class BranchWork {
- public:
-  // `count` is the number of branches that Start has admitted; it goes down here.
-  BranchWork(const PostgresqlOptions* options, ClusterId cluster, Pool* pool,
-             Settler* settler, std::atomic<uint32_t>* count, Counters* counters);
-  ~BranchWork();
-  BranchWork(const BranchWork&) = delete;
-  BranchWork& operator=(const BranchWork&) = delete;
+struct BranchTypes {
+  using Connection = postgresql::Connection;
+  using BatchResult = postgresql::BatchResult;
+  using Statement = postgresql::Statement;
+  using Backend = postgresql::Backend;
+  using Settler = postgresql::Settler;
+  using Counters = postgresql::Counters;
+  using Options = PostgresqlOptions;
+  static constexpr char kPrepare[] = "PREPARE TRANSACTION";
+  static constexpr char kCommit[] = "COMMIT";
+  static std::string NameOf(const Backend& backend) { return backend.pid; }
+  static void ToWire(const BatchResult& r, size_t index, wire::SqlResult* result,
+                     uint64_t* bytes);
+};
 
-  void Start(const BranchId& branch, std::string begin_sql);
-  // BRANCH_GONE when it is not here.
-  void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
-               Callback<wire::ExecuteReply> done);
-  // kRefused when it is not here.
-  void Prepare(const BranchId& branch, Callback<PrepareResult> done);
-  void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done);
-  // The branch is not prepared, and is, or may be, here.
-  void Rollback(const BranchId& branch, Callback<FinishResult> done);
-  void LookUp(const BranchId& branch, Callback<Evidence> done);
-  [[nodiscard]] bool Has(const BranchId& branch) const {
-    return branches_.contains(branch);
-  }
-  void CloseAll();
+class BranchWork final : public database::BranchWork<BranchTypes> {
+ public:
+  using database::BranchWork<BranchTypes>::BranchWork;
+
+  void Prepare(const BranchId& branch, Callback<PrepareResult> done) override;
+  void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done) override;
 
  private:
-  struct Branch;
-  struct Call;
-  Branch* Find(const BranchId& id);
-  // Takes the branch out; its connection goes back to the pool, if it may be used again.
-  void Remove(Branch* branch, bool clean);
-  void GiveBack(Branch* branch, bool clean);
+  // branch_work.cc
+  [[nodiscard]] absl::Status Check(const wire::ExecuteRequest& request,
+                                   Call* call) const override;
+  [[nodiscard]] std::vector<Statement> MakeBatch(Branch* branch) override;
+  void OnCallDone(Branch* branch, const BatchResult& r) override;
+  void OnCallPrepared(Branch* branch, const BatchResult& r) override;
+  void OnCallFailed(Branch* branch, const BatchResult& r) override;
+  [[nodiscard]] std::vector<Statement> UndoStatements(const Branch& branch) override;
+  [[nodiscard]] bool IsSpent(const Connection& connection) const override {
+    return connection.plans_stale();
+  }
 
-  // Execute
-  [[nodiscard]] absl::Status Check(const wire::ExecuteRequest& request, Call* call) const;
-  void OnConnection(const BranchId& id, absl::StatusOr<ConnectionPtr> connection);
-  void RunCall(Branch* branch);
-  void OnCall(const BranchId& id, BatchResult r);
-  void OnCallAfterRollback(Branch* branch, const BatchResult& r);
-  void OnCallLost(Branch* branch, const BatchResult& r);
-  void OnCallDone(Branch* branch, const BatchResult& r);
-  void OnCallPrepared(Branch* branch, const BatchResult& r);
-  [[nodiscard]] bool Collect(const Branch& branch, const BatchResult& r,
-                             wire::ExecuteReply* reply) const;
-  [[nodiscard]] std::string TooManyRows() const;
-  void OnCallFailed(Branch* branch, const BatchResult& r);
-  void UndoCall(Branch* branch, wire::Code::type code, std::string message);
-  void EndWith(Branch* branch, wire::Code::type code, std::string message);
-  void Answer(Branch* branch, wire::Code::type code, std::string message);
-
-  // Ends
+  // branch_end.cc
+  [[nodiscard]] bool HasPrepared(const Branch& branch,
+                                 const BatchResult& r) const override;
+  [[nodiscard]] bool IsIdle(const BatchResult& r) const override {
+    return r.transaction == PQTRANS_IDLE;
+  }
+  void HandToSettler(Branch* branch, bool clean) override;
+  void RollBackNow(Branch* branch, Callback<FinishResult> done) override;
+  [[nodiscard]] std::vector<Statement> PrepareStatements(const BranchId& id) const;
   void CommitReadOnly(Branch* branch, Callback<std::string> done);
   void OnPrepared(const BranchId& id,
                   const std::shared_ptr<Callback<PrepareResult>>& done, BatchResult r);
   void OnCommitted(const BranchId& id,
                    const std::shared_ptr<Callback<OnePhaseResult>>& done, BatchResult r);
-  void BecomeUncertain(Branch* branch);
-  void ResolvePrepare(const BranchId& id, Callback<PrepareResult> done);
-  void ResolveOnePhase(const BranchId& id, Callback<OnePhaseResult> done);
-  // Takes the branch out unless the answer is kUnknown.
-  void Resolve(const BranchId& id, Callback<Evidence> done);
-  void CancelAndRollBack(Branch* branch, Callback<FinishResult> done);
-  void RollBackCanceled(Branch* branch);
-  void RollBackNow(Branch* branch, Callback<FinishResult> done);
-  void RollBackUncertain(const BranchId& id, Callback<FinishResult> done);
-
-  const PostgresqlOptions& options_;
-  const ClusterId cluster_;
-  Pool* const pool_;
-  Settler* const settler_;
-  std::atomic<uint32_t>* const count_;
-  Counters* const counters_;
-  absl::flat_hash_map<BranchId, std::unique_ptr<Branch>> branches_;
 };
+
+// Why the statements of an end have not done it.
+[[nodiscard]] std::string WhyNotEnded(const BatchResult& r);
 
 }  // namespace concordat::participant::postgresql
 

@@ -1,0 +1,169 @@
+// BranchWork's ends: what was lost on the way, and rollback. Part of branch_work.h.
+#ifndef PARTICIPANT_DATABASE_BRANCH_ENDS_H_
+#define PARTICIPANT_DATABASE_BRANCH_ENDS_H_
+
+#include <string>
+#include <utility>
+
+#include "participant/database/branch_work.h"
+
+namespace concordat::participant::database {
+
+// --- lost answers ---
+
+template <class Database>
+void BranchWork<Database>::BecomeUncertain(Branch* branch, const std::string& why) {
+  branch->phase = Phase::kUncertain;
+  branch->suspect = branch->connection->backend();
+  GiveBack(branch, /*clean=*/false);
+  counters_->lost_ends.fetch_add(1, std::memory_order_relaxed);
+  LogEvent(Level::kWarning, "a branch was lost while it was ending; finding out")
+      .Field("branch", branch->id)
+      .Field("session", Database::NameOf(branch->suspect))
+      .Field("error", why);
+}
+
+template <class Database>
+void BranchWork<Database>::Resolve(const BranchId& id, Callback<Evidence> done) {
+  settler_->FindOut(branches_.at(id)->suspect, id,
+                    [this, id, done = std::move(done)](Evidence evidence) mutable {
+                      Branch* branch = Find(id);
+                      if (evidence == Evidence::kPrepared && branch != nullptr) {
+                        if (branch->alone) return OnPreparedAlone(id, std::move(done));
+                        settler_->AddPrepared(id);
+                      }
+                      if (evidence != Evidence::kUnknown && branch != nullptr) {
+                        Remove(branch, /*clean=*/false);
+                      }
+                      done(evidence);
+                    });
+}
+
+template <class Database>
+void BranchWork<Database>::ResolvePrepare(const BranchId& id,
+                                          Callback<PrepareResult> done) {
+  Resolve(id, [done = std::move(done)](Evidence evidence) mutable {
+    switch (evidence) {
+      case Evidence::kPrepared:
+        return done({Vote::kPrepared, ""});
+      case Evidence::kUnknown:
+        return done({Vote::kUnavailable,
+                     absl::StrCat("the answer to ", Database::kPrepare,
+                                  " was lost, and the server cannot be asked yet")});
+      case Evidence::kCommitted:  // somebody was quick to commit what was prepared
+        return done({Vote::kPrepared, "committed by somebody since"});
+      case Evidence::kCommittedAlone:
+      case Evidence::kNone:
+        return done(
+            {Vote::kRefused,
+             "the branch was lost while it was ending, and the database has rolled it "
+             "back"});
+    }
+  });
+}
+
+template <class Database>
+void BranchWork<Database>::ResolveOnePhase(const BranchId& id,
+                                           Callback<OnePhaseResult> done) {
+  Resolve(id, [done = std::move(done)](Evidence evidence) mutable {
+    switch (evidence) {
+      case Evidence::kCommitted:
+      case Evidence::kCommittedAlone:
+        return done({OnePhase::kCommitted, ""});
+      case Evidence::kUnknown:
+      case Evidence::kPrepared:
+        return done({OnePhase::kUnknown,
+                     absl::StrCat("the answer to ", Database::kCommit,
+                                  " was lost, and the server cannot be asked yet")});
+      case Evidence::kNone:
+        return done(
+            {OnePhase::kRolledBack,
+             "the branch was lost while it was ending, and the database has rolled it "
+             "back"});
+    }
+  });
+}
+
+template <class Database>
+void BranchWork<Database>::LookUp(const BranchId& id, Callback<Evidence> done) {
+  Branch* branch = Find(id);
+  if (branch == nullptr) return settler_->LookUp(id, std::move(done));
+  if (branch->phase != Phase::kUncertain) return done(Evidence::kUnknown);
+  Resolve(id, std::move(done));
+}
+
+// --- rollback ---
+
+template <class Database>
+void BranchWork<Database>::Rollback(const BranchId& id, Callback<FinishResult> done) {
+  Branch* branch = Find(id);
+  if (branch == nullptr) return settler_->End(id, /*commit=*/false, std::move(done));
+  switch (branch->phase) {
+    case Phase::kIdle:
+      return RollBackNow(branch, std::move(done));
+    case Phase::kWaiting:
+      Answer(branch, wire::Code::BRANCH_GONE, "the branch was rolled back");
+      Remove(branch, /*clean=*/true);
+      return done({Finish::kDone, ""});
+    case Phase::kRunning:
+      return CancelAndRollBack(branch, std::move(done));
+    case Phase::kUncertain:
+      return RollBackUncertain(id, std::move(done));
+    case Phase::kEnding:
+      // It crosses the end of an Execute that has failed.
+      if (branch->rolling_back && !branch->rollback_done) {
+        branch->rollback_done = std::move(done);
+        return;
+      }
+      return done({Finish::kRetry, "the branch is just ending"});
+  }
+}
+
+template <class Database>
+void BranchWork<Database>::CancelAndRollBack(Branch* branch,
+                                             Callback<FinishResult> done) {
+  branch->rollback_done = std::move(done);
+  Answer(branch, wire::Code::BRANCH_GONE, "the branch was rolled back");
+  settler_->Cancel(branch->connection->backend(), [this, id = branch->id](bool sent) {
+    Branch* b = Find(id);
+    if (b == nullptr) return;
+    b->cancel_ended = true;
+    if (!sent && !b->call_ended) {
+      // The server ends the transaction when it finds the connection closed.
+      return b->connection->Close("the branch was rolled back");
+    }
+    if (b->call_ended) RollBackCanceled(b);
+  });
+}
+
+// The call has ended, and no cancel request can reach the session any more.
+template <class Database>
+void BranchWork<Database>::RollBackCanceled(Branch* branch) {
+  Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
+  if (!branch->call_prepared) return RollBackNow(branch, std::move(done));
+  const BranchId id = branch->id;
+  HandToSettler(branch, /*clean=*/true);
+  settler_->End(id, /*commit=*/false, std::move(done));
+}
+
+template <class Database>
+void BranchWork<Database>::RollBackUncertain(const BranchId& id,
+                                             Callback<FinishResult> done) {
+  Resolve(id, [this, id, done = std::move(done)](Evidence evidence) mutable {
+    switch (evidence) {
+      case Evidence::kPrepared:
+        return settler_->End(id, /*commit=*/false, std::move(done));
+      case Evidence::kUnknown:
+        return done({Finish::kRetry, "the server cannot be asked yet"});
+      case Evidence::kCommitted:
+      case Evidence::kCommittedAlone:
+        return done({Finish::kHeuristicCommit, "the branch was committed"});
+      case Evidence::kNone:
+        return done({Finish::kDone, ""});
+    }
+  });
+}
+
+}  // namespace concordat::participant::database
+
+#endif  // PARTICIPANT_DATABASE_BRANCH_ENDS_H_
