@@ -1,0 +1,204 @@
+// Lost in a commit or a rollback, and what is settled by others: see lost_fixture.h.
+#include "tests/unit/postgresql/lost_fixture.h"
+
+namespace concordat::participant {
+namespace {
+
+class LostCommitTest : public LostTest {};
+
+// --- commit ---
+
+TEST_F(LostCommitTest, Scenario25_CommittedAndNotAnswered_DoneByTheEvidence) {
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  AnswersFlow(false);
+  Later<FinishResult> done = CommitLater(branch);
+  Terminate(Waiting("SyncRep"));
+  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  AnswersFlow(true);
+  EXPECT_EQ(Balance(), "95");
+}
+
+TEST_F(LostCommitTest, Scenario25_ServerKilledDuringCommit_RetryAndThenDone) {
+  PostgresqlOptions options = Options();
+  options.settle_patience = Duration::Millis(200);
+  Open(options);
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  AnswersFlow(false);
+  Later<FinishResult> done = CommitLater(branch);
+  (void)Waiting("SyncRep");
+  server().Kill();
+  EXPECT_EQ(done.Get().finish, Finish::kRetry);
+  EXPECT_EQ(Commit(branch).finish, Finish::kRetry);
+  AnswersFlow(true);
+  server().Start();
+  EXPECT_TRUE(Eventually([&] { return Commit(branch).finish == Finish::kDone; }));
+  EXPECT_EQ(Balance(), "95");
+}
+
+// The backend has the COMMIT PREPARED in its socket, and is told to end before it reads.
+TEST_F(LostCommitTest, Scenario27_BackendEndedBeforeItCommits_TriedAgainUntilDone) {
+  PostgresqlOptions options = Options();
+  options.settle_connections = 1;
+  Open(options);
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  EXPECT_EQ(LookUp(branch), Evidence::kPrepared);  // the settling connection is there
+  const std::string pid =
+      Sql("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'concordat%' AND "
+          "query LIKE '%concordat.branches%' AND query LIKE 'SELECT how%'");
+  ASSERT_FALSE(pid.empty());
+  ASSERT_EQ(kill(std::stoi(pid), SIGSTOP), 0);
+  Later<FinishResult> done = CommitLater(branch);
+  EXPECT_FALSE(done.WaitFor(Duration::Millis(50)));
+  Terminate(pid);
+  ASSERT_EQ(kill(std::stoi(pid), SIGCONT), 0);
+  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(Balance(), "95");
+}
+
+TEST_F(LostCommitTest, Scenario25_RolledBackAndNotAnswered_Done) {
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  AnswersFlow(false);
+  Later<FinishResult> done;
+  manager().Rollback(branch, done.callback());
+  Terminate(Waiting("SyncRep"));
+  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  AnswersFlow(true);
+  EXPECT_TRUE(Prepared().empty());
+  EXPECT_EQ(Balance(), "100");
+}
+
+// --- one phase ---
+
+TEST_F(LostCommitTest, Scenario35_CommittedAloneAndNotAnswered_CommittedByTheEvidence) {
+  const BranchId branch = BeginAndRun(kUpdate);
+  AnswersFlow(false);
+  Later<OnePhaseResult> done = CommitAloneLater(branch);
+  Terminate(Waiting("SyncRep"));
+  EXPECT_EQ(done.Get().outcome, OnePhase::kCommitted);
+  AnswersFlow(true);
+  EXPECT_EQ(Balance(), "95");
+  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+}
+
+TEST_F(LostCommitTest, Scenario35_LostBeforeCommitAlone_RolledBack) {
+  const BranchId branch = BeginAndRun(kUpdate);
+  EvidenceLock lock(this);
+  Later<OnePhaseResult> done = CommitAloneLater(branch);
+  Terminate(Waiting("relation"));
+  EXPECT_EQ(done.Get().outcome, OnePhase::kRolledBack);
+  EXPECT_EQ(Balance(), "100");
+}
+
+TEST_F(LostCommitTest,
+       Scenario35_ServerKilledDuringCommitAlone_UnknownUntilTheEvidenceIsRead) {
+  PostgresqlOptions options = Options();
+  options.settle_patience = Duration::Millis(200);
+  Open(options);
+  const BranchId branch = BeginAndRun(kUpdate);
+  AnswersFlow(false);
+  Later<OnePhaseResult> done = CommitAloneLater(branch);
+  (void)Waiting("SyncRep");
+  server().Kill();
+  EXPECT_EQ(done.Get().outcome, OnePhase::kUnknown);
+  EXPECT_EQ(LookUp(branch), Evidence::kUnknown);
+  AnswersFlow(true);
+  server().Start();
+  EXPECT_TRUE(Eventually([&] { return LookUp(branch) == Evidence::kCommittedAlone; }));
+  EXPECT_EQ(Balance(), "95");
+}
+
+// --- settled by hand, lost for good ---
+
+TEST_F(LostCommitTest, Scenario26_NotThereAndNoEvidence_IsAnAlarmNotAnAcknowledgement) {
+  const BranchId rolled_back = BeginAndPrepare(kUpdate);
+  Sql("ROLLBACK PREPARED '" + Gid(rolled_back) + "'");
+  const FinishResult result = Commit(rolled_back);
+  EXPECT_EQ(result.finish, Finish::kHeuristicRollback);
+  EXPECT_NE(result.detail.find(Gid(rolled_back)), std::string::npos) << result.detail;
+  EXPECT_EQ(Commit(NextBranch()).finish, Finish::kHeuristicHazard);
+}
+
+TEST_F(LostCommitTest, Scenario30_CommittedByHand_HeuristicOnlyWhenItWasToRollBack) {
+  BranchId branch = BeginAndPrepare(kUpdate);
+  Sql("COMMIT PREPARED '" + Gid(branch) + "'");
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  branch = BeginAndPrepare(kUpdate);
+  Sql("COMMIT PREPARED '" + Gid(branch) + "'");
+  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+}
+
+TEST_F(LostCommitTest, Scenario30_RolledBackByHand_FoundAfterARestartToo) {
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  Open();
+  ASSERT_EQ(recovered_, std::vector<BranchId>{branch});
+  Sql("ROLLBACK PREPARED '" + Gid(branch) + "'");
+  EXPECT_EQ(Commit(branch).finish, Finish::kHeuristicRollback);
+}
+
+TEST_F(LostCommitTest, AnotherRolesPreparedTransaction_IsKeptAndSaidSo) {
+  Sql("CREATE ROLE weak LOGIN; GRANT USAGE ON SCHEMA concordat TO weak; GRANT ALL ON "
+      "ALL TABLES IN SCHEMA concordat TO weak; GRANT ALL ON account TO weak");
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  Close();
+  std::string url = Url();
+  url.replace(url.find("postgres@"), 9, "weak@");
+  PostgresqlResourceManager weak(url, Options());
+  Later<absl::StatusOr<std::vector<BranchId>>> served;
+  weak.Recover(kCluster, served.callback());
+  ASSERT_EQ(*served.Get(), std::vector<BranchId>{branch});
+  Later<FinishResult> done;
+  weak.Commit(branch, done.callback());
+  const FinishResult result = done.Get();
+  EXPECT_EQ(result.finish, Finish::kRetry);
+  EXPECT_NE(result.detail.find("permission"), std::string::npos) << result.detail;
+  weak.Close();
+  Open();
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  Sql("DROP OWNED BY weak; DROP ROLE weak");
+}
+
+TEST_F(LostCommitTest, Scenario34_SlotsExhausted_RefusedAndTheRestGoesOn) {
+  std::vector<BranchId> held;
+  for (int id = 1; id <= 10; ++id) {
+    held.push_back(
+        BeginAndPrepare("UPDATE account SET balance=1 WHERE id=" + std::to_string(id)));
+  }
+  const BranchId late = BeginAndRun("INSERT INTO account VALUES (11,0)");
+  const PrepareResult refused = Prepare(late);
+  EXPECT_EQ(refused.vote, Vote::kRefused);
+  EXPECT_NE(refused.detail.find("max_prepared_transactions"), std::string::npos)
+      << refused.detail;
+  EXPECT_EQ(Sql("SELECT count(*) FROM account"), "10");
+  EXPECT_EQ(Rollback(held.back()).finish, Finish::kDone);
+  held.pop_back();
+  const BranchId next = BeginAndPrepare("INSERT INTO account VALUES (11,0)");
+  EXPECT_EQ(Rollback(next).finish, Finish::kDone);
+  for (const BranchId& branch : held) EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+}
+
+// --- late messages ---
+
+TEST_F(LostCommitTest, Scenario17_LateCommitAndRollback_DoNothingToTheNextBranch) {
+  PostgresqlOptions options = Options();
+  options.max_connections = 1;
+  options.settle_connections = 1;
+  Open(options);
+  const BranchId committed = BeginAndPrepare(kUpdate);
+  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
+  const BranchId rolled_back = BeginAndPrepare(kUpdate);
+  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
+  const BranchId next = BeginAndRun(kUpdate);
+  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(committed).finish, Finish::kHeuristicCommit);
+  Query(next, "SELECT 1");
+  EXPECT_EQ(Prepare(next).vote, Vote::kPrepared);
+  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
+  EXPECT_EQ(LookUp(next), Evidence::kPrepared);
+  EXPECT_EQ(Commit(next).finish, Finish::kDone);
+  EXPECT_EQ(Balance(), "90");
+}
+
+}  // namespace
+}  // namespace concordat::participant
