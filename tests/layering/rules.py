@@ -42,7 +42,7 @@ ALLOWED = {
     "participant/kv": _RESOURCE_MANAGER,
     "participant/sqlite": _RESOURCE_MANAGER,
     # Connections to database servers live on an event loop.
-    "participant/database": [_BASE, "thrift/rpc"],
+    "participant/database": [_BASE, _SDK, "thrift/rpc", GENERATED],
     "participant/postgresql": _DATABASE,
     "participant/mariadb": _DATABASE,
     # It serves itself.

@@ -125,7 +125,23 @@ TEST_F(JudgeTest, CommitWithoutADecision_IsSeen) {
 
 TEST_F(JudgeTest, RollbackOfAPreparedBranchWithoutADecision_IsSeen) {
   PrepareBoth();
+  judge_.OnVoteSent(a_, txn::Vote::kPrepared);
   judge_.OnRolledBack(a_);
+  EXPECT_TRUE(world_.failed());
+}
+
+// X/Open DTP, 2.3.2.
+TEST_F(JudgeTest, RollbackOfABranchThatHasNotVoted_IsNoMistake) {
+  PrepareBoth();
+  judge_.OnRolledBack(a_);
+  EXPECT_FALSE(world_.failed()) << world_.failure();
+}
+
+TEST_F(JudgeTest, StagedAndDecided_WithABranchThatHasNotPrepared_IsSeen) {
+  judge_.OnPrepared(a_, 0);
+  txn::StagedRecord record{gtid_, {a_, b_}, 100, txn::Mode::kDecided};
+  record.all_prepared = true;
+  Apply(record);
   EXPECT_TRUE(world_.failed());
 }
 
