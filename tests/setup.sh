@@ -14,7 +14,7 @@ packages=(
 )
 # llvm-14 has the symbolizer: without it ThreadSanitizer cannot match the
 # suppressions that name functions.
-test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 python3-thrift)
+test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 openssl python3-thrift)
 databases=(postgresql-15 mariadb-server)
 
 case "${1:-}" in
