@@ -1,91 +1,47 @@
-// The resource manager behind its interface: one loop thread, on which everything below
-// this file lives, and the verbs posted to it.
+// MariaDB behind its interface: see participant/database/engine.h.
 #ifndef PARTICIPANT_MARIADB_ENGINE_H_
 #define PARTICIPANT_MARIADB_ENGINE_H_
 
-#include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "absl/functional/any_invocable.h"
+#include "participant/database/engine.h"
+#include "participant/mariadb/address.h"
 #include "participant/mariadb/branch_work.h"
 #include "participant/mariadb/guard.h"
 #include "participant/mariadb/mariadb_resource_manager.h"
-#include "participant/mariadb/pool.h"
-#include "participant/mariadb/settler.h"
-#include "thrift/rpc/event_loop.h"
 
 namespace concordat::participant::mariadb {
 
-class Engine {
- public:
-  Engine(std::string url, MariadbOptions options);
-  ~Engine();
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
+struct EngineTypes : BranchTypes {
+  using Guard = mariadb::Guard;
+  using BranchWork = mariadb::BranchWork;
+  using Scan = MariadbPreparedScan;
+};
 
-  // Before Recover.
-  void OnFound(FoundCallback found) { found_ = std::move(found); }
-  void Recover(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
-  absl::Status Start(const BranchId& branch, const StartOptions& options);
-  void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
-               Callback<wire::ExecuteReply> done);
-  void Prepare(const BranchId& branch, Callback<PrepareResult> done);
-  void Commit(const BranchId& branch, Callback<FinishResult> done);
-  void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done);
-  void Rollback(const BranchId& branch, Callback<FinishResult> done);
-  void LookUp(const BranchId& branch, Callback<Evidence> done);
-  void ForgetBelow(const Gtid& watermark);
-  void Scan(Callback<absl::StatusOr<MariadbPreparedScan>> done);
-  void SetMark(uint64_t mark, Callback<absl::Status> done);
-  void Close();
+class Engine final : public database::Engine<EngineTypes> {
+ public:
+  Engine(std::string url, MariadbOptions options)
+      : database::Engine<EngineTypes>(std::move(url), std::move(options)) {}
+  ~Engine() { Close(); }
+
   [[nodiscard]] MariadbStats Stats() const;
   // After Recover's callback.
   [[nodiscard]] const std::string& store_id() const { return store_id_; }
-  [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
 
  private:
-  using RecoverDone = std::shared_ptr<Callback<absl::StatusOr<std::vector<BranchId>>>>;
+  [[nodiscard]] absl::Status CheckUrlAndIsolation() override;
+  void Build(ClusterId cluster) override;
+  [[nodiscard]] std::vector<Statement> QuestionsAtStart() const override;
+  [[nodiscard]] absl::Status TakeAnswersAtStart(const BatchResult& answers) override;
+  [[nodiscard]] absl::StatusOr<std::string> BeginSqlOf(
+      const std::string& isolation) const override;
 
-  [[nodiscard]] absl::Status CheckOptions() const;
-  // On the loop's thread.
-  void Build(ClusterId cluster, const Address& address);
-  void OnGuard(const absl::Status& status, const RecoverDone& done);
-  void OnChecked(const absl::Status& status, const RecoverDone& done);
-  void OnMark(absl::StatusOr<uint64_t> mark, const RecoverDone& done);
-  void LookAround();
-  void CountPrepared(const MariadbPreparedScan& scan);
-  void ReportFound(std::vector<FoundBranch> prepared);
-  // Counts the call as pending until it is called back.
-  template <class T>
-  [[nodiscard]] Callback<T> Tracked(Callback<T> done);
-  // Posts a verb.
-  template <class T, class Verb>
-  void Do(Callback<T> done, Verb verb);
-
-  const std::string url_;
-  const MariadbOptions options_;
-  Counters counters_;
-  std::atomic<uint64_t> prepared_here_{0};
-  std::atomic<uint64_t> prepared_by_others_{0};
-  std::atomic<bool> open_{false};
-  std::atomic<uint32_t> branches_{0};
-
-  std::unique_ptr<rpc::LoopThread> thread_;
-  // The loop's.
-  size_t pending_ = 0;
+  Address address_;
   std::shared_ptr<std::string> guard_id_ = std::make_shared<std::string>();
-  std::unique_ptr<Guard> guard_;
-  std::unique_ptr<Pool> work_pool_;
-  std::unique_ptr<Pool> settle_pool_;
-  std::unique_ptr<Settler> settler_;
-  std::unique_ptr<BranchWork> work_;
-  rpc::TimerId scan_timer_;
-  bool looking_ = false;
-  FoundCallback found_;
   std::string store_id_;
-  uint64_t first_mark_ = 0;
-  uint64_t mark_ = 0;  // that is certainly there
 };
 
 }  // namespace concordat::participant::mariadb
