@@ -16,10 +16,10 @@ namespace concordat::participant {
 
 using wire::Code;
 
-inline constexpr char kUpdate[] = "UPDATE account SET balance=balance-5 WHERE id=1";
-
 class LastCallTest : public DatabaseTest {
  protected:
+  static constexpr char kUpdate[] = "UPDATE account SET balance=balance-5 WHERE id=1";
+
   LastCallTest() { Open(); }
   std::string Balance(int id) {
     return Sql("SELECT balance FROM account WHERE id=" + std::to_string(id));

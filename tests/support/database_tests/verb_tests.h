@@ -110,10 +110,10 @@ struct Costs {
   uint64_t round_trips;
   uint64_t statements;
 };
-bool operator==(const Costs& a, const Costs& b) {
+inline bool operator==(const Costs& a, const Costs& b) {
   return a.round_trips == b.round_trips && a.statements == b.statements;
 }
-std::ostream& operator<<(std::ostream& out, const Costs& c) {
+inline std::ostream& operator<<(std::ostream& out, const Costs& c) {
   return out << c.round_trips << " round trips, " << c.statements << " statements";
 }
 

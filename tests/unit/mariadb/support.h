@@ -84,6 +84,7 @@ class MariadbTest : public ManagerCalls {
 // For tests/support/database_tests.
 using DatabaseTest = MariadbTest;
 using DatabaseOptions = MariadbOptions;
+using DatabaseServer = testing::MariadbServer;
 inline constexpr char kParameter[] = "?";
 
 }  // namespace concordat::participant

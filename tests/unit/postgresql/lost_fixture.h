@@ -20,10 +20,10 @@ namespace concordat::participant {
 
 using wire::Code;
 
-inline constexpr char kUpdate[] = "UPDATE account SET balance=balance-5 WHERE id=1";
-
 class LostTest : public PostgresqlTest {
  protected:
+  static constexpr char kUpdate[] = "UPDATE account SET balance=balance-5 WHERE id=1";
+
   LostTest() {
     UseServer(&OwnServer());
     Sql("CREATE TABLE IF NOT EXISTS probe(x int)");

@@ -82,6 +82,7 @@ class PostgresqlTest : public ManagerCalls {
 // For tests/support/database_tests.
 using DatabaseTest = PostgresqlTest;
 using DatabaseOptions = PostgresqlOptions;
+using DatabaseServer = testing::PostgresqlServer;
 inline constexpr char kParameter[] = "$1";
 
 }  // namespace concordat::participant
