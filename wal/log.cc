@@ -310,19 +310,19 @@ absl::Status CheckOptions(const LogOptions& options) {
   return absl::OkStatus();
 }
 
-// Before anything is made in it, the lock's file included.
-absl::Status CheckOurs(FileEnv* env, const LogOptions& options) {
+// What is in the directory, when it is new, or the owner's log.
+absl::StatusOr<Listing> ListOurs(FileEnv* env, const LogOptions& options) {
   const std::string& dir = options.dir;
   auto listing = ListLog(env, dir);
   if (!listing.ok()) return listing.status();
   if (!listing->identity) {
-    if (listing->foreign.empty()) return absl::OkStatus();
+    if (listing->foreign.empty()) return listing;
     return absl::FailedPreconditionError(
         absl::StrCat(dir, " is not a log's directory: it holds ", listing->foreign[0]));
   }
   auto identity = ReadIdentity(env, dir);
   if (!identity.ok()) return identity.status();
-  if (identity->owner == options.owner) return absl::OkStatus();
+  if (identity->owner == options.owner) return listing;
   return absl::FailedPreconditionError(absl::StrCat(
       dir, " holds the log of '", identity->owner, "', not of '", options.owner, "'"));
 }
@@ -359,10 +359,12 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileEnv* env, LogOptions options,
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (absl::Status status = env->CreateDir(options.dir); !status.ok()) return status;
   const std::string dir = options.dir;
-  if (absl::Status status = CheckOurs(env, options); !status.ok()) return status;
+  // Before anything is made in it, the lock's file included; and again under the lock, as
+  // somebody may have made a log there in between.
+  if (absl::Status s = ListOurs(env, options).status(); !s.ok()) return s;
   auto lock = env->Lock(LockPath(dir));
   if (!lock.ok()) return lock.status();
-  auto listing = ListLog(env, dir);
+  auto listing = ListOurs(env, options);
   if (!listing.ok()) return listing.status();
   auto log = std::make_unique<SegmentedLog>(env, std::move(options), *std::move(lock));
   absl::Status status;
