@@ -38,8 +38,9 @@ void BranchWork::CommitReadOnly(const BranchId& id, Callback<std::string> done) 
     return done("");
   }
   branch->phase = Phase::kEnding;
+  const std::string xid = XidOf(*branch);
   branch->connection->Run(
-      {XaEnd(XidOf(*branch)), XaCommitOnePhase(XidOf(*branch))},
+      {XaEnd(xid), XaCommitOnePhase(xid)},
       [this, id, done = std::move(done)](BatchResult r) mutable {
         const std::string why =
             r.ok() ? "" : absl::StrCat("the branch could not be ended: ", r.Error());
@@ -67,8 +68,9 @@ void BranchWork::Prepare(const BranchId& id, Callback<PrepareResult> done) {
 
 // The evidence goes first: when it cannot be written, the server skips the rest.
 std::vector<Statement> BranchWork::PrepareStatements(const Branch& branch) const {
-  return {InsertEvidence(cluster_, branch.id, /*alone=*/false), XaEnd(XidOf(branch)),
-          XaPrepare(XidOf(branch))};
+  const std::string xid = XidOf(branch);
+  return {InsertEvidence(cluster_, branch.id, /*alone=*/false), XaEnd(xid),
+          XaPrepare(xid)};
 }
 
 void BranchWork::PrepareWritten(const BranchId& id, Callback<PrepareResult> done) {
@@ -142,12 +144,11 @@ void BranchWork::CommitWritten(const BranchId& id, Callback<OnePhaseResult> done
   }
   branch->phase = Phase::kEnding;
   branch->alone = true;
-  branch->connection->Run(
-      {InsertEvidence(cluster_, id, /*alone=*/true), XaEnd(XidOf(*branch)),
-       XaCommitOnePhase(XidOf(*branch)), FlushCommits()},
-      [this, id, done = Shared<OnePhaseResult>(std::move(done))](BatchResult r) {
-        OnCommitted(id, done, std::move(r));
-      });
+  const std::string xid = XidOf(*branch);
+  branch->connection->Run({InsertEvidence(cluster_, id, /*alone=*/true), XaEnd(xid),
+                           XaCommitOnePhase(xid), FlushCommits()},
+                          [this, id, done = Shared<OnePhaseResult>(std::move(done))](
+                              BatchResult r) { OnCommitted(id, done, std::move(r)); });
 }
 
 void BranchWork::OnCommitted(const BranchId& id,
@@ -193,8 +194,9 @@ void BranchWork::RollBackNow(Branch* branch, Callback<FinishResult> done) {
     return done({Finish::kDone, ""});
   }
   branch->connection->written_rows.clear();
+  const std::string xid = XidOf(*branch);
   branch->connection->Run(
-      {XaEnd(XidOf(*branch)), XaRollback(XidOf(*branch))},
+      {XaEnd(xid), XaRollback(xid)},
       [this, id = branch->id, done = std::move(done)](BatchResult r) mutable {
         Branch* b = Find(id);
         if (b == nullptr || r.lost || r.FirstFailed() != 0) {

@@ -62,7 +62,6 @@ absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) 
 }
 
 std::vector<Statement> BranchWork::MakeBatch(Branch* branch) {
-  const std::string xid = XidOf(*branch);
   if (branch->call.writes) branch->connection->written_rows.clear();
   branch->asks = branch->opens && !branch->call.writes && branch->call.may_write &&
                  branch->connection->written_rows.empty();
@@ -71,7 +70,7 @@ std::vector<Statement> BranchWork::MakeBatch(Branch* branch) {
   if (branch->asks) batch.push_back(WrittenRowsQuery());
   if (branch->opens) {
     batch.push_back({branch->begin_sql});
-    batch.push_back(XaStart(xid));
+    batch.push_back(XaStart(XidOf(*branch)));
   } else {
     if (branch->savepoint) batch.push_back({"RELEASE SAVEPOINT concordat_call"});
     batch.push_back({"SAVEPOINT concordat_call"});
