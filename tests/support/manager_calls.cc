@@ -131,16 +131,28 @@ BranchId ManagerCalls::BeginAndPrepare(const std::string& sql) {
   return branch;
 }
 
-PrepareResult ManagerCalls::Prepare(const BranchId& branch) {
+Later<PrepareResult> ManagerCalls::PrepareLater(const BranchId& branch) {
   served_->End(branch);
   Later<PrepareResult> done;
   served_->Prepare(branch, done.callback());
-  return done.Get();
+  return done;
 }
-FinishResult ManagerCalls::Commit(const BranchId& branch) {
+Later<FinishResult> ManagerCalls::CommitLater(const BranchId& branch) {
   Later<FinishResult> done;
   served_->Commit(branch, done.callback());
-  return done.Get();
+  return done;
+}
+Later<OnePhaseResult> ManagerCalls::CommitAloneLater(const BranchId& branch) {
+  served_->End(branch);
+  Later<OnePhaseResult> done;
+  served_->CommitOnePhase(branch, done.callback());
+  return done;
+}
+PrepareResult ManagerCalls::Prepare(const BranchId& branch) {
+  return PrepareLater(branch).Get();
+}
+FinishResult ManagerCalls::Commit(const BranchId& branch) {
+  return CommitLater(branch).Get();
 }
 FinishResult ManagerCalls::Rollback(const BranchId& branch) {
   Later<FinishResult> done;
@@ -148,10 +160,7 @@ FinishResult ManagerCalls::Rollback(const BranchId& branch) {
   return done.Get();
 }
 OnePhaseResult ManagerCalls::CommitOnePhase(const BranchId& branch) {
-  served_->End(branch);
-  Later<OnePhaseResult> done;
-  served_->CommitOnePhase(branch, done.callback());
-  return done.Get();
+  return CommitAloneLater(branch).Get();
 }
 Evidence ManagerCalls::LookUp(const BranchId& branch) {
   Later<Evidence> done;

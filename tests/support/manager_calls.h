@@ -64,6 +64,9 @@ class ManagerCalls : public ::testing::Test {
                     std::vector<wire::Value> parameters = {});
   [[nodiscard]] BranchId BeginAndRun(const std::string& sql);
   [[nodiscard]] BranchId BeginAndPrepare(const std::string& sql);
+  Later<PrepareResult> PrepareLater(const BranchId& branch);
+  Later<FinishResult> CommitLater(const BranchId& branch);
+  Later<OnePhaseResult> CommitAloneLater(const BranchId& branch);
   PrepareResult Prepare(const BranchId& branch);
   FinishResult Commit(const BranchId& branch);
   FinishResult Rollback(const BranchId& branch);

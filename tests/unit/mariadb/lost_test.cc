@@ -66,22 +66,6 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
     proxy_->Cut();
   }
 
-  Later<PrepareResult> PrepareLater(const BranchId& branch) {
-    Later<PrepareResult> done;
-    manager().Prepare(branch, done.callback());
-    return done;
-  }
-  Later<FinishResult> CommitLater(const BranchId& branch) {
-    Later<FinishResult> done;
-    manager().Commit(branch, done.callback());
-    return done;
-  }
-  Later<OnePhaseResult> CommitAloneLater(const BranchId& branch) {
-    Later<OnePhaseResult> done;
-    manager().CommitOnePhase(branch, done.callback());
-    return done;
-  }
-
   // A session that holds a lock until it is destroyed.
   class Hold {
    public:

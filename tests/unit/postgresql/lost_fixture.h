@@ -94,22 +94,6 @@ class LostTest : public PostgresqlTest {
   }
   std::string Balance() { return Sql("SELECT balance FROM account WHERE id=1"); }
 
-  Later<PrepareResult> PrepareLater(const BranchId& branch) {
-    Later<PrepareResult> done;
-    manager().Prepare(branch, done.callback());
-    return done;
-  }
-  Later<FinishResult> CommitLater(const BranchId& branch) {
-    Later<FinishResult> done;
-    manager().Commit(branch, done.callback());
-    return done;
-  }
-  Later<OnePhaseResult> CommitAloneLater(const BranchId& branch) {
-    Later<OnePhaseResult> done;
-    manager().CommitOnePhase(branch, done.callback());
-    return done;
-  }
-
   // Holds the evidence table until it is destroyed.
   class EvidenceLock {
    public:
