@@ -10,7 +10,7 @@ packages=(
   g++ cmake ninja-build ccache pkg-config git python3
   thrift-compiler libthrift-dev libevent-dev libssl-dev zlib1g-dev
   libboost-log-dev libabsl-dev libsqlite3-dev libpq-dev libmariadb-dev nlohmann-json3-dev libcli11-dev
-  libgtest-dev libgmock-dev libbenchmark-dev libdb5.3-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libdb5.3-dev libjemalloc-dev
 )
 # llvm-14 has the symbolizer: without it ThreadSanitizer cannot match the
 # suppressions that name functions.
