@@ -1,13 +1,75 @@
 #include "tests/databases/enlist_fixture.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
 namespace concordat::testing {
+
+namespace {
+
+// The inodes of the process's sockets (Linux, proc(5)).
+std::set<uint64_t> SocketsOf(pid_t process) {
+  std::set<uint64_t> inodes;
+  std::error_code ignored;
+  for (const auto& fd : std::filesystem::directory_iterator(
+           absl::StrCat("/proc/", process, "/fd"), ignored)) {
+    uint64_t inode = 0;
+    const std::string target = std::filesystem::read_symlink(fd, ignored).string();
+    if (std::sscanf(target.c_str(), "socket:[%" SCNu64 "]", &inode) == 1) {
+      inodes.insert(inode);
+    }
+  }
+  return inodes;
+}
+
+struct TcpRow {
+  unsigned local_port = 0;
+  unsigned remote_port = 0;
+  unsigned to_read = 0;
+  uint64_t inode = 0;
+};
+
+std::vector<TcpRow> TcpTable() {
+  std::vector<TcpRow> rows;
+  std::ifstream table("/proc/net/tcp");
+  std::string line;
+  while (std::getline(table, line)) {
+    TcpRow row;
+    if (std::sscanf(line.c_str(),
+                    "%*d: %*x:%x %*x:%x %*x %*x:%x %*x:%*x %*x %*d %*d %" SCNu64,
+                    &row.local_port, &row.remote_port, &row.to_read, &row.inode) == 4) {
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+// Whether bytes from the process wait unread at the port.
+bool BytesWait(pid_t from, uint16_t port) {
+  const std::set<uint64_t> sockets = SocketsOf(from);
+  const std::vector<TcpRow> rows = TcpTable();
+  std::set<unsigned> sender_ports;
+  for (const TcpRow& row : rows) {
+    if (row.remote_port == port && sockets.contains(row.inode)) {
+      sender_ports.insert(row.local_port);
+    }
+  }
+  return std::any_of(rows.begin(), rows.end(), [&](const TcpRow& row) {
+    return row.local_port == port && row.to_read > 0 &&
+           sender_ports.contains(row.remote_port);
+  });
+}
+
+}  // namespace
 
 void SleepMs(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
@@ -30,7 +92,7 @@ EnlistTest::EnlistTest() : dir_("/tmp") {
   }
 }
 
-EnlistTest::~EnlistTest() { EXPECT_TRUE(NothingPreparedWithin(20)); }
+EnlistTest::~EnlistTest() { EXPECT_TRUE(NothingPreparedWithin(60)); }
 
 std::string EnlistTest::LogOf(const std::string& name) const {
   std::ifstream in(dir_.path() + "/" + name);
@@ -40,7 +102,8 @@ std::string EnlistTest::LogOf(const std::string& name) const {
 }
 
 void EnlistTest::StartNode() {
-  client_address_ = absl::StrCat("127.0.0.1:", FreePort());
+  node_port_ = FreePort();
+  client_address_ = absl::StrCat("127.0.0.1:", node_port_);
   node_ = std::make_unique<Child>(
       std::vector<std::string>{
           Program("coordinator/daemon/concordatd"), "--id", "1", "--members",
@@ -73,7 +136,16 @@ std::unique_ptr<Child> EnlistTest::StartApp(const std::string& key, int patience
       dir_.path() + "/app-" + key + ".log");
 }
 
+bool EnlistTest::NodeIsAskedWithin(double seconds, const Child& app) const {
+  return WaitUntil(seconds, [&] { return BytesWait(app.pid(), node_port_); });
+}
+
+bool EnlistTest::ParticipantIsAskedWithin(double seconds) const {
+  return WaitUntil(seconds, [&] { return BytesWait(node_->pid(), port_); });
+}
+
 std::set<std::string> EnlistTest::Ledger(const std::string& bank) {
+  EXPECT_TRUE(NothingPreparedWithin(60));
   const auto rows = database_.Column("SELECT key FROM ledger", bank);
   return {rows.begin(), rows.end()};
 }

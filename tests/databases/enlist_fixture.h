@@ -38,9 +38,15 @@ class EnlistTest : public ::testing::Test {
   std::string PreparedCount() {
     return database_.Exec("SELECT count(*) FROM pg_prepared_xacts");
   }
+  // A request of the application's, or of the node's, has reached the stopped process and
+  // waits in its socket.
+  [[nodiscard]] bool NodeIsAskedWithin(double seconds, const Child& app) const;
+  [[nodiscard]] bool ParticipantIsAskedWithin(double seconds) const;
   [[nodiscard]] bool NothingPreparedWithin(double seconds) {
     return WaitUntil(seconds, [&] { return PreparedCount() == "0"; });
   }
+  // The keys in the bank's ledger when no branch is prepared any more: COMMITTED is told
+  // before the branches have heard of it.
   std::set<std::string> Ledger(const std::string& bank);
 
   TempDir dir_;
@@ -53,6 +59,7 @@ class EnlistTest : public ::testing::Test {
   std::string Program(const std::string& path) const {
     return ProgramDir() + "/../../" + path;
   }
+  uint16_t node_port_ = 0;
   uint16_t port_ = 0;
   int starts_ = 0;
 };
