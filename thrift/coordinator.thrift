@@ -263,6 +263,11 @@ struct StatusReply {
   18: optional i64 uptime_ms
   /** New work is refused because the disk is full. */
   19: optional bool disk_full
+  /**
+   * Branches that ended against, or without, the decision, and that nobody has
+   * forgotten; listHeuristics has them.
+   */
+  20: optional i64 heuristics
 }
 
 /** A branch as `concordat txn show` shows it. */
@@ -306,7 +311,10 @@ struct TransactionView {
   11: optional i64 ended_index
   /** Whom it waits for, in words. None: for nobody. */
   12: optional string waiting_for
-  /** Branches that ended against, or without, the decision; none: no such branch. */
+  /**
+   * Branches that ended against, or without, the decision, and that nobody has forgotten,
+   * also when the transaction is over; none: no such branch.
+   */
   13: optional list<string> heuristics
 }
 
@@ -380,6 +388,9 @@ service CoordinatorService {
   ListTransactionsReply listTransactions(1: required ListTransactionsRequest request)
   ShowTransactionReply showTransaction(1: required OutcomeRequest request)
   ListHeuristicsReply listHeuristics(1: required types.CallContext context)
-  /** OK once it is in the replicated log, and for a branch that is not listed. */
+  /**
+   * OK once it is in the replicated log. NOT_FOUND: no such outcome is on record; nothing
+   * was changed.
+   */
   types.Result forgetHeuristic(1: required ForgetHeuristicRequest request)
 }

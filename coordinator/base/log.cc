@@ -207,6 +207,19 @@ absl::Status InitLogging(const LogOptions& options) {
   return absl::OkStatus();
 }
 
+void ReopenLog(const LogOptions& options) {
+  const absl::Status opened = InitLogging(options);
+  if (opened.ok()) {
+    LogEvent(Level::kInfo, "log opened anew").Field("file", options.file);
+    return;
+  }
+  LogOptions instead = options;
+  instead.file.clear();
+  (void)InitLogging(instead);
+  LogEvent(Level::kError, "log file not opened, standard error instead")
+      .Field("error", opened.message());
+}
+
 void ShutdownLogging() {
   internal::min_log_level.store(internal::kLoggingOff);
   const auto core = blog::core::get();

@@ -54,6 +54,9 @@ struct LogOptions {
 // Starts logging, or changes where it goes. Thread-safe against LogEvent, not
 // against itself. Fails, and leaves logging off, when the file cannot be opened.
 [[nodiscard]] absl::Status InitLogging(const LogOptions& options);
+// Closes the log file and opens it anew, for whoever has renamed it. Where that fails,
+// logging goes on at standard error, and its first line says so. Threads as InitLogging.
+void ReopenLog(const LogOptions& options);
 // Flushes and ends logging; later events are dropped. Called at exit by itself.
 void ShutdownLogging();
 

@@ -71,7 +71,7 @@ void PrintResources(const wire::StatusReply& leader) {
   std::vector<std::vector<std::string>> rows = {
       {"resource", "kind", "address", "heartbeat"}};
   for (const wire::ResourceInfo& info : leader.resources) {
-    std::string heartbeat = "none since this leader began";
+    std::string heartbeat = "none since the last election";
     if (info.__isset.alive) {
       heartbeat = absl::StrCat(info.alive ? "alive, " : "SILENT, ",
                                AgeText(info.heartbeat_age_ms), " ago");
@@ -83,56 +83,134 @@ void PrintResources(const wire::StatusReply& leader) {
   PrintQuarantined(leader.resources, std::cout);
 }
 
-int Unreachable(const std::string& last) {
-  std::cerr << "concordat: no coordinator node answered; the last one said: " << last
-            << "\n";
-  return kExitUnreachable;
-}
+// What became of the search for a node to ask.
+struct Search {
+  std::string address;               // empty: none was found
+  bool answered = false;             // a node did, but named no leader
+  std::vector<std::string> reasons;  // why not, one line for each node that was asked
+};
 
-// The leader's address, from the nodes that answer; empty when none leads.
-std::optional<std::string> FindLeader(Asker* asker, const Target& target,
-                                      std::string* why) {
+Search FindNode(Asker* asker, const Target& target) {
+  Search search;
   for (const std::string& address : target.coordinators) {
     const auto hello = asker->Ask<wire::HelloReply>(
         address, [](client::CoordinatorLink* link,
                     std::function<void(const wire::HelloReply&)> done) {
           link->hello(std::move(done), client::MakeContext());
         });
-    if (hello.result.code == wire::Code::OK && !hello.leader.empty()) return hello.leader;
-    *why = hello.result.code == wire::Code::OK ? "the cluster has no leader now"
-                                               : hello.result.message;
+    const bool answered = hello.result.code == wire::Code::OK;
+    search.answered = search.answered || answered;
+    if (answered && (target.local || !hello.leader.empty())) {
+      search.address = target.local ? address : hello.leader;
+      return search;
+    }
+    search.reasons.push_back(absl::StrCat(
+        "  ", address, ": ", answered ? "knows no leader" : hello.result.message, "\n"));
   }
-  return std::nullopt;
+  return search;
 }
 
-// Asks the node that leads. Without an answer that is OK: says why, and gives nothing.
+int SayNotFound(const Search& search) {
+  std::cerr << "concordat: "
+            << (search.answered ? "the cluster has no leader now; transactions wait for "
+                                  "one, and nothing was changed:\n"
+                                : "no coordinator node answered:\n");
+  for (const std::string& reason : search.reasons) std::cerr << reason;
+  if (search.answered) {
+    std::cerr << "\"concordat status\" shows the nodes; --local asks one of them what it "
+                 "knows, which may be old.\n";
+  }
+  return search.answered ? kExitNegative : kExitUnreachable;
+}
+
+// A reply that is OK, or the exit status, and then the reason has been printed.
 template <class Reply>
-std::optional<Reply> AskLeader(
+struct Asked {
+  std::optional<Reply> reply;
+  int exit_status = kExitOk;
+};
+
+// Asks the node that leads, or any with --local.
+template <class Reply>
+Asked<Reply> AskCluster(
     const Target& target,
     const std::function<void(client::CoordinatorLink*,
                              std::function<void(const Reply&)>)>& call) {
   Asker asker(target);
-  std::string why;
-  const auto leader = FindLeader(&asker, target, &why);
-  if (leader) {
-    Reply reply = asker.Ask<Reply>(*leader, call);
-    if (reply.result.code == wire::Code::OK) return reply;
-    why = reply.result.message;
+  const Search search = FindNode(&asker, target);
+  if (search.address.empty()) return {std::nullopt, SayNotFound(search)};
+  Reply reply = asker.Ask<Reply>(search.address, call);
+  if (reply.result.code == wire::Code::OK) return {std::move(reply), kExitOk};
+  const bool heard = reply.result.code == wire::Code::NOT_FOUND ||
+                     reply.result.code == wire::Code::INVALID ||
+                     reply.result.code == wire::Code::NOT_LEADER;
+  std::cerr << "concordat: " << (target.local ? "node " : "the leader, ")
+            << search.address << ": " << reply.result.message << "\n";
+  return {std::nullopt, heard ? kExitNegative : kExitUnreachable};
+}
+
+void SayIfLocal(const Target& target) {
+  if (target.local) std::cout << "As one node knows it, which may be old.\n\n";
+}
+
+// What `concordat status` has found, and what somebody should look at.
+struct Overview {
+  size_t nodes = 0;
+  size_t up = 0;
+  std::optional<wire::StatusReply> leader;
+  std::vector<std::string> worries;
+};
+
+void Add(const std::string& address, const wire::StatusReply& reply, Overview* all) {
+  ++all->nodes;
+  if (reply.result.code != wire::Code::OK) {
+    return all->worries.push_back(absl::StrCat(address, " cannot be reached"));
   }
-  Unreachable(why);
-  return std::nullopt;
+  ++all->up;
+  if (reply.disk_full) {
+    all->worries.push_back(absl::StrCat("the disk of node ", reply.node, " is full"));
+  }
+  if (reply.role == "leader") all->leader = reply;
+}
+
+void AddLeadersWorries(Overview* all) {
+  if (!all->leader) {
+    return all->worries.push_back("no node that was asked leads; transactions wait");
+  }
+  for (const wire::ResourceInfo& info : all->leader->resources) {
+    if (!info.quarantined.empty()) {
+      all->worries.push_back(absl::StrCat("resource ", info.name, " is not served"));
+    } else if (info.__isset.alive && !info.alive) {
+      all->worries.push_back(absl::StrCat("resource ", info.name, " is silent"));
+    }
+  }
+  if (all->leader->heuristics > 0) {
+    all->worries.push_back(absl::StrCat(
+        all->leader->heuristics,
+        " branches ended against, or without, the decision: concordat heuristic list"));
+  }
+}
+
+void PrintOverview(const Overview& all) {
+  std::cout << (all.worries.empty() ? "ok: " : "ATTENTION: ") << all.up << " of "
+            << all.nodes << " nodes answer";
+  if (all.leader) {
+    std::cout << ", node " << all.leader->node << " leads, " << all.leader->undecided
+              << " transactions undecided";
+  }
+  std::cout << "\n";
+  for (const std::string& worry : all.worries) std::cout << "  " << worry << "\n";
+  std::cout << "\n";
 }
 
 }  // namespace
 
 int Status(const Target& target) {
   Asker asker(target);
-  std::vector<std::vector<std::string>> rows = {{"node", "address", "role", "term",
-                                                 "last", "applied",
-                                                 "undecided/unended/remembered", ""}};
-  std::optional<wire::StatusReply> leader;
-  bool answered = false;
-  std::string last_error;
+  std::vector<std::vector<std::string>> rows = {
+      {"node", "address", "role", "term", "last", "applied",
+       "undecided/unended/remembered", "state"}};
+  Overview all;
   for (const std::string& address : target.coordinators) {
     const auto reply = asker.Ask<wire::StatusReply>(
         address, [](client::CoordinatorLink* link,
@@ -140,33 +218,27 @@ int Status(const Target& target) {
           link->status(std::move(done), client::MakeContext());
         });
     rows.push_back(StatusRow(address, reply));
-    if (reply.result.code != wire::Code::OK) {
-      last_error = reply.result.message;
-      continue;
-    }
-    answered = true;
-    if (reply.role == "leader") leader = reply;
+    Add(address, reply, &all);
   }
-  if (!answered) return Unreachable(last_error);
+  AddLeadersWorries(&all);
+  PrintOverview(all);
   PrintTable(rows, std::cout);
-  if (!leader) {
-    std::cout << "\nNo node that was asked leads; transactions wait.\n";
-    return kExitNegative;
-  }
-  PrintResources(*leader);
-  return kExitOk;
+  if (all.leader) PrintResources(*all.leader);
+  if (all.up == 0) return kExitUnreachable;
+  return all.worries.empty() ? kExitOk : kExitNegative;
 }
 
 int ListTransactions(const Target& target, int limit) {
   wire::ListTransactionsRequest request;
   request.context = client::MakeContext();
   request.limit = limit;
-  const auto reply = AskLeader<wire::ListTransactionsReply>(
+  const auto [reply, failed] = AskCluster<wire::ListTransactionsReply>(
       target, [&request](client::CoordinatorLink* link,
                          std::function<void(const wire::ListTransactionsReply&)> done) {
         link->listTransactions(std::move(done), request);
       });
-  if (!reply) return kExitUnreachable;
+  if (!reply) return failed;
+  SayIfLocal(target);
   std::vector<std::vector<std::string>> rows = {
       {"gtid", "state", "branches", "age", "waiting for"}};
   for (const wire::TransactionView& view : reply->transactions) {
@@ -188,23 +260,27 @@ int ShowTransaction(const Target& target, const std::string& text) {
   wire::OutcomeRequest request;
   request.context = client::MakeContext();
   request.gtid = client::ToWire(*gtid);
-  const auto reply = AskLeader<wire::ShowTransactionReply>(
+  const auto [reply, failed] = AskCluster<wire::ShowTransactionReply>(
       target, [&request](client::CoordinatorLink* link,
                          std::function<void(const wire::ShowTransactionReply&)> done) {
         link->showTransaction(std::move(done), request);
       });
-  if (!reply) return kExitUnreachable;
+  if (!reply) return failed;
+  SayIfLocal(target);
   PrintTransaction(reply->transaction, std::cout);
-  return reply->transaction.state == "unknown" ? kExitNegative : kExitOk;
+  const bool well =
+      reply->transaction.state != "unknown" && reply->transaction.heuristics.empty();
+  return well ? kExitOk : kExitNegative;
 }
 
 int ListHeuristics(const Target& target) {
-  const auto reply = AskLeader<wire::ListHeuristicsReply>(
+  const auto [reply, failed] = AskCluster<wire::ListHeuristicsReply>(
       target, [](client::CoordinatorLink* link,
                  std::function<void(const wire::ListHeuristicsReply&)> done) {
         link->listHeuristics(std::move(done), client::MakeContext());
       });
-  if (!reply) return kExitUnreachable;
+  if (!reply) return failed;
+  SayIfLocal(target);
   std::vector<std::vector<std::string>> rows = {{"branch", "what", "detail"}};
   for (const wire::HeuristicBranch& one : reply->branches) {
     rows.push_back({BranchText(one.branch), one.what, one.detail});
@@ -225,18 +301,18 @@ int ForgetHeuristic(const Target& target, const std::string& text,
   request.context = client::MakeContext();
   request.branch = client::ToWire(*branch);
   request.by = by;
-  // In the shape that AskLeader wants.
+  // In the shape that AskCluster wants.
   struct Forgotten {
     wire::Result result;
   };
-  const auto forgotten = AskLeader<Forgotten>(
+  const auto [forgotten, failed] = AskCluster<Forgotten>(
       target, [&request](client::CoordinatorLink* link,
                          std::function<void(const Forgotten&)> done) {
         link->forgetHeuristic(
             [done = std::move(done)](const wire::Result& result) { done({result}); },
             request);
       });
-  if (!forgotten) return kExitUnreachable;
+  if (!forgotten) return failed;
   std::cout << "forgotten\n";
   return kExitOk;
 }

@@ -1,16 +1,24 @@
 // concordat: looks into a running cluster, and into logs.
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "coordinator/base/version.h"
 #include "coordinator/cli/commands.h"
+#include "thrift/rpc/address.h"
 
 namespace {
 
 using namespace concordat;
 
-struct Words {
+constexpr char kCoordinatorsVariable[] = "CONCORDAT_COORDINATORS";
+
+struct Arguments {
   cli::Target target;
   int limit = 100;
   std::string gtid;
@@ -22,73 +30,204 @@ struct Words {
   bool yes = false;
 };
 
-void AddTarget(CLI::App* command, Words* words) {
+struct Commands {
+  CLI::App* status;
+  CLI::App* list;
+  CLI::App* show;
+  CLI::App* heuristics;
+  CLI::App* forget;
+  CLI::App* dump;
+  CLI::App* init;
+};
+
+// The environment's value is taken after parsing: CLI11 would let it replace what the
+// chosen command was given, because every command fills the same variable.
+void AddTarget(CLI::App* command, Arguments* arguments) {
   command
-      ->add_option("--coordinators,-c", words->target.coordinators,
-                   "Client addresses of the nodes, separated by commas")
-      ->delimiter(',')
-      ->envname("CONCORDAT_COORDINATORS")
-      ->required();
+      ->add_option("--coordinators,-c", arguments->target.coordinators,
+                   absl::StrCat("Client addresses of the nodes, separated by commas; "
+                                "without it those of the environment's ",
+                                kCoordinatorsVariable))
+      ->delimiter(',');
   command
-      ->add_option("--timeout-ms", words->target.timeout_ms, "Wait this long for a node")
+      ->add_option("--timeout-ms", arguments->target.timeout_ms,
+                   "Wait this long for a node")
       ->check(CLI::Range(10, 600'000))
       ->capture_default_str();
+}
+
+void AddLocal(CLI::App* command, Arguments* arguments) {
+  command->add_flag("--local", arguments->target.local,
+                    "Ask the first node that answers instead of the leader: what it "
+                    "knows may be old, and there need be no leader");
+}
+
+void AddTransactionCommands(CLI::App* app, Arguments* arguments, Commands* commands) {
+  CLI::App* txn = app->add_subcommand("txn", "Transactions");
+  txn->require_subcommand(0, 1);
+  commands->list = txn->add_subcommand("list", "Those that are not over");
+  AddTarget(commands->list, arguments);
+  AddLocal(commands->list, arguments);
+  commands->list->add_option("--limit", arguments->limit, "At most this many")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  commands->show = txn->add_subcommand("show", "One transaction and its branches");
+  commands->show->add_option("gtid", arguments->gtid, "As in logs and answers: 1.7.2a")
+      ->required();
+  AddTarget(commands->show, arguments);
+  AddLocal(commands->show, arguments);
+}
+
+void AddHeuristicCommands(CLI::App* app, Arguments* arguments, Commands* commands) {
+  CLI::App* heuristic = app->add_subcommand(
+      "heuristic", "Branches that ended against, or without, the decision");
+  heuristic->require_subcommand(0, 1);
+  commands->heuristics =
+      heuristic->add_subcommand("list", "All; exit status 1 when there are any");
+  AddTarget(commands->heuristics, arguments);
+  AddLocal(commands->heuristics, arguments);
+  commands->forget = heuristic->add_subcommand(
+      "forget", "Say that one has been dealt with: it is not listed any more");
+  commands->forget
+      ->add_option("branch", arguments->branch, "As \"heuristic list\" prints it")
+      ->required();
+  commands->forget->add_option("--by", arguments->by, "Who says so; it is recorded")
+      ->required();
+  AddTarget(commands->forget, arguments);
+}
+
+Commands AddCommands(CLI::App* app, Arguments* arguments) {
+  Commands commands{};
+  app->require_subcommand(0, 1);
+  app->set_version_flag("--version", absl::StrCat("concordat ", Version()));
+  commands.status = app->add_subcommand("status", "Nodes, their log, and resources");
+  AddTarget(commands.status, arguments);
+  AddTransactionCommands(app, arguments, &commands);
+  AddHeuristicCommands(app, arguments, &commands);
+  CLI::App* wal = app->add_subcommand("wal", "Write-ahead logs");
+  wal->require_subcommand(0, 1);
+  commands.dump = wal->add_subcommand("dump", "Print a log; the process may be down");
+  commands.dump->add_option("dir", arguments->log_dir, "A node's DATA-DIR/log")
+      ->required();
+  commands.dump->add_flag("--segments", arguments->segments_only,
+                          "Only segments and damage");
+  CLI::App* rm = app->add_subcommand("rm", "Databases as resource managers");
+  rm->require_subcommand(0, 1);
+  commands.init = rm->add_subcommand(
+      "init", "Make a database ready to be served: shows the SQL, runs it with --yes");
+  commands.init
+      ->add_option("url", arguments->url, "As concordat-rm has it: postgresql://host/db")
+      ->required();
+  commands.init->add_flag("--yes", arguments->yes, "Run it");
+  return commands;
+}
+
+// The commands named so far, and the app of the last one.
+struct Place {
+  std::string words = "concordat";
+  CLI::App* app = nullptr;
+  std::string next;  // the word after them; empty: there is none
+};
+
+CLI::App* FindCommand(CLI::App* app, const std::string& name) {
+  for (CLI::App* one : app->get_subcommands({})) {
+    if (one->get_name() == name) return one;
+  }
+  return nullptr;
+}
+
+Place Locate(CLI::App* app, int argc, char** argv) {
+  Place place;
+  place.app = app;
+  for (int i = 1; i < argc; ++i) {
+    CLI::App* inner = FindCommand(place.app, argv[i]);
+    if (inner == nullptr) {
+      place.next = argv[i];
+      break;
+    }
+    place.app = inner;
+    absl::StrAppend(&place.words, " ", argv[i]);
+  }
+  return place;
+}
+
+int Usage(const Place& place, std::string_view message) {
+  std::cerr << "concordat: " << message << "\nTry " << place.words << " --help.\n";
+  return cli::kExitUsage;
+}
+
+std::string CommandsOf(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* one : app.get_subcommands({})) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", one->get_name());
+  }
+  return names;
+}
+
+// A word that is no command where one is expected; 0 when all is well so far.
+int CheckCommand(const Place& place) {
+  if (place.app->get_subcommands({}).empty()) return 0;
+  const bool flag = !place.next.empty() && place.next[0] == '-';
+  if (flag) return 0;
+  const std::string known = absl::StrCat("there are ", CommandsOf(*place.app));
+  if (place.next == "help") {
+    std::cout << place.app->help();
+    return -1;
+  }
+  return Usage(place, place.next.empty() ? absl::StrCat("a command is missing; ", known)
+                                         : absl::StrCat("no such command: ", place.words,
+                                                        " ", place.next, "; ", known));
+}
+
+int CheckTarget(const Place& place, cli::Target* target) {
+  const char* variable = std::getenv(kCoordinatorsVariable);
+  if (target->coordinators.empty() && variable != nullptr && *variable != '\0') {
+    target->coordinators = absl::StrSplit(std::string(variable), ',');
+  }
+  if (target->coordinators.empty()) {
+    return Usage(place,
+                 absl::StrCat("which nodes? --coordinators HOST:PORT,…, or ",
+                              kCoordinatorsVariable, " in the environment, names them"));
+  }
+  for (const std::string& address : target->coordinators) {
+    const auto parsed = rpc::Address::Parse(address);
+    if (!parsed.ok()) return Usage(place, std::string(parsed.status().message()));
+  }
+  return 0;
+}
+
+int Run(const Commands& commands, const Arguments& arguments) {
+  if (*commands.status) return cli::Status(arguments.target);
+  if (*commands.list) return cli::ListTransactions(arguments.target, arguments.limit);
+  if (*commands.show) return cli::ShowTransaction(arguments.target, arguments.gtid);
+  if (*commands.heuristics) return cli::ListHeuristics(arguments.target);
+  if (*commands.forget) {
+    return cli::ForgetHeuristic(arguments.target, arguments.branch, arguments.by);
+  }
+  if (*commands.init) return cli::InitResource(arguments.url, arguments.yes);
+  return cli::DumpLog(arguments.log_dir, arguments.segments_only);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Words words;
+  Arguments arguments;
   CLI::App app("concordat: looks into a cluster of transaction coordinators.");
-  app.require_subcommand(1);
-  CLI::App* status = app.add_subcommand("status", "Nodes, their log, and resources");
-  AddTarget(status, &words);
-  CLI::App* txn = app.add_subcommand("txn", "Transactions");
-  txn->require_subcommand(1);
-  CLI::App* list = txn->add_subcommand("list", "Those that are not over");
-  AddTarget(list, &words);
-  list->add_option("--limit", words.limit, "At most this many")
-      ->check(CLI::Range(1, 10'000))
-      ->capture_default_str();
-  CLI::App* show = txn->add_subcommand("show", "One transaction and its branches");
-  show->add_option("gtid", words.gtid, "As in logs and answers: 1.7.2a")->required();
-  AddTarget(show, &words);
-  CLI::App* heuristic = app.add_subcommand(
-      "heuristic", "Branches that ended against, or without, the decision");
-  heuristic->require_subcommand(1);
-  CLI::App* heuristics =
-      heuristic->add_subcommand("list", "All; exit status 1 when there are any");
-  AddTarget(heuristics, &words);
-  CLI::App* forget = heuristic->add_subcommand(
-      "forget", "Say that one has been dealt with: it is not listed any more");
-  forget->add_option("branch", words.branch, "As \"heuristic list\" prints it")
-      ->required();
-  forget->add_option("--by", words.by, "Who says so; it is recorded")->required();
-  AddTarget(forget, &words);
-  CLI::App* wal = app.add_subcommand("wal", "Write-ahead logs");
-  wal->require_subcommand(1);
-  CLI::App* dump = wal->add_subcommand("dump", "Print a log; the process may be down");
-  dump->add_option("dir", words.log_dir, "A node's DATA-DIR/log")->required();
-  dump->add_flag("--segments", words.segments_only, "Only segments and damage");
-  CLI::App* rm = app.add_subcommand("rm", "Databases as resource managers");
-  rm->require_subcommand(1);
-  CLI::App* init = rm->add_subcommand(
-      "init", "Make a database ready to be served: shows the SQL, runs it with --yes");
-  init->add_option("url", words.url, "As concordat-rm has it: postgresql://host/db")
-      ->required();
-  init->add_flag("--yes", words.yes, "Run it");
+  const Commands commands = AddCommands(&app, &arguments);
+  const Place place = Locate(&app, argc, argv);
+  if (const int wrong = CheckCommand(place); wrong != 0) return wrong < 0 ? 0 : wrong;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << "concordat: " << error.what() << "\nTry concordat --help.\n";
-    return cli::kExitUsage;
+    return Usage(place, error.what());
   }
-  if (*status) return cli::Status(words.target);
-  if (*list) return cli::ListTransactions(words.target, words.limit);
-  if (*show) return cli::ShowTransaction(words.target, words.gtid);
-  if (*heuristics) return cli::ListHeuristics(words.target);
-  if (*forget) return cli::ForgetHeuristic(words.target, words.branch, words.by);
-  if (*init) return cli::InitResource(words.url, words.yes);
-  return cli::DumpLog(words.log_dir, words.segments_only);
+  if (!place.app->get_subcommands({}).empty()) {
+    return Usage(place, "a command is missing");
+  }
+  const bool asks_cluster = !*commands.dump && !*commands.init;
+  if (asks_cluster) {
+    if (const int wrong = CheckTarget(place, &arguments.target); wrong != 0) return wrong;
+  }
+  return Run(commands, arguments);
 }

@@ -9,6 +9,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "coordinator/base/option_errors.h"
+#include "coordinator/base/version.h"
 #include "thrift/rpc/address.h"
 
 namespace concordat::daemon {
@@ -64,8 +66,9 @@ void AddFlags(CLI::App* app, Options* options, uint64_t* id, std::string* member
                   "All nodes: ID=PEER-ADDRESS/CLIENT-ADDRESS, separated by commas; "
                   "addresses are host:port or unix:/path")
       ->required();
-  app->add_option("--data-dir", options->data_dir,
-                  "Folder for the log and the snapshots; belongs to this node for ever")
+  app->add_option(
+         "--data-dir", options->data_dir,
+         "Folder for the log and the snapshots; belongs to this node permanently")
       ->required();
   app->add_option("--cluster", options->cluster_name,
                   "Name of the cluster, the same on all nodes; clusters that share a "
@@ -76,15 +79,17 @@ void AddFlags(CLI::App* app, Options* options, uint64_t* id, std::string* member
       ->capture_default_str();
   app->add_option(
          "--election-timeout-ms", options->election_timeout_ms,
-         "Without a leader for one to two times this, a node asks for an election")
-      ->check(CLI::Range(20, 60'000))
+         "After a random time between one and two times this without a leader, a node "
+         "starts an election")
+      ->check(CLI::Range(40, 60'000))
       ->capture_default_str();
   app->add_option("--heartbeat-ms", options->heartbeat_ms,
-                  "A leader shows itself this often; at most a quarter of the time-out")
-      ->check(CLI::Range(5, 15'000))
+                  "A leader sends heartbeats this often; at most a quarter of the "
+                  "election time-out")
+      ->check(CLI::Range(10, 15'000))
       ->capture_default_str();
   app->add_option("--segment-bytes", options->segment_bytes, "Size of a log file")
-      ->check(CLI::Range(uint64_t{1} << 20, uint64_t{1} << 32))
+      ->check(CLI::Range(uint64_t{1} << 20, uint64_t{1} << 30))
       ->capture_default_str();
   app->add_option("--snapshot-entries", options->snapshot_entries,
                   "Take a snapshot after this many log entries")
@@ -141,12 +146,15 @@ Parsed ParseCommandLine(int argc, char** argv) {
       "  --members 1=127.0.0.1:7101/127.0.0.1:7001");
   uint64_t id = 0;
   std::string members;
+  app.set_version_flag("--version", absl::StrCat("concordatd ", Version()));
   AddFlags(&app, &parsed.options, &id, &members);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     parsed.exit = true;
-    parsed.exit_code = error.get_exit_code() == 0 ? app.exit(error) : Usage(error.what());
+    parsed.exit_code = error.get_exit_code() == 0
+                           ? app.exit(error)
+                           : Usage(ExplainOptionError(error.what()));
     return parsed;
   }
   parsed.options.self = NodeId(id);

@@ -19,28 +19,6 @@ std::string Owner(const NodeOptions& options) {
                       options.self.value());
 }
 
-bool IsForOperators(txn::EventKind kind) {
-  switch (kind) {
-    case txn::EventKind::kLeading:
-    case txn::EventKind::kReady:
-    case txn::EventKind::kLeft:
-    case txn::EventKind::kHeuristic:
-    case txn::EventKind::kDeadlineHeld:
-    case txn::EventKind::kResource:
-      return true;
-    default:
-      return false;
-  }
-}
-
-void LogTransactionEvent(NodeId node, const txn::Event& event) {
-  const Level level = IsForOperators(event.kind) ? Level::kInfo : Level::kDebug;
-  if (!LogEnabled(level)) return;
-  LogEvent(level, txn::ToString(event.kind))
-      .Field("node", node.value())
-      .Field("event", txn::Describe(event));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Node>> Node::Open(rpc::EventLoop* loop, wal::FileEnv* env,
@@ -58,6 +36,7 @@ Node::Node(rpc::EventLoop* loop, wal::FileEnv* env, NodeOptions options)
     : loop_(loop),
       options_(std::move(options)),
       started_(loop->Now()),
+      log_(options_.self),
       snapshots_(env, options_.data_dir + "/snapshots"),
       alive_(std::make_shared<Node*>(this)) {}
 
@@ -176,6 +155,8 @@ void Node::HouseKeep() {
   store_.Compact();
   const LogIndex snapshot = store_.DurableSnapshot(kFirstGroup);
   if (!snapshot.is_none()) snapshots_.RemoveOlder(kFirstGroup, snapshot);
+  log_.OnSecond(loop_->Now());
+  if (replica_->core().is_ready()) log_.OnResources(Resources(), rpc::kHeartbeatTimeout);
 }
 
 void Node::OnPeerMessage(raft::Message message) {
@@ -276,17 +257,13 @@ void Node::Answer(txn::Answer answer) {
 
 void Node::OnEvents(const std::vector<txn::Event>& events) {
   for (const txn::Event& event : events) {
-    LogTransactionEvent(options_.self, event);
+    log_.OnEvent(event, loop_->Now());
     if (event.kind == txn::EventKind::kResource) addresses_known_ = false;
   }
 }
 
 void Node::OnRaftState(const raft::SoftState& state) {
-  LogEvent(Level::kInfo, "raft state")
-      .Field("node", options_.self.value())
-      .Field("role", raft::RoleName(state.role))
-      .Field("term", state.term.value())
-      .Field("leader", state.leader.value());
+  log_.OnRaftState(state, loop_->Now());
   addresses_known_ = false;
 }
 

@@ -23,6 +23,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/node/node_log.h"
 #include "coordinator/node/replica.h"
 #include "coordinator/node/snapshot_worker.h"
 #include "coordinator/rpc/coordinator_service.h"
@@ -144,6 +145,7 @@ class Node final : public rpc::CoordinatorBackend,
   rpc::EventLoop* const loop_;
   NodeOptions options_;
   const Timestamp started_;
+  NodeLog log_;
   storage::SnapshotStore snapshots_;
   storage::RaftStore store_;
   std::unique_ptr<Replica> replica_;

@@ -317,6 +317,7 @@ void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
   reply.__set_state_hash(Signed(view.transactions.table_hash));
   reply.__set_uptime_ms(view.uptime_ms);
   reply.__set_disk_full(view.disk_full);
+  reply.__set_heuristics(Signed(view.transactions.heuristics));
   cob(reply);
 }
 

@@ -54,6 +54,12 @@ struct ResultMaker {
   wire::Result operator()(const txn::ForgottenReply&) const {
     return MakeResult(Code::NOT_FOUND, "the outcome was dropped long ago");
   }
+  wire::Result operator()(const txn::HeuristicForgottenReply& reply) const {
+    if (reply.was_on_record) return MakeResult(Code::OK);
+    return MakeResult(Code::NOT_FOUND,
+                      "no heuristic outcome of this branch is on record; nothing was "
+                      "changed");
+  }
   template <class Other>
   wire::Result operator()(const Other&) const {
     return MakeResult(Code::OK);
@@ -253,10 +259,11 @@ wire::TransactionView ToWire(const txn::TransactionView& view) {
   std::vector<std::string> heuristics;
   for (const txn::BranchView& branch : view.branches) {
     branches.push_back(ToWire(view, branch));
-    if (branch.heuristic) {
-      heuristics.push_back(absl::StrCat(ToString(branch.id), ": ",
-                                        std::string(txn::ToString(*branch.heuristic))));
-    }
+  }
+  for (const txn::HeuristicView& one : view.heuristics) {
+    heuristics.push_back(absl::StrCat(ToString(one.branch), ": ",
+                                      std::string(txn::ToString(one.what)),
+                                      one.detail.empty() ? "" : ", ", one.detail));
   }
   out.__set_branches(branches);
   out.__set_heuristics(heuristics);

@@ -82,6 +82,7 @@ void Driver::OnAcknowledged(const BranchId& branch, AckResult result,
       work->detail = std::string(detail);
       return RetrySoon(drive, work, now);
     case AckResult::kDone:
+      work->detail.clear();  // why it could not be told before
       break;
     case AckResult::kHeuristicCommit:
       NoteHeuristic(work, Heuristic::kCommit, detail, now);

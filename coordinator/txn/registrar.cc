@@ -138,7 +138,8 @@ void Registrar::OnResource(const ResourceRecord& record, bool only_mark, Timesta
 void Registrar::ForgetHeuristic(RequestToken token,
                                 const ForgetHeuristicRequest& request) {
   if (!table_.heuristics().contains(request.branch)) {
-    out_.answers.push_back(Answer{token, HeuristicForgottenReply{}});
+    out_.answers.push_back(
+        Answer{token, HeuristicForgottenReply{/*was_on_record=*/false}});
     return;
   }
   forgetting_.emplace_back(token, request.branch);

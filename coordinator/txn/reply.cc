@@ -35,7 +35,9 @@ std::string Text(const InquiryReply& r) {
 }
 std::string Text(const EnlistedReply&) { return "ENLISTED"; }
 std::string Text(const RegisteredReply&) { return "REGISTERED"; }
-std::string Text(const HeuristicForgottenReply&) { return "HEURISTIC_FORGOTTEN"; }
+std::string Text(const HeuristicForgottenReply& reply) {
+  return reply.was_on_record ? "HEURISTIC_FORGOTTEN" : "NO_HEURISTIC";
+}
 
 bool NamesBranch(EventKind kind) {
   switch (kind) {

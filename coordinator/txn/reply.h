@@ -75,7 +75,9 @@ struct InquiryReply {
 
 struct EnlistedReply {};
 struct RegisteredReply {};
-struct HeuristicForgottenReply {};
+struct HeuristicForgottenReply {
+  bool was_on_record = true;  // false: there was nothing to forget
+};
 
 using Reply =
     std::variant<GtidBlockReply, CommittedReply, AbortedReply, ForgottenReply,

@@ -81,7 +81,7 @@ struct RegisterResourceRequest {
 };
 
 // A person has dealt with the branch's heuristic outcome.
-// HeuristicForgottenReply (also if there is none).
+// HeuristicForgottenReply, which says whether there was one.
 struct ForgetHeuristicRequest {
   BranchId branch{};
   std::string by{};

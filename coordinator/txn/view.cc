@@ -52,6 +52,17 @@ void FillFromDrive(const Drive& drive, Timestamp now, TransactionView* view) {
   }
 }
 
+// Branches sort by their gtid first.
+void FillHeuristics(const TransactionTable& table, TransactionView* view) {
+  auto entry = table.heuristics().lower_bound(BranchId{view->gtid, {}, {}, 0});
+  for (; entry != table.heuristics().end() && entry->first.gtid == view->gtid; ++entry) {
+    view->heuristics.push_back({entry->first, entry->second.what, entry->second.detail});
+    for (BranchView& branch : view->branches) {
+      if (branch.id == entry->first) branch.heuristic = entry->second.what;
+    }
+  }
+}
+
 }  // namespace
 
 TransactionView Core::Show(const Gtid& gtid, Timestamp now) const {
@@ -59,10 +70,7 @@ TransactionView Core::Show(const Gtid& gtid, Timestamp now) const {
   view.gtid = gtid;
   FillFromTable(table_, &view);
   if (const Drive* drive = driver_->Find(gtid)) FillFromDrive(*drive, now, &view);
-  for (BranchView& branch : view.branches) {
-    const auto found = table_.heuristics().find(branch.id);
-    if (found != table_.heuristics().end()) branch.heuristic = found->second.what;
-  }
+  FillHeuristics(table_, &view);
   return view;
 }
 

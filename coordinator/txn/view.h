@@ -24,6 +24,12 @@ struct BranchView {
   std::optional<Heuristic> heuristic;
 };
 
+struct HeuristicView {
+  BranchId branch;
+  Heuristic what = Heuristic::kHazard;
+  std::string detail;
+};
+
 // Who votes and who has acknowledged is known to the leader only (driven_here).
 struct TransactionView {
   Gtid gtid;
@@ -39,6 +45,8 @@ struct TransactionView {
   Duration age;                       // since this leader began to drive it
   Duration until_deadline;            // negative: passed; zero once decided
   std::vector<BranchId> waiting_for;  // that have not voted, or not acknowledged
+  // On record for any branch of the transaction, also when it is over.
+  std::vector<HeuristicView> heuristics;
 };
 
 struct ResourceView {
@@ -48,12 +56,6 @@ struct ResourceView {
   // since, or none was refused since this leader began.
   std::string refused;
   Duration refused_ago;
-};
-
-struct HeuristicView {
-  BranchId branch;
-  Heuristic what = Heuristic::kHazard;
-  std::string detail;
 };
 
 struct StatusView {

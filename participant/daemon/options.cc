@@ -3,6 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/option_errors.h"
+#include "coordinator/base/version.h"
+
 namespace concordat::participant {
 namespace {
 
@@ -25,7 +29,9 @@ void AddFlags(CLI::App* app, DaemonOptions* options) {
   app->add_option("--resource", options->resources,
                   "NAME=URL, any number of times. URLs: kv:///folder, "
                   "sqlite:///file[?schema=FILE][&isolation=serializable], "
-                  "postgresql://user@host/database[?isolation=…][&max_connections=N]")
+                  "postgresql://user@host/database[?isolation=…][&max_connections=N], "
+                  "mysql://user@host/database[?isolation=…][&max_connections=N], "
+                  "xa:///library?switch=SYMBOL&work=SYMBOL&dir=FOLDER")
       ->required();
   app->add_option(
       "--replace-store", options->replace_stores,
@@ -36,18 +42,18 @@ void AddFlags(CLI::App* app, DaemonOptions* options) {
   app->add_option("--log-level", options->log_level, "trace, debug, info, warning, error")
       ->capture_default_str();
   app->add_option("--idle-timeout-ms", options->idle_timeout_ms,
-                  "Roll a branch back that nobody has called for so long and that has "
-                  "not voted; a client may ask for another time")
+                  "Roll back an active branch after this long without a call; a client "
+                  "may ask for another time")
       ->check(CLI::Range(100, 3'600'000))
       ->capture_default_str();
   app->add_option("--in-doubt-inquiry-ms", options->in_doubt_inquiry_ms,
-                  "Ask the coordinators about a branch that is in doubt for so long; "
-                  "longer than an election")
+                  "Ask the coordinators about a branch that has been in doubt for this "
+                  "long; choose it longer than an election")
       ->check(CLI::Range(100, 3'600'000))
       ->capture_default_str();
   app->add_option("--mark-interval-ms", options->mark_interval_ms,
-                  "While there is work, mark the stores so often: a backup that is put "
-                  "back is noticed if a mark lies between")
+                  "While there is work, mark the stores this often: a store restored "
+                  "from a backup is noticed when it was marked after the backup")
       ->check(CLI::Range(50, 60'000))
       ->capture_default_str();
 }
@@ -60,6 +66,7 @@ ParsedOptions ParseCommandLine(int argc, char** argv) {
       "concordat-rm: serves resource managers to a cluster of concordatd.\n"
       "Example: concordat-rm --listen 127.0.0.1:7080 --coordinators 127.0.0.1:7001 \\\n"
       "  --resource bank-a=kv:///var/lib/bank-a");
+  app.set_version_flag("--version", absl::StrCat("concordat-rm ", Version()));
   AddFlags(&app, &parsed.options);
   try {
     app.parse(argc, argv);
@@ -68,7 +75,8 @@ ParsedOptions ParseCommandLine(int argc, char** argv) {
     if (error.get_exit_code() == 0) {
       parsed.exit_code = app.exit(error);
     } else {
-      std::cerr << "concordat-rm: " << error.what() << "\nTry concordat-rm --help.\n";
+      std::cerr << "concordat-rm: " << ExplainOptionError(error.what())
+                << "\nTry concordat-rm --help.\n";
       parsed.exit_code = kExitUsage;
     }
   }

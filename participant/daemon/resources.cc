@@ -158,6 +158,11 @@ bool IsMariadb(std::string_view scheme) {
   return scheme == "mysql" || scheme == "mariadb";
 }
 
+bool IsKnownScheme(std::string_view scheme) {
+  return scheme == "kv" || scheme == "sqlite" || scheme == "xa" ||
+         scheme == "postgresql" || IsMariadb(scheme);
+}
+
 absl::Status ParseParameters(const std::string& text, ResourceSpec* spec) {
   for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, '&'))) {
     const std::vector<std::string> pair = absl::StrSplit(part, absl::MaxSplits('=', 1));
@@ -192,9 +197,12 @@ absl::StatusOr<ResourceSpec> ParseResourceSpec(std::string_view text) {
   std::string_view rest = url.substr(colon + 3);
   const size_t question = rest.find('?');
   spec.path = std::string(rest.substr(0, question));
+  if (!IsKnownScheme(spec.scheme)) {
+    return bad(absl::StrCat("there is no resource manager for ", spec.scheme, "://"));
+  }
   const bool is_file = spec.scheme != "postgresql" && !IsMariadb(spec.scheme);
   if (is_file && (spec.path.size() < 2 || spec.path[0] != '/')) {
-    return bad("the path behind :// must be absolute");
+    return bad("the path after :// must be absolute");
   }
   if (question != std::string_view::npos) {
     const absl::Status status =

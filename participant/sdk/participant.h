@@ -50,6 +50,7 @@
 #include "absl/status/status.h"
 #include "concordat_wire/ParticipantService.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/log_limit.h"
 #include "participant/sdk/coordinator_link.h"
 #include "participant/sdk/core/branch_table.h"
 #include "participant/sdk/inbox.h"
@@ -241,6 +242,9 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   std::string quarantine_;         // why nothing is served, in phase kFailed
   bool quarantined_here_ = false;  // not by the coordinators: they are told
   bool register_failed_before_ = false;
+  LogLimit waiting_;  // for a coordinator
+  LogLimit not_registered_;
+  LogLimit registered_again_;
   Duration heartbeat_ = Duration::Seconds(1);
   rpc::TimerId timer_;
   enum class Phase : uint8_t { kNew, kStarting, kServing, kFailed, kStopped };

@@ -35,17 +35,16 @@ void Participant::SayHello() {
     if (reply.ok() && reply->cluster != 0) {
       return OnCluster(ClusterId(static_cast<uint64_t>(reply->cluster)));
     }
-    if (!std::exchange(register_failed_before_, true)) {
-      LogEvent(Level::kWarning, "waiting for a coordinator")
-          .Field("error", reply.ok() ? "it has no cluster yet"
-                                     : std::string(reply.status().message()));
+    const std::string why =
+        reply.ok() ? "it has no cluster yet" : std::string(reply.status().message());
+    if (waiting_.Admit(loop_->Now(), why)) {
+      LogEvent(Level::kWarning, "waiting for a coordinator").Field("error", why);
     }
     RunAfter(options_.retry, &Participant::SayHello);
   });
 }
 
 void Participant::OnCluster(ClusterId cluster) {
-  register_failed_before_ = false;
   cluster_ = cluster;
   to_recover_ = resources_.size();
   timer_ = loop_->RunEvery(options_.branches.scan_interval, [this] { OnTimer(); });
@@ -87,7 +86,7 @@ void Participant::OnRecovered(size_t index, RecoverResult result) {
   resource.mark = resource.manager->mark();
   LogEvent(Level::kInfo, "resource recovered")
       .Field("resource", table->resource())
-      .Field("incarnation", table->incarnation())
+      .Field("incarnation", absl::StrCat(absl::Hex(table->incarnation().value())))
       .Field("in_doubt", resource.prepared.size());
   if (--to_recover_ == 0) RegisterResources();
 }
@@ -140,13 +139,15 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
   if (quarantined_here_) return RunAfter(heartbeat_, &Participant::RegisterResources);
   if (absl::IsInvalidArgument(reply.status())) return Quarantine(reply.status());
   if (!reply.ok()) {
-    if (!std::exchange(register_failed_before_, true)) {
+    register_failed_before_ = true;
+    if (not_registered_.Admit(loop_->Now(), std::string(reply.status().message()))) {
       LogEvent(Level::kWarning, "not registered")
           .Field("error", reply.status().message());
     }
     return RunAfter(options_.retry, &Participant::RegisterResources);
   }
-  if (!registered_ || register_failed_before_) {
+  if (!registered_ ||
+      (register_failed_before_ && registered_again_.Admit(loop_->Now(), ""))) {
     LogEvent(Level::kInfo, "registered").Field("address", options_.advertise);
   }
   if (!std::exchange(registered_, true)) BeginServing();

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <signal.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -18,8 +20,10 @@
 namespace concordat::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class DaemonTest : public ::testing::Test {
  protected:
@@ -176,9 +180,109 @@ TEST_F(DaemonTest, Participant_NoCoordinatorThere_StopsWhenTold) {
   EXPECT_EQ(rm->Stop(), 0) << LogText("rm");
 }
 
+// Trial 18: an operator's word went to the wrong cluster.
+TEST_F(DaemonTest, CommandLine_NodesOnTheCommandLine_CountBeforeTheEnvironments) {
+  auto a = Start("log-a", Node(1, "a"));
+  const std::string address_a = client_address_;
+  auto b = Start("log-b", Node(1, "b"));
+  const std::string address_b = client_address_;
+  ASSERT_TRUE(a->WaitForLine("info ready node=1", kPatience)) << LogText("log-a");
+  ASSERT_TRUE(b->WaitForLine("info ready node=1", kPatience)) << LogText("log-b");
+  ASSERT_EQ(setenv("CONCORDAT_COORDINATORS", address_a.c_str(), 1), 0);
+  std::string output;
+  EXPECT_EQ(Concordat("status", &output), 0) << output;
+  EXPECT_THAT(output, HasSubstr(address_a));
+  EXPECT_EQ(Concordat("status -c " + address_b, &output), 0) << output;
+  EXPECT_THAT(output, AllOf(HasSubstr(address_b), Not(HasSubstr(address_a))));
+  EXPECT_EQ(unsetenv("CONCORDAT_COORDINATORS"), 0);
+  EXPECT_EQ(Concordat("status", &output), 64);
+  EXPECT_THAT(output, HasSubstr("CONCORDAT_COORDINATORS"));
+}
+
+// Trial 22: that a node answered is not the same as that none did.
+TEST_F(DaemonTest, CommandLine_NoLeaderAndNobodyThere_AreToldApart) {
+  Words one_of_three = Node(1, "n1");
+  const std::string first = Member(1);
+  const std::string address = client_address_;
+  one_of_three[3] = absl::StrCat(first, ",", Member(2), ",", Member(3));
+  auto node = Start("one", one_of_three);
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience)) << LogText("one");
+  const std::string at = absl::StrCat(" -c ", address, ",", client_address_);
+  std::string output;
+  EXPECT_EQ(Concordat("txn list" + at, &output), 1);
+  EXPECT_THAT(output, AllOf(HasSubstr("the cluster has no leader now"),
+                            HasSubstr(address + ": knows no leader"),
+                            HasSubstr(client_address_ + ": ")));
+  EXPECT_EQ(Concordat("txn list --local" + at, &output), 0) << output;
+  EXPECT_EQ(Concordat("status" + at, &output), 1);
+  EXPECT_THAT(output, AllOf(HasSubstr("ATTENTION: 1 of 2 nodes answer"),
+                            HasSubstr("no node that was asked leads")));
+  ASSERT_TRUE(node->WaitForLine("warning no leader", kPatience)) << LogText("one");
+  EXPECT_EQ(node->Stop(), 0);
+  EXPECT_EQ(Concordat("txn list" + at, &output), 2);
+  EXPECT_THAT(output, HasSubstr("no coordinator node answered"));
+}
+
+TEST_F(DaemonTest, CommandLine_WrongUsage_IsNamedAndExits64) {
+  std::string output;
+  EXPECT_EQ(Concordat("frob", &output), 64);
+  EXPECT_THAT(output, HasSubstr("no such command: concordat frob; there are status"));
+  EXPECT_EQ(Concordat("txn", &output), 64);
+  EXPECT_THAT(output, HasSubstr("a command is missing; there are list, show"));
+  EXPECT_EQ(Concordat("txn show -c 127.0.0.1:1", &output), 64);
+  EXPECT_THAT(output, HasSubstr("Try concordat txn show --help."));
+  EXPECT_EQ(Concordat("status -c nonsense", &output), 64);
+  EXPECT_THAT(output, HasSubstr("nonsense"));
+  EXPECT_EQ(Concordat("help", &output), 0);
+  EXPECT_THAT(output, HasSubstr("status"));
+  EXPECT_EQ(Concordat("--version", &output), 0);
+  EXPECT_THAT(output, HasSubstr("concordat "));
+}
+
+// Trial 25: a typing error looked like success.
+TEST_F(DaemonTest, CommandLine_ForgettingWhatNeverWas_SaysSo) {
+  auto node = Start("one", Node(1, "n1"));
+  ASSERT_TRUE(node->WaitForLine("info ready node=1", kPatience)) << LogText("one");
+  std::string output;
+  EXPECT_EQ(
+      Concordat("heuristic forget 1.1.1/x/1.1 --by me -c " + client_address_, &output),
+      1);
+  EXPECT_THAT(output, HasSubstr("no heuristic outcome of this branch is on record"));
+}
+
+TEST_F(DaemonTest, Flags_WrongValues_Exit64AndSayWhy) {
+  Words level = Node(1, "n1");
+  level.insert(level.end(), {"--log-level", "chatty"});
+  EXPECT_EQ(Start("one", level)->WaitForExit(kPatience), 64);
+  EXPECT_THAT(LogText("one"), HasSubstr("chatty"));
+  EXPECT_EQ(
+      StartParticipant("rm", Participant("a=redis://localhost"))->WaitForExit(kPatience),
+      64);
+  EXPECT_THAT(LogText("rm"), HasSubstr("no resource manager for redis://"));
+  EXPECT_EQ(Start("two", {"--version"})->WaitForExit(kPatience), 0);
+  EXPECT_THAT(LogText("two"), HasSubstr("concordatd "));
+}
+
+// Trial 25: logrotate's "kill -HUP" ended a node.
+TEST_F(DaemonTest, Sighup_OpensTheLogFileAnew) {
+  Words flags = Node(1, "n1");
+  const std::string file = Log("node.log");
+  flags.insert(flags.end(), {"--log-file", file});
+  auto node = Start("one", flags);
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience)) << LogText("one");
+  std::filesystem::rename(file, file + ".old");
+  ASSERT_EQ(kill(node->pid(), SIGHUP), 0);
+  ASSERT_TRUE(WaitUntil(kPatience, [&] {
+    return LogText("node.log").find("log opened anew") != std::string::npos;
+  }));
+  EXPECT_EQ(node->Stop(), 0);
+  EXPECT_THAT(LogText("node.log"), HasSubstr("stopped"));
+  EXPECT_THAT(LogText("node.log.old"), Not(HasSubstr("stopped")));
+}
+
 TEST_F(DaemonTest, CommandLine_ShowsNodeTransactionsAndLog) {
   auto node = Start("one", Node(1, "n1"));
-  ASSERT_TRUE(node->WaitForLine("event=\"ready", kPatience)) << LogText("one");
+  ASSERT_TRUE(node->WaitForLine("info ready node=1", kPatience)) << LogText("one");
   const std::string at = absl::StrCat(" -c ", client_address_);
   std::string output;
   EXPECT_EQ(Concordat("status" + at, &output), 0) << output;

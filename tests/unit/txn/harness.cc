@@ -105,8 +105,8 @@ void Node::Prepared(const std::vector<BranchId>& branches) {
   for (const BranchId& branch : branches) Vote(branch, Vote::kPrepared);
 }
 
-void Node::Ack(const BranchId& branch, AckResult result) {
-  core_.OnAcknowledged(branch, result, "", now_);
+void Node::Ack(const BranchId& branch, AckResult result, std::string_view detail) {
+  core_.OnAcknowledged(branch, result, detail, now_);
   Collect();
 }
 

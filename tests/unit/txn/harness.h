@@ -61,7 +61,8 @@ class Node {
 
   void Vote(const BranchId& branch, txn::Vote vote, const std::string& detail = "");
   void Prepared(const std::vector<BranchId>& branches);
-  void Ack(const BranchId& branch, AckResult result = AckResult::kDone);
+  void Ack(const BranchId& branch, AckResult result = AckResult::kDone,
+           std::string_view detail = "");
   void Pass(Duration time);  // and Tick
   // Commits the first `count` appended records and applies them, and whatever they
   // make the core append too if count is left out.

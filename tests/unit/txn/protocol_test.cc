@@ -241,6 +241,23 @@ TEST_F(ProtocolTest, Step6_Heuristic_IsRecordedAndShownUntilForgotten) {
   node.CommitLog();
   EXPECT_EQ(node.table().StateOf(g), TxnState::kEnded);
   EXPECT_EQ(node.core().Heuristics().size(), 1u);
+  // The transaction is over and its branches are not kept: it is shown all the same.
+  const TransactionView over = node.core().Show(g, node.now());
+  EXPECT_THAT(over.branches, IsEmpty());
+  ASSERT_EQ(over.heuristics.size(), 1u);
+  EXPECT_EQ(over.heuristics[0].branch, A(g));
+  EXPECT_THAT(node.core().Show(node.NewGtid(), node.now()).heuristics, IsEmpty());
+}
+
+TEST_F(ProtocolTest, Step6_WhyABranchWasNotReached_IsNotShownOnceItIs) {
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g), B(g)});
+  node.Prepared({A(g), B(g)});
+  node.CommitLog();
+  node.Ack(A(g), AckResult::kUnavailable, "cannot connect");
+  EXPECT_EQ(node.core().Show(g, node.now()).branches[0].detail, "cannot connect");
+  node.Ack(A(g));
+  EXPECT_EQ(node.core().Show(g, node.now()).branches[0].detail, "");
 }
 
 TEST_F(ProtocolTest, Step7_CommittedAlone_AbortsTheRestAndIsRecorded) {

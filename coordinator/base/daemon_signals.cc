@@ -1,4 +1,4 @@
-#include "coordinator/base/stop_signals.h"
+#include "coordinator/base/daemon_signals.h"
 
 #include <pthread.h>
 
@@ -9,6 +9,13 @@ sigset_t BlockStopSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+sigset_t BlockDaemonSignals() {
+  sigset_t signals = BlockStopSignals();
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }

@@ -1,0 +1,7 @@
+#include "coordinator/base/version.h"
+
+namespace concordat {
+
+std::string Version() { return CONCORDAT_VERSION; }
+
+}  // namespace concordat

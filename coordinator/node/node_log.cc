@@ -1,0 +1,130 @@
+#include "coordinator/node/node_log.h"
+
+#include <string_view>
+
+#include "coordinator/base/log.h"
+
+namespace concordat::node {
+
+namespace {
+
+// An election takes some tenths of a second; without a leader for longer, people want to
+// know.
+constexpr Duration kLeaderlessAfter = Duration::Seconds(2);
+
+Level LevelOf(txn::EventKind kind) {
+  switch (kind) {
+    case txn::EventKind::kHeuristic:
+      return Level::kWarning;
+    case txn::EventKind::kLeading:
+    case txn::EventKind::kReady:
+    case txn::EventKind::kLeft:
+    case txn::EventKind::kDeadlineHeld:
+    case txn::EventKind::kResource:
+      return Level::kInfo;
+    default:
+      return Level::kDebug;
+  }
+}
+
+// The fields that the kind of event has; the event's name is the line's.
+void Write(Level level, NodeId node, const txn::Event& event) {
+  LogEvent line(level, txn::ToString(event.kind));
+  line.Field("node", node.value());
+  if (!event.branch.resource.empty()) {
+    line.Field("branch", event.branch);
+  } else if (!event.gtid.is_none()) {
+    line.Field("gtid", event.gtid);
+  }
+  switch (event.kind) {
+    case txn::EventKind::kLeading:
+    case txn::EventKind::kReady:
+    case txn::EventKind::kLeft:
+      line.Field("term", event.number);
+      break;
+    case txn::EventKind::kVoted:
+      line.Field("vote", event.vote);
+      break;
+    case txn::EventKind::kDeciding:
+    case txn::EventKind::kDecided:
+      line.Field("outcome", event.outcome);
+      if (event.cause != txn::AbortCause::kNone) line.Field("cause", event.cause);
+      break;
+    case txn::EventKind::kTold:
+      line.Field("outcome", event.outcome).Field("attempt", event.number);
+      break;
+    case txn::EventKind::kAsked:
+      line.Field("attempt", event.number);
+      break;
+    default:
+      break;
+  }
+  if (!event.detail.empty()) line.Field("detail", event.detail);
+}
+
+}  // namespace
+
+void NodeLog::OnEvent(const txn::Event& event, Timestamp now) {
+  if (event.kind == txn::EventKind::kDecided && event.outcome == txn::Outcome::kAborted) {
+    return LogAbort(event, now);
+  }
+  const Level level = LevelOf(event.kind);
+  if (LogEnabled(level)) Write(level, node_, event);
+}
+
+// Whoever looks for the reason of an abort at night finds one line for each cause a
+// second at least, and all of them at debug. What a client asked for itself is no news.
+void NodeLog::LogAbort(const txn::Event& event, Timestamp now) {
+  const bool asked_for = event.cause == txn::AbortCause::kClientRollback ||
+                         event.cause == txn::AbortCause::kCancelled;
+  const bool shown =
+      !asked_for && aborts_.Admit(now, std::string(txn::ToString(event.cause)));
+  const Level level = shown ? Level::kInfo : Level::kDebug;
+  if (LogEnabled(level)) Write(level, node_, event);
+}
+
+void NodeLog::OnRaftState(const raft::SoftState& state, Timestamp now) {
+  LogEvent(Level::kInfo, "raft state")
+      .Field("node", node_.value())
+      .Field("role", raft::RoleName(state.role))
+      .Field("term", state.term.value())
+      .Field("leader", state.leader.value());
+  leads_ = state.role == raft::Role::kLeader;
+  if (!state.leader.is_none()) {
+    leaderless_since_ = Timestamp::Infinite();
+  } else if (leaderless_since_ == Timestamp::Infinite()) {
+    leaderless_since_ = now;
+  }
+  if (!leads_) silent_.clear();
+}
+
+void NodeLog::OnSecond(Timestamp now) {
+  if (leaderless_since_ == Timestamp::Infinite() ||
+      now < leaderless_since_ + kLeaderlessAfter || !leaderless_.Admit(now, "")) {
+    return;
+  }
+  LogEvent(Level::kWarning, "no leader")
+      .Field("node", node_.value())
+      .Field("seconds", (now - leaderless_since_).millis() / 1000)
+      .Field("meaning",
+             "no majority of the nodes reach each other; transactions wait, nothing is "
+             "lost; \"concordat status\" shows which nodes answer");
+}
+
+void NodeLog::OnResources(const std::vector<txn::ResourceView>& resources,
+                          Duration silent_after) {
+  for (const txn::ResourceView& view : resources) {
+    if (!view.last_seen) continue;
+    const bool silent = *view.last_seen >= silent_after;
+    const auto [known, added] = silent_.try_emplace(view.resource.name, false);
+    if (known->second == silent) continue;
+    known->second = silent;
+    LogEvent(silent ? Level::kWarning : Level::kInfo,
+             silent ? "resource silent" : "resource heard of again")
+        .Field("node", node_.value())
+        .Field("resource", view.resource.name)
+        .Field("address", view.resource.address);
+  }
+}
+
+}  // namespace concordat::node
