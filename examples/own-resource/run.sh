@@ -18,8 +18,10 @@ own=$build/examples/own-resource
 dir=$(mktemp -d)
 pids=()
 finish() {
-  for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
+  for pid in "${pids[@]}"; do
+    kill -9 "$pid" 2>/dev/null || continue
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+  done
   rm -rf "$dir"
 }
 trap finish EXIT
@@ -30,8 +32,10 @@ start() {
   shift 2
   : >"$dir/$name.log"
   "$@" >"$dir/$name.log" 2>&1 &
-  pids+=($!)
   last=$!
+  pids+=("$last")
+  # The shell would say "Killed" of what is killed here on purpose.
+  disown "$last"
   for _ in $(seq 600); do
     grep -q "$line" "$dir/$name.log" && return
     kill -0 "$last" 2>/dev/null || break
@@ -72,7 +76,6 @@ book buy 12B ann 20 # ann has 10 left: no money, so no seat
 book show ann
 echo "- the service is killed, and starts again"
 kill -9 "$last"
-wait "$last" 2>/dev/null || true
 seats
 book buy 12B ann 10 # nobody holds it
 book show ann

@@ -1,5 +1,6 @@
 #include "examples/processes/console.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,6 +16,12 @@ namespace {
 constexpr Duration kTerminalPeriod = Duration::Millis(100);
 constexpr Duration kPlainPeriod = Duration::Seconds(1);
 constexpr char kClearLine[] = "\r\x1b[K";
+
+// 0 when the terminal does not say.
+size_t TerminalColumns() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 double Seconds(Duration duration) { return static_cast<double>(duration.micros()) / 1e6; }
 
@@ -40,6 +47,19 @@ std::string ForPeople(Duration duration) {
   return absl::StrFormat("%.2f ms", millis);
 }
 
+std::string FitTo(size_t columns, const std::string& line) {
+  if (columns == 0) return line;
+  size_t characters = 0;
+  size_t end_of_last_but_one = 0;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if ((static_cast<unsigned char>(line[i]) & 0xc0) == 0x80) continue;  // inside UTF-8
+    ++characters;
+    if (characters == columns) end_of_last_but_one = i;
+  }
+  if (characters <= columns) return line;
+  return line.substr(0, end_of_last_but_one) + "…";
+}
+
 Console::Console()
     : terminal_(isatty(STDOUT_FILENO) == 1),
       start_(SystemClock().Now()),
@@ -63,8 +83,8 @@ void Console::Live(const std::string& line) {
   const Timestamp now = SystemClock().Now();
   last_live_ = now;
   live_shown_ = terminal_;
-  Print(absl::StrFormat("%s%6.2f s  %s%s", terminal_ ? kClearLine : "",
-                        Seconds(now - start_), line, terminal_ ? "" : "\n"));
+  const std::string text = absl::StrFormat("%6.2f s  %s", Seconds(now - start_), line);
+  Print(terminal_ ? kClearLine + FitTo(TerminalColumns(), text) : text + "\n");
 }
 
 void Console::ClearLive() {

@@ -14,6 +14,9 @@ namespace concordat::example {
 [[nodiscard]] std::string Grouped(std::string decimal);
 // "1.23 ms", "34 ms", "1.2 s"
 [[nodiscard]] std::string ForPeople(Duration duration);
+// What of the line fits into so many columns; a cut one ends with "…". 0 columns: all of
+// it. Each character of the line counts as one column.
+[[nodiscard]] std::string FitTo(size_t columns, const std::string& line);
 
 // Main thread. Times are counted from the making of the console.
 class Console {
@@ -21,7 +24,8 @@ class Console {
   Console();
   // A line with the time before it.
   void Say(const std::string& line);
-  // The live line, as often as it can be read; without a terminal a line a second.
+  // The live line, as often as it can be read, cut to the terminal's width: what wraps
+  // could not be taken away again. Without a terminal a line a second.
   void Live(const std::string& line);
   // Whether Live would show anything now.
   [[nodiscard]] bool LiveIsDue() const;

@@ -112,8 +112,11 @@ void Describe(const Options& options, const InputPlan& plan, const Book& book,
               const Deployment& deployment, example::Console* console) {
   console->Say(deployment.Description());
   for (size_t r = 0; r < book.resources().size(); ++r) {
-    console->Say(absl::StrCat("  ", book.resources()[r], " has the accounts of ",
-                              absl::StrJoin(book.BanksOn(r), ", ")));
+    const auto banks = book.BanksOn(r);
+    console->Say(
+        absl::StrCat("  ", book.resources()[r],
+                     banks.empty() ? " has no accounts" : " has the accounts of ",
+                     absl::StrJoin(banks, ", ")));
   }
   console->Say(absl::StrCat(plan.description, ", ",
                             example::Grouped(book.accounts().size()), " accounts with ",

@@ -39,5 +39,13 @@ TEST(Durations, AreShownInTheUnitThatFits) {
   EXPECT_EQ(ForPeople(Duration::Millis(12'340)), "12.3 s");
 }
 
+TEST(LiveLine, IsCutToTheTerminalsWidth) {
+  EXPECT_EQ(FitTo(40, "short"), "short");
+  EXPECT_EQ(FitTo(5, "exact"), "exact");
+  EXPECT_EQ(FitTo(5, "longer"), "long…");
+  EXPECT_EQ(FitTo(3, "€€€€"), "€€…");
+  EXPECT_EQ(FitTo(0, "a terminal that does not say"), "a terminal that does not say");
+}
+
 }  // namespace
 }  // namespace concordat::example
