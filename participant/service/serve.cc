@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/base/mutex.h"
 #include "coordinator/base/daemon_signals.h"
+#include "coordinator/base/mutex.h"
 #include "coordinator/base/system_clock.h"
 #include "participant/sdk/channel_link.h"
 #include "thrift/rpc/address.h"
