@@ -272,11 +272,13 @@ void Settler::SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done
 
 // First whether it is prepared, then, in a statement and a snapshot of its own, the
 // evidence: a branch that is committed in between is seen by the second. While a session
-// commits it, XA RECOVER still lists it. What is seen committed is flushed before anybody
-// hears of it.
+// commits it, XA RECOVER still lists it. Whoever committed it may not have flushed it:
+// the session of ours that was lost between XA COMMIT and its flush, or an operator's. So
+// what was seen is flushed before anybody hears of it (scenario 93).
 void Settler::LookUp(const BranchId& branch, Callback<Evidence> done) {
   RunSurely(
-      {Recover(), SelectEvidence(owner_.cluster, branch)}, loop_->Now() + patience_,
+      {Recover(), SelectEvidence(owner_.cluster, branch), FlushEngine()},
+      loop_->Now() + patience_,
       [cluster = owner_.cluster, branch, done = std::move(done)](BatchResult r) mutable {
         if (!r.ok()) {
           LogEvent(Level::kWarning, "a branch cannot be looked up")

@@ -128,8 +128,10 @@ Statement XaCommitOnePhase(const std::string& xid) {
 }
 Statement XaRollback(const std::string& xid) { return Xa("ROLLBACK", xid); }
 
+Statement FlushEngine() { return {"FLUSH LOCAL ENGINE LOGS"}; }
+
 Statement FlushCommits() {
-  Statement flush{"FLUSH LOCAL ENGINE LOGS"};
+  Statement flush = FlushEngine();
   flush.only_with_binlog = true;
   return flush;
 }

@@ -61,9 +61,12 @@ inline constexpr uint64_t kDeleteBatch = 2000;
 [[nodiscard]] Statement XaCommitOnePhase(const std::string& xid);
 [[nodiscard]] Statement XaRollback(const std::string& xid);
 
+// What InnoDB has in memory is on disk when this has come back. Needs RELOAD. Behind a
+// look at what other sessions did: they show it before they flush it, or never flush it.
+[[nodiscard]] Statement FlushEngine();
 // With a binary log InnoDB does not flush what commits: the server would commit it again
 // from the log after a crash. But it does not do so for XA COMMIT (10.11): the branch is
-// prepared again. So nothing is called committed before this has come back. Needs RELOAD.
+// prepared again. So nothing is called committed before this has come back.
 [[nodiscard]] Statement FlushCommits();
 
 // How many rows this session has written so far, in one row for each kind of writing.

@@ -165,7 +165,7 @@ absl::Status CheckRights(const BatchResult& answers) {
   if (answers.FirstFailed() + 1 == answers.results.size()) {
     return Refused(absl::StrCat(
         "user ", user, " may not flush what it commits (", answers.Error(),
-        "), which is needed with a binary log: GRANT RELOAD ON *.* TO ", user));
+        "), which is needed after lost answers: GRANT RELOAD ON *.* TO ", user));
   }
   return Refused(
       absl::StrCat("user ", user, " may not use Concordat's tables (", answers.Error(),
@@ -193,7 +193,7 @@ std::vector<Statement> StartQuestions() {
           {absl::StrCat("DELETE FROM concordat.branches WHERE ", key)},
           {"INSERT INTO concordat.marks VALUES ('',0,0) ON DUPLICATE KEY UPDATE mark=1"},
           {"ROLLBACK"},
-          FlushCommits()};
+          FlushEngine()};
 }
 
 std::string StoreId(const BatchResult& answers) {

@@ -38,6 +38,8 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
     if (server == nullptr) {
       testing::MariadbServerOptions options;
       options.binlog = GetParam();
+      // Nothing is flushed but what somebody flushes.
+      options.settings = {"--innodb-flush-log-at-timeout=2700"};
       server = std::make_unique<testing::MariadbServer>(options);
     }
     return *server;
@@ -59,6 +61,11 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
                               "db='",
                               Database(), "' AND state LIKE '%", state, "%'")) != "0";
     });
+  }
+  uint64_t Flushes() {
+    return std::stoull(
+        Sql("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE "
+            "VARIABLE_NAME='COM_FLUSH'"));
   }
   // The verb is done on the server, as `done` finds out, and then the line is cut.
   void CutWhen(const std::function<bool()>& done) {
@@ -292,6 +299,39 @@ TEST_P(LostTest, Scenario25_CommittedAndNotAnswered_DoneByTheEvidence) {
   CutWhen([&] { return Balance() == "95"; });
   EXPECT_EQ(done.Get().finish, Finish::kDone);
   EXPECT_EQ(EvidenceRows(), "1");
+}
+
+// The session that commits is gone before it has flushed; an operator's session, which
+// never flushes, stands for it. XAER_NOTA, then the evidence, and the loss of power: the
+// server loses what its engine's log has not on disk.
+TEST_P(LostTest, Scenario93_CommittedButNotFlushed_FlushedBeforeItIsDone) {
+  for (const bool commit : {true, false}) {
+    const BranchId branch = BeginAndPrepare(kUpdate);
+    Reopen();  // as long as our session has it, nobody else can
+    Sql(absl::StrCat("XA COMMIT ", XidOf(branch)));
+    const uint64_t flushes = Flushes();
+    if (commit) {
+      EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    } else {
+      EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
+    }
+    EXPECT_EQ(Flushes(), flushes + 1);
+    server().Kill();
+    server().Start();
+    EXPECT_TRUE(Prepared().empty());
+    EXPECT_EQ(Balance(), commit ? "95" : "90");
+    Reopen();
+  }
+}
+
+TEST_P(LostTest, Scenario93_OnePhaseAnswerLost_FlushedBeforeItIsToldCommitted) {
+  const BranchId branch = BeginAndRun(kUpdate);
+  const uint64_t before = Flushes() + (GetParam() ? 1 : 0);
+  proxy_->HoldAnswers();
+  Later<OnePhaseResult> done = CommitAloneLater(branch);
+  CutWhen([&] { return Balance() == "95" && Flushes() == before; });
+  EXPECT_EQ(done.Get().outcome, OnePhase::kCommitted);
+  EXPECT_EQ(Flushes(), before + 1);
 }
 
 TEST_P(LostTest, Scenario25_ServerKilledAfterCommit_RetryAndThenDone) {
