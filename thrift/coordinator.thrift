@@ -24,7 +24,10 @@ struct HelloReply {
 struct BeginRequest {
   /** Who calls, and how long it will wait. */
   1: required types.CallContext context
-  /** How many; 1 to 65,536. */
+  /**
+   * How many; 1 or more, else INVALID. A block has 10,000 at most: the reply's count says
+   * how many it has.
+   */
   2: required i32 count
 }
 
@@ -46,11 +49,18 @@ struct CommitRequest {
   1: required types.CallContext context
   /** The transaction: one that BeginReply handed out. */
   2: required types.Gtid gtid
-  /** All branches that the client knows of. */
+  /**
+   * All branches that the client knows of, each once; 128 at most, else INVALID. None:
+   * those that were enlisted are meant, and if there are none, COMMITTED says that
+   * nothing was committed.
+   */
   3: required list<types.BranchId> branches
-  /** When to answer. The mode of the first request counts. */
+  /** When to answer; no other number, else INVALID. The mode of the first request counts. */
   4: required types.CommitMode mode
-  /** After this long without all votes the transaction aborts, in milliseconds. */
+  /**
+   * After this long without all votes the transaction aborts, in milliseconds; 1 or more,
+   * else INVALID. More than 600,000 counts as that.
+   */
   5: required i32 timeout_ms
   /**
    * The positions in `branches` of those that have voted PREPARED already
@@ -62,10 +72,20 @@ struct CommitRequest {
 /** What became of a global transaction. Never an error that hides an unknown outcome. */
 struct OutcomeReply {
   /**
-   * OK: `outcome` is final. NOT_LEADER, UNAVAILABLE, OVERLOADED: nothing is known
-   * from this answer, repeat with the same gtid. INVALID: the gtid was never
-   * handed out. NOT_FOUND: forgotten, the outcome was dropped long ago, or (asked
-   * by `outcome`) nobody has asked to commit it yet.
+   * OK: `outcome` is final. Anything else: nothing is known from this answer.
+   *   UNDECIDED             begun: repeat with the same gtid
+   *   NOT_LEADER, NOT_READY not begun by this request: repeat with the same gtid
+   *   OVERLOADED, VERSION   not begun by this request. If no earlier one with this gtid
+   *                         can have been heard (none was answered UNDECIDED, or not at
+   *                         all), nothing commits: the client may count it as aborted.
+   *                         Else repeat, until somebody knows
+   *   INVALID               the same; the request is wrong (the message says how), or the
+   *                         gtid was never handed out
+   *   FORGOTTEN             the outcome was dropped long ago; or it was never asked to
+   *                         commit, and never will be. Not begun by this request
+   *   NOT_FOUND             to `outcome` only: nobody has asked to commit it, as far as
+   *                         this leader's log knows. That will not change unless somebody
+   *                         does; `rollback` makes it final
    */
   1: required types.Result result
   /** With OK: what became of it. None: not known from this answer. */
@@ -74,8 +94,6 @@ struct OutcomeReply {
   3: optional types.AbortCause cause
   /** With ABORTED, for people: which branch, who had not voted, who asked. */
   4: optional string detail
-  /** NOT_FOUND only: true when the outcome was dropped, false when nothing is staged. */
-  5: optional bool forgotten
 }
 
 /** Asks for the rollback of a global transaction. */
@@ -84,7 +102,10 @@ struct RollbackRequest {
   1: required types.CallContext context
   /** The transaction. */
   2: required types.Gtid gtid
-  /** Branches that the client knows of; they are told at once. */
+  /**
+   * Branches that the client knows of; they are told when it is decided. Of more than 256
+   * the rest finds out by itself.
+   */
   3: required list<types.BranchId> branches
   /** For people: why; kept as the cause's detail. None: nothing to say. */
   4: optional string reason
@@ -377,7 +398,10 @@ service CoordinatorService {
   BeginReply allocateGtids(1: required BeginRequest request)
   OutcomeReply commit(1: required CommitRequest request)
   OutcomeReply rollback(1: required RollbackRequest request)
-  /** OK only after the enlistment is in the replicated log, before any commit. */
+  /**
+   * OK only after the enlistment is in the replicated log, before any commit; also when
+   * it is repeated. TOO_LATE: the branch is not part of the transaction.
+   */
   types.Result enlist(1: required EnlistRequest request)
   OutcomeReply outcome(1: required OutcomeRequest request)
   InquiryReply inquire(1: required InquiryRequest request)

@@ -39,15 +39,21 @@ struct BranchId {
 enum Code {
   /** Done. */
   OK = 0
-  /** Nothing was done: this node is not the leader. Ask leader_hint. */
+  /**
+   * Nothing was done: this node is not the leader. Ask leader_hint, or another node; with
+   * the same gtid, if the request has one.
+   */
   NOT_LEADER = 1
-  /** Nothing was decided: the node cannot tell yet. Repeat in a moment. */
+  /** From a participant. Nothing was decided: it cannot tell yet. Repeat in a moment. */
   UNAVAILABLE = 2
   /** Nothing was done: the request itself is wrong; repeating it is of no use. */
   INVALID = 3
-  /** Nothing was done: too much work in hand, or the disk is full. Repeat later. */
+  /**
+   * Nothing was done: too much work in hand, or the disk is full. Repeat later. A
+   * coordinator says so only while it leads.
+   */
   OVERLOADED = 4
-  /** There is no such thing. */
+  /** There is no such thing. Of a transaction: nobody has asked to commit it. */
   NOT_FOUND = 5
   /** The operation lost against another transaction; roll back and run again. */
   CONFLICT = 6
@@ -59,8 +65,30 @@ enum Code {
   UNKNOWN = 9
   /** The resource failed; the text has its own words. The branch is rolled back. */
   RESOURCE_ERROR = 10
-  /** The caller speaks a protocol version this node does not. */
+  /**
+   * Nothing was done: the caller speaks a protocol version this node does not. Another
+   * node may: ask leader_hint, unless this node is it.
+   */
   VERSION = 11
+  /**
+   * Begun, by this request or an earlier one with the same gtid, and not known yet: it
+   * may still commit or abort. Repeat with the same gtid, here or at leader_hint; an
+   * answer that says "nothing was done" to a repetition does not speak of the earlier
+   * request.
+   */
+  UNDECIDED = 12
+  /** Nothing was done: this node leads and is not ready yet. Repeat here in a moment. */
+  NOT_READY = 13
+  /**
+   * The transaction is over, or never was asked to commit and never will be; which of
+   * them is not known any more. Nothing was done.
+   */
+  FORGOTTEN = 14
+  /**
+   * Nothing was done, also by no earlier request: commit or rollback of the transaction
+   * had been asked for before, without this branch.
+   */
+  TOO_LATE = 15
 }
 
 /** The part of every reply that says how the call ended. */
@@ -72,7 +100,10 @@ struct Result {
    * nothing to add.
    */
   2: optional string message
-  /** With NOT_LEADER: the leader's address. None: no leader is known. */
+  /**
+   * From a coordinator, with NOT_LEADER, UNDECIDED, OVERLOADED, INVALID or VERSION: the
+   * leader's client address, this node's own if it leads. None: no leader is known.
+   */
   3: optional string leader_hint
 }
 
@@ -86,8 +117,10 @@ struct CallContext {
    */
   2: optional string trace_id
   /**
-   * How long the caller will wait, in milliseconds from now. None: as long as the
-   * callee's default.
+   * How long the caller will wait, in milliseconds from now; 1 or more, else INVALID from
+   * coordinators. commit, rollback, outcome and enlist are answered by then: UNDECIDED if
+   * they have begun, NOT_READY if they have not. None: as long as the callee's default
+   * (coordinators: 30 s).
    */
   3: optional i32 deadline_ms
   /** The cluster that the caller believes it speaks to. None or 0: does not know yet. */

@@ -78,8 +78,11 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
                   std::function<void(const wire::Result&)> answered) {
           link->enlist(std::move(answered), request);
         },
-        [self = shared_from_this(), gather](const wire::Result& result, bool) {
-          if (result.code == wire::Code::INVALID) {
+        [self = shared_from_this(), gather](const wire::Result& result, Verdict verdict) {
+          // Not part of it, and never will be; or it may be, if an attempt was heard.
+          const bool refused =
+              result.code == wire::Code::INVALID && verdict == Verdict::kNothingBegun;
+          if (result.code == wire::Code::TOO_LATE || refused) {
             gather->status = absl::FailedPreconditionError(result.message);
           } else if (result.code != wire::Code::OK && gather->status.ok()) {
             gather->status = absl::UnavailableError(result.message);

@@ -104,15 +104,11 @@ void AsyncClient::Ask(const Gtid& gtid,
         link->outcome(
             [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
               *reply = answer;
-              // "Nobody has asked to commit" will not become another answer soon.
-              const bool idle = answer.result.code == wire::Code::UNAVAILABLE &&
-                                answer.__isset.forgotten && !answer.forgotten;
-              if (idle) reply->result.code = wire::Code::NOT_FOUND;
-              answered(reply->result);
+              answered(answer.result);
             },
             request);
       },
-      [gtid, reply, shared_done](const wire::Result& result, bool) {
+      [gtid, reply, shared_done](const wire::Result& result, Verdict) {
         reply->result = result;
         (*shared_done)(FromReply(*reply, gtid));
       });
@@ -413,7 +409,8 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
   }
   request.mode = options_.mode == Mode::kParallel ? wire::CommitMode::PARALLEL
                                                   : wire::CommitMode::DECIDED;
-  request.timeout_ms = static_cast<int32_t>(client_->options_.commit_timeout.millis());
+  request.timeout_ms = static_cast<int32_t>(
+      std::max<int64_t>(client_->options_.commit_timeout.millis(), 1));
   auto reply = std::make_shared<wire::OutcomeReply>();
   auto shared_done = std::make_shared<CommitCallback>(std::move(done));
   client_->coordinators_.Call(
@@ -428,25 +425,27 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
             request);
       },
       [self = shared_from_this(), reply, shared_done](const wire::Result& result,
-                                                      bool sent_unknown) {
-        reply->result = result;
-        CommitResult outcome = FromReply(*reply, self->gtid_);
-        // Refused before anything was begun, and no earlier try that could have been
-        // taken: nothing commits, and the branches are told so.
-        const bool refused = result.code == wire::Code::OVERLOADED ||
-                             result.code == wire::Code::INVALID ||
-                             result.code == wire::Code::VERSION;
-        if (outcome.outcome == Outcome::kUnknown && refused && !sent_unknown &&
-            !self->shared_) {
-          outcome = self->Aborted(AbortCause::kRefused, result.message);
-          self->RollbackAtResources();
-          // Prepared ones that do not hear of it ask when their patience is over.
-          if (self->may_be_prepared()) {
-            self->RollbackAtCoordinator(result.message, [](const CommitResult&) {});
-          }
+                                                      Verdict verdict) {
+        if (verdict == Verdict::kNothingBegun) {
+          return self->AbortUnbegun(result.message, std::move(*shared_done));
         }
-        (*shared_done)(outcome);
+        reply->result = result;
+        (*shared_done)(FromReply(*reply, self->gtid_));
       });
+}
+
+// Commit was asked for, and no coordinator has begun it; it is not asked for again. So
+// nothing commits, and the branches are told.
+void AsyncTransaction::AbortUnbegun(const std::string& why, CommitCallback done) {
+  CommitResult aborted = Aborted(AbortCause::kRefused, why);
+  RollbackAtResources();
+  if (!shared_ && !may_be_prepared() && carried_.empty()) return done(aborted);
+  // Branches that only coordinators can tell. What they say counts: who shares the
+  // transaction may have asked too.
+  RollbackAtCoordinator(why, [aborted = std::move(aborted),
+                              done = std::move(done)](const CommitResult& said) mutable {
+    done(said.outcome == Outcome::kAborted ? aborted : said);
+  });
 }
 
 void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
@@ -521,7 +520,8 @@ void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
             },
             request);
       },
-      [self = shared_from_this(), reply, shared_done](const wire::Result& result, bool) {
+      [self = shared_from_this(), reply, shared_done](const wire::Result& result,
+                                                      Verdict) {
         reply->result = result;
         CommitResult outcome = FromReply(*reply, self->gtid_);
         // Nobody has asked to commit, and nobody will: what is prepared is rolled back

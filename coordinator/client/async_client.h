@@ -158,6 +158,7 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
     return own_prepared_ || asked_to_prepare_;
   }
   void CommitTwoPhase(CommitCallback done);
+  void AbortUnbegun(const std::string& why, CommitCallback done);
   // The outcome kAborted then has this cause and detail.
   void RollbackBecause(AbortCause cause, std::string detail, CommitCallback done);
   void RollbackAtCoordinator(std::string_view reason, CommitCallback done);

@@ -69,6 +69,9 @@ absl::Status ToStatus(const wire::Result& result) {
     case wire::Code::INVALID:
     case wire::Code::VERSION:
       return absl::InvalidArgumentError(result.message);
+    case wire::Code::TOO_LATE:
+      return absl::FailedPreconditionError(result.message);
+    case wire::Code::FORGOTTEN:
     case wire::Code::NOT_FOUND:
       return absl::NotFoundError(result.message);
     case wire::Code::OVERLOADED:
@@ -76,7 +79,9 @@ absl::Status ToStatus(const wire::Result& result) {
     case wire::Code::RESOURCE_ERROR:
       return absl::InternalError(result.message);
     case wire::Code::NOT_LEADER:
+    case wire::Code::NOT_READY:
     case wire::Code::UNAVAILABLE:
+    case wire::Code::UNDECIDED:
     case wire::Code::UNKNOWN:
       break;
   }

@@ -48,6 +48,12 @@
 // stays when B's object goes; one that was not is rolled back with it. If the caller
 // never commits, the resource rolls it back when nobody has called for its idle time
 // (30 s unless configured): B works, and A commits, within that time.
+//
+// Limits. A transaction has at most 128 branches, those of other services included;
+// Commit aborts one with more (kRefused, and the detail says so). Its gtid lives for at
+// least a minute after Begin, and for ten unless the coordinators hold millions of
+// outcomes. Commit aborts a transaction that has outlived it (kRefused); one that was
+// shared ends kUnknown.
 #ifndef COORDINATOR_CLIENT_CLIENT_H_
 #define COORDINATOR_CLIENT_CLIENT_H_
 

@@ -13,9 +13,29 @@ namespace {
 // a second, and the first commit after it should not wait for us.
 constexpr Duration kPause = Duration::Millis(10);
 
-bool MustRepeat(wire::Code::type code) {
-  return code == wire::Code::NOT_LEADER || code == wire::Code::UNAVAILABLE ||
-         code == wire::Code::UNKNOWN;
+Answer AnswerOf(const wire::Result& result, const std::string& asked) {
+  switch (result.code) {
+    case wire::Code::OK:
+    case wire::Code::TOO_LATE:
+      return Answer::kFinal;
+    case wire::Code::FORGOTTEN:
+      return Answer::kForgotten;
+    case wire::Code::NOT_FOUND:
+      return Answer::kNotFound;
+    case wire::Code::NOT_LEADER:
+      return Answer::kNotLeader;
+    case wire::Code::NOT_READY:
+      return Answer::kNotReady;
+    case wire::Code::UNDECIDED:
+      return Answer::kUndecided;
+    case wire::Code::INVALID:
+      return Answer::kRefused;
+    case wire::Code::OVERLOADED:
+    case wire::Code::VERSION:
+      return result.leader_hint == asked ? Answer::kRefused : Answer::kRefusedByOther;
+    default:
+      return Answer::kNoAnswer;  // also what a newer node says
+  }
 }
 
 }  // namespace
@@ -24,7 +44,7 @@ struct Coordinators::Pending {
   Timestamp give_up;
   Attempt attempt;
   Done done;
-  bool sent_unknown = false;
+  RequestFate fate;
 };
 
 Coordinators::Coordinators(rpc::EventLoop* loop, LinkProvider* links,
@@ -46,7 +66,7 @@ void Coordinators::Try(const std::shared_ptr<Pending>& pending) {
   CoordinatorLink* link = links_->Coordinator(asked);
   if (link == nullptr) {
     wire::Result result;
-    result.code = wire::Code::UNAVAILABLE;
+    result.code = wire::Code::NOT_LEADER;
     result.__set_message("'" + asked + "' is no address");
     return OnResult(pending, asked, result);
   }
@@ -58,25 +78,25 @@ void Coordinators::Try(const std::shared_ptr<Pending>& pending) {
 
 void Coordinators::OnResult(const std::shared_ptr<Pending>& pending,
                             const std::string& asked, const wire::Result& result) {
-  pending->sent_unknown = pending->sent_unknown || result.code == wire::Code::UNKNOWN;
-  if (!MustRepeat(result.code)) return pending->done(result, pending->sent_unknown);
-  const bool followed_hint = MoveOn(asked, result);
-  if (loop_->Now() >= pending->give_up) {
-    return pending->done(result, pending->sent_unknown);
+  const NextStep step = pending->fate.Hear(AnswerOf(result, asked));
+  const bool likely = MoveOn(asked, result, step);
+  if (step == NextStep::kStop || loop_->Now() >= pending->give_up) {
+    return pending->done(result, pending->fate.verdict());
   }
-  loop_->RunAfter(followed_hint ? Duration() : kPause,
+  loop_->RunAfter(likely ? Duration() : kPause,
                   [this, alive = std::weak_ptr<bool>(alive_), pending] {
                     if (!alive.expired()) Try(pending);
                   });
 }
 
-bool Coordinators::MoveOn(const std::string& asked, const wire::Result& result) {
+bool Coordinators::MoveOn(const std::string& asked, const wire::Result& result,
+                          NextStep step) {
   // Another call has moved on already.
   if (addresses_[current_] != asked) return true;
-  if (result.code == wire::Code::UNAVAILABLE) return false;  // it leads: wait
+  const bool elsewhere = !result.leader_hint.empty() && result.leader_hint != asked;
+  if (step == NextStep::kStop || (step == NextStep::kAskSame && !elsewhere)) return false;
   ++leader_changes_;
-  if (result.code == wire::Code::NOT_LEADER && result.__isset.leader_hint &&
-      result.leader_hint != asked) {
+  if (elsewhere) {
     Follow(result.leader_hint);
     return true;
   }
@@ -104,7 +124,7 @@ void Coordinators::Hello(
             },
             MakeContext());
       },
-      [this, reply, done = std::move(done)](const wire::Result& result, bool) {
+      [this, reply, done = std::move(done)](const wire::Result& result, Verdict) {
         if (result.code == wire::Code::OK && !reply->leader.empty()) {
           Follow(reply->leader);
         }

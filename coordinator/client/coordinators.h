@@ -13,6 +13,7 @@
 #include "concordat_wire/coordinator_types.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/client/link.h"
+#include "coordinator/client/request_fate.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::client {
@@ -30,12 +31,11 @@ class Coordinators {
   // node, the second what must be called with the reply's result.
   using Attempt =
       std::function<void(CoordinatorLink*, std::function<void(const wire::Result&)>)>;
-  // Called once with the last result: final, or the last reason when time ran out.
-  // `sent_unknown` tells whether any attempt may have been carried out unheard.
-  using Done = std::function<void(const wire::Result&, bool sent_unknown)>;
+  // Called once with the last result, and what all of them together mean.
+  using Done = std::function<void(const wire::Result&, Verdict)>;
 
-  // Repeats while the answer is NOT_LEADER, UNAVAILABLE or UNKNOWN. The call must be
-  // one that may be repeated.
+  // Repeats until an answer is final or refuses for good (request_fate.h), or time is up.
+  // The call must be one that may be repeated.
   void Call(Duration time_limit, Attempt attempt, Done done);
 
   // Asks any node who it is, and goes on with the leader that it names: every node
@@ -52,8 +52,9 @@ class Coordinators {
   void Try(const std::shared_ptr<Pending>& pending);
   void OnResult(const std::shared_ptr<Pending>& pending, const std::string& asked,
                 const wire::Result& result);
-  // The node asked is not the one: follow the hint, or go on to the next.
-  bool MoveOn(const std::string& asked, const wire::Result& result);
+  // The node asked is not the one: follows the hint, or goes on to the next. True: the
+  // one that is to be asked now is likely to know.
+  bool MoveOn(const std::string& asked, const wire::Result& result, NextStep step);
   void Follow(const std::string& leader);
 
   rpc::EventLoop* const loop_;

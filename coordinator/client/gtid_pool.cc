@@ -51,7 +51,7 @@ void GtidPool::Fetch() {
             },
             request);
       },
-      [this, reply](const wire::Result& result, bool) { OnBlock(*reply, result); });
+      [this, reply](const wire::Result& result, Verdict) { OnBlock(*reply, result); });
 }
 
 void GtidPool::OnBlock(const wire::BeginReply& reply, const wire::Result& result) {

@@ -33,7 +33,7 @@ void Resolver::Ask(bool again) {
             },
             request);
       },
-      [this, reply, again](const wire::Result& result, bool) {
+      [this, reply, again](const wire::Result& result, Verdict) {
         OnAnswer(*reply, result, again);
       });
 }

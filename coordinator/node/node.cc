@@ -45,7 +45,7 @@ Node::~Node() {
   loop_->Cancel(housekeeping_timer_);
   writer_.reset();
   snapshot_worker_.reset();
-  for (auto& [token, done] : std::exchange(waiting_, {})) done(txn::NotLeaderReply{});
+  for (auto& [token, done] : std::exchange(waiting_, {})) done(txn::UndecidedReply{});
 }
 
 absl::Status Node::OpenLog(wal::FileEnv* env) {

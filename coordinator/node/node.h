@@ -68,7 +68,7 @@ class Node final : public rpc::CoordinatorBackend,
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Node>> Open(rpc::EventLoop* loop,
                                                                   wal::FileEnv* env,
                                                                   NodeOptions options);
-  // Requests without an answer are answered NotLeader.
+  // Requests without an answer are answered Undecided: what they began may be on disk.
   ~Node() override;
 
   // From here on the node takes part. The senders must outlive it.
@@ -83,6 +83,9 @@ class Node final : public rpc::CoordinatorBackend,
 
   // rpc::CoordinatorBackend
   void Submit(txn::Request request, Done done) override;
+  [[nodiscard]] bool is_ready_leader() const override {
+    return replica_->core().is_ready();
+  }
   [[nodiscard]] ClusterId cluster() const override { return options_.cluster; }
   [[nodiscard]] NodeId leader() const override { return replica_->raft().leader(); }
   [[nodiscard]] const Gtid& watermark() const override {

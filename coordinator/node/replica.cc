@@ -61,25 +61,10 @@ absl::Status Replica::OnPeerMessage(raft::Message message) {
   return raft_.Step(std::move(message));
 }
 
-// New work is refused before anything is promised for it. What is under way already
-// may go on: its records are finished from the log's reserve.
-bool Replica::RefuseForSpace(txn::RequestToken token, const txn::Request& request) {
-  if (store_->HasSpaceForNewWork()) return false;
-  bool is_new = std::holds_alternative<txn::AllocateGtidsRequest>(request) ||
-                std::holds_alternative<txn::EnlistRequest>(request);
-  if (const auto* commit = std::get_if<txn::CommitRequest>(&request)) {
-    const txn::TxnState state = core_.table().StateOf(commit->gtid);
-    is_new = state == txn::TxnState::kUnknown || state == txn::TxnState::kEnlisted;
-  }
-  if (!is_new) return false;
-  environment_->Answer(txn::Answer{
-      token, txn::RefusedReply{txn::Refusal::kOverloaded,
-                               "the coordinator's disk is full; nothing was begun"}});
-  return true;
-}
-
+// New work is refused before anything is promised for it, by the core, which knows what
+// is new. What is under way may go on: its records are finished from the log's reserve.
 void Replica::Submit(txn::RequestToken token, txn::Request request) {
-  if (RefuseForSpace(token, request)) return;
+  core_.AdmitNewWork(store_->HasSpaceForNewWork());
   core_.Submit(token, std::move(request), now_);
 }
 
@@ -159,6 +144,7 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
   for (const raft::Entry& entry : entries) {
     if (entry.type == raft::EntryType::kTermStart) {
       if (leading_ && entry.term == leading_term_) {
+        core_.AdmitNewWork(store_->HasSpaceForNewWork());  // requests have waited for it
         core_.OwnTermEntryApplied(entry.term, now_);
       }
     } else {

@@ -128,7 +128,6 @@ class Replica {
   void ServeSnapshotReads(const std::vector<raft::SnapshotReadRequest>& reads);
   void MaybeTakeSnapshot();
   void ProposePending();
-  [[nodiscard]] bool RefuseForSpace(txn::RequestToken token, const txn::Request& request);
 
   const ReplicaConfig config_;
   storage::RaftStore* const store_;

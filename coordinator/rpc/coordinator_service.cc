@@ -30,6 +30,25 @@ wire::Result Invalid(const absl::Status& status) {
   return MakeResult(Code::INVALID, std::string(status.message()));
 }
 
+// How long the caller waits; 0: it does not say. CheckContext has seen it.
+Duration AnswerWithin(const wire::CallContext& context) {
+  return context.__isset.deadline_ms ? Duration::Millis(context.deadline_ms) : Duration();
+}
+
+// Why the request is wrong, as far as its numbers tell; OK: they are right.
+wire::Result CheckNumbers(const wire::CommitRequest& request) {
+  if (request.timeout_ms <= 0) {
+    return MakeResult(Code::INVALID, absl::StrCat("timeout_ms is ", request.timeout_ms,
+                                                  ", it must be positive"));
+  }
+  if (request.mode != wire::CommitMode::DECIDED &&
+      request.mode != wire::CommitMode::PARALLEL) {
+    return MakeResult(Code::INVALID,
+                      absl::StrCat("there is no mode ", static_cast<int>(request.mode)));
+  }
+  return MakeResult(Code::OK);
+}
+
 txn::Mode FromWire(wire::CommitMode::type mode) {
   return mode == wire::CommitMode::PARALLEL ? txn::Mode::kParallel : txn::Mode::kDecided;
 }
@@ -59,10 +78,18 @@ struct Gather {
 wire::Result CoordinatorServiceHandler::CheckContext(
     const wire::CallContext& context) const {
   if (context.version > wire::g_types_constants.PROTOCOL_VERSION) {
-    return MakeResult(Code::VERSION,
-                      absl::StrCat("protocol version ", context.version,
-                                   " is newer than this node's, which is ",
-                                   wire::g_types_constants.PROTOCOL_VERSION));
+    wire::Result other =
+        MakeResult(Code::VERSION, absl::StrCat("protocol version ", context.version,
+                                               " is newer than this node's, which is ",
+                                               wire::g_types_constants.PROTOCOL_VERSION));
+    if (const std::string leader = LeaderAddress(); !leader.empty()) {
+      other.__set_leader_hint(leader);
+    }
+    return other;
+  }
+  if (context.__isset.deadline_ms && context.deadline_ms <= 0) {
+    return MakeResult(Code::INVALID, absl::StrCat("deadline_ms is ", context.deadline_ms,
+                                                  ", it must be positive"));
   }
   const int64_t cluster = Signed(backend_->cluster().value());
   if (context.cluster != 0 && context.cluster != cluster) {
@@ -71,6 +98,13 @@ wire::Result CoordinatorServiceHandler::CheckContext(
                                    ", the caller expects ", absl::Hex(context.cluster)));
   }
   return MakeResult(Code::OK);
+}
+
+wire::Result CoordinatorServiceHandler::CheckForLeader(
+    const wire::CallContext& context) const {
+  const wire::Result checked = CheckContext(context);
+  if (checked.code != Code::VERSION || backend_->is_ready_leader()) return checked;
+  return ToResult(txn::NotLeaderReply{}, LeaderAddress());
 }
 
 std::string CoordinatorServiceHandler::LeaderAddress() const {
@@ -100,7 +134,7 @@ void CoordinatorServiceHandler::hello(Cob<wire::HelloReply> cob,
 
 void CoordinatorServiceHandler::allocateGtids(Cob<wire::BeginReply> cob,
                                               const wire::BeginRequest& request) {
-  wire::Result checked = CheckContext(request.context);
+  wire::Result checked = CheckForLeader(request.context);
   if (checked.code == Code::OK && request.count < 1) {
     checked = MakeResult(Code::INVALID, "at least one gtid must be asked for");
   }
@@ -128,7 +162,8 @@ void CoordinatorServiceHandler::SubmitForOutcome(Cob<wire::OutcomeReply> cob,
 
 void CoordinatorServiceHandler::commit(Cob<wire::OutcomeReply> cob,
                                        const wire::CommitRequest& request) {
-  const wire::Result checked = CheckContext(request.context);
+  wire::Result checked = CheckForLeader(request.context);
+  if (checked.code == Code::OK) checked = CheckNumbers(request);
   if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
   auto branches = rpc::FromWire(request.branches);
   if (!branches.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(branches.status())));
@@ -136,7 +171,8 @@ void CoordinatorServiceHandler::commit(Cob<wire::OutcomeReply> cob,
   commit.gtid = rpc::FromWire(request.gtid);
   commit.branches = std::move(*branches);
   commit.mode = FromWire(request.mode);
-  commit.timeout = Duration::Millis(std::max(request.timeout_ms, 0));
+  commit.timeout = Duration::Millis(request.timeout_ms);
+  commit.answer_within = AnswerWithin(request.context);
   // A negative one becomes one that is too large, which the core refuses.
   for (const int32_t position : request.prepared) {
     commit.prepared.push_back(static_cast<uint32_t>(position));
@@ -146,7 +182,7 @@ void CoordinatorServiceHandler::commit(Cob<wire::OutcomeReply> cob,
 
 void CoordinatorServiceHandler::rollback(Cob<wire::OutcomeReply> cob,
                                          const wire::RollbackRequest& request) {
-  const wire::Result checked = CheckContext(request.context);
+  const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
   auto branches = rpc::FromWire(request.branches);
   if (!branches.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(branches.status())));
@@ -154,16 +190,17 @@ void CoordinatorServiceHandler::rollback(Cob<wire::OutcomeReply> cob,
   rollback.gtid = rpc::FromWire(request.gtid);
   rollback.branches = std::move(*branches);
   rollback.reason = request.reason;
+  rollback.answer_within = AnswerWithin(request.context);
   SubmitForOutcome(std::move(cob), rollback.gtid, std::move(rollback));
 }
 
 void CoordinatorServiceHandler::enlist(Cob<wire::Result> cob,
                                        const wire::EnlistRequest& request) {
-  const wire::Result checked = CheckContext(request.context);
+  const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(checked);
   auto branch = rpc::FromWire(request.branch);
   if (!branch.ok()) return cob(Invalid(branch.status()));
-  backend_->Submit(txn::EnlistRequest{std::move(*branch)},
+  backend_->Submit(txn::EnlistRequest{std::move(*branch), AnswerWithin(request.context)},
                    [this, cob = std::move(cob)](txn::Reply reply) {
                      cob(ToResult(reply, LeaderAddress()));
                    });
@@ -171,15 +208,17 @@ void CoordinatorServiceHandler::enlist(Cob<wire::Result> cob,
 
 void CoordinatorServiceHandler::outcome(Cob<wire::OutcomeReply> cob,
                                         const wire::OutcomeRequest& request) {
-  const wire::Result checked = CheckContext(request.context);
+  const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
   const Gtid gtid = rpc::FromWire(request.gtid);
-  SubmitForOutcome(std::move(cob), gtid, txn::OutcomeRequest{gtid});
+  txn::OutcomeRequest outcome{gtid};
+  outcome.answer_within = AnswerWithin(request.context);
+  SubmitForOutcome(std::move(cob), gtid, std::move(outcome));
 }
 
 void CoordinatorServiceHandler::inquire(Cob<wire::InquiryReply> cob,
                                         const wire::InquiryRequest& request) {
-  wire::Result checked = CheckContext(request.context);
+  wire::Result checked = CheckForLeader(request.context);
   auto branches = rpc::FromWire(request.branches);
   if (checked.code == Code::OK && !branches.ok()) checked = Invalid(branches.status());
   if (checked.code == Code::OK && request.branches.size() > kMaxInquiries) {
@@ -215,7 +254,7 @@ void CoordinatorServiceHandler::inquire(Cob<wire::InquiryReply> cob,
 
 void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
                                                   const wire::RegisterRequest& request) {
-  wire::Result checked = CheckContext(request.context);
+  wire::Result checked = CheckForLeader(request.context);
   if (checked.code == Code::OK && request.resources.empty()) {
     checked = MakeResult(Code::INVALID, "no resources to register");
   }
@@ -363,7 +402,7 @@ void CoordinatorServiceHandler::listHeuristics(Cob<wire::ListHeuristicsReply> co
 
 void CoordinatorServiceHandler::forgetHeuristic(
     Cob<wire::Result> cob, const wire::ForgetHeuristicRequest& request) {
-  const wire::Result checked = CheckContext(request.context);
+  const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(checked);
   auto branch = rpc::FromWire(request.branch);
   if (!branch.ok()) return cob(Invalid(branch.status()));

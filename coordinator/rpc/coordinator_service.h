@@ -30,6 +30,8 @@ class CoordinatorBackend {
   virtual ~CoordinatorBackend() = default;
 
   virtual void Submit(txn::Request request, Done done) = 0;
+  // Whether this node leads and answers, rather than sending callers on.
+  [[nodiscard]] virtual bool is_ready_leader() const = 0;
 
   [[nodiscard]] virtual ClusterId cluster() const = 0;
   [[nodiscard]] virtual NodeId leader() const = 0;
@@ -94,6 +96,9 @@ class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
  private:
   // OK, or why this caller cannot be served: another version or cluster.
   [[nodiscard]] wire::Result CheckContext(const wire::CallContext& context) const;
+  // The same, for calls that only the leader answers: another version is the leader's to
+  // refuse, other nodes send the caller on.
+  [[nodiscard]] wire::Result CheckForLeader(const wire::CallContext& context) const;
   [[nodiscard]] std::string LeaderAddress() const;
   [[nodiscard]] std::vector<wire::ResourceInfo> ResourceInfos() const;
   void SubmitForOutcome(Cob<wire::OutcomeReply> cob, const Gtid& gtid,

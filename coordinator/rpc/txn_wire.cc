@@ -22,37 +22,43 @@ std::string WaitingFor(const std::vector<BranchId>& branches) {
 }
 
 Code::type CodeOf(txn::Refusal why) {
-  return why == txn::Refusal::kOverloaded ? Code::OVERLOADED : Code::INVALID;
+  if (why == txn::Refusal::kOverloaded) return Code::OVERLOADED;
+  return why == txn::Refusal::kTooLate ? Code::TOO_LATE : Code::INVALID;
 }
 
 struct ResultMaker {
   const std::string& leader;
 
-  wire::Result operator()(const txn::NotLeaderReply&) const {
-    wire::Result result = MakeResult(Code::NOT_LEADER, "this node does not lead");
+  [[nodiscard]] wire::Result Hinting(Code::type code, std::string message) const {
+    wire::Result result = MakeResult(code, std::move(message));
     if (!leader.empty()) result.__set_leader_hint(leader);
     return result;
   }
+  wire::Result operator()(const txn::NotLeaderReply&) const {
+    return Hinting(Code::NOT_LEADER, "this node does not lead");
+  }
   wire::Result operator()(const txn::NotReadyReply&) const {
-    return MakeResult(Code::UNAVAILABLE,
+    return MakeResult(Code::NOT_READY,
                       "the new leader is not ready yet; ask again in a moment");
   }
   wire::Result operator()(const txn::UndecidedReply& reply) const {
-    if (!reply.commit_requested) {
-      return MakeResult(Code::UNAVAILABLE,
-                        "nobody has asked to commit this transaction yet");
+    std::string text = "not decided yet";
+    if (!reply.waiting_for.empty()) {
+      absl::StrAppend(&text, "; no vote from: ", WaitingFor(reply.waiting_for));
     }
-    return MakeResult(Code::UNAVAILABLE, absl::StrCat("not decided yet; no vote from: ",
-                                                      WaitingFor(reply.waiting_for),
-                                                      "; ask again with the same gtid"));
+    return Hinting(Code::UNDECIDED, absl::StrCat(text, "; ask again with the same gtid"));
+  }
+  wire::Result operator()(const txn::NotStagedReply&) const {
+    return MakeResult(Code::NOT_FOUND, "nobody has asked to commit this transaction");
   }
   wire::Result operator()(const txn::RefusedReply& reply) const {
-    return MakeResult(
-        CodeOf(reply.why),
-        absl::StrCat(std::string(txn::ToString(reply.why)), ": ", reply.detail));
+    return Hinting(CodeOf(reply.why), absl::StrCat(std::string(txn::ToString(reply.why)),
+                                                   ": ", reply.detail));
   }
   wire::Result operator()(const txn::ForgottenReply&) const {
-    return MakeResult(Code::NOT_FOUND, "the outcome was dropped long ago");
+    return MakeResult(Code::FORGOTTEN,
+                      "the transaction is so old that its outcome, if it had one, was "
+                      "dropped; it is not begun any more");
   }
   wire::Result operator()(const txn::HeuristicForgottenReply& reply) const {
     if (reply.was_on_record) return MakeResult(Code::OK);
@@ -228,10 +234,6 @@ wire::OutcomeReply ToOutcome(const txn::Reply& reply, const Gtid& gtid,
     out.__set_outcome(wire::Outcome::ABORTED);
     out.__set_cause(ToWire(aborted->cause));
     out.__set_detail(aborted->detail);
-  } else if (std::holds_alternative<txn::ForgottenReply>(reply)) {
-    out.__set_forgotten(true);
-  } else if (const auto* undecided = std::get_if<txn::UndecidedReply>(&reply)) {
-    if (!undecided->commit_requested) out.__set_forgotten(false);
   }
   if (out.result.__isset.message && !out.__isset.outcome) {
     out.result.message = absl::StrCat(ToString(gtid), ": ", out.result.message);

@@ -61,12 +61,18 @@ void Core::OwnTermEntryApplied(Term term, Timestamp now) {
   Note(EventKind::kReady, now, term.value());
   watermark_->BeginTerm(term, now);
   DriveInherited(table_, driver_.get(), now);
-  std::deque<Waiting> waiting;
-  waiting.swap(waiting_);
+  std::vector<Waiting> waiting;
+  for (auto& [expires, request] : std::exchange(waiting_, {})) {
+    waiting.push_back(std::move(request));
+  }
+  std::sort(waiting.begin(), waiting.end(),
+            [](const Waiting& a, const Waiting& b) { return a.arrival < b.arrival; });
   for (Waiting& request : waiting) {
     Dispatch(request.token, std::move(request.request), now);
   }
 }
+
+void Core::AdmitNewWork(bool admit) { driver_->AdmitNewWork(admit); }
 
 void Core::LoseLeadership(Timestamp now) {
   Advance(now);
@@ -77,7 +83,7 @@ void Core::LoseLeadership(Timestamp now) {
   driver_->Abandon();
   registrar_->Abandon();
   watermark_->EndTerm();
-  for (const Waiting& request : waiting_) {
+  for (const auto& [expires, request] : waiting_) {
     out_.answers.push_back(Answer{request.token, NotLeaderReply{}});
   }
   waiting_.clear();
@@ -146,11 +152,22 @@ void Core::Submit(RequestToken token, Request request, Timestamp now) {
         out_.answers.push_back(Answer{token, NotReadyReply{}});
         return;
       }
-      waiting_.push_back({token, std::move(request), now + options_.not_ready_wait});
-      return;
+      return Await(token, std::move(request), now);
     case Role::kReady:
       return Dispatch(token, std::move(request), now);
   }
+}
+
+void Core::Await(RequestToken token, Request request, Timestamp now) {
+  Duration wait = options_.not_ready_wait;
+  std::visit(
+      [&wait](const auto& r) {
+        if constexpr (requires { r.answer_within; }) {
+          if (r.answer_within > Duration()) wait = std::min(wait, r.answer_within);
+        }
+      },
+      request);
+  waiting_.emplace(now + wait, Waiting{token, std::move(request), ++arrivals_});
 }
 
 void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
@@ -183,6 +200,11 @@ void Core::Handle(RequestToken token, const AllocateGtidsRequest& request,
   if (request.count == 0) {
     out_.answers.push_back(
         Answer{token, RefusedReply{Refusal::kBadRequest, "no gtids asked for"}});
+    return;
+  }
+  if (!driver_->admits_new_work()) {
+    out_.answers.push_back(
+        Answer{token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)}});
     return;
   }
   GtidBlockReply block;
@@ -228,9 +250,9 @@ void Core::OnAcknowledged(const BranchId& branch, AckResult result,
 }
 
 void Core::ExpireWaiting(Timestamp now) {
-  while (!waiting_.empty() && waiting_.front().expires <= now) {
-    out_.answers.push_back(Answer{waiting_.front().token, NotReadyReply{}});
-    waiting_.pop_front();
+  while (!waiting_.empty() && waiting_.begin()->first <= now) {
+    out_.answers.push_back(Answer{waiting_.begin()->second.token, NotReadyReply{}});
+    waiting_.erase(waiting_.begin());
   }
 }
 
@@ -246,7 +268,7 @@ void Core::Tick(Timestamp now) {
 
 Timestamp Core::NextTimer() const {
   Timestamp next = Timestamp::Infinite();
-  if (!waiting_.empty()) next = waiting_.front().expires;
+  if (!waiting_.empty()) next = waiting_.begin()->first;
   if (role_ != Role::kReady) return next;
   return std::min({next, driver_->NextTimer(), watermark_->NextTimer()});
 }

@@ -30,7 +30,7 @@
 #define COORDINATOR_TXN_CORE_H_
 
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,8 +69,12 @@ class Core {
   // The first entry of the leader's own term is applied (Raft, section 8): everything
   // that earlier leaders had log-committed is in the table. Another term's is ignored.
   void OwnTermEntryApplied(Term term, Timestamp now);
-  // Every waiting request is answered NotLeaderReply. No effect at a follower.
+  // Every waiting request is answered: NotLeaderReply if nothing was appended for it,
+  // else UndecidedReply. No effect at a follower.
   void LoseLeadership(Timestamp now);
+  // Whether the node has room for work that has not begun: true at first. Only a ready
+  // leader, which knows what has begun, refuses for it; others send the caller on.
+  void AdmitNewWork(bool admit);
 
   // --- The log.
 
@@ -122,10 +126,12 @@ class Core {
   struct Waiting {
     RequestToken token;
     Request request;
-    Timestamp expires;
+    uint64_t arrival;  // requests are dealt with in the order of their arrival
   };
 
   void Advance(Timestamp now);
+  // Until this leader is ready.
+  void Await(RequestToken token, Request request, Timestamp now);
   void Dispatch(RequestToken token, Request request, Timestamp now);
   void Handle(RequestToken token, const AllocateGtidsRequest& request, Timestamp now);
   // False, and answered, when no such gtid can have been handed out.
@@ -140,7 +146,8 @@ class Core {
   Term term_;
   Timestamp now_;
   uint64_t next_sequence_ = 1;
-  std::deque<Waiting> waiting_;
+  std::multimap<Timestamp, Waiting> waiting_;  // by when they are answered at the latest
+  uint64_t arrivals_ = 0;
   // The leader's; they refer to options_, table_ and out_.
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<Registrar> registrar_;

@@ -88,7 +88,7 @@ void Driver::ExpireWaiters(Drive* drive, Timestamp now) {
     } else if (waiter.kind == Waiter::Kind::kInquiry) {
       Tell(waiter.token, InquiryReply{BranchFate::kWait});
     } else {
-      Tell(waiter.token, Undecided(drive->gtid, drive));
+      Tell(waiter.token, Undecided(drive));
     }
   }
   drive->waiters.erase(keep, drive->waiters.end());
@@ -176,7 +176,15 @@ void Driver::SetTimer(Drive* drive, Timestamp at) {
 
 void Driver::Abandon() {
   for (const auto& [gtid, drive] : drives_) {
-    for (const Waiter& waiter : drive.waiters) Tell(waiter.token, NotLeaderReply{});
+    for (const Waiter& waiter : drive.waiters) {
+      if (waiter.kind == Waiter::Kind::kInquiry) {
+        Tell(waiter.token, NotLeaderReply{});
+      } else {
+        // STAGED, DECIDED or ENLISTED was appended, and may reach the log under the next
+        // leader: "not begun" would let the asker take a refusal there for the end.
+        Tell(waiter.token, Undecided(&drive));
+      }
+    }
   }
   drives_.clear();
   timers_.clear();

@@ -12,6 +12,7 @@
 #define COORDINATOR_TXN_DRIVER_H_
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -59,25 +60,39 @@ class Driver {
   void HurryResource(std::string_view resource, Timestamp now);
   void Tick(Timestamp now);
   [[nodiscard]] Timestamp NextTimer() const;
-  // Leadership is lost: answers every waiting request NotLeader and forgets all.
+  // Leadership is lost: forgets all. Waiting requests are answered Undecided, since what
+  // was appended for them may be log-committed by the next leader; inquiries, which were
+  // promised nothing, NotLeader.
   void Abandon();
+  // Whether there is room for work that has not begun. What has begun goes on without.
+  void AdmitNewWork(bool admit) { admits_new_work_ = admit; }
+  [[nodiscard]] bool admits_new_work() const { return admits_new_work_; }
 
   [[nodiscard]] const Drive* Find(const Gtid& gtid) const;
   [[nodiscard]] size_t size() const { return drives_.size(); }
 
  private:
   // driver_requests.cc
-  [[nodiscard]] bool CheckBranches(RequestToken token, const Gtid& gtid,
-                                   const std::vector<BranchId>& branches, Timestamp now);
+  void Refuse(RequestToken token, const Gtid& gtid, RefusedReply refusal, Timestamp now);
+  [[nodiscard]] bool CheckBranch(RequestToken token, const BranchId& branch,
+                                 Timestamp now);
+  // Why the request itself is wrong; none: it is right.
+  [[nodiscard]] std::optional<RefusedReply> WrongCommit(
+      const CommitRequest& request) const;
   // True, and answered, when the outcome is known or forgotten.
   [[nodiscard]] bool AnswerIfOver(RequestToken token, const Gtid& gtid);
-  [[nodiscard]] bool RefuseOverload(RequestToken token, const Gtid& gtid);
+  // True, and refused: nothing has begun for it, and nothing new is to.
+  [[nodiscard]] bool RefuseNewWork(RequestToken token, const Gtid& gtid);
   void Stage(Drive* drive, const CommitRequest& request, Timestamp now);
   // True: all of the set have, and there is a set.
   [[nodiscard]] static bool TakeEarlyVotes(Drive* drive, const CommitRequest& request);
-  void Attach(Drive* drive, RequestToken token, Timestamp now);
+  // How long a request waits that wants an answer within that time (0: does not say).
+  [[nodiscard]] static Duration WaitOf(Duration answer_within, Duration most);
+  void Attach(Drive* drive, RequestToken token, Duration answer_within, Timestamp now);
+  void AwaitEnlisted(Drive* drive, RequestToken token, const EnlistRequest& request,
+                     Timestamp now);
   void RefuseEnlistment(RequestToken token, const BranchId& branch, Timestamp now);
-  [[nodiscard]] UndecidedReply Undecided(const Gtid& gtid, const Drive* drive) const;
+  [[nodiscard]] static UndecidedReply Undecided(const Drive* drive);
 
   // driver_votes.cc
   void TakeVote(Drive* drive, BranchWork* work, Vote vote, std::string_view detail,
@@ -129,9 +144,14 @@ class Driver {
   Output& out_;
   std::map<Gtid, Drive> drives_;
   std::set<std::pair<Timestamp, Gtid>> timers_;
+  bool admits_new_work_ = true;
   std::vector<Gtid> ended_;
   Timestamp ended_due_ = Timestamp::Infinite();
 };
+
+// What those are told who would begin something while there is no room for it.
+inline constexpr std::string_view kDiskFull =
+    "the coordinator's disk is full; nothing was begun";
 
 // At most kMaxDetailLength bytes of it, for a record.
 [[nodiscard]] std::string Cut(std::string_view text);

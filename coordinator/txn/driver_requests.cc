@@ -9,33 +9,55 @@ namespace concordat::txn {
 
 namespace {
 
-std::vector<BranchId> Unique(std::vector<BranchId> branches) {
+std::vector<BranchId> Sorted(std::vector<BranchId> branches) {
   std::sort(branches.begin(), branches.end());
-  branches.erase(std::unique(branches.begin(), branches.end()), branches.end());
   return branches;
+}
+
+// Why they are no list of branches of the transaction; empty: they are.
+std::string WrongBranches(const Gtid& gtid, const std::vector<BranchId>& branches) {
+  for (const BranchId& branch : branches) {
+    if (branch.gtid != gtid || !IsValidResourceName(branch.resource)) {
+      return absl::StrCat(ToString(branch), " is no branch of ", ToString(gtid));
+    }
+  }
+  return "";
 }
 
 }  // namespace
 
-bool Driver::CheckBranches(RequestToken token, const Gtid& gtid,
-                           const std::vector<BranchId>& branches, Timestamp now) {
-  RefusedReply refusal;
-  if (branches.size() > options_.max_branches) {
-    refusal.why = Refusal::kTooManyBranches;
-    refusal.detail = absl::StrCat(branches.size(), " branches, at most ",
-                                  options_.max_branches, " are allowed");
-  }
-  for (const BranchId& branch : branches) {
-    if (!refusal.detail.empty()) break;
-    if (branch.gtid != gtid || !IsValidResourceName(branch.resource)) {
-      refusal.detail =
-          absl::StrCat(ToString(branch), " is no branch of ", ToString(gtid));
-    }
-  }
-  if (refusal.detail.empty()) return true;
+void Driver::Refuse(RequestToken token, const Gtid& gtid, RefusedReply refusal,
+                    Timestamp now) {
   Note(EventKind::kRefusedRequest, gtid, now).detail = refusal.detail;
   Tell(token, std::move(refusal));
+}
+
+bool Driver::CheckBranch(RequestToken token, const BranchId& branch, Timestamp now) {
+  std::string wrong = WrongBranches(branch.gtid, {branch});
+  if (wrong.empty()) return true;
+  Refuse(token, branch.gtid, {Refusal::kBadRequest, std::move(wrong)}, now);
   return false;
+}
+
+std::optional<RefusedReply> Driver::WrongCommit(const CommitRequest& request) const {
+  const size_t count = request.branches.size();
+  if (count > options_.max_branches) {
+    return RefusedReply{Refusal::kTooManyBranches,
+                        absl::StrCat(count, " branches, at most ", options_.max_branches,
+                                     " are allowed in one transaction")};
+  }
+  std::string wrong = WrongBranches(request.gtid, request.branches);
+  const std::vector<BranchId> sorted = Sorted(request.branches);
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (wrong.empty() && twice != sorted.end()) {
+    wrong = absl::StrCat(ToString(*twice), " is named twice");
+  }
+  for (const uint32_t position : request.prepared) {
+    if (!wrong.empty() || position < count) continue;
+    wrong = absl::StrCat("a vote of branch ", position, " of ", count);
+  }
+  if (wrong.empty()) return std::nullopt;
+  return RefusedReply{Refusal::kBadRequest, std::move(wrong)};
 }
 
 bool Driver::AnswerIfOver(RequestToken token, const Gtid& gtid) {
@@ -54,8 +76,13 @@ bool Driver::AnswerIfOver(RequestToken token, const Gtid& gtid) {
 }
 
 // Before anything is begun; what is under way is never refused.
-bool Driver::RefuseOverload(RequestToken token, const Gtid& gtid) {
-  if (drives_.size() < options_.max_in_progress || Find(gtid) != nullptr) return false;
+bool Driver::RefuseNewWork(RequestToken token, const Gtid& gtid) {
+  const Drive* drive = Find(gtid);
+  if (!admits_new_work_ && (drive == nullptr || drive->phase == Phase::kOpen)) {
+    Tell(token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)});
+    return true;
+  }
+  if (drives_.size() < options_.max_in_progress || drive != nullptr) return false;
   Tell(token,
        RefusedReply{Refusal::kOverloaded,
                     absl::StrCat(drives_.size(), " transactions are in progress")});
@@ -63,27 +90,24 @@ bool Driver::RefuseOverload(RequestToken token, const Gtid& gtid) {
 }
 
 void Driver::Commit(RequestToken token, const CommitRequest& request, Timestamp now) {
-  if (!CheckBranches(token, request.gtid, request.branches, now)) return;
-  for (const uint32_t position : request.prepared) {
-    if (position < request.branches.size()) continue;
-    return Tell(token, RefusedReply{Refusal::kBadRequest,
-                                    absl::StrCat("a vote of branch ", position, " of ",
-                                                 request.branches.size())});
-  }
+  const auto wrong = WrongCommit(request);
+  // Of a repeated request the branches count for nothing, right or wrong.
   if (AnswerIfOver(token, request.gtid)) {
-    return AddStrays(request.gtid, request.branches, now);
+    if (!wrong) AddStrays(request.gtid, request.branches, now);
+    return;
   }
-  if (RefuseOverload(token, request.gtid)) return;
+  if (wrong) return Refuse(token, request.gtid, *wrong, now);
+  if (RefuseNewWork(token, request.gtid)) return;
   Drive* drive = Open(request.gtid, now);
   if (drive->phase == Phase::kOpen) {
     Stage(drive, request, now);
-    Attach(drive, token, now);
+    Attach(drive, token, request.answer_within, now);
     return Schedule(drive);
   }
   // Rule 9: the branches are not compared. Those that nobody staged are rolled back
   // once the outcome is known, as nobody else would tell them.
   Note(EventKind::kAttached, request.gtid, now);
-  Attach(drive, token, now);
+  Attach(drive, token, request.answer_within, now);
   AddStrays(request.gtid, request.branches, now);
 }
 
@@ -93,7 +117,7 @@ void Driver::Stage(Drive* drive, const CommitRequest& request, Timestamp now) {
   timeout = std::min(timeout, options_.max_timeout);
   StagedRecord record;
   record.gtid = request.gtid;
-  record.branches = Unique(request.branches);
+  record.branches = Sorted(request.branches);
   record.timeout_ms = static_cast<uint64_t>(std::max<int64_t>(timeout.millis(), 1));
   record.mode = request.mode;
 
@@ -134,17 +158,26 @@ bool Driver::TakeEarlyVotes(Drive* drive, const CommitRequest& request) {
   return all && !request.prepared.empty();
 }
 
-void Driver::Attach(Drive* drive, RequestToken token, Timestamp now) {
+Duration Driver::WaitOf(Duration answer_within, Duration most) {
+  return answer_within > Duration() ? std::min(answer_within, most) : most;
+}
+
+void Driver::Attach(Drive* drive, RequestToken token, Duration answer_within,
+                    Timestamp now) {
   if (drive->answered_early) return Tell(token, CommittedReply{});
-  drive->waiters.push_back(
-      Waiter{token, Waiter::Kind::kClient, BranchId(), now + options_.client_wait});
+  drive->waiters.push_back(Waiter{token, Waiter::Kind::kClient, BranchId(),
+                                  now + WaitOf(answer_within, options_.client_wait)});
   Schedule(drive);
 }
 
 void Driver::Rollback(RequestToken token, const RollbackRequest& request, Timestamp now) {
-  if (!CheckBranches(token, request.gtid, request.branches, now)) return;
+  std::string wrong = WrongBranches(request.gtid, request.branches);
   if (AnswerIfOver(token, request.gtid)) {
-    return AddStrays(request.gtid, request.branches, now);
+    if (wrong.empty()) AddStrays(request.gtid, request.branches, now);
+    return;
+  }
+  if (!wrong.empty()) {
+    return Refuse(token, request.gtid, {Refusal::kBadRequest, std::move(wrong)}, now);
   }
   Drive* drive = Open(request.gtid, now);
   const bool by_operator = request.cause == AbortCause::kOperator;
@@ -160,19 +193,24 @@ void Driver::Rollback(RequestToken token, const RollbackRequest& request, Timest
   } else {
     Note(EventKind::kAttached, request.gtid, now);
   }
-  Attach(drive, token, now);
+  Attach(drive, token, request.answer_within, now);
   AddStrays(request.gtid, request.branches, now);
 }
 
 void Driver::Enlist(RequestToken token, const EnlistRequest& request, Timestamp now) {
   const BranchId& branch = request.branch;
-  if (!CheckBranches(token, branch.gtid, {branch}, now)) return;
+  if (!CheckBranch(token, branch, now)) return;
   const auto* entry = table_.FindLive(branch.gtid);
   if (entry != nullptr && entry->Contains(branch)) {
     return Tell(token, EnlistedReply{});  // the first answer was lost
   }
+  Drive* known = FindDrive(branch.gtid);
+  const BranchWork* work = known == nullptr ? nullptr : known->FindBranch(branch);
+  if (work != nullptr && work->enlisting) {
+    // Its record is on its way, perhaps before a STAGED: that one's answer is this one's.
+    return AwaitEnlisted(known, token, request, now);
+  }
   const TxnState state = table_.StateOf(branch.gtid);
-  const Drive* known = Find(branch.gtid);
   const bool closed = state != TxnState::kUnknown && state != TxnState::kEnlisted;
   if (closed || (known != nullptr && known->phase != Phase::kOpen)) {
     return RefuseEnlistment(token, branch, now);
@@ -181,12 +219,18 @@ void Driver::Enlist(RequestToken token, const EnlistRequest& request, Timestamp 
     return Tell(token, RefusedReply{Refusal::kTooManyBranches,
                                     absl::StrCat("at most ", options_.max_branches)});
   }
-  if (RefuseOverload(token, branch.gtid)) return;
+  if (RefuseNewWork(token, branch.gtid)) return;
   Drive* drive = Open(branch.gtid, now);
   AddBranch(drive, branch)->enlisting = true;
-  drive->waiters.push_back(
-      Waiter{token, Waiter::Kind::kEnlist, branch, now + options_.client_wait});
   Propose(EnlistedRecord{branch});
+  AwaitEnlisted(drive, token, request, now);
+}
+
+void Driver::AwaitEnlisted(Drive* drive, RequestToken token, const EnlistRequest& request,
+                           Timestamp now) {
+  drive->waiters.push_back(
+      Waiter{token, Waiter::Kind::kEnlist, request.branch,
+             now + WaitOf(request.answer_within, options_.client_wait)});
   Schedule(drive);
 }
 
@@ -202,7 +246,7 @@ void Driver::RefuseEnlistment(RequestToken token, const BranchId& branch, Timest
 
 void Driver::Inquire(RequestToken token, const InquireRequest& request, Timestamp now) {
   const BranchId& branch = request.branch;
-  if (!CheckBranches(token, branch.gtid, {branch}, now)) return;
+  if (!CheckBranch(token, branch, now)) return;
   if (table_.IsForgotten(branch.gtid)) {
     return Tell(token, InquiryReply{BranchFate::kRollback});
   }
@@ -230,18 +274,18 @@ void Driver::AskOutcome(RequestToken token, const OutcomeRequest& request,
                         Timestamp now) {
   if (AnswerIfOver(token, request.gtid)) return;
   Drive* drive = FindDrive(request.gtid);
-  const bool under_way = drive != nullptr && drive->phase != Phase::kOpen;
-  if (under_way && (request.wait || drive->answered_early)) {
-    return Attach(drive, token, now);
+  if (drive == nullptr || drive->phase == Phase::kOpen) {
+    return Tell(token, NotStagedReply{});
   }
-  Tell(token, Undecided(request.gtid, drive));
+  if (request.wait || drive->answered_early) {
+    return Attach(drive, token, request.answer_within, now);
+  }
+  Tell(token, Undecided(drive));
 }
 
-UndecidedReply Driver::Undecided(const Gtid& gtid, const Drive* drive) const {
+UndecidedReply Driver::Undecided(const Drive* drive) {
   UndecidedReply reply;
-  reply.commit_requested = table_.StateOf(gtid) == TxnState::kStaged ||
-                           (drive != nullptr && drive->phase == Phase::kStaging);
-  if (drive == nullptr || !drive->preparing()) return reply;
+  if (!drive->preparing()) return reply;
   for (const BranchWork& work : drive->branches) {
     if (work.in_set && !work.vote) reply.waiting_for.push_back(work.id);
   }

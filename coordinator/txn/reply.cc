@@ -18,12 +18,13 @@ std::string Text(const AbortedReply& r) {
 }
 std::string Text(const ForgottenReply&) { return "FORGOTTEN"; }
 std::string Text(const UndecidedReply& r) {
-  std::string text = r.commit_requested ? "UNDECIDED" : "UNDECIDED not asked to commit";
+  std::string text = "UNDECIDED";
   for (const BranchId& branch : r.waiting_for) {
     absl::StrAppend(&text, " ", ToString(branch));
   }
   return text;
 }
+std::string Text(const NotStagedReply&) { return "NOT_FOUND"; }
 std::string Text(const NotLeaderReply&) { return "NOT_LEADER"; }
 std::string Text(const NotReadyReply&) { return "NOT_READY"; }
 std::string Text(const RefusedReply& r) {

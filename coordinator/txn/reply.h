@@ -36,16 +36,24 @@ struct AbortedReply {
 // It had an outcome, or will never have one; which of them is no longer known.
 struct ForgottenReply {};
 
-// Not known yet. Ask again here, with the same gtid.
+// Something was appended for it, by this request or an earlier one, and what becomes of
+// that is not known yet: it may still commit or abort, under this leader or the next.
+// Ask again with the same gtid; here, or where this node's leader hint points to when
+// it has stepped down meanwhile.
 struct UndecidedReply {
-  bool commit_requested = false;        // false: it may still commit or abort
   std::vector<BranchId> waiting_for{};  // branches that have not voted
 };
 
-// This node does not lead. Nothing is known; ask another node, with the same gtid.
+// To OutcomeRequest only: nobody has asked to commit it or to roll it back, as far as
+// this leader and its log know.
+struct NotStagedReply {};
+
+// This node does not lead, and has begun nothing for this request. Nothing is known; ask
+// another node, with the same gtid.
 struct NotLeaderReply {};
 
-// This node leads but cannot answer yet. Ask again here, soon.
+// This node leads but cannot answer yet, and has begun nothing for this request. Ask
+// again here, soon.
 struct NotReadyReply {};
 
 enum class Refusal : uint8_t {
@@ -53,15 +61,16 @@ enum class Refusal : uint8_t {
   kBadRequest,  // a branch of another gtid, a bad name, nothing asked for
   kTooManyBranches,
   kTooLate,         // enlistment after commit was asked for, or after the decision
-  kOverloaded,      // nothing was begun; try later
+  kOverloaded,      // too much work in hand, or the disk is full; try later
   kForeignCluster,  // a resource of another cluster
   kOtherStore,      // the resource's name belongs to another store
   kOlderStore,      // the store is an old copy of the one that has the name
   kQuarantined,     // its participant says itself that it does not serve the resource
 };
 
-// Not done and without effect, for the reason given. For kOverloaded and a commit
-// request that had been sent before: nothing is known of that earlier one.
+// A ready leader's answer: not done and without effect, for the reason given. It speaks
+// of this request alone. If an earlier one with the same gtid may have been heard, by
+// this node or another, nothing is known of that one: a refusal is then not the end.
 struct RefusedReply {
   Refusal why = Refusal::kBadRequest;
   std::string detail{};
@@ -79,10 +88,10 @@ struct HeuristicForgottenReply {
   bool was_on_record = true;  // false: there was nothing to forget
 };
 
-using Reply =
-    std::variant<GtidBlockReply, CommittedReply, AbortedReply, ForgottenReply,
-                 UndecidedReply, NotLeaderReply, NotReadyReply, RefusedReply,
-                 InquiryReply, EnlistedReply, RegisteredReply, HeuristicForgottenReply>;
+using Reply = std::variant<GtidBlockReply, CommittedReply, AbortedReply, ForgottenReply,
+                           UndecidedReply, NotStagedReply, NotLeaderReply, NotReadyReply,
+                           RefusedReply, InquiryReply, EnlistedReply, RegisteredReply,
+                           HeuristicForgottenReply>;
 
 struct Answer {
   RequestToken token{};

@@ -1,5 +1,6 @@
 // What clients, services and resource managers ask of the core. Each comes with a
-// token of the caller's choice and gets exactly one answer with it (reply.h).
+// token of the caller's choice and gets exactly one answer with it (reply.h): one of
+// those named here, NotLeaderReply or NotReadyReply.
 #ifndef COORDINATOR_TXN_REQUEST_H_
 #define COORDINATOR_TXN_REQUEST_H_
 
@@ -28,7 +29,9 @@ struct AllocateGtidsRequest {
 // Commit all of it. Repeating it is safe and wanted: it attaches to what is staged or
 // decided, and its branches, mode, time-out and votes then count for nothing, except that
 // branches outside the staged set are rolled back.
-// CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
+// CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply
+// (kTooManyBranches; kBadRequest: a branch of another gtid, a branch named twice;
+// kOverloaded). No branches: those that were enlisted are meant.
 struct CommitRequest {
   Gtid gtid{};
   std::vector<BranchId> branches{};
@@ -38,10 +41,14 @@ struct CommitRequest {
   // (Stonebraker, IEEE TSE 5(3), 1979: unsolicited votes): their vote came to the client
   // with the answer to its last work there. They are not asked again.
   std::vector<uint32_t> prepared{};
+  // It is answered within this time: UndecidedReply, or NotReadyReply from a leader that
+  // has not become ready. 0, here and below, or longer: as CoreOptions says.
+  Duration answer_within{};
 };
 
 // Abort it, if that is still possible; the reply tells what did happen. The branches
-// are those that the client knows of; they may be none.
+// are those that the client knows of; they may be none. They are told, up to twice
+// CoreOptions::max_branches of them; more may be named.
 // CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
 struct RollbackRequest {
   Gtid gtid{};
@@ -51,12 +58,14 @@ struct RollbackRequest {
   AbortCause cause = AbortCause::kClientRollback;
   std::string reason{};
   std::string by{};
+  Duration answer_within{};
 };
 
 // A service makes its branch known before it answers its caller.
 // EnlistedReply, RefusedReply (kTooLate: tell the caller), UndecidedReply (repeat).
 struct EnlistRequest {
   BranchId branch{};
+  Duration answer_within{};
 };
 
 // A resource manager in doubt asks for its branch.
@@ -66,10 +75,12 @@ struct InquireRequest {
 };
 
 // What became of it? Decides nothing.
-// CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, RefusedReply.
+// CommittedReply, AbortedReply, ForgottenReply, UndecidedReply, NotStagedReply,
+// RefusedReply.
 struct OutcomeRequest {
   Gtid gtid{};
   bool wait = true;  // for the decision, if commit has been asked for
+  Duration answer_within{};
 };
 
 // Also the heartbeat: repeated unchanged it writes nothing.

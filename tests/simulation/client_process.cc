@@ -298,7 +298,8 @@ void ClientProcess::FinishOtherBranches(const AttemptPtr& attempt) {
                     OnOutcome(attempt->gtid, reply);
                   });
   After(Within(4000), [this, attempt, debit] {
-    Commit(attempt, {debit, attempt->branches[2]}, attempt->mode, [this] { Think(); });
+    CommitAgain(attempt, {debit, attempt->branches[2]}, attempt->mode,
+                [this] { Think(); });
   });
 }
 
@@ -310,7 +311,7 @@ void ClientProcess::FinishOtherMode(const AttemptPtr& attempt) {
       MakeCommit(*attempt, attempt->branches, attempt->mode), calls_.LikelyLeader(),
       [this, attempt](const OutcomeReply& reply) { OnOutcome(attempt->gtid, reply); });
   After(Within(4000), [this, attempt, other] {
-    Commit(attempt, attempt->branches, other, [this] { Think(); });
+    CommitAgain(attempt, attempt->branches, other, [this] { Think(); });
   });
 }
 
@@ -345,21 +346,33 @@ CommitCall ClientProcess::MakeCommit(const Attempt& attempt,
 }
 
 void ClientProcess::Commit(const AttemptPtr& attempt, std::vector<BranchId> branches,
-                           txn::Mode mode, std::function<void()> then) {
+                           txn::Mode mode, std::function<void()> then,
+                           client::RequestFate fate) {
   ++open_;
-  calls_.Outcome(MakeCommit(*attempt, std::move(branches), mode), Never(),
-                 [this, attempt, then = std::move(then)](const OutcomeReply& reply) {
-                   --open_;
-                   OnOutcome(attempt->gtid, reply);
-                   then();
-                 });
+  calls_.Outcome(
+      MakeCommit(*attempt, std::move(branches), mode), Never(),
+      [this, attempt, then = std::move(then)](const OutcomeReply& reply,
+                                              client::Verdict verdict) {
+        --open_;
+        if (verdict == client::Verdict::kNothingBegun) {
+          // Its user is told ABORTED, and nobody asks to commit it again.
+          attempt->unbegun = true;
+          world_->rare().Add(Rare::kNothingBegun);
+          judge_->OnClientConcluded(attempt->gtid);
+          Release(attempt);
+        }
+        OnOutcome(attempt->gtid, reply);
+        then();
+      },
+      fate);
 }
 
 void ClientProcess::Rollback(const AttemptPtr& attempt, std::function<void()> then) {
   ++open_;
   calls_.Outcome(
       RollbackCall{attempt->gtid, attempt->branches}, Never(),
-      [this, attempt, then = std::move(then)](const OutcomeReply& reply) {
+      [this, attempt, then = std::move(then)](const OutcomeReply& reply,
+                                              client::Verdict) {
         --open_;
         if (reply.code == Code::kOk && reply.outcome == txn::Outcome::kCommitted) {
           world_->rare().Add(Rare::kRollbackTooLate);
@@ -376,15 +389,17 @@ void ClientProcess::AskAgain(const AttemptPtr& attempt) {
     if (stopping_) return;
     ++open_;
     Payload request = OutcomeCall{attempt->gtid};
-    if (random_.Percent(50)) {
+    if (random_.Percent(50) && !attempt->unbegun) {
       request = MakeCommit(*attempt, attempt->branches, attempt->mode);
       if (judge_->ToldAbout(attempt->gtid)) world_->rare().Add(Rare::kRepeatedAfterEnded);
     }
-    calls_.Outcome(std::move(request), Never(),
-                   [this, attempt](const OutcomeReply& reply) {
-                     --open_;
-                     OnOutcome(attempt->gtid, reply);
-                   });
+    calls_.Outcome(
+        std::move(request), Never(),
+        [this, attempt](const OutcomeReply& reply, client::Verdict) {
+          --open_;
+          OnOutcome(attempt->gtid, reply);
+        },
+        client::RequestFate(/*heard_before=*/true));
   });
 }
 

@@ -86,6 +86,7 @@ class ClientProcess final : public Process {
     std::vector<BranchId> branches;  // of the work, in its order
     bool may_prepare = false;        // the branches may vote with their work
     std::set<BranchId> prepared;     // those that have
+    bool unbegun = false;            // commit was asked for, and nobody has begun it
   };
   using AttemptPtr = std::shared_ptr<Attempt>;
 
@@ -110,10 +111,17 @@ class ClientProcess final : public Process {
 
   // A call whose answer is waited for.
   void Commit(const AttemptPtr& attempt, std::vector<BranchId> branches, txn::Mode mode,
-              std::function<void()> then);
+              std::function<void()> then,
+              client::RequestFate fate = client::RequestFate());
   void Rollback(const AttemptPtr& attempt, std::function<void()> then);
   void AskAgain(const AttemptPtr& attempt);
   void Release(const AttemptPtr& attempt);
+  // The same, when a request with this gtid was sent before.
+  void CommitAgain(const AttemptPtr& attempt, std::vector<BranchId> branches,
+                   txn::Mode mode, std::function<void()> then) {
+    Commit(attempt, std::move(branches), mode, std::move(then),
+           client::RequestFate(/*heard_before=*/true));
+  }
   void OnOutcome(const Gtid& gtid, const OutcomeReply& reply);
   [[nodiscard]] CommitCall MakeCommit(const Attempt& attempt,
                                       std::vector<BranchId> branches, txn::Mode mode);

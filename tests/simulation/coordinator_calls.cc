@@ -8,10 +8,29 @@ namespace {
 
 constexpr Duration kCallTimeout = Duration::Millis(500);
 
-// Says nothing about the transaction: ask on.
-bool IsFinal(Code code) {
-  return code == Code::kOk || code == Code::kForgotten || code == Code::kNotFound ||
-         code == Code::kInvalid || code == Code::kBranchGone;
+client::Answer AnswerOf(Code code, bool leads) {
+  switch (code) {
+    case Code::kOk:
+    case Code::kBranchGone:
+      return client::Answer::kFinal;
+    case Code::kForgotten:
+      return client::Answer::kForgotten;
+    case Code::kNotFound:
+      return client::Answer::kNotFound;
+    case Code::kNotLeader:
+      return client::Answer::kNotLeader;
+    case Code::kNotReady:
+      return client::Answer::kNotReady;
+    case Code::kUndecided:
+      return client::Answer::kUndecided;
+    case Code::kInvalid:
+      return client::Answer::kRefused;
+    case Code::kOverloaded:
+    case Code::kVersion:
+      return leads ? client::Answer::kRefused : client::Answer::kRefusedByOther;
+    default:
+      return client::Answer::kNoAnswer;
+  }
 }
 
 }  // namespace
@@ -20,75 +39,87 @@ ProcessId CoordinatorCalls::SomeNode() {
   return directory_->node_list[random_.Below(directory_->node_list.size())];
 }
 
-void CoordinatorCalls::Ask(ProcessId node, Payload request, Timestamp give_up_at,
-                           Judged judged, std::function<void()> gave_up, int attempt) {
-  Payload sent = request;
-  auto on_reply = [this, node, request = std::move(request), give_up_at, judged, gave_up,
-                   attempt](const Payload* reply) mutable {
-    if (reply != nullptr && judged(reply)) {
-      believed_leader_ = node;
-      return;
-    }
-    if (world_->now() >= give_up_at) {
-      gave_up();
-      return;
-    }
-    if (attempt > 0 && std::holds_alternative<CommitCall>(request)) {
-      world_->rare().Add(Rare::kRetryAtOtherNode);
-    }
-    const Duration pause = Duration::Micros(random_.Between(500, 20'000));
-    world_->After(
-        process_, pause,
-        [this, request = std::move(request), give_up_at, judged = std::move(judged),
-         gave_up = std::move(gave_up), attempt]() mutable {
-          Ask(SomeNode(), std::move(request), give_up_at, std::move(judged),
-              std::move(gave_up), attempt + 1);
-        });
-  };
-  caller_->Call(node, std::move(sent), kCallTimeout, std::move(on_reply));
+void CoordinatorCalls::Start(Question question) {
+  Ask(std::make_shared<Question>(std::move(question)),
+      believed_leader_.is_none() ? SomeNode() : believed_leader_);
 }
 
-void CoordinatorCalls::Outcome(Payload request, Timestamp give_up_at,
-                               std::function<void(const OutcomeReply&)> done,
-                               ProcessId first) {
-  if (first.is_none()) first = believed_leader_.is_none() ? SomeNode() : believed_leader_;
-  Ask(
-      first, std::move(request), give_up_at,
-      [done](const Payload* reply) {
-        const auto* outcome = ReplyAs<OutcomeReply>(reply);
-        if (outcome == nullptr || !IsFinal(outcome->code)) return false;
-        done(*outcome);
-        return true;
-      },
-      [done] { done(OutcomeReply{Code::kUnknown}); }, 0);
+void CoordinatorCalls::Ask(const std::shared_ptr<Question>& question, ProcessId node) {
+  ++question->attempts;
+  caller_->Call(
+      node, question->request, kCallTimeout,
+      [this, question, node](const Payload* reply) { OnReply(question, node, reply); });
+}
+
+void CoordinatorCalls::OnReply(const std::shared_ptr<Question>& question, ProcessId node,
+                               const Payload* reply) {
+  const bool had_begun = question->fate.may_have_begun();
+  const client::Answer answer = question->read(reply);
+  const client::NextStep step = question->fate.Hear(answer);
+  if (step == client::NextStep::kStop || world_->now() >= question->give_up_at) {
+    if (question->fate.verdict() == client::Verdict::kAnswered) believed_leader_ = node;
+    question->done(reply, question->fate.verdict());
+    return;
+  }
+  if (had_begun && answer == client::Answer::kRefused) {
+    world_->rare().Add(Rare::kRefusedAfterBegun);
+  }
+  if (question->attempts > 1 && std::holds_alternative<CommitCall>(question->request)) {
+    world_->rare().Add(Rare::kRetryAtOtherNode);
+  }
+  world_->After(process_, Duration::Micros(random_.Between(500, 20'000)),
+                [this, question, node, step] {
+                  const bool same = step == client::NextStep::kAskSame;
+                  Ask(question, same ? node : SomeNode());
+                });
+}
+
+void CoordinatorCalls::Outcome(Payload request, Timestamp give_up_at, OutcomeDone done,
+                               client::RequestFate fate) {
+  Start({std::move(request), give_up_at,
+         [](const Payload* reply) {
+           const auto* outcome = ReplyAs<OutcomeReply>(reply);
+           return outcome == nullptr ? client::Answer::kNoAnswer
+                                     : AnswerOf(outcome->code, outcome->leads);
+         },
+         [done = std::move(done)](const Payload* reply, client::Verdict verdict) {
+           const auto* outcome = ReplyAs<OutcomeReply>(reply);
+           done(outcome == nullptr ? OutcomeReply{Code::kUnknown} : *outcome, verdict);
+         },
+         fate});
 }
 
 void CoordinatorCalls::Enlist(const BranchId& branch, Timestamp give_up_at,
                               std::function<void(Code)> done) {
-  Ask(
-      believed_leader_.is_none() ? SomeNode() : believed_leader_, EnlistCall{branch},
-      give_up_at,
-      [done](const Payload* reply) {
-        const auto* enlisted = ReplyAs<EnlistReply>(reply);
-        if (enlisted == nullptr || !IsFinal(enlisted->code)) return false;
-        done(enlisted->code);
-        return true;
-      },
-      [done] { done(Code::kUnknown); }, 0);
+  Start({EnlistCall{branch}, give_up_at,
+         [](const Payload* reply) {
+           const auto* enlisted = ReplyAs<EnlistReply>(reply);
+           return enlisted == nullptr ? client::Answer::kNoAnswer
+                                      : AnswerOf(enlisted->code, /*leads=*/false);
+         },
+         [done = std::move(done)](const Payload* reply, client::Verdict verdict) {
+           const auto* enlisted = ReplyAs<EnlistReply>(reply);
+           const bool known = verdict == client::Verdict::kAnswered;
+           done(known && enlisted != nullptr ? enlisted->code : Code::kUnknown);
+         },
+         client::RequestFate()});
 }
 
+// Until it gets some: a cluster that is full now is not for ever.
 void CoordinatorCalls::Begin(uint32_t count, Timestamp give_up_at,
                              std::function<void(const BeginReply&)> done) {
-  Ask(
-      believed_leader_.is_none() ? SomeNode() : believed_leader_, BeginCall{count},
-      give_up_at,
-      [done](const Payload* reply) {
-        const auto* begun = ReplyAs<BeginReply>(reply);
-        if (begun == nullptr || begun->code != Code::kOk) return false;
-        done(*begun);
-        return true;
-      },
-      [done] { done(BeginReply{}); }, 0);
+  Start({BeginCall{count}, give_up_at,
+         [](const Payload* reply) {
+           const auto* begun = ReplyAs<BeginReply>(reply);
+           return begun != nullptr && begun->code == Code::kOk
+                      ? client::Answer::kFinal
+                      : client::Answer::kNotLeader;
+         },
+         [done = std::move(done)](const Payload* reply, client::Verdict) {
+           const auto* begun = ReplyAs<BeginReply>(reply);
+           done(begun == nullptr ? BeginReply{} : *begun);
+         },
+         client::RequestFate()});
 }
 
 void CoordinatorCalls::SendOnce(Payload request, ProcessId to,

@@ -1,14 +1,17 @@
 // How a client finds the leader and follows elections: the same request, with the
-// same gtid, at one node after the other, until one of them knows the answer.
+// same gtid, at one node after the other, until one of them knows the answer. What the
+// answers mean is the client library's own rule (coordinator/client/request_fate.h).
 //
-//   calls.Outcome(CommitCall{...}, give_up_at, [](const OutcomeReply& reply) { ... });
-//   // reply.code: kOk, kForgotten, kNotFound, kInvalid; kUnknown when it gave up
+//   calls.Outcome(CommitCall{...}, give_up_at,
+//                 [](const OutcomeReply& last, client::Verdict verdict) { ... });
 #ifndef TESTS_SIMULATION_COORDINATOR_CALLS_H_
 #define TESTS_SIMULATION_COORDINATOR_CALLS_H_
 
 #include <functional>
+#include <memory>
 
 #include "coordinator/base/random.h"
+#include "coordinator/client/request_fate.h"
 #include "tests/simulation/caller.h"
 #include "tests/simulation/coordinator_node.h"
 #include "tests/simulation/world.h"
@@ -22,10 +25,10 @@ class CoordinatorCalls {
       : world_(world), directory_(directory), caller_(caller), random_(seed) {}
   void SetProcess(ProcessId id) { process_ = id; }
 
-  // `first`: the node that is asked first; none: the one that is believed to lead.
-  void Outcome(Payload request, Timestamp give_up_at,
-               std::function<void(const OutcomeReply&)> done,
-               ProcessId first = ProcessId());
+  using OutcomeDone = std::function<void(const OutcomeReply&, client::Verdict)>;
+  // `fate`: says whether the same gtid has been asked for before.
+  void Outcome(Payload request, Timestamp give_up_at, OutcomeDone done,
+               client::RequestFate fate = client::RequestFate());
   void Enlist(const BranchId& branch, Timestamp give_up_at,
               std::function<void(Code)> done);
   void Begin(uint32_t count, Timestamp give_up_at,
@@ -42,10 +45,20 @@ class CoordinatorCalls {
   }
 
  private:
-  // Tells whether the answer is final.
-  using Judged = std::function<bool(const Payload*)>;
-  void Ask(ProcessId node, Payload request, Timestamp give_up_at, Judged judged,
-           std::function<void()> gave_up, int attempt);
+  // One request until its end.
+  struct Question {
+    Payload request;
+    Timestamp give_up_at;
+    // What the reply, or none, says; and what is done at the end.
+    std::function<client::Answer(const Payload*)> read;
+    std::function<void(const Payload*, client::Verdict)> done;
+    client::RequestFate fate;
+    int attempts = 0;
+  };
+  void Start(Question question);
+  void Ask(const std::shared_ptr<Question>& question, ProcessId node);
+  void OnReply(const std::shared_ptr<Question>& question, ProcessId node,
+               const Payload* reply);
 
   World* world_;
   const Directory* directory_;

@@ -77,6 +77,10 @@ class CoordinatorNode final : public Process,
   [[nodiscard]] bool IsReadyLeader() const;
   // Flushes take so long from now on.
   void SetFlushTime(Duration min, Duration max);
+  // There is no room for new work on its disk, or there is again.
+  void SetDiskFull(bool full) { disk_->SetFull(full); }
+  // It speaks another version than the clients, as in the middle of an upgrade.
+  void SetOtherVersion(bool other) { other_version_ = other; }
   // Called at each transition that the core reports.
   using EventHook = std::function<void(const txn::Event&)>;
   void SetEventHook(EventHook hook) { event_hook_ = std::move(hook); }
@@ -91,6 +95,7 @@ class CoordinatorNode final : public Process,
     std::shared_ptr<InquiryReply> inquiry;
     size_t inquiry_position = 0;
     std::shared_ptr<size_t> inquiry_missing;
+    bool asked_a_leader = false;  // that was ready when the request came
   };
   struct UnflushedPersist {
     wal::Lsn lsn;  // of the last record
@@ -141,7 +146,13 @@ class CoordinatorNode final : public Process,
   void Submit(PendingRequest pending, txn::Request request);
   void SendVerbs();
   void AnswerInquiry(const PendingRequest& pending, const txn::Reply& reply);
-  [[nodiscard]] OutcomeReply ToOutcomeReply(const Gtid& gtid, const txn::Reply& reply);
+  [[nodiscard]] OutcomeReply ToOutcomeReply(const PendingRequest& pending,
+                                            const txn::Reply& reply);
+  [[nodiscard]] Code RefusedCode(const PendingRequest& pending,
+                                 const txn::RefusedReply& refused);
+  // Refused, and answered, because of the client's version.
+  template <class Reply>
+  [[nodiscard]] bool RefuseVersion(const Packet& packet);
 
   World* world_;
   const Directory* directory_;
@@ -151,6 +162,7 @@ class CoordinatorNode final : public Process,
   Random random_;
   std::unique_ptr<NodeDisk> disk_;
   EventHook event_hook_;
+  bool other_version_ = false;
 
   // Of the present life.
   std::unique_ptr<storage::RaftStore> store_;

@@ -511,6 +511,20 @@ void Judge::OnClientTold(const Gtid& gtid, txn::Outcome outcome) {
   CheckOutcomeIsTrue(gtid, outcome, "a client hears");
 }
 
+void Judge::OnClientConcluded(const Gtid& gtid) {
+  Transaction& transaction = transactions_[gtid];
+  // Staged: the next leader may commit it, whatever this client was told.
+  if (transaction.decision != txn::Outcome::kAborted && transaction.staged) {
+    world_->Fail(absl::StrCat("a client takes ", ToString(gtid),
+                              " for aborted, which has been staged"));
+  }
+  if (transaction.told == txn::Outcome::kCommitted) {
+    world_->Fail(absl::StrCat("a client takes ", ToString(gtid),
+                              " for aborted after it was told COMMITTED"));
+  }
+  transaction.told = txn::Outcome::kAborted;
+}
+
 void Judge::OnFateSent(NodeId node, const BranchId& branch, bool commit) {
   // Below the watermark everybody hears ROLLBACK. An inquiry that took so long comes from
   // a branch that has committed since, durably, and has nothing left to roll back (seed

@@ -84,6 +84,8 @@ class Judge {
   // --- Clients.
 
   void OnClientTold(const Gtid& gtid, txn::Outcome outcome);
+  // A client tells its user ABORTED because nobody has begun to commit it.
+  void OnClientConcluded(const Gtid& gtid);
 
   // --- At the end, when everything must be settled.
 

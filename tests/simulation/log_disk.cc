@@ -55,7 +55,6 @@ class LogDisk final : public NodeDisk {
     if (log_->first_lsn() > before) rare_->Add(Rare::kLogCompacted);
   }
   wal::Lsn durable_lsn() const override { return log_->durable_lsn(); }
-  bool HasSpace(wal::Reserve) const override { return true; }
 
   bool HasUnflushed() const override { return log_->durable_lsn() < appended_; }
   void BeginFlush() override {}

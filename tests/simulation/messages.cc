@@ -127,8 +127,16 @@ std::string_view ToString(Code code) {
       return "UNAVAILABLE";
     case Code::kInvalid:
       return "INVALID";
+    case Code::kOverloaded:
+      return "OVERLOADED";
     case Code::kNotFound:
       return "NOT_FOUND";
+    case Code::kUndecided:
+      return "UNDECIDED";
+    case Code::kNotReady:
+      return "NOT_READY";
+    case Code::kVersion:
+      return "VERSION";
     case Code::kForgotten:
       return "FORGOTTEN";
     case Code::kConflict:

@@ -26,10 +26,14 @@ using CallId = StrongId<struct CallIdTag, uint64_t>;
 enum class Code : uint8_t {
   kOk,
   kNotLeader,
-  kUnavailable,
+  kUnavailable,  // a participant's
   kInvalid,
+  kOverloaded,
   kNotFound,
+  kUndecided,
+  kNotReady,
   kForgotten,
+  kVersion,
   kConflict,
   kConditionFailed,
   kBranchGone,
@@ -42,7 +46,7 @@ struct BeginCall {
   uint32_t count = 1;
 };
 struct BeginReply {
-  Code code = Code::kUnavailable;
+  Code code = Code::kNotLeader;
   Gtid first;
   uint32_t count = 0;
 };
@@ -62,15 +66,16 @@ struct OutcomeCall {
 };
 // Answers CommitCall, RollbackCall and OutcomeCall.
 struct OutcomeReply {
-  Code code = Code::kUnavailable;
+  Code code = Code::kNotLeader;
   txn::Outcome outcome = txn::Outcome::kAborted;  // with kOk
   txn::AbortCause cause = txn::AbortCause::kNone;
+  bool leads = false;  // the node says so of itself; on the wire, its hint names itself
 };
 struct EnlistCall {
   BranchId branch;
 };
 struct EnlistReply {
-  Code code = Code::kUnavailable;
+  Code code = Code::kNotLeader;
 };
 
 // --- Participant to coordinator ----------------------------------------------------

@@ -13,6 +13,7 @@ class Mutation:
 
 RAFT = "coordinator/raft/"
 TXN = "coordinator/txn/"
+CLIENT = "coordinator/client/"
 BRANCHES = "participant/sdk/core/"
 
 MUTATIONS = [
@@ -199,6 +200,43 @@ MUTATIONS = [
         TXN + "table.cc",
         "if (undecided || unacknowledged) {",
         "if (undecided && !unacknowledged) {"),
+
+    # --- What was begun, and what was not (scenarios 76 and 77)
+    Mutation(
+        "begun-and-left-called-not-begun",
+        "A leader that steps down says NOT_LEADER of what it had begun.",
+        TXN + "driver.cc",
+        "Tell(waiter.token, Undecided(&drive));\n      }\n    }\n  }\n  drives_.clear();",
+        "Tell(waiter.token, NotLeaderReply{});\n      }\n    }\n  }\n  drives_.clear();"),
+    Mutation(
+        "refusal-after-begun-is-the-end",
+        "A client takes a refusal for the end although an earlier attempt may have begun.",
+        CLIENT + "request_fate.cc",
+        "return may_have_begun_ ? NextStep::kAskOther : NextStep::kStop;",
+        "may_have_begun_ = false;\n      return NextStep::kStop;"),
+    Mutation(
+        "undecided-counts-as-not-begun",
+        "A client forgets that an attempt was answered UNDECIDED.",
+        CLIENT + "request_fate.cc",
+        "    case Answer::kUndecided:\n      may_have_begun_ = true;",
+        "    case Answer::kUndecided:"),
+    Mutation(
+        "lost-answer-counts-as-not-begun",
+        "A client forgets that the answer to an attempt was lost.",
+        CLIENT + "request_fate.cc",
+        "    case Answer::kNoAnswer:\n      may_have_begun_ = true;",
+        "    case Answer::kNoAnswer:"),
+    Mutation(
+        "space-before-role",
+        "A node refuses for want of room before it looks whether it leads.",
+        "coordinator/node/replica.cc",
+        "  core_.Submit(token, std::move(request), now_);",
+        "  if (!store_->HasSpaceForNewWork() &&\n"
+        "      std::holds_alternative<txn::CommitRequest>(request)) {\n"
+        "    environment_->Answer(\n"
+        "        txn::Answer{token, txn::RefusedReply{txn::Refusal::kOverloaded, \"\"}});\n"
+        "    return;\n  }\n"
+        "  core_.Submit(token, std::move(request), now_);"),
 
     # --- Branches at the participant
     Mutation(

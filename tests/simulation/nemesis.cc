@@ -26,6 +26,10 @@ Nemesis::Nemesis(Simulation* simulation)
   add(
       troubles.slow_disks, [this] { SlowDisk(); }, 3);
   add(
+      troubles.full_disks, [this] { FullDisk(); }, 4);
+  add(
+      troubles.versions, [this] { OtherVersion(); }, 3);
+  add(
       troubles.clocks, [this] { TroubleClock(); }, 3);
   add(
       troubles.participant_kills, [this] { KillParticipant(); }, 5);
@@ -227,6 +231,19 @@ void Nemesis::SlowDisk() {
     const NodeOptions& usual = simulation_->settings().node;
     node->SetFlushTime(usual.flush_min, usual.flush_max);
   });
+}
+
+void Nemesis::FullDisk() {
+  world_->rare().Add(Rare::kDiskFull);
+  CoordinatorNode* node = &SomeNode();
+  node->SetDiskFull(true);
+  After(Between(50, 2000), [node] { node->SetDiskFull(false); });
+}
+
+void Nemesis::OtherVersion() {
+  CoordinatorNode* node = &SomeNode();
+  node->SetOtherVersion(true);
+  After(Between(50, 1500), [node] { node->SetOtherVersion(false); });
 }
 
 void Nemesis::TroubleClock() {

@@ -36,6 +36,8 @@ class Nemesis {
   void Partition();
   void BadLinks();
   void SlowDisk();
+  void FullDisk();
+  void OtherVersion();
   void TroubleClock();
   void KillParticipant();
   void PauseParticipant();

@@ -45,7 +45,10 @@ void Network::Send(Packet packet) {
     ++statistics_.lost;
     return;
   }
-  if (random_.Below(1000) < quality.duplicate_permille) {
+  // TCP delivers a request once, and the library's channels send it once: a client that
+  // was told "not begun" may count on that no copy of the request is still on its way.
+  const bool once = As<CommitCall>(packet) != nullptr;
+  if (!once && random_.Below(1000) < quality.duplicate_permille) {
     ++statistics_.duplicated;
     Schedule(packet, quality);
   }

@@ -38,6 +38,12 @@ class NodeDisk : public storage::LogSink {
   // Returns durable_lsn().
   virtual wal::Lsn FinishFlush() = 0;
   virtual void Crash(bool power) = 0;
+  // From now on there is room for what finishes work, and for nothing new; or there is
+  // room again.
+  void SetFull(bool full) { full_ = full; }
+  bool HasSpace(wal::Reserve use) const final {
+    return !full_ || use == wal::Reserve::kFinish;
+  }
 
   virtual absl::Status SaveSnapshot(GroupId group, const raft::SnapshotMeta& meta,
                                     const std::string& state) = 0;
@@ -49,6 +55,9 @@ class NodeDisk : public storage::LogSink {
   [[nodiscard]] virtual absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(
       GroupId group, LogIndex index, uint64_t offset, size_t max_bytes) = 0;
   virtual void RemoveOlderSnapshots(GroupId group, LogIndex index) = 0;
+
+ private:
+  bool full_ = false;
 };
 
 [[nodiscard]] std::unique_ptr<NodeDisk> MakeRecordDisk(uint64_t seed, RarePaths* rare);

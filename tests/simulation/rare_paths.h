@@ -102,6 +102,12 @@ namespace concordat::simulation {
   X(kRollbackWon, "commit answered ABORTED for the client's rollback")                 \
   X(kRollbackUnknownGtid, "rollback of a gtid without a record")                       \
   X(kRetryAtOtherNode, "commit repeated at another node")                              \
+  X(kDiskFull, "coordinator node's disk full")                                         \
+  X(kOverloaded, "new work refused: too much in progress, or the disk full")           \
+  X(kOtherVersion, "request of another version refused or sent on")                    \
+  X(kBegunAndLeft, "leader stepped down, commit answered: begun, not known")           \
+  X(kRefusedAfterBegun, "refusal of a request that an earlier attempt had begun")      \
+  X(kNothingBegun, "client concluded that nothing was begun")                          \
   X(kClientGaveUp, "client gave up without an answer")                                 \
   X(kIdleRollback, "active branch of a vanished client rolled back")                   \
   X(kEndedRecord, "ENDED applied")                                                     \

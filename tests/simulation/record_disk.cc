@@ -40,7 +40,6 @@ class RecordDisk final : public NodeDisk {
     }
   }
   wal::Lsn durable_lsn() const override { return durable_; }
-  bool HasSpace(wal::Reserve) const override { return true; }
 
   bool HasUnflushed() const override { return durable_ < Last(); }
   void BeginFlush() override { flushing_ = Last(); }

@@ -181,13 +181,12 @@ Asked<OutcomeReply> Scenario::Commit(const CoordinatorNode& at, const Gtid& gtid
 
 Asked<OutcomeReply> Scenario::CommitAnywhere(const Transfer& transfer, txn::Mode mode) {
   auto asked = std::make_shared<std::optional<OutcomeReply>>();
-  client_.calls().Outcome(CommitCall{transfer.gtid, transfer.branches, mode, 5000},
-                          Timestamp::Infinite(),
-                          [this, asked, gtid = transfer.gtid](const OutcomeReply& reply) {
-                            *asked = reply;
-                            if (reply.code == Code::kOk)
-                              judge().OnClientTold(gtid, reply.outcome);
-                          });
+  client_.calls().Outcome(
+      CommitCall{transfer.gtid, transfer.branches, mode, 5000}, Timestamp::Infinite(),
+      [this, asked, gtid = transfer.gtid](const OutcomeReply& reply, client::Verdict) {
+        *asked = reply;
+        if (reply.code == Code::kOk) judge().OnClientTold(gtid, reply.outcome);
+      });
   return asked;
 }
 

@@ -69,6 +69,9 @@ void DrawNode(Random* random, Settings* settings) {
   if (random->Percent(20)) {
     node.replica.txn.retention = node.replica.txn.min_retention = Duration::Millis(600);
   }
+  if (random->Percent(20)) {
+    node.replica.txn.max_in_progress = static_cast<size_t>(random->Between(2, 8));
+  }
   if (random->Percent(30)) {
     settings->participant.table.max_remembered =
         static_cast<size_t>(random->Between(1, 8));
@@ -87,6 +90,8 @@ void DrawTroubles(Random* random, Settings* settings) {
   troubles.participant_kills = random->Percent(45);
   troubles.participant_pauses = random->Percent(20);
   troubles.targeted_kills = random->Percent(50);
+  troubles.full_disks = random->Percent(25);
+  troubles.versions = random->Percent(15);
   troubles.pace = Duration::Millis(random->Between(40, 400));
 }
 

@@ -110,6 +110,8 @@ void Simulation::Heal() {
     const ProcessId process = node->process();
     world_.ClockOf(process).SetRate(1000);
     node->SetFlushTime(settings_.node.flush_min, settings_.node.flush_max);
+    node->SetDiskFull(false);
+    node->SetOtherVersion(false);
     if (!world_.IsUp(process)) world_.Start(process);
     if (world_.IsPaused(process)) world_.Resume(process);
   }

@@ -34,6 +34,8 @@ struct Troubles {
   bool partitions = false;
   bool bad_links = false;
   bool slow_disks = false;
+  bool full_disks = false;
+  bool versions = false;  // nodes that speak another version than the clients
   bool clocks = false;
   bool participant_kills = false;
   bool participant_pauses = false;

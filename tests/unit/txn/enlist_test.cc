@@ -89,6 +89,19 @@ TEST_F(EnlistTest, AfterTheCommitRequest_IsRefusedAndRolledBackLater) {
   EXPECT_EQ(node.Sent(Verb::kCommit, C(g)), 0);
 }
 
+// Its ENLISTED stands before the STAGED: "too late" would be wrong.
+TEST_F(EnlistTest, RepeatedBehindACommitRequest_IsAnsweredAsTheFirst) {
+  const Gtid g = node.NewGtid();
+  const auto first = node.Enlist(C(g));
+  node.Commit(g, {A(g)});
+  const auto repeated = node.Enlist(C(g));
+  EXPECT_EQ(node.Said(repeated), "");
+  node.CommitLog();
+  EXPECT_EQ(node.Said(first), "ENLISTED");
+  EXPECT_EQ(node.Said(repeated), "ENLISTED");
+  EXPECT_EQ(node.Sent(Verb::kRollback, C(g)), 0);
+}
+
 TEST_F(EnlistTest, OvertakenInTheLog_IsRefusedWhenApplied) {
   const Gtid g = node.NewGtid();
   const auto enlist = node.Enlist(C(g));

@@ -42,7 +42,7 @@ TEST_F(ProtocolTest, Step1_Begin_ANewTermCountsAnew) {
 
 TEST_F(ProtocolTest, Step2_CommitRequest_StagesAndAsksInParallel) {
   const Gtid g = node.NewGtid();
-  node.Commit(g, {B(g), A(g), B(g)}, Mode::kParallel, 2500);
+  node.Commit(g, {B(g), A(g)}, Mode::kParallel, 2500);
   EXPECT_THAT(node.Appended(),
               ElementsAre("STAGED 1.1.1 mode=parallel timeout_ms=2500 "
                           "branches=[1.1.1/bank-a/5f3c.1 1.1.1/bank-b/5f3c.1]"));
@@ -306,7 +306,7 @@ TEST_F(ProtocolTest, InDoubt_DecidedIsAnswered_StagedWaits_UnknownIsAborted) {
 
 TEST_F(ProtocolTest, Outcome_DecidesNothing) {
   const Gtid g = node.NewGtid();
-  EXPECT_EQ(node.Said(node.Outcome(g, true)), "UNDECIDED not asked to commit");
+  EXPECT_EQ(node.Said(node.Outcome(g, true)), "NOT_FOUND");
   node.Commit(g, {A(g), B(g)});
   node.Prepared({A(g)});
   EXPECT_EQ(node.Said(node.Outcome(g)), "UNDECIDED 1.1.1/bank-b/5f3c.1");
@@ -327,6 +327,80 @@ TEST_F(ProtocolTest, WaitingClient_IsToldUndecidedAfterAWhile_NeverAborted) {
   node.Prepared({A(g)});
   node.CommitLog();
   EXPECT_EQ(node.Said(node.Commit(g, {A(g)})), "COMMITTED");
+}
+
+// Also of one that stands in the log already, and of one that decides with its STAGED.
+TEST_F(ProtocolTest, Answer_ComesWithinTheTimeThatTheCallerHas) {
+  const Gtid g = node.NewGtid(), h = node.NewGtid();
+  CommitRequest hurried{g, {A(g)}, Mode::kDecided, Duration::Seconds(600)};
+  hurried.answer_within = Duration::Millis(200);
+  const auto commit = node.Submit(hurried);
+  CommitRequest voted{h, {A(h)}, Mode::kDecided, Duration::Seconds(600), {0}};
+  voted.answer_within = Duration::Millis(200);
+  const auto decides = node.Submit(voted);
+  RollbackRequest rollback{g, {}};
+  rollback.answer_within = Duration::Millis(250);
+  const auto too_late = node.Submit(rollback);
+  const Gtid i = node.NewGtid();
+  EnlistRequest enlist{A(i), Duration::Millis(300)};
+  const auto enlisted = node.Submit(enlist);
+  node.Pass(Duration::Millis(199));
+  EXPECT_EQ(node.Said(commit) + node.Said(decides), "");
+  node.Pass(Duration::Millis(1));
+  EXPECT_EQ(node.Said(commit), "UNDECIDED");  // the rollback's abort is on its way
+  EXPECT_EQ(node.Said(decides), "UNDECIDED");
+  EXPECT_EQ(node.Said(too_late), "");
+  node.Pass(Duration::Millis(50));
+  EXPECT_EQ(node.Said(too_late), "UNDECIDED");
+  node.Pass(Duration::Millis(50));
+  EXPECT_EQ(node.Said(enlisted), "UNDECIDED");
+  EXPECT_EQ(node.Said(node.Outcome(h)), "UNDECIDED");  // begun: not "nobody has asked"
+}
+
+TEST_F(ProtocolTest, Answer_OfALeaderThatIsNotReady_ComesWithinTheCallersTimeToo) {
+  Node next{&log};
+  next.Lead(2, /*ready=*/false);
+  const Gtid g = node.NewGtid();
+  const auto patient = next.Commit(g, {A(g)});
+  CommitRequest hurried{g, {A(g)}};
+  hurried.answer_within = Duration::Millis(200);
+  const auto commit = next.Submit(hurried);
+  OutcomeRequest asks{g};
+  asks.answer_within = Duration::Millis(300);
+  const auto outcome = next.Submit(asks);
+  next.Pass(Duration::Millis(200));
+  EXPECT_EQ(next.Said(commit), "NOT_READY");
+  EXPECT_EQ(next.Said(outcome), "");
+  next.Ready();
+  EXPECT_EQ(next.Said(outcome), "");  // the commit came first, so it waits for that
+  EXPECT_EQ(next.Said(patient), "");
+  EXPECT_THAT(next.Appended(), ElementsAre(StartsWith("STAGED 1.1.1")));
+}
+
+TEST_F(ProtocolTest, WrongCommitRequest_IsRefusedWithTheReason) {
+  const Gtid g = node.NewGtid();
+  EXPECT_THAT(node.Said(node.Commit(g, {A(g), B(g), A(g)})),
+              AllOf(StartsWith("REFUSED bad-request"), HasSubstr("bank-a"),
+                    HasSubstr("named twice")));
+  std::vector<BranchId> many;
+  for (uint64_t i = 1; i <= 129; ++i) many.push_back(MakeBranch(g, "bank-a", i));
+  EXPECT_EQ(node.Said(node.Commit(g, many)),
+            "REFUSED too-many-branches: 129 branches, at most 128 are allowed in one "
+            "transaction");
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  // Nothing was begun: it may be rolled back with all of them, and they are told.
+  const auto rollback = node.Rollback(g, many);
+  node.CommitLog();
+  EXPECT_THAT(node.Said(rollback), StartsWith("ABORTED"));
+  for (const BranchId& branch : many) EXPECT_EQ(node.Sent(Verb::kRollback, branch), 1);
+}
+
+// Of a repeated request the branches count for nothing, right or wrong.
+TEST_F(ProtocolTest, WrongCommitRequest_OfAKnownOutcome_IsAnswered) {
+  const Gtid g = node.NewGtid();
+  node.RunToEnd(g, {A(g)});
+  EXPECT_EQ(node.Said(node.Commit(g, {A(g), A(g)})), "COMMITTED");
+  EXPECT_EQ(node.Sent(Verb::kRollback, A(g)), 0);
 }
 
 TEST_F(ProtocolTest, Overload_IsRefusedBeforePrepareAndNeverAfter) {

@@ -175,7 +175,7 @@ TEST_F(RecoveryTest, OwnParallel_MayTimeOut_AndIsInheritedAfterReelection) {
   EXPECT_EQ(old.Happened(EventKind::kDeadlineHeld), 1);
 }
 
-TEST_F(RecoveryTest, LostLeadership_AnswersEveryWaitingRequestNotLeader) {
+TEST_F(RecoveryTest, LostLeadership_AnswersEveryWaitingRequest) {
   const Gtid g = Staged();
   const auto commit = old.Commit(g, {A(g)});
   const auto inquiry = old.Inquire(A(g));
@@ -186,7 +186,9 @@ TEST_F(RecoveryTest, LostLeadership_AnswersEveryWaitingRequestNotLeader) {
   resource.incarnation = Incarnation(1);
   const auto registration = old.Submit(RegisterResourceRequest{resource});
   old.Lose();
-  for (const auto token : {commit, inquiry, enlist, registration}) {
+  EXPECT_EQ(old.Said(commit), "UNDECIDED 1.1.1/bank-a/5f3c.1 1.1.1/bank-b/5f3c.1");
+  EXPECT_EQ(old.Said(enlist), "UNDECIDED");
+  for (const auto token : {inquiry, registration}) {
     EXPECT_EQ(old.Said(token), "NOT_LEADER");
   }
   EXPECT_EQ(old.Said(old.Commit(g, {A(g)})), "NOT_LEADER");

@@ -40,7 +40,7 @@ TEST_F(ScenarioTest, Scenario01_LeaderDiesBeforeStaged_RetryCommitsAtTheNext) {
   const Gtid g = old.NewGtid();
   const auto lost = old.Commit(g, {A(g), B(g)});
   old.Lose();  // STAGED never was log-committed
-  EXPECT_EQ(old.Said(lost), "NOT_LEADER");
+  EXPECT_EQ(old.Said(lost), "UNDECIDED 1.1.1/bank-a/5f3c.1 1.1.1/bank-b/5f3c.1");
   TakeOver();
   const auto retry = next.Commit(g, {A(g), B(g)});
   next.Prepared({A(g), B(g)});  // they had been asked before: PREPARED again
@@ -152,7 +152,7 @@ TEST_F(ScenarioTest, Scenario09_DeposedLeaderWakesUp_ItsAppendsAreWorthNothing) 
   EXPECT_EQ(old.Sent(Verb::kCommit, A(g)), 0);
   old.Lose();
   old.CatchUp();
-  EXPECT_EQ(old.Said(client), "NOT_LEADER");
+  EXPECT_EQ(old.Said(client), "UNDECIDED");
   EXPECT_EQ(old.table().FindSettled(g)->outcome, Outcome::kAborted);
   EXPECT_EQ(old.table().Hash(), next.table().Hash());
 }
@@ -386,7 +386,7 @@ TEST_F(ScenarioTest, Scenario61_DeposedLeadersPrepareRefused_NobodyIsToldAborted
   EXPECT_EQ(old.Said(client), "");
   EXPECT_EQ(old.Sent(Verb::kRollback, B(g)), 0);
   old.Lose();
-  EXPECT_EQ(old.Said(client), "NOT_LEADER");
+  EXPECT_EQ(old.Said(client), "UNDECIDED");
 }
 
 TEST_F(ScenarioTest, Scenario62_AbortBehindPendingStaged_NoCommittedAfterIt) {
@@ -511,7 +511,7 @@ TEST_F(ScenarioTest, Scenario69_ReadOnlyRestartedAndLeaderChanged_NothingWasProm
   next.Vote(A(g), Vote::kRefused, "not there");  // restarted
   next.CommitLog();
   EXPECT_THAT(next.Said(next.Commit(g, {})), StartsWith("ABORTED refused"));
-  EXPECT_EQ(old.Said(client), "NOT_LEADER");
+  EXPECT_EQ(old.Said(client), "UNDECIDED");
 }
 
 TEST_F(ScenarioTest, Scenario70_ReadOnlyTwice_IsNoRefusal) {

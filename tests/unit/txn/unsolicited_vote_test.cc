@@ -157,7 +157,7 @@ TEST_P(UnsolicitedVoteTest, LostWithItsLeader_AbortsWhenABranchAsks_AndForARetry
   const Gtid g = node.NewGtid();
   const auto commit = CommitPrepared(&node, g, {A(g), B(g)});
   node.Lose();
-  EXPECT_EQ(node.Said(commit), "NOT_LEADER");
+  EXPECT_EQ(node.Said(commit), "UNDECIDED");
   next.Lead(2);
   const auto inquiry = next.Inquire(A(g));
   next.CommitLog();

@@ -1,0 +1,212 @@
+// What clients and participants ask a simulated coordinator node, and its answers.
+#include <type_traits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/coordinator_node.h"
+
+namespace concordat::simulation {
+
+void CoordinatorNode::Submit(PendingRequest pending, txn::Request request) {
+  const txn::RequestToken token(++last_token_);
+  pending.asked_a_leader = replica_->core().is_ready();
+  requests_[token] = std::move(pending);
+  replica_->Submit(token, std::move(request));
+}
+
+// As the service does: other nodes than the leader send the caller on. Some are older
+// than that, and refuse at once.
+template <class Reply>
+bool CoordinatorNode::RefuseVersion(const Packet& packet) {
+  if (!other_version_) return false;
+  world_->rare().Add(Rare::kOtherVersion);
+  Reply reply;
+  const bool leads = replica_->core().is_ready();
+  if (leads || random_.Percent(50)) reply.code = Code::kVersion;
+  if constexpr (std::is_same_v<Reply, OutcomeReply>) reply.leads = leads;
+  world_->Send(process_, packet.from, packet.call, std::move(reply));
+  return true;
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const BeginCall& call) {
+  if (RefuseVersion<BeginReply>(packet)) return;
+  Submit({packet.from, packet.call, {}, {}, nullptr, 0, nullptr, false},
+         txn::AllocateGtidsRequest{call.count});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const CommitCall& call) {
+  if (RefuseVersion<OutcomeReply>(packet)) return;
+  Submit({packet.from, packet.call, call.gtid, {}, nullptr, 0, nullptr, false},
+         txn::CommitRequest{call.gtid, call.branches, call.mode,
+                            Duration::Millis(static_cast<int64_t>(call.timeout_ms)),
+                            call.prepared});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const RollbackCall& call) {
+  if (RefuseVersion<OutcomeReply>(packet)) return;
+  txn::RollbackRequest request;
+  request.gtid = call.gtid;
+  request.branches = call.branches;
+  Submit({packet.from, packet.call, call.gtid, {}, nullptr, 0, nullptr, false},
+         std::move(request));
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const OutcomeCall& call) {
+  if (RefuseVersion<OutcomeReply>(packet)) return;
+  Submit({packet.from, packet.call, call.gtid, {}, nullptr, 0, nullptr, false},
+         txn::OutcomeRequest{call.gtid, true});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const EnlistCall& call) {
+  if (RefuseVersion<EnlistReply>(packet)) return;
+  Submit({packet.from, packet.call, call.branch.gtid, call.branch, nullptr, 0, nullptr,
+          false},
+         txn::EnlistRequest{call.branch});
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const InquiryCall& call) {
+  auto reply = std::make_shared<InquiryReply>();
+  reply->items.resize(call.branches.size());
+  auto missing = std::make_shared<size_t>(call.branches.size());
+  for (size_t i = 0; i < call.branches.size(); ++i) {
+    const BranchId& branch = call.branches[i];
+    reply->items[i].branch = branch;
+    Submit({packet.from, packet.call, branch.gtid, branch, reply, i, missing, false},
+           txn::InquireRequest{branch});
+  }
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const RegisterCall& call) {
+  txn::ResourceRecord resource;
+  resource.name = call.resource;
+  resource.address = absl::StrCat("sim:", packet.from.value());
+  resource.kind = "simulated";
+  resource.incarnation = call.incarnation;
+  Submit({packet.from, packet.call, {}, {}, nullptr, 0, nullptr, false},
+         txn::RegisterResourceRequest{std::move(resource)});
+}
+
+OutcomeReply CoordinatorNode::ToOutcomeReply(const PendingRequest& pending,
+                                             const txn::Reply& reply) {
+  const Gtid& gtid = pending.gtid;
+  OutcomeReply out;
+  out.leads = replica_->core().is_ready();
+  if (std::holds_alternative<txn::CommittedReply>(reply)) {
+    out.code = Code::kOk;
+    out.outcome = txn::Outcome::kCommitted;
+    checks_.judge->OnOutcomeSent(id(), gtid, out.outcome);
+  } else if (const auto* aborted = std::get_if<txn::AbortedReply>(&reply)) {
+    out.code = Code::kOk;
+    out.outcome = txn::Outcome::kAborted;
+    out.cause = aborted->cause;
+    checks_.judge->OnOutcomeSent(id(), gtid, out.outcome);
+  } else if (std::holds_alternative<txn::ForgottenReply>(reply)) {
+    out.code = Code::kForgotten;
+    world_->rare().Add(Rare::kForgottenAnswer);
+  } else if (std::holds_alternative<txn::UndecidedReply>(reply)) {
+    out.code = Code::kUndecided;
+    if (!out.leads) world_->rare().Add(Rare::kBegunAndLeft);
+  } else if (std::holds_alternative<txn::NotStagedReply>(reply)) {
+    out.code = Code::kNotFound;
+  } else if (std::holds_alternative<txn::NotLeaderReply>(reply)) {
+    out.code = Code::kNotLeader;
+  } else if (std::holds_alternative<txn::NotReadyReply>(reply)) {
+    out.code = Code::kNotReady;
+  } else if (const auto* refused = std::get_if<txn::RefusedReply>(&reply)) {
+    out.code = RefusedCode(pending, *refused);
+  }
+  return out;
+}
+
+// What is new and what has begun, a ready leader alone can tell.
+Code CoordinatorNode::RefusedCode(const PendingRequest& pending,
+                                  const txn::RefusedReply& refused) {
+  if (refused.why != txn::Refusal::kOverloaded) return Code::kInvalid;
+  world_->rare().Add(Rare::kOverloaded);
+  if (!pending.asked_a_leader && !replica_->core().is_ready()) {
+    world_->Fail(absl::StrCat("node ", id().value(),
+                              " refuses work for want of room and does not lead"));
+  }
+  return Code::kOverloaded;
+}
+
+void CoordinatorNode::AnswerInquiry(const PendingRequest& pending,
+                                    const txn::Reply& reply) {
+  InquiryItem& item = pending.inquiry->items[pending.inquiry_position];
+  RarePaths& rare = world_->rare();
+  if (const auto* answer = std::get_if<txn::InquiryReply>(&reply)) {
+    item.code = Code::kOk;
+    switch (answer->fate) {
+      case txn::BranchFate::kCommit:
+        item.answer = InquiryAnswer::kCommit;
+        checks_.judge->OnFateSent(id(), pending.branch, true);
+        rare.Add(Rare::kInquiryCommit);
+        break;
+      case txn::BranchFate::kRollback:
+        item.answer = InquiryAnswer::kRollback;
+        checks_.judge->OnFateSent(id(), pending.branch, false);
+        rare.Add(Rare::kInquiryRollback);
+        if (checks_.judge->DecisionOf(pending.gtid) == txn::Outcome::kCommitted) {
+          rare.Add(Rare::kInquiryOutsideSet);
+        }
+        break;
+      case txn::BranchFate::kWait:
+        item.answer = InquiryAnswer::kWait;
+        rare.Add(Rare::kInquiryWait);
+        break;
+    }
+  } else {
+    item.code = Code::kNotLeader;
+    rare.Add(Rare::kInquiryNotLeader);
+  }
+  if (--*pending.inquiry_missing == 0) {
+    world_->Send(process_, pending.from, pending.call, *pending.inquiry);
+  }
+}
+
+void CoordinatorNode::Answer(txn::Answer answer) {
+  ObserveApplied();
+  const auto it = requests_.find(answer.token);
+  if (it == requests_.end()) {
+    world_->Fail("a request was answered twice, or never asked");
+    return;
+  }
+  const PendingRequest pending = std::move(it->second);
+  requests_.erase(it);
+  if (pending.inquiry != nullptr) {
+    AnswerInquiry(pending, answer.reply);
+  } else if (const auto* block = std::get_if<txn::GtidBlockReply>(&answer.reply)) {
+    world_->Send(process_, pending.from, pending.call,
+                 BeginReply{Code::kOk, block->first, block->count});
+  } else if (!pending.branch.gtid.is_none()) {
+    EnlistReply reply;
+    if (std::holds_alternative<txn::EnlistedReply>(answer.reply)) {
+      reply.code = Code::kOk;
+      checks_.judge->OnEnlistmentConfirmed(pending.branch);
+    } else if (std::holds_alternative<txn::UndecidedReply>(answer.reply)) {
+      reply.code = Code::kUndecided;
+    } else if (std::holds_alternative<txn::NotReadyReply>(answer.reply)) {
+      reply.code = Code::kNotReady;
+    } else if (const auto* refused = std::get_if<txn::RefusedReply>(&answer.reply)) {
+      reply.code = RefusedCode(pending, *refused);
+      if (reply.code == Code::kInvalid) {
+        reply.code = Code::kBranchGone;
+        world_->rare().Add(Rare::kEnlistTooLate);
+      }
+    }
+    world_->Send(process_, pending.from, pending.call, reply);
+  } else if (!pending.gtid.is_none()) {
+    world_->Send(process_, pending.from, pending.call,
+                 ToOutcomeReply(pending, answer.reply));
+  } else if (std::holds_alternative<txn::RegisteredReply>(answer.reply)) {
+    world_->Send(process_, pending.from, pending.call,
+                 RegisterReply{true, replica_->core().table().watermark()});
+  } else {
+    const auto* refused = std::get_if<txn::RefusedReply>(&answer.reply);
+    const Code code =
+        refused != nullptr ? RefusedCode(pending, *refused) : Code::kNotLeader;
+    world_->Send(process_, pending.from, pending.call, OutcomeReply{code});
+  }
+}
+
+}  // namespace concordat::simulation
