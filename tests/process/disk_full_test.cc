@@ -1,4 +1,5 @@
-// Scenario 42: a coordinator's disk is really full.
+// Scenarios 42 and 77: a coordinator's disk is really full; the only one's, or a
+// follower's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,11 +27,12 @@ constexpr int kDiskMib = 128;
 
 class DiskFull : public ::testing::Test {
  protected:
+  explicit DiskFull(int nodes = 1) : nodes_(nodes) {}
   void SetUp() override {
     if (!SmallDisk::Permitted()) {
       GTEST_SKIP() << "neither root nor a user namespace may mount a tmpfs here";
     }
-    cluster_.emplace(ClusterOptions{.nodes = 1,
+    cluster_.emplace(ClusterOptions{.nodes = nodes_,
                                     .in_doubt_inquiry_ms = 60'000,
                                     .segment_bytes = 1 << 20,
                                     .node_disk_mib = kDiskMib});
@@ -51,10 +53,10 @@ class DiskFull : public ::testing::Test {
   void HoldVotes(bool hold) {
     for (const char* bank : {"kv", "sql"}) cluster_->proxy(bank).HoldReplies(hold);
   }
-  wire::BeginReply Begin(int count) {
+  wire::BeginReply Begin(int count, int node = 1) {
     return cluster_->Ask<wire::BeginReply>(
-        1, [count](CoordinatorLink* link,
-                   std::function<void(const wire::BeginReply&)> done) {
+        node, [count](CoordinatorLink* link,
+                      std::function<void(const wire::BeginReply&)> done) {
           wire::BeginRequest request;
           request.context = client::MakeContext();
           request.count = count;
@@ -62,10 +64,10 @@ class DiskFull : public ::testing::Test {
         });
   }
   // Each takes more than a KiB of the log.
-  wire::OutcomeReply Rollback(const wire::Gtid& gtid) {
+  wire::OutcomeReply Rollback(const wire::Gtid& gtid, int node = 1) {
     return cluster_->Ask<wire::OutcomeReply>(
-        1, [gtid](CoordinatorLink* link,
-                  std::function<void(const wire::OutcomeReply&)> done) {
+        node, [gtid](CoordinatorLink* link,
+                     std::function<void(const wire::OutcomeReply&)> done) {
           wire::RollbackRequest request;
           request.context = client::MakeContext();
           request.gtid = gtid;
@@ -73,7 +75,8 @@ class DiskFull : public ::testing::Test {
           link->rollback(std::move(done), request);
         });
   }
-  wire::OutcomeReply Commit(const Gtid& gtid, const std::vector<BranchId>& branches) {
+  wire::OutcomeReply Commit(const Gtid& gtid, const std::vector<BranchId>& branches,
+                            int node = 1) {
     wire::CommitRequest request;
     request.context = client::MakeContext();
     request.gtid = client::ToWire(gtid);
@@ -83,24 +86,27 @@ class DiskFull : public ::testing::Test {
       request.branches.push_back(client::ToWire(branch));
     }
     return cluster_->Ask<wire::OutcomeReply>(
-        1, [request](CoordinatorLink* link,
-                     std::function<void(const wire::OutcomeReply&)> done) {
+        node, [request](CoordinatorLink* link,
+                        std::function<void(const wire::OutcomeReply&)> done) {
           link->commit(std::move(done), request);
         });
   }
-  // Fills the disk, and then what the log had preallocated for new work.
-  void FillDiskAndLog(const SmallDisk& disk) {
-    constexpr int kMost = 20'000;
-    const wire::BeginReply gtids = Begin(kMost);
+  // Fills the node's disk, and then what its log had preallocated for new work.
+  void FillDiskAndLog(const SmallDisk& disk, int node = 1, int leader = 1) {
+    constexpr int kMost = 10'000;
+    const wire::BeginReply gtids = Begin(kMost, leader);
     ASSERT_EQ(gtids.result.code, wire::Code::OK);
+    ASSERT_EQ(gtids.count, kMost);
     EXPECT_GT(disk.Fill(), 0u);
     wire::Gtid gtid = gtids.first;
-    for (int i = 0; i < kMost && !cluster_->Status(1).disk_full; ++i, ++gtid.sequence) {
-      ASSERT_EQ(Rollback(gtid).outcome, wire::Outcome::ABORTED);
+    for (int i = 0; i < kMost && !cluster_->Status(node).disk_full;
+         ++i, ++gtid.sequence) {
+      ASSERT_EQ(Rollback(gtid, leader).outcome, wire::Outcome::ABORTED);
     }
-    ASSERT_TRUE(cluster_->Status(1).disk_full);
+    ASSERT_TRUE(cluster_->Status(node).disk_full);
   }
 
+  const int nodes_;
   std::optional<Cluster> cluster_;
   std::unique_ptr<client::Client> client_;
 };
@@ -141,6 +147,46 @@ TEST_F(DiskFull, Scenario42_NewWorkIsRefusedWhatIsPromisedIsDoneAndSpaceHeals) {
   EXPECT_TRUE(cluster_->WaitUntilSettled());
   EXPECT_EQ(cluster_->KvBalance("alice"), -5);
   EXPECT_EQ(cluster_->SqlBalance("bob"), 5);
+  EXPECT_EQ(cluster_->KvBalance("carol"), -5);
+  EXPECT_EQ(cluster_->SqlBalance("dave"), 5);
+}
+
+class DiskFullOfOneInThree : public DiskFull {
+ protected:
+  DiskFullOfOneInThree() : DiskFull(3) {}
+};
+
+TEST_F(DiskFullOfOneInThree, Scenario77_FollowerSendsItsCallersOn_AndTheClusterServes) {
+  const int leader = cluster_->Leader();
+  const int follower = leader == 1 ? 2 : 1;
+  const SmallDisk disk(cluster_->node(follower).pid(), cluster_->NodeDir(follower));
+  ASSERT_NO_FATAL_FAILURE(FillDiskAndLog(disk, follower, leader));
+  ASSERT_EQ(cluster_->Leader(), leader);
+  auto transaction = Worked("alice", "bob");
+  const auto branches = client::ParseContext(transaction.CarryBack());
+  ASSERT_TRUE(branches.ok());
+
+  const wire::BeginReply begun = Begin(1, follower);
+  EXPECT_EQ(begun.result.code, wire::Code::NOT_LEADER) << begun.result.message;
+  EXPECT_FALSE(begun.result.leader_hint.empty());
+  const wire::Result refused =
+      Commit(transaction.gtid(), branches->branches, follower).result;
+  EXPECT_EQ(refused.code, wire::Code::NOT_LEADER) << refused.message;
+  EXPECT_EQ(transaction.Commit().outcome, Outcome::kCommitted);
+
+  // A client that knows only this node goes on to the leader.
+  client::ClientOptions options = cluster_->Options();
+  options.coordinators = {
+      cluster_->client_addresses()[static_cast<size_t>(follower) - 1]};
+  auto newcomer = client::Client::Connect(options);
+  ASSERT_TRUE(newcomer.ok());
+  const CommitResult moved = (*newcomer)->Run(
+      [](client::Transaction& t) { return Cluster::Transfer(&t, "carol", "dave", 5); });
+  EXPECT_EQ(moved.outcome, Outcome::kCommitted) << moved;
+  EXPECT_TRUE(cluster_->Status(follower).disk_full);
+
+  disk.MakeRoom();
+  EXPECT_TRUE(cluster_->WaitUntilSettled());
   EXPECT_EQ(cluster_->KvBalance("carol"), -5);
   EXPECT_EQ(cluster_->SqlBalance("dave"), 5);
 }
