@@ -64,7 +64,10 @@ struct CommitRequest {
   5: required i32 timeout_ms
   /**
    * The positions in `branches` of those that have voted PREPARED already
-   * (ExecuteReply.prepared); they are not asked again. None: nobody has.
+   * (ExecuteReply.prepared); they are not asked again. None: nobody has. A position of a
+   * branch that has not voted so is a lie that costs money: the others commit, this one
+   * does not, and is put on record as a heuristic rollback when its resource gives it up.
+   * A position that is none is INVALID.
    */
   6: optional list<i32> prepared
 }
