@@ -1,5 +1,6 @@
 #include "coordinator/node/node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,6 +55,10 @@ absl::Status Node::OpenLog(wal::FileEnv* env) {
   log.dir = options_.data_dir + "/log";
   log.owner = Owner(options_);
   wal::LogWriterOptions writer = options_.writer;
+  writer.block_when_full = false;  // the caller is a loop that serves others too
+  // One write of Raft's, and one entry more, always fit into an empty queue.
+  writer.queue_bytes =
+      std::max(writer.queue_bytes, 4 * options_.replica.raft.max_persist_bytes);
   writer.on_durable = [this, posts = loop_->post_queue(),
                        alive = std::weak_ptr<Node*>(alive_)](wal::Lsn lsn) {
     if (std::this_thread::get_id() == flushing_thread_.load()) return OnDurable(lsn);

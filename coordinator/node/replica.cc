@@ -92,6 +92,7 @@ void Replica::OnDurable(wal::Lsn lsn) {
 }
 
 void Replica::Process() {
+  WritePersists();
   bool busy = true;
   while (busy) {
     busy = ProcessRaft();
@@ -131,12 +132,19 @@ void Replica::WriteAndSend(raft::Output* output) {
   for (raft::Message& message : output->messages) {
     environment_->SendToPeer(std::move(message));
   }
-  if (output->persist) {
-    const wal::Lsn lsn = store_->Persist(config_.raft.group, *output->persist);
-    persists_.push_back({lsn, output->persist->id});
-  }
+  if (output->persist) unwritten_.push_back(*std::move(output->persist));
+  WritePersists();
   if (!output->messages_after_persist.empty()) {
     held_.push_back({output->after_persist, std::move(output->messages_after_persist)});
+  }
+}
+
+void Replica::WritePersists() {
+  while (!unwritten_.empty()) {
+    const auto lsn = store_->Persist(config_.raft.group, unwritten_.front());
+    if (!lsn.ok()) return;
+    persists_.push_back({*lsn, unwritten_.front().id});
+    unwritten_.pop_front();
   }
 }
 

@@ -123,6 +123,8 @@ class Replica {
   bool ProcessTransactions();
   void FollowLeadership(const raft::SoftState& state);
   void WriteAndSend(raft::Output* output);
+  // As far as the log has room.
+  void WritePersists();
   void ApplyCommitted(const std::vector<raft::Entry>& entries);
   void ReceiveSnapshot(raft::Output* output);
   void ServeSnapshotReads(const std::vector<raft::SnapshotReadRequest>& reads);
@@ -136,6 +138,9 @@ class Replica {
   txn::Core core_;
   Timestamp now_;
 
+  // What found no room in the log's queue or on the disk. The core bounds it
+  // (Config::max_unflushed_bytes).
+  std::deque<raft::Persist> unwritten_;
   std::deque<PersistUnderWay> persists_;
   raft::PersistId persisted_;
   std::deque<HeldMessages> held_;

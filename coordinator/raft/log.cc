@@ -19,7 +19,8 @@ std::optional<Term> Log::TermAt(LogIndex index) const {
   return At(index).term;
 }
 
-std::vector<Entry> Log::Slice(LogIndex first, LogIndex last, size_t max_bytes) const {
+std::vector<Entry> Log::Slice(LogIndex first, LogIndex last, size_t max_bytes,
+                              size_t overhead) const {
   std::vector<Entry> slice;
   if (first > last) return slice;
   CONCORDAT_CHECK(Has(first) && Has(last)) << "slice outside of the log";
@@ -28,7 +29,7 @@ std::vector<Entry> Log::Slice(LogIndex first, LogIndex last, size_t max_bytes) c
   const size_t start = first.value() - first_index().value();
   const size_t limit = last.value() - first.value() + 1;
   while (count < limit) {
-    bytes += entries_[start + count].data.size();
+    bytes += entries_[start + count].data.size() + overhead;
     if (count > 0 && bytes > max_bytes) break;
     ++count;
   }

@@ -49,9 +49,9 @@ class Log {
   }
 
   // Copies of the entries first..last, both included and both here; as many as fit
-  // into max_bytes of data, but at least one.
-  [[nodiscard]] std::vector<Entry> Slice(LogIndex first, LogIndex last,
-                                         size_t max_bytes) const;
+  // into max_bytes, each counted for its data and `overhead`, but at least one.
+  [[nodiscard]] std::vector<Entry> Slice(LogIndex first, LogIndex last, size_t max_bytes,
+                                         size_t overhead = 0) const;
   // The last index not after `index` whose term is at most `term`; terms only grow
   // along a log. base_index - 1, or 0, when even the base's term is greater.
   [[nodiscard]] LogIndex LastWithTermAtMost(LogIndex index, Term term) const;

@@ -19,6 +19,13 @@ constexpr size_t kEntryOverheadBytes = 64;
 
 size_t Cost(const Entry& entry) { return entry.data.size() + kEntryOverheadBytes; }
 
+// Whether `issued` on the disk makes a promise of `needed` true: within a term a vote
+// is given once.
+bool Covers(const HardState& issued, const HardState& needed) {
+  if (issued.term != needed.term) return issued.term > needed.term;
+  return needed.vote.is_none() || issued.vote == needed.vote;
+}
+
 bool IsFromLeader(const Message::Body& body) {
   return std::holds_alternative<AppendRequest>(body) ||
          std::holds_alternative<SnapshotChunk>(body);
@@ -33,7 +40,8 @@ Raft::Raft(Config config, RecoveredState recovered)
                   config_.election_timeout_min < config_.election_timeout_max)
       << "timers of Raft do not fit each other";
   CONCORDAT_CHECK(config_.max_inflight_appends > 0 && config_.snapshot_chunk_bytes > 0 &&
-                  config_.max_committed_per_output > 0);
+                  config_.max_committed_per_output > 0 && config_.max_persist_bytes > 0 &&
+                  config_.max_unflushed_bytes > 0);
   Recover(std::move(recovered));
   CONCORDAT_CHECK(configuration_.IsVoter(config_.self))
       << "node " << config_.self << " is not in its own configuration";
@@ -199,6 +207,7 @@ void Raft::OnPersisted(PersistId id) {
     const InFlightPersist& done = persists_in_flight_.front();
     persisted_hard_state_ = done.hard_state;
     persisted_index_ = std::max(persisted_index_, done.last_index);
+    unflushed_bytes_ -= done.bytes;
     persists_in_flight_.pop_front();
   }
   // A candidate votes for itself when that vote cannot be forgotten any more.
@@ -219,6 +228,20 @@ bool Raft::HasSomethingToPersist() const {
          next_to_persist_ <= log_.last_index();
 }
 
+size_t Raft::PersistRoom() const {
+  if (persists_in_flight_.empty()) return config_.max_persist_bytes;
+  if (unflushed_bytes_ >= config_.max_unflushed_bytes) return 0;
+  return std::min(config_.max_persist_bytes,
+                  config_.max_unflushed_bytes - unflushed_bytes_);
+}
+
+bool Raft::IsIssued(const WaitingMessage& waiting) const {
+  if (!Covers(issued_hard_state_, waiting.hard_state)) return false;
+  // A snapshot that is not handed out yet may stand for the entries.
+  return waiting.index.is_none() ||
+         (waiting.index < next_to_persist_ && !snapshot_to_persist_);
+}
+
 // Only what is on our own disk too: the state machine is never ahead of the log that
 // a restart would find.
 LogIndex Raft::LastApplicable() const {
@@ -227,11 +250,13 @@ LogIndex Raft::LastApplicable() const {
 }
 
 bool Raft::HasOutput() const {
-  if (HasSomethingToPersist() || LastApplicable() > handed_out_index_ ||
+  const bool may_persist = PersistRoom() > 0;
+  if ((may_persist && HasSomethingToPersist()) || LastApplicable() > handed_out_index_ ||
       CurrentSoftState() != reported_soft_state_ || !messages_.empty() ||
-      !messages_after_persist_.empty() || !read_states_.empty() ||
-      !dropped_reads_.empty() || !snapshot_reads_.empty() || !snapshot_writes_.empty() ||
-      install_snapshot_.has_value()) {
+      std::any_of(messages_after_persist_.begin(), messages_after_persist_.end(),
+                  [this](const WaitingMessage& w) { return IsIssued(w); }) ||
+      !read_states_.empty() || !dropped_reads_.empty() || !snapshot_reads_.empty() ||
+      !snapshot_writes_.empty() || install_snapshot_.has_value()) {
     return true;
   }
   if (!is_leader()) return false;
@@ -265,20 +290,34 @@ Output Raft::TakeOutput() {
 void Raft::TakeMessages(Output* output) {
   output->messages = std::exchange(messages_, {});
   output->after_persist = last_persist_;
-  std::vector<Message>& waiting = messages_after_persist_;
+  std::vector<Message> issued = TakeIssued();
   if (!persists_in_flight_.empty()) {
-    output->messages_after_persist = std::exchange(waiting, {});
+    output->messages_after_persist = std::move(issued);
     return;
   }
   // What they waited for was flushed since they were made.
-  output->messages.insert(output->messages.end(),
-                          std::make_move_iterator(waiting.begin()),
-                          std::make_move_iterator(waiting.end()));
-  waiting.clear();
+  output->messages.insert(output->messages.end(), std::make_move_iterator(issued.begin()),
+                          std::make_move_iterator(issued.end()));
+}
+
+std::vector<Message> Raft::TakeIssued() {
+  std::vector<Message> issued;
+  std::vector<WaitingMessage> still;
+  for (WaitingMessage& waiting : std::exchange(messages_after_persist_, {})) {
+    if (IsIssued(waiting)) {
+      issued.push_back(std::move(waiting.message));
+    } else {
+      still.push_back(std::move(waiting));
+    }
+  }
+  messages_after_persist_ = std::move(still);
+  return issued;
 }
 
 void Raft::TakePersist(Output* output) {
   if (!HasSomethingToPersist()) return;
+  const size_t room = PersistRoom();
+  if (room == 0) return;
   Persist persist;
   last_persist_ = last_persist_.Next();
   persist.id = last_persist_;
@@ -289,10 +328,15 @@ void Raft::TakePersist(Output* output) {
   if (hard_state_ != issued_hard_state_) {
     persist.hard_state = issued_hard_state_ = hard_state_;
   }
-  persist.entries = log_.Slice(next_to_persist_, log_.last_index(), SIZE_MAX);
-  next_to_persist_ = log_.last_index().Next();
+  persist.entries =
+      log_.Slice(next_to_persist_, log_.last_index(), room, kEntryOverheadBytes);
+  size_t bytes = kEntryOverheadBytes;
+  for (const Entry& entry : persist.entries) bytes += Cost(entry);
+  next_to_persist_ = LogIndex(next_to_persist_.value() + persist.entries.size());
+  if (next_to_persist_ <= log_.last_index()) ++counters_.persists_held_for_disk;
+  unflushed_bytes_ += bytes;
   persists_in_flight_.push_back(
-      InFlightPersist{persist.id, now_, hard_state_, log_.last_index()});
+      InFlightPersist{persist.id, now_, hard_state_, next_to_persist_.Previous(), bytes});
   output->persist = std::move(persist);
 }
 
@@ -338,6 +382,13 @@ void Raft::TruncateLog(LogIndex from) {
   log_.TruncateFrom(from);
   next_to_persist_ = std::min(next_to_persist_, from);
   LimitPersistedTo(from.Previous());
+  DropPromisesFrom(from);
+}
+
+// Promises of what was never written and never will be.
+void Raft::DropPromisesFrom(LogIndex index) {
+  std::erase_if(messages_after_persist_,
+                [index](const WaitingMessage& w) { return w.index >= index; });
 }
 
 void Raft::LimitPersistedTo(LogIndex index) {
@@ -359,7 +410,8 @@ void Raft::SendWhenDurable(NodeId to, Message::Body body, LogIndex index) {
     return;
   }
   messages_after_persist_.push_back(
-      Message{config_.group, config_.self, to, term(), std::move(body)});
+      WaitingMessage{Message{config_.group, config_.self, to, term(), std::move(body)},
+                     hard_state_, index});
 }
 
 }  // namespace concordat::raft

@@ -58,7 +58,12 @@ struct Config {
   size_t max_append_bytes = 512 * 1024;
   size_t max_uncommitted_bytes = 64 * 1024 * 1024;
   size_t snapshot_chunk_bytes = 512 * 1024;
-  size_t max_committed_per_output = 8192;
+  // What one Persist holds, and all that are not flushed together; an entry counts for
+  // its data and 64 bytes. One entry goes alone when it is larger. What does not fit
+  // waits in memory, and so do the messages that promise it.
+  size_t max_persist_bytes = 4 * 1024 * 1024;
+  size_t max_unflushed_bytes = 16 * 1024 * 1024;
+  size_t max_committed_per_output = 2048;
   // So many entries behind a snapshot stay in memory, so that a follower that is a
   // little behind does not need the snapshot.
   size_t entries_kept_behind_snapshot = 4096;
@@ -89,6 +94,7 @@ struct Counters {
   uint64_t stepped_down_for_term = 0;
   uint64_t truncations = 0;
   uint64_t truncations_of_persist_in_flight = 0;
+  uint64_t persists_held_for_disk = 0;
   uint64_t appends_rejected = 0;
   uint64_t stale_messages = 0;
   uint64_t commit_capped_at_last_new_entry = 0;
@@ -205,6 +211,13 @@ class Raft {
     // overwritten in memory: the flush of the old entry says nothing about the new
     // one at the same index.
     LogIndex last_index;
+    size_t bytes = 0;
+  };
+  // A message that promises this state, and the log up to this entry.
+  struct WaitingMessage {
+    Message message;
+    HardState hard_state;
+    LogIndex index;
   };
   struct PendingRead {
     ReadToken token;
@@ -226,14 +239,21 @@ class Raft {
   void SendWhenDurable(NodeId to, Message::Body body, LogIndex index);
   void TakeMessages(Output* output);
   void TakePersist(Output* output);
+  // The messages among those that wait which what was handed out so far makes true.
+  [[nodiscard]] std::vector<Message> TakeIssued();
   void TakeCommitted(Output* output);
   [[nodiscard]] bool HasSomethingToPersist() const;
+  // So many bytes of entries may be handed out to be written; 0 while the disk is
+  // behind.
+  [[nodiscard]] size_t PersistRoom() const;
+  [[nodiscard]] bool IsIssued(const WaitingMessage& waiting) const;
   [[nodiscard]] LogIndex LastApplicable() const;
   [[nodiscard]] bool DiskIsStalled() const;
   void SetCommitIndex(LogIndex index);
   void CountUncommitted();
   void TruncateLog(LogIndex from);
   void LimitPersistedTo(LogIndex index);
+  void DropPromisesFrom(LogIndex index);
   [[nodiscard]] SoftState CurrentSoftState() const;
 
   // election.cc
@@ -303,6 +323,7 @@ class Raft {
   // How far the disk is.
   PersistId last_persist_;
   std::deque<InFlightPersist> persists_in_flight_;
+  size_t unflushed_bytes_ = 0;      // of all of them
   HardState issued_hard_state_;     // handed out to be written
   HardState persisted_hard_state_;  // flushed
   LogIndex next_to_persist_;        // first entry not yet handed out
@@ -335,7 +356,7 @@ class Raft {
 
   // Collected for TakeOutput.
   std::vector<Message> messages_;
-  std::vector<Message> messages_after_persist_;
+  std::vector<WaitingMessage> messages_after_persist_;
   std::vector<ReadState> read_states_;
   std::vector<ReadToken> dropped_reads_;
   std::vector<SnapshotReadRequest> snapshot_reads_;

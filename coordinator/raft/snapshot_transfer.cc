@@ -163,6 +163,7 @@ void Raft::ReplaceLogBySnapshot(const SnapshotMeta& meta) {
   log_ = Log(meta.index, meta.term);
   next_to_persist_ = meta.index.Next();
   LimitPersistedTo(LogIndex());
+  DropPromisesFrom(LogIndex(1));
   discard_log_ = true;
 }
 

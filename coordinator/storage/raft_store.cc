@@ -117,15 +117,17 @@ raft::RecoveredState RaftStore::TakeRecovered(GroupId id) {
   return state;
 }
 
-void RaftStore::Append(const std::vector<wal::Record>& records, wal::Lsn* last) {
-  const auto lsn = sink_->Append(records, wal::Reserve::kFinish);
-  if (!lsn.ok()) {
+absl::StatusOr<wal::Lsn> RaftStore::Append(const std::vector<wal::Record>& records) {
+  auto lsn = sink_->Append(records, wal::Reserve::kFinish);
+  const bool later =
+      absl::IsUnavailable(lsn.status()) || absl::IsResourceExhausted(lsn.status());
+  if (!lsn.ok() && !later) {
     FatalIoError(absl::StrCat("Raft log: ", std::string(lsn.status().message())));
   }
-  *last = *lsn;
+  return lsn;
 }
 
-wal::Lsn RaftStore::Persist(GroupId id, const raft::Persist& persist) {
+absl::StatusOr<wal::Lsn> RaftStore::Persist(GroupId id, const raft::Persist& persist) {
   std::vector<wal::Record> records;
   records.reserve(persist.entries.size() + 2);
   if (persist.snapshot) {
@@ -141,10 +143,10 @@ wal::Lsn RaftStore::Persist(GroupId id, const raft::Persist& persist) {
     records.push_back(MakeRecord(RecordType::kEntry, EncodeEntry(id, entry)));
   }
   if (records.empty()) return last_lsn_;
-  wal::Lsn last;
-  Append(records, &last);
+  const auto last = Append(records);
+  if (!last.ok()) return last.status();
   // The records of one append are numbered without a gap.
-  wal::Lsn lsn(last.value() - records.size() + 1);
+  wal::Lsn lsn(last->value() - records.size() + 1);
   Group* group = &groups_[id];
   if (persist.snapshot) {
     ApplySnapshot(group, lsn, *persist.snapshot, persist.discard_log);
@@ -159,8 +161,8 @@ wal::Lsn RaftStore::Persist(GroupId id, const raft::Persist& persist) {
     CONCORDAT_CHECK(status.ok()) << status.message();
     lsn = lsn.Next();
   }
-  last_lsn_ = last;
-  return last;
+  last_lsn_ = *last;
+  return *last;
 }
 
 wal::Lsn RaftStore::OldestNeeded(const Group& group) const {
@@ -169,7 +171,7 @@ wal::Lsn RaftStore::OldestNeeded(const Group& group) const {
   return oldest;
 }
 
-void RaftStore::RewriteOldState(wal::Lsn below) {
+bool RaftStore::RewriteOldState(wal::Lsn below) {
   for (auto& [id, group] : groups_) {
     std::vector<wal::Record> records;
     const bool old_snapshot = group.has_snapshot && group.snapshot_lsn < below;
@@ -184,12 +186,13 @@ void RaftStore::RewriteOldState(wal::Lsn below) {
           MakeRecord(RecordType::kHardState, EncodeHardState(id, group.hard_state)));
     }
     if (records.empty()) continue;
-    wal::Lsn last;
-    Append(records, &last);
-    if (old_hard_state) group.hard_state_lsn = last;
-    if (old_snapshot) group.snapshot_lsn = wal::Lsn(last.value() - records.size() + 1);
-    last_lsn_ = last;
+    const auto last = Append(records);
+    if (!last.ok()) return false;
+    if (old_hard_state) group.hard_state_lsn = *last;
+    if (old_snapshot) group.snapshot_lsn = wal::Lsn(last->value() - records.size() + 1);
+    last_lsn_ = *last;
   }
+  return true;
 }
 
 LogIndex RaftStore::DurableSnapshot(GroupId id) const {
@@ -218,10 +221,7 @@ void RaftStore::Compact() {
     released_ = oldest;
     sink_->ReleaseBefore(oldest);
   }
-  if (floor > rewritten_ && floor > oldest) {
-    rewritten_ = floor;
-    RewriteOldState(floor);
-  }
+  if (floor > rewritten_ && floor > oldest && RewriteOldState(floor)) rewritten_ = floor;
 }
 
 }  // namespace concordat::storage

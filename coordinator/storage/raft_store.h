@@ -57,10 +57,14 @@ class RaftStore {
   // From now on records go here. The sink must outlive this object's use.
   void Attach(LogSink* sink) { sink_ = sink; }
 
-  // Appends one persist. It is durable when the log is, up to the number returned.
-  // Uses the log's reserve: what Raft has accepted must reach the disk. When even
-  // that is full the process ends (FatalIoError): nothing was promised for it.
-  [[nodiscard]] wal::Lsn Persist(GroupId group, const raft::Persist& persist);
+  // Appends one persist, from the log's reserve when need be. It is durable when the
+  // log is, up to the number returned. Nothing was written, and the same persist is to
+  // be tried again before any later one of the group:
+  //   UNAVAILABLE         the log's queue is full
+  //   RESOURCE_EXHAUSTED  so are the disk and the reserve
+  // Any other failure ends the process (FatalIoError): nothing was promised for it.
+  [[nodiscard]] absl::StatusOr<wal::Lsn> Persist(GroupId group,
+                                                 const raft::Persist& persist);
 
   // Lets segments go that no group needs. What would be lost with them (hard state
   // and snapshot records) is appended again first, so it happens in two steps: call
@@ -93,8 +97,9 @@ class RaftStore {
                      bool discard_log);
   absl::Status ReplayOne(wal::Lsn lsn, uint8_t type, std::string_view payload);
   [[nodiscard]] wal::Lsn OldestNeeded(const Group& group) const;
-  void Append(const std::vector<wal::Record>& records, wal::Lsn* last);
-  void RewriteOldState(wal::Lsn below);
+  absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records);
+  // False: there was no room for all; to be tried again.
+  [[nodiscard]] bool RewriteOldState(wal::Lsn below);
 
   std::map<GroupId, Group> groups_;
   absl::Status replay_status_;

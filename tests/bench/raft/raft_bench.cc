@@ -155,7 +155,8 @@ class BenchNode {
   void CarryOut(raft::Output output) {
     for (raft::Message& message : output.messages) peers_->Send(std::move(message));
     if (output.persist) {
-      persists_.emplace_back(store_.Persist(kGroup, *output.persist), output.persist->id);
+      persists_.emplace_back(store_.Persist(kGroup, *output.persist).value(),
+                             output.persist->id);
     }
     if (!output.messages_after_persist.empty()) {
       held_.emplace_back(output.after_persist, std::move(output.messages_after_persist));

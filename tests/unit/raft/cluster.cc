@@ -45,6 +45,8 @@ void Cluster::Start(Node* node) {
   config.max_inflight_appends = 4;
   config.max_append_bytes = 40;
   config.max_uncommitted_bytes = 2000;
+  config.max_persist_bytes = 300;
+  config.max_unflushed_bytes = 600;
   config.snapshot_chunk_bytes = 50;
   config.entries_kept_behind_snapshot = random_.Below(2) * 5;
   config.max_committed_per_output = 7;
@@ -126,7 +128,8 @@ void Cluster::CarryOut(Node* node, Output output) {
     node->writes.push_back(Write{*output.persist, {}, before + flush});
   }
   if (!output.messages_after_persist.empty()) {
-    CONCORDAT_CHECK(node->writes.back().persist.id == output.after_persist);
+    CONCORDAT_CHECK(!node->writes.empty() &&
+                    node->writes.back().persist.id == output.after_persist);
     for (Message& message : output.messages_after_persist) {
       node->writes.back().messages.push_back(std::move(message));
     }

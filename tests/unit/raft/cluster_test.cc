@@ -80,6 +80,7 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
     sum.stepped_down_for_term += c.stepped_down_for_term;
     sum.truncations += c.truncations;
     sum.truncations_of_persist_in_flight += c.truncations_of_persist_in_flight;
+    sum.persists_held_for_disk += c.persists_held_for_disk;
     sum.appends_rejected += c.appends_rejected;
     sum.commit_held_for_own_term += c.commit_held_for_own_term;
     sum.inflight_limit_reached += c.inflight_limit_reached;
@@ -101,6 +102,7 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
       {"stepped down for a term", sum.stepped_down_for_term},
       {"truncations", sum.truncations},
       {"truncations of a persist in flight", sum.truncations_of_persist_in_flight},
+      {"persists held for the disk", sum.persists_held_for_disk},
       {"appends rejected", sum.appends_rejected},
       {"commit held for the own term", sum.commit_held_for_own_term},
       {"in-flight limit reached", sum.inflight_limit_reached},

@@ -58,6 +58,74 @@ TEST(Pipeline, Probe_IsOneAppendAtATime) {
   EXPECT_EQ(node.Last<AppendRequest>(2).entries.size(), 2u);
 }
 
+Config SmallWrites() {
+  Config config = TestConfig();
+  config.max_persist_bytes = 200;
+  config.max_unflushed_bytes = 400;
+  return config;
+}
+
+size_t Bytes(const Persist& persist) {
+  size_t bytes = 0;
+  for (const Entry& entry : persist.entries) bytes += entry.data.size() + 64;
+  return bytes;
+}
+
+TEST(OwnDisk, Scenario80_ManyEntriesAtOnce_AreWrittenInPortionsAsTheDiskHasRoom) {
+  TestNode node({}, SmallWrites());
+  node.BecomeSettledLeader();
+  node.hold_disk = true;
+  node.Propose(std::vector<std::string>(100, "x"));
+  size_t unflushed = 0;
+  for (const auto& write : node.disk) {
+    EXPECT_LE(Bytes(write.persist), 200u);
+    unflushed += Bytes(write.persist);
+  }
+  EXPECT_GT(unflushed, 0u);
+  EXPECT_LE(unflushed, 400u);
+  EXPECT_GT(node.raft.counters().persists_held_for_disk, 0u);
+  EXPECT_FALSE(node.raft.HasOutput()) << "asked for in a busy loop";
+  EXPECT_EQ(node.raft.persisted_index(), LogIndex(1));
+
+  while (!node.disk.empty()) node.Flush();
+  EXPECT_EQ(node.raft.persisted_index(), LogIndex(101));
+  for (const Persist& persist : node.written) EXPECT_LE(Bytes(persist), 200u);
+}
+
+TEST(OwnDisk, LargeEntry_GoesAlone) {
+  TestNode node({}, SmallWrites());
+  node.BecomeSettledLeader();
+  node.Propose({"x", std::string(1000, 'y'), "z"});
+  EXPECT_EQ(node.raft.persisted_index(), LogIndex(4));
+}
+
+TEST(OwnDisk, AcknowledgementOfEntriesThatWaitForTheDisk_LeavesWhenTheyAreFlushed) {
+  Config config = SmallWrites();
+  config.self = NodeId(2);
+  TestNode node({}, config);
+  node.hold_disk = true;
+  node.Receive(1, 1, Append(0, 0, Commands(1, std::vector<uint64_t>(20, 1))));
+  ASSERT_LT(node.disk.size(), 20u);
+  while (!node.disk.empty()) {
+    EXPECT_TRUE(node.Sent<AppendResponse>(1).empty());
+    node.Flush();
+  }
+  EXPECT_EQ(node.Last<AppendResponse>(1).match_index, LogIndex(20));
+}
+
+// What was overwritten before it was ever written was never on the disk.
+TEST(OwnDisk, AcknowledgementOfEntriesThatWereNeverWritten_DoesNotLeave) {
+  Config config = SmallWrites();
+  config.self = NodeId(2);
+  TestNode node({}, config);
+  node.hold_disk = true;
+  node.Receive(1, 1, Append(0, 0, Commands(1, std::vector<uint64_t>(20, 1))));
+  node.Receive(3, 2, Append(0, 0, Commands(1, {2})));
+  while (!node.disk.empty()) node.Flush();
+  EXPECT_TRUE(node.Sent<AppendResponse>(1).empty());
+  EXPECT_EQ(node.Last<AppendResponse>(3).match_index, LogIndex(1));
+}
+
 TEST(Replication, LostAppend_IsFoundByTheNextMessage) {
   TestNode leader;
   leader.BecomeSettledLeader();

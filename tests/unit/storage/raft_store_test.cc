@@ -75,7 +75,9 @@ class RaftStoreTest : public ::testing::Test {
     }
     return entries;
   }
-  void Persist(raft::Persist persist) { (void)store_->Persist(kGroup, persist); }
+  void Persist(raft::Persist persist) {
+    EXPECT_TRUE(store_->Persist(kGroup, persist).ok());
+  }
   void PersistEntries(std::vector<raft::Entry> entries) {
     raft::Persist persist;
     persist.entries = std::move(entries);

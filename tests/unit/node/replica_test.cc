@@ -1,0 +1,179 @@
+// The replica between Raft and the log: what happens when the log has no room.
+#include "coordinator/node/replica.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace concordat::node {
+namespace {
+
+constexpr GroupId kGroup{1};
+
+// A log whose queue holds so many bytes, as wal::LogWriter's does, and whose disk
+// writes when the test says so.
+class StalledLog final : public storage::LogSink {
+ public:
+  absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
+                                  wal::Reserve) override {
+    size_t bytes = 0;
+    for (const wal::Record& record : records) {
+      bytes += record.payload.size() + wal::kRecordOverhead;
+    }
+    if (bytes > queue_bytes) return absl::InvalidArgumentError("more than the queue");
+    if (queued_ + bytes > queue_bytes) return absl::UnavailableError("the queue is full");
+    if (!space_for_finish) return absl::ResourceExhaustedError("the disk is full");
+    queued_ += bytes;
+    largest_queue = std::max(largest_queue, queued_);
+    last_ = wal::Lsn(last_.value() + records.size());
+    return last_;
+  }
+  void ReleaseBefore(wal::Lsn) override {}
+  wal::Lsn durable_lsn() const override { return durable_; }
+  bool HasSpace(wal::Reserve use) const override {
+    return use == wal::Reserve::kNormal ? space : space_for_finish;
+  }
+  wal::Lsn Flush() {
+    queued_ = 0;
+    durable_ = last_;
+    return durable_;
+  }
+
+  size_t queue_bytes = 20u << 20;
+  size_t largest_queue = 0;
+  bool space = true;
+  bool space_for_finish = true;
+
+ private:
+  size_t queued_ = 0;
+  wal::Lsn last_;
+  wal::Lsn durable_;
+};
+
+class World final : public ReplicaEnvironment {
+ public:
+  void SendToPeer(raft::Message message) override { sent.push_back(std::move(message)); }
+  void SendToResource(const txn::Message&) override {}
+  void Answer(txn::Answer answer) override { answers.push_back(std::move(answer)); }
+  void OnEvents(const std::vector<txn::Event>&) override {}
+  void OnRaftState(const raft::SoftState&) override {}
+  void SaveSnapshot(const raft::SnapshotMeta&, std::string) override {}
+  absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta&, uint64_t, size_t,
+                                           bool*) override {
+    return absl::NotFoundError("no snapshot");
+  }
+
+  std::vector<raft::Message> sent;
+  std::vector<txn::Answer> answers;
+};
+
+class ReplicaTest : public ::testing::Test {
+ protected:
+  void Create(std::vector<NodeId> voters) {
+    ReplicaConfig config;
+    config.raft.self = NodeId(1);
+    config.raft.group = kGroup;
+    config.raft.voters = std::move(voters);
+    config.snapshot_entries = UINT64_MAX;
+    config.snapshot_bytes = UINT64_MAX;
+    store_.Attach(&log_);
+    auto replica =
+        Replica::Create(config, store_.TakeRecovered(kGroup), "", &store_, &world_);
+    ASSERT_TRUE(replica.ok());
+    replica_ = *std::move(replica);
+    Pass(Duration());
+  }
+  void Pass(Duration time) {
+    now_ = now_ + time;
+    replica_->Tick(now_);
+    replica_->Process();
+  }
+  void Flush() {
+    replica_->OnDurable(log_.Flush());
+    replica_->Process();
+  }
+  void LeadAlone() {
+    Create({NodeId(1)});
+    for (int i = 0; i < 4; ++i) Flush();
+    ASSERT_TRUE(replica_->raft().is_ready_leader());
+  }
+  Gtid Allocate(uint32_t count) {
+    replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{count});
+    replica_->Process();
+    const auto* block = std::get_if<txn::GtidBlockReply>(&world_.answers.back().reply);
+    EXPECT_NE(block, nullptr);
+    return block->first;
+  }
+
+  StalledLog log_;
+  World world_;
+  storage::RaftStore store_;
+  std::unique_ptr<Replica> replica_;
+  Timestamp now_ = Timestamp::FromMicros(1'000'000);
+  uint64_t token_ = 0;
+};
+
+// A hundred thousand rollbacks of more than half a KiB each, while the disk stands
+// still: what Raft may hold uncommitted is more than the log's queue takes.
+TEST_F(ReplicaTest, Scenario80_HundredThousandProposalsAtOnce_WaitForTheLogsQueue) {
+  constexpr int kCount = 100'000;
+  LeadAlone();
+  std::vector<Gtid> gtids;
+  while (gtids.size() < kCount) {
+    Gtid gtid = Allocate(10'000);
+    for (int i = 0; i < 10'000; ++i, ++gtid.sequence) gtids.push_back(gtid);
+  }
+  world_.answers.clear();
+  for (const Gtid& gtid : gtids) {
+    replica_->Submit(txn::RequestToken(++token_),
+                     txn::RollbackRequest{.gtid = gtid, .reason = std::string(600, 'x')});
+  }
+  replica_->Process();
+  EXPECT_GT(replica_->raft().uncommitted_bytes(), log_.queue_bytes);
+  EXPECT_TRUE(world_.answers.empty());
+  for (int i = 0; i < 200 && world_.answers.size() < kCount; ++i) Flush();
+  ASSERT_EQ(world_.answers.size(), size_t{kCount});
+  for (const txn::Answer& answer : world_.answers) {
+    ASSERT_TRUE(std::holds_alternative<txn::AbortedReply>(answer.reply));
+  }
+  EXPECT_LE(log_.largest_queue, log_.queue_bytes);
+}
+
+TEST_F(ReplicaTest, QueueSmallerThanWhatRaftHasUnflushed_IsWaitedFor) {
+  log_.queue_bytes = 6u << 20;
+  LeadAlone();
+  Gtid gtid = Allocate(10'000);
+  world_.answers.clear();
+  for (int i = 0; i < 10'000; ++i, ++gtid.sequence) {
+    replica_->Submit(
+        txn::RequestToken(++token_),
+        txn::RollbackRequest{.gtid = gtid, .reason = std::string(1000, 'x')});
+  }
+  replica_->Process();
+  for (int i = 0; i < 50 && world_.answers.size() < 10'000; ++i) Flush();
+  EXPECT_EQ(world_.answers.size(), 10'000u);
+}
+
+// Scenario 88: what has no room even in the reserve waits; nobody ends.
+TEST_F(ReplicaTest, Scenario88_ReserveIsExhausted_WritesWaitForSpace) {
+  LeadAlone();
+  const Gtid gtid = Allocate(1);
+  world_.answers.clear();
+  log_.space_for_finish = false;
+  replica_->Submit(txn::RequestToken(++token_), txn::RollbackRequest{.gtid = gtid});
+  replica_->Process();
+  for (int i = 0; i < 10; ++i) Flush();
+  EXPECT_TRUE(world_.answers.empty());
+  log_.space_for_finish = true;
+  Pass(Duration::Millis(10));
+  Flush();
+  EXPECT_EQ(world_.answers.size(), 1u);
+}
+
+}  // namespace
+}  // namespace concordat::node
