@@ -96,7 +96,8 @@ TEST_F(StartTest, MissingRights_NamesTheGrant) {
   EXPECT_THAT(std::string(refused.status().message()),
               HasSubstr("GRANT SELECT, INSERT, DELETE ON concordat.branches TO poor@"));
   Sql("GRANT INSERT, DELETE ON concordat.branches TO poor@localhost;"
-      "GRANT INSERT, UPDATE ON concordat.marks TO poor@localhost");
+      "GRANT INSERT, UPDATE ON concordat.marks TO poor@localhost;"
+      "GRANT RELOAD ON *.* TO poor@localhost");
   OpenAt(UrlOf("poor"));
   EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1")).finish,
             Finish::kDone);
