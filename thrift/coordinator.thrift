@@ -395,6 +395,16 @@ struct ForgetHeuristicRequest {
   3: required string by
 }
 
+/** An operator gives a resource's name up. */
+struct RetireResourceRequest {
+  /** Who calls, and how long it will wait. */
+  1: required types.CallContext context
+  /** The resource's name. */
+  2: required string name
+  /** Who says so; it is recorded. */
+  3: required string by
+}
+
 /** Served by every coordinator node; most calls are answered by the leader only. */
 service CoordinatorService {
   HelloReply hello(1: required types.CallContext context)
@@ -420,4 +430,10 @@ service CoordinatorService {
    * was changed.
    */
   types.Result forgetHeuristic(1: required ForgetHeuristicRequest request)
+  /**
+   * Frees the name and its place, and forgets which store had it. OK once it is in the
+   * replicated log. NOT_FOUND: there is no such resource. INVALID: it is served, or a
+   * transaction that is not over has a branch there; nothing was changed.
+   */
+  types.Result retireResource(1: required RetireResourceRequest request)
 }

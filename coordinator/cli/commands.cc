@@ -149,6 +149,11 @@ Asked<Reply> AskCluster(
   return {std::nullopt, heard ? kExitNegative : kExitUnreachable};
 }
 
+// A reply that is a result and nothing else, in the shape that AskCluster wants.
+struct PlainReply {
+  wire::Result result;
+};
+
 void SayIfLocal(const Target& target) {
   if (target.local) std::cout << "As one node knows it, which may be old.\n\n";
 }
@@ -301,19 +306,32 @@ int ForgetHeuristic(const Target& target, const std::string& text,
   request.context = client::MakeContext();
   request.branch = client::ToWire(*branch);
   request.by = by;
-  // In the shape that AskCluster wants.
-  struct Forgotten {
-    wire::Result result;
-  };
-  const auto [forgotten, failed] = AskCluster<Forgotten>(
+  const auto [forgotten, failed] = AskCluster<PlainReply>(
       target, [&request](client::CoordinatorLink* link,
-                         std::function<void(const Forgotten&)> done) {
+                         std::function<void(const PlainReply&)> done) {
         link->forgetHeuristic(
             [done = std::move(done)](const wire::Result& result) { done({result}); },
             request);
       });
   if (!forgotten) return failed;
   std::cout << "forgotten\n";
+  return kExitOk;
+}
+
+int RetireResource(const Target& target, const std::string& name, const std::string& by) {
+  wire::RetireResourceRequest request;
+  request.context = client::MakeContext();
+  request.name = name;
+  request.by = by;
+  const auto [retired, failed] = AskCluster<PlainReply>(
+      target, [&request](client::CoordinatorLink* link,
+                         std::function<void(const PlainReply&)> done) {
+        link->retireResource(
+            [done = std::move(done)](const wire::Result& result) { done({result}); },
+            request);
+      });
+  if (!retired) return failed;
+  std::cout << "retired\n";
   return kExitOk;
 }
 

@@ -38,6 +38,9 @@ int ListHeuristics(const Target& target);
 // is on record; 64: not a branch id.
 int ForgetHeuristic(const Target& target, const std::string& branch,
                     const std::string& by);
+// Gives a resource's name up, on record: another store may have it. 1 when there is no
+// such resource, when it is served, or when a transaction needs it.
+int RetireResource(const Target& target, const std::string& name, const std::string& by);
 // The records of a write-ahead log, read-only. 1 when it is damaged.
 int DumpLog(const std::string& dir, bool segments_only);
 // Makes a database ready to be served: prints the SQL for its evidence table, and runs

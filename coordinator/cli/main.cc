@@ -23,6 +23,7 @@ struct Arguments {
   int limit = 100;
   std::string gtid;
   std::string branch;
+  std::string resource;
   std::string by;
   std::string log_dir;
   bool segments_only = false;
@@ -36,6 +37,7 @@ struct Commands {
   CLI::App* show;
   CLI::App* heuristics;
   CLI::App* forget;
+  CLI::App* retire;
   CLI::App* dump;
   CLI::App* init;
 };
@@ -96,6 +98,19 @@ void AddHeuristicCommands(CLI::App* app, Arguments* arguments, Commands* command
   AddTarget(commands->forget, arguments);
 }
 
+void AddResourceCommands(CLI::App* app, Arguments* arguments, Commands* commands) {
+  CLI::App* resource = app->add_subcommand("resource", "Resources by their names");
+  resource->require_subcommand(0, 1);
+  commands->retire = resource->add_subcommand(
+      "retire", "Give a name up that nobody serves any more: another store may have it");
+  commands->retire
+      ->add_option("name", arguments->resource, "As \"concordat status\" has it")
+      ->required();
+  commands->retire->add_option("--by", arguments->by, "Who says so; it is recorded")
+      ->required();
+  AddTarget(commands->retire, arguments);
+}
+
 Commands AddCommands(CLI::App* app, Arguments* arguments) {
   Commands commands{};
   app->require_subcommand(0, 1);
@@ -104,6 +119,7 @@ Commands AddCommands(CLI::App* app, Arguments* arguments) {
   AddTarget(commands.status, arguments);
   AddTransactionCommands(app, arguments, &commands);
   AddHeuristicCommands(app, arguments, &commands);
+  AddResourceCommands(app, arguments, &commands);
   CLI::App* wal = app->add_subcommand("wal", "Write-ahead logs");
   wal->require_subcommand(0, 1);
   commands.dump = wal->add_subcommand("dump", "Print a log; the process may be down");
@@ -203,6 +219,9 @@ int Run(const Commands& commands, const Arguments& arguments) {
   if (*commands.heuristics) return cli::ListHeuristics(arguments.target);
   if (*commands.forget) {
     return cli::ForgetHeuristic(arguments.target, arguments.branch, arguments.by);
+  }
+  if (*commands.retire) {
+    return cli::RetireResource(arguments.target, arguments.resource, arguments.by);
   }
   if (*commands.init) return cli::InitResource(arguments.url, arguments.yes);
   return cli::DumpLog(arguments.log_dir, arguments.segments_only);

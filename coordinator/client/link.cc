@@ -120,6 +120,12 @@ class CoordinatorProxy final : public CoordinatorLink {
             wire::CoordinatorService_forgetHeuristic_presult>(
         channel_, "forgetHeuristic", timeout_, request, std::move(cob));
   }
+  void retireResource(Cob<wire::Result> cob,
+                      const wire::RetireResourceRequest& request) override {
+    Forward<wire::CoordinatorService_retireResource_pargs,
+            wire::CoordinatorService_retireResource_presult>(
+        channel_, "retireResource", timeout_, request, std::move(cob));
+  }
 
  private:
   rpc::Channel* const channel_;

@@ -92,6 +92,8 @@ class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
                       const wire::CallContext& context) override;
   void forgetHeuristic(Cob<wire::Result> cob,
                        const wire::ForgetHeuristicRequest& request) override;
+  void retireResource(Cob<wire::Result> cob,
+                      const wire::RetireResourceRequest& request) override;
 
  private:
   // OK, or why this caller cannot be served: another version or cluster.

@@ -66,6 +66,10 @@ struct ResultMaker {
                       "no heuristic outcome of this branch is on record; nothing was "
                       "changed");
   }
+  wire::Result operator()(const txn::ResourceRetiredReply& reply) const {
+    if (reply.was_known) return MakeResult(Code::OK);
+    return MakeResult(Code::NOT_FOUND, "there is no resource of this name");
+  }
   template <class Other>
   wire::Result operator()(const Other&) const {
     return MakeResult(Code::OK);

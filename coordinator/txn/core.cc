@@ -60,6 +60,7 @@ void Core::OwnTermEntryApplied(Term term, Timestamp now) {
   role_ = Role::kReady;
   Note(EventKind::kReady, now, term.value());
   watermark_->BeginTerm(term, now);
+  registrar_->BeginTerm(now);
   DriveInherited(table_, driver_.get(), now);
   std::vector<Waiting> waiting;
   for (auto& [expires, request] : std::exchange(waiting_, {})) {
@@ -121,6 +122,9 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
                         },
                         [&](const HeuristicEffect&) {
                           registrar_->OnHeuristic(std::get<HeuristicRecord>(*record));
+                        },
+                        [&](const RetiredEffect& e) {
+                          registrar_->OnRetired(std::get<RetiredRecord>(*record), e, now);
                         }},
              effect);
   return absl::OkStatus();
@@ -191,6 +195,7 @@ void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
           },
           [&](const RegisterResourceRequest& r) { registrar_->Register(token, r, now); },
           [&](const ForgetHeuristicRequest& r) { registrar_->ForgetHeuristic(token, r); },
+          [&](const RetireResourceRequest& r) { registrar_->Retire(token, r, now); },
       },
       request);
 }

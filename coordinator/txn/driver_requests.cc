@@ -24,6 +24,16 @@ std::string WrongBranches(const Gtid& gtid, const std::vector<BranchId>& branche
   return "";
 }
 
+// The branches that are enlisted, and those whose records are on their way.
+size_t CountEnlisted(const TransactionTable::Entry* entry, const Drive* drive) {
+  size_t count = entry == nullptr ? 0 : entry->branches.size();
+  if (drive == nullptr) return count;
+  for (const BranchWork& work : drive->branches) {
+    if (work.enlisting) ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 void Driver::Refuse(RequestToken token, const Gtid& gtid, RefusedReply refusal,
@@ -215,7 +225,7 @@ void Driver::Enlist(RequestToken token, const EnlistRequest& request, Timestamp 
   if (closed || (known != nullptr && known->phase != Phase::kOpen)) {
     return RefuseEnlistment(token, branch, now);
   }
-  if (entry != nullptr && entry->branches.size() >= options_.max_branches) {
+  if (CountEnlisted(entry, known) >= options_.max_branches) {
     return Tell(token, RefusedReply{Refusal::kTooManyBranches,
                                     absl::StrCat("at most ", options_.max_branches)});
   }

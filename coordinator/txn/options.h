@@ -33,6 +33,9 @@ struct CoreOptions {
   Duration not_ready_wait = Duration::Seconds(2);
   size_t max_not_ready = 20000;
 
+  // A resource without a heartbeat for this long is taken for not served.
+  Duration resource_silent_after = Duration::Seconds(5);
+
   // ENDED is written for this many gtids, or when the oldest has waited this long.
   size_t ended_batch = 256;
   Duration ended_wait = Duration::Millis(100);

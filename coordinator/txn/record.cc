@@ -20,6 +20,7 @@ enum class Kind : uint8_t {
   kWatermark = 5,
   kResource = 6,
   kHeuristic = 7,
+  kRetired = 8,
 };
 
 void PutText(const std::string& text, ByteWriter* out) {
@@ -78,8 +79,13 @@ void Put(const HeuristicRecord& r, ByteWriter* out) {
   PutText(r.detail, out);
 }
 
+void Put(const RetiredRecord& r, ByteWriter* out) {
+  PutText(r.name, out);
+  PutText(r.by, out);
+}
+
 Kind KindOf(const Record& record) {
-  static_assert(std::variant_size_v<Record> == 7);
+  static_assert(std::variant_size_v<Record> == 8);
   // Kinds are numbered in the order of the variant.
   return static_cast<Kind>(record.index() + 1);
 }
@@ -206,6 +212,14 @@ HeuristicRecord ReadHeuristic(FieldReader* in) {
   return r;
 }
 
+RetiredRecord ReadRetired(FieldReader* in) {
+  RetiredRecord r;
+  r.name = in->ReadText();
+  in->Expect(IsValidResourceName(r.name));
+  r.by = in->ReadText();
+  return r;
+}
+
 Record ReadRecord(Kind kind, FieldReader* in) {
   switch (kind) {
     case Kind::kStaged:
@@ -222,6 +236,8 @@ Record ReadRecord(Kind kind, FieldReader* in) {
       return ReadResource(in);
     case Kind::kHeuristic:
       return ReadHeuristic(in);
+    case Kind::kRetired:
+      return ReadRetired(in);
   }
   in->Expect(false);
   return WatermarkRecord{};
@@ -275,6 +291,10 @@ std::string Text(const HeuristicRecord& r) {
                       std::string(ToString(r.what)), " detail='", r.detail, "'");
 }
 
+std::string Text(const RetiredRecord& r) {
+  return absl::StrCat("RETIRED ", r.name, " by='", r.by, "'");
+}
+
 }  // namespace
 
 // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days: the
@@ -315,7 +335,7 @@ absl::StatusOr<Record> DecodeRecord(std::string_view bytes) {
                                                  kRecordVersion, ": upgrade this node"));
   }
   if (kind < static_cast<uint8_t>(Kind::kStaged) ||
-      kind > static_cast<uint8_t>(Kind::kHeuristic)) {
+      kind > static_cast<uint8_t>(Kind::kRetired)) {
     return absl::UnimplementedError(absl::StrCat("transaction record of kind ", kind,
                                                  " is not known: upgrade this node"));
   }

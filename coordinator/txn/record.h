@@ -120,8 +120,16 @@ struct HeuristicRecord {
   friend bool operator==(const HeuristicRecord&, const HeuristicRecord&) = default;
 };
 
-using Record = std::variant<StagedRecord, DecidedRecord, EndedRecord, EnlistedRecord,
-                            WatermarkRecord, ResourceRecord, HeuristicRecord>;
+// A resource's name is given up: its place and its name are free for another store.
+struct RetiredRecord {
+  std::string name{};
+  std::string by{};  // who says so
+  friend bool operator==(const RetiredRecord&, const RetiredRecord&) = default;
+};
+
+using Record =
+    std::variant<StagedRecord, DecidedRecord, EndedRecord, EnlistedRecord,
+                 WatermarkRecord, ResourceRecord, HeuristicRecord, RetiredRecord>;
 
 // Programmer's error (checked): a branch of another gtid than the record's, or more
 // than kMaxDetailLength of text.

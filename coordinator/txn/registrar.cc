@@ -1,5 +1,8 @@
 #include "coordinator/txn/registrar.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "coordinator/txn/driver.h"
 
@@ -156,6 +159,59 @@ void Registrar::OnHeuristic(const HeuristicRecord& record) {
   });
 }
 
+// --- giving a name up ---
+
+std::string Registrar::UseOf(const std::string& name, Timestamp now) const {
+  if (const auto gtid = table_.UserOf(name)) {
+    return absl::StrCat("transaction ", ToString(*gtid), " has a branch at resource ",
+                        name, " and is not over: concordat txn show ", ToString(*gtid));
+  }
+  // A new leader gives every participant the time to be heard of.
+  const Timestamp heard = std::max(LastSeen(name).value_or(ready_since_), ready_since_);
+  if (now < heard + options_.resource_silent_after) {
+    return absl::StrCat("resource ", name,
+                        " is served, or was a moment ago: end its participant, wait "
+                        "until it is SILENT, and repeat");
+  }
+  return "";
+}
+
+void Registrar::Retire(RequestToken token, const RetireResourceRequest& request,
+                       Timestamp now) {
+  if (!table_.resources().contains(request.name)) {
+    out_.answers.push_back(Answer{token, ResourceRetiredReply{/*was_known=*/false}});
+    return;
+  }
+  if (std::string use = UseOf(request.name, now); !use.empty()) {
+    out_.answers.push_back(Answer{token, RefusedReply{Refusal::kInUse, std::move(use)}});
+    return;
+  }
+  retiring_.emplace_back(token, RetiredRecord{request.name, Cut(request.by)});
+  out_.proposals.push_back(EncodeRecord(retiring_.back().second));
+}
+
+void Registrar::OnRetired(const RetiredRecord& record, const RetiredEffect& effect,
+                          Timestamp now) {
+  if (effect.ignored == Ignored::kNo) {
+    last_seen_.erase(record.name);
+    refused_.erase(record.name);
+    Event& event = out_.events.emplace_back();
+    event.time = now;
+    event.kind = EventKind::kResource;
+    event.detail = Describe(record);
+  }
+  std::erase_if(retiring_, [&](const auto& waiting) {
+    if (waiting.second != record) return false;
+    if (effect.ignored == Ignored::kInUse) {
+      out_.answers.push_back(
+          Answer{waiting.first, RefusedReply{Refusal::kInUse, UseOf(record.name, now)}});
+    } else {
+      out_.answers.push_back(Answer{waiting.first, ResourceRetiredReply{}});
+    }
+    return true;
+  });
+}
+
 void Registrar::Abandon() {
   for (const auto& [token, resource] : registering_) {
     out_.answers.push_back(Answer{token, NotLeaderReply{}});
@@ -163,6 +219,10 @@ void Registrar::Abandon() {
   for (const auto& [token, branch] : forgetting_) {
     out_.answers.push_back(Answer{token, NotLeaderReply{}});
   }
+  for (const auto& [token, resource] : retiring_) {
+    out_.answers.push_back(Answer{token, NotLeaderReply{}});
+  }
+  retiring_.clear();
   registering_.clear();
   forgetting_.clear();
   last_seen_.clear();

@@ -25,12 +25,17 @@ class Registrar {
   void Register(RequestToken token, const RegisterResourceRequest& request,
                 Timestamp now);
   void ForgetHeuristic(RequestToken token, const ForgetHeuristicRequest& request);
+  void Retire(RequestToken token, const RetireResourceRequest& request, Timestamp now);
+
+  // This node is ready to lead. It has heard of no resource yet.
+  void BeginTerm(Timestamp now) { ready_since_ = now; }
 
   // After the table has applied the record.
   // Its record was overtaken: by that of another store, or by a later one of its own.
   void OnOvertaken(const ResourceRecord& record, Timestamp now);
   void OnResource(const ResourceRecord& record, bool only_mark, Timestamp now);
   void OnHeuristic(const HeuristicRecord& record);
+  void OnRetired(const RetiredRecord& record, const RetiredEffect& effect, Timestamp now);
 
   // The last registration of a resource that was refused, until one is accepted. For
   // people: nothing is decided by it.
@@ -48,6 +53,8 @@ class Registrar {
       const ResourceRecord& resource) const;
   // Of one that the table does not take.
   [[nodiscard]] RefusedReply WrongStore(const ResourceRecord& resource) const;
+  // Why the name cannot be given up now; empty: it can.
+  [[nodiscard]] std::string UseOf(const std::string& name, Timestamp now) const;
   void Refuse(RequestToken token, const std::string& resource, RefusedReply reply,
               Timestamp now);
   void Accept(RequestToken token, const std::string& resource);
@@ -59,6 +66,8 @@ class Registrar {
   std::map<std::string, LastRefusal> refused_;  // of names that are in the table
   std::vector<std::pair<RequestToken, ResourceRecord>> registering_;
   std::vector<std::pair<RequestToken, BranchId>> forgetting_;
+  std::vector<std::pair<RequestToken, RetiredRecord>> retiring_;
+  Timestamp ready_since_;
 };
 
 }  // namespace concordat::txn

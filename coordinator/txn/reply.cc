@@ -40,6 +40,10 @@ std::string Text(const HeuristicForgottenReply& reply) {
   return reply.was_on_record ? "HEURISTIC_FORGOTTEN" : "NO_HEURISTIC";
 }
 
+std::string Text(const ResourceRetiredReply& reply) {
+  return reply.was_known ? "RETIRED" : "NO_SUCH_RESOURCE";
+}
+
 bool NamesBranch(EventKind kind) {
   switch (kind) {
     case EventKind::kEnlisted:
@@ -99,6 +103,8 @@ std::string_view ToString(Refusal why) {
       return "other-store";
     case Refusal::kOlderStore:
       return "older-store";
+    case Refusal::kInUse:
+      return "in-use";
     case Refusal::kQuarantined:
       return "quarantined";
   }

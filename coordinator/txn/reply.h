@@ -66,6 +66,7 @@ enum class Refusal : uint8_t {
   kOtherStore,      // the resource's name belongs to another store
   kOlderStore,      // the store is an old copy of the one that has the name
   kQuarantined,     // its participant says itself that it does not serve the resource
+  kInUse,           // a resource that is served, or that a transaction needs
 };
 
 // A ready leader's answer: not done and without effect, for the reason given. It speaks
@@ -87,11 +88,14 @@ struct RegisteredReply {};
 struct HeuristicForgottenReply {
   bool was_on_record = true;  // false: there was nothing to forget
 };
+struct ResourceRetiredReply {
+  bool was_known = true;  // false: there was no such name
+};
 
 using Reply = std::variant<GtidBlockReply, CommittedReply, AbortedReply, ForgottenReply,
                            UndecidedReply, NotStagedReply, NotLeaderReply, NotReadyReply,
                            RefusedReply, InquiryReply, EnlistedReply, RegisteredReply,
-                           HeuristicForgottenReply>;
+                           HeuristicForgottenReply, ResourceRetiredReply>;
 
 struct Answer {
   RequestToken token{};

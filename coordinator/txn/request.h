@@ -98,9 +98,18 @@ struct ForgetHeuristicRequest {
   std::string by{};
 };
 
-using Request = std::variant<AllocateGtidsRequest, CommitRequest, RollbackRequest,
-                             EnlistRequest, InquireRequest, OutcomeRequest,
-                             RegisterResourceRequest, ForgetHeuristicRequest>;
+// An operator gives a resource's name up: nobody serves it any more. What the registry
+// knew of its store goes with it, so that any store may have the name later.
+// ResourceRetiredReply, RefusedReply (kInUse: it is served, or a transaction needs it).
+struct RetireResourceRequest {
+  std::string name{};
+  std::string by{};
+};
+
+using Request =
+    std::variant<AllocateGtidsRequest, CommitRequest, RollbackRequest, EnlistRequest,
+                 InquireRequest, OutcomeRequest, RegisterResourceRequest,
+                 ForgetHeuristicRequest, RetireResourceRequest>;
 
 }  // namespace concordat::txn
 

@@ -60,6 +60,8 @@ std::string_view ToString(Ignored ignored) {
       return "other-store";
     case Ignored::kOlderStore:
       return "older-store";
+    case Ignored::kInUse:
+      return "a transaction needs the resource";
   }
   return "?";
 }
@@ -164,7 +166,8 @@ Effect TransactionTable::Put(const EnlistedRecord& record) {
   }
   Mix(static_cast<uint64_t>(closed));
   if (closed != Ignored::kNo) return EnlistedEffect{record.branch, closed};
-  MergeInto(&live_[record.branch.gtid].branches, {record.branch});
+  std::vector<BranchId>& set = live_[record.branch.gtid].branches;
+  set.insert(std::lower_bound(set.begin(), set.end(), record.branch), record.branch);
   Mix(record.branch);
   return EnlistedEffect{record.branch, Ignored::kNo};
 }
@@ -227,6 +230,25 @@ Effect TransactionTable::Put(const HeuristicRecord& record) {
   entry.what = record.what;
   entry.detail = record.detail;
   return HeuristicEffect{};
+}
+
+std::optional<Gtid> TransactionTable::UserOf(std::string_view resource) const {
+  for (const auto& [gtid, entry] : live_) {
+    if (entry.decided && entry.outcome == Outcome::kAborted) continue;
+    for (const BranchId& branch : entry.branches) {
+      if (branch.resource == resource) return gtid;
+    }
+  }
+  return std::nullopt;
+}
+
+Effect TransactionTable::Put(const RetiredRecord& record) {
+  Mix(record.name);
+  if (!resources_.contains(record.name)) return RetiredEffect{Ignored::kUnchanged};
+  if (UserOf(record.name)) return RetiredEffect{Ignored::kInUse};
+  resources_.erase(record.name);
+  Mix(record.by);
+  return RetiredEffect{};
 }
 
 TxnState TransactionTable::StateOf(const Gtid& gtid) const {

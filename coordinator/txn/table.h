@@ -62,6 +62,7 @@ enum class Ignored : uint8_t {
   kUnchanged,        // says what the table says
   kOtherStore,       // a resource's name with another store
   kOlderStore,       // an old copy of the store that has the name
+  kInUse,            // a transaction that is not over has a branch at the resource
 };
 [[nodiscard]] std::string_view ToString(Ignored ignored);
 
@@ -92,8 +93,12 @@ struct ResourceEffect {
 struct HeuristicEffect {
   Ignored ignored = Ignored::kNo;
 };
-using Effect = std::variant<StagedEffect, DecidedEffect, EndedEffect, EnlistedEffect,
-                            WatermarkEffect, ResourceEffect, HeuristicEffect>;
+struct RetiredEffect {
+  Ignored ignored = Ignored::kNo;  // kInUse; kUnchanged: no such name
+};
+using Effect =
+    std::variant<StagedEffect, DecidedEffect, EndedEffect, EnlistedEffect,
+                 WatermarkEffect, ResourceEffect, HeuristicEffect, RetiredEffect>;
 
 struct HeuristicEntry {
   Heuristic what = Heuristic::kHazard;
@@ -144,6 +149,9 @@ class TransactionTable {
   // The last gtid that is forgotten; sequence 0 and term 0 at first.
   [[nodiscard]] const Gtid& watermark() const { return watermark_; }
   [[nodiscard]] bool IsForgotten(const Gtid& gtid) const { return gtid <= watermark_; }
+  // A transaction that is not over, and has not aborted, with a branch at the resource.
+  // None: nothing is known that needs it. Looks at all that are not over.
+  [[nodiscard]] std::optional<Gtid> UserOf(std::string_view resource) const;
   // How far a WATERMARK(wanted) would get if it were applied now.
   [[nodiscard]] Gtid CapWatermark(const Gtid& wanted) const;
 
@@ -175,6 +183,7 @@ class TransactionTable {
   Effect Put(const WatermarkRecord& record);
   Effect Put(const ResourceRecord& record);
   Effect Put(const HeuristicRecord& record);
+  Effect Put(const RetiredRecord& record);
   // Why nothing may be recorded for the gtid any more; kNo if it may.
   [[nodiscard]] Ignored Closed(const Gtid& gtid) const;
   void End(std::map<Gtid, Entry>::iterator entry);

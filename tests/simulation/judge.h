@@ -135,6 +135,7 @@ class Judge {
   void Put(const txn::EnlistedRecord& record);
   void Put(const txn::WatermarkRecord& record);
   void Put(const txn::ResourceRecord&) {}
+  void Put(const txn::RetiredRecord&) {}
   void Put(const txn::HeuristicRecord& record);
   void OnCommitDecision(const Gtid& gtid, const Transaction& transaction);
   void CheckCommitDecision(const Gtid& gtid, const Transaction& transaction);

@@ -135,6 +135,8 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
                       const wire::CallContext&) override {}
   void forgetHeuristic(std::function<void(const wire::Result&)>,
                        const wire::ForgetHeuristicRequest&) override {}
+  void retireResource(std::function<void(const wire::Result&)>,
+                      const wire::RetireResourceRequest&) override {}
 
  private:
   template <class Change>

@@ -161,5 +161,34 @@ TEST_F(EnlistTest, TooMany_AreRefused) {
   EXPECT_THAT(small.Said(small.Enlist(C(g))), StartsWith("REFUSED too-many-branches"));
 }
 
+// The limit counted applied branches only: a burst put thousands of records into the log.
+TEST_F(EnlistTest, Scenario90_BurstOfEnlistments_StopsAtTheLimit) {
+  const Gtid g = node.NewGtid();
+  const size_t limit = CoreOptions().max_branches;
+  std::vector<RequestToken> tokens;
+  for (uint64_t number = 1; number <= 5000; ++number) {
+    tokens.push_back(node.Enlist(MakeBranch(g, "bank-a", number)));
+  }
+  EXPECT_EQ(node.Appended().size(), limit);
+  for (size_t i = limit; i < tokens.size(); ++i) {
+    ASSERT_THAT(node.Said(tokens[i]), StartsWith("REFUSED too-many-branches"));
+  }
+  node.CommitLog();
+  for (size_t i = 0; i < limit; ++i) ASSERT_EQ(node.Said(tokens[i]), "ENLISTED");
+  EXPECT_THAT(node.Said(node.Enlist(MakeBranch(g, "bank-b", 1))),
+              StartsWith("REFUSED too-many-branches"));
+  EXPECT_EQ(node.table().FindLive(g)->branches.size(), limit);
+}
+
+TEST_F(EnlistTest, Scenario90_RepeatedWhileItsRecordIsOnItsWay_IsNotAppendedAgain) {
+  const Gtid g = node.NewGtid();
+  const auto first = node.Enlist(A(g));
+  const auto second = node.Enlist(A(g));
+  EXPECT_EQ(node.Appended().size(), 1u);
+  node.CommitLog();
+  EXPECT_EQ(node.Said(first), "ENLISTED");
+  EXPECT_EQ(node.Said(second), "ENLISTED");
+}
+
 }  // namespace
 }  // namespace concordat::txn

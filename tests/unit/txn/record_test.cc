@@ -38,6 +38,7 @@ std::vector<Record> Samples() {
       HeuristicRecord{A(kGtid), Heuristic::kMixed, "half of it"},
       HeuristicRecord{A(kGtid), Heuristic::kForgotten, "by ann"},
       StagedRecord{kGtid, {A(kGtid)}, 1, Mode::kDecided, /*all_prepared=*/true},
+      RetiredRecord{"bank-a", "ann"},
   };
 }
 
@@ -102,7 +103,7 @@ TEST(Record, CommitWithACause_IsAnError) {
 
 TEST(Record, Scenario50_UnknownKind_IsRefusedAndSaysUpgrade) {
   std::string bytes = EncodeRecord(WatermarkRecord{kGtid});
-  bytes[1] = 8;
+  bytes[1] = 9;
   const auto decoded = DecodeRecord(bytes);
   EXPECT_EQ(decoded.status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(decoded.status().message()), HasSubstr("upgrade"));

@@ -4,11 +4,13 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "tests/unit/txn/harness.h"
 
 namespace concordat::txn {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -287,6 +289,57 @@ TEST_F(RegistrarTest, ForgettingAHeuristic_IsAReplicatedRecord) {
   EXPECT_EQ(node.Said(forget), "HEURISTIC_FORGOTTEN");
   EXPECT_THAT(node.core().Heuristics(), IsEmpty());
   EXPECT_EQ(node.Said(node.Submit(ForgetHeuristicRequest{A(g), "ann"})), "NO_HEURISTIC");
+}
+
+TEST_F(RegistrarTest, Scenario85_NamesComeAndGo_AndTheirPlacesAreFreeAgain) {
+  for (int i = 0; i < 10; ++i) {  // with two places
+
+    const std::string name = absl::StrCat("bank-", i);
+    const auto added = node.Submit(RegisterResourceRequest{Bank(name, "here:1")});
+    node.CommitLog();
+    ASSERT_EQ(node.Said(added), "REGISTERED");
+    node.Pass(Duration::Seconds(6));
+    const auto retired = node.Submit(RetireResourceRequest{name, "ann"});
+    EXPECT_EQ(node.Said(retired), "");  // not before it is in the log
+    node.CommitLog();
+    EXPECT_EQ(node.Said(retired), "RETIRED");
+  }
+  EXPECT_THAT(node.table().resources(), IsEmpty());
+  EXPECT_EQ(node.Said(node.Submit(RetireResourceRequest{"bank-0", "ann"})),
+            "NO_SUCH_RESOURCE");
+}
+
+TEST_F(RegistrarTest, Scenario85_ServedOrNeededResource_IsNotRetired) {
+  node.Submit(RegisterResourceRequest{Bank("bank-a", "here:1")});
+  node.CommitLog();
+  EXPECT_THAT(node.Said(node.Submit(RetireResourceRequest{"bank-a", "ann"})),
+              HasSubstr("end its participant"));
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g)});
+  node.Prepared({A(g)});
+  node.CommitLog();
+  node.Pass(Duration::Seconds(6));
+  EXPECT_THAT(node.Said(node.Submit(RetireResourceRequest{"bank-a", "ann"})),
+              AllOf(HasSubstr("REFUSED in-use"), HasSubstr(ToString(g))));
+  node.Ack(A(g));
+  node.Pass(Duration::Millis(200));
+  node.CommitLog();
+  const auto retired = node.Submit(RetireResourceRequest{"bank-a", "ann"});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(retired), "RETIRED");
+}
+
+// The leader looked before a commit request came, and the log has the request first.
+TEST_F(RegistrarTest, Scenario85_TransactionThatComesFirstInTheLog_KeepsTheName) {
+  node.Submit(RegisterResourceRequest{Bank("bank-a", "here:1")});
+  node.CommitLog();
+  node.Pass(Duration::Seconds(6));
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g)});
+  const auto retired = node.Submit(RetireResourceRequest{"bank-a", "ann"});
+  node.CommitLog();
+  EXPECT_THAT(node.Said(retired), HasSubstr("REFUSED in-use"));
+  EXPECT_EQ(node.table().resources().count("bank-a"), 1u);
 }
 
 }  // namespace
