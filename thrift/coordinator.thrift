@@ -16,7 +16,7 @@ struct HelloReply {
   4: required i64 node
   /** The leader's address as a client can use it. None: no leader is known. */
   5: optional string leader
-  /** All nodes' client addresses. None: with a result other than OK. */
+  /** All nodes' client addresses. With VERSION, too: the caller may find another node. */
   6: optional list<string> nodes
 }
 
@@ -99,7 +99,12 @@ struct OutcomeReply {
   4: optional string detail
 }
 
-/** Asks for the rollback of a global transaction. */
+/**
+ * Asks for the rollback of a global transaction. Needed when anybody may have been asked
+ * to vote or to commit it (ParticipantService.prepare, `prepare` in a call, commit here).
+ * A client that has only worked in branches, and whose transaction nobody else knows, may
+ * instead call ParticipantService.rollback for them and forget the gtid.
+ */
 struct RollbackRequest {
   /** Who calls, and how long it will wait. */
   1: required types.CallContext context
@@ -172,11 +177,14 @@ struct InquiryReply {
 struct ResourceInfo {
   /** Its name in the cluster. */
   1: required string name
-  /** Where its participant listens, as clients and coordinators can reach it. */
+  /**
+   * Where its participant listens, as clients and coordinators can reach it. It changes
+   * when the participant moves: resolve again after a failed connection.
+   */
   2: required string address
   /** kv, sqlite, … */
   3: required string kind
-  /** The life of the participant. */
+  /** The incarnation of the participant. */
   4: required i64 incarnation
   /**
    * In answers: whether its heartbeats arrive. None: this leader has not heard of it
@@ -405,7 +413,15 @@ struct RetireResourceRequest {
   3: required string by
 }
 
-/** Served by every coordinator node; most calls are answered by the leader only. */
+/**
+ * Served by every coordinator node. Any node answers hello, status, resolve (without
+ * `alive`, which the leader alone knows), and listTransactions, showTransaction and
+ * listHeuristics by what it has applied; the other calls are answered by the leader, and
+ * elsewhere with NOT_LEADER. "Repeat" means after a pause that grows, from 10 ms to a
+ * second: an election takes some tenths of one.
+ *
+ * After ABORTED the coordinators roll all branches back that were named or enlisted.
+ */
 service CoordinatorService {
   HelloReply hello(1: required types.CallContext context)
   BeginReply allocateGtids(1: required BeginRequest request)

@@ -89,7 +89,10 @@ struct StartOptions {
    * first gtid. None: as old as it is.
    */
   1: optional types.Gtid age
-  /** The resource manager's name for an isolation level. None: its default. */
+  /**
+   * The resource manager's name for an isolation level, such as read-committed or
+   * serializable. None: its default.
+   */
   2: optional string isolation
   /**
    * An active branch without a call for this long is rolled back, in milliseconds.
@@ -135,8 +138,8 @@ enum KvVerb {
   /** Takes the value of `key` away; there need not be one. */
   DELETE = 3
   /**
-   * Adds `delta` to an integer value (none counts as 0) unless the sum is below
-   * `at_least`.
+   * Adds `delta` to an integer value, which is decimal text (none counts as 0), unless
+   * the sum is below `at_least`.
    */
   ADD_IF_AT_LEAST = 4
   /** Puts `value` if the present value is `expected` (none set: if there is no value). */
@@ -189,7 +192,10 @@ struct KvResult {
 
 /** One SQL statement with its parameters. */
 struct SqlStatement {
-  /** One statement, in the resource's own dialect. */
+  /**
+   * One statement, in the resource's own dialect, with its placeholders: ? in SQLite and
+   * MariaDB, $1 in PostgreSQL.
+   */
   1: required string sql
   /** The values of its parameters, in their order. None: it has none. */
   2: optional list<types.Value> parameters
@@ -209,21 +215,32 @@ struct SqlResult {
   3: optional i64 changed
 }
 
-/** Work in a branch. Exactly one of kv, sql, opaque is set. */
+/**
+ * Work in a branch. One of kv, sql, opaque is set; with none the branch is started, or
+ * kept from idling, and nothing is done. What each kind of resource takes, its limits and
+ * its types are in docs/resource-managers.md.
+ */
 struct ExecuteRequest {
   /** Who calls, and how long it will wait. */
   1: required types.CallContext context
   /** The branch; or not set, with `start`, to start one and work in it in one call. */
   2: optional types.BranchId branch
-  /** With no branch: the transaction to start one for. */
+  /**
+   * With no branch: the transaction to start one for; not read when `branch` is set. When
+   * the answer is lost the branch may be there, its id is not known, a repeat starts
+   * another one, which loses against it (CONFLICT), and its locks go with its idle
+   * time-out. So listen longer for this one than `deadline_ms`, which the participant
+   * keeps to, and roll the transaction back when no answer came.
+   */
   3: optional types.Gtid start
   /** With start: the resource. */
   4: optional string resource
   /** With start: how. None: all defaults. */
   5: optional StartOptions options
   /**
-   * Counts the calls in the branch, from 1. A repeat of the last number gets the
-   * last answer again and does nothing twice.
+   * Counts the calls in the branch, from 1, which is that of the call with `start`. A
+   * repeat of the last number gets the last answer again and does nothing twice; any
+   * number but that and the next is INVALID. One call at a time in a branch.
    */
   6: required i64 call_number
   /** Operations, done in order; the first that fails ends the list and fails the call. */
@@ -244,7 +261,9 @@ struct ExecuteRequest {
 
 struct ExecuteReply {
   /**
-   * CONFLICT, BRANCH_GONE, RESOURCE_ERROR: the branch is rolled back.
+   * CONFLICT, BRANCH_GONE, RESOURCE_ERROR: the branch is rolled back. INVALID: the call
+   * did nothing; the branch lives on, and with `start` none was started. OVERLOADED,
+   * UNAVAILABLE, NOT_FOUND: with `start` none was started; else roll it back.
    * CONDITION_FAILED: operations of this call are undone where the resource can;
    * the branch lives on, and the message says which operation failed.
    */
@@ -297,15 +316,24 @@ struct RecoverReply {
   2: optional list<HeldBranch> branches
 }
 
-/** Served by every participant. */
+/**
+ * Served by every participant. `prepare`, `commit`, and `rollback` with `decided`, are the
+ * coordinators': a client that calls them settles branches behind their back, and what it
+ * did is put on record as a heuristic outcome, if it is noticed. Nothing stops it in this
+ * version, which knows no roles.
+ */
 service ParticipantService {
   ExecuteReply execute(1: required ExecuteRequest request)
-  /** Votes; each follows its flush. */
+  /** The coordinators'. Votes; each follows its flush. */
   PrepareReply prepare(1: required BranchList request)
-  /** Commits prepared branches; DONE follows the flush. */
+  /** The coordinators'. Commits prepared branches; DONE follows the flush. */
   FinishReply commit(1: required BranchList request)
+  /** A client's for branches that have not been asked to vote; see BranchList.decided. */
   FinishReply rollback(1: required BranchList request)
-  /** Commits an active branch at once, for a transaction of one branch. */
+  /**
+   * Commits an active branch at once, for a transaction of one branch. Exactly one branch,
+   * else INVALID.
+   */
   OnePhaseReply commitOnePhase(1: required BranchList request)
   /** The branches of this participant that are not over (X/Open XA, xa_recover). */
   RecoverReply recover(1: required types.CallContext context)

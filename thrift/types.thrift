@@ -13,7 +13,10 @@ namespace js concordat.wire
 /** Raised when a message of an older peer would be misunderstood. */
 const i32 PROTOCOL_VERSION = 1
 
-/** A global transaction: unique for ever within its cluster. */
+/**
+ * A global transaction: unique for ever within its cluster. Its text form, in logs and on
+ * the command line, is group.term.sequence, each in lower-case hexadecimal: 1.7.2a.
+ */
 struct Gtid {
   /** The Raft group that owns the transaction. */
   1: required i32 group
@@ -23,15 +26,19 @@ struct Gtid {
   3: required i64 sequence
 }
 
-/** One resource manager's part of a global transaction. Never used twice. */
+/**
+ * One resource manager's part of a global transaction. Never used twice. Its text form is
+ * GTID/RESOURCE/INCARNATION.NUMBER, the last two in lower-case hexadecimal:
+ * 1.7.2a/bank-a/5f3c.1.
+ */
 struct BranchId {
   /** The transaction. */
   1: required Gtid gtid
   /** The resource's name in the cluster. */
   2: required string resource
-  /** The life of the participant that started the branch. */
+  /** The incarnation of the participant that started the branch. */
   3: required i64 incarnation
-  /** Counts the branches of that life, from 1. */
+  /** Counts the branches of that incarnation, from 1. */
   4: required i64 number
 }
 
@@ -111,11 +118,6 @@ struct Result {
 struct CallContext {
   /** The caller's protocol version. */
   1: required i32 version
-  /**
-   * An id that follows a request through all processes; printed in logs. None:
-   * without.
-   */
-  2: optional string trace_id
   /**
    * How long the caller will wait, in milliseconds from now; 1 or more, else INVALID from
    * coordinators. commit, rollback, outcome and enlist are answered by then: UNDECIDED if
