@@ -61,6 +61,9 @@ void Driver::SyncSet(Drive* drive) {
   for (BranchWork& work : drive->branches) work.in_set = false;
   for (const BranchId& id : entry->branches) AddBranch(drive, id)->in_set = true;
   if (entry->staged) drive->mode = entry->mode;
+  for (const BranchId& id : entry->read_only) {
+    if (BranchWork* work = drive->FindBranch(id)) work->vote = Vote::kReadOnly;
+  }
 }
 
 void Driver::OnVote(const BranchId& branch, Vote vote, std::string_view detail,
@@ -103,15 +106,15 @@ void Driver::TakeVote(Drive* drive, BranchWork* work, Vote vote, std::string_vie
 void Driver::TryCommit(Drive* drive, Timestamp now) {
   // Only when STAGED is applied: until then the set is not known (rules 1 and 4).
   if (drive->phase != Phase::kPreparing) return;
-  bool all_prepared = true;
-  for (const BranchWork& work : drive->branches) {
-    if (!work.in_set) continue;
-    if (!work.vote) return;
-    all_prepared = all_prepared && *work.vote == Vote::kPrepared;
-  }
   DecidedRecord record;
   record.gtid = drive->gtid;
   record.outcome = Outcome::kCommitted;
+  for (const BranchWork& work : drive->branches) {
+    if (!work.in_set) continue;
+    if (!work.vote) return;
+    if (*work.vote == Vote::kReadOnly) record.read_only.push_back(work.id);
+  }
+  const bool all_prepared = record.read_only.empty();
   AppendDecision(drive, std::move(record), now);
   // Rule 8: with a read-only vote the next leader might hear REFUSED, so that votes
   // and STAGED alone are not the decision.

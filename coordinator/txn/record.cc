@@ -51,6 +51,8 @@ void Put(const DecidedRecord& r, ByteWriter* out) {
   out->U8(static_cast<uint8_t>(r.cause));
   PutText(r.detail, out);
   PutText(r.by, out);
+  out->Varint(r.read_only.size());
+  for (const BranchId& branch : r.read_only) PutBranch(r.gtid, branch, out);
 }
 
 void Put(const EndedRecord& r, ByteWriter* out) {
@@ -174,6 +176,11 @@ DecidedRecord ReadDecided(FieldReader* in) {
   in->Expect((r.outcome == Outcome::kCommitted) == (r.cause == AbortCause::kNone));
   r.detail = in->ReadText();
   r.by = in->ReadText();
+  const uint64_t count = in->ReadCount(11);
+  in->Expect(count == 0 || r.outcome == Outcome::kCommitted);
+  for (uint64_t i = 0; i < count && in->ok(); ++i) {
+    r.read_only.push_back(in->ReadBranchOf(r.gtid));
+  }
   return r;
 }
 
@@ -243,14 +250,19 @@ Record ReadRecord(Kind kind, FieldReader* in) {
   return WatermarkRecord{};
 }
 
-std::string Text(const StagedRecord& r) {
-  std::string line = absl::StrCat(
-      "STAGED ", ToString(r.gtid), " mode=", std::string(ToString(r.mode)),
-      " timeout_ms=", r.timeout_ms, r.all_prepared ? " all-prepared" : "", " branches=[");
-  for (const BranchId& branch : r.branches) {
-    absl::StrAppend(&line, line.back() == '[' ? "" : " ", ToString(branch));
+std::string ListOf(const std::vector<BranchId>& branches) {
+  std::string list = "[";
+  for (const BranchId& branch : branches) {
+    absl::StrAppend(&list, list.size() == 1 ? "" : " ", ToString(branch));
   }
-  return line + "]";
+  return list + "]";
+}
+
+std::string Text(const StagedRecord& r) {
+  return absl::StrCat("STAGED ", ToString(r.gtid),
+                      " mode=", std::string(ToString(r.mode)),
+                      " timeout_ms=", r.timeout_ms, r.all_prepared ? " all-prepared" : "",
+                      " branches=", ListOf(r.branches));
 }
 
 std::string Text(const DecidedRecord& r) {
@@ -259,6 +271,7 @@ std::string Text(const DecidedRecord& r) {
   if (r.cause != AbortCause::kNone) {
     absl::StrAppend(&line, " cause=", std::string(ToString(r.cause)));
   }
+  if (!r.read_only.empty()) absl::StrAppend(&line, " read-only=", ListOf(r.read_only));
   if (!r.by.empty()) absl::StrAppend(&line, " by='", r.by, "'");
   if (!r.detail.empty()) absl::StrAppend(&line, " detail='", r.detail, "'");
   return line;

@@ -52,6 +52,10 @@ struct DecidedRecord {
   AbortCause cause = AbortCause::kNone;  // kNone exactly when committed
   std::string detail{};  // which branch, which resource, who had not voted
   std::string by{};      // who, when a person or a client decided
+  // With kCommitted: those of the set that have voted READ_ONLY. They are over, and no
+  // leader tells them COMMIT: an incarnation that knows nothing of them any more would
+  // have to take that for a branch that it has lost.
+  std::vector<BranchId> read_only{};
   friend bool operator==(const DecidedRecord&, const DecidedRecord&) = default;
 };
 

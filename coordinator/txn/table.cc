@@ -132,8 +132,10 @@ Effect TransactionTable::Put(const DecidedRecord& record) {
   entry.cause = record.cause;
   entry.detail = record.detail;
   entry.by = record.by;
+  MergeInto(&entry.read_only, record.read_only);
   Mix(record.gtid.sequence);
   Mix(static_cast<uint64_t>(record.outcome));
+  for (const BranchId& branch : entry.read_only) Mix(branch);
   if (entry.branches.empty()) End(position);  // nobody has to acknowledge
   return DecidedEffect{record.gtid, Ignored::kNo};
 }

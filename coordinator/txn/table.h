@@ -120,6 +120,7 @@ class TransactionTable {
     AbortCause cause = AbortCause::kNone;
     std::string detail;
     std::string by;
+    std::vector<BranchId> read_only;  // of the set, sorted; they are not told
 
     [[nodiscard]] bool Contains(const BranchId& branch) const;
   };

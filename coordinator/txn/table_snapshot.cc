@@ -15,21 +15,38 @@ constexpr uint8_t kSnapshotVersion = 1;
 constexpr uint8_t kStagedFlag = 1;
 constexpr uint8_t kDecidedFlag = 2;
 
+void PutBranches(const std::vector<BranchId>& branches, ByteWriter* out) {
+  out->Varint(branches.size());
+  for (const BranchId& branch : branches) {
+    out->Bytes(branch.resource);
+    out->U64(branch.incarnation.value());
+    out->Varint(branch.number);
+  }
+}
+
+void ReadBranches(const Gtid& gtid, ByteReader* in, std::vector<BranchId>* branches) {
+  const uint64_t count = in->Varint();
+  for (uint64_t i = 0; i < count && in->ok(); ++i) {
+    BranchId branch;
+    branch.gtid = gtid;
+    branch.resource = std::string(in->Bytes());
+    branch.incarnation = Incarnation(in->U64());
+    branch.number = in->Varint();
+    branches->push_back(std::move(branch));
+  }
+}
+
 void PutEntry(const TransactionTable::Entry& entry, ByteWriter* out) {
   out->U8(static_cast<uint8_t>((entry.staged ? kStagedFlag : 0) |
                                (entry.decided ? kDecidedFlag : 0)));
   out->U8(static_cast<uint8_t>(entry.mode));
   out->Varint(entry.timeout_ms);
-  out->Varint(entry.branches.size());
-  for (const BranchId& branch : entry.branches) {
-    out->Bytes(branch.resource);
-    out->U64(branch.incarnation.value());
-    out->Varint(branch.number);
-  }
+  PutBranches(entry.branches, out);
   out->U8(static_cast<uint8_t>(entry.outcome));
   out->U8(static_cast<uint8_t>(entry.cause));
   out->Bytes(entry.detail);
   out->Bytes(entry.by);
+  PutBranches(entry.read_only, out);
 }
 
 template <class E>
@@ -45,19 +62,12 @@ bool ReadEntry(const Gtid& gtid, ByteReader* in, TransactionTable::Entry* entry)
   entry->decided = (flags & kDecidedFlag) != 0;
   bool ok = ReadEnum(in, Mode::kDecided, Mode::kParallel, &entry->mode);
   entry->timeout_ms = in->Varint();
-  const uint64_t count = in->Varint();
-  for (uint64_t i = 0; i < count && in->ok(); ++i) {
-    BranchId branch;
-    branch.gtid = gtid;
-    branch.resource = std::string(in->Bytes());
-    branch.incarnation = Incarnation(in->U64());
-    branch.number = in->Varint();
-    entry->branches.push_back(std::move(branch));
-  }
+  ReadBranches(gtid, in, &entry->branches);
   ok = ReadEnum(in, Outcome::kCommitted, Outcome::kAborted, &entry->outcome) && ok;
   ok = ReadEnum(in, AbortCause::kNone, AbortCause::kCommittedAlone, &entry->cause) && ok;
   entry->detail = std::string(in->Bytes());
   entry->by = std::string(in->Bytes());
+  ReadBranches(gtid, in, &entry->read_only);
   return ok && in->ok();
 }
 

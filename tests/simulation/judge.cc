@@ -473,6 +473,10 @@ void Judge::OnVerbSent(NodeId node, txn::Verb verb, const BranchId& branch) {
     world_->Fail(absl::StrCat("node ", node.value(), " sent COMMIT to ", ToString(branch),
                               " without a log-committed decision for it"));
   }
+  if (verb == txn::Verb::kCommit && FactOf(branch) == BranchFact::kReadOnly) {
+    world_->Fail(absl::StrCat("node ", node.value(), " sent COMMIT to ", ToString(branch),
+                              ", which has voted READ_ONLY"));
+  }
   if (verb == txn::Verb::kRollback && !MayRollBack(branch)) {
     world_->Fail(absl::StrCat("node ", node.value(), " sent ROLLBACK to ",
                               ToString(branch),

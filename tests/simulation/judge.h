@@ -11,6 +11,8 @@
 //     wrote nothing;
 //   - votes, acknowledgements, COMMIT and ROLLBACK messages, and answers say only what
 //     is already true on a disk or log-committed when they are sent;
+//   - a branch that has voted READ_ONLY is never told COMMIT, by any leader: its next
+//     incarnation would know nothing of it;
 //   - ENDED covers only transactions all of whose branches are settled, and the
 //     watermark no staged or committed one that is not ended;
 //   - whatever clients are told about a gtid is one outcome, and it happens;

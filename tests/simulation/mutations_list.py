@@ -201,6 +201,14 @@ MUTATIONS = [
         "if (undecided || unacknowledged) {",
         "if (undecided && !unacknowledged) {"),
 
+    Mutation(
+        "read-only-votes-not-in-the-log",
+        "DECIDED(commit) does not say who has voted READ_ONLY.",
+        TXN + "driver_votes.cc",
+        "  const bool all_prepared = record.read_only.empty();\n",
+        "  const bool all_prepared = record.read_only.empty();\n"
+        "  record.read_only.clear();\n"),
+
     # --- What was begun, and what was not (scenarios 76 and 77)
     Mutation(
         "begun-and-left-called-not-begun",

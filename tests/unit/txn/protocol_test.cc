@@ -117,7 +117,8 @@ TEST_F(ProtocolTest, Step4_Decided_AnsweredAndToldOnceLogCommitted) {
   node.Prepared({A(g)});
   EXPECT_THAT(node.Appended(), IsEmpty());  // one vote is missing
   node.Vote(B(g), Vote::kReadOnly);
-  EXPECT_THAT(node.Appended(), ElementsAre("DECIDED 1.1.1 committed"));
+  EXPECT_THAT(node.Appended(),
+              ElementsAre("DECIDED 1.1.1 committed read-only=[1.1.1/bank-b/5f3c.1]"));
   node.CommitLog();
   EXPECT_EQ(node.Said(commit), "COMMITTED");
   EXPECT_EQ(node.Sent(Verb::kCommit, A(g)), 1);

@@ -39,6 +39,8 @@ std::vector<Record> Samples() {
       HeuristicRecord{A(kGtid), Heuristic::kForgotten, "by ann"},
       StagedRecord{kGtid, {A(kGtid)}, 1, Mode::kDecided, /*all_prepared=*/true},
       RetiredRecord{"bank-a", "ann"},
+      DecidedRecord{
+          kGtid, Outcome::kCommitted, AbortCause::kNone, "", "", {A(kGtid), B(kGtid)}},
   };
 }
 
@@ -97,8 +99,14 @@ TEST(Record, HugeCount_IsAnErrorAndAllocatesNothing) {
 
 TEST(Record, CommitWithACause_IsAnError) {
   std::string bytes = EncodeRecord(DecidedRecord{kGtid, Outcome::kCommitted});
-  bytes[bytes.size() - 3] = 1;  // cause, before two empty texts
+  bytes[bytes.size() - 4] = 1;  // cause, before two empty texts and no branches
   EXPECT_FALSE(DecodeRecord(bytes).ok());
+}
+
+TEST(Record, AbortWithReadOnlyBranches_IsAnError) {
+  DecidedRecord abort{kGtid, Outcome::kAborted, AbortCause::kTimeout};
+  abort.read_only = {A(kGtid)};
+  EXPECT_FALSE(DecodeRecord(EncodeRecord(abort)).ok());
 }
 
 TEST(Record, Scenario50_UnknownKind_IsRefusedAndSaysUpgrade) {
@@ -164,6 +172,9 @@ TEST(Record, Describe_NamesEveryField) {
             "store=0123456789abcdef replaces mark=2026-11-20T10:01:05.250Z");
   EXPECT_EQ(Describe(samples[9]),
             "HEURISTIC 1.7.2a/bank-a/5f3c.1 mixed detail='half of it'");
+  EXPECT_EQ(Describe(samples[13]),
+            "DECIDED 1.7.2a committed read-only=[1.7.2a/bank-a/5f3c.1 "
+            "1.7.2a/bank-b/5f3c.1]");
 }
 
 TEST(RecordDeathTest, BranchOfAnotherGtid_IsAProgrammersError) {

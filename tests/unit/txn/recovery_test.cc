@@ -175,6 +175,42 @@ TEST_F(RecoveryTest, OwnParallel_MayTimeOut_AndIsInheritedAfterReelection) {
   EXPECT_EQ(old.Happened(EventKind::kDeadlineHeld), 1);
 }
 
+// Trial: the leader changed and the reader's participant restarted between decision and
+// ENDED; the COMMIT found neither branch nor evidence, and a hazard was put on record.
+TEST_F(RecoveryTest, Decided_WhoVotedReadOnlyIsKnownFromTheLog_AndIsNotTold) {
+  const Gtid g = old.NewGtid();
+  old.Commit(g, {A(g), B(g)});
+  old.Vote(A(g), Vote::kReadOnly);
+  old.Prepared({B(g)});
+  old.CommitLog();
+  EXPECT_EQ(old.Sent(Verb::kCommit, A(g)), 0);
+  old.Lose();
+  Node later{&log};
+  auto restored = TransactionTable::DecodeSnapshot(old.core().EncodeSnapshot());
+  ASSERT_TRUE(restored.ok());
+  EXPECT_THAT(restored->FindLive(g)->read_only, ElementsAre(A(g)));
+  TakeOver();
+  EXPECT_EQ(next.Sent(Verb::kCommit, A(g)), 0);
+  EXPECT_EQ(next.Sent(Verb::kCommit, B(g)), 1);
+  next.Ack(B(g));
+  next.Pass(Duration::Millis(200));
+  next.CommitLog();
+  EXPECT_EQ(next.table().StateOf(g), TxnState::kEnded);
+}
+
+TEST_F(RecoveryTest, Decided_AllReadOnly_TheNextLeaderEndsIt) {
+  const Gtid g = old.NewGtid();
+  old.Commit(g, {A(g)});
+  old.Vote(A(g), Vote::kReadOnly);
+  old.CommitLog();
+  old.Lose();
+  TakeOver();
+  next.Pass(Duration::Millis(200));
+  next.CommitLog();
+  EXPECT_EQ(next.Sent(Verb::kCommit, A(g)), 0);
+  EXPECT_EQ(next.table().StateOf(g), TxnState::kEnded);
+}
+
 TEST_F(RecoveryTest, LostLeadership_AnswersEveryWaitingRequest) {
   const Gtid g = Staged();
   const auto commit = old.Commit(g, {A(g)});
