@@ -414,7 +414,7 @@ void CoordinatorServiceHandler::forgetHeuristic(
 
 void CoordinatorServiceHandler::retireResource(
     Cob<wire::Result> cob, const wire::RetireResourceRequest& request) {
-  const wire::Result checked = CheckContext(request.context);
+  const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(checked);
   backend_->Submit(txn::RetireResourceRequest{request.name, request.by},
                    [this, cob = std::move(cob)](txn::Reply reply) {
