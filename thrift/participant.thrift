@@ -10,19 +10,32 @@ enum Vote {
   PREPARED = 1
   /** Nothing was written; the branch is over. */
   READ_ONLY = 2
-  /** No: the branch is rolled back, or is not there. */
+  /**
+   * No, for a reason that lasts (a constraint, a right, a disk that is full): the branch
+   * is rolled back, and the same work will be refused again.
+   */
   REFUSED = 3
   /** Cannot tell now (recovering, or another instance has the branch). Ask again. */
   UNAVAILABLE = 4
   /** The branch had already been committed in one phase. */
   COMMITTED_ALONE = 5
+  /**
+   * No: the branch lost against another transaction (a lock, a deadlock, a serialization
+   * failure) and is rolled back. Another run may go well.
+   */
+  CONFLICT = 6
+  /**
+   * No: the branch is not there. It was rolled back before, idle for too long, or lost
+   * with an earlier life of the participant. Another run may go well.
+   */
+  LOST = 7
 }
 
 struct VoteItem {
   /** The vote. */
   1: required Vote vote
   /**
-   * With REFUSED, UNAVAILABLE, COMMITTED_ALONE: why, for people. None: nothing to add.
+   * With anything but PREPARED and READ_ONLY: why, for people. None: nothing to add.
    */
   2: optional string detail
 }
@@ -261,8 +274,8 @@ struct ExecuteRequest {
 
 struct ExecuteReply {
   /**
-   * CONFLICT, BRANCH_GONE, RESOURCE_ERROR: the branch is rolled back. INVALID: the call
-   * did nothing; the branch lives on, and with `start` none was started. OVERLOADED,
+   * CONFLICT, BRANCH_GONE, RESOURCE_ERROR, TIMED_OUT: the branch is rolled back. INVALID:
+   * the call did nothing; the branch lives on, and with `start` none was started. OVERLOADED,
    * UNAVAILABLE, NOT_FOUND: with `start` none was started; else roll it back.
    * CONDITION_FAILED: operations of this call are undone where the resource can;
    * the branch lives on, and the message says which operation failed.
@@ -297,6 +310,8 @@ struct OnePhaseReply {
   1: required types.Result result
   /** With OK: what became of the branch, for ever. */
   2: optional types.Outcome outcome
+  /** With ABORTED: REFUSED, CONFLICT or LOST. None: REFUSED. */
+  3: optional types.AbortCause cause
 }
 
 /** A branch that a participant holds. */

@@ -96,6 +96,11 @@ enum Code {
    * had been asked for before, without this branch.
    */
   TOO_LATE = 15
+  /**
+   * The call was not done within its deadline. The branch is rolled back; roll the
+   * transaction back. Unlike after CONFLICT, another try may well take as long.
+   */
+  TIMED_OUT = 20
 }
 
 /** The part of every reply that says how the call ended. */
@@ -139,7 +144,7 @@ enum Outcome {
 
 /** Why a transaction aborted. */
 enum AbortCause {
-  /** A resource manager voted no. */
+  /** A resource manager voted no, for a reason that lasts: the same work ends so again. */
   REFUSED = 1
   /** Not all votes came before the deadline. */
   TIMED_OUT = 2
@@ -151,6 +156,10 @@ enum AbortCause {
   OPERATOR = 5
   /** One of its branches had been committed alone, in one phase. */
   COMMITTED_ALONE = 6
+  /** A branch voted CONFLICT: it lost against another transaction. Run it again. */
+  CONFLICT = 7
+  /** A branch voted LOST: it was not there any more. It may go well another time. */
+  LOST = 8
 }
 
 /** When the coordinator may answer COMMITTED. */

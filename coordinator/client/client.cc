@@ -78,6 +78,8 @@ absl::Status ToStatus(const wire::Result& result) {
       return absl::ResourceExhaustedError(result.message);
     case wire::Code::RESOURCE_ERROR:
       return absl::InternalError(result.message);
+    case wire::Code::TIMED_OUT:
+      return absl::DeadlineExceededError(result.message);
     case wire::Code::NOT_LEADER:
     case wire::Code::NOT_READY:
     case wire::Code::UNAVAILABLE:
@@ -378,7 +380,8 @@ CommitResult Client::Run(const std::function<absl::Status(Transaction&)>& work,
       result.cause = AbortCause::kConflict;
     }
     // Locks lost after the last call show here. Other refusals are not told apart.
-    const bool refused = worked.ok() && result.cause == AbortCause::kRefused;
+    const bool refused = worked.ok() && (result.cause == AbortCause::kRefused ||
+                                         result.cause == AbortCause::kLost);
     if (!(conflict || refused) || result.outcome != Outcome::kAborted ||
         attempt >= options.max_attempts) {
       return result;

@@ -32,6 +32,8 @@ const char* ToString(AbortCause cause) {
       return "committed alone";
     case AbortCause::kConflict:
       return "conflict";
+    case AbortCause::kLost:
+      return "lost";
   }
   return "none";
 }

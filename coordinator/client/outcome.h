@@ -20,13 +20,14 @@ enum class Outcome : uint8_t {
 
 enum class AbortCause : uint8_t {
   kNone,            // not aborted
-  kRefused,         // a resource manager voted no
+  kRefused,         // a resource manager voted no, and would again
   kTimedOut,        // not all votes came in time
   kRolledBack,      // the client asked for it
   kPresumed,        // a branch asked, and nobody had asked to commit
   kOperator,        // a person decided it
   kCommittedAlone,  // one branch had been committed in one phase
-  kConflict,        // lost against another transaction before commit was asked for
+  kConflict,        // lost against another transaction, at work or at the vote
+  kLost,            // a branch was not there any more when it was asked to vote
 };
 
 struct CommitResult {

@@ -49,6 +49,10 @@ AbortCause FromWire(wire::AbortCause::type cause) {
       return AbortCause::kOperator;
     case wire::AbortCause::COMMITTED_ALONE:
       return AbortCause::kCommittedAlone;
+    case wire::AbortCause::CONFLICT:
+      return AbortCause::kConflict;
+    case wire::AbortCause::LOST:
+      return AbortCause::kLost;
   }
   return AbortCause::kNone;
 }

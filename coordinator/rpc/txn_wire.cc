@@ -179,6 +179,10 @@ wire::AbortCause::type ToWire(txn::AbortCause cause) {
       return wire::AbortCause::OPERATOR;
     case txn::AbortCause::kCommittedAlone:
       return wire::AbortCause::COMMITTED_ALONE;
+    case txn::AbortCause::kConflict:
+      return wire::AbortCause::CONFLICT;
+    case txn::AbortCause::kLost:
+      return wire::AbortCause::LOST;
   }
   return wire::AbortCause::ROLLED_BACK;
 }
@@ -193,6 +197,10 @@ txn::Vote FromWire(wire::Vote::type vote) {
       return txn::Vote::kRefused;
     case wire::Vote::COMMITTED_ALONE:
       return txn::Vote::kCommittedAlone;
+    case wire::Vote::CONFLICT:
+      return txn::Vote::kConflict;
+    case wire::Vote::LOST:
+      return txn::Vote::kLost;
     case wire::Vote::UNAVAILABLE:
       break;
   }

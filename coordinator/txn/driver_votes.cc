@@ -17,6 +17,33 @@ std::string Because(const BranchId& branch, std::string_view what,
                           std::string(detail)));
 }
 
+// Of a vote that is not for the commit.
+AbortCause CauseOf(Vote vote) {
+  switch (vote) {
+    case Vote::kCommittedAlone:
+      return AbortCause::kCommittedAlone;
+    case Vote::kConflict:
+      return AbortCause::kConflict;
+    case Vote::kLost:
+      return AbortCause::kLost;
+    default:
+      return AbortCause::kRefused;
+  }
+}
+
+std::string_view WordsFor(AbortCause cause) {
+  switch (cause) {
+    case AbortCause::kCommittedAlone:
+      return "had been committed alone";
+    case AbortCause::kConflict:
+      return "lost against another transaction";
+    case AbortCause::kLost:
+      return "was lost";
+    default:
+      return "refused";
+  }
+}
+
 }  // namespace
 
 void Driver::OnStaged(const StagedEffect& effect, Timestamp now) {
@@ -94,12 +121,10 @@ void Driver::TakeVote(Drive* drive, BranchWork* work, Vote vote, std::string_vie
   work->vote = vote;
   work->detail = std::string(detail);
   if (vote == Vote::kPrepared || vote == Vote::kReadOnly) return TryCommit(drive, now);
-  const bool alone = vote == Vote::kCommittedAlone;
   DecidedRecord record;
   record.gtid = drive->gtid;
-  record.cause = alone ? AbortCause::kCommittedAlone : AbortCause::kRefused;
-  record.detail =
-      Because(work->id, alone ? "had been committed alone" : "refused", detail);
+  record.cause = CauseOf(vote);
+  record.detail = Because(work->id, WordsFor(record.cause), detail);
   AppendDecision(drive, std::move(record), now);
 }
 

@@ -12,8 +12,7 @@ namespace {
 // A state byte: 0 nothing, 1 committed, 2 + cause aborted.
 constexpr uint8_t kCommittedState = 1;
 constexpr uint8_t kAbortedStates = 2;
-constexpr uint8_t kLastState =
-    kAbortedStates + static_cast<uint8_t>(AbortCause::kCommittedAlone);
+constexpr uint8_t kLastState = kAbortedStates + static_cast<uint8_t>(kLastAbortCause);
 
 }  // namespace
 

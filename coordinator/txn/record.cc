@@ -172,7 +172,7 @@ DecidedRecord ReadDecided(FieldReader* in) {
   DecidedRecord r;
   r.gtid = in->ReadGtid();
   r.outcome = in->ReadEnum(Outcome::kCommitted, Outcome::kAborted);
-  r.cause = in->ReadEnum(AbortCause::kNone, AbortCause::kCommittedAlone);
+  r.cause = in->ReadEnum(AbortCause::kNone, kLastAbortCause);
   in->Expect((r.outcome == Outcome::kCommitted) == (r.cause == AbortCause::kNone));
   r.detail = in->ReadText();
   r.by = in->ReadText();

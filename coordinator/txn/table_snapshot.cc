@@ -64,7 +64,7 @@ bool ReadEntry(const Gtid& gtid, ByteReader* in, TransactionTable::Entry* entry)
   entry->timeout_ms = in->Varint();
   ReadBranches(gtid, in, &entry->branches);
   ok = ReadEnum(in, Outcome::kCommitted, Outcome::kAborted, &entry->outcome) && ok;
-  ok = ReadEnum(in, AbortCause::kNone, AbortCause::kCommittedAlone, &entry->cause) && ok;
+  ok = ReadEnum(in, AbortCause::kNone, kLastAbortCause, &entry->cause) && ok;
   entry->detail = std::string(in->Bytes());
   entry->by = std::string(in->Bytes());
   ReadBranches(gtid, in, &entry->read_only);

@@ -40,6 +40,10 @@ std::string_view ToString(AbortCause cause) {
       return "operator";
     case AbortCause::kCommittedAlone:
       return "committed-alone";
+    case AbortCause::kConflict:
+      return "conflict";
+    case AbortCause::kLost:
+      return "lost";
   }
   return "?";
 }
@@ -56,6 +60,10 @@ std::string_view ToString(Vote vote) {
       return "unavailable";
     case Vote::kCommittedAlone:
       return "committed-alone";
+    case Vote::kConflict:
+      return "conflict";
+    case Vote::kLost:
+      return "lost";
   }
   return "?";
 }

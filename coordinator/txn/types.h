@@ -21,22 +21,28 @@ enum class Outcome : uint8_t { kCommitted = 1, kAborted = 2 };
 // Why a transaction aborted.
 enum class AbortCause : uint8_t {
   kNone = 0,            // it did not
-  kRefused = 1,         // a branch voted REFUSED
+  kRefused = 1,         // a branch voted REFUSED: it would again
   kTimeout = 2,         // not every branch had voted by the deadline
   kClientRollback = 3,  // the client asked for it
   kInquiry = 4,         // a branch asked, and nothing was known of the transaction
   kCancelled = 5,  // cancelled on the client's behalf (it hung up, a service gave up)
   kOperator = 6,   // a person forced it
   kCommittedAlone = 7,  // a branch had been committed in one phase, alone
+  kConflict = 8,        // a branch voted CONFLICT: it lost against another transaction
+  kLost = 9,            // a branch voted LOST: it was not there any more
 };
+inline constexpr AbortCause kLastAbortCause = AbortCause::kLost;
 
 // What a resource manager answers to PREPARE.
 enum class Vote : uint8_t {
   kPrepared = 1,        // on disk; it will commit if told to
   kReadOnly = 2,        // wrote nothing; the branch is over, it needs no COMMIT
-  kRefused = 3,         // cannot, or is not there
+  kRefused = 3,         // cannot, and could not another time
   kUnavailable = 4,     // cannot tell now (recovering, no connection): no vote at all
   kCommittedAlone = 5,  // was committed in one phase before
+  // As kRefused, but another run may go well:
+  kConflict = 6,  // lost against another transaction
+  kLost = 7,      // is not there
 };
 
 // What a resource manager answers to COMMIT and ROLLBACK.

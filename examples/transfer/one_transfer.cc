@@ -24,6 +24,8 @@ std::string CauseOf(const wire::Result& result) {
       return "branch rolled back by its resource";
     case wire::Code::OVERLOADED:
       return "resource overloaded";
+    case wire::Code::TIMED_OUT:
+      return "call took too long";
     case wire::Code::RESOURCE_ERROR:
       return "resource failed";
     case wire::Code::CONDITION_FAILED:

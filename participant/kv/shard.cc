@@ -118,9 +118,9 @@ void Shard::Prepare(const BranchId& id, Callback<PrepareResult> done) {
     if (wounded) Erase(branch);
     return completions_.Add(
         std::move(done),
-        PrepareResult{Vote::kRefused, wounded ? "the branch lost its locks to an older "
-                                                "transaction"
-                                              : "the branch is not active here"});
+        wounded ? PrepareResult{Vote::kConflict,
+                                "the branch lost its locks to an older transaction"}
+                : PrepareResult{Vote::kLost, "the branch is not active here"});
   }
   if (branch->writes.empty()) {
     Erase(branch);
@@ -178,10 +178,11 @@ void Shard::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
     if (wounded) Erase(branch);
     return completions_.Add(
         std::move(done),
-        OnePhaseResult{
-            wounded || branch == nullptr ? OnePhase::kRolledBack : OnePhase::kUnknown,
-            wounded ? "the branch lost its locks to an older transaction"
-                    : "the branch is not active here"});
+        OnePhaseResult{wounded             ? OnePhase::kConflict
+                       : branch == nullptr ? OnePhase::kLost
+                                           : OnePhase::kUnknown,
+                       wounded ? "the branch lost its locks to an older transaction"
+                               : "the branch is not active here"});
   }
   if (branch->writes.empty()) {
     Erase(branch);

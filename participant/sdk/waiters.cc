@@ -22,8 +22,18 @@ wire::Vote::type ToWire(Vote vote) {
       return wire::Vote::UNAVAILABLE;
     case Vote::kCommittedAlone:
       return wire::Vote::COMMITTED_ALONE;
+    case Vote::kConflict:
+      return wire::Vote::CONFLICT;
+    case Vote::kLost:
+      return wire::Vote::LOST;
   }
   return wire::Vote::UNAVAILABLE;
+}
+
+wire::AbortCause::type CauseOf(OnePhaseVerdict verdict) {
+  if (verdict == OnePhaseVerdict::kConflict) return wire::AbortCause::CONFLICT;
+  if (verdict == OnePhaseVerdict::kLost) return wire::AbortCause::LOST;
+  return wire::AbortCause::REFUSED;
 }
 
 wire::FinishState::type ToWire(Finish finish) {
@@ -67,6 +77,8 @@ void Participant::ExecuteWaiter::OnAnswer(const Slot& slot, Answer* answer) {
       return Refuse(slot, Code::BRANCH_GONE, std::move(body.detail));
     case ExecuteVerdict::kWrongNumber:
       return Refuse(slot, Code::INVALID, std::move(body.detail));
+    case ExecuteVerdict::kTimedOut:
+      return Refuse(slot, Code::TIMED_OUT, std::move(body.detail));
   }
 }
 
@@ -112,8 +124,11 @@ void Participant::OnePhaseWaiter::OnAnswer(const Slot& /*slot*/, Answer* answer)
       reply.__set_outcome(wire::Outcome::COMMITTED);
       break;
     case OnePhaseVerdict::kRolledBack:
+    case OnePhaseVerdict::kConflict:
+    case OnePhaseVerdict::kLost:
       reply.result = MakeResult(Code::OK, std::move(body.detail));
       reply.__set_outcome(wire::Outcome::ABORTED);
+      reply.__set_cause(CauseOf(body.verdict));
       break;
     case OnePhaseVerdict::kUnknown:
       reply.result = MakeResult(Code::UNAVAILABLE, std::move(body.detail));

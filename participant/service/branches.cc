@@ -254,7 +254,7 @@ PrepareResult Branches::VoteAgain(const Branch* branch) {
       return {Vote::kUnavailable, "cannot tell now"};
     }
   }
-  return {Vote::kRefused, "the branch is not active here"};
+  return {Vote::kLost, "the branch is not active here"};
 }
 
 void Branches::EndVote(Branch* branch) {
@@ -305,7 +305,7 @@ void Branches::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done)
     const bool alone = known != evidence_.end() && known->second;
     return CallBack(std::move(done),
                     OnePhaseResult{alone               ? OnePhase::kCommitted
-                                   : branch == nullptr ? OnePhase::kRolledBack
+                                   : branch == nullptr ? OnePhase::kLost
                                                        : OnePhase::kUnknown,
                                    alone ? "" : "the branch is not active here"});
   }

@@ -198,7 +198,7 @@ void Writer::Accept(const BranchId& id, PrepareJob* job) {
     job->done({Vote::kPrepared, ""});
   } else if (branch->state == BranchState::kWounded) {
     branches_.Remove(branch);
-    job->done({Vote::kRefused, "lost its locks to an older transaction"});
+    job->done({Vote::kConflict, "lost its locks to an older transaction"});
   } else if (branch->state != BranchState::kActive || branch->request != nullptr) {
     job->done({Vote::kUnavailable, "another call of the branch is under way"});
   } else if (!branch->HasChanges()) {
@@ -293,7 +293,7 @@ void Writer::Accept(const BranchId& id, OnePhaseJob* job) {
     job->done({OnePhase::kUnknown, "the branch is not here; the evidence tells"});
   } else if (branch->state == BranchState::kWounded) {
     branches_.Remove(branch);
-    job->done({OnePhase::kRolledBack, "lost its locks to an older transaction"});
+    job->done({OnePhase::kConflict, "lost its locks to an older transaction"});
   } else if (branch->state != BranchState::kActive || branch->request != nullptr) {
     job->done({OnePhase::kUnknown, "the branch is prepared, or in the middle of a call"});
   } else {

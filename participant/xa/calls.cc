@@ -29,14 +29,26 @@ absl::Status Calls::Start(Lane* lane, const BranchId& branch) {
   return IsRolledBack(code) ? absl::AbortedError(why) : absl::InternalError(why);
 }
 
+namespace {
+
+// Whether another run of the branch may go well after this answer.
+Vote VoteOf(int code) {
+  if (code == XAER_NOTA || code == XA_RBTIMEOUT) return Vote::kLost;
+  const bool lasting = code == XA_RBINTEGRITY || code == XA_RBPROTO;
+  return IsRolledBack(code) && !lasting ? Vote::kConflict : Vote::kRefused;
+}
+
+}  // namespace
+
 // The branch is rolled back, whatever its state.
-PrepareResult Calls::RefuseAfter(Lane* lane, const BranchId& branch, std::string why) {
+PrepareResult Calls::RefuseAfter(Lane* lane, const BranchId& branch, Vote vote,
+                                 std::string why) {
   XID xid = ToXid(cluster_, branch);
   const int code = Do(lane, "xa_rollback", &branch, [&] {
     return words_.library.xa->xa_rollback_entry(&xid, words_.rmid, TMNOFLAGS);
   });
   if (code == XA_OK || code == XAER_NOTA || IsRolledBack(code)) {
-    return {Vote::kRefused, std::move(why)};
+    return {vote, std::move(why)};
   }
   return {Vote::kUnavailable, why + "; " + CodeText("xa_rollback", code)};
 }
@@ -46,7 +58,8 @@ PrepareResult Calls::Prepare(Lane* lane, const BranchId& branch) {
   int code = Do(lane, "xa_end", &branch, [&] {
     return words_.library.xa->xa_end_entry(&xid, words_.rmid, TMSUCCESS);
   });
-  if (code != XA_OK) return RefuseAfter(lane, branch, CodeText("xa_end", code));
+  if (code != XA_OK)
+    return RefuseAfter(lane, branch, VoteOf(code), CodeText("xa_end", code));
   code = Do(lane, "xa_prepare", &branch, [&] {
     return words_.library.xa->xa_prepare_entry(&xid, words_.rmid, TMNOFLAGS);
   });
@@ -55,7 +68,7 @@ PrepareResult Calls::Prepare(Lane* lane, const BranchId& branch) {
   const std::string why = CodeText("xa_prepare", code);
   // It may have been prepared before the failure.
   if (code == XAER_RMFAIL) return {Vote::kUnavailable, why};
-  return RefuseAfter(lane, branch, why);
+  return RefuseAfter(lane, branch, VoteOf(code), why);
 }
 
 PrepareResult Calls::FindOut(Lane* lane, const BranchId& branch) {
@@ -64,7 +77,8 @@ PrepareResult Calls::FindOut(Lane* lane, const BranchId& branch) {
   if (std::find(held->ours.begin(), held->ours.end(), branch) != held->ours.end()) {
     return {Vote::kPrepared, ""};
   }
-  return RefuseAfter(lane, branch, "the resource manager failed before it was prepared");
+  return RefuseAfter(lane, branch, Vote::kLost,
+                     "the resource manager failed before it was prepared");
 }
 
 void Calls::RollBackActive(Lane* lane, const BranchId& branch) {
@@ -72,7 +86,7 @@ void Calls::RollBackActive(Lane* lane, const BranchId& branch) {
   (void)Do(lane, "xa_end", &branch,
            [&] { return words_.library.xa->xa_end_entry(&xid, words_.rmid, TMFAIL); });
   // A resource manager that has failed has rolled back what was not prepared.
-  (void)RefuseAfter(lane, branch, "");
+  (void)RefuseAfter(lane, branch, Vote::kLost, "");
 }
 
 // The decision is ours, so it is written down before it is carried out: a switch could
@@ -86,6 +100,10 @@ OnePhaseResult Calls::CommitOnePhase(Lane* lane, const BranchId& branch) {
       break;
     case Vote::kUnavailable:
       return {OnePhase::kUnknown, prepared.detail};
+    case Vote::kConflict:
+      return {OnePhase::kConflict, prepared.detail};
+    case Vote::kLost:
+      return {OnePhase::kLost, prepared.detail};
     default:
       return {OnePhase::kRolledBack, prepared.detail};
   }

@@ -49,7 +49,7 @@ class Calls {
   // One call of the switch; after XAER_RMFAIL the lane opens it anew.
   template <class Call>
   int Do(Lane* lane, const char* name, const BranchId* branch, Call call);
-  [[nodiscard]] PrepareResult RefuseAfter(Lane* lane, const BranchId& branch,
+  [[nodiscard]] PrepareResult RefuseAfter(Lane* lane, const BranchId& branch, Vote vote,
                                           std::string why);
 
   const OpenWords words_;

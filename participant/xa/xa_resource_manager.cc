@@ -309,7 +309,7 @@ void XaResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
 
 void XaResourceManager::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   const BranchPtr branch = Find(id);
-  if (branch == nullptr) return done({Vote::kRefused, "the branch is not there"});
+  if (branch == nullptr) return done({Vote::kLost, "the branch is not there"});
   if (branch->lane == nullptr) {  // nobody has worked in it
     EndWork(id);
     return done({Vote::kReadOnly, ""});

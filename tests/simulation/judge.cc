@@ -205,10 +205,11 @@ void Judge::OnVoteSent(const BranchId& branch, txn::Vote vote) {
   }
   // A branch that was committed and forgotten is "not there" too (rule 3).
   // ROLLBACK may have come while it was being prepared.
-  if (vote == txn::Vote::kRefused && fact == BranchFact::kPrepared &&
-      !MayRollBack(branch)) {
-    world_->Fail(
-        absl::StrCat("vote REFUSED sent for the prepared branch ", ToString(branch)));
+  const bool against = vote == txn::Vote::kRefused || vote == txn::Vote::kConflict ||
+                       vote == txn::Vote::kLost;
+  if (against && fact == BranchFact::kPrepared && !MayRollBack(branch)) {
+    world_->Fail(absl::StrCat(
+        "a vote against the commit was sent for the prepared branch ", ToString(branch)));
   }
 }
 

@@ -22,6 +22,10 @@ txn::Vote ToTxn(participant::Vote vote) {
       return txn::Vote::kUnavailable;
     case participant::Vote::kCommittedAlone:
       return txn::Vote::kCommittedAlone;
+    case participant::Vote::kConflict:
+      return txn::Vote::kConflict;
+    case participant::Vote::kLost:
+      return txn::Vote::kLost;
   }
   return txn::Vote::kUnavailable;
 }
@@ -371,6 +375,7 @@ void ParticipantProcess::Body(const PendingRequest& request,
       reply.code = Code::kUnavailable;
       break;
     case participant::ExecuteVerdict::kBranchGone:
+    case participant::ExecuteVerdict::kTimedOut:
       break;
     case participant::ExecuteVerdict::kWrongNumber:
       reply.code = Code::kInvalid;
@@ -418,6 +423,8 @@ void ParticipantProcess::Body(const PendingRequest& request,
       judge_->OnOnePhaseAnswerSent(request.branch, true);
       break;
     case participant::OnePhaseVerdict::kRolledBack:
+    case participant::OnePhaseVerdict::kConflict:
+    case participant::OnePhaseVerdict::kLost:
       reply = {Code::kOk, false};
       judge_->OnOnePhaseAnswerSent(request.branch, false);
       break;
@@ -468,6 +475,8 @@ void ParticipantProcess::CountVote(const BranchId& branch, txn::Vote vote) {
                                                       : Rare::kReadOnlyRepeated);
       break;
     case txn::Vote::kRefused:
+    case txn::Vote::kConflict:
+    case txn::Vote::kLost:
       rare.Add(judge_->FactOf(branch) == BranchFact::kReadOnly ? Rare::kReadOnlyForgotten
                                                                : Rare::kRefusedVote);
       break;

@@ -46,7 +46,7 @@ TEST(Scenario61, LatePrepareAtABranchThatHasCommittedAndIsForgotten_NobodyHearsA
   EXPECT_GE(s.Release([](const Packet& p) { return IsVerb(p, Verb::kPrepare); }), 2u);
   s.RunForMillis(5);
   ASSERT_FALSE(votes.empty());
-  EXPECT_EQ(As<VerbReply>(votes[0])->items.at(0).vote, txn::Vote::kRefused);
+  EXPECT_EQ(As<VerbReply>(votes[0])->items.at(0).vote, txn::Vote::kLost);
   s.Reconnect(deposed);
   s.RunForMillis(500);
   EXPECT_FALSE(asked->has_value() && (*asked)->code == Code::kOk &&

@@ -44,7 +44,7 @@ TEST(Scenario13, AbortOvertakesPrepare_TheLaterPrepareIsRefusedAndChangesNothing
   const int64_t total = s.bank(1).store().Total();
   s.Release([](const Packet&) { return true; });
   s.RunForMillis(5);
-  EXPECT_EQ(VotesOf(votes, t.branches[1]), std::vector<Vote>{Vote::kRefused});
+  EXPECT_EQ(VotesOf(votes, t.branches[1]), std::vector<Vote>{Vote::kLost});
   EXPECT_EQ(s.bank(1).store().Total(), total);
   s.Finish();
 }
@@ -123,7 +123,7 @@ TEST(Scenario23, CrashBeforeThePrepareIsDurable_RefusedAndAborted) {
   s.RestartBank(1);
   const OutcomeReply reply = s.Await(asked);
   EXPECT_EQ(reply.outcome, Outcome::kAborted);
-  EXPECT_EQ(reply.cause, AbortCause::kRefused);
+  EXPECT_EQ(reply.cause, AbortCause::kLost);
   EXPECT_EQ(s.Count(Rare::kCrashBeforePrepareDurable), 1u);
   s.Finish();
 }

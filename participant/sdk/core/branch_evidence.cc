@@ -2,6 +2,7 @@
 // store's evidence says.
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/core/branch_record.h"
 #include "participant/sdk/core/branch_table.h"
@@ -84,7 +85,7 @@ namespace {
 // A PREPARE of a branch that was committed long ago comes from a deposed leader: it is
 // REFUSED like any other missing branch (scenario 61). That is safe because no leader
 // tells anybody ABORTED before the log agrees, and the log has the commit.
-VoteAnswer VoteFrom(Evidence evidence) {
+VoteAnswer VoteFrom(Evidence evidence, const std::string& why_gone) {
   switch (evidence) {
     case Evidence::kUnknown:
     case Evidence::kPrepared:
@@ -96,9 +97,11 @@ VoteAnswer VoteFrom(Evidence evidence) {
     case Evidence::kNone:
       break;
   }
-  return {Vote::kRefused,
-          "the branch is not there: rolled back, or lost with an earlier life of the "
-          "participant"};
+  return {
+      Vote::kLost,
+      absl::StrCat("the branch is not there: rolled back",
+                   why_gone.empty() ? ", or lost with an earlier life of the participant"
+                                    : why_gone)};
 }
 
 FinishAnswer RollbackFrom(Evidence evidence) {
@@ -123,7 +126,7 @@ void BranchTable::AnswerFromEvidence(const Waiting& request, const BranchId& id,
   const bool unknown = evidence == Evidence::kUnknown || evidence == Evidence::kPrepared;
   switch (request.kind) {
     case RequestKind::kPrepare:
-      return Reply(request.token, VoteFrom(evidence));
+      return Reply(request.token, VoteFrom(evidence, WhyGone(id)));
     case RequestKind::kRollback:
       return Reply(request.token, RollbackFrom(evidence));
     case RequestKind::kCommit:
@@ -149,8 +152,16 @@ void BranchTable::AnswerFromEvidence(const Waiting& request, const BranchId& id,
                                                "the transaction is too old to be known"});
   }
   Reply(request.token,
-        OnePhaseAnswer{OnePhaseVerdict::kRolledBack,
-                       "the branch is not there and left no evidence of a commit"});
+        OnePhaseAnswer{OnePhaseVerdict::kLost,
+                       absl::StrCat("the branch is not there and left no evidence of a "
+                                    "commit",
+                                    WhyGone(id))});
+}
+
+// In brackets, if this table has rolled it back by itself not long ago.
+std::string BranchTable::WhyGone(const BranchId& id) const {
+  const std::string* reason = reasons_.Find(BranchKey(id));
+  return reason == nullptr ? "" : absl::StrCat(" (", *reason, ")");
 }
 
 FinishAnswer BranchTable::CommitWithoutEvidence(const BranchId& id) {

@@ -88,6 +88,7 @@ enum class ExecuteVerdict : uint8_t {
   kUnavailable,  // recovery is not done
   kBranchGone,   // rolled back, finished, or never there
   kWrongNumber,  // the call number is neither the next one nor the last one
+  kTimedOut,     // not done by its give_up_at, and the branch is rolled back
 };
 struct ExecuteAnswer {
   ExecuteVerdict verdict = ExecuteVerdict::kReply;
@@ -110,6 +111,8 @@ enum class OnePhaseVerdict : uint8_t {
   kUnknown,    // repeat: the answer is kept with the data
   kInvalid,    // the branch is in two-phase commit, or busy; nothing was done
   kForgotten,  // so long ago that the evidence was dropped; can never be told again
+  kConflict,   // rolled back, as OnePhase::kConflict and kLost
+  kLost,
 };
 struct OnePhaseAnswer {
   OnePhaseVerdict verdict = OnePhaseVerdict::kUnknown;

@@ -2,6 +2,7 @@
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
 #define PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
 
+#include <string>
 #include <vector>
 
 #include "participant/sdk/core/branch_table.h"
@@ -22,8 +23,10 @@ struct BranchTable::Branch {
   bool may_prepare = false;                             // the last call
   absl::InlinedVector<RequestToken, 1> execute_tokens;  // joined to the running one
   ExecuteReplyPtr last_reply;
-  bool ended = false;   // PREPARE came once: no more work
-  bool doomed = false;  // a rollback was begun, if not finished: never vote yes
+  bool ended = false;    // PREPARE came once: no more work
+  bool doomed = false;   // a rollback was begun, if not finished: never vote yes
+  bool overdue = false;  // because the running call took longer than its caller waits
+  std::string why_rolled_back;  // by this table on its own; empty: it was told to
 
   // Joined to the command that runs: PREPAREs, COMMITs, ROLLBACKs or one-phase
   // commits, as the state says.

@@ -1,6 +1,7 @@
 // What a request does, by the state of its branch.
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "participant/sdk/core/branch_record.h"
 #include "participant/sdk/core/branch_table.h"
 
@@ -21,8 +22,8 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
       (branch == nullptr || branch->state != BranchState::kActive || branch->ended)) {
     Reply(token,
           ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
-                        "the branch is rolled back, finished or not here; roll the "
-                        "transaction back"});
+                        absl::StrCat("the branch is rolled back, finished or not here",
+                                     WhyGone(id), "; roll the transaction back")});
     return;
   }
   if (call_number == branch->call_number && branch->executing) {
@@ -99,7 +100,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
   switch (branch->state) {
     case BranchState::kActive:
       if (branch->executing || branch->doomed) {
-        Reply(token, VoteAnswer{Vote::kRefused,
+        Reply(token, VoteAnswer{branch->doomed ? Vote::kLost : Vote::kRefused,
                                 branch->doomed
                                     ? "the branch is being rolled back"
                                     : "work was still running in it when PREPARE came"});
@@ -115,8 +116,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
       return;
     case BranchState::kPreparing:
       if (!branch->waiting.empty()) {  // a ROLLBACK
-        return Reply(token,
-                     VoteAnswer{Vote::kRefused, "the branch is being rolled back"});
+        return Reply(token, VoteAnswer{Vote::kLost, "the branch is being rolled back"});
       }
       branch->tokens.push_back(token);
       return;
@@ -128,7 +128,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
       }
       [[fallthrough]];
     case BranchState::kRollingBack:
-      return Reply(token, VoteAnswer{Vote::kRefused, "the branch is being rolled back"});
+      return Reply(token, VoteAnswer{Vote::kLost, "the branch is being rolled back"});
     case BranchState::kCommittingAlone:
     case BranchState::kLookingUp:
       branch->waiting.push_back({RequestKind::kPrepare, token});

@@ -25,15 +25,24 @@ void BranchTable::OnExecuted(const BranchId& id, AfterExecute after,
   EnterPrepared(branch, branch->give_up_at - now + options_.in_doubt_inquiry, now);
 }
 
-// A vote that comes now must not go out: the branch is being rolled back.
+// To a call whose branch was rolled back while it ran.
+ExecuteAnswer BranchTable::RolledBackMeanwhile(const Branch& branch) {
+  const std::string& why = branch.why_rolled_back;
+  return {branch.overdue ? ExecuteVerdict::kTimedOut : ExecuteVerdict::kBranchGone,
+          nullptr,
+          absl::StrCat("the branch was rolled back", why.empty() ? "" : ": ", why)};
+}
+
+// A vote that comes now must not go out: the branch is being rolled back. Nor may what a
+// resource manager says of a call that was broken off stand for a time-out.
 void BranchTable::OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
                                             ExecuteReplyPtr reply, Timestamp now) {
-  if (after != AfterExecute::kPrepared) {
+  if (after != AfterExecute::kPrepared && !branch->overdue) {
     return AnswerExecutes(branch,
                           ExecuteAnswer{ExecuteVerdict::kReply, std::move(reply), ""});
   }
-  AnswerExecutes(branch, ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
-                                       "the branch was rolled back"});
+  AnswerExecutes(branch, RolledBackMeanwhile(*branch));
+  if (after != AfterExecute::kPrepared) return;
   EnterPrepared(branch, Duration(), now);  // in the store it may still be
   branch->told = Told::kRollback;
 }
@@ -59,9 +68,13 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
       remembered_.Add(BranchKey(id), {RememberedBranches::How::kReadOnly, Finish::kDone});
       ReplyAll(branch, VoteAnswer{Vote::kReadOnly, std::move(result.detail)});
       return EndBranch(branch, now);
+    case Vote::kCommittedAlone:  // not a resource manager's to say
+      result.vote = Vote::kRefused;
+      [[fallthrough]];
     case Vote::kRefused:
-    case Vote::kCommittedAlone:
-      ReplyAll(branch, VoteAnswer{Vote::kRefused, std::move(result.detail)});
+    case Vote::kConflict:
+    case Vote::kLost:
+      ReplyAll(branch, VoteAnswer{result.vote, std::move(result.detail)});
       return EndBranch(branch, now);
   }
 }
@@ -69,7 +82,7 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
 // The outcome is known to be ROLLBACK, so no vote for it may go out any more.
 void BranchTable::OnPreparedAndRollbackWaits(Branch* branch, PrepareResult result,
                                              Timestamp now) {
-  ReplyAll(branch, VoteAnswer{Vote::kRefused, "a rollback came before the vote"});
+  ReplyAll(branch, VoteAnswer{Vote::kLost, "a rollback came before the vote"});
   std::vector<Waiting> rollbacks = std::exchange(branch->waiting, {});
   const bool alive = result.vote == Vote::kPrepared || result.vote == Vote::kUnavailable;
   if (!alive) {
@@ -115,8 +128,7 @@ void BranchTable::OnRolledBack(const BranchId& id, FinishResult result, Timestam
   if (branch == nullptr || branch->state != BranchState::kRollingBack) return;
   switch (result.finish) {
     case Finish::kDone:
-      AnswerExecutes(branch, ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
-                                           "the branch was rolled back"});
+      AnswerExecutes(branch, RolledBackMeanwhile(*branch));
       ReplyAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
       return EndBranch(branch, now);
     case Finish::kRetry:
@@ -148,6 +160,12 @@ void BranchTable::OnCommittedOnePhase(const BranchId& id, OnePhaseResult result,
     case OnePhase::kRolledBack:
       verdict = OnePhaseVerdict::kRolledBack;
       break;
+    case OnePhase::kConflict:
+      verdict = OnePhaseVerdict::kConflict;
+      break;
+    case OnePhase::kLost:
+      verdict = OnePhaseVerdict::kLost;
+      break;
     case OnePhase::kUnknown:
       break;
   }
@@ -170,6 +188,9 @@ void BranchTable::EndHeuristically(Branch* branch, FinishResult result, Timestam
 void BranchTable::EndBranch(Branch* branch, Timestamp now) {
   const BranchId id = std::move(branch->id);
   std::vector<Waiting> waiting = std::move(branch->waiting);
+  if (!branch->why_rolled_back.empty()) {
+    reasons_.Add(BranchKey(id), std::move(branch->why_rolled_back));
+  }
   branches_.erase(BranchKey(id));
   RequestAgain(id, std::move(waiting), now);
 }

@@ -140,14 +140,14 @@ void BranchTable::Tick(Timestamp now) {
 // Allowed because it has not voted (X/Open DTP, 2.3.2: an RM may roll back alone any
 // time before it has said yes).
 void BranchTable::TickActive(Branch* branch, Timestamp now) {
-  if (branch->executing) {
-    Emit(
-        EventKind::kOverdueRollback, branch->id,
-        absl::StrCat("call ", branch->call_number, " took longer than its caller waits"));
-  } else {
-    Emit(EventKind::kIdleRollback, branch->id,
-         absl::StrCat("no call for ", branch->idle_timeout.millis(), " ms"));
-  }
+  branch->overdue = branch->executing;
+  branch->why_rolled_back =
+      branch->executing
+          ? absl::StrCat("call ", branch->call_number,
+                         " took longer than its caller waits")
+          : absl::StrCat("no call for ", branch->idle_timeout.millis(), " ms");
+  Emit(branch->executing ? EventKind::kOverdueRollback : EventKind::kIdleRollback,
+       branch->id, branch->why_rolled_back);
   BeginRollback(branch, RequestToken(), now);
 }
 

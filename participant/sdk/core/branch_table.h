@@ -74,6 +74,7 @@
 #include "participant/sdk/core/branch_io.h"
 #include "participant/sdk/core/remembered.h"
 #include "participant/sdk/core/results.h"
+#include "participant/sdk/core/rollback_reasons.h"
 
 namespace concordat::participant {
 
@@ -181,8 +182,10 @@ class BranchTable {
   // branch_evidence.cc
   void AnswerFromEvidence(const Waiting& request, const BranchId& id, Evidence evidence);
   [[nodiscard]] FinishAnswer CommitWithoutEvidence(const BranchId& id);
+  [[nodiscard]] std::string WhyGone(const BranchId& id) const;
 
   // branch_results.cc
+  [[nodiscard]] static ExecuteAnswer RolledBackMeanwhile(const Branch& branch);
   void OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
                                  ExecuteReplyPtr reply, Timestamp now);
   void OnPreparedAndRollbackWaits(Branch* branch, PrepareResult result, Timestamp now);
@@ -220,6 +223,7 @@ class BranchTable {
   Timestamp next_scan_;
   absl::flat_hash_map<BranchKey, std::unique_ptr<Branch>> branches_;
   RememberedBranches remembered_;
+  RollbackReasons reasons_{1024};
   absl::flat_hash_map<GroupId, Gtid> watermarks_;
   BranchTableOutput output_;
 };

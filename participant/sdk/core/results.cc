@@ -14,6 +14,10 @@ std::string_view ToString(Vote vote) {
       return "unavailable";
     case Vote::kCommittedAlone:
       return "committed alone";
+    case Vote::kConflict:
+      return "conflict";
+    case Vote::kLost:
+      return "lost";
   }
   return "?";
 }
@@ -46,6 +50,10 @@ std::string_view ToString(OnePhase outcome) {
       return "rolled back";
     case OnePhase::kUnknown:
       return "unknown";
+    case OnePhase::kConflict:
+      return "rolled back after a conflict";
+    case OnePhase::kLost:
+      return "lost";
   }
   return "?";
 }

@@ -20,9 +20,13 @@ enum class AfterExecute : uint8_t {
 enum class Vote : uint8_t {
   kPrepared,        // durable; will commit or roll back as told
   kReadOnly,        // nothing was written; locks released, the branch is over
-  kRefused,         // rolled back; nothing is left of it
+  kRefused,         // rolled back, for a reason that lasts: it would be refused again
   kUnavailable,     // cannot tell now; ask again
   kCommittedAlone,  // given by the participant, never by a resource manager
+  // Rolled back, and another run may go well:
+  kConflict,  // lost against another transaction: a lock, a deadlock (XA_RBDEADLOCK), a
+              // serialization failure (XA_RBTRANSIENT)
+  kLost,      // it is not there: idle, rolled back, or of an earlier life (XAER_NOTA)
 };
 struct PrepareResult {
   Vote vote = Vote::kUnavailable;
@@ -47,8 +51,10 @@ struct FinishResult {
 enum class OnePhase : uint8_t {
   kCommitted,   // durable, with evidence
   kReadOnly,    // committed, but nothing had been written, so there is no evidence
-  kRolledBack,  // could not be committed; nothing is left of it
+  kRolledBack,  // could not be committed, and could not another time; nothing is left
   kUnknown,     // ask LookUp later
+  kConflict,    // rolled back, as Vote::kConflict
+  kLost,        // rolled back, as Vote::kLost
 };
 struct OnePhaseResult {
   OnePhase outcome = OnePhase::kUnknown;

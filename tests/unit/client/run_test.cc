@@ -74,7 +74,7 @@ TEST_F(Run, RefusedEveryTime_EndsWithTheLastAnswer) {
       },
       options);
   EXPECT_EQ(result.outcome, Outcome::kAborted);
-  EXPECT_EQ(result.cause, AbortCause::kRefused) << result;
+  EXPECT_EQ(result.cause, AbortCause::kLost) << result;
   EXPECT_EQ(runs, 3);
 }
 

@@ -206,13 +206,13 @@ class KvModelTest : public KvTest {
     Remove(index);
     if (one_phase) {
       const OnePhase outcome = CommitOnePhase(id).outcome;
-      if (outcome == OnePhase::kRolledBack) return;  // wounded
+      if (outcome == OnePhase::kConflict) return;  // wounded
       histories_[history].committed = true;
       order_.push_back(history);
       return;
     }
     const Vote vote = Prepare(id).vote;
-    if (vote == Vote::kRefused) return;
+    if (vote == Vote::kConflict) return;
     order_.push_back(history);
     histories_[history].committed = vote == Vote::kReadOnly || random_.Percent(80);
     if (vote == Vote::kReadOnly) return;

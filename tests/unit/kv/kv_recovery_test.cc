@@ -35,7 +35,7 @@ TEST_F(KvTest, Scenario23_BranchThatHadNotPrepared_IsNotThereAfterRestart) {
   Restart();
   EXPECT_TRUE(in_doubt_.empty());
   EXPECT_EQ(LookUp(id), Evidence::kNone);
-  EXPECT_EQ(Prepare(id).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(id).vote, Vote::kLost);
   EXPECT_EQ(Read("k"), "(none)");
 }
 

@@ -219,8 +219,8 @@ TEST_F(KvTest, YoungerBranch_LosesToTheOlderAndIsToldAtItsNextCall) {
   MustExecute(older, {Add("a", 1), Add("b", 1), Add("c", 1), Add("d", 1)});
   EXPECT_EQ(Execute(by_execute, {Get("z")}).result.code, Code::CONFLICT);
   EXPECT_EQ(Execute(by_execute, {Get("z")}).result.code, Code::BRANCH_GONE);
-  EXPECT_EQ(Prepare(by_prepare).vote, Vote::kRefused);
-  EXPECT_EQ(CommitOnePhase(by_commit).outcome, OnePhase::kRolledBack);
+  EXPECT_EQ(Prepare(by_prepare).vote, Vote::kConflict);
+  EXPECT_EQ(CommitOnePhase(by_commit).outcome, OnePhase::kConflict);
   EXPECT_EQ(Rollback(by_rollback).finish, Finish::kDone);
   EXPECT_EQ(Prepare(older).vote, Vote::kPrepared);
   EXPECT_EQ(Commit(older).finish, Finish::kDone);

@@ -222,7 +222,7 @@ TEST_F(BranchTableTest, OnePhaseCommitLostInACrash_IsRolledBack) {
   const BranchId id = OfEarlierLife(1);
   const RequestToken retry = CommitOnePhase(id);
   Found(id, Evidence::kNone);
-  EXPECT_EQ(OnePhaseOf(retry), OnePhaseVerdict::kRolledBack);
+  EXPECT_EQ(OnePhaseOf(retry), OnePhaseVerdict::kLost);
 }
 
 TEST_F(BranchTableTest, OnePhaseCommitBelowTheWatermark_IsForgottenNeverAGuess) {

@@ -126,8 +126,10 @@ TEST_F(BranchTableTest, Call_ThatWaitsLongerThanItsCaller_RollsTheBranchBack) {
   Advance(Duration::Millis(200));
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   EXPECT_EQ(CountEvents(EventKind::kOverdueRollback), 1u);
+  Executed(id, "cancelled",
+           AfterExecute::kOver);  // what its database says does not count
+  EXPECT_EQ(ExecuteOf(work).verdict, ExecuteVerdict::kTimedOut);
   RolledBack(id);
-  EXPECT_EQ(ExecuteOf(work).verdict, ExecuteVerdict::kBranchGone);
 }
 
 TEST_F(BranchTableTest, Scenario32_PreparedBranch_IsHeldForHoursAndNeverEndedAlone) {

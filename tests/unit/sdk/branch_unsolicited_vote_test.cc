@@ -95,7 +95,7 @@ TEST_F(UnsolicitedVoteTest, OverdueCall_IsRolledBack_AndItsVoteNeverGoesOut) {
   Advance(kCall);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   Executed(id, "gone", AfterExecute::kOver);
-  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kRefused);
+  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
   RolledBack(id);
   EXPECT_EQ(table_->Stats(now_).held, 0u);
 }
@@ -106,11 +106,11 @@ TEST_F(UnsolicitedVoteTest, VoteThatCrossesARollback_NeverGoesOut) {
   Advance(kCall);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   Executed(id, "prepared", AfterExecute::kPrepared);
-  EXPECT_EQ(ExecuteOf(call_).verdict, ExecuteVerdict::kBranchGone);
+  EXPECT_EQ(ExecuteOf(call_).verdict, ExecuteVerdict::kTimedOut);
   // The store could not roll it back yet: it is held, and nobody can commit it.
   RolledBack(id, Finish::kRetry);
   EXPECT_EQ(table_->Stats(now_).in_doubt, 1u);
-  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kRefused);
+  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
   EXPECT_TRUE(FinishOf(Commit(id)).protocol_error);
   const RequestToken rollback = Rollback(id);
   RolledBack(id);

@@ -89,13 +89,27 @@ TEST_F(BranchTableTest, ReadOnlyVotes_AreBoundedByNumber) {
   EXPECT_EQ(CountEvents(EventKind::kHeuristic), 0u);
 }
 
-TEST_F(BranchTableTest, Refused_EndsTheBranch) {
+TEST_F(BranchTableTest, Scenario101_Refused_EndsTheBranchAndKeepsTheReasonsClass) {
+  Recover();
+  for (const Vote vote : {Vote::kRefused, Vote::kConflict, Vote::kLost}) {
+    const BranchId id = Start();
+    const RequestToken token = Prepare(id);
+    Prepared(id, vote);
+    EXPECT_EQ(VoteOf(token), vote);
+    EXPECT_EQ(table_->Stats(now_).held, 0u);
+  }
+}
+
+TEST_F(BranchTableTest, PrepareOfABranchThatWasIdle_SaysWhyItIsGone) {
   Recover();
   const BranchId id = Start();
+  Advance(options_.idle_timeout);
+  RolledBack(id);
   const RequestToken token = Prepare(id);
-  Prepared(id, Vote::kRefused);
-  EXPECT_EQ(VoteOf(token), Vote::kRefused);
-  EXPECT_EQ(table_->Stats(now_).held, 0u);
+  Found(id, Evidence::kNone);
+  EXPECT_EQ(VoteOf(token), Vote::kLost);
+  EXPECT_EQ(std::get<VoteAnswer>(answers_.at(token).body).detail,
+            "the branch is not there: rolled back (no call for 30000 ms)");
 }
 
 TEST_F(BranchTableTest, PrepareThatCannotTell_IsAskedAgainWithoutEnd) {
@@ -117,14 +131,14 @@ TEST_F(BranchTableTest, Scenario13_RollbackOvertakesPrepare_PrepareIsRefused) {
   const BranchId id = Start();
   const RequestToken rollback = Rollback(id);
   const RequestToken during = Prepare(id);
-  EXPECT_EQ(VoteOf(during), Vote::kRefused);
+  EXPECT_EQ(VoteOf(during), Vote::kLost);
   RolledBack(id);
   EXPECT_EQ(FinishOf(rollback).finish, Finish::kDone);
   TakeCommands();
   const RequestToken after = Prepare(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kLookUp});
   Found(id, Evidence::kNone);
-  EXPECT_EQ(VoteOf(after), Vote::kRefused);
+  EXPECT_EQ(VoteOf(after), Vote::kLost);
   EXPECT_EQ(table_->Stats(now_).held, 0u);
 }
 
@@ -134,7 +148,7 @@ TEST_F(BranchTableTest, Scenario13_RollbackThatHasToBeRetried_StillRefusesPrepar
   Rollback(id);
   RolledBack(id, Finish::kRetry);
   TakeCommands();
-  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kRefused);
+  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   RolledBack(id, Finish::kRetry);
   EXPECT_EQ(OnePhaseOf(CommitOnePhase(id)), OnePhaseVerdict::kInvalid);
@@ -145,7 +159,7 @@ TEST_F(BranchTableTest, Scenario13_PreparedBranchWhoseRollbackIsRetried_NeverVot
   const BranchId id = StartPrepared();
   Rollback(id);
   RolledBack(id, Finish::kRetry);
-  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kRefused);
+  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
 }
 
 TEST_F(BranchTableTest, RollbackDuringPrepare_WaitsBehindItAndTheVoteIsNo) {
@@ -154,9 +168,9 @@ TEST_F(BranchTableTest, RollbackDuringPrepare_WaitsBehindItAndTheVoteIsNo) {
   const RequestToken prepare = Prepare(id);
   const RequestToken rollback = Rollback(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kPrepare});
-  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kRefused);
+  EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
   Prepared(id, Vote::kPrepared);
-  EXPECT_EQ(VoteOf(prepare), Vote::kRefused);
+  EXPECT_EQ(VoteOf(prepare), Vote::kLost);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   EXPECT_FALSE(Answered(rollback));
   RolledBack(id);
@@ -169,7 +183,7 @@ TEST_F(BranchTableTest, RollbackDuringPrepareThatEndsReadOnly_IsDone) {
   const RequestToken prepare = Prepare(id);
   const RequestToken rollback = Rollback(id);
   Prepared(id, Vote::kReadOnly);
-  EXPECT_EQ(VoteOf(prepare), Vote::kRefused);
+  EXPECT_EQ(VoteOf(prepare), Vote::kLost);
   EXPECT_EQ(FinishOf(rollback).finish, Finish::kDone);
 }
 
@@ -191,7 +205,7 @@ TEST_F(BranchTableTest, Scenario23_PrepareOfBranchLostInACrash_IsRefused) {
   const RequestToken token = Prepare(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kLookUp});
   Found(id, Evidence::kNone);
-  EXPECT_EQ(VoteOf(token), Vote::kRefused);
+  EXPECT_EQ(VoteOf(token), Vote::kLost);
 }
 
 TEST_F(BranchTableTest, Scenario61_LatePrepareOfCommittedAndForgotten_IsRefused) {
@@ -204,7 +218,7 @@ TEST_F(BranchTableTest, Scenario61_LatePrepareOfCommittedAndForgotten_IsRefused)
   EXPECT_EQ(VoteOf(late), Vote::kRefused);
   const RequestToken forgotten = Prepare(id);
   Found(id, Evidence::kNone);
-  EXPECT_EQ(VoteOf(forgotten), Vote::kRefused);
+  EXPECT_EQ(VoteOf(forgotten), Vote::kLost);
 }
 
 TEST_F(BranchTableTest, Scenario74_PrepareOfBranchCommittedAlone_SaysSo) {
@@ -252,7 +266,7 @@ TEST_F(BranchTableTest, Scenario18_ForgedBranch_IsRefused) {
   other.gtid = MakeGtid(99);
   const RequestToken token = Prepare(other);
   Found(other, Evidence::kNone);
-  EXPECT_EQ(VoteOf(token), Vote::kRefused);
+  EXPECT_EQ(VoteOf(token), Vote::kLost);
   EXPECT_EQ(table_->Stats(now_).active, 1u);
 }
 

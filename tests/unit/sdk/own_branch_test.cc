@@ -87,7 +87,7 @@ TEST_F(OwnBranchTest, Prepare_OfOneThatIsNotThere_IsRefused_AndItIsToldWhenItCom
   const BranchId id = StartOwn(Duration::Seconds(5));
   const RequestToken vote = Prepare(id);
   Found(id, Evidence::kNone);
-  EXPECT_EQ(VoteOf(vote), Vote::kRefused);
+  EXPECT_EQ(VoteOf(vote), Vote::kLost);
   table_->Adopt({id, Duration::Seconds(5)}, now_);
   Advance(Duration::Seconds(6));
   EXPECT_EQ(inquiries_, std::vector<BranchId>{id});

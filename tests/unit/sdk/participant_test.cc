@@ -302,7 +302,7 @@ TEST_F(ParticipantTest, Scenario68_BeforeRecovery_EverythingIsUnavailable) {
   EXPECT_FALSE(life_->ready().has_value());
   for (auto& coordinator : coordinators_) coordinator->set_silent(false);
   ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
-  EXPECT_EQ(Prepare(branch), wire::Vote::REFUSED);
+  EXPECT_EQ(Prepare(branch), wire::Vote::LOST);
 }
 
 TEST_F(ParticipantTest, Branch_IsPreparedAndCommitted) {
@@ -350,7 +350,7 @@ TEST_F(ParticipantTest, Scenario24And25_RestartKeepsDoubtAndEvidence) {
   ASSERT_EQ(Recover().branches.size(), 1u);
   EXPECT_EQ(Recover().branches[0].branch, in_doubt);
   EXPECT_EQ(Prepare(in_doubt), wire::Vote::PREPARED);
-  EXPECT_EQ(Prepare(active), wire::Vote::REFUSED);
+  EXPECT_EQ(Prepare(active), wire::Vote::LOST);
   const wire::FinishReply reply = Commit({committed, in_doubt});
   EXPECT_EQ(reply.items[0].state, wire::FinishState::DONE);
   EXPECT_EQ(reply.items[1].state, wire::FinishState::DONE);
@@ -422,7 +422,7 @@ TEST_F(ParticipantTest, Lists_AreAnsweredInOrderAndShareFlushes) {
   ASSERT_EQ(reply.votes.size(), 300u);
   for (size_t i = 0; i < reply.votes.size(); ++i) {
     const wire::Vote::type want = i == 5        ? wire::Vote::UNAVAILABLE
-                                  : i % 10 == 0 ? wire::Vote::REFUSED
+                                  : i % 10 == 0 ? wire::Vote::LOST
                                                 : wire::Vote::PREPARED;
     EXPECT_EQ(reply.votes[i].vote, want) << i;
   }
@@ -472,7 +472,7 @@ TEST_F(ParticipantTest, Call_ThatWaitsTooLong_IsRolledBack) {
   wire::ExecuteRequest request =
       StartRequest(2, {Operation(wire::KvVerb::PUT, "k", "2")});
   request.context.__set_deadline_ms(50);
-  EXPECT_EQ(Execute(request).result.code, Code::BRANCH_GONE);
+  EXPECT_EQ(Execute(request).result.code, Code::TIMED_OUT);
   EXPECT_EQ(Prepare(older), wire::Vote::PREPARED);
 }
 
@@ -485,7 +485,7 @@ TEST_F(ParticipantTest, Stop_RollsBackActiveBranchesAndKeepsPreparedOnes) {
   EXPECT_EQ(Prepare(List({prepared})).result.code, Code::UNAVAILABLE);
   Restart();
   EXPECT_EQ(Recover().branches.at(0).branch, prepared);
-  EXPECT_EQ(Prepare(active), wire::Vote::REFUSED);
+  EXPECT_EQ(Prepare(active), wire::Vote::LOST);
 }
 
 TEST_F(ParticipantTest, ResourceThatCannotRecover_IsReported) {

@@ -182,7 +182,7 @@ TEST_F(ServedService, TryAfterCancel_IsRefused) {
   const wire::BranchId id = Booked("1A", 1);
   EXPECT_EQ(Rollback(id).state, FinishState::DONE);
   EXPECT_EQ(Execute(More("book 1A", id, 2)).result.code, Code::BRANCH_GONE);
-  EXPECT_EQ(Prepare(id), wire::Vote::REFUSED);
+  EXPECT_EQ(Prepare(id), wire::Vote::LOST);
   EXPECT_EQ(Seat("1A"), "free");
   EXPECT_EQ(world_.CallsOf("cancel"), 1U);
 }

@@ -18,7 +18,7 @@ TEST_F(ServiceTest, ActiveBranch_IsCancelledAfterACrash) {
   EXPECT_EQ(Seat("1A"), "free");
   EXPECT_EQ(life_->LookUp(id), Evidence::kNone);
   EXPECT_EQ(life_->Execute(id, "book 1B", 2).result.code, Code::BRANCH_GONE);
-  EXPECT_EQ(life_->Prepare(id), Vote::kRefused);
+  EXPECT_EQ(life_->Prepare(id), Vote::kLost);
 }
 
 TEST_F(ServiceTest, PreparedBranch_IsInDoubtAfterACrashUntilTold) {

@@ -273,7 +273,7 @@ TEST_F(ServiceTest, RepeatedCommit_IsDoneOnce) {
   EXPECT_EQ(life_->Commit(id), Finish::kDone);
   EXPECT_EQ(world_->CallsOf("confirm"), 1U);
   EXPECT_EQ(life_->Rollback(id), Finish::kHeuristicCommit);
-  EXPECT_EQ(life_->Prepare(id), Vote::kRefused);
+  EXPECT_EQ(life_->Prepare(id), Vote::kLost);
   EXPECT_EQ(world_->CallsOf("cancel"), 0U);
 }
 

@@ -72,7 +72,7 @@ class BankTest : public SqliteFixture {
     }
     const PrepareResult vote = call_->Prepare(id);
     if (vote.vote != Vote::kPrepared) {
-      EXPECT_EQ(vote.vote, Vote::kRefused) << vote.detail;
+      EXPECT_EQ(vote.vote, Vote::kConflict) << vote.detail;
       return false;
     }
     if (random->Percent(10)) {

@@ -198,9 +198,9 @@ TEST_F(LockTest, WoundedBranch_IsRefusedAtPrepareAndRolledBackInOnePhase) {
     const BranchId old = Begin(older_++);
     Run(old, "UPDATE account SET balance=2 WHERE id=1");
     if (one_phase) {
-      EXPECT_EQ(call_->CommitOnePhase(young).outcome, OnePhase::kRolledBack);
+      EXPECT_EQ(call_->CommitOnePhase(young).outcome, OnePhase::kConflict);
     } else {
-      EXPECT_EQ(call_->Prepare(young).vote, Vote::kRefused);
+      EXPECT_EQ(call_->Prepare(young).vote, Vote::kConflict);
     }
     call_->Rollback(old);
   }

@@ -436,6 +436,22 @@ TEST_F(ProtocolTest, Operator_MayAbortWhatNobodyElseMay_OnRecord) {
   EXPECT_EQ(next.core().Show(g, next.now()).by, "the test");
 }
 
+// A refusal that lasts is told apart from one that may not come again, in the log and to
+// whoever asks later.
+TEST_F(ProtocolTest, Scenario101_CauseOfTheAbort_SaysWhetherItLasts) {
+  const std::pair<Vote, const char*> cases[] = {{Vote::kRefused, "ABORTED refused"},
+                                                {Vote::kConflict, "ABORTED conflict"},
+                                                {Vote::kLost, "ABORTED lost"}};
+  for (const auto& [vote, said] : cases) {
+    const Gtid g = node.NewGtid();
+    const auto asked = node.Commit(g, {A(g), B(g)});
+    node.Vote(A(g), vote, "why");
+    node.CommitLog();
+    EXPECT_THAT(node.Said(asked), StartsWith(said));
+    EXPECT_THAT(node.Said(node.Outcome(g)), StartsWith(said));
+  }
+}
+
 TEST_F(ProtocolTest, Events_TellTheWholeStory) {
   const Gtid g = node.NewGtid();
   node.Commit(g, {A(g)});

@@ -30,6 +30,7 @@ std::vector<Record> Samples() {
       StagedRecord{kGtid, {}, 1, Mode::kDecided},
       DecidedRecord{kGtid, Outcome::kCommitted, AbortCause::kNone, "", ""},
       DecidedRecord{kGtid, Outcome::kAborted, AbortCause::kRefused, "no money", "ann"},
+      DecidedRecord{kGtid, Outcome::kAborted, kLastAbortCause, "", ""},
       EndedRecord{{kGtid, G(7, 0x2b), G(8, 1)}},
       EndedRecord{},
       EnlistedRecord{C(kGtid)},

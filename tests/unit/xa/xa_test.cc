@@ -144,7 +144,7 @@ TEST_F(XaTest, Work_ConflictOrFailure_EndsTheBranchAndFreesTheLane) {
   EXPECT_EQ(Execute(first, "get a").result.code, wire::Code::BRANCH_GONE);
   const BranchId second = Begin(2, "add a 5");
   EXPECT_EQ(Execute(second, "fail").result.code, wire::Code::RESOURCE_ERROR);
-  EXPECT_EQ(Prepare(second), Vote::kRefused);
+  EXPECT_EQ(Prepare(second), Vote::kLost);
   EXPECT_EQ(Balance(), "0");
 }
 
@@ -171,14 +171,17 @@ TEST_F(XaTest, Start_RolledBackOrFailing_IsSaid) {
   EXPECT_EQ(Balance(), "0") << "the lane opens the resource manager anew";
 }
 
-TEST_F(XaTest, Prepare_RolledBack_IsRefused) {
+TEST_F(XaTest, Scenario101_PrepareRolledBack_SaysWhetherItMayGoWellAnotherTime) {
   ASSERT_TRUE(Open().ok());
   const BranchId branch = Begin(1, "add a 5");
   Plan("xa_prepare", XA_RBINTEGRITY, false);
   EXPECT_EQ(Prepare(branch), Vote::kRefused);
   const BranchId ended = Begin(2, "add a 5");
   Plan("xa_end", XA_RBTIMEOUT, true);
-  EXPECT_EQ(Prepare(ended), Vote::kRefused);
+  EXPECT_EQ(Prepare(ended), Vote::kLost);
+  const BranchId deadlocked = Begin(3, "add a 5");
+  Plan("xa_prepare", XA_RBDEADLOCK, false);
+  EXPECT_EQ(Prepare(deadlocked), Vote::kConflict);
   EXPECT_EQ(Balance(), "0");
 }
 
@@ -195,7 +198,7 @@ TEST_F(XaTest, Prepare_TheAnswerIsLost_IsFoundOutNotGuessed) {
   EXPECT_EQ(Prepare(lost), Vote::kUnavailable);
   Plan("xa_recover", XAER_RMFAIL, false);
   EXPECT_EQ(Prepare(lost), Vote::kUnavailable);
-  EXPECT_EQ(Prepare(lost), Vote::kRefused);
+  EXPECT_EQ(Prepare(lost), Vote::kLost);
   EXPECT_EQ(Balance(), "5");
 }
 
