@@ -10,11 +10,13 @@
 namespace concordat::client {
 
 std::string AsyncTransaction::Share() {
+  if (!CheckActive().ok()) return "";
   shared_ = true;
-  return EncodeContext(Context{cluster_, gtid_, {}});
+  return EncodeContext(Context{cluster_, gtid_, {}, ""});
 }
 
 absl::Status AsyncTransaction::Merge(std::string_view carried_back) {
+  if (absl::Status s = CheckActive(); !s.ok()) return s;
   auto context = ParseContext(carried_back);
   if (!context.ok()) return context.status();
   const bool foreign = !context->cluster.is_none() && context->cluster != cluster_;
@@ -24,22 +26,37 @@ absl::Status AsyncTransaction::Merge(std::string_view carried_back) {
                      absl::Hex(context->cluster.value()), " carried back to ",
                      ToString(gtid_), " of ", absl::Hex(cluster_.value())));
   }
+  // Others know the transaction, and may have asked for its end.
+  shared_ = shared_ || !context->branches.empty();
   for (BranchId& branch : context->branches) {
     const bool known =
         std::find(carried_.begin(), carried_.end(), branch) != carried_.end();
     if (!known) carried_.push_back(std::move(branch));
   }
-  return absl::OkStatus();
+  if (context->doomed.empty()) return absl::OkStatus();
+  const std::string why = absl::StrCat("work of a service failed: ", context->doomed);
+  const bool conflict = context->conflict;
+  if (doomed_ == AbortCause::kNone) {
+    doom_code_ = conflict ? wire::Code::CONFLICT : wire::Code::UNAVAILABLE;
+  }
+  Doom(conflict ? AbortCause::kConflict : AbortCause::kLost, why);
+  return conflict ? absl::AbortedError(why) : absl::UnavailableError(why);
 }
 
 std::string AsyncTransaction::CarryBack() {
-  std::vector<BranchId> all = AllBranches();
+  if (joined_ && ended_) Doom(AbortCause::kLost, "it was rolled back");
+  if (joined_ && calls_under_way_ > 0) {
+    Doom(AbortCause::kLost, "a call was under way when the branches were carried back");
+  }
+  Context context{cluster_, gtid_, AllBranches(), ""};
   if (joined_ && doomed_ != AbortCause::kNone) {
     RollbackAtResources();
+    context.doomed = doom_detail_;
+    context.conflict = doomed_ == AbortCause::kConflict;
   } else if (joined_) {
-    HandOver(all);
+    HandOver(context.branches);
   }
-  return EncodeContext(Context{cluster_, gtid_, std::move(all)});
+  return EncodeContext(context);
 }
 
 void AsyncTransaction::HandOver(const std::vector<BranchId>& branches) {
@@ -57,6 +74,10 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
     absl::Status status;
     absl::AnyInvocable<void(const absl::Status&)> done;
   };
+  if (absl::Status s = CheckActive(); !s.ok()) return done(s);
+  if (calls_under_way_ > 0) {
+    return done(absl::FailedPreconditionError("a call is under way: enlist after it"));
+  }
   if (doomed_ != AbortCause::kNone) {
     RollbackAtResources();
     return done(absl::AbortedError(
@@ -68,6 +89,7 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
   gather->missing = gather->branches.size();
   gather->done = std::move(done);
   if (gather->branches.empty()) return gather->done(absl::OkStatus());
+  ++calls_under_way_;
   for (const BranchId& branch : gather->branches) {
     wire::EnlistRequest request;
     request.context = MakeContext();
@@ -95,6 +117,7 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
             self->HandOver(gather->branches);
           }
           gather->done(gather->status);
+          self->EndCall();
         });
   }
 }

@@ -1,7 +1,6 @@
 #include "coordinator/client/async_client.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,23 +25,13 @@ CommitResult FromReply(const wire::OutcomeReply& reply, const Gtid& gtid) {
     }
     return result;
   }
-  result.detail = absl::StrCat(reply.result.message, "; ask again: concordat txn show ",
-                               ToString(gtid));
+  // The result names the transaction already.
+  std::string_view why = reply.result.message;
+  const std::string name = absl::StrCat(ToString(gtid), ": ");
+  if (why.substr(0, name.size()) == name) why.remove_prefix(name.size());
+  result.detail =
+      absl::StrCat(std::string(why), "; ask again: concordat txn show ", ToString(gtid));
   return result;
-}
-
-// Why a transaction aborts whose work at commit was answered so.
-AbortCause CauseOf(wire::Code::type code) {
-  switch (code) {
-    case wire::Code::CONFLICT:
-      return AbortCause::kConflict;
-    case wire::Code::CONDITION_FAILED:
-    case wire::Code::INVALID:
-    case wire::Code::NOT_FOUND:
-      return AbortCause::kRolledBack;
-    default:
-      return AbortCause::kRefused;
-  }
 }
 
 }  // namespace
@@ -91,6 +80,10 @@ void AsyncClient::Join(std::string_view text,
 
 void AsyncClient::Ask(const Gtid& gtid,
                       absl::AnyInvocable<void(const CommitResult&)> done) {
+  if (rolled_back_.Contains(gtid)) {
+    return done(CommitResult{Outcome::kAborted, AbortCause::kRolledBack, gtid,
+                             "this client has rolled it back"});
+  }
   wire::OutcomeRequest request;
   request.context = MakeContext();
   request.gtid = ToWire(gtid);
@@ -126,15 +119,9 @@ void AsyncClient::Ask(const CommitResult& result,
       unknown.detail = std::string(address.status().message());
       return done(unknown);
     }
-    CommitOnePhase(loop_, links_, *std::move(address), *result.one_phase_branch,
-                   loop_->Now() + options_.time_limit,
-                   [this, done = std::move(done)](const CommitResult& answer) mutable {
-                     // It may have moved.
-                     if (answer.one_phase_branch.has_value()) {
-                       resolver_.Forget(answer.one_phase_branch->resource);
-                     }
-                     done(answer);
-                   });
+    CommitOnePhase(loop_, links_, &resolver_, *std::move(address),
+                   *result.one_phase_branch, loop_->Now() + options_.time_limit,
+                   std::move(done));
   });
 }
 
@@ -147,216 +134,53 @@ AsyncTransaction::AsyncTransaction(AsyncClient* client, ClusterId cluster, Gtid 
       gtid_(gtid),
       options_(options),
       joined_(joined),
+      deadline_(options_.time_limit > Duration()
+                    ? client->loop_->Now() + options_.time_limit
+                    : Timestamp::Infinite()),
       shared_(joined) {}
 
 CommitResult AsyncTransaction::Aborted(AbortCause cause, std::string detail) const {
   return CommitResult{Outcome::kAborted, cause, gtid_, std::move(detail)};
 }
 
-void AsyncTransaction::FillStartOptions(const std::string& resource,
-                                        wire::ExecuteRequest* work) const {
-  wire::StartOptions start = work->options;
-  if (!options_.age.is_none()) start.__set_age(ToWire(options_.age));
-  const auto level = options_.isolation.find(resource);
-  if (level != options_.isolation.end()) start.__set_isolation(level->second);
-  work->__set_options(start);
+// --- order ---
+
+absl::Status AsyncTransaction::CheckActive() const {
+  if (!ended_ && !ending_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("transaction ", ToString(gtid_),
+                   end_.has_value() ? " has ended already" : " is being ended"));
 }
 
-void AsyncTransaction::Execute(const std::string& resource, wire::ExecuteRequest work,
-                               ExecuteCallback done) {
-  if (ended_ || doomed_ != AbortCause::kNone) {
-    wire::ExecuteReply reply;
-    reply.result.code = wire::Code::BRANCH_GONE;
-    reply.result.__set_message(
-        ended_ ? "the transaction has ended"
-               : absl::StrCat("the transaction can only be rolled back: ", doom_detail_));
-    return done(reply);
-  }
-  Branch& branch = branches_[resource];
-  if (!branch.address.empty())
-    return ExecuteAt(resource, std::move(work), std::move(done));
-  client_->resolver_.Resolve(
-      resource, [self = shared_from_this(), resource, work = std::move(work),
-                 done = std::move(done)](absl::StatusOr<std::string> address) mutable {
-        if (address.ok()) {
-          self->branches_[resource].address = *address;
-          return self->ExecuteAt(resource, std::move(work), std::move(done));
-        }
-        self->branches_.erase(resource);
-        wire::ExecuteReply reply;
-        reply.result.code = absl::IsNotFound(address.status()) ? wire::Code::NOT_FOUND
-                                                               : wire::Code::UNAVAILABLE;
-        reply.result.__set_message(std::string(address.status().message()));
-        done(reply);
-      });
+CommitResult AsyncTransaction::Ended() const {
+  CommitResult result;
+  result.gtid = gtid_;
+  if (end_.has_value()) result = *end_;
+  result.work = CheckActive();
+  if (result.detail.empty()) result.detail = std::string(result.work.message());
+  return result;
 }
 
-void AsyncTransaction::ExecuteAt(const std::string& resource, wire::ExecuteRequest work,
-                                 ExecuteCallback done) {
-  Branch& branch = branches_[resource];
-  work.context = MakeContext();
-  work.context.__set_deadline_ms(
-      static_cast<int32_t>(client_->options_.execute_timeout.millis()));
-  work.call_number = ++branch.calls;
-  if (branch.started) {
-    work.__set_branch(ToWire(branch.id));
-  } else {
-    work.__set_start(ToWire(gtid_));
-    work.__set_resource(resource);
-    FillStartOptions(resource, &work);
-  }
-  ParticipantLink* link = client_->links_->Participant(branch.address);
-  auto shared_done = std::make_shared<ExecuteCallback>(std::move(done));
-  auto on_reply = [self = shared_from_this(), resource,
-                   shared_done](const wire::ExecuteReply& reply) {
-    self->OnExecuted(resource, reply);
-    (*shared_done)(reply);
+AsyncTransaction::CommitCallback AsyncTransaction::Keeping(CommitCallback done) {
+  return [self = shared_from_this(),
+          done = std::move(done)](const CommitResult& result) mutable {
+    self->end_ = result;
+    done(result);
   };
-  if (link != nullptr) return link->execute(std::move(on_reply), work);
-  wire::ExecuteReply reply;
-  reply.result.code = wire::Code::UNAVAILABLE;
-  reply.result.__set_message(
-      absl::StrCat("resource ", resource, " has a bad address: ", branch.address));
-  on_reply(reply);
 }
 
-void AsyncTransaction::OnExecuted(const std::string& resource,
-                                  const wire::ExecuteReply& reply) {
-  Branch& branch = branches_[resource];
-  branch.prepared = reply.__isset.prepared && reply.prepared;
-  if (reply.__isset.branch && !branch.started) {
-    auto id = FromWire(reply.branch);
-    branch.started = true;
-    branch.id = std::move(id);
-  }
-  switch (reply.result.code) {
-    case wire::Code::OK:
-    case wire::Code::CONDITION_FAILED:
-    case wire::Code::INVALID:
-      break;
-    case wire::Code::CONFLICT:
-      doomed_ = AbortCause::kConflict;
-      break;
-    default:
-      // What was done there is not known, or is lost.
-      doomed_ = AbortCause::kRefused;
-      client_->resolver_.Forget(resource);
-      break;
-  }
-  if (doomed_ != AbortCause::kNone && doom_detail_.empty()) {
-    doom_detail_ = absl::StrCat(resource, ": ", reply.result.message);
-  }
-  // Nothing was started there, so there is no branch to end.
-  if (!branch.started && (reply.result.code == wire::Code::INVALID ||
-                          reply.result.code == wire::Code::CONDITION_FAILED)) {
-    branches_.erase(resource);
-  }
+void AsyncTransaction::Doom(AbortCause cause, std::string detail) {
+  if (doomed_ != AbortCause::kNone) return;
+  doomed_ = cause;
+  doom_detail_ = std::move(detail);
 }
 
-// --- work at commit ---
-
-absl::Status AsyncTransaction::AtCommit(const std::string& resource,
-                                        wire::ExecuteRequest work) {
-  if (ended_ || joined_) {
-    return absl::FailedPreconditionError(
-        joined_ ? "a joined transaction is committed by its caller"
-                : "the transaction has ended already");
-  }
-  const auto [position, added] = last_work_.try_emplace(resource, std::move(work));
-  if (added) return absl::OkStatus();
-  wire::ExecuteRequest& known = position->second;
-  const bool both_kv = known.__isset.kv && work.__isset.kv;
-  const bool both_sql = known.__isset.sql && work.__isset.sql;
-  if (!both_kv && !both_sql) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "resource ", resource,
-        " has work of another kind, or opaque work, for the commit already"));
-  }
-  for (wire::KvOperation& item : work.kv) known.kv.push_back(std::move(item));
-  for (wire::SqlStatement& item : work.sql) known.sql.push_back(std::move(item));
-  return absl::OkStatus();
+Duration AsyncTransaction::TimeFor(Duration asked) const {
+  const Timestamp now = client_->loop_->Now();
+  return deadline_ == Timestamp::Infinite() ? asked : std::min(asked, deadline_ - now);
 }
 
-// With a single branch nothing is asked to vote: it commits in one phase.
-void AsyncTransaction::DoLastWork(CommitCallback done) {
-  struct Gather {
-    size_t missing = 0;
-    AbortCause cause = AbortCause::kNone;
-    std::string why;
-    CommitCallback done;
-  };
-  auto work = std::exchange(last_work_, {});
-  std::set<std::string> resources;
-  for (const auto& [resource, branch] : branches_) resources.insert(resource);
-  for (const auto& [resource, request] : work) resources.insert(resource);
-  const bool alone = resources.size() == 1 && carried_.empty() && !shared_;
-  asked_to_prepare_ = asked_to_prepare_ || !alone;
-  auto gather = std::make_shared<Gather>();
-  gather->missing = work.size();
-  gather->done = std::move(done);
-  for (auto& [resource, request] : work) {
-    if (!alone) request.__set_prepare(true);
-    Execute(
-        resource, std::move(request),
-        [self = shared_from_this(), gather,
-         resource = resource](const wire::ExecuteReply& reply) {
-          if (reply.result.code != wire::Code::OK && gather->cause == AbortCause::kNone) {
-            gather->cause = CauseOf(reply.result.code);
-            gather->why = absl::StrCat(resource, ": ", reply.result.message);
-          }
-          if (--gather->missing > 0) return;
-          if (gather->cause == AbortCause::kNone) {
-            return self->CommitAfterWork(std::move(gather->done));
-          }
-          self->RollbackBecause(gather->cause, std::move(gather->why),
-                                std::move(gather->done));
-        });
-  }
-}
-
-void AsyncTransaction::StartOwn(const std::string& resource, wire::StartOptions options,
-                                ExecuteCallback done) {
-  wire::ExecuteRequest request;
-  request.context = MakeContext();
-  request.context.__set_deadline_ms(
-      static_cast<int32_t>(client_->options_.execute_timeout.millis()));
-  request.__set_start(ToWire(gtid_));
-  request.__set_resource(resource);
-  request.__set_options(options);
-  request.call_number = 1;
-  FillStartOptions(resource, &request);
-  client_->resolver_.Resolve(
-      resource, [self = shared_from_this(), resource, request = std::move(request),
-                 done = std::move(done)](absl::StatusOr<std::string> address) mutable {
-        wire::ExecuteReply failed;
-        failed.result.code = absl::IsNotFound(address.status()) ? wire::Code::NOT_FOUND
-                                                                : wire::Code::UNAVAILABLE;
-        if (!address.ok()) {
-          failed.result.__set_message(std::string(address.status().message()));
-          return done(failed);
-        }
-        ParticipantLink* link = self->client_->links_->Participant(*address);
-        if (link == nullptr) {
-          failed.result.__set_message(
-              absl::StrCat("resource ", resource, " has a bad address: ", *address));
-          return done(failed);
-        }
-        auto shared_done = std::make_shared<ExecuteCallback>(std::move(done));
-        link->execute(
-            [self, resource, shared_done](const wire::ExecuteReply& reply) {
-              if (reply.result.code != wire::Code::OK) {
-                self->client_->resolver_.Forget(resource);
-              }
-              (*shared_done)(reply);
-            },
-            request);
-      });
-}
-
-void AsyncTransaction::AddPrepared(std::vector<BranchId> branches) {
-  own_prepared_ = own_prepared_ || !branches.empty();
-  for (BranchId& branch : branches) carried_.push_back(std::move(branch));
-}
+// --- end ---
 
 std::vector<BranchId> AsyncTransaction::AllBranches() const {
   std::vector<BranchId> all = carried_;
@@ -367,10 +191,27 @@ std::vector<BranchId> AsyncTransaction::AllBranches() const {
 }
 
 void AsyncTransaction::Commit(CommitCallback done) {
-  if (ended_ || joined_) {
-    return done(CommitResult{Outcome::kUnknown, AbortCause::kNone, gtid_,
-                             joined_ ? "a joined transaction is committed by its caller"
-                                     : "the transaction has ended already"});
+  if (joined_ && !ended_) {
+    CommitResult refused;
+    refused.gtid = gtid_;
+    refused.detail = kCommittedByCaller;
+    refused.work = absl::FailedPreconditionError(kCommittedByCaller);
+    return done(refused);
+  }
+  if (ended_ || ending_) return done(Ended());
+  ending_ = true;
+  when_idle_ = [this, done = Keeping(std::move(done))]() mutable {
+    CommitWhenIdle(std::move(done));
+  };
+  if (calls_under_way_ == 0) std::exchange(when_idle_, nullptr)();
+}
+
+// No call is under way, so that every branch is known.
+void AsyncTransaction::CommitWhenIdle(CommitCallback done) {
+  if (client_->loop_->Now() >= deadline_) {
+    Doom(AbortCause::kTimedOut,
+         absl::StrCat("the transaction's time limit of ", options_.time_limit.millis(),
+                      " ms was over before commit was asked for"));
   }
   if (doomed_ != AbortCause::kNone) {
     return RollbackBecause(doomed_, doom_detail_, std::move(done));
@@ -385,13 +226,14 @@ void AsyncTransaction::CommitAfterWork(CommitCallback done) {
   if (all.empty() && !shared_) {
     return done(CommitResult{Outcome::kCommitted, AbortCause::kNone, gtid_, ""});
   }
-  if (all.size() == 1 && !shared_ && !may_be_prepared()) {
-    const Branch& branch = branches_.begin()->second;
-    return CommitOnePhase(client_->loop_, client_->links_, branch.address, branch.id,
-                          client_->loop_->Now() + client_->options_.time_limit,
-                          std::move(done));
+  if (all.size() > 1 || !carried_.empty() || shared_ || may_be_prepared()) {
+    return CommitTwoPhase(std::move(done));
   }
-  CommitTwoPhase(std::move(done));
+  const auto only = std::find_if(branches_.begin(), branches_.end(),
+                                 [](const auto& item) { return item.second.started; });
+  CommitOnePhase(client_->loop_, client_->links_, &client_->resolver_,
+                 only->second.address, only->second.id,
+                 client_->loop_->Now() + client_->options_.time_limit, std::move(done));
 }
 
 void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
@@ -410,7 +252,7 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
   request.mode = options_.mode == Mode::kParallel ? wire::CommitMode::PARALLEL
                                                   : wire::CommitMode::DECIDED;
   request.timeout_ms = static_cast<int32_t>(
-      std::max<int64_t>(client_->options_.commit_timeout.millis(), 1));
+      std::max<int64_t>(TimeFor(client_->options_.commit_timeout).millis(), 1));
   auto reply = std::make_shared<wire::OutcomeReply>();
   auto shared_done = std::make_shared<CommitCallback>(std::move(done));
   client_->coordinators_.Call(
@@ -449,14 +291,16 @@ void AsyncTransaction::AbortUnbegun(const std::string& why, CommitCallback done)
 }
 
 void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
-  if (ended_) {
-    return done(CommitResult{Outcome::kUnknown, AbortCause::kNone, gtid_,
-                             "the transaction has ended already"});
-  }
+  if (ended_ || ending_) return done(Ended());
+  EndByRollback(reason, Keeping(std::move(done)));
+}
+
+void AsyncTransaction::EndByRollback(std::string_view reason, CommitCallback done) {
   ended_ = true;
   // Nobody but this object could have asked to commit: nothing has to be recorded.
   // Whoever shares the transaction may: then only the log can say how it ends.
   if (!shared_ && !joined_ && !may_be_prepared()) {
+    client_->rolled_back_.Add(gtid_);
     RollbackAtResources();
     return done(Aborted(AbortCause::kRolledBack, std::string(reason)));
   }
@@ -465,15 +309,15 @@ void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
 
 void AsyncTransaction::RollbackBecause(AbortCause cause, std::string detail,
                                        CommitCallback done) {
-  Rollback(detail,
-           [done = std::move(done), cause, detail](const CommitResult& result) mutable {
-             CommitResult aborted = result;
-             if (aborted.outcome == Outcome::kAborted) {
-               aborted.cause = cause;
-               aborted.detail = detail;
-             }
-             done(aborted);
-           });
+  EndByRollback(detail, [done = std::move(done), cause,
+                         detail](const CommitResult& result) mutable {
+    CommitResult aborted = result;
+    if (aborted.outcome == Outcome::kAborted) {
+      aborted.cause = cause;
+      aborted.detail = detail;
+    }
+    done(aborted);
+  });
 }
 
 void AsyncTransaction::Abandon() {

@@ -3,9 +3,10 @@
 // that keep hundreds of transactions in flight use this one.
 //
 //   AsyncClient client(loop, &links, options);
-//   client.Begin({}, [](absl::StatusOr<std::shared_ptr<AsyncTransaction>> txn) {
-//     (*txn)->Execute(work, [](const wire::ExecuteReply& reply) { ... });
-//     (*txn)->Commit([](const CommitResult& result) { ... });
+//   client.Begin({}, [work](absl::StatusOr<std::shared_ptr<AsyncTransaction>> txn) {
+//     if (!txn.ok()) return;
+//     (*txn)->Execute("bank-a", work, [](const wire::ExecuteReply& reply) { … });
+//     (*txn)->Commit([](const CommitResult& result) { … });  // when that is answered
 //   });
 #ifndef COORDINATOR_CLIENT_ASYNC_CLIENT_H_
 #define COORDINATOR_CLIENT_ASYNC_CLIENT_H_
@@ -14,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,7 @@
 #include "coordinator/client/link.h"
 #include "coordinator/client/outcome.h"
 #include "coordinator/client/resolver.h"
+#include "coordinator/client/rolled_back.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::client {
@@ -59,16 +62,24 @@ struct ClientOptions {
 struct TransactionOptions {
   Mode mode = Mode::kDecided;
   // Counts as old as this transaction when locks collide; a retry names the first try.
-  Gtid age;
+  Gtid age{};
   // The level that a resource's branch gets, by the resource's name and in its own
   // words. A resource that is not named here: its default, or what the first call's
   // options say.
   std::map<std::string, std::string> isolation{};
+  // From Begin to the decision. Calls that would take longer are given what is left, and
+  // when it is over the transaction can only be rolled back (AbortCause::kTimedOut).
+  // Zero: no limit but those of the single calls. Coordinators and participants forget a
+  // gtid that is never committed about ten minutes after it was handed out.
+  Duration time_limit{};
 };
 
 class AsyncClient;
 
-// One global transaction. Loop thread only; one Execute at a time for each resource.
+// One global transaction. Loop thread only, and not after its AsyncClient. One Execute at
+// a time for each resource. Calls that come in the wrong order are refused, and change
+// nothing: FAILED_PRECONDITION as a status, CONDITION_FAILED as a reply's code, an empty
+// text, or a CommitResult whose `work` says so.
 class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
  public:
   using ExecuteCallback = absl::AnyInvocable<void(const wire::ExecuteReply&)>;
@@ -77,8 +88,9 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   [[nodiscard]] const Gtid& gtid() const { return gtid_; }
 
   // Works at a resource; the first call there starts a branch. `work` has kv, sql or
-  // opaque set. After CONFLICT, BRANCH_GONE, RESOURCE_ERROR or UNKNOWN the transaction
-  // can only be rolled back, and Commit aborts it.
+  // opaque set; with context.deadline_ms that is the time for this call. After anything
+  // but OK, CONDITION_FAILED, INVALID and NOT_FOUND the transaction can only be rolled
+  // back, and Commit aborts it.
   void Execute(const std::string& resource, wire::ExecuteRequest work,
                ExecuteCallback done);
 
@@ -100,11 +112,15 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   [[nodiscard]] bool joined() const { return joined_; }
   // It can only be rolled back, and is: why. Empty: it may commit.
   [[nodiscard]] const std::string& doomed() const { return doom_detail_; }
+  // What its abort will be put down to; kNone: it may commit.
+  [[nodiscard]] AbortCause doom_cause() const { return doomed_; }
 
-  // Ends the transaction. May be called once. With one branch, and the context never
-  // handed out, the branch commits in one phase at its resource. Work of AtCommit that is
-  // not OK aborts it: kConflict when it lost against another transaction, kRolledBack
-  // when a condition did not hold or the work was wrong, else kRefused.
+  // Ends the transaction, when the calls that are under way have been answered. Called
+  // again, it says how it has ended, or, while that is not known, kUnknown. With one
+  // branch, and the context never handed out, the branch commits in one phase at its
+  // resource. Work of AtCommit that is not OK aborts it: kConflict when it lost against
+  // another transaction, kRolledBack when a condition did not hold or the work was wrong,
+  // else kRefused.
   void Commit(CommitCallback done);
   // The outcome is kAborted with kRolledBack, unless commit was asked for before.
   void Rollback(std::string_view reason, CommitCallback done);
@@ -116,13 +132,15 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   // committed in two phases whatever its branches.
   [[nodiscard]] std::string Share();
   // Branches that a callee carried back (its CarryBack()). INVALID_ARGUMENT when the
-  // text is not of this transaction. Merging a text again changes nothing.
+  // text is not of this transaction. Merging a text again changes nothing. ABORTED,
+  // UNAVAILABLE: the callee's work has lost a conflict, or failed in another way: this
+  // transaction can only be rolled back now.
   absl::Status Merge(std::string_view carried_back);
 
   // For a transaction that was joined: its branches, for the caller to Merge. They are
   // the caller's now, and outlive this object; Rollback still rolls them back. After
-  // work that dooms the transaction they are rolled back instead, so that the caller's
-  // commit aborts.
+  // work that dooms the transaction, or while a call is under way, they are rolled back
+  // instead, and the text says so: the caller's Merge fails, and its commit aborts.
   [[nodiscard]] std::string CarryBack();
   // Or, where the caller cannot carry them: makes them known to the coordinator. OK
   // only when that is log-committed and before the commit request: the branches then
@@ -134,22 +152,41 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void Enlist(absl::AnyInvocable<void(const absl::Status&)> done);
 
  private:
-  void FillStartOptions(const std::string& resource, wire::ExecuteRequest* work) const;
+  static constexpr char kCommittedByCaller[] =
+      "a joined transaction is committed by its caller";
   friend class AsyncClient;
   struct Branch {
     std::string address;
     bool started = false;
     BranchId id;
     int64_t calls = 0;
+    bool calling = false;      // a call is under way
     bool handed_over = false;  // to the caller, who ends it
     bool prepared = false;     // has voted so, unasked
   };
 
   AsyncTransaction(AsyncClient* client, ClusterId cluster, Gtid gtid,
                    TransactionOptions options, bool joined);
+  void FillStartOptions(const std::string& resource, wire::ExecuteRequest* work) const;
   void ExecuteAt(const std::string& resource, wire::ExecuteRequest work,
                  ExecuteCallback done);
+  // `work` has passed the checks of Execute.
+  void StartCall(const std::string& resource, wire::ExecuteRequest work,
+                 ExecuteCallback done);
+  // Why no work may begin now; OK: it may.
+  [[nodiscard]] wire::Result CheckWork(const std::string& resource) const;
   void OnExecuted(const std::string& resource, const wire::ExecuteReply& reply);
+  void EndCall();
+  // FAILED_PRECONDITION when it has ended, or is ending.
+  [[nodiscard]] absl::Status CheckActive() const;
+  void Doom(AbortCause cause, std::string detail);
+  // For work: at most until the transaction's own limit.
+  [[nodiscard]] Duration TimeFor(Duration asked) const;
+  // Says how it has ended, to a call that comes too late.
+  [[nodiscard]] CommitResult Ended() const;
+  // Keeps the result for Ended().
+  [[nodiscard]] CommitCallback Keeping(CommitCallback done);
+  void CommitWhenIdle(CommitCallback done);
   [[nodiscard]] std::vector<BranchId> AllBranches() const;
   void DoLastWork(CommitCallback done);
   void CommitAfterWork(CommitCallback done);
@@ -159,6 +196,7 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   }
   void CommitTwoPhase(CommitCallback done);
   void AbortUnbegun(const std::string& why, CommitCallback done);
+  void EndByRollback(std::string_view reason, CommitCallback done);
   // The outcome kAborted then has this cause and detail.
   void RollbackBecause(AbortCause cause, std::string detail, CommitCallback done);
   void RollbackAtCoordinator(std::string_view reason, CommitCallback done);
@@ -172,19 +210,26 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   const Gtid gtid_;
   const TransactionOptions options_;
   const bool joined_;
+  const Timestamp deadline_;
   bool shared_ = false;
+  bool ending_ = false;  // commit was asked for
   bool ended_ = false;
+  int calls_under_way_ = 0;
+  absl::AnyInvocable<void()> when_idle_;  // the commit, which waits for them
+  std::optional<CommitResult> end_;
   bool own_prepared_ = false;  // some of carried_ are prepared, and have not voted
   bool asked_to_prepare_ = false;
   // Why it can only abort; kNone while it may commit.
   AbortCause doomed_ = AbortCause::kNone;
   std::string doom_detail_;
+  wire::Code::type doom_code_ = wire::Code::OK;  // of the reply that has doomed it
   std::map<std::string, Branch> branches_;
   std::vector<BranchId> carried_;
   std::map<std::string, wire::ExecuteRequest> last_work_;
 };
 
-// Loop thread only. Outlives its transactions.
+// Loop thread only. No method of a transaction may be called after it; what is under way
+// when it goes is not called back.
 class AsyncClient {
  public:
   AsyncClient(rpc::EventLoop* loop, LinkProvider* links, ClientOptions options);
@@ -200,7 +245,8 @@ class AsyncClient {
   // is another transaction's. UNAVAILABLE: nobody has said which cluster this one is.
   void Join(std::string_view context,
             absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done);
-  // What became of it? See Client::Ask, both of them.
+  // What became of it? See Client::Ask, both of them. A transaction that this client has
+  // rolled back without the coordinators is known to be aborted, if that is not long ago.
   void Ask(const Gtid& gtid, absl::AnyInvocable<void(const CommitResult&)> done);
   void Ask(const CommitResult& result,
            absl::AnyInvocable<void(const CommitResult&)> done);
@@ -219,6 +265,9 @@ class AsyncClient {
   ClusterLookup cluster_;
   GtidPool gtids_;
   Resolver resolver_;
+  RolledBackGtids rolled_back_;
+  // Answers that come after this object find it gone.
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace concordat::client

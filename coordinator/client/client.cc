@@ -1,6 +1,5 @@
 #include "coordinator/client/client.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -8,44 +7,33 @@
 #include "coordinator/base/mutex.h"
 #include "coordinator/base/random.h"
 #include "coordinator/base/system_clock.h"
+#include "coordinator/client/await.h"
+#include "coordinator/client/run_pauses.h"
 #include "coordinator/client/wire_names.h"
 
 namespace concordat::client {
 
 namespace {
 
-// Before a transaction that lost a conflict is run again: longer each time, so that
-// many of them do not collide in step.
-constexpr int64_t kFirstBackOffMicros = 500;
-constexpr int64_t kMaxBackOffMicros = 50'000;
+// Of calls that come in the wrong order: nothing was done.
+wire::ExecuteReply OutOfOrder(const absl::Status& status) {
+  wire::ExecuteReply reply;
+  reply.result.code = wire::Code::CONDITION_FAILED;
+  reply.result.__set_message(std::string(status.message()));
+  return reply;
+}
 
-// A value that one thread waits for and the loop's thread brings.
-template <class T>
-class Waiter {
- public:
-  void Set(T value) {
-    MutexLock lock(&mutex_);
-    value_ = std::move(value);
-    ready_.NotifyAll();
-  }
-  T Wait() {
-    MutexLock lock(&mutex_);
-    while (!value_.has_value()) ready_.Wait(&mutex_);
-    return std::move(*value_);
-  }
+CommitResult OutOfOrder(const Gtid& gtid, const absl::Status& status) {
+  CommitResult result;
+  result.gtid = gtid;
+  result.detail = std::string(status.message());
+  result.work = status;
+  return result;
+}
 
- private:
-  Mutex mutex_;
-  ConditionVariable ready_;
-  std::optional<T> value_ ABSL_GUARDED_BY(mutex_);
-};
-
-// Runs `start(waiter)` on the loop and waits for the value that it brings about.
-template <class T, class Start>
-T Await(rpc::EventLoop* loop, Start start) {
-  auto waiter = std::make_shared<Waiter<T>>();
-  loop->Post([waiter, start = std::move(start)]() mutable { start(waiter); });
-  return waiter->Wait();
+// The status that came, or why none did.
+absl::Status StatusOf(Awaited<absl::Status> awaited) {
+  return awaited.ok() ? *std::move(awaited.value) : awaited.status;
 }
 
 void Sleep(Duration duration) {
@@ -92,29 +80,44 @@ absl::Status ToStatus(const wire::Result& result) {
 
 // --- Transaction ------------------------------------------------------------------
 
-Transaction::Transaction(Client* client, AsyncClient::TransactionPtr transaction)
-    : client_(client), transaction_(std::move(transaction)) {}
+Transaction::Transaction(std::shared_ptr<LoopHandle> loop,
+                         AsyncClient::TransactionPtr transaction)
+    : loop_(std::move(loop)),
+      transaction_(std::move(transaction)),
+      gtid_(transaction_->gtid()) {}
 
 Transaction::Transaction(Transaction&&) noexcept = default;
 
 Transaction::~Transaction() {
   if (transaction_ == nullptr) return;
   RollBackOwn();
-  client_->loop_->Post(
-      [transaction = std::move(transaction_)] { transaction->Abandon(); });
+  if (over_) return;
+  // Fails when the client has gone: then the resources find out that it was given up.
+  (void)loop_->Post([transaction = std::move(transaction_)] { transaction->Abandon(); });
 }
 
-const Gtid& Transaction::gtid() const { return transaction_->gtid(); }
+absl::Status Transaction::Usable() const {
+  if (transaction_ != nullptr) return loop_->MayWait();
+  return absl::FailedPreconditionError("the transaction was moved to another object");
+}
+
+template <class T, class Start>
+Awaited<T> Transaction::OnLoop(Start start) {
+  if (absl::Status s = Usable(); !s.ok()) return {s};
+  return Await<T>(loop_.get(), [transaction = transaction_,
+                                start = std::move(start)](auto setter) mutable {
+    start(transaction.get(), std::move(setter));
+  });
+}
 
 wire::ExecuteReply Transaction::Execute(const std::string& resource,
                                         wire::ExecuteRequest work) {
-  return Await<wire::ExecuteReply>(
-      client_->loop_, [transaction = transaction_, resource,
-                       work = std::move(work)](auto waiter) mutable {
-        transaction->Execute(
-            resource, std::move(work),
-            [waiter](const wire::ExecuteReply& reply) { waiter->Set(reply); });
+  auto reply = OnLoop<wire::ExecuteReply>(
+      [resource, work = std::move(work)](AsyncTransaction* t, auto setter) mutable {
+        t->Execute(resource, std::move(work),
+                   [setter](const wire::ExecuteReply& r) { setter->Set(r); });
       });
+  return reply.ok() ? *std::move(reply.value) : OutOfOrder(reply.status);
 }
 
 absl::StatusOr<std::vector<wire::KvResult>> Transaction::Kv(
@@ -140,11 +143,10 @@ absl::StatusOr<wire::SqlResult> Transaction::Sql(const std::string& resource,
 
 absl::Status Transaction::AtCommit(const std::string& resource,
                                    wire::ExecuteRequest work) {
-  return Await<absl::Status>(
-      client_->loop_, [transaction = transaction_, resource,
-                       work = std::move(work)](auto waiter) mutable {
-        waiter->Set(transaction->AtCommit(resource, std::move(work)));
-      });
+  return StatusOf(OnLoop<absl::Status>(
+      [resource, work = std::move(work)](AsyncTransaction* t, auto setter) mutable {
+        setter->Set(t->AtCommit(resource, std::move(work)));
+      }));
 }
 
 absl::Status Transaction::AtCommit(const std::string& resource,
@@ -164,27 +166,59 @@ absl::Status Transaction::AtCommit(const std::string& resource,
 }
 
 CommitResult Transaction::Commit() {
+  if (absl::Status s = Usable(); !s.ok()) return OutOfOrder(gtid_, s);
   CommitResult failed;
   if (!own_.empty() && !PrepareOwn(&failed)) return failed;
-  return Await<CommitResult>(
-      client_->loop_, [transaction = std::exchange(transaction_, nullptr)](auto waiter) {
-        transaction->Commit([waiter](const CommitResult& r) { waiter->Set(r); });
-      });
+  return End([](AsyncTransaction* t, AsyncTransaction::CommitCallback done) {
+    t->Commit(std::move(done));
+  });
 }
 
 CommitResult Transaction::Rollback(std::string_view reason) {
+  if (absl::Status s = Usable(); !s.ok()) return OutOfOrder(gtid_, s);
   RollBackOwn();
-  return Await<CommitResult>(client_->loop_, [transaction =
-                                                  std::exchange(transaction_, nullptr),
-                                              reason = std::string(reason)](auto waiter) {
-    transaction->Rollback(reason, [waiter](const CommitResult& r) { waiter->Set(r); });
+  return End([reason = std::string(reason)](AsyncTransaction* t,
+                                            AsyncTransaction::CommitCallback done) {
+    t->Rollback(reason, std::move(done));
   });
+}
+
+// After work that failed: with the cause, if it has doomed the transaction.
+CommitResult Transaction::RollbackAfter(const absl::Status& worked) {
+  if (absl::Status s = Usable(); !s.ok()) return OutOfOrder(gtid_, s);
+  RollBackOwn();
+  CommitResult result =
+      End([reason = std::string(worked.message())](
+              AsyncTransaction* t, AsyncTransaction::CommitCallback done) {
+        const AbortCause cause = t->doom_cause();
+        t->Rollback(reason,
+                    [cause, done = std::move(done)](const CommitResult& ended) mutable {
+                      CommitResult told = ended;
+                      const bool doomed = cause != AbortCause::kNone;
+                      if (doomed && told.outcome == Outcome::kAborted) told.cause = cause;
+                      done(told);
+                    });
+      });
+  if (result.work.ok()) result.work = worked;
+  return result;
+}
+
+template <class Ender>
+CommitResult Transaction::End(Ender end) {
+  auto result =
+      OnLoop<CommitResult>([end = std::move(end)](AsyncTransaction* t, auto setter) {
+        end(t, [setter](const CommitResult& r) { setter->Set(r); });
+      });
+  if (!result.ok()) return OutOfOrder(gtid_, result.status);
+  over_ = over_ || !absl::IsFailedPrecondition(result.value->work);
+  return *std::move(result.value);
 }
 
 // --- branches on connections of the application's own ---
 
 absl::StatusOr<Transaction::OwnStart> Transaction::StartOwn(
     const std::string& resource, Duration patience, const std::string& isolation) {
+  if (absl::Status s = Usable(); !s.ok()) return s;
   // Its branches must be prepared before the caller asks to commit: nobody would.
   if (transaction_->joined()) {
     return absl::FailedPreconditionError(
@@ -194,11 +228,13 @@ absl::StatusOr<Transaction::OwnStart> Transaction::StartOwn(
   wire::StartOptions options;
   options.__set_own_patience_ms(static_cast<int32_t>(patience.millis()));
   if (!isolation.empty()) options.__set_isolation(isolation);
-  const auto reply = Await<wire::ExecuteReply>(
-      client_->loop_, [transaction = transaction_, resource, options](auto waiter) {
-        transaction->StartOwn(resource, options,
-                              [waiter](const wire::ExecuteReply& r) { waiter->Set(r); });
+  auto answer =
+      OnLoop<wire::ExecuteReply>([resource, options](AsyncTransaction* t, auto setter) {
+        t->StartOwn(resource, options,
+                    [setter](const wire::ExecuteReply& r) { setter->Set(r); });
       });
+  if (!answer.ok()) return answer.status;
+  const wire::ExecuteReply& reply = *answer.value;
   if (absl::Status s = ToStatus(reply.result); !s.ok()) return s;
   if (!reply.__isset.branch || !reply.__isset.own) {
     return absl::InvalidArgumentError(
@@ -220,10 +256,9 @@ void Transaction::RollBackOwn() {
 }
 
 bool Transaction::PrepareOwn(CommitResult* result) {
-  const auto doomed = Await<std::string>(
-      client_->loop_,
-      [transaction = transaction_](auto waiter) { waiter->Set(transaction->doomed()); });
-  if (!doomed.empty()) {  // Commit will say so
+  const auto doomed = OnLoop<std::string>(
+      [](AsyncTransaction* t, auto setter) { setter->Set(t->doomed()); });
+  if (!doomed.ok() || !doomed.value->empty()) {  // Commit will say so
     RollBackOwn();
     return true;
   }
@@ -243,11 +278,15 @@ bool Transaction::PrepareOwn(CommitResult* result) {
     why = absl::StrCat(own.branch.resource, ": ", answer.detail);
   }
   own_.clear();
-  (void)Await<bool>(client_->loop_, [transaction = transaction_,
-                                     prepared = std::move(prepared)](auto waiter) {
-    transaction->AddPrepared(prepared);
-    waiter->Set(true);
-  });
+  const auto added =
+      OnLoop<bool>([prepared = std::move(prepared)](AsyncTransaction* t, auto setter) {
+        t->AddPrepared(prepared);
+        setter->Set(true);
+      });
+  if (!added.ok()) {
+    *result = OutOfOrder(gtid_, added.status);
+    return false;
+  }
   if (cause == AbortCause::kNone) return true;
   *result = Rollback(why);
   if (result->outcome == Outcome::kAborted) {
@@ -258,27 +297,28 @@ bool Transaction::PrepareOwn(CommitResult* result) {
 }
 
 std::string Transaction::Share() {
-  return Await<std::string>(client_->loop_, [transaction = transaction_](auto waiter) {
-    waiter->Set(transaction->Share());
-  });
+  auto context = OnLoop<std::string>(
+      [](AsyncTransaction* t, auto setter) { setter->Set(t->Share()); });
+  return context.ok() ? *std::move(context.value) : "";
 }
 
 absl::Status Transaction::Merge(std::string_view carried_back) {
-  return Await<absl::Status>(
-      client_->loop_, [transaction = transaction_, text = std::string(carried_back)](
-                          auto waiter) { waiter->Set(transaction->Merge(text)); });
+  return StatusOf(OnLoop<absl::Status>(
+      [text = std::string(carried_back)](AsyncTransaction* t, auto setter) {
+        setter->Set(t->Merge(text));
+      }));
 }
 
 std::string Transaction::CarryBack() {
-  return Await<std::string>(client_->loop_, [transaction = transaction_](auto waiter) {
-    waiter->Set(transaction->CarryBack());
-  });
+  auto branches = OnLoop<std::string>(
+      [](AsyncTransaction* t, auto setter) { setter->Set(t->CarryBack()); });
+  return branches.ok() ? *std::move(branches.value) : "";
 }
 
 absl::Status Transaction::Enlist() {
-  return Await<absl::Status>(client_->loop_, [transaction = transaction_](auto waiter) {
-    transaction->Enlist([waiter](const absl::Status& status) { waiter->Set(status); });
-  });
+  return StatusOf(OnLoop<absl::Status>([](AsyncTransaction* t, auto setter) {
+    t->Enlist([setter](const absl::Status& status) { setter->Set(status); });
+  }));
 }
 
 // --- Client -----------------------------------------------------------------------
@@ -293,102 +333,117 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   }
   auto thread = rpc::LoopThread::Start();
   if (!thread.ok()) return thread.status();
-  std::unique_ptr<Client> client(new Client());
+  rpc::EventLoop* loop = (*thread)->loop();
+  std::unique_ptr<Client> client(new Client(loop));
   client->thread_ = std::move(*thread);
-  client->loop_ = client->thread_->loop();
-  client->own_links_ = std::make_unique<ChannelLinkProvider>(
-      client->loop_, options.call_timeout, SystemRandom64());
-  client->async_ = std::make_unique<AsyncClient>(client->loop_, client->own_links_.get(),
-                                                 std::move(options));
+  client->own_links_ =
+      std::make_unique<ChannelLinkProvider>(loop, options.call_timeout, SystemRandom64());
+  client->async_ =
+      std::make_unique<AsyncClient>(loop, client->own_links_.get(), std::move(options));
   return client;
 }
 
 std::unique_ptr<Client> Client::Over(rpc::EventLoop* loop, LinkProvider* links,
                                      ClientOptions options) {
-  std::unique_ptr<Client> client(new Client());
-  client->loop_ = loop;
+  std::unique_ptr<Client> client(new Client(loop));
   client->async_ = std::make_unique<AsyncClient>(loop, links, std::move(options));
   return client;
 }
 
+Client::Client(rpc::EventLoop* loop)
+    : event_loop_(loop), loop_(std::make_shared<LoopHandle>(loop)) {}
+
 Client::~Client() {
+  loop_->Close();
   if (thread_ != nullptr) thread_->StopAndJoin();
-  if (thread_ != nullptr || loop_->InLoopThread()) return;
-  // Rollbacks of abandoned transactions have been posted before, and use async_.
-  Await<bool>(loop_, [this](auto waiter) {
+  if (thread_ != nullptr || event_loop_->InLoopThread()) return;
+  // On a loop of others: what its transactions have posted before uses async_.
+  LoopHandle once(event_loop_);
+  (void)Await<bool>(&once, [this](auto setter) {
     async_.reset();
-    waiter->Set(true);
+    setter->Set(true);
   });
+}
+
+absl::StatusOr<Transaction> Client::Made(
+    Awaited<absl::StatusOr<AsyncClient::TransactionPtr>> begun) {
+  if (!begun.ok()) return begun.status;
+  if (!begun.value->ok()) return begun.value->status();
+  return Transaction(loop_, **std::move(begun.value));
 }
 
 absl::StatusOr<Transaction> Client::Begin(TransactionOptions options) {
   using Begun = absl::StatusOr<AsyncClient::TransactionPtr>;
-  Begun begun = Await<Begun>(loop_, [this, options](auto waiter) {
-    async_->Begin(options, [waiter](Begun result) { waiter->Set(std::move(result)); });
-  });
-  if (!begun.ok()) return begun.status();
-  return Transaction(this, std::move(*begun));
+  return Made(Await<Begun>(loop_.get(), [this, options](auto setter) {
+    async_->Begin(options, [setter](Begun result) { setter->Set(std::move(result)); });
+  }));
 }
 
 absl::StatusOr<Transaction> Client::Join(std::string_view context) {
   using Joined = absl::StatusOr<AsyncClient::TransactionPtr>;
-  Joined joined = Await<Joined>(loop_, [this, text = std::string(context)](auto waiter) {
-    async_->Join(text, [waiter](Joined result) { waiter->Set(std::move(result)); });
-  });
-  if (!joined.ok()) return joined.status();
-  return Transaction(this, std::move(*joined));
+  return Made(
+      Await<Joined>(loop_.get(), [this, text = std::string(context)](auto setter) {
+        async_->Join(text, [setter](Joined result) { setter->Set(std::move(result)); });
+      }));
 }
 
 CommitResult Client::Ask(const Gtid& gtid) {
-  return Await<CommitResult>(loop_, [this, gtid](auto waiter) {
-    async_->Ask(gtid, [waiter](const CommitResult& result) { waiter->Set(result); });
+  auto answer = Await<CommitResult>(loop_.get(), [this, gtid](auto setter) {
+    async_->Ask(gtid, [setter](const CommitResult& result) { setter->Set(result); });
   });
+  return answer.ok() ? *std::move(answer.value) : OutOfOrder(gtid, answer.status);
 }
 
 CommitResult Client::Ask(const CommitResult& result) {
-  return Await<CommitResult>(loop_, [this, result](auto waiter) {
-    async_->Ask(result, [waiter](const CommitResult& answer) { waiter->Set(answer); });
+  auto answer = Await<CommitResult>(loop_.get(), [this, result](auto setter) {
+    async_->Ask(result, [setter](const CommitResult& r) { setter->Set(r); });
   });
+  if (answer.ok()) return *std::move(answer.value);
+  CommitResult same = result;  // what names a branch in one phase is not lost
+  same.work = answer.status;
+  return same;
 }
 
 uint64_t Client::leader_changes() {
-  return Await<uint64_t>(loop_, [this](auto waiter) {
-    waiter->Set(async_->coordinators().leader_changes());
-  });
+  return Await<uint64_t>(loop_.get(),
+                         [this](auto setter) {
+                           setter->Set(async_->coordinators().leader_changes());
+                         })
+      .value.value_or(0);
 }
 
 CommitResult Client::Run(const std::function<absl::Status(Transaction&)>& work,
                          RunOptions options) {
-  Random random(SystemRandom64());
-  CommitResult result;
-  int64_t back_off = kFirstBackOffMicros;
-  for (int attempt = 1;; ++attempt) {
-    auto transaction = Begin(options.transaction);
-    if (!transaction.ok()) {
-      result.outcome = Outcome::kAborted;  // nothing was begun
-      result.cause = AbortCause::kRefused;
-      result.detail = std::string(transaction.status().message());
-      return result;
-    }
-    if (options.transaction.age.is_none()) options.transaction.age = transaction->gtid();
-    const absl::Status worked = work(*transaction);
-    result = worked.ok() ? transaction->Commit()
-                         : transaction->Rollback(std::string(worked.message()));
-    const bool conflict =
-        absl::IsAborted(worked) || result.cause == AbortCause::kConflict;
-    if (conflict && result.outcome == Outcome::kAborted) {
-      result.cause = AbortCause::kConflict;
-    }
-    // Locks lost after the last call show here. Other refusals are not told apart.
-    const bool refused = worked.ok() && (result.cause == AbortCause::kRefused ||
-                                         result.cause == AbortCause::kLost);
-    if (!(conflict || refused) || result.outcome != Outcome::kAborted ||
-        attempt >= options.max_attempts) {
-      return result;
-    }
-    Sleep(Duration::Micros(random.Between(back_off / 2, back_off)));
-    back_off = std::min(back_off * 2, kMaxBackOffMicros);
+  RunPauses pauses(options, SystemRandom64(), SystemClock().Now());
+  while (true) {
+    const CommitResult result = RunOnce(work, &options);
+    const std::optional<Duration> pause = pauses.After(result, SystemClock().Now());
+    if (!pause) return result;
+    Sleep(*pause);
   }
+}
+
+CommitResult Client::RunOnce(const std::function<absl::Status(Transaction&)>& work,
+                             RunOptions* options) {
+  auto transaction = Begin(options->transaction);
+  if (!transaction.ok()) {
+    CommitResult result;
+    result.outcome = Outcome::kAborted;  // nothing was begun
+    result.cause = AbortCause::kRefused;
+    result.detail = std::string(transaction.status().message());
+    result.work = transaction.status();
+    return result;
+  }
+  if (options->transaction.age.is_none()) options->transaction.age = transaction->gtid();
+  const absl::Status worked = work(*transaction);
+  if (worked.ok()) return transaction->Commit();
+  CommitResult result = transaction->RollbackAfter(worked);
+  // A conflict that only the work knows of: it was told so by another service.
+  if (result.outcome == Outcome::kAborted && result.cause == AbortCause::kRolledBack &&
+      absl::IsAborted(worked)) {
+    result.cause = AbortCause::kConflict;
+  }
+  return result;
 }
 
 }  // namespace concordat::client

@@ -1,12 +1,13 @@
 // The client library: change several databases at once, all or nothing.
 //
-//   auto client = Client::Connect({.coordinators = {"127.0.0.1:7001", …}});
-//   CommitResult result = (*client)->Run([](Transaction& t) -> absl::Status {
+//   auto client = Client::Connect({.coordinators = {"127.0.0.1:7001",
+//   "127.0.0.1:7002"}}); if (!client.ok()) … CommitResult result =
+//   (*client)->Run([](Transaction& t) -> absl::Status {
 //     auto debit = t.Kv("bank-a", {AddIfAtLeast("alice", -500, 0)});
 //     if (!debit.ok()) return debit.status();
 //     return t.Kv("bank-b", {Add("bob", 500)}).status();
 //   });
-//   if (result.outcome == Outcome::kUnknown) …  // client->Ask(result), later
+//   if (result.outcome == Outcome::kUnknown) result = (*client)->Ask(result);  // later
 //
 // The client finds the leader, follows elections and repeats requests with the same
 // gtid, so an election costs time and aborts nothing. A Client is thread-safe and
@@ -23,6 +24,10 @@
 //                        will be committed
 //   RESOURCE_EXHAUSTED   overloaded, or its disk is full; the same
 //   INTERNAL             the resource failed, in its own words; the same
+//   DEADLINE_EXCEEDED    the call took longer than it may; the same
+// A statement that fails with FAILED_PRECONDITION or INVALID_ARGUMENT leaves the
+// transaction alive, unlike in PostgreSQL: Commit then commits the rest. Return the
+// status from Run's function, or call Rollback, if that is not wanted.
 //
 // Across services: a transaction can go with a call to another service, which works in
 // it through a client of its own, and hands its branches back with the answer. Context
@@ -68,6 +73,7 @@
 #include "absl/status/statusor.h"
 #include "concordat_wire/participant_types.h"
 #include "coordinator/client/async_client.h"
+#include "coordinator/client/await.h"
 #include "coordinator/client/operations.h"
 #include "coordinator/client/outcome.h"
 #include "coordinator/client/own_connection.h"
@@ -79,13 +85,20 @@ class Client;
 
 // One global transaction, for one thread at a time. Destroyed without Commit or
 // Rollback, it is rolled back; of a joined one, what was not handed over is.
+//
+// Calls in the wrong order are refused and change nothing: work, Merge or Enlist after
+// the end or in an object that was moved from, any call on the thread of the client's own
+// loop, or after the Client. Where a status is returned it is FAILED_PRECONDITION; a text
+// is empty; a CommitResult has FAILED_PRECONDITION in `work`, and its outcome is what is
+// known of the transaction.
 class Transaction {
  public:
   Transaction(Transaction&&) noexcept;
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction();
 
-  [[nodiscard]] const Gtid& gtid() const;
+  // For logs, and for Client::Ask. Stays when the transaction has ended.
+  [[nodiscard]] const Gtid& gtid() const { return gtid_; }
 
   // Operations at a KV resource, in order; one result each.
   [[nodiscard]] absl::StatusOr<std::vector<wire::KvResult>> Kv(
@@ -93,7 +106,9 @@ class Transaction {
   // One SQL statement with its parameters.
   [[nodiscard]] absl::StatusOr<wire::SqlResult> Sql(const std::string& resource,
                                                     wire::SqlStatement statement);
-  // Anything: kv, sql or opaque work, with the resource's own reply.
+  // Anything: kv, sql or opaque work, with the resource's own reply. With
+  // work.context.deadline_ms set, this call has that time instead of
+  // ClientOptions::execute_timeout; the branch is rolled back when it is over.
   [[nodiscard]] wire::ExecuteReply Execute(const std::string& resource,
                                            wire::ExecuteRequest work);
 
@@ -132,16 +147,19 @@ class Transaction {
                                                   const std::string& isolation);
   void AddOwn(const BranchId& branch, std::unique_ptr<OwnConnection> connection);
 
-  // Ends the transaction; the object is of no more use. Waits through elections up to
-  // ClientOptions::time_limit, then says kUnknown.
+  // Ends the transaction. Waits through elections up to ClientOptions::time_limit, then
+  // says kUnknown. Called again, either one says how the transaction has ended.
   CommitResult Commit();
   CommitResult Rollback(std::string_view reason = "");
 
   // For another service to Join: see context.h. From then on committed in two phases.
   [[nodiscard]] std::string Share();
-  // INVALID_ARGUMENT: the text is not of this transaction.
+  // INVALID_ARGUMENT: the text is not of this transaction. ABORTED: work of the callee
+  // lost a conflict; UNAVAILABLE: it failed in another way. After these two this
+  // transaction can only be rolled back, whether its caller looks or not.
   absl::Status Merge(std::string_view carried_back);
-  // In a transaction that was joined: hand the branches back to the caller (Merge) …
+  // In a transaction that was joined: hand the branches back to the caller (Merge); or,
+  // after work that failed, the word that the caller's transaction has to abort …
   [[nodiscard]] std::string CarryBack();
   // … or make them known to the coordinator, before answering the caller. OK: they will
   // commit or roll back with the caller's. FAILED_PRECONDITION: too late, commit was
@@ -152,7 +170,15 @@ class Transaction {
 
  private:
   friend class Client;
-  Transaction(Client* client, AsyncClient::TransactionPtr transaction);
+  Transaction(std::shared_ptr<LoopHandle> loop, AsyncClient::TransactionPtr transaction);
+  // FAILED_PRECONDITION: no call can be made, at this object or on this thread.
+  [[nodiscard]] absl::Status Usable() const;
+  // start(transaction, setter) on the loop.
+  template <class T, class Start>
+  [[nodiscard]] Awaited<T> OnLoop(Start start);
+  template <class Ender>
+  CommitResult End(Ender end);
+  CommitResult RollbackAfter(const absl::Status& worked);
   // False: not all of them are prepared, and `result` is the transaction's.
   [[nodiscard]] bool PrepareOwn(CommitResult* result);
   void RollBackOwn();
@@ -161,17 +187,24 @@ class Transaction {
     BranchId branch;
     std::unique_ptr<OwnConnection> connection;
   };
-  Client* client_;
-  AsyncClient::TransactionPtr transaction_;
+  std::shared_ptr<LoopHandle> loop_;
+  AsyncClient::TransactionPtr transaction_;  // null: moved from
+  Gtid gtid_;
+  bool over_ = false;  // Commit or Rollback has ended it
   std::vector<Own> own_;
 };
 
 struct RunOptions {
-  TransactionOptions transaction;
-  // Tries after conflicts and refusals, the first one included; some seconds in all,
-  // with the pauses between. The older transaction wins, but clients take gtids in
-  // blocks: one with a newer block can lose to one with an older block many times.
+  TransactionOptions transaction{};
+  // Tries after conflicts, the first one included; some seconds in all, with the pauses
+  // between. The older transaction wins, but clients take gtids in blocks: one with a
+  // newer block can lose to one with an older block many times.
   int max_attempts = 100;
+  // Of those, tries after something was away or overloaded: a resource, its participant,
+  // a vote that did not come in time. With the pauses between, some seconds in all.
+  int max_away_attempts = 8;
+  // No try begins later than this after the first one.
+  Duration time_limit = Duration::Seconds(60);
 };
 
 class Client {
@@ -183,7 +216,8 @@ class Client {
   // destroyed while the loop runs, or by its thread.
   static std::unique_ptr<Client> Over(rpc::EventLoop* loop, LinkProvider* links,
                                       ClientOptions options);
-  // Transactions must have ended, or have been dropped.
+  // Not on the thread of its own loop. Transactions that have not ended can not be ended
+  // any more: their resources roll them back when nobody has called for the idle time.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -191,12 +225,17 @@ class Client {
   // UNAVAILABLE: no leader was found in time; nothing was begun.
   [[nodiscard]] absl::StatusOr<Transaction> Begin(TransactionOptions options = {});
 
-  // Runs the work and commits; after a conflict it runs again from the start, as old
-  // as the first try. A conflict shows as ABORTED in the work, or, when the branch lost
-  // its locks after its last call, as a refusal at commit (AbortCause::kRefused). A
-  // refusal may have another reason (a full disk, a participant that was restarted);
-  // nothing of the try is left either way, so each is run again, up to max_attempts,
-  // and the last answer is returned. Any other status rolls back, and is the detail.
+  // Runs the work and commits. What may go well another time runs again from the start,
+  // after a pause, as old as the first try; nothing of the try before is left then:
+  //   kConflict                       work that was ABORTED, or locks that were lost
+  //   after
+  //                                   the last call
+  //   kLost, kTimedOut at the commit, a participant was restarted or is slow; it is not
+  //   work that was UNAVAILABLE or    reached, recovers, or is overloaded: fewer tries,
+  //   RESOURCE_EXHAUSTED              with longer pauses (max_away_attempts)
+  // Everything else is returned at once: a vote that was REFUSED (a deferred constraint,
+  // a right), work that took too long (DEADLINE_EXCEEDED), and any other status of the
+  // work, which rolls back. `work` in the result is the last status of the work.
   CommitResult Run(const std::function<absl::Status(Transaction&)>& work,
                    RunOptions options = {});
 
@@ -223,18 +262,24 @@ class Client {
   // and kUnknown is enough.
   [[nodiscard]] CommitResult Ask(const CommitResult& result);
 
-  // How often the node that is asked has changed: elections seen, roughly.
+  // How many times another node than before has answered, which is mostly a new leader.
+  // Tries at nodes that do not answer, or do not lead, do not count.
   [[nodiscard]] uint64_t leader_changes();
 
   // For programs that mix both interfaces; use it on its loop only.
   [[nodiscard]] AsyncClient* async() { return async_.get(); }
 
  private:
-  friend class Transaction;
-  Client() = default;
+  explicit Client(rpc::EventLoop* loop);
+  [[nodiscard]] absl::StatusOr<Transaction> Made(
+      Awaited<absl::StatusOr<AsyncClient::TransactionPtr>> begun);
+  // One try of Run.
+  CommitResult RunOnce(const std::function<absl::Status(Transaction&)>& work,
+                       RunOptions* options);
 
+  rpc::EventLoop* const event_loop_;
+  const std::shared_ptr<LoopHandle> loop_;   // closed with this object
   std::unique_ptr<rpc::LoopThread> thread_;  // none when embedded
-  rpc::EventLoop* loop_ = nullptr;
   std::unique_ptr<LinkProvider> own_links_;
   std::unique_ptr<AsyncClient> async_;
 };

@@ -3,6 +3,9 @@
 //
 //   "concordat-1 <cluster> <gtid>"                  caller to callee
 //   "concordat-1 <cluster> <gtid> <branch> <branch> …"   callee back to caller
+//   "concordat-1 <cluster> <gtid> <branch> … doomed:<why>"   the same, after work that
+//   "concordat-1 <cluster> <gtid> <branch> … conflict:<why>" failed: it has to abort
+// <why> is text in the alphabet of base 64 for URLs.
 #ifndef COORDINATOR_CLIENT_CONTEXT_H_
 #define COORDINATOR_CLIENT_CONTEXT_H_
 
@@ -20,6 +23,10 @@ struct Context {
   ClusterId cluster;  // 0: not known
   Gtid gtid;
   std::vector<BranchId> branches;
+  // Why the transaction has to abort; empty: it may commit.
+  std::string doomed{};
+  // That was a conflict: it may go well when it is run again.
+  bool conflict = false;
 };
 
 [[nodiscard]] std::string EncodeContext(const Context& context);

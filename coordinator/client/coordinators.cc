@@ -1,6 +1,7 @@
 #include "coordinator/client/coordinators.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "coordinator/base/check.h"
 #include "coordinator/client/wire_names.h"
@@ -12,6 +13,8 @@ namespace {
 // Between two tries at nodes that could not answer: an election takes some tenths of
 // a second, and the first commit after it should not wait for us.
 constexpr Duration kPause = Duration::Millis(10);
+// What it grows to while nobody leads, so that many callers do not add to the trouble.
+constexpr Duration kLongestPause = Duration::Millis(100);
 
 Answer AnswerOf(const wire::Result& result, const std::string& asked) {
   switch (result.code) {
@@ -45,6 +48,15 @@ struct Coordinators::Pending {
   Attempt attempt;
   Done done;
   RequestFate fate;
+  Duration pause = kPause;
+  bool hurried = false;  // the last try followed a hint at once
+
+  // Two nodes that each name the other as leader are not asked without a pause.
+  Duration NextPause(bool followed_hint) {
+    hurried = followed_hint && !hurried;
+    if (hurried) return Duration();
+    return std::exchange(pause, std::min(pause * 2, kLongestPause));
+  }
 };
 
 Coordinators::Coordinators(rpc::EventLoop* loop, LinkProvider* links,
@@ -79,11 +91,12 @@ void Coordinators::Try(const std::shared_ptr<Pending>& pending) {
 void Coordinators::OnResult(const std::shared_ptr<Pending>& pending,
                             const std::string& asked, const wire::Result& result) {
   const NextStep step = pending->fate.Hear(AnswerOf(result, asked));
+  if (result.code == wire::Code::OK) NoteAnswer(asked);
   const bool likely = MoveOn(asked, result, step);
   if (step == NextStep::kStop || loop_->Now() >= pending->give_up) {
     return pending->done(result, pending->fate.verdict());
   }
-  loop_->RunAfter(likely ? Duration() : kPause,
+  loop_->RunAfter(pending->NextPause(likely),
                   [this, alive = std::weak_ptr<bool>(alive_), pending] {
                     if (!alive.expired()) Try(pending);
                   });
@@ -95,13 +108,17 @@ bool Coordinators::MoveOn(const std::string& asked, const wire::Result& result,
   if (addresses_[current_] != asked) return true;
   const bool elsewhere = !result.leader_hint.empty() && result.leader_hint != asked;
   if (step == NextStep::kStop || (step == NextStep::kAskSame && !elsewhere)) return false;
-  ++leader_changes_;
   if (elsewhere) {
     Follow(result.leader_hint);
     return true;
   }
   current_ = (current_ + 1) % addresses_.size();
   return false;
+}
+
+void Coordinators::NoteAnswer(const std::string& node) {
+  if (!last_answered_.empty() && last_answered_ != node) ++leader_changes_;
+  last_answered_ = node;
 }
 
 void Coordinators::Follow(const std::string& leader) {

@@ -43,8 +43,8 @@ class Coordinators {
   void Hello(Duration time_limit,
              std::function<void(const wire::HelloReply&, const wire::Result&)> done);
 
-  // How often the node that is asked has changed because the last one was not the
-  // leader, or did not answer.
+  // How many times another node than the last one has answered with OK. Tries at nodes
+  // that do not answer, or do not lead, do not count.
   [[nodiscard]] uint64_t leader_changes() const { return leader_changes_; }
 
  private:
@@ -56,11 +56,13 @@ class Coordinators {
   // one that is to be asked now is likely to know.
   bool MoveOn(const std::string& asked, const wire::Result& result, NextStep step);
   void Follow(const std::string& leader);
+  void NoteAnswer(const std::string& node);
 
   rpc::EventLoop* const loop_;
   LinkProvider* const links_;
   std::vector<std::string> addresses_;
   size_t current_ = 0;
+  std::string last_answered_;
   uint64_t leader_changes_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -1,5 +1,6 @@
 #include "coordinator/client/one_phase.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -10,15 +11,21 @@ namespace concordat::client {
 
 namespace {
 
-constexpr Duration kRetryPause = Duration::Millis(20);
+// Between two tries: doubled up to the longest.
+constexpr Duration kFirstPause = Duration::Millis(10);
+constexpr Duration kLongestPause = Duration::Millis(500);
 
 struct Question {
   rpc::EventLoop* loop;
   LinkProvider* links;
+  Resolver* resolver;
+  std::weak_ptr<bool> alive;  // while the resolver is
   std::string address;
   BranchId branch;
   Timestamp give_up;
   absl::AnyInvocable<void(const CommitResult&)> done;
+  Duration pause = kFirstPause;
+  bool resolving = false;
 };
 
 CommitResult Unknown(const BranchId& branch, std::string_view why) {
@@ -39,7 +46,7 @@ CommitResult Known(const BranchId& branch, const wire::OnePhaseReply& reply) {
     result.outcome = Outcome::kCommitted;
   } else {
     result.outcome = Outcome::kAborted;
-    result.cause = AbortCause::kRefused;
+    result.cause = reply.__isset.cause ? FromWire(reply.cause) : AbortCause::kRefused;
     result.detail = absl::StrCat(branch.resource, ": ", reply.result.message);
   }
   return result;
@@ -47,8 +54,20 @@ CommitResult Known(const BranchId& branch, const wire::OnePhaseReply& reply) {
 
 void Ask(std::shared_ptr<Question> question);
 
+// The tries go on with the address that is known, until there is another.
+void ResolveAgain(const std::shared_ptr<Question>& question) {
+  if (std::exchange(question->resolving, true)) return;
+  question->resolver->Forget(question->branch.resource);
+  question->resolver->Resolve(question->branch.resource,
+                              [question](const absl::StatusOr<std::string>& address) {
+                                question->resolving = false;
+                                if (address.ok()) question->address = *address;
+                              });
+}
+
 void OnReply(const std::shared_ptr<Question>& question,
              const wire::OnePhaseReply& reply) {
+  if (question->alive.expired()) return;
   const wire::Code::type code = reply.result.code;
   if (code == wire::Code::OK && reply.__isset.outcome) {
     return question->done(Known(question->branch, reply));
@@ -57,7 +76,11 @@ void OnReply(const std::shared_ptr<Question>& question,
   if (useless || question->loop->Now() >= question->give_up) {
     return question->done(Unknown(question->branch, reply.result.message));
   }
-  question->loop->RunAfter(kRetryPause, [question] { Ask(question); });
+  ResolveAgain(question);
+  question->loop->RunAfter(question->pause, [question] {
+    if (!question->alive.expired()) Ask(question);
+  });
+  question->pause = std::min(question->pause * 2, kLongestPause);
 }
 
 void Ask(std::shared_ptr<Question> question) {
@@ -75,11 +98,12 @@ void Ask(std::shared_ptr<Question> question) {
 
 }  // namespace
 
-void CommitOnePhase(rpc::EventLoop* loop, LinkProvider* links, std::string address,
-                    BranchId branch, Timestamp give_up,
+void CommitOnePhase(rpc::EventLoop* loop, LinkProvider* links, Resolver* resolver,
+                    std::string address, BranchId branch, Timestamp give_up,
                     absl::AnyInvocable<void(const CommitResult&)> done) {
-  Ask(std::make_shared<Question>(Question{loop, links, std::move(address),
-                                          std::move(branch), give_up, std::move(done)}));
+  Ask(std::make_shared<Question>(Question{loop, links, resolver, resolver->alive(),
+                                          std::move(address), std::move(branch), give_up,
+                                          std::move(done)}));
 }
 
 }  // namespace concordat::client

@@ -11,15 +11,18 @@
 #include "coordinator/base/xid.h"
 #include "coordinator/client/link.h"
 #include "coordinator/client/outcome.h"
+#include "coordinator/client/resolver.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::client {
 
 // Asks the participant at `address` until it has said what became of `branch`, or
 // until `give_up`: then the outcome is kUnknown, and the result names the branch.
-// Commits the branch if it is still there. Loop thread only.
-void CommitOnePhase(rpc::EventLoop* loop, LinkProvider* links, std::string address,
-                    BranchId branch, Timestamp give_up,
+// Meanwhile the resource may move to another participant: each try that was not answered
+// has its address looked up again. Commits the branch if it is still there. Loop thread
+// only. When the resolver goes, it is not called back.
+void CommitOnePhase(rpc::EventLoop* loop, LinkProvider* links, Resolver* resolver,
+                    std::string address, BranchId branch, Timestamp give_up,
                     absl::AnyInvocable<void(const CommitResult&)> done);
 
 }  // namespace concordat::client

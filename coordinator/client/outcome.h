@@ -8,6 +8,7 @@
 #include <ostream>
 #include <string>
 
+#include "absl/status/status.h"
 #include "coordinator/base/xid.h"
 
 namespace concordat::client {
@@ -27,7 +28,7 @@ enum class AbortCause : uint8_t {
   kOperator,        // a person decided it
   kCommittedAlone,  // one branch had been committed in one phase
   kConflict,        // lost against another transaction, at work or at the vote
-  kLost,            // a branch was not there any more when it was asked to vote
+  kLost,            // a resource was away or has lost its branch: may go well later
 };
 
 struct CommitResult {
@@ -37,6 +38,10 @@ struct CommitResult {
   std::string detail;  // for people: why; and with kUnknown what to ask, and where
   // With kUnknown after a commit in one phase: the branch, whose resource alone knows.
   std::optional<BranchId> one_phase_branch{};
+  // Why Client::Run rolled back: what its function returned. FAILED_PRECONDITION of a
+  // call that came in the wrong order (a second Commit): the outcome is then what is
+  // known, and the call has changed nothing.
+  absl::Status work{};
 
   [[nodiscard]] bool committed() const { return outcome == Outcome::kCommitted; }
 };

@@ -4,6 +4,7 @@
 #define COORDINATOR_CLIENT_RESOLVER_H_
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,9 @@ class Resolver {
   // The next Resolve asks again: the participant may have moved.
   void Forget(const std::string& resource) { addresses_.erase(resource); }
 
+  // Expires with this object.
+  [[nodiscard]] std::weak_ptr<bool> alive() const { return alive_; }
+
  private:
   void Ask(bool again);
   void OnAnswer(const wire::ResolveReply& reply, const wire::Result& result, bool again);
@@ -41,6 +45,7 @@ class Resolver {
   std::map<std::string, std::string> addresses_;
   std::vector<std::pair<std::string, Callback>> waiting_;
   bool asking_ = false;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace concordat::client

@@ -110,6 +110,10 @@ bool EventLoop::InLoopThread() const {
   return running == std::thread::id{} || running == std::this_thread::get_id();
 }
 
+bool EventLoop::RunsInThisThread() const {
+  return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+}
+
 void EventLoop::WaitForEvents() {
   const bool work_left = !local_posts_.empty() || !deferred_.empty() ||
                          !flushes_.empty() || !after_output_.empty();

@@ -119,6 +119,8 @@ class EventLoop {
   [[nodiscard]] Timestamp Now() const;
   // True in the thread that is in Run(), and everywhere while no thread is.
   [[nodiscard]] bool InLoopThread() const;
+  // True in the thread that is in Run(), only.
+  [[nodiscard]] bool RunsInThisThread() const;
 
   // For those who may outlive the loop.
   [[nodiscard]] std::shared_ptr<PostQueue> post_queue() const { return posts_; }

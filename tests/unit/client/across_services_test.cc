@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "coordinator/client/client.h"
 #include "tests/unit/client/banks.h"
+#include "tests/unit/client/forwarding_bank.h"
 
 namespace concordat::client {
 namespace {
@@ -119,10 +122,49 @@ TEST_F(AcrossServices, WorkThatLostAConflict_CannotBeEnlistedAndAbortsTheCaller)
   EXPECT_TRUE(absl::IsAborted(joined.Kv("bank-b", {Get("bob")}).status()));
   const absl::Status enlisted = joined.Enlist();
   EXPECT_TRUE(absl::IsAborted(enlisted)) << enlisted;
-  ASSERT_TRUE(transaction.Merge(joined.CarryBack()).ok());
-  EXPECT_EQ(transaction.Commit().outcome, Outcome::kAborted);
+  const absl::Status merged = transaction.Merge(joined.CarryBack());
+  EXPECT_TRUE(absl::IsAborted(merged)) << merged;
+  const CommitResult result = transaction.Commit();
+  EXPECT_EQ(result.outcome, Outcome::kAborted);
+  EXPECT_EQ(result.cause, AbortCause::kConflict) << result;
   EXPECT_TRUE(older->Commit().committed());
   ExpectBalances(0, 100);
+}
+
+// A bank that starts no branches for a while.
+class ClosedBank final : public ForwardingBank {
+ public:
+  ClosedBank(const std::string& dir, std::atomic<bool>* closed)
+      : ForwardingBank(dir), closed_(closed) {}
+  absl::Status Start(const BranchId& branch,
+                     const participant::StartOptions& options) override {
+    if (*closed_) return absl::UnavailableError("the bank is closed");
+    return ForwardingBank::Start(branch, options);
+  }
+
+ private:
+  std::atomic<bool>* const closed_;
+};
+
+// The only call of the callee has failed, so that it has no branch to hand back: what the
+// caller would commit lacks its part.
+TEST(AcrossServicesWithAClosedBank, CalleeWhoseOnlyCallFailed_TheCallersCommitAborts) {
+  const wal::TempDir folder;
+  std::atomic<bool> closed{true};
+  Banks banks({}, std::make_unique<ClosedBank>(folder.path() + "/bank", &closed));
+  auto transaction = banks.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(transaction->Kv("bank-b", {Add("alice", -5)}).ok());
+  auto joined = banks.client()->Join(transaction->Share());
+  ASSERT_TRUE(joined.ok());
+  EXPECT_TRUE(absl::IsUnavailable(joined->Kv("bank-a", {Add("bob", 5)}).status()));
+  const absl::Status merged = transaction->Merge(joined->CarryBack());
+  EXPECT_TRUE(absl::IsUnavailable(merged)) << merged;
+  EXPECT_THAT(std::string(merged.message()), HasSubstr("the bank is closed"));
+  const CommitResult result = transaction->Commit();
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
+  EXPECT_EQ(result.cause, AbortCause::kLost) << result;
+  EXPECT_EQ(banks.Balance("bank-b", "alice"), 0);
 }
 
 class TwoClusters : public ::testing::Test {

@@ -10,65 +10,38 @@
 
 #include "coordinator/client/client.h"
 #include "tests/unit/client/banks.h"
+#include "tests/unit/client/forwarding_bank.h"
 
 namespace concordat::client {
 namespace {
 
 using participant::Callback;
 using participant::Evidence;
-using participant::FinishResult;
 using participant::OnePhase;
 using participant::OnePhaseResult;
-using participant::PrepareResult;
 
 // A bank whose store cannot be read for a while: it commits and cannot say so.
-class SilentBank final : public participant::ResourceManager {
+class SilentBank final : public ForwardingBank {
  public:
   SilentBank(const std::string& dir, std::atomic<bool>* silent)
-      : silent_(silent), bank_(dir, SmallBank()) {}
+      : ForwardingBank(dir), silent_(silent) {}
 
-  [[nodiscard]] std::string_view kind() const override { return bank_.kind(); }
-  void Recover(ClusterId cluster,
-               Callback<absl::StatusOr<std::vector<BranchId>>> done) override {
-    bank_.Recover(cluster, std::move(done));
-  }
-  absl::Status Start(const BranchId& branch,
-                     const participant::StartOptions& options) override {
-    return bank_.Start(branch, options);
-  }
-  void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
-               Callback<wire::ExecuteReply> done) override {
-    bank_.Execute(branch, request, std::move(done));
-  }
-  void End(const BranchId& branch) override { bank_.End(branch); }
-  void Prepare(const BranchId& branch, Callback<PrepareResult> done) override {
-    bank_.Prepare(branch, std::move(done));
-  }
-  void Commit(const BranchId& branch, Callback<FinishResult> done) override {
-    bank_.Commit(branch, std::move(done));
-  }
   void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done) override {
-    bank_.CommitOnePhase(branch,
-                         [this, done = std::move(done)](OnePhaseResult result) mutable {
-                           if (*silent_)
-                             result = {OnePhase::kUnknown, "the store cannot be read"};
-                           done(std::move(result));
-                         });
-  }
-  void Rollback(const BranchId& branch, Callback<FinishResult> done) override {
-    bank_.Rollback(branch, std::move(done));
+    ForwardingBank::CommitOnePhase(
+        branch, [this, done = std::move(done)](OnePhaseResult result) mutable {
+          if (*silent_) result = {OnePhase::kUnknown, "the store cannot be read"};
+          done(std::move(result));
+        });
   }
   void LookUp(const BranchId& branch, Callback<Evidence> done) override {
-    bank_.LookUp(branch, [this, done = std::move(done)](Evidence evidence) mutable {
-      done(*silent_ ? Evidence::kUnknown : evidence);
-    });
+    ForwardingBank::LookUp(branch,
+                           [this, done = std::move(done)](Evidence evidence) mutable {
+                             done(*silent_ ? Evidence::kUnknown : evidence);
+                           });
   }
-  void ForgetBelow(const Gtid& watermark) override { bank_.ForgetBelow(watermark); }
-  void Close() override { bank_.Close(); }
 
  private:
   std::atomic<bool>* const silent_;
-  participant::kv::KvResourceManager bank_;
 };
 
 class AskAboutOnePhase : public ::testing::Test {
@@ -115,6 +88,25 @@ TEST_F(AskAboutOnePhase, TheGtidAlone_IsNotEnough) {
   const CommitResult unheard = CommitUnheard();
   silent_ = false;
   EXPECT_EQ(banks_.client()->Ask(unheard.gtid).outcome, Outcome::kUnknown);
+}
+
+// Coordinators have no record of it, this client has.
+TEST_F(AskAboutOnePhase, AfterItsOwnRollback_IsKnownToBeAborted) {
+  auto transaction = banks_.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(transaction->Kv("bank-a", {Add("alice", 5)}).ok());
+  (void)transaction->Rollback("changed its mind");
+  const CommitResult answer = banks_.client()->Ask(transaction->gtid());
+  EXPECT_EQ(answer.outcome, Outcome::kAborted) << answer;
+  EXPECT_EQ(answer.cause, AbortCause::kRolledBack);
+}
+
+TEST_F(AskAboutOnePhase, Answer_NamesTheTransactionOnce) {
+  auto transaction = banks_.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  const CommitResult answer = banks_.client()->Ask(transaction->gtid());
+  EXPECT_EQ(answer.outcome, Outcome::kUnknown);
+  EXPECT_NE(answer.detail.rfind(ToString(transaction->gtid()) + ":", 0), 0u) << answer;
 }
 
 TEST_F(AskAboutOnePhase, KnownResult_IsReturnedAsItIs) {

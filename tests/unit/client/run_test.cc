@@ -1,11 +1,16 @@
 // Client::Run: which ends are tried again.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "coordinator/base/mutex.h"
 #include "coordinator/client/client.h"
 #include "tests/unit/client/banks.h"
+#include "tests/unit/client/forwarding_bank.h"
 
 namespace concordat::client {
 namespace {
@@ -61,7 +66,8 @@ TEST_F(Run, IsolationOfABranch_ReachesItsResourceAlsoInARetry) {
   }
 }
 
-TEST_F(Run, RefusedEveryTime_EndsWithTheLastAnswer) {
+// The branch of an earlier life is not there: that may be otherwise the next time.
+TEST_F(Run, LostEveryTime_EndsWithTheLastAnswer) {
   RunOptions options;
   options.max_attempts = 3;
   int runs = 0;
@@ -78,6 +84,156 @@ TEST_F(Run, RefusedEveryTime_EndsWithTheLastAnswer) {
   EXPECT_EQ(runs, 3);
 }
 
+// A bank whose answers a test chooses.
+class PlannedBank final : public ForwardingBank {
+ public:
+  struct Plan {
+    std::atomic<participant::Vote> vote{participant::Vote::kPrepared};
+    std::atomic<participant::OnePhase> one_phase{participant::OnePhase::kCommitted};
+    std::atomic<bool> hangs{false};
+    std::atomic<int> closed_for{0};  // so many starts
+  };
+  PlannedBank(const std::string& dir, Plan* plan) : ForwardingBank(dir), plan_(plan) {}
+
+  absl::Status Start(const BranchId& branch,
+                     const participant::StartOptions& options) override {
+    if (plan_->closed_for.fetch_sub(1) > 0) {
+      return absl::UnavailableError("the bank is closed");
+    }
+    return ForwardingBank::Start(branch, options);
+  }
+  void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
+               Callback<wire::ExecuteReply> done) override {
+    if (plan_->hangs) {
+      MutexLock lock(&mutex_);
+      return hanging_.push_back(std::move(done));
+    }
+    ForwardingBank::Execute(branch, request, std::move(done));
+  }
+  void Prepare(const BranchId& branch,
+               Callback<participant::PrepareResult> done) override {
+    const participant::Vote vote = plan_->vote;
+    if (vote == participant::Vote::kPrepared) {
+      return ForwardingBank::Prepare(branch, std::move(done));
+    }
+    ForwardingBank::Rollback(branch, [](participant::FinishResult) {});
+    done({vote, "as planned"});
+  }
+  void CommitOnePhase(const BranchId& branch,
+                      Callback<participant::OnePhaseResult> done) override {
+    const participant::OnePhase outcome = plan_->one_phase;
+    if (outcome == participant::OnePhase::kCommitted) {
+      return ForwardingBank::CommitOnePhase(branch, std::move(done));
+    }
+    ForwardingBank::Rollback(branch, [](participant::FinishResult) {});
+    done({outcome, "as planned"});
+  }
+
+ private:
+  Plan* const plan_;
+  Mutex mutex_;
+  std::vector<Callback<wire::ExecuteReply>> hanging_ ABSL_GUARDED_BY(mutex_);
+};
+
+class RunAtPlannedBank : public ::testing::Test {
+ protected:
+  CommitResult RunAt(const std::vector<std::string>& banks, RunOptions options) {
+    return banks_.client()->Run(
+        [&](Transaction& t) -> absl::Status {
+          ++runs_;
+          for (const std::string& bank : banks) {
+            auto added = t.Kv(bank, {Add("bob", 1)});
+            if (!added.ok()) return added.status();
+          }
+          return absl::OkStatus();
+        },
+        options);
+  }
+  static EmbeddedOptions Impatient() {
+    EmbeddedOptions options;
+    options.client.execute_timeout = Duration::Millis(300);
+    return options;
+  }
+
+  int runs_ = 0;
+  PlannedBank::Plan plan_;
+  const wal::TempDir folder_;
+  Banks banks_{Impatient(),
+               std::make_unique<PlannedBank>(folder_.path() + "/bank", &plan_)};
+};
+
+TEST_F(RunAtPlannedBank, Scenario101_RefusalThatLasts_IsSaidOnce) {
+  plan_.vote = participant::Vote::kRefused;
+  plan_.one_phase = participant::OnePhase::kRolledBack;
+  for (const std::vector<std::string>& banks :
+       {std::vector<std::string>{"bank-a"},
+        std::vector<std::string>{"bank-a", "bank-b"}}) {
+    runs_ = 0;
+    const CommitResult result = RunAt(banks, {});
+    EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
+    EXPECT_EQ(result.cause, AbortCause::kRefused) << result;
+    EXPECT_EQ(runs_, 1);
+  }
+}
+
+TEST_F(RunAtPlannedBank, Scenario101_ConflictAtTheVote_IsRunAgain) {
+  plan_.vote = participant::Vote::kConflict;
+  plan_.one_phase = participant::OnePhase::kConflict;
+  RunOptions options;
+  options.max_attempts = 3;
+  for (const std::vector<std::string>& banks :
+       {std::vector<std::string>{"bank-a"},
+        std::vector<std::string>{"bank-a", "bank-b"}}) {
+    runs_ = 0;
+    const CommitResult result = RunAt(banks, options);
+    EXPECT_EQ(result.cause, AbortCause::kConflict) << result;
+    EXPECT_EQ(runs_, 3);
+  }
+}
+
+TEST_F(RunAtPlannedBank, ResourceThatIsAway_IsTriedAgainUntilItIsBack) {
+  plan_.closed_for = 2;
+  const CommitResult result = RunAt({"bank-a"}, {});
+  EXPECT_TRUE(result.committed()) << result;
+  EXPECT_EQ(runs_, 3);
+}
+
+TEST_F(RunAtPlannedBank, ResourceThatStaysAway_IsGivenUpAndTheStatusSaysWhy) {
+  plan_.closed_for = 1000;
+  RunOptions options;
+  options.max_away_attempts = 2;
+  const CommitResult result = RunAt({"bank-a"}, options);
+  EXPECT_EQ(result.outcome, Outcome::kAborted);
+  EXPECT_EQ(result.cause, AbortCause::kLost) << result;
+  EXPECT_TRUE(absl::IsUnavailable(result.work)) << result.work;
+  EXPECT_EQ(runs_, 2);
+}
+
+TEST_F(RunAtPlannedBank, CallThatTakesTooLong_IsATimeOutAndNotAConflict) {
+  plan_.hangs = true;
+  const CommitResult result = RunAt({"bank-a"}, {});
+  EXPECT_EQ(result.outcome, Outcome::kAborted);
+  EXPECT_EQ(result.cause, AbortCause::kTimedOut) << result;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(result.work)) << result.work;
+  EXPECT_EQ(runs_, 1);
+}
+
+TEST_F(RunAtPlannedBank, TransactionsTimeLimit_EndsItsWork) {
+  RunOptions options;
+  options.transaction.time_limit = Duration::Millis(1);
+  const CommitResult result = banks_.client()->Run(
+      [&](Transaction& t) -> absl::Status {
+        ++runs_;
+        absl::Status status = absl::OkStatus();
+        while (status.ok()) status = t.Kv("bank-b", {Add("bob", 1)}).status();
+        return status;
+      },
+      options);
+  EXPECT_EQ(result.cause, AbortCause::kTimedOut) << result;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(result.work)) << result.work;
+  EXPECT_EQ(runs_, 1);
+}
+
 TEST_F(Run, ConditionThatDoesNotHold_IsNotRunAgain) {
   int runs = 0;
   const CommitResult result = banks_.client()->Run([&](Transaction& t) -> absl::Status {
@@ -86,6 +242,7 @@ TEST_F(Run, ConditionThatDoesNotHold_IsNotRunAgain) {
   });
   EXPECT_EQ(result.outcome, Outcome::kAborted);
   EXPECT_EQ(result.cause, AbortCause::kRolledBack) << result;
+  EXPECT_TRUE(absl::IsFailedPrecondition(result.work)) << result.work;
   EXPECT_EQ(runs, 1);
 }
 
