@@ -3,9 +3,15 @@
 // what is acknowledged is on disk, and a restart recovers it.
 //
 //   std::vector<EmbeddedResource> resources;
-//   resources.push_back({"bank-a", std::make_unique<kv::KvResourceManager>(dir, env)});
+//   resources.push_back({"bank-a", std::make_unique<participant::kv::KvResourceManager>(
+//                                      "/var/lib/app/bank-a",
+//                                      participant::kv::KvOptions())});
 //   auto embedded = Embedded::Start({.dir = "/var/lib/app/txn"}, std::move(resources));
-//   CommitResult r = (*embedded)->client()->Run([](client::Transaction& t) { … });
+//   if (!embedded.ok()) return embedded.status();
+//   client::CommitResult result = (*embedded)->client()->Run(
+//       [](client::Transaction& t) -> absl::Status {
+//         return t.Kv("bank-a", {client::Add("alice", 5)}).status();
+//       });
 //
 // For a first try, tests and small installations. One process at a time may use the
 // folder; the coordinator is not replicated, so its disk is the only copy of its log.
@@ -32,8 +38,8 @@ struct EmbeddedOptions {
   // Part of the branches' names: give two installations that share a database
   // different ones.
   ClusterId cluster{1};
-  client::ClientOptions client;  // without addresses
-  participant::ParticipantOptions participant;
+  client::ClientOptions client{};  // without addresses
+  participant::ParticipantOptions participant{};
   // Start gives up after this.
   Duration start_timeout = Duration::Seconds(30);
 };

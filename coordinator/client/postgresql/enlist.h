@@ -66,7 +66,7 @@ namespace concordat::client {
 struct EnlistOptions {
   // "read-committed", "repeatable-read", "serializable". Empty: what the transaction's
   // options name for the resource, or else the resource's default.
-  std::string isolation;
+  std::string isolation{};
   // A prepared branch is left alone for so long before it asks for its outcome, and is
   // rolled back when nobody has asked to commit: longer than this process may take from
   // the first PREPARE to the arrival of its commit request, elections and stalls

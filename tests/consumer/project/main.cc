@@ -1,0 +1,5 @@
+namespace consumer {
+bool MoveMoney();
+}
+
+int main() { return consumer::MoveMoney() ? 0 : 1; }
