@@ -45,7 +45,7 @@ class ScriptedBackend final : public CoordinatorBackend {
   std::vector<txn::Request> requests;
 
  private:
-  const Gtid none_;
+  const Gtid none_{};
   const std::map<NodeId, std::string> addresses_ = {{NodeId(1), "one:7001"},
                                                     {NodeId(2), "two:7001"}};
 };
