@@ -46,32 +46,40 @@ ResourceMessenger::ResourceMessenger(EventLoop* loop, ClusterId cluster, uint64_
 
 void ResourceMessenger::SetAddress(const std::string& resource,
                                    const std::string& address) {
-  addresses_[resource] = address;
-  if (address.empty() || participants_.contains(address)) return;
+  const std::string before = std::exchange(resources_[resource].address, address);
+  if (!before.empty() && before != address) CloseUnused(before);
+  if (address.empty() || channels_.contains(address)) return;
   auto parsed = Address::Parse(address);
   if (!parsed.ok()) return;  // messages to it are undeliverable
   ChannelOptions options;
   options.seed = next_seed_++;
-  options.connect_timeout = Duration::Seconds(1);
+  // After a cut the participant is to be reached again within a second.
+  options.connect_timeout = Duration::Millis(500);
   options.reconnect_max = Duration::Millis(200);
-  participants_[address].channel =
-      std::make_unique<Channel>(loop_, *parsed, Limits{}, options);
+  options.unacknowledged_timeout = Duration::Seconds(1);
+  channels_[address] = std::make_unique<Channel>(loop_, *parsed, Limits{}, options);
 }
 
-ResourceMessenger::Participant* ResourceMessenger::Find(const std::string& resource) {
-  const auto address = addresses_.find(resource);
-  if (address == addresses_.end()) return nullptr;
-  const auto participant = participants_.find(address->second);
-  return participant == participants_.end() ? nullptr : &participant->second;
+void ResourceMessenger::CloseUnused(const std::string& address) {
+  for (const auto& [name, resource] : resources_) {
+    if (resource.address == address) return;
+  }
+  const auto found = channels_.find(address);
+  if (found == channels_.end()) return;
+  // Later: this may be inside one of its answers. Calls under way end as lost, and the
+  // core repeats them at the new address.
+  loop_->Post([channel = std::move(found->second)] {});
+  channels_.erase(found);
 }
 
 void ResourceMessenger::Send(const txn::Message& message) {
-  Participant* participant = Find(message.branch.resource);
-  if (participant == nullptr) {
-    undeliverable_.push_back(message);
-  } else {
-    participant->pending[Slot(message.verb)].push_back(message.branch);
+  Resource& resource = resources_[message.branch.resource];
+  bool is_first = true;
+  for (const std::vector<BranchId>& pending : resource.pending) {
+    is_first = is_first && pending.empty();
   }
+  if (is_first) with_pending_.push_back(message.branch.resource);
+  resource.pending[Slot(message.verb)].push_back(message.branch);
   if (deferred_) return;
   deferred_ = true;
   loop_->Defer([this, alive = std::weak_ptr<bool>(alive_)] {
@@ -81,20 +89,26 @@ void ResourceMessenger::Send(const txn::Message& message) {
 
 void ResourceMessenger::SendAll() {
   deferred_ = false;
-  for (const txn::Message& message : std::exchange(undeliverable_, {})) {
-    Fail(message.verb, {message.branch},
-         "no participant has registered this resource, or its address is bad");
+  for (const std::string& name : std::exchange(with_pending_, {})) {
+    SendPending(&resources_[name]);
   }
-  for (auto& [address, participant] : participants_) {
-    for (const txn::Verb verb :
-         {txn::Verb::kPrepare, txn::Verb::kCommit, txn::Verb::kRollback}) {
-      std::vector<BranchId> all = std::exchange(participant.pending[Slot(verb)], {});
-      for (size_t begin = 0; begin < all.size(); begin += kMaxBatch) {
-        const auto from = all.begin() + static_cast<ptrdiff_t>(begin);
-        const auto to =
-            from + static_cast<ptrdiff_t>(std::min(kMaxBatch, all.size() - begin));
-        SendBatch(&participant, verb, std::vector<BranchId>(from, to));
-      }
+}
+
+void ResourceMessenger::SendPending(Resource* resource) {
+  const auto channel = channels_.find(resource->address);
+  for (const txn::Verb verb :
+       {txn::Verb::kPrepare, txn::Verb::kCommit, txn::Verb::kRollback}) {
+    const std::vector<BranchId> all = std::exchange(resource->pending[Slot(verb)], {});
+    if (channel == channels_.end()) {
+      Fail(verb, all,
+           "no participant has registered this resource, or its address is bad");
+      continue;
+    }
+    for (size_t begin = 0; begin < all.size(); begin += kMaxBatch) {
+      const auto from = all.begin() + static_cast<ptrdiff_t>(begin);
+      const auto to =
+          from + static_cast<ptrdiff_t>(std::min(kMaxBatch, all.size() - begin));
+      SendBatch(channel->second.get(), verb, std::vector<BranchId>(from, to));
     }
   }
 }
@@ -110,24 +124,23 @@ void ResourceMessenger::Fail(txn::Verb verb, const std::vector<BranchId>& batch,
   }
 }
 
-void ResourceMessenger::SendBatch(Participant* participant, txn::Verb verb,
+void ResourceMessenger::SendBatch(Channel* channel, txn::Verb verb,
                                   std::vector<BranchId> batch) {
   const wire::BranchList list = MakeList(cluster_, batch);
   if (verb == txn::Verb::kPrepare) {
-    participant->channel
-        ->Call<wire::ParticipantService_prepare_pargs,
-               wire::ParticipantService_prepare_presult, wire::PrepareReply>(
-            "prepare", list, kDeadline,
-            [this, alive = std::weak_ptr<bool>(alive_),
-             batch = std::move(batch)](CallResult<wire::PrepareReply> result) {
-              if (alive.expired()) return;
-              const auto& votes = result.reply.votes;
-              const std::string failure = Failure(result, votes, batch.size());
-              if (!failure.empty()) return Fail(txn::Verb::kPrepare, batch, failure);
-              for (size_t i = 0; i < batch.size(); ++i) {
-                listener_->OnVote(batch[i], FromWire(votes[i].vote), votes[i].detail);
-              }
-            });
+    channel->Call<wire::ParticipantService_prepare_pargs,
+                  wire::ParticipantService_prepare_presult, wire::PrepareReply>(
+        "prepare", list, kDeadline,
+        [this, alive = std::weak_ptr<bool>(alive_),
+         batch = std::move(batch)](CallResult<wire::PrepareReply> result) {
+          if (alive.expired()) return;
+          const auto& votes = result.reply.votes;
+          const std::string failure = Failure(result, votes, batch.size());
+          if (!failure.empty()) return Fail(txn::Verb::kPrepare, batch, failure);
+          for (size_t i = 0; i < batch.size(); ++i) {
+            listener_->OnVote(batch[i], FromWire(votes[i].vote), votes[i].detail);
+          }
+        });
     return;
   }
   auto on_finished = [this, alive = std::weak_ptr<bool>(alive_), verb,
@@ -141,15 +154,13 @@ void ResourceMessenger::SendBatch(Participant* participant, txn::Verb verb,
     }
   };
   if (verb == txn::Verb::kCommit) {
-    participant->channel
-        ->Call<wire::ParticipantService_commit_pargs,
-               wire::ParticipantService_commit_presult, wire::FinishReply>(
-            "commit", list, kDeadline, std::move(on_finished));
+    channel->Call<wire::ParticipantService_commit_pargs,
+                  wire::ParticipantService_commit_presult, wire::FinishReply>(
+        "commit", list, kDeadline, std::move(on_finished));
   } else {
-    participant->channel
-        ->Call<wire::ParticipantService_rollback_pargs,
-               wire::ParticipantService_rollback_presult, wire::FinishReply>(
-            "rollback", list, kDeadline, std::move(on_finished));
+    channel->Call<wire::ParticipantService_rollback_pargs,
+                  wire::ParticipantService_rollback_presult, wire::FinishReply>(
+        "rollback", list, kDeadline, std::move(on_finished));
   }
 }
 

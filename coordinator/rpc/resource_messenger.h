@@ -1,6 +1,6 @@
 // Carries PREPARE, COMMIT and ROLLBACK from the coordinator to participants and their
-// answers back: everything of one loop iteration for one participant in one call a
-// verb.
+// answers back: everything of one loop iteration for one resource in one call a verb. Not
+// for one participant: its answer would come when its slowest resource has answered.
 //
 //   ResourceMessenger messenger(loop, cluster, seed, &listener);
 //   messenger.SetAddress("bank-a", address);      // as the registry changes
@@ -60,24 +60,26 @@ class ResourceMessenger : public ResourceSender {
   void SetAddress(const std::string& resource, const std::string& address) override;
 
  private:
-  // One participant: several resources may live at one address.
-  struct Participant {
-    std::unique_ptr<Channel> channel;
+  struct Resource {
+    std::string address;
     std::array<std::vector<BranchId>, 3> pending;  // by verb
   };
 
   void SendAll();
-  void SendBatch(Participant* participant, txn::Verb verb, std::vector<BranchId> batch);
+  void SendPending(Resource* resource);
+  void SendBatch(Channel* channel, txn::Verb verb, std::vector<BranchId> batch);
   void Fail(txn::Verb verb, const std::vector<BranchId>& batch, std::string_view why);
-  [[nodiscard]] Participant* Find(const std::string& resource);
+  // Ends the connection to an address at which no resource is served any more.
+  void CloseUnused(const std::string& address);
 
   EventLoop* const loop_;
   const ClusterId cluster_;
   ResourceListener* const listener_;
   uint64_t next_seed_;
-  std::map<std::string, std::string> addresses_;     // by resource
-  std::map<std::string, Participant> participants_;  // by address
-  std::vector<txn::Message> undeliverable_;
+  std::map<std::string, Resource> resources_;  // by name
+  // By address: several resources may be served at one.
+  std::map<std::string, std::unique_ptr<Channel>> channels_;
+  std::vector<std::string> with_pending_;  // names of resources
   bool deferred_ = false;
   // Answers that come after the end of this object find it expired.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
