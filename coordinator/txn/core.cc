@@ -193,7 +193,16 @@ void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
           [&](const OutcomeRequest& r) {
             if (CheckGtid(token, r.gtid, now)) driver_->AskOutcome(token, r, now);
           },
-          [&](const RegisterResourceRequest& r) { registrar_->Register(token, r, now); },
+          [&](const RegisterResourceRequest& r) {
+            // Heard of again after a silence: what waits for it is sent now, and not
+            // when its next repetition is due.
+            const auto seen = registrar_->LastSeen(r.resource.name);
+            registrar_->Register(token, r, now);
+            if (seen && now - *seen > options_.silence &&
+                registrar_->LastSeen(r.resource.name) == now) {
+              driver_->HurryResource(r.resource.name, now);
+            }
+          },
           [&](const ForgetHeuristicRequest& r) { registrar_->ForgetHeuristic(token, r); },
           [&](const RetireResourceRequest& r) { registrar_->Retire(token, r, now); },
       },

@@ -23,6 +23,9 @@ struct CoreOptions {
   Duration first_resend = Duration::Millis(500);
   Duration first_retry = Duration::Millis(50);
   Duration max_resend = Duration::Seconds(5);
+  // A resource whose registration comes again after this long was cut off or stopped:
+  // what waits for it is sent at once. More than two heartbeats.
+  Duration silence = Duration::Millis(2500);
   // Tries for a branch that does not belong to the set: it also asks by itself.
   uint32_t stray_attempts = 8;
 

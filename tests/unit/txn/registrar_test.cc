@@ -62,6 +62,31 @@ TEST_F(RegistrarTest, Heartbeat_WritesNothing) {
   EXPECT_EQ(node.core().Resources(node.now())[0].last_seen, Duration::Seconds(1));
 }
 
+// Its COMMIT has been repeated with ever longer pauses meanwhile.
+TEST_F(RegistrarTest, Scenario86_HeartbeatAfterASilence_WhatWaitsForItIsSentAtOnce) {
+  node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  node.Submit(RegisterResourceRequest{Bank("bank-b")});
+  node.CommitLog();
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g), B(g)});
+  node.CommitLog();
+  node.Prepared({A(g), B(g)});
+  node.CommitLog();
+  node.Ack(B(g));
+  for (int i = 0; i < 20; ++i) {
+    node.Pass(Duration::Seconds(1));
+    node.Submit(RegisterResourceRequest{Bank("bank-b")});
+  }
+  const int sent = node.Sent(Verb::kCommit, A(g));
+  node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  node.Pass(Duration::Millis(10));
+  EXPECT_EQ(node.Sent(Verb::kCommit, A(g)), sent + 1);
+  // A heartbeat in time hurries nothing.
+  node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  node.Pass(Duration::Millis(10));
+  EXPECT_EQ(node.Sent(Verb::kCommit, A(g)), sent + 1);
+}
+
 TEST_F(RegistrarTest, ChangedAddress_IsWritten) {
   node.Submit(RegisterResourceRequest{Bank("bank-a")});
   const auto moved = node.Submit(RegisterResourceRequest{Bank("bank-a", "there:2")});
