@@ -1,5 +1,7 @@
 #include "participant/sdk/waiters.h"
 
+#include <cstdint>
+
 #include "participant/sdk/wire_ids.h"
 
 namespace concordat::participant {
@@ -9,6 +11,26 @@ using wire::Code;
 
 constexpr char kClosing[] = "the participant is closing; ask again when it is back";
 constexpr char kNotHere[] = "this participant does not serve that resource";
+
+// An answer for thousands of branches must not grow over the limit of a frame because
+// each has a long text.
+constexpr size_t kMaxDetail = 1024;
+constexpr size_t kMaxDetails = size_t{256} << 10;
+
+bool IsContinuation(char byte) { return (static_cast<uint8_t>(byte) & 0xC0U) == 0x80U; }
+
+// What is said of one branch in an answer that has `used` bytes of texts so far.
+std::string Shortened(std::string detail, size_t* used) {
+  if (detail.size() > kMaxDetail) {
+    size_t end = kMaxDetail;
+    while (end > 0 && IsContinuation(detail[end])) --end;  // whole characters of UTF-8
+    detail.resize(end);
+    detail += "...";
+  }
+  if (*used + detail.size() > kMaxDetails) return {};
+  *used += detail.size();
+  return detail;
+}
 
 wire::Vote::type ToWire(Vote vote) {
   switch (vote) {
@@ -177,6 +199,7 @@ void Participant::PrepareBatch::Set(uint32_t index, wire::Vote::type vote,
                                     std::string detail) {
   wire::VoteItem& item = reply_.votes[index];
   item.vote = vote;
+  detail = Shortened(std::move(detail), &detail_bytes_);
   if (!detail.empty()) item.__set_detail(std::move(detail));
   if (--left_ == 0) cob_(reply_);
 }
@@ -206,6 +229,7 @@ void Participant::FinishBatch::Set(uint32_t index, wire::FinishState::type state
                                    std::string detail) {
   wire::FinishItem& item = reply_.items[index];
   item.state = state;
+  detail = Shortened(std::move(detail), &detail_bytes_);
   if (!detail.empty()) item.__set_detail(std::move(detail));
   if (--left_ == 0) cob_(reply_);
 }

@@ -53,7 +53,8 @@ class Participant::OnePhaseWaiter final : public Waiter {
   const std::function<void(const wire::OnePhaseReply&)> cob_;
 };
 
-// A list whose items are answered one by one; the reply goes when all are.
+// A list whose items are answered one by one; the reply goes when all are. The
+// coordinators ask for one resource in a list, so that none waits for another.
 class Participant::PrepareBatch final : public Waiter {
  public:
   PrepareBatch(std::function<void(const wire::PrepareReply&)> cob, size_t size);
@@ -68,6 +69,7 @@ class Participant::PrepareBatch final : public Waiter {
   const std::function<void(const wire::PrepareReply&)> cob_;
   wire::PrepareReply reply_;
   size_t left_;
+  size_t detail_bytes_ = 0;
 };
 
 class Participant::FinishBatch final : public Waiter {
@@ -83,6 +85,7 @@ class Participant::FinishBatch final : public Waiter {
   const std::function<void(const wire::FinishReply&)> cob_;
   wire::FinishReply reply_;
   size_t left_;
+  size_t detail_bytes_ = 0;
 };
 
 }  // namespace concordat::participant
