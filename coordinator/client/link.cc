@@ -3,9 +3,23 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace concordat::client {
 
 namespace {
+
+// What a call that brought no reply says, in the place of one.
+template <class Reply>
+std::string WhyNoReply(const std::string& address, const rpc::CallResult<Reply>& result,
+                       const char* wanted) {
+  if (wanted == nullptr || !result.is_other_server()) return result.error;
+  return absl::StrCat(address, " answers, but is not ", wanted, ": ", result.error);
+}
+
+constexpr char kCoordinator[] =
+    "a coordinator's client port (in --members it is the address after the slash)";
+constexpr char kParticipant[] = "a participant";
 
 template <class Reply>
 wire::Result* ResultOf(Reply* reply) {
@@ -20,14 +34,19 @@ wire::Result* ResultOf(Reply* reply) {
 template <class Pargs, class Presult, class Reply, class Request>
 void Forward(rpc::Channel* channel, const char* method, Duration timeout,
              const Request& request, std::function<void(const Reply&)> cob,
-             wire::Code::type not_executed = wire::Code::NOT_LEADER) {
+             wire::Code::type not_executed = wire::Code::NOT_LEADER,
+             const char* wanted = nullptr) {
+  std::string address = wanted == nullptr ? "" : channel->address().ToString();
   channel->Call<Pargs, Presult, Reply>(
       method, request, timeout,
-      [cob = std::move(cob), not_executed](rpc::CallResult<Reply> result) {
+      [cob = std::move(cob), not_executed, wanted,
+       address = std::move(address)](rpc::CallResult<Reply> result) {
         if (!result.ok()) {
           wire::Result* outcome = ResultOf(&result.reply);
-          outcome->code = result.not_executed() ? not_executed : wire::Code::UNKNOWN;
-          outcome->__set_message(result.error);
+          outcome->code = result.fault == rpc::CallFault::kTooLarge ? wire::Code::INVALID
+                          : result.not_executed()                   ? not_executed
+                                                                    : wire::Code::UNKNOWN;
+          outcome->__set_message(WhyNoReply(address, result, wanted));
         }
         cob(result.reply);
       });
@@ -43,7 +62,8 @@ class CoordinatorProxy final : public CoordinatorLink {
 
   void hello(Cob<wire::HelloReply> cob, const wire::CallContext& context) override {
     Forward<wire::CoordinatorService_hello_pargs, wire::CoordinatorService_hello_presult>(
-        channel_, "hello", timeout_, context, std::move(cob));
+        channel_, "hello", timeout_, context, std::move(cob), wire::Code::NOT_LEADER,
+        kCoordinator);
   }
   void allocateGtids(Cob<wire::BeginReply> cob,
                      const wire::BeginRequest& request) override {
@@ -93,8 +113,9 @@ class CoordinatorProxy final : public CoordinatorLink {
   }
   void status(Cob<wire::StatusReply> cob, const wire::CallContext& context) override {
     Forward<wire::CoordinatorService_status_pargs,
-            wire::CoordinatorService_status_presult>(channel_, "status", timeout_,
-                                                     context, std::move(cob));
+            wire::CoordinatorService_status_presult>(
+        channel_, "status", timeout_, context, std::move(cob), wire::Code::NOT_LEADER,
+        kCoordinator);
   }
   void listTransactions(Cob<wire::ListTransactionsReply> cob,
                         const wire::ListTransactionsRequest& request) override {
@@ -109,10 +130,10 @@ class CoordinatorProxy final : public CoordinatorLink {
         channel_, "showTransaction", timeout_, request, std::move(cob));
   }
   void listHeuristics(Cob<wire::ListHeuristicsReply> cob,
-                      const wire::CallContext& context) override {
+                      const wire::ListHeuristicsRequest& request) override {
     Forward<wire::CoordinatorService_listHeuristics_pargs,
             wire::CoordinatorService_listHeuristics_presult>(
-        channel_, "listHeuristics", timeout_, context, std::move(cob));
+        channel_, "listHeuristics", timeout_, request, std::move(cob));
   }
   void forgetHeuristic(Cob<wire::Result> cob,
                        const wire::ForgetHeuristicRequest& request) override {
@@ -142,7 +163,7 @@ class ParticipantProxy final : public ParticipantLink {
     Forward<wire::ParticipantService_execute_pargs,
             wire::ParticipantService_execute_presult>(
         channel_, "execute", TimeFor(request.context), request, std::move(cob),
-        wire::Code::UNAVAILABLE);
+        wire::Code::UNAVAILABLE, kParticipant);
   }
   void prepare(Cob<wire::PrepareReply> cob, const wire::BranchList& request) override {
     Forward<wire::ParticipantService_prepare_pargs,
@@ -204,9 +225,9 @@ rpc::Channel* ChannelLinkProvider::ChannelTo(const std::string& address) {
     // A client that waits for a new leader wants to hear of it soon.
     options.reconnect_max = Duration::Millis(100);
     options.seed = next_seed_++;
+    // The other limits are the servers': what is over them is refused here, before it is
+    // sent, for over there it would end the connection that all calls share.
     rpc::Limits limits;
-    limits.max_frame_bytes = 16 << 20;
-    limits.max_string_bytes = 16 << 20;
     limits.max_calls_in_flight = 65536;
     channel = std::make_unique<rpc::Channel>(loop_, *parsed, limits, options);
   }

@@ -5,7 +5,8 @@
 // A proxy answers every call exactly once, on its loop. When no answer came, the
 // reply's result is UNKNOWN if the server may have acted. If it surely never saw the
 // call it is UNAVAILABLE from a participant, and NOT_LEADER, without a hint, from a
-// coordinator node: another one must be asked.
+// coordinator node: another one must be asked. A request over a limit
+// (thrift/rpc/limits.h) is not sent: INVALID, with its size and the limit.
 #ifndef COORDINATOR_CLIENT_LINK_H_
 #define COORDINATOR_CLIENT_LINK_H_
 

@@ -1,5 +1,6 @@
 #include "coordinator/daemon/daemon.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "coordinator/base/log.h"
 #include "coordinator/base/system_clock.h"
 #include "thrift/rpc/codec.h"
+#include "thrift/rpc/descriptors.h"
 #include "wal/file_env.h"
 
 namespace concordat::daemon {
@@ -37,8 +39,36 @@ node::NodeOptions MakeNodeOptions(const Options& options) {
   return out;
 }
 
+// Each other node has one connection to this one, and one more while it makes a new one.
+// What is over is for strangers, of whom the quietest goes first.
+uint32_t MaxPeerConnections(const Options& options) {
+  return static_cast<uint32_t>(options.members.size() - 1) * 2 + 4;
+}
+
+// What clients must not take: the connections of and to the other nodes, and those to
+// participants.
+absl::StatusOr<rpc::DescriptorPlan> PlanConnections(const Options& options) {
+  const uint64_t limit = rpc::RaiseDescriptorLimit();
+  const uint64_t to_peers = (options.members.size() - 1) * 2;
+  const uint64_t to_participants = std::clamp<uint64_t>(limit / 8, 8, 4096);
+  auto plan = rpc::PlanDescriptors(limit,
+                                   rpc::kDescriptorsOfAProcess + to_peers +
+                                       MaxPeerConnections(options) + to_participants,
+                                   rpc::Limits{}.max_connections);
+  if (plan.ok()) {
+    LogEvent(Level::kInfo, "open files")
+        .Field("limit", plan->limit)
+        .Field("reserve", plan->reserve)
+        .Field("clients", plan->connections);
+  }
+  return plan;
+}
+
 // Only nodes of the cluster speak to this port.
-std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop, node::Node* node) {
+std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop, node::Node* node,
+                                            uint32_t max_connections) {
+  rpc::Limits limits = rpc::PeerLimits();
+  limits.max_connections = max_connections;
   auto handler = std::make_shared<rpc::RaftServiceHandler>(
       node->cluster(),
       [node](raft::Message message) { node->OnPeerMessage(std::move(message)); },
@@ -47,7 +77,7 @@ std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop, node::Node* no
       });
   return std::make_unique<rpc::Server>(
       loop, std::make_shared<wire::RaftServiceAsyncProcessorT<rpc::Codec>>(handler),
-      rpc::PeerLimits(), rpc::ServerOptions{.name = "peers"});
+      limits, rpc::ServerOptions{.name = "peers"});
 }
 
 }  // namespace
@@ -64,6 +94,10 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Options& options) {
 }
 
 absl::Status Daemon::StartOnLoop(const Options& options) {
+  // First: what opens the log must have its descriptors.
+  const auto plan = PlanConnections(options);
+  if (!plan.ok()) return plan.status();
+  max_clients_ = plan->connections;
   rpc::EventLoop* loop = thread_->loop();
   auto node = node::Node::Open(loop, wal::PosixFileEnv(), MakeNodeOptions(options));
   if (!node.ok()) return node.status();
@@ -87,12 +121,15 @@ absl::Status Daemon::StartOnLoop(const Options& options) {
 absl::Status Daemon::Listen(const Options& options) {
   rpc::EventLoop* loop = thread_->loop();
   const Member& self = options.members.at(options.self);
-  peer_server_ = MakePeerServer(loop, node_.get());
+  peer_server_ = MakePeerServer(loop, node_.get(), MaxPeerConnections(options));
+  rpc::Limits client_limits;
+  client_limits.max_connections = max_clients_;
   auto handler = std::make_shared<rpc::CoordinatorServiceHandler>(node_.get());
   client_server_ = std::make_unique<rpc::Server>(
       loop,
       std::make_shared<wire::CoordinatorServiceAsyncProcessorT<rpc::Codec>>(handler),
-      rpc::Limits{}, rpc::ServerOptions{.name = "clients"});
+      client_limits,
+      rpc::ServerOptions{.name = "clients", .too_large_code = wire::Code::UNKNOWN});
   const auto peer_address = rpc::Address::Parse(self.peer_address);
   if (!peer_address.ok()) return peer_address.status();
   if (auto bound = peer_server_->Listen(*peer_address); !bound.ok())

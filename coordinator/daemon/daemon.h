@@ -2,6 +2,7 @@
 #ifndef COORDINATOR_DAEMON_DAEMON_H_
 #define COORDINATOR_DAEMON_DAEMON_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -31,6 +32,8 @@ class Daemon {
   Daemon() = default;
   absl::Status StartOnLoop(const Options& options);
   absl::Status Listen(const Options& options);
+
+  uint32_t max_clients_ = 0;
 
   std::unique_ptr<rpc::LoopThread> thread_;
   std::unique_ptr<node::Node> node_;

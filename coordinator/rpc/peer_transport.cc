@@ -47,6 +47,8 @@ PeerTransport::PeerTransport(EventLoop* loop, ClusterId cluster,
     options.connect_timeout = Duration::Millis(500);
     // A node that comes back must be heard within an election time-out.
     options.reconnect_max = Duration::Millis(100);
+    // Nothing is answered on this connection, so only TCP notices that it is cut.
+    options.unacknowledged_timeout = Duration::Seconds(1);
     options.keep_connected = true;
     peers_[node].channel =
         std::make_unique<Channel>(loop, address, PeerLimits(), options);

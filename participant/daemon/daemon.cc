@@ -3,11 +3,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/log.h"
 #include "coordinator/base/mutex.h"
 #include "coordinator/base/system_clock.h"
 #include "participant/daemon/resources.h"
 #include "participant/sdk/channel_link.h"
 #include "thrift/rpc/address.h"
+#include "thrift/rpc/descriptors.h"
 
 namespace concordat::participant {
 namespace {
@@ -37,6 +39,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(
 absl::Status Daemon::StartOnLoop(
     const DaemonOptions& options,
     absl::AnyInvocable<void(absl::StatusOr<std::string>)> ready) {
+  if (absl::Status s = PlanConnections(options); !s.ok()) return s;
   ChannelLinkOptions link_options;
   link_options.seed = SystemRandom64();
   auto link = ChannelLink::Create(thread_->loop(), options.coordinators, link_options);
@@ -62,6 +65,25 @@ absl::Status Daemon::StartOnLoop(
         if (!status.ok()) return ready(std::move(status));
         ready(std::move(address));
       });
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::PlanConnections(const DaemonOptions& options) {
+  constexpr uint64_t kToCoordinators = 16;
+  uint64_t reserve = rpc::kDescriptorsOfAProcess + kToCoordinators;
+  for (const std::string& text : options.resources) {
+    // One that cannot be read is refused later.
+    const absl::StatusOr<ResourceSpec> spec = ParseResourceSpec(text);
+    if (spec.ok()) reserve += DescriptorsOf(*spec);
+  }
+  const auto plan = rpc::PlanDescriptors(rpc::RaiseDescriptorLimit(), reserve,
+                                         rpc::Limits{}.max_connections);
+  if (!plan.ok()) return plan.status();
+  max_connections_ = plan->connections;
+  LogEvent(Level::kInfo, "open files")
+      .Field("limit", plan->limit)
+      .Field("reserve", plan->reserve)
+      .Field("connections", plan->connections);
   return absl::OkStatus();
 }
 
@@ -93,9 +115,11 @@ absl::StatusOr<std::string> Daemon::Listen(const DaemonOptions& options) {
                      " is every address of this machine: say with --advertise which one "
                      "others are to use"));
   }
+  rpc::Limits limits;
+  limits.max_connections = max_connections_;
   server_ = std::make_unique<rpc::Server>(
-      thread_->loop(), Participant::MakeProcessor(participant_), rpc::Limits{},
-      rpc::ServerOptions{.name = "participant"});
+      thread_->loop(), Participant::MakeProcessor(participant_), limits,
+      rpc::ServerOptions{.name = "participant", .too_large_code = wire::Code::UNKNOWN});
   const absl::StatusOr<rpc::Address> bound = server_->Listen(*wanted);
   if (absl::IsAlreadyExists(bound.status())) {
     return absl::AlreadyExistsError(

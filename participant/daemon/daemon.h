@@ -2,6 +2,7 @@
 #ifndef PARTICIPANT_DAEMON_DAEMON_H_
 #define PARTICIPANT_DAEMON_DAEMON_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -36,8 +37,11 @@ class Daemon {
   absl::Status StartOnLoop(const DaemonOptions& options,
                            absl::AnyInvocable<void(absl::StatusOr<std::string>)> ready);
   absl::Status AddResources(const DaemonOptions& options);
+  // Raises the limit of open files, and shares them out.
+  absl::Status PlanConnections(const DaemonOptions& options);
   absl::StatusOr<std::string> Listen(const DaemonOptions& options);
 
+  uint32_t max_connections_ = 0;  // of the server
   std::unique_ptr<rpc::LoopThread> thread_;
   std::shared_ptr<Participant> participant_;
   std::unique_ptr<rpc::Server> server_;

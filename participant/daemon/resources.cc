@@ -228,4 +228,23 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeResourceManager(
                                                  spec.scheme, "://\"; ", kForm));
 }
 
+uint64_t DescriptorsOf(const ResourceSpec& spec) {
+  // Files of a log and its snapshot; a database file, its journals and their readers; the
+  // sockets of an XA library.
+  constexpr uint64_t kFiles = 48;
+  if (spec.scheme != "postgresql" && !IsMariadb(spec.scheme)) return kFiles;
+  const auto number_of = [&spec](const char* name, uint64_t otherwise) {
+    const auto found = spec.parameters.find(name);
+    uint64_t number = 0;
+    const bool given =
+        found != spec.parameters.end() && absl::SimpleAtoi(found->second, &number);
+    return given ? number : otherwise;
+  };
+  constexpr uint64_t kOthers =
+      8;  // the scan, the marks, the lock, the check at the start
+  return number_of("max_connections", PostgresqlOptions{}.max_connections) +
+         number_of("settle_connections", PostgresqlOptions{}.settle_connections) +
+         kOthers;
+}
+
 }  // namespace concordat::participant

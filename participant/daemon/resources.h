@@ -22,6 +22,7 @@
 #ifndef PARTICIPANT_DAEMON_RESOURCES_H_
 #define PARTICIPANT_DAEMON_RESOURCES_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -48,6 +49,9 @@ struct ResourceSpec {
 // parameter; others: a schema file that cannot be read.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<ResourceManager>> MakeResourceManager(
     const ResourceSpec& spec);
+
+// How many files and connections it may have open at once.
+[[nodiscard]] uint64_t DescriptorsOf(const ResourceSpec& spec);
 
 }  // namespace concordat::participant
 

@@ -12,6 +12,11 @@ namespace {
 // More nodes than a cluster has are not remembered from hints.
 constexpr size_t kMaxAddresses = 32;
 
+constexpr char kOtherServer[] =
+    "answers, but is not a coordinator's client port (in --members it is the address "
+    "after "
+    "the slash): ";
+
 }  // namespace
 
 template <class Reply>
@@ -60,6 +65,10 @@ rpc::Channel* ChannelLink::ChannelTo(const std::string& address) {
   if (channel == nullptr) {
     rpc::ChannelOptions options;
     options.seed = random_.Next();
+    // After a cut the coordinators are to hear of this participant within a second.
+    options.connect_timeout = Duration::Millis(500);
+    options.reconnect_max = Duration::Millis(200);
+    options.unacknowledged_timeout = Duration::Seconds(1);
     channel = std::make_unique<rpc::Channel>(loop_, *rpc::Address::Parse(address),
                                              options_.limits, options);
   }
@@ -96,7 +105,8 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
   }
   const wire::Result& said = result.reply.result;
   absl::StrAppend(&attempt->errors, attempt->errors.empty() ? "" : "; ", attempt->address,
-                  ": ", result.ok() ? said.message : result.error);
+                  ": ", result.is_other_server() ? kOtherServer : "",
+                  result.ok() ? said.message : result.error);
   const bool hinted = result.ok() && said.code == wire::Code::NOT_LEADER &&
                       !said.leader_hint.empty() && said.leader_hint != attempt->address &&
                       AddAddress(said.leader_hint);

@@ -12,12 +12,15 @@
 #include "coordinator/base/system_clock.h"
 #include "participant/sdk/channel_link.h"
 #include "thrift/rpc/address.h"
+#include "thrift/rpc/descriptors.h"
 #include "thrift/rpc/server.h"
 
 namespace concordat::participant::service {
 namespace {
 
 constexpr Duration kStopGrace = Duration::Millis(500);
+// For the logs of its resources, the coordinators, and what it opens itself.
+constexpr uint64_t kDescriptorsOfTheService = 128;
 
 class Server {
  public:
@@ -46,9 +49,16 @@ class Server {
                        " is every address of this machine: say which one others are "
                        "to use (advertise)"));
     }
+    const auto plan =
+        rpc::PlanDescriptors(rpc::RaiseDescriptorLimit(),
+                             rpc::kDescriptorsOfAProcess + kDescriptorsOfTheService,
+                             rpc::Limits{}.max_connections);
+    if (!plan.ok()) return plan.status();
+    rpc::Limits limits;
+    limits.max_connections = plan->connections;
     server_ = std::make_unique<rpc::Server>(
-        loop, Participant::MakeProcessor(participant_), rpc::Limits{},
-        rpc::ServerOptions{.name = "participant"});
+        loop, Participant::MakeProcessor(participant_), limits,
+        rpc::ServerOptions{.name = "participant", .too_large_code = wire::Code::UNKNOWN});
     const absl::StatusOr<rpc::Address> bound = server_->Listen(*wanted);
     if (!bound.ok()) return bound.status();
     const std::string address =

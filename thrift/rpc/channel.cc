@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <exception>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "thrift/rpc/connection.h"
+#include "thrift/rpc/process.h"
 
 namespace concordat::rpc {
 
@@ -37,6 +37,10 @@ bool RemoteRefusedUnread(int type) {
   return type == TApplicationException::UNKNOWN_METHOD ||
          type == TApplicationException::INVALID_MESSAGE_TYPE ||
          type == TApplicationException::PROTOCOL_ERROR;
+}
+
+bool RemoteHasNoSuchMethod(int type) {
+  return type == TApplicationException::UNKNOWN_METHOD;
 }
 
 Channel::Channel(EventLoop* loop, Address address, Limits limits, ChannelOptions options)
@@ -90,7 +94,7 @@ ChannelCore::ChannelCore(EventLoop* loop, Address address, Limits limits,
       limits_(limits),
       options_(options),
       random_(options.seed),
-      out_codec_(MakeWriter()),
+      out_codec_(MakeWriter(limits)),
       in_codec_(MakeReader(limits)) {}
 
 ChannelCore::~ChannelCore() {
@@ -132,14 +136,18 @@ int32_t ChannelCore::BeginMessage(std::string_view method, MessageKind kind) {
 
 absl::Status ChannelCore::Admit(size_t frame_bytes) {
   if (state_ == State::kClosed) return absl::CancelledError("the channel was closed");
-  if (state_ == State::kBackoff) {
-    return absl::UnavailableError(absl::StrCat("no connection to ", address_.ToString(),
-                                               ": ", last_error_.message()));
-  }
+  // Before the rest: that does not depend on the connection.
   if (frame_bytes > limits_.max_frame_bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("the request has ", frame_bytes, " bytes, and ",
                      limits_.max_frame_bytes, " are allowed"));
+  }
+  if (const std::string& excess = out_codec_->write_excess(); !excess.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("the request has ", excess));
+  }
+  if (state_ == State::kBackoff) {
+    return absl::UnavailableError(absl::StrCat("no connection to ", address_.ToString(),
+                                               ": ", last_error_.message()));
   }
   if (calls_.size() >= limits_.max_calls_in_flight) {
     return absl::ResourceExhaustedError(
@@ -178,6 +186,7 @@ void ChannelCore::EndCall(std::string_view method, int32_t sequence, Duration de
   call->deadline = loop_->Now() + deadline;
   const absl::Status sent = SendFrame(sequence, call.get());
   if (!sent.ok()) {
+    if (absl::IsInvalidArgument(sent)) call->fault = CallFault::kTooLarge;
     FailSoon(std::move(call), CallOutcome::kNotSent,
              std::string_view(sent.message().data(), sent.message().size()));
     return;
@@ -188,7 +197,14 @@ void ChannelCore::EndCall(std::string_view method, int32_t sequence, Duration de
 
 bool ChannelCore::EndOneway() {
   CONCORDAT_CHECK(loop_->InLoopThread()) << "called from another thread";
-  return SendFrame(0, nullptr).ok();
+  const absl::Status sent = SendFrame(0, nullptr);
+  if (absl::IsInvalidArgument(sent)) {
+    // Nobody would hear of it, and sent again it would be refused again.
+    const std::string text =
+        absl::StrCat(address_.ToString(), ": ", method_, ": ", sent.message());
+    Report({Level::kError, "message too large to be sent", "channel", text});
+  }
+  return sent.ok();
 }
 
 void ChannelCore::FailSoon(std::unique_ptr<PendingCall> call, CallOutcome outcome,
@@ -198,7 +214,7 @@ void ChannelCore::FailSoon(std::unique_ptr<PendingCall> call, CallOutcome outcom
   });
 }
 
-void ChannelCore::FailAll(const absl::Status& why, uint64_t written) {
+void ChannelCore::FailAll(const absl::Status& why, uint64_t written, CallFault fault) {
   auto calls = std::exchange(calls_, {});
   queue_.clear();
   queued_bytes_ = 0;
@@ -206,6 +222,7 @@ void ChannelCore::FailAll(const absl::Status& why, uint64_t written) {
   const std::string_view text(why.message().data(), why.message().size());
   for (auto& [sequence, call] : calls) {
     if (call == nullptr) continue;
+    call->fault = fault;
     // A request that has not left whole cannot have been acted on.
     const bool left = call->end_offset != 0 && call->end_offset <= written;
     FailSoon(std::move(call), left ? CallOutcome::kUnknown : CallOutcome::kNotSent, text);
@@ -221,9 +238,19 @@ void ChannelCore::Connect() {
     ConnectFailed(absl::DeadlineExceededError("the connection was not made in time"));
   });
   const auto target = address_.ToSocketLiteral();
+  NameLookup::Found found = std::vector<SocketAddress>();
+  if (target.ok()) {
+    found->push_back(*target);
+  } else if (absl::IsNotFound(target.status())) {
+    NameLookup& lookup =
+        options_.lookup != nullptr ? *options_.lookup : NameLookup::Shared();
+    *found = lookup.Cached(address_);
+    if (found->empty()) return LookUpName();
+  } else {
+    found = target.status();
+  }
   // Posted, because this may be inside a Call, and an error would run the hook there.
-  using Found = absl::StatusOr<std::vector<SocketAddress>>;
-  auto go_on = [weak = weak_from_this(), attempt](const Found& found) {
+  loop_->Post([weak = weak_from_this(), attempt, found = std::move(found)] {
     const std::shared_ptr<ChannelCore> self = weak.lock();
     if (self == nullptr || self->state_ != State::kConnecting ||
         self->connect_attempt_ != attempt) {
@@ -231,17 +258,30 @@ void ChannelCore::Connect() {
     }
     if (found.ok()) self->targets_.assign(found->begin(), found->end());
     self->ConnectToNext(found.status());
-  };
-  if (!absl::IsNotFound(target.status())) {
-    const Found found =
-        target.ok() ? Found(std::vector<SocketAddress>{*target}) : Found(target.status());
-    loop_->Post([go_on, found] { go_on(found); });
-    return;
-  }
-  // A name: looking it up may take seconds, so a thread of its own does it.
-  std::thread([go_on, address = address_, posts = loop_->post_queue()] {
-    posts->Post([go_on, found = address.Resolve()] { go_on(found); });
-  }).detach();
+  });
+}
+
+// One at a time: attempts that follow wait for the same answer.
+void ChannelCore::LookUpName() {
+  if (std::exchange(lookup_under_way_, true)) return;
+  NameLookup& lookup =
+      options_.lookup != nullptr ? *options_.lookup : NameLookup::Shared();
+  lookup.Find(address_, [weak = weak_from_this(),
+                         posts = loop_->post_queue()](const NameLookup::Found& found) {
+    posts->Post([weak, found] {
+      const std::shared_ptr<ChannelCore> self = weak.lock();
+      if (self != nullptr) self->OnNameFound(found);
+    });
+  });
+}
+
+void ChannelCore::OnNameFound(const NameLookup::Found& found) {
+  lookup_under_way_ = false;
+  // In back-off, or already connecting to what the name stood for before: it is kept for
+  // the next attempt.
+  if (state_ != State::kConnecting || connector_ != nullptr || !targets_.empty()) return;
+  if (found.ok()) targets_.assign(found->begin(), found->end());
+  ConnectToNext(found.status());
 }
 
 void ChannelCore::ConnectToNext(const absl::Status& why) {
@@ -269,7 +309,7 @@ void ChannelCore::OnConnected() {
   }
   OwnedFd fd = connector_->TakeFd();
   AbandonConnect();
-  TuneSocket(fd.get());
+  TuneSocket(fd.get(), options_.unacknowledged_timeout);
   connection_ = std::make_shared<ChannelConnection>(loop_, NewPlainStream(std::move(fd)),
                                                     limits_, this);
   connection_->Open();
@@ -337,7 +377,8 @@ void ChannelCore::OnConnectionClosed(const absl::Status& why) {
   } else {
     EnterBackoff(why);
   }
-  FailAll(why, written);
+  const bool foreign = !answered_ && absl::IsInvalidArgument(why);
+  FailAll(why, written, foreign ? CallFault::kForeignPeer : CallFault::kNone);
   if (hook_) hook_(false, why);
 }
 
@@ -348,7 +389,10 @@ void ChannelCore::OnReply(const uint8_t* data, size_t size) {
   const MessageHeader header = ReadMessageHeader(data, size);
   const auto found = header.has_name ? calls_.find(header.sequence) : calls_.end();
   if (found == calls_.end()) {
-    connection_->Close(absl::DataLossError("the server sent what is no answer"));
+    connection_->Close(
+        header.has_sequence
+            ? absl::DataLossError("the server sent what is no answer")
+            : absl::InvalidArgumentError("the server does not speak compact Thrift"));
     return;
   }
   std::unique_ptr<PendingCall> call = std::move(found->second);

@@ -53,12 +53,18 @@ struct CallResult {
   Reply reply{};        // of kReply
   std::string error;    // for people; empty with kReply
   int remote_type = 0;  // TApplicationExceptionType, of kRemoteError
+  CallFault fault = CallFault::kNone;
 
   [[nodiscard]] bool ok() const { return outcome == CallOutcome::kReply; }
   // The handler at the server was surely never called.
   [[nodiscard]] bool not_executed() const {
     return outcome == CallOutcome::kNotSent ||
            (outcome == CallOutcome::kRemoteError && RemoteRefusedUnread(remote_type));
+  }
+  // Whoever is at the address is no server of this service.
+  [[nodiscard]] bool is_other_server() const {
+    return fault == CallFault::kForeignPeer ||
+           (outcome == CallOutcome::kRemoteError && RemoteHasNoSuchMethod(remote_type));
   }
 };
 
@@ -89,6 +95,7 @@ class TypedCall final : public PendingCall {
     result_.outcome = outcome;
     result_.error = std::move(error);
     result_.remote_type = remote_type;
+    result_.fault = fault;
     callback_(std::move(result_));
   }
 

@@ -18,6 +18,7 @@
 #include "thrift/rpc/codec.h"
 #include "thrift/rpc/event_loop.h"
 #include "thrift/rpc/limits.h"
+#include "thrift/rpc/name_lookup.h"
 
 namespace concordat::rpc {
 
@@ -39,12 +40,26 @@ enum class CallOutcome : uint8_t {
 [[nodiscard]] std::string_view ToString(CallOutcome outcome);
 std::ostream& operator<<(std::ostream& out, CallOutcome outcome);
 
+// What is wrong with a call, beyond its outcome.
+enum class CallFault : uint8_t {
+  kNone,
+  // kNotSent: the request is over a limit of the server, which the error names. It is
+  // refused before it is sent; sent again it would be refused again.
+  kTooLarge,
+  // What is at the address has sent what is not framed, compact Thrift: another server.
+  kForeignPeer,
+};
+
 // The TApplicationExceptionTypes with which a server refuses a request before any
 // handler has seen it.
 [[nodiscard]] bool RemoteRefusedUnread(int application_exception_type);
+// The one with which a server of another service answers.
+[[nodiscard]] bool RemoteHasNoSuchMethod(int application_exception_type);
 
 struct ChannelOptions {
-  Duration connect_timeout = Duration::Seconds(2);
+  // Also ends the wait for a look-up of the address's name. One second at most between
+  // attempts: a connection that is asked for again by TCP itself waits 1, 2, 4 s.
+  Duration connect_timeout = Duration::Seconds(1);
   Duration reconnect_min = Duration::Millis(20);
   Duration reconnect_max = Duration::Seconds(2);
   // For the jitter of the back-off; different for each channel.
@@ -54,6 +69,12 @@ struct ChannelOptions {
   // The connection is given up when a deadline has passed on it and for so long
   // nothing at all has come from the peer.
   Duration dead_peer_timeout = Duration::Seconds(10);
+  // The connection is given up when the peer's machine has not acknowledged what was
+  // sent for so long, or has not taken a byte: a new one can be there at once when the
+  // way is free again, where the old one would wait for TCP's next try.
+  Duration unacknowledged_timeout = Duration::Seconds(5);
+  // Null: NameLookup::Shared().
+  NameLookup* lookup = nullptr;
 };
 
 // Deadlines are looked at this often.
@@ -74,6 +95,7 @@ class PendingCall {
   virtual void Finish(CallOutcome outcome, std::string error, int remote_type) = 0;
 
   std::string method;
+  CallFault fault = CallFault::kNone;
   Timestamp deadline;
   uint64_t end_offset = 0;  // of its frame in the connection's output
 };
@@ -125,7 +147,10 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   void ConnectFailed(const absl::Status& why);
   void EnterBackoff(const absl::Status& why);
   void FlushQueue();
-  void FailAll(const absl::Status& why, uint64_t written);
+  void FailAll(const absl::Status& why, uint64_t written,
+               CallFault fault = CallFault::kNone);
+  void LookUpName();
+  void OnNameFound(const NameLookup::Found& found);
   void AbandonConnect();
 
   void ArmSweep(Timestamp deadline);
@@ -152,7 +177,8 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   std::shared_ptr<ChannelConnection> connection_;
   std::unique_ptr<Connector> connector_;
   std::deque<SocketAddress> targets_;  // not tried yet
-  uint64_t connect_attempt_ = 0;       // tells late look-ups from the current one
+  uint64_t connect_attempt_ = 0;       // tells late tasks from the current one
+  bool lookup_under_way_ = false;
   TimerId connect_timer_;
   TimerId check_timer_;
   absl::Status last_error_;

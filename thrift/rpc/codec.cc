@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace concordat::rpc {
 
 using apache::thrift::protocol::TProtocolException;
@@ -22,30 +24,55 @@ constexpr uint32_t kUnlimitedDepth = 1U << 30;
 
 Codec::Codec(std::shared_ptr<FrameBuffer> buffer, const Limits& limits)
     : Base(std::move(buffer), static_cast<int32_t>(limits.max_string_bytes),
-           static_cast<int32_t>(limits.max_container_elements)),
+           0 /* containers are checked here, so that the limit can be named */),
       max_string_bytes_(limits.max_string_bytes),
-      max_frame_elements_(limits.max_frame_elements),
-      elements_left_(limits.max_frame_elements) {
+      max_container_elements_(limits.max_container_elements),
+      max_frame_elements_(limits.max_frame_elements) {
   setRecurisionLimit(limits.max_depth);
 }
 
 void Codec::BeginRead(const uint8_t* data, size_t size) {
   trans_->SetInput(data, size);
-  elements_left_ = max_frame_elements_;
+  elements_read_ = 0;
+  read_excess_.clear();
 }
 
-void Codec::BeginWrite() { trans_->ClearOutput(); }
+void Codec::BeginWrite() {
+  trans_->ClearOutput();
+  elements_written_ = 0;
+  write_excess_.clear();
+}
+
+std::string Codec::ExcessOf(uint32_t in_one, uint64_t in_all) const {
+  if (in_one > max_container_elements_) {
+    return absl::StrCat("a list of ", in_one, " elements, and ", max_container_elements_,
+                        " are allowed");
+  }
+  if (in_all > max_frame_elements_) {
+    return absl::StrCat("lists of ", in_all, " elements together, and ",
+                        max_frame_elements_, " are allowed in one call");
+  }
+  return {};
+}
+
+void Codec::RefuseRead(std::string why) {
+  read_excess_ = std::move(why);
+  throw TProtocolException(TProtocolException::SIZE_LIMIT, read_excess_);
+}
+
+void Codec::CountWritten(uint32_t count) {
+  elements_written_ += count;
+  if (write_excess_.empty()) write_excess_ = ExcessOf(count, elements_written_);
+}
 
 void Codec::CheckElements(uint32_t count, uint32_t minimum_bytes) {
-  if (count > elements_left_) {
-    throw TProtocolException(TProtocolException::SIZE_LIMIT,
-                             "too many elements in the frame");
-  }
+  std::string excess = ExcessOf(count, elements_read_ + count);
+  if (!excess.empty()) RefuseRead(std::move(excess));
   if (uint64_t{count} * minimum_bytes > trans_->remaining()) {
     throw TProtocolException(TProtocolException::SIZE_LIMIT,
                              "more elements declared than the frame has bytes");
   }
-  elements_left_ -= count;
+  elements_read_ += count;
 }
 
 uint32_t Codec::readMessageBegin(std::string& name, TMessageType& type,
@@ -96,7 +123,8 @@ uint32_t Codec::readString(std::string& text) {
   if (size < 0) throw TProtocolException(TProtocolException::NEGATIVE_SIZE);
   const auto length = static_cast<uint32_t>(size);
   if (length > max_string_bytes_) {
-    throw TProtocolException(TProtocolException::SIZE_LIMIT);
+    RefuseRead(absl::StrCat("a text or binary of ", length, " bytes, and ",
+                            max_string_bytes_, " are allowed"));
   }
   if (length == 0) {
     text.clear();
@@ -106,6 +134,30 @@ uint32_t Codec::readString(std::string& text) {
   return bytes + length;
 }
 
+uint32_t Codec::writeListBegin(TType element, uint32_t size) {
+  CountWritten(size);
+  return Base::writeListBegin(element, size);
+}
+
+uint32_t Codec::writeSetBegin(TType element, uint32_t size) {
+  CountWritten(size);
+  return Base::writeSetBegin(element, size);
+}
+
+uint32_t Codec::writeMapBegin(TType key, TType value, uint32_t size) {
+  CountWritten(size);
+  return Base::writeMapBegin(key, value, size);
+}
+
+uint32_t Codec::writeListBegin_virt(TType element, uint32_t size) {
+  return writeListBegin(element, size);
+}
+uint32_t Codec::writeSetBegin_virt(TType element, uint32_t size) {
+  return writeSetBegin(element, size);
+}
+uint32_t Codec::writeMapBegin_virt(TType key, TType value, uint32_t size) {
+  return writeMapBegin(key, value, size);
+}
 uint32_t Codec::readListBegin_virt(TType& element, uint32_t& size) {
   return readListBegin(element, size);
 }
@@ -122,8 +174,8 @@ std::shared_ptr<Codec> MakeReader(const Limits& limits) {
   return std::make_shared<Codec>(std::make_shared<FrameBuffer>(), limits);
 }
 
-std::shared_ptr<Codec> MakeWriter() {
-  auto codec = std::make_shared<Codec>(std::make_shared<FrameBuffer>(), Limits{});
+std::shared_ptr<Codec> MakeWriter(const Limits& limits) {
+  auto codec = std::make_shared<Codec>(std::make_shared<FrameBuffer>(), limits);
   codec->setRecurisionLimit(kUnlimitedDepth);
   return codec;
 }

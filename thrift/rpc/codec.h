@@ -35,6 +35,11 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
   // Starts a frame.
   void BeginRead(const uint8_t* data, size_t size);
   void BeginWrite();
+  // Why the message that is being, or was, read is over a limit; empty: it is not.
+  [[nodiscard]] const std::string& read_excess() const { return read_excess_; }
+  // The same of the message written since BeginWrite: its reader would refuse it. The
+  // message is complete all the same.
+  [[nodiscard]] const std::string& write_excess() const { return write_excess_; }
 
   // Hide the base's; the generated templates call these.
   uint32_t readMessageBegin(std::string& name, TMessageType& type, int32_t& sequence);
@@ -43,6 +48,9 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
   uint32_t readMapBegin(TType& key, TType& value, uint32_t& size);
   uint32_t readString(std::string& text);
   uint32_t readBinary(std::string& bytes) { return readString(bytes); }
+  uint32_t writeListBegin(TType element, uint32_t size);
+  uint32_t writeSetBegin(TType element, uint32_t size);
+  uint32_t writeMapBegin(TType key, TType value, uint32_t size);
 
   // For the code that reads through TProtocol.
   uint32_t readMessageBegin_virt(std::string& name, TMessageType& type,
@@ -52,6 +60,9 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
   uint32_t readMapBegin_virt(TType& key, TType& value, uint32_t& size) override;
   uint32_t readString_virt(std::string& text) override;
   uint32_t readBinary_virt(std::string& bytes) override;
+  uint32_t writeListBegin_virt(TType element, uint32_t size) override;
+  uint32_t writeSetBegin_virt(TType element, uint32_t size) override;
+  uint32_t writeMapBegin_virt(TType key, TType value, uint32_t size) override;
 
   // Instead of the base's, which would call its own methods.
   uint32_t skip(TType type) { return apache::thrift::protocol::skip(*this, type); }
@@ -59,16 +70,24 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
 
  private:
   void CheckElements(uint32_t count, uint32_t minimum_bytes);
+  [[noreturn]] void RefuseRead(std::string why);
+  void CountWritten(uint32_t count);
+  // Why so many elements, in one container and in all, are too many; empty: they are not.
+  [[nodiscard]] std::string ExcessOf(uint32_t in_one, uint64_t in_all) const;
 
   const uint32_t max_string_bytes_;
+  const uint32_t max_container_elements_;
   const uint32_t max_frame_elements_;
-  uint32_t elements_left_;
+  uint64_t elements_read_ = 0;
+  uint64_t elements_written_ = 0;
+  std::string read_excess_;
+  std::string write_excess_;
 };
 
 // A codec with a buffer of its own. Depth is checked on reading only: what we send
 // is ours.
 [[nodiscard]] std::shared_ptr<Codec> MakeReader(const Limits& limits);
-[[nodiscard]] std::shared_ptr<Codec> MakeWriter();
+[[nodiscard]] std::shared_ptr<Codec> MakeWriter(const Limits& limits = {});
 
 // The start of a message in the compact protocol, read without trusting anything.
 // https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md

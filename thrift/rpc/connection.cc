@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
+#include "thrift/rpc/foreign.h"
 
 namespace concordat::rpc::internal {
 
@@ -88,9 +89,16 @@ void Connection::OnReadable() {
   }
 }
 
-bool Connection::CheckLength(const uint8_t* data) {
+bool Connection::CheckLength(const uint8_t* data, size_t size) {
   const uint32_t length = ReadLength(data);
   if (length != 0 && length <= limits_.max_frame_bytes) return true;
+  const std::string_view looks = StreamLooksLike(data, size);
+  if (!looks.empty()) {
+    Close(absl::InvalidArgumentError(
+        absl::StrCat("not a framed compact Thrift message: it looks like ",
+                     absl::string_view(looks.data(), looks.size()))));
+    return false;
+  }
   Close(absl::InvalidArgumentError(
       absl::StrCat("a frame of ", static_cast<int32_t>(length), " bytes, and 1 to ",
                    limits_.max_frame_bytes, " are allowed")));
@@ -105,7 +113,7 @@ void Connection::Consume(const uint8_t* data, size_t size) {
       size -= took;
       continue;
     }
-    if (!CheckLength(data)) return;
+    if (!CheckLength(data, size)) return;
     const size_t length = ReadLength(data);
     if (size - kLengthBytes < length) {
       partial_since_ = loop_->Now();
@@ -129,7 +137,7 @@ size_t Connection::AddToPartial(const uint8_t* data, size_t size) {
   const size_t took = std::min(size, wanted - partial_.size());
   partial_.insert(partial_.end(), data, data + took);
   if (partial_.size() == kLengthBytes) {
-    (void)CheckLength(partial_.data());
+    (void)CheckLength(partial_.data(), partial_.size());
     return took;
   }
   if (partial_.size() < wanted || wanted == kLengthBytes) return took;
@@ -222,7 +230,7 @@ absl::Status Connection::CheckTime(Timestamp now, bool may_be_idle,
   if (buffered_out() > 0 && now - last_output_ > limits_.write_timeout) {
     return absl::DeadlineExceededError("the peer does not read");
   }
-  const Timestamp last = std::max(last_input_, last_output_);
+  const Timestamp last = last_activity();
   if (may_be_idle && buffered_out() == 0 && partial_.empty() &&
       now - last > idle_timeout) {
     return absl::DeadlineExceededError("nothing was said for a long time");

@@ -46,6 +46,10 @@ class Connection : public std::enable_shared_from_this<Connection>,
   [[nodiscard]] uint64_t written() const { return written_; }
   [[nodiscard]] size_t buffered_out() const { return out_.size() - out_head_; }
   [[nodiscard]] Timestamp last_input() const { return last_input_; }
+  // When the peer last said something, or took something of what it is told.
+  [[nodiscard]] Timestamp last_activity() const {
+    return last_input_ > last_output_ ? last_input_ : last_output_;
+  }
 
   // Why the connection should be closed now, as time has passed: a slow sender, a
   // slow reader, or, when `may_be_idle`, nothing at all for `idle_timeout`. OK: it
@@ -71,7 +75,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void Consume(const uint8_t* data, size_t size);
   // Takes bytes into partial_; how many it took.
   size_t AddToPartial(const uint8_t* data, size_t size);
-  [[nodiscard]] bool CheckLength(const uint8_t* data);
+  // Of the frame that begins with `data`, at least four bytes.
+  [[nodiscard]] bool CheckLength(const uint8_t* data, size_t size);
   void ConsumeKept();
 
   std::unique_ptr<Stream> stream_;

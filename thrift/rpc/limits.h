@@ -29,9 +29,15 @@ struct Limits {
   // Structs in structs, the argument struct included.
   uint32_t max_depth = 16;
 
-  // Connections of a server, and those from one IP address. Unix sockets count as
-  // one peer. One too many is accepted and closed at once.
+  // Connections of a server. One too many takes the place of another, or waits in the
+  // system's queue until it can: of the oldest one that has never made a call, for at
+  // least silent_before_replaced; when all have, of the one that has been quiet for
+  // longest, without a call under way and for at least quiet_before_replaced.
   uint32_t max_connections = 16384;
+  Duration silent_before_replaced = Duration::Millis(250);
+  Duration quiet_before_replaced = Duration::Seconds(1);
+  // Connections of a server from one IP address. Unix sockets count as one peer. One too
+  // many is accepted and closed at once.
   uint32_t max_connections_per_peer = 8192;
 
   // Calls without an answer, a connection. A server stops reading at its limit until

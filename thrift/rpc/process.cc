@@ -5,10 +5,15 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
 #include "coordinator/base/mutex.h"
+#include "coordinator/base/system_clock.h"
+#include "thrift/rpc/message_limiter.h"
 
 namespace concordat::rpc {
 
@@ -17,12 +22,21 @@ namespace {
 struct Sink {
   Mutex mutex;
   std::shared_ptr<const MessageSink> function ABSL_GUARDED_BY(mutex);
+  internal::MessageLimiter limiter ABSL_GUARDED_BY(mutex);
 };
 
 Sink& TheSink() {
   static Sink* const sink = new Sink;  // outlives every thread
   return *sink;
 }
+
+void WriteToLog(const Message& message) {
+  LogEvent(message.level, message.event)
+      .Field("source", message.source)
+      .Field("detail", message.text);
+}
+
+absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
 
@@ -33,8 +47,9 @@ void PrepareProcess() {
     if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
       signal(SIGPIPE, SIG_IGN);
     }
-    apache::thrift::GlobalOutput.setOutputFunction(
-        [](const char* message) { Report(message); });
+    apache::thrift::GlobalOutput.setOutputFunction([](const char* text) {
+      Report({Level::kWarning, "thrift message", "thrift", text});
+    });
   });
 }
 
@@ -44,13 +59,26 @@ void SetMessageSink(MessageSink sink) {
   TheSink().function = std::move(function);
 }
 
-void Report(std::string_view line) {
+void Report(const Message& message) {
   std::shared_ptr<const MessageSink> function;
+  std::optional<uint64_t> left_out;
   {
     MutexLock lock(&TheSink().mutex);
     function = TheSink().function;
+    if (function == nullptr && !LogEnabled(message.level)) return;
+    const std::string kind =
+        absl::StrCat(ToAbsl(message.event), "/", ToAbsl(message.source));
+    left_out = TheSink().limiter.Admit(kind, SystemClock().Now());
   }
-  if (function != nullptr) (*function)(line);
+  if (!left_out.has_value()) return;
+  Message out = message;
+  std::string text;
+  if (*left_out > 0) {
+    text = absl::StrCat(ToAbsl(message.text), " (", *left_out,
+                        " more like it were not written)");
+    out.text = text;
+  }
+  function != nullptr ? (*function)(out) : WriteToLog(out);
 }
 
 }  // namespace concordat::rpc

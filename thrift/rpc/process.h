@@ -5,6 +5,8 @@
 #include <functional>
 #include <string_view>
 
+#include "coordinator/base/log.h"
+
 namespace concordat::rpc {
 
 // Ignores SIGPIPE, unless the program has set a handler of its own, and takes over
@@ -12,13 +14,22 @@ namespace concordat::rpc {
 // own sockets are used without a loop. Thread-safe, the first call counts.
 void PrepareProcess();
 
-// Receives what Thrift prints and what this runtime has to say to people: one line
-// without a newline, from any thread. Until it is set, lines are dropped.
-using MessageSink = std::function<void(std::string_view line)>;
-void SetMessageSink(MessageSink sink);
+// What this runtime has to say to operators.
+struct Message {
+  Level level;
+  std::string_view event;   // a short phrase, the same for every message of its kind
+  std::string_view source;  // the server's name, or "thrift"
+  std::string_view text;    // one line
+};
 
-// To the sink.
-void Report(std::string_view line);
+// Messages go to the log (coordinator/base/log.h). Of one event and source at most
+// MessageLimiter::kMost are written in MessageLimiter::kWindow; the next one after that
+// says how many were left out. Thread-safe.
+void Report(const Message& message);
+
+// Takes the place of the log, for tests; null: the log again. From any thread.
+using MessageSink = std::function<void(const Message& message)>;
+void SetMessageSink(MessageSink sink);
 
 }  // namespace concordat::rpc
 

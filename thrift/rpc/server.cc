@@ -22,10 +22,13 @@ namespace internal {
 namespace {
 
 // How long a listener rests when the process is out of descriptors.
-constexpr Duration kAcceptPause = Duration::Millis(100);
+constexpr Duration kAcceptPause = Duration::Millis(50);
 // Connections taken in one iteration, so that a flood does not keep the loop from the
 // connections that are there.
 constexpr int kAcceptsAtOnce = 64;
+// How long what is sent may stay unacknowledged. Longer than for a channel: a client
+// that is gone costs no more than its place.
+constexpr Duration kUnacknowledged = Duration::Seconds(20);
 
 ConnectionId NextConnectionId() {
   static std::atomic<uint64_t> last{0};
@@ -66,6 +69,12 @@ class Listener final : private FdWatch::Handler {
  private:
   void OnFdEvent(bool /*readable*/, bool /*writable*/) override {
     for (int i = 0; i < kAcceptsAtOnce; ++i) {
+      if (core_->IsFull()) {
+        if (i > 0) return;  // perhaps nobody waits; who does brings another event
+        if (!core_->MakeRoom()) {
+          return Pause("all connections that are allowed are in use");
+        }
+      }
       SocketAddress peer;
       peer.length = sizeof peer.storage;
       OwnedFd fd(accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer.storage),
@@ -76,16 +85,16 @@ class Listener final : private FdWatch::Handler {
       }
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
-      Pause(errno);
+      Pause(strerror(errno));
       return;
     }
   }
 
-  // Out of descriptors or memory: the connection stays in the kernel's queue, and
-  // waiting for it to be readable would spin.
-  void Pause(int error) {
+  // At the limit, or out of descriptors or memory: the connection stays in the kernel's
+  // queue, and waiting for it to be readable would spin.
+  void Pause(std::string_view why) {
     watch_->WatchRead(false);
-    core_->OnAcceptPaused(error);
+    core_->OnAcceptPaused(why);
     pause_timer_ =
         core_->loop()->RunAfter(kAcceptPause, [this] { watch_->WatchRead(true); });
   }
@@ -101,6 +110,7 @@ class Listener final : private FdWatch::Handler {
 // ---- ServerConnection ----
 
 void ServerConnection::AddCall(size_t bytes) {
+  has_called_ = true;
   ++calls_;
   call_bytes_ += bytes;
   ReviewPause();
@@ -157,7 +167,7 @@ ServerCore::ServerCore(EventLoop* loop,
       limits_(limits),
       options_(std::move(options)),
       reader_(MakeReader(limits)),
-      writer_(MakeWriter()) {
+      writer_(MakeWriter(limits)) {
   // Often enough that no time-out is missed by more than a quarter.
   const Duration shortest =
       std::min({limits_.idle_timeout, limits_.frame_timeout, limits_.write_timeout});
@@ -178,14 +188,16 @@ absl::StatusOr<Address> ServerCore::Listen(const Address& address) {
 void ServerCore::Accept(OwnedFd fd, const SocketAddress& peer) {
   const Address address = Address::FromSocket(peer);
   uint32_t& of_peer = connections_of_peer_[PeerKey(address)];
-  if (connections_.size() >= limits_.max_connections ||
-      of_peer >= limits_.max_connections_per_peer) {
+  if (of_peer >= limits_.max_connections_per_peer) {
     ++stats.refused_connections;
+    const std::string text = absl::StrCat(of_peer, " connections from ", PeerKey(address),
+                                          ", and no more are allowed");
+    Report({Level::kWarning, "connection refused", options_.name, text});
     return;  // closes it
   }
   ++of_peer;
   ++stats.accepted;
-  TuneSocket(fd.get());
+  TuneSocket(fd.get(), kUnacknowledged);
   auto connection =
       std::make_shared<ServerConnection>(loop_, NewPlainStream(std::move(fd)), limits_,
                                          this, CallContext{NextConnectionId(), address});
@@ -193,18 +205,50 @@ void ServerCore::Accept(OwnedFd fd, const SocketAddress& peer) {
   connection->Open();
 }
 
-void ServerCore::OnAcceptPaused(int error) {
+std::shared_ptr<ServerConnection> ServerCore::MostReplaceable() const {
+  std::shared_ptr<ServerConnection> found;
+  for (const auto& [raw, connection] : connections_) {
+    if (connection->calls() > 0 || connection->buffered_out() > 0) continue;
+    if (found != nullptr && found->has_called() == connection->has_called()) {
+      if (connection->last_activity() < found->last_activity()) found = connection;
+    } else if (found == nullptr || !connection->has_called()) {
+      found = connection;
+    }
+  }
+  return found;
+}
+
+bool ServerCore::MakeRoom() {
+  const std::shared_ptr<ServerConnection> quietest = MostReplaceable();
+  if (quietest == nullptr) return false;
+  const Duration least = quietest->has_called() ? limits_.quiet_before_replaced
+                                                : limits_.silent_before_replaced;
+  if (loop_->Now() - quietest->last_activity() < least) return false;
+  ++stats.replaced;
+  const std::string text =
+      absl::StrCat("all ", limits_.max_connections, " connections are in use; that of ",
+                   quietest->context().peer.ToString(), " makes room for a new one");
+  Report({Level::kWarning, "connection limit reached", options_.name, text});
+  quietest->Close(absl::ResourceExhaustedError("its place was needed"));
+  return true;
+}
+
+void ServerCore::OnAcceptPaused(std::string_view why) {
   ++stats.accept_pauses;
-  Report(absl::StrCat(options_.name, ": cannot accept connections: ", strerror(error)));
+  const std::string text =
+      absl::StrCat(absl::string_view(why.data(), why.size()), ": ", connections_.size(),
+                   " connections, of ", limits_.max_connections);
+  Report({Level::kWarning, "accepting paused", options_.name, text});
 }
 
 void ServerCore::OnConnectionClosed(ServerConnection* connection,
                                     const absl::Status& why) {
   if (absl::IsDeadlineExceeded(why)) ++stats.timed_out;
   if (absl::IsInvalidArgument(why) || absl::IsDeadlineExceeded(why)) {
-    Report(absl::StrCat(options_.name, ": closed the connection of ",
-                        connection->context().peer.ToString(), ": ",
-                        absl::string_view(why.message())));
+    const std::string text =
+        absl::StrCat(connection->context().peer.ToString(), ": ", why.message());
+    const Level level = absl::IsInvalidArgument(why) ? Level::kWarning : Level::kDebug;
+    Report({level, "connection closed", options_.name, text});
   }
   const auto of_peer = connections_of_peer_.find(PeerKey(connection->context().peer));
   if (of_peer != connections_of_peer_.end() && --of_peer->second == 0) {

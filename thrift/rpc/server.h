@@ -27,17 +27,22 @@
 //
 // What a bad peer gets (never a call of the handler, never a large allocation):
 //   frame length zero, negative or over the limit     closed
-//   not the compact protocol, sequence id unreadable  closed
+//   not the compact protocol, sequence id unreadable  closed; the log says what it
+//                                                     looked like (HTTP, TLS, …)
 //   wrong message type, unknown method, malformed or oversized arguments, missing
 //     required field, bytes left over                 TApplicationException, closed
 //                                                     after limits.max_bad_frames
 // Thrift skips an optional field of the wrong type as if it were not there. Where
 // that matters, mark arguments and fields `required`.
 //
+// An answer that is over a limit (limits.h) is not sent, nor is the connection closed:
+// see ServerOptions::too_large_code.
+//
 // The state of a connection:
 //
 //   open --(limit of calls or bytes)--> paused --(answers went out)--> open
-//   open --(bad peer, time-out, peer closed, Stop)--> closed
+//   open --(bad peer, time-out, peer closed, Stop, quiet and its place is needed)-->
+//     closed
 //
 // Everything here is for the loop's thread, or before the loop runs.
 #ifndef THRIFT_RPC_SERVER_H_
@@ -45,6 +50,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -73,15 +79,21 @@ struct CallContext {
 };
 
 struct ServerOptions {
-  // In messages of this server to the sink of process.h.
+  // In messages of this server (process.h).
   std::string name = "rpc";
   int listen_backlog = 1024;
+  // What is answered in place of an answer that is over a limit. Where every reply
+  // struct's field 1 is a struct of a code (field 1, i32) and a text (field 2), as in
+  // our own IDL: such a reply with this code, and a text that names size and limit.
+  // None: TApplicationException INTERNAL_ERROR with that text.
+  std::optional<int32_t> too_large_code = std::nullopt;
 };
 
 struct ServerStats {
   uint64_t accepted = 0;
-  uint64_t refused_connections = 0;  // over a limit
-  uint64_t accept_pauses = 0;        // out of file descriptors or memory
+  uint64_t refused_connections = 0;  // over max_connections_per_peer
+  uint64_t replaced = 0;             // quiet, and their place was needed
+  uint64_t accept_pauses = 0;        // at a limit, or out of descriptors or memory
   uint64_t calls = 0;                // dispatched to the processor
   uint64_t bad_frames = 0;
   uint64_t timed_out = 0;  // closed: idle, slow sender or slow reader

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
+#include "thrift/rpc/foreign.h"
+#include "thrift/rpc/process.h"
 #include "thrift/rpc/server_core.h"
 
 namespace concordat::rpc {
@@ -18,7 +20,21 @@ namespace internal {
 
 using apache::thrift::protocol::T_CALL;
 using apache::thrift::protocol::T_EXCEPTION;
+using apache::thrift::protocol::T_I32;
 using apache::thrift::protocol::T_ONEWAY;
+using apache::thrift::protocol::T_REPLY;
+using apache::thrift::protocol::T_STRING;
+using apache::thrift::protocol::T_STRUCT;
+
+namespace {
+
+std::string Unreadable(const std::string& method, const std::string& excess) {
+  return excess.empty() ? absl::StrCat("the arguments of ", method,
+                                       " cannot be read, or a required one is missing")
+                        : absl::StrCat("the arguments of ", method, " have ", excess);
+}
+
+}  // namespace
 
 // ---- ServerCall ----
 
@@ -47,9 +63,7 @@ void ServerCall::Done(bool ok) {
     core->SendError(record_,
                     malformed_ ? TApplicationException::PROTOCOL_ERROR
                                : TApplicationException::INTERNAL_ERROR,
-                    malformed_ ? absl::StrCat("the arguments of ", record_.method,
-                                              " cannot be read, or a required one is "
-                                              "missing")
+                    malformed_ ? Unreadable(record_.method, core->arguments_excess())
                                : "the handler failed");
   }
   core->Release(record_);
@@ -74,7 +88,11 @@ void ServerCore::Dispatch(ServerConnection* connection, const uint8_t* data,
   const MessageHeader header = ReadMessageHeader(data, size);
   if (!header.has_sequence) {
     ++stats.bad_frames;
-    connection->Close(absl::InvalidArgumentError("not Thrift's compact protocol"));
+    const std::string_view looks = FrameLooksLike(data, size);
+    connection->Close(absl::InvalidArgumentError(
+        absl::StrCat("not a compact Thrift message in a frame",
+                     looks.empty() ? "" : ": it looks like ",
+                     absl::string_view(looks.data(), looks.size()))));
     return;
   }
   if (header.type != T_CALL && header.type != T_ONEWAY) {
@@ -139,10 +157,8 @@ void ServerCore::SendAnswer(const CallRecord& call) {
               absl::StrCat(call.method, " has no answer"));
     return;
   }
-  if (answer.output_size() > limits_.max_frame_bytes) {
-    SendError(call, TApplicationException::INTERNAL_ERROR,
-              absl::StrCat("the answer has ", answer.output_size(), " bytes, and ",
-                           limits_.max_frame_bytes, " are allowed"));
+  if (const std::string excess = AnswerExcess(); !excess.empty()) {
+    SendTooLarge(call, excess);
     return;
   }
   call.connection->AppendFrame(answer.output(), answer.output_size());
@@ -152,6 +168,44 @@ void ServerCore::SendAnswer(const CallRecord& call) {
   if (call.connection->buffered_out() > limits_.max_buffered_out_bytes) {
     call.connection->Close(absl::InvalidArgumentError("the peer leaves its answers"));
   }
+}
+
+std::string ServerCore::AnswerExcess() const {
+  const size_t size = writer_->buffer()->output_size();
+  if (size > limits_.max_frame_bytes) {
+    return absl::StrCat(size, " bytes, and ", limits_.max_frame_bytes, " are allowed");
+  }
+  return writer_->write_excess();
+}
+
+// A reply by hand: { 0 success: { 1 result: { 1: code, 2: text } } }.
+void ServerCore::SendTooLarge(const CallRecord& call, const std::string& excess) {
+  const std::string text =
+      absl::StrCat("the answer of ", call.method, " has ", excess, "; ask for less");
+  Report({Level::kWarning, "answer too large", options_.name, text});
+  if (!options_.too_large_code.has_value()) {
+    SendError(call, TApplicationException::INTERNAL_ERROR, text);
+    return;
+  }
+  writer_->BeginWrite();
+  writer_->writeMessageBegin(call.method, T_REPLY, call.sequence);
+  writer_->writeStructBegin("result");
+  writer_->writeFieldBegin("success", T_STRUCT, 0);
+  writer_->writeStructBegin("reply");
+  writer_->writeFieldBegin("result", T_STRUCT, 1);
+  writer_->writeStructBegin("Result");
+  writer_->writeFieldBegin("code", T_I32, 1);
+  writer_->writeI32(*options_.too_large_code);
+  writer_->writeFieldBegin("message", T_STRING, 2);
+  writer_->writeString(text);
+  for (int open_structs = 3; open_structs > 0; --open_structs) {
+    writer_->writeFieldStop();
+    writer_->writeStructEnd();
+  }
+  writer_->writeMessageEnd();
+  call.connection->AppendFrame(writer_->buffer()->output(),
+                               writer_->buffer()->output_size());
+  DiscardAnswer();
 }
 
 void ServerCore::SendError(const CallRecord& call, ErrorType type,

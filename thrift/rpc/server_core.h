@@ -31,6 +31,7 @@ class ServerConnection final : public Connection {
 
   [[nodiscard]] const CallContext& context() const { return context_; }
   [[nodiscard]] size_t calls() const { return calls_; }
+  [[nodiscard]] bool has_called() const { return has_called_; }
   void AddCall(size_t bytes);
   void RemoveCall(size_t bytes);
   // Stays paused from now on.
@@ -46,6 +47,7 @@ class ServerConnection final : public Connection {
 
   ServerCore* const core_;  // valid while the connection is open
   const CallContext context_;
+  bool has_called_ = false;
   size_t calls_ = 0;
   size_t call_bytes_ = 0;
   uint32_t bad_frames_ = 0;
@@ -98,8 +100,13 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void CloseAll();
 
   // From listeners.
+  [[nodiscard]] bool IsFull() const {
+    return connections_.size() >= limits_.max_connections;
+  }
+  // Closes a quiet connection for a new one. False: there is none.
+  [[nodiscard]] bool MakeRoom();
   void Accept(OwnedFd fd, const SocketAddress& peer);
-  void OnAcceptPaused(int error);
+  void OnAcceptPaused(std::string_view why);
 
   // From connections.
   void Dispatch(ServerConnection* connection, const uint8_t* data, size_t size);
@@ -116,6 +123,10 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   [[nodiscard]] bool is_dispatching(const ServerCall* call) const {
     return dispatching_ == call;
   }
+  // Why a limit kept it from that; empty: none did.
+  [[nodiscard]] const std::string& arguments_excess() const {
+    return reader_->read_excess();
+  }
   void DiscardAnswer() { writer_->BeginWrite(); }
 
   [[nodiscard]] EventLoop* loop() { return loop_; }
@@ -125,11 +136,16 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   ServerStats stats;
 
  private:
+  // Who would lose its place to a new connection; null: nobody.
+  [[nodiscard]] std::shared_ptr<ServerConnection> MostReplaceable() const;
   void RunProcessor(const std::shared_ptr<ServerCall>& call);
   void Refuse(ServerConnection* connection, const MessageHeader& header, ErrorType type,
               const std::string& text);
   void WriteError(ServerConnection* connection, std::string_view method, int32_t sequence,
                   ErrorType type, const std::string& text);
+  // The size and the limit that the answer in the writer is over; empty: none.
+  [[nodiscard]] std::string AnswerExcess() const;
+  void SendTooLarge(const CallRecord& call, const std::string& excess);
   void Sweep();
   void FinishStopIfIdle();
   void FinishStop();

@@ -111,15 +111,16 @@ absl::Status FinishConnect(int fd) {
   return absl::OkStatus();
 }
 
-void TuneSocket(int fd) {
+void TuneSocket(int fd, Duration unacknowledged_timeout) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  // A dead machine: after 10 s quiet ask, every 5 s, three times; unacknowledged data
-  // for 20 s ends the connection.
+  // A dead machine: after 10 s quiet ask, every 5 s, three times. Without a time-out for
+  // what is not acknowledged TCP would try for many minutes, with ever longer pauses:
+  // after a cut of 20 s the next try may be 20 s away.
   const int idle_s = 10;
   const int interval_s = 5;
   const int probes = 3;
-  const unsigned unacknowledged_ms = 20000;
+  const auto unacknowledged_ms = static_cast<unsigned>(unacknowledged_timeout.millis());
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/base/clock.h"
 #include "thrift/rpc/address.h"
 
 namespace concordat::rpc::internal {
@@ -64,9 +65,9 @@ class Stream {
 // OK: connected. Otherwise why not.
 [[nodiscard]] absl::Status FinishConnect(int fd);
 
-// No delay for small writes, and a peer whose machine is gone is noticed. Without
-// effect on Unix sockets.
-void TuneSocket(int fd);
+// No delay for small writes, and a peer whose machine is gone is noticed: bytes that are
+// not acknowledged for so long end the connection. Without effect on Unix sockets.
+void TuneSocket(int fd, Duration unacknowledged_timeout);
 
 // A listening socket. ALREADY_EXISTS and INVALID_ARGUMENT as Server::Listen.
 [[nodiscard]] absl::StatusOr<OwnedFd> ListenOn(const Address& address, int backlog);

@@ -45,6 +45,49 @@ TEST_F(ChannelTest, ServerNotThere_NotSent) {
   EXPECT_THAT(result.error, HasSubstr("refused"));
 }
 
+// Trial 8: it used to be sent, and ended the connection that all calls shared.
+TEST_F(ChannelTest, RequestOverALimit_IsNotSentAndOthersAreNotDisturbed) {
+  StartServer();
+  Channel* const channel = OpenChannel();
+  auto other = Start(channel, MakeRequest(1, "", 200));
+  EchoRequest large = MakeRequest(2);
+  large.__set_payload(std::string(1'200'000, 'x'));
+  const CallResult<EchoReply> bytes = Echo(channel, large);
+  EXPECT_EQ(bytes.outcome, CallOutcome::kNotSent);
+  EXPECT_EQ(bytes.fault, CallFault::kTooLarge);
+  EXPECT_THAT(bytes.error, HasSubstr("bytes, and 1048576 are allowed"));
+  EchoRequest many = MakeRequest(3);
+  many.__set_words(std::vector<std::string>(30000, "x"));
+  const CallResult<EchoReply> elements = Echo(channel, many);
+  EXPECT_EQ(elements.outcome, CallOutcome::kNotSent);
+  EXPECT_EQ(elements.fault, CallFault::kTooLarge);
+  EXPECT_THAT(elements.error,
+              HasSubstr("a list of 30000 elements, and 16384 are allowed"));
+  EXPECT_TRUE(other.get().ok());
+  EXPECT_TRUE(Echo(channel, MakeRequest(4)).ok());
+  EXPECT_EQ(Stats().accepted, 1U);
+}
+
+TEST_F(ChannelTest, AnotherKindOfServer_IsSaidToBeOne) {
+  const std::map<std::string, std::string> servers = {
+      {std::string("E\0\0\0\x8fSFATAL", 11), "PostgreSQL"},
+      {std::string("\x6e\0\0\0\x0a", 5), "MariaDB or MySQL"},
+      {std::string("\x15\x03\x03\0\x02", 5), "a TLS server"},
+      {"HTTP/1.1 400 Bad Request\r\n", "HTTP"},
+      {"SSH-2.0-OpenSSH_9.2\r\n", "SSH"}};
+  for (const auto& [greeting, name] : servers) {
+    RawListener listener;
+    auto result = Start(OpenChannelTo(listener.address()), MakeRequest(1));
+    RawPeer peer = listener.Accept();
+    ASSERT_TRUE(peer.ReadFrame().has_value());
+    peer.Send(greeting);
+    const CallResult<EchoReply> got = result.get();
+    EXPECT_EQ(got.fault, CallFault::kForeignPeer) << name;
+    EXPECT_TRUE(got.is_other_server());
+    EXPECT_THAT(got.error, HasSubstr("looks like " + name));
+  }
+}
+
 TEST_F(ChannelTest, UnixServerNotThere_NotSent) {
   const CallResult<EchoReply> result =
       Echo(OpenChannelTo(Address::Unix(SocketPath("nobody"))), MakeRequest(1));

@@ -218,7 +218,7 @@ TEST(EventLoop, Create_IgnoresSigpipe) {
 TEST(Process, ThriftsOwnMessages_GoToTheSink) {
   PrepareProcess();
   static std::string last;
-  SetMessageSink([](std::string_view line) { last = line; });
+  SetMessageSink([](const Message& message) { last = message.text; });
   apache::thrift::GlobalOutput.printf("number %d", 7);
   SetMessageSink(nullptr);
   apache::thrift::GlobalOutput.printf("to nobody");

@@ -18,7 +18,7 @@ class FloodTest : public RpcTest {
  protected:
   // What the server says of a connection that it closes belongs to the test's output.
   void SetUp() override {
-    SetMessageSink([](std::string_view line) { std::cout << line << "\n"; });
+    SetMessageSink([](const Message& message) { std::cout << message.text << "\n"; });
   }
   void TearDown() override { SetMessageSink(nullptr); }
 };
@@ -114,22 +114,69 @@ TEST_F(FloodTest, MoreRequestBytesThanTheLimit_WaitAndAreAllAnswered) {
   EXPECT_LE(handler_->most_waiting.load(), 4);
 }
 
-TEST_F(FloodTest, Scenario57_ConnectionLimit_OneTooManyIsClosedAndOthersAreServed) {
+TEST_F(FloodTest, Scenario81_ConnectionLimit_TheQuietestMakesRoomForANewOne) {
   Limits limits;
   limits.max_connections = 10;
+  limits.silent_before_replaced = Duration::Millis(100);
   StartServer(limits);
-  Channel* const good = OpenChannel();
-  ASSERT_TRUE(Echo(good, MakeRequest(1)).ok());
   std::vector<std::unique_ptr<RawPeer>> peers;
-  for (int i = 0; i < 9; ++i) peers.push_back(std::make_unique<RawPeer>(address_));
+  for (int i = 0; i < 10; ++i) peers.push_back(std::make_unique<RawPeer>(address_));
   ASSERT_TRUE(Eventually([&] { return Stats().connections == 10; }));
+  // All have said something but for the third.
+  for (int i = 0; i < 10; ++i) {
+    if (i == 2) continue;
+    RawPeer& peer = *peers[static_cast<size_t>(i)];
+    ASSERT_TRUE(peer.Send(Framed(PingCall(1))));
+    ASSERT_TRUE(peer.ReadAnswer().has_value());
+  }
   RawPeer extra(address_);
-  EXPECT_TRUE(extra.IsClosedWithin(Duration::Seconds(5)));
-  EXPECT_EQ(Stats().refused_connections, 1U);
-  EXPECT_TRUE(Echo(good, MakeRequest(2)).ok());
-  peers.pop_back();
-  ASSERT_TRUE(Eventually([&] { return Stats().connections == 9; }));
-  EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(3)).ok());
+  ASSERT_TRUE(extra.Send(Framed(PingCall(1))));
+  EXPECT_TRUE(extra.ReadAnswer().has_value());
+  EXPECT_EQ(Stats().replaced, 1U);
+  EXPECT_EQ(Stats().connections, 10U);
+  EXPECT_TRUE(peers[2]->IsClosedWithin(Duration::Seconds(5)));
+}
+
+TEST_F(FloodTest, Scenario81_ConnectionLimitAndAllHaveCalled_TheQuietestMakesRoom) {
+  Limits limits;
+  limits.max_connections = 3;
+  limits.quiet_before_replaced = Duration::Millis(100);
+  StartServer(limits);
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 3; ++i) peers.push_back(std::make_unique<RawPeer>(address_));
+  for (const int i : {1, 0, 2, 0}) {
+    RawPeer& peer = *peers[static_cast<size_t>(i)];
+    ASSERT_TRUE(peer.Send(Framed(PingCall(1))));
+    ASSERT_TRUE(peer.ReadAnswer().has_value());
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  RawPeer extra(address_);
+  ASSERT_TRUE(extra.Send(Framed(PingCall(1))));
+  EXPECT_TRUE(extra.ReadAnswer().has_value());
+  EXPECT_TRUE(peers[1]->IsClosedWithin(Duration::Seconds(5)));
+  EXPECT_EQ(Stats().replaced, 1U);
+}
+
+TEST_F(FloodTest, Scenario81_ConnectionLimitWithCallsUnderWay_NewOneWaitsUntilOneGoes) {
+  Limits limits;
+  limits.max_connections = 3;
+  limits.silent_before_replaced = limits.quiet_before_replaced = Duration::Millis(1);
+  StartServer(limits);
+  std::vector<std::unique_ptr<RawPeer>> busy;
+  for (int i = 0; i < 3; ++i) {
+    busy.push_back(std::make_unique<RawPeer>(address_));
+    ASSERT_TRUE(busy.back()->Send(Framed(EchoCall(1, MakeRequest(1, "hold")))));
+  }
+  ASSERT_TRUE(Eventually([&] { return handler_->waiting == 3; }));
+  RawPeer extra(address_);
+  ASSERT_TRUE(extra.Send(Framed(PingCall(1))));
+  ASSERT_TRUE(Eventually([&] { return Stats().accept_pauses >= 2; }));
+  EXPECT_EQ(Stats().replaced, 0U);
+  EXPECT_EQ(Stats().connections, 3U);
+  busy.pop_back();
+  EXPECT_TRUE(extra.ReadAnswer(Duration::Seconds(10)).has_value());
+  OnServer([&] { handler_->Release(); });
+  EXPECT_TRUE(busy.front()->ReadAnswer().has_value());
 }
 
 TEST_F(FloodTest, Scenario57_FloodFromOneAddress_LeavesRoomForAnother) {

@@ -1,16 +1,25 @@
 // What bad clients send: scenarios 53 to 56. After each of them the server must not
 // have called a handler, not have allocated anything large, and serve others.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <thrift/TApplicationException.h>
 
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/mutex.h"
 #include "coordinator/base/random.h"
 #include "tests/unit/rpc/allocation_watch.h"
 #include "tests/unit/rpc/raw_peer.h"
+#include "thrift/rpc/process.h"
 
 namespace concordat::rpc::testing {
 namespace {
 
 using apache::thrift::TApplicationException;
+using ::testing::HasSubstr;
 
 constexpr int kPingSequence = 777;
 // The loop's read buffer is there before; a frame of some kilobytes needs no more.
@@ -108,6 +117,75 @@ TEST_F(HostileTest, LargestFrameAnnouncedAndNotSent_AllocatesNothingLarge) {
   peer.Send(std::string{'\0', '\x10', '\0', '\0'} + "abc");
   EXPECT_FALSE(peer.IsClosedWithin(Duration::Millis(50)));
   EXPECT_LT(watch.largest(), size_t{64} << 10);
+  ExpectOthersAreServed();
+}
+
+// The server's messages while it lives.
+class Messages {
+ public:
+  Messages() {
+    SetMessageSink([this](const Message& message) {
+      MutexLock lock(&mutex_);
+      if (message.level < Level::kWarning) return;
+      absl::StrAppend(&text_, absl::string_view(message.text.data(), message.text.size()),
+                      "\n");
+    });
+  }
+  ~Messages() { SetMessageSink(nullptr); }
+  [[nodiscard]] std::string text() {
+    MutexLock lock(&mutex_);
+    return text_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::string text_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(HostileTest, Scenario56_AnotherProtocol_TheOperatorIsToldWhichAndWhose) {
+  const std::map<std::string, std::string> protocols = {
+      {"GET / HTTP/1.1\r\n\r\n", "HTTP"},
+      {std::string("\x16\x03\x01\x02\x00\x01", 6), "a TLS handshake"},
+      {std::string("\x80\x01\x00\x01\x00\x00\x00\x04ping", 12),
+       "Thrift's binary protocol, without frames"},
+      {PingCall(1), "Thrift's compact protocol, without frames"},
+      {Framed(std::string("\x80\x01\x00\x01\x00\x00\x00\x04ping", 12)),
+       "Thrift's binary protocol"},
+      {Framed("[1,\"ping\",1,0,{}]"), "Thrift's JSON protocol"},
+  };
+  int port = 0;
+  for (const auto& [bytes, name] : protocols) {
+    // A name of its own each time: messages of one server are limited in number.
+    OnServer([&] {
+      server_ = std::make_unique<Server>(
+          server_loop_->loop(), EchoProcessor(handler_), Limits{},
+          ServerOptions{.name = absl::StrCat("s", port++)});
+      address_ = *server_->Listen(*Address::Parse("127.0.0.1:0"));
+    });
+    Messages messages;
+    RawPeer peer(address_);
+    sockaddr_in own{};
+    socklen_t length = sizeof own;
+    ASSERT_EQ(getsockname(peer.fd(), reinterpret_cast<sockaddr*>(&own), &length), 0);
+    peer.Send(bytes);
+    ASSERT_TRUE(peer.IsClosedWithin(Duration::Seconds(5))) << name;
+    ASSERT_TRUE(Eventually([&] { return !messages.text().empty(); })) << name;
+    EXPECT_THAT(messages.text(), HasSubstr("looks like " + name + "\n"));
+    EXPECT_THAT(messages.text(),
+                HasSubstr(absl::StrCat("127.0.0.1:", ntohs(own.sin_port))));
+  }
+}
+
+TEST_F(HostileTest, MoreElementsThanTheLimit_RefusedWithNumberAndLimit) {
+  RawPeer peer(address_);
+  EchoRequest request = MakeRequest(1);
+  request.__set_words(std::vector<std::string>(30000, "x"));
+  peer.Send(Framed(EchoCall(9, request)));
+  const std::optional<Answer> answer = peer.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->error_type, TApplicationException::PROTOCOL_ERROR);
+  EXPECT_EQ(answer->error_text,
+            "the arguments of echo have a list of 30000 elements, and 16384 are allowed");
   ExpectOthersAreServed();
 }
 

@@ -37,3 +37,17 @@ service EchoService extends EchoBase {
   i64 add(1: required i64 a, 2: required i64 b),
   oneway void note(1: required EchoRequest request),
 }
+
+struct Result {
+  1: required i32 code,
+  2: string message,
+}
+
+struct ResultReply {
+  1: required Result result,
+  2: list<string> words,
+}
+
+service ResultService {
+  ResultReply fetch(1: required i32 size),
+}

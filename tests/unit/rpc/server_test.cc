@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <future>
 
+#include "concordat_rpc_test_wire/ResultService.h"
 #include "tests/unit/rpc/raw_peer.h"
 
 namespace concordat::rpc::testing {
@@ -129,6 +130,56 @@ TEST_F(ServerTest, DroppedCallback_IsAnsweredForTheHandler) {
     EXPECT_EQ(result.remote_type, TApplicationException::INTERNAL_ERROR) << how;
     EXPECT_FALSE(result.not_executed());
   }
+}
+
+TEST_F(ServerTest, AnswerOverALimit_IsAnErrorWithTheReasonAndTheConnectionLives) {
+  StartServer();
+  Channel* const channel = OpenChannel();
+  const CallResult<EchoReply> result = Echo(channel, MakeRequest(1, "large", 2'000'000));
+  EXPECT_EQ(result.outcome, CallOutcome::kRemoteError);
+  EXPECT_EQ(result.remote_type, TApplicationException::INTERNAL_ERROR);
+  EXPECT_THAT(result.error, HasSubstr("bytes, and 1048576 are allowed"));
+  EXPECT_TRUE(Echo(channel, MakeRequest(2)).ok());
+}
+
+// A service whose replies begin with a result, as ours do.
+class ResultHandler : public ResultServiceCobSvIf {
+ public:
+  void fetch(std::function<void(const ResultReply&)> cob, const int32_t size) override {
+    ResultReply reply;
+    reply.result.code = 0;
+    reply.__set_words(std::vector<std::string>(static_cast<size_t>(size), "word"));
+    cob(reply);
+  }
+};
+
+TEST_F(ServerTest, AnswerOverALimitOfAServiceWithResults_IsAReplyThatSaysSo) {
+  OnServer([&] {
+    server_ =
+        std::make_unique<Server>(server_loop_->loop(),
+                                 std::make_shared<ResultServiceAsyncProcessorT<Codec>>(
+                                     std::make_shared<ResultHandler>()),
+                                 Limits{}, ServerOptions{.too_large_code = 9});
+    address_ = *server_->Listen(*Address::Parse("127.0.0.1:0"));
+  });
+  using namespace apache::thrift;  // NOLINT: names of one library
+  const auto socket =
+      std::make_shared<transport::TSocket>(address_.host(), address_.port());
+  const auto framed = std::make_shared<transport::TFramedTransport>(socket);
+  framed->open();
+  ResultServiceClient client(std::make_shared<protocol::TCompactProtocol>(framed));
+  ResultReply reply;
+  client.fetch(reply, 10);
+  EXPECT_EQ(reply.words.size(), 10U);
+  client.fetch(reply, 20000);
+  EXPECT_EQ(reply.result.code, 9);
+  EXPECT_EQ(
+      reply.result.message,
+      "the answer of fetch has a list of 20000 elements, and 16384 are allowed; ask "
+      "for less");
+  EXPECT_TRUE(reply.words.empty());
+  client.fetch(reply, 10);
+  EXPECT_EQ(reply.result.code, 0);
 }
 
 TEST_F(ServerTest, AnswerFromAnotherThread_GoesByWayOfPost) {

@@ -1,0 +1,36 @@
+// How many messages of one kind are written: whoever sends us garbage must not be able
+// to fill the log with it.
+#ifndef THRIFT_RPC_MESSAGE_LIMITER_H_
+#define THRIFT_RPC_MESSAGE_LIMITER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "coordinator/base/clock.h"
+
+namespace concordat::rpc::internal {
+
+// Not thread-safe.
+class MessageLimiter {
+ public:
+  static constexpr uint64_t kMost = 5;
+  static constexpr Duration kWindow = Duration::Seconds(10);
+
+  // None: the message is not written. Otherwise how many of its kind were left out
+  // since the last one that was.
+  [[nodiscard]] std::optional<uint64_t> Admit(const std::string& kind, Timestamp now);
+
+ private:
+  struct Kind {
+    Timestamp window_begin;
+    uint64_t written = 0;   // in the window
+    uint64_t left_out = 0;  // since the last one that was written
+  };
+  std::map<std::string, Kind> kinds_;
+};
+
+}  // namespace concordat::rpc::internal
+
+#endif  // THRIFT_RPC_MESSAGE_LIMITER_H_
