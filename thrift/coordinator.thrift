@@ -1,4 +1,7 @@
-/** What clients, participants and people ask a coordinator node. */
+/**
+ * What clients, participants and people ask a coordinator node. How calls travel, and
+ * their limits: types.thrift.
+ */
 include "types.thrift"
 namespace cpp concordat.wire
 namespace py concordat.wire.coordinator
@@ -246,6 +249,8 @@ struct ResolveRequest {
   1: required types.CallContext context
   /** Names; none asks for all. */
   2: required list<string> names
+  /** Only those whose names come after it: the last of the page before. None: the first. */
+  3: optional string after
 }
 
 struct ResolveReply {
@@ -253,6 +258,8 @@ struct ResolveReply {
   1: required types.Result result
   /** With OK: those that are known, sorted by name. */
   2: optional list<ResourceInfo> resources
+  /** With OK: there are more than fit in one answer; ask with `after`. */
+  3: optional bool more
 }
 
 /** A node as `concordat status` shows it. */
@@ -300,6 +307,8 @@ struct StatusReply {
    * forgotten; listHeuristics has them.
    */
   20: optional i64 heuristics
+  /** There are more resources than fit in one answer; `resolve` has them, in pages. */
+  21: optional bool more_resources
 }
 
 /** A branch as `concordat txn show` shows it. */
@@ -353,16 +362,18 @@ struct TransactionView {
 struct ListTransactionsRequest {
   /** Who calls, and how long it will wait. */
   1: required types.CallContext context
-  /** At most this many; 1 to 10,000. */
+  /** At most this many, from 1; an answer never has more than 10,000. */
   2: required i32 limit
+  /** Only those after it: the last of the page before. None: from the oldest on. */
+  3: optional types.Gtid after
 }
 
 struct ListTransactionsReply {
   /** How the call ended. */
   1: required types.Result result
-  /** With OK: open transactions, at most `limit`. */
+  /** With OK: open transactions in the order of their ids, at most `limit`. */
   2: optional list<TransactionView> transactions
-  /** With OK: there are more than `limit`. */
+  /** With OK: there are more than `limit`, or than fit in one answer; ask with `after`. */
   3: optional bool more
 }
 
@@ -386,11 +397,25 @@ struct HeuristicBranch {
   3: optional string detail
 }
 
+struct ListHeuristicsRequest {
+  /** Who calls, and how long it will wait. */
+  1: required types.CallContext context
+  /** At most this many, from 1; an answer never has more than 10,000. None: that many. */
+  2: optional i32 limit
+  /** Only those after it: the last of the page before. None: from the first on. */
+  3: optional types.BranchId after
+}
+
 struct ListHeuristicsReply {
   /** How the call ended. */
   1: required types.Result result
-  /** With OK: all that nobody has forgotten, also of transactions that have ended. */
+  /**
+   * With OK: those that nobody has forgotten, also of transactions that have ended, in
+   * the order of their ids.
+   */
   2: optional list<HeuristicBranch> branches
+  /** With OK: there are more than `limit`, or than fit in one answer; ask with `after`. */
+  3: optional bool more
 }
 
 /** Somebody has dealt with what a branch did. */
@@ -440,7 +465,7 @@ service CoordinatorService {
   StatusReply status(1: required types.CallContext context)
   ListTransactionsReply listTransactions(1: required ListTransactionsRequest request)
   ShowTransactionReply showTransaction(1: required OutcomeRequest request)
-  ListHeuristicsReply listHeuristics(1: required types.CallContext context)
+  ListHeuristicsReply listHeuristics(1: required ListHeuristicsRequest request)
   /**
    * OK once it is in the replicated log. NOT_FOUND: no such outcome is on record; nothing
    * was changed.

@@ -1,4 +1,7 @@
-/** What coordinators and clients ask a participant: the process that serves resource managers. */
+/**
+ * What coordinators and clients ask a participant: the process that serves resource
+ * managers. How calls travel, and their limits: types.thrift.
+ */
 include "types.thrift"
 namespace cpp concordat.wire
 namespace py concordat.wire.participant

@@ -5,6 +5,26 @@
  * Versions: fields are only ever added, as optional ones with new numbers, and a
  * number is never used again. A peer that needs to know what the other side
  * understands asks with `hello` and compares the protocol version.
+ *
+ * How calls travel: over TCP or a Unix socket, in Thrift's FRAMED transport and COMPACT
+ * protocol. Who speaks another one is disconnected, and the server's log says what it
+ * looked like.
+ *
+ * Answers on one connection come in any order, each with the sequence id of its call. The
+ * clients that Thrift generates for most languages do not look at that id: with them, make
+ * one call at a time on a connection, and drop the connection after a time-out, for the
+ * late answer would be taken for that of the next call.
+ *
+ * A connection without a call for 600 s is closed by the server; so is one that has been
+ * quiet for a second or more when the server has as many as it may hold and another one
+ * comes. Both can be met by a call that is just on its way: its outcome is unknown then.
+ *
+ * Limits, for a call and for its answer: a frame of 1 MiB; 16,384 elements in a list, set
+ * or map, and 65,536 in all of them together; structs in structs to a depth of 16. A larger
+ * frame ends the connection; the others are answered with a TApplicationException
+ * PROTOCOL_ERROR that names the limit, and nothing was done. Where an answer would be too
+ * large, a result with code UNKNOWN comes in its place; lists come in pages and are cut
+ * before. 4,096 calls may be under way on one connection; more wait.
  */
 namespace cpp concordat.wire
 namespace py concordat.wire.types

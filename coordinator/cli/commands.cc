@@ -158,6 +158,26 @@ void SayIfLocal(const Target& target) {
   if (target.local) std::cout << "As one node knows it, which may be old.\n\n";
 }
 
+// The resources that did not fit in the status of the node at `address`.
+void AskForMoreResources(Asker* asker, const std::string& address,
+                         wire::StatusReply* status) {
+  bool more = status->more_resources && !status->resources.empty();
+  while (more) {
+    wire::ResolveRequest request;
+    request.context = client::MakeContext();
+    request.__set_after(status->resources.back().name);
+    const auto reply = asker->Ask<wire::ResolveReply>(
+        address, [&request](client::CoordinatorLink* link,
+                            std::function<void(const wire::ResolveReply&)> done) {
+          link->resolve(std::move(done), request);
+        });
+    if (reply.result.code != wire::Code::OK) return;
+    more = reply.more && !reply.resources.empty();
+    status->resources.insert(status->resources.end(), reply.resources.begin(),
+                             reply.resources.end());
+  }
+}
+
 // What `concordat status` has found, and what somebody should look at.
 struct Overview {
   size_t nodes = 0;
@@ -217,11 +237,12 @@ int Status(const Target& target) {
        "undecided/unended/remembered", "state"}};
   Overview all;
   for (const std::string& address : target.coordinators) {
-    const auto reply = asker.Ask<wire::StatusReply>(
+    auto reply = asker.Ask<wire::StatusReply>(
         address, [](client::CoordinatorLink* link,
                     std::function<void(const wire::StatusReply&)> done) {
           link->status(std::move(done), client::MakeContext());
         });
+    if (reply.role == "leader") AskForMoreResources(&asker, address, &reply);
     rows.push_back(StatusRow(address, reply));
     Add(address, reply, &all);
   }
@@ -234,24 +255,31 @@ int Status(const Target& target) {
 }
 
 int ListTransactions(const Target& target, int limit) {
+  wire::ListTransactionsReply all;
   wire::ListTransactionsRequest request;
   request.context = client::MakeContext();
-  request.limit = limit;
-  const auto [reply, failed] = AskCluster<wire::ListTransactionsReply>(
-      target, [&request](client::CoordinatorLink* link,
-                         std::function<void(const wire::ListTransactionsReply&)> done) {
-        link->listTransactions(std::move(done), request);
-      });
-  if (!reply) return failed;
+  do {
+    request.limit = limit - static_cast<int>(all.transactions.size());
+    const auto [reply, failed] = AskCluster<wire::ListTransactionsReply>(
+        target, [&request](client::CoordinatorLink* link,
+                           std::function<void(const wire::ListTransactionsReply&)> done) {
+          link->listTransactions(std::move(done), request);
+        });
+    if (!reply) return failed;
+    all.more = reply->more && !reply->transactions.empty();
+    all.transactions.insert(all.transactions.end(), reply->transactions.begin(),
+                            reply->transactions.end());
+    if (all.more) request.__set_after(all.transactions.back().gtid);
+  } while (all.more && all.transactions.size() < static_cast<size_t>(limit));
   SayIfLocal(target);
   std::vector<std::vector<std::string>> rows = {
       {"gtid", "state", "branches", "age", "waiting for"}};
-  for (const wire::TransactionView& view : reply->transactions) {
+  for (const wire::TransactionView& view : all.transactions) {
     rows.push_back({GtidText(view.gtid), view.state, absl::StrCat(view.branches.size()),
                     view.__isset.age_ms ? AgeText(view.age_ms) : "-", view.waiting_for});
   }
   PrintTable(rows, std::cout);
-  if (reply->more) std::cout << "… and more; --limit shows them\n";
+  if (all.more) std::cout << "… and more; --limit shows them\n";
   return kExitOk;
 }
 
@@ -279,19 +307,28 @@ int ShowTransaction(const Target& target, const std::string& text) {
 }
 
 int ListHeuristics(const Target& target) {
-  const auto [reply, failed] = AskCluster<wire::ListHeuristicsReply>(
-      target, [](client::CoordinatorLink* link,
-                 std::function<void(const wire::ListHeuristicsReply&)> done) {
-        link->listHeuristics(std::move(done), client::MakeContext());
-      });
-  if (!reply) return failed;
+  std::vector<wire::HeuristicBranch> all;
+  wire::ListHeuristicsRequest request;
+  request.context = client::MakeContext();
+  bool more = true;
+  while (more) {
+    const auto [reply, failed] = AskCluster<wire::ListHeuristicsReply>(
+        target, [&request](client::CoordinatorLink* link,
+                           std::function<void(const wire::ListHeuristicsReply&)> done) {
+          link->listHeuristics(std::move(done), request);
+        });
+    if (!reply) return failed;
+    more = reply->more && !reply->branches.empty();
+    all.insert(all.end(), reply->branches.begin(), reply->branches.end());
+    if (more) request.__set_after(all.back().branch);
+  }
   SayIfLocal(target);
   std::vector<std::vector<std::string>> rows = {{"branch", "what", "detail"}};
-  for (const wire::HeuristicBranch& one : reply->branches) {
+  for (const wire::HeuristicBranch& one : all) {
     rows.push_back({BranchText(one.branch), one.what, one.detail});
   }
   PrintTable(rows, std::cout);
-  return reply->branches.empty() ? kExitOk : kExitNegative;
+  return all.empty() ? kExitOk : kExitNegative;
 }
 
 int ForgetHeuristic(const Target& target, const std::string& text,

@@ -21,6 +21,9 @@ void Resolver::Resolve(const std::string& resource, Callback done) {
 void Resolver::Ask(bool again) {
   wire::ResolveRequest request;
   request.context.version = wire::g_types_constants.PROTOCOL_VERSION;
+  asked_.clear();
+  for (const auto& [resource, done] : waiting_) asked_.insert(resource);
+  request.names.assign(asked_.begin(), asked_.end());
   auto reply = std::make_shared<wire::ResolveReply>();
   coordinators_->Call(
       time_limit_,
@@ -56,10 +59,13 @@ void Resolver::OnAnswer(const wire::ResolveReply& reply, const wire::Result& res
         [this](const wire::HelloReply&, const wire::Result&) { Ask(/*again=*/true); });
   }
   asking_ = false;
+  const std::set<std::string> asked = std::exchange(asked_, {});
   for (auto& [resource, done] : std::exchange(waiting_, {})) {
     const auto known = addresses_.find(resource);
     if (known != addresses_.end()) {
       done(known->second);
+    } else if (!asked.contains(resource)) {
+      waiting_.emplace_back(resource, std::move(done));  // came after the question
     } else if (result.code == wire::Code::OK) {
       done(absl::NotFoundError(
           absl::StrCat("no participant has registered the resource '", resource,
@@ -69,6 +75,9 @@ void Resolver::OnAnswer(const wire::ResolveReply& reply, const wire::Result& res
           absl::StrCat("no coordinator answered: ", result.message)));
     }
   }
+  if (waiting_.empty() || asking_) return;
+  asking_ = true;
+  Ask(/*again=*/false);
 }
 
 }  // namespace concordat::client

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,7 @@ class Resolver {
   const Duration time_limit_;
   std::map<std::string, std::string> addresses_;
   std::vector<std::pair<std::string, Callback>> waiting_;
+  std::set<std::string> asked_;  // for whom, while asking_
   bool asking_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -220,16 +220,17 @@ std::vector<txn::ResourceView> Node::Resources() const {
   return replica_->core().Resources(replica_->now());
 }
 
-std::vector<txn::TransactionView> Node::List(size_t limit) const {
-  return replica_->core().List(Gtid{}, limit, replica_->now());
+std::vector<txn::TransactionView> Node::List(const Gtid& after, size_t limit) const {
+  return replica_->core().List(after, limit, replica_->now());
 }
 
 txn::TransactionView Node::Show(const Gtid& gtid) const {
   return replica_->core().Show(gtid, replica_->now());
 }
 
-std::vector<txn::HeuristicView> Node::Heuristics() const {
-  return replica_->core().Heuristics();
+std::vector<txn::HeuristicView> Node::Heuristics(const BranchId& after,
+                                                 size_t limit) const {
+  return replica_->core().Heuristics(after, limit);
 }
 
 void Node::RefreshAddresses() {

@@ -96,9 +96,11 @@ class Node final : public rpc::CoordinatorBackend,
     return options_.client_addresses;
   }
   [[nodiscard]] std::vector<txn::ResourceView> Resources() const override;
-  [[nodiscard]] std::vector<txn::TransactionView> List(size_t limit) const override;
+  [[nodiscard]] std::vector<txn::TransactionView> List(const Gtid& after,
+                                                       size_t limit) const override;
   [[nodiscard]] txn::TransactionView Show(const Gtid& gtid) const override;
-  [[nodiscard]] std::vector<txn::HeuristicView> Heuristics() const override;
+  [[nodiscard]] std::vector<txn::HeuristicView> Heuristics(const BranchId& after,
+                                                           size_t limit) const override;
 
   [[nodiscard]] const Replica& replica() const { return *replica_; }
   [[nodiscard]] uint64_t log_flushes() const { return writer_->flush_count(); }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
+#include "coordinator/rpc/page.h"
 #include "coordinator/rpc/txn_wire.h"
 
 namespace concordat::rpc {
@@ -15,7 +16,12 @@ namespace {
 using wire::Code;
 
 constexpr size_t kMaxInquiries = 4096;
-constexpr int32_t kMaxListed = 10'000;
+constexpr size_t kMaxPage = 10'000;
+
+// What a caller asks for at most; none or nonsense: a page.
+size_t LimitOf(int32_t asked) {
+  return asked < 1 ? kMaxPage : std::min(static_cast<size_t>(asked), kMaxPage);
+}
 
 int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
 
@@ -321,6 +327,11 @@ void CoordinatorServiceHandler::resolve(Cob<wire::ResolveReply> cob,
              request.names.end();
     });
   }
+  std::erase_if(infos, [&request](const wire::ResourceInfo& info) {
+    return request.__isset.after && info.name <= request.after;
+  });
+  Page page;
+  reply.__set_more(page.Cut(&infos, kMaxPage));
   reply.__set_resources(infos);
   cob(reply);
 }
@@ -345,7 +356,10 @@ void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
   if (!backend_->watermark().term.is_none()) {
     reply.__set_watermark(ToWire(backend_->watermark()));
   }
-  reply.__set_resources(ResourceInfos());
+  std::vector<wire::ResourceInfo> resources = ResourceInfos();
+  Page page;
+  reply.__set_more_resources(page.Cut(&resources, kMaxPage));
+  reply.__set_resources(resources);
   std::map<std::string, int64_t> peers;
   for (const auto& [node, match] : view.match) {
     const auto address = backend_->client_addresses().find(node);
@@ -365,13 +379,14 @@ void CoordinatorServiceHandler::listTransactions(
   wire::ListTransactionsReply reply;
   reply.result = CheckContext(request.context);
   if (reply.result.code != Code::OK) return cob(reply);
-  const auto limit = static_cast<size_t>(std::clamp(request.limit, 1, kMaxListed));
+  const size_t limit = LimitOf(request.limit);
   std::vector<wire::TransactionView> transactions;
-  for (const txn::TransactionView& view : backend_->List(limit + 1)) {
+  const Gtid after = request.__isset.after ? rpc::FromWire(request.after) : Gtid{};
+  for (const txn::TransactionView& view : backend_->List(after, limit + 1)) {
     transactions.push_back(ToWire(view));
   }
-  reply.__set_more(transactions.size() > limit);
-  if (transactions.size() > limit) transactions.resize(limit);
+  Page page;
+  reply.__set_more(page.Cut(&transactions, limit));
   reply.__set_transactions(transactions);
   cob(reply);
 }
@@ -385,18 +400,30 @@ void CoordinatorServiceHandler::showTransaction(Cob<wire::ShowTransactionReply> 
   cob(reply);
 }
 
-void CoordinatorServiceHandler::listHeuristics(Cob<wire::ListHeuristicsReply> cob,
-                                               const wire::CallContext& context) {
+void CoordinatorServiceHandler::listHeuristics(
+    Cob<wire::ListHeuristicsReply> cob, const wire::ListHeuristicsRequest& request) {
   wire::ListHeuristicsReply reply;
-  reply.result = CheckContext(context);
+  reply.result = CheckContext(request.context);
   if (reply.result.code != Code::OK) return cob(reply);
-  reply.__isset.branches = true;
-  for (const txn::HeuristicView& view : backend_->Heuristics()) {
-    wire::HeuristicBranch& one = reply.branches.emplace_back();
+  BranchId after;
+  if (request.__isset.after) {
+    auto branch = rpc::FromWire(request.after);
+    if (!branch.ok()) {
+      return cob(Failed<wire::ListHeuristicsReply>(Invalid(branch.status())));
+    }
+    after = std::move(*branch);
+  }
+  const size_t limit = LimitOf(request.limit);
+  std::vector<wire::HeuristicBranch> branches;
+  for (const txn::HeuristicView& view : backend_->Heuristics(after, limit + 1)) {
+    wire::HeuristicBranch& one = branches.emplace_back();
     one.branch = ToWire(view.branch);
     one.what = std::string(txn::ToString(view.what));
     one.__set_detail(view.detail);
   }
+  Page page;
+  reply.__set_more(page.Cut(&branches, limit));
+  reply.__set_branches(branches);
   cob(reply);
 }
 

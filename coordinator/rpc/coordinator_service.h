@@ -55,9 +55,12 @@ class CoordinatorBackend {
   // Where clients reach the nodes.
   [[nodiscard]] virtual const std::map<NodeId, std::string>& client_addresses() const = 0;
   [[nodiscard]] virtual std::vector<txn::ResourceView> Resources() const = 0;
-  [[nodiscard]] virtual std::vector<txn::TransactionView> List(size_t limit) const = 0;
+  // Up to `limit` of those that are not over, in the order of their ids, after `after`.
+  [[nodiscard]] virtual std::vector<txn::TransactionView> List(const Gtid& after,
+                                                               size_t limit) const = 0;
   [[nodiscard]] virtual txn::TransactionView Show(const Gtid& gtid) const = 0;
-  [[nodiscard]] virtual std::vector<txn::HeuristicView> Heuristics() const = 0;
+  [[nodiscard]] virtual std::vector<txn::HeuristicView> Heuristics(
+      const BranchId& after, size_t limit) const = 0;
 };
 
 // How often participants repeat their registration, and how long one is believed.
@@ -89,7 +92,7 @@ class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
   void showTransaction(Cob<wire::ShowTransactionReply> cob,
                        const wire::OutcomeRequest& request) override;
   void listHeuristics(Cob<wire::ListHeuristicsReply> cob,
-                      const wire::CallContext& context) override;
+                      const wire::ListHeuristicsRequest& request) override;
   void forgetHeuristic(Cob<wire::Result> cob,
                        const wire::ForgetHeuristicRequest& request) override;
   void retireResource(Cob<wire::Result> cob,

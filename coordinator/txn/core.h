@@ -119,7 +119,9 @@ class Core {
   // Any gtid, also ended (state and outcome only), forgotten or unknown.
   [[nodiscard]] TransactionView Show(const Gtid& gtid, Timestamp now) const;
   [[nodiscard]] std::vector<ResourceView> Resources(Timestamp now) const;
-  [[nodiscard]] std::vector<HeuristicView> Heuristics() const;
+  // Up to `limit`, in the order of their ids, after `after`.
+  [[nodiscard]] std::vector<HeuristicView> Heuristics(const BranchId& after = {},
+                                                      size_t limit = SIZE_MAX) const;
 
  private:
   enum class Role : uint8_t { kFollower, kLeading, kReady };

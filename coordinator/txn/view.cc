@@ -98,10 +98,12 @@ std::vector<ResourceView> Core::Resources(Timestamp now) const {
   return views;
 }
 
-std::vector<HeuristicView> Core::Heuristics() const {
+std::vector<HeuristicView> Core::Heuristics(const BranchId& after, size_t limit) const {
   std::vector<HeuristicView> views;
-  for (const auto& [branch, entry] : table_.heuristics()) {
-    views.push_back(HeuristicView{branch, entry.what, entry.detail});
+  auto entry = table_.heuristics().upper_bound(after);
+  for (; entry != table_.heuristics().end() && views.size() < limit; ++entry) {
+    views.push_back(
+        HeuristicView{entry->first, entry->second.what, entry->second.detail});
   }
   return views;
 }

@@ -34,11 +34,15 @@ class ScriptedBackend final : public CoordinatorBackend {
     return addresses_;
   }
   [[nodiscard]] std::vector<txn::ResourceView> Resources() const override { return {}; }
-  [[nodiscard]] std::vector<txn::TransactionView> List(size_t) const override {
+  [[nodiscard]] std::vector<txn::TransactionView> List(const Gtid&,
+                                                       size_t) const override {
     return {};
   }
   [[nodiscard]] txn::TransactionView Show(const Gtid&) const override { return {}; }
-  [[nodiscard]] std::vector<txn::HeuristicView> Heuristics() const override { return {}; }
+  [[nodiscard]] std::vector<txn::HeuristicView> Heuristics(const BranchId&,
+                                                           size_t) const override {
+    return {};
+  }
 
   bool ready = true;
   txn::Reply reply = txn::CommittedReply{};

@@ -132,7 +132,7 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
   void showTransaction(std::function<void(const wire::ShowTransactionReply&)>,
                        const wire::OutcomeRequest&) override {}
   void listHeuristics(std::function<void(const wire::ListHeuristicsReply&)>,
-                      const wire::CallContext&) override {}
+                      const wire::ListHeuristicsRequest&) override {}
   void forgetHeuristic(std::function<void(const wire::Result&)>,
                        const wire::ForgetHeuristicRequest&) override {}
   void retireResource(std::function<void(const wire::Result&)>,
