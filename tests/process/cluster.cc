@@ -73,6 +73,10 @@ void Cluster::StartNode(int id) {
                                     NodeDir(id),
                                     "--segment-bytes",
                                     absl::StrCat(options_.segment_bytes)};
+  if (options_.node_files > 0) {
+    words.insert(words.begin(),
+                 {"/usr/bin/prlimit", absl::StrCat("--nofile=", options_.node_files)});
+  }
   if (options_.node_disk_mib > 0) {
     words = SmallDisk::Command(NodeDir(id), options_.node_disk_mib, std::move(words));
   }

@@ -32,6 +32,8 @@ struct ClusterOptions {
   // Each node's data directory is a disk of its own, of so many MiB; it is gone when
   // the node has ended (SmallDisk). 0: an ordinary folder.
   int node_disk_mib = 0;
+  // How many files a node may open (RLIMIT_NOFILE, soft and hard). 0: as this process.
+  int node_files = 0;
 };
 
 class Cluster {
