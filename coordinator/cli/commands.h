@@ -43,10 +43,11 @@ int ForgetHeuristic(const Target& target, const std::string& branch,
 int RetireResource(const Target& target, const std::string& name, const std::string& by);
 // The records of a write-ahead log, read-only. 1 when it is damaged.
 int DumpLog(const std::string& dir, bool segments_only);
-// Makes a database ready to be served: prints the SQL for its evidence table, and runs
-// it there with `yes`. 1 when the database refuses, 2 when it is not reached, 64 when
-// the URL's kind needs none or is not known.
-int InitResource(const std::string& url, bool yes);
+// Makes a database ready to be served: prints the SQL for what Concordat keeps there, and
+// runs it with `yes`. `role`, when not empty, is given the rights to serve it. 1 when the
+// database refuses, 2 when it is not reached, 64 when the URL's kind needs none, has no
+// roles, or is not known.
+int InitResource(const std::string& url, const std::string& role, bool yes);
 
 }  // namespace concordat::cli
 

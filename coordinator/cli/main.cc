@@ -28,6 +28,7 @@ struct Arguments {
   std::string log_dir;
   bool segments_only = false;
   std::string url;
+  std::string role;
   bool yes = false;
 };
 
@@ -134,6 +135,9 @@ Commands AddCommands(CLI::App* app, Arguments* arguments) {
   commands.init
       ->add_option("url", arguments->url, "As concordat-rm has it: postgresql://host/db")
       ->required();
+  commands.init->add_option("--role", arguments->role,
+                            "The role that will serve the resource (PostgreSQL): it is "
+                            "given the rights for that");
   commands.init->add_flag("--yes", arguments->yes, "Run it");
   return commands;
 }
@@ -223,7 +227,9 @@ int Run(const Commands& commands, const Arguments& arguments) {
   if (*commands.retire) {
     return cli::RetireResource(arguments.target, arguments.resource, arguments.by);
   }
-  if (*commands.init) return cli::InitResource(arguments.url, arguments.yes);
+  if (*commands.init) {
+    return cli::InitResource(arguments.url, arguments.role, arguments.yes);
+  }
   return cli::DumpLog(arguments.log_dir, arguments.segments_only);
 }
 

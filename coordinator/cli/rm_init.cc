@@ -1,4 +1,4 @@
-// concordat rm init: the evidence table, shown before it is made.
+// concordat rm init: what Concordat keeps in a database, shown before it is made.
 #include <functional>
 #include <iostream>
 #include <optional>
@@ -30,12 +30,19 @@ absl::Status RunAt(const std::string& url,
   return database.ok() ? run(*database) : database.status();
 }
 
-std::optional<Database> DatabaseOf(const std::string& url) {
-  if (absl::StartsWith(url, "postgresql://")) {
-    return Database{participant::PostgresqlInitSql(), "psql", [url] {
-                      return RunAt(url, participant::ParsePostgresqlUrl,
-                                   participant::RunPostgresqlInit);
-                    }};
+bool IsPostgresql(const std::string& url) {
+  return absl::StartsWith(url, "postgresql://");
+}
+
+std::optional<Database> DatabaseOf(const std::string& url, const std::string& role) {
+  if (IsPostgresql(url)) {
+    return Database{
+        participant::PostgresqlInitSql(role), "psql", [url, role] {
+          participant::PostgresqlOptions ignored;
+          const auto database = participant::ParsePostgresqlUrl(url, &ignored);
+          return database.ok() ? participant::RunPostgresqlInit(*database, role)
+                               : database.status();
+        }};
   }
   if (absl::StartsWith(url, "mysql://") || absl::StartsWith(url, "mariadb://")) {
     return Database{participant::MariadbInitSql(), "mariadb", [url] {
@@ -48,8 +55,12 @@ std::optional<Database> DatabaseOf(const std::string& url) {
 
 }  // namespace
 
-int InitResource(const std::string& url, bool yes) {
-  const std::optional<Database> database = DatabaseOf(url);
+int InitResource(const std::string& url, const std::string& role, bool yes) {
+  if (!role.empty() && !IsPostgresql(url)) {
+    std::cerr << "concordat: --role is for postgresql:// only\n";
+    return kExitUsage;
+  }
+  const std::optional<Database> database = DatabaseOf(url, role);
   if (!database.has_value()) {
     std::cerr << "concordat: " << url
               << ": only databases are made ready, by an URL like "

@@ -70,11 +70,10 @@ void BranchWork<Database>::RunCall(Branch* branch) {
   branch->opens = !branch->open;
   branch->tainted = branch->tainted || branch->call.taints;
   branch->prepare_at = 0;
+  branch->rows = {};
   std::vector<Statement> batch = MakeBatch(branch);
   branch->savepoint = !branch->opens;
-  branch->connection->Run(std::move(batch), [this, id = branch->id](BatchResult r) {
-    OnCall(id, std::move(r));
-  });
+  SendCall(branch, std::move(batch));
 }
 
 // --- a call ends ---

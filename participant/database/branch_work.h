@@ -108,6 +108,9 @@ class BranchWork {
   [[nodiscard]] bool Has(const BranchId& branch) const {
     return branches_.contains(branch);
   }
+  // Finds out about branches whose commit in one phase was not answered, and lets them
+  // go. Their clients may never ask again (scenario 98). Called every few seconds.
+  void ResolveForgotten();
   void CloseAll();
 
  protected:
@@ -118,6 +121,14 @@ class BranchWork {
     bool may_write = false;
     bool taints = false;  // the session is not fit for others afterwards
     bool last = false;    // it may prepare the branch
+  };
+
+  // What a call has returned so far, when its rows are taken in while they arrive.
+  struct Rows {
+    std::vector<wire::SqlResult> results;
+    uint64_t bytes = 0;
+    uint64_t values = 0;
+    bool too_many = false;  // the call is being interrupted, and will be undone
   };
 
   enum class Phase : uint8_t { kIdle, kWaiting, kRunning, kEnding, kUncertain };
@@ -139,6 +150,7 @@ class BranchWork {
     size_t first = 0;       // its first statement's place in the batch
     bool asks = false;      // the batch has a question in it whether anything was written
     size_t prepare_at = 0;  // where the statements of Prepare begin in it; 0: without
+    Rows rows;
     Callback<wire::ExecuteReply> execute_done;
     // A Rollback came while it ran: it ends when the call has ended and the cancel
     // request cannot reach the session any more.
@@ -149,6 +161,7 @@ class BranchWork {
     bool rolling_back = false;  // that is under way
 
     bool alone = false;                  // commit in one phase was sent
+    bool resolving = false;              // what became of it is being found out
     typename Database::Backend suspect;  // of an uncertain branch
   };
 
@@ -169,6 +182,12 @@ class BranchWork {
                                              const BatchResult& /*r*/) const {
     return false;
   }
+  // Runs the batch; OnCall is told its result, once.
+  virtual void SendCall(Branch* branch, std::vector<Statement> batch) {
+    branch->connection->Run(std::move(batch), [this, id = branch->id](BatchResult r) {
+      OnCall(id, std::move(r));
+    });
+  }
   virtual void OnCallDone(Branch* branch, const BatchResult& r) = 0;
   virtual void OnCallPrepared(Branch* branch, const BatchResult& r) = 0;
   virtual void OnCallFailed(Branch* branch, const BatchResult& r) = 0;
@@ -178,6 +197,8 @@ class BranchWork {
   [[nodiscard]] virtual bool IsSpent(const Connection& /*connection*/) const {
     return false;
   }
+  // The session goes to another branch: nothing of this one may stay in it.
+  virtual void ResetSession(Connection* /*connection*/) {}
   // The branch is prepared: out of here.
   virtual void HandToSettler(Branch* branch, bool clean) = 0;
   virtual void RollBackNow(Branch* branch, Callback<FinishResult> done) = 0;
@@ -195,6 +216,7 @@ class BranchWork {
   void GiveBack(Branch* branch, bool clean);
 
   // branch_calls.h
+  void OnCall(const BranchId& id, BatchResult r);
   [[nodiscard]] bool Collect(const Branch& branch, const BatchResult& r,
                              wire::ExecuteReply* reply) const;
   [[nodiscard]] std::string TooManyRows() const;
@@ -218,7 +240,6 @@ class BranchWork {
  private:
   void OnConnection(const BranchId& id, absl::StatusOr<ConnectionPtr> connection);
   void RunCall(Branch* branch);
-  void OnCall(const BranchId& id, BatchResult r);
   void OnCallAfterRollback(Branch* branch, const BatchResult& r);
   void OnCallLost(Branch* branch, const BatchResult& r);
   // Takes the branch out unless the answer is kUnknown.
@@ -254,6 +275,7 @@ void BranchWork<Database>::GiveBack(Branch* branch, bool clean) {
   if (!clean || branch->tainted || IsSpent(*connection)) {
     connection->Close("it is not used again");
   }
+  if (connection->alive()) ResetSession(connection.get());
   branch->tainted = false;
   pool_->Release(connection);
 }

@@ -1,6 +1,7 @@
 // Ends: prepare, commit in one phase, rollback.
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "participant/postgresql/branch_work.h"
 
@@ -21,8 +22,15 @@ std::string_view LastTag(const BatchResult& r) {
 std::string WhyNotEnded(const BatchResult& r) {
   if (r.ok()) return absl::StrCat("the server answered ", std::string(LastTag(r)));
   std::string why = r.Error();
-  if (SqlState(r.results[r.FirstFailed()].get()) == "53200") {
+  const std::string state = SqlState(r.results[r.FirstFailed()].get());
+  if (state == "53200") {
     absl::StrAppend(&why, "; raise max_prepared_transactions in postgresql.conf");
+  }
+  // Of ours, in a role that has no rights on it.
+  if (state == "42501" && absl::StrContains(why, kSchema)) {
+    absl::StrAppend(&why,
+                    "; the branch has taken on another role, in which it could not be "
+                    "ended: RESET ROLE before it ends");
   }
   return why;
 }
@@ -34,8 +42,9 @@ bool BranchWork::HasPrepared(const Branch& /*branch*/, const BatchResult& r) con
 }
 
 std::vector<Statement> BranchWork::PrepareStatements(const BranchId& id) const {
-  return {InsertEvidence(cluster_, id, /*alone=*/false),
-          PrepareTransaction(GidOf(cluster_, id))};
+  std::vector<Statement> batch = AddEvidence(settler_->owner(), id, /*alone=*/false);
+  batch.push_back(PrepareTransaction(GidOf(cluster_, id)));
+  return batch;
 }
 
 void BranchWork::HandToSettler(Branch* branch, bool clean) {
@@ -122,7 +131,10 @@ void BranchWork::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> don
     });
   }
   branch->phase = Phase::kEnding;
-  branch->connection->Run({InsertEvidence(cluster_, id, /*alone=*/true), {"COMMIT"}},
+  branch->alone = true;
+  std::vector<Statement> batch = AddEvidence(settler_->owner(), id, /*alone=*/true);
+  batch.push_back({"COMMIT"});
+  branch->connection->Run(std::move(batch),
                           [this, id, done = Shared<OnePhaseResult>(std::move(done))](
                               BatchResult r) { OnCommitted(id, done, std::move(r)); });
 }

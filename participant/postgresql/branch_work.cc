@@ -11,11 +11,6 @@ namespace concordat::participant::postgresql {
 
 using database::MakeReply;
 
-void BranchTypes::ToWire(const BatchResult& r, size_t index, wire::SqlResult* result,
-                         uint64_t* bytes) {
-  postgresql::ToWire(r.results[index].get(), result, bytes);
-}
-
 absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) const {
   if (!request.__isset.sql || request.sql.empty()) {
     return absl::InvalidArgumentError("a PostgreSQL database takes SQL statements");
@@ -24,8 +19,7 @@ absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) 
     const absl::StatusOr<StatementKind> kind = CheckStatement(item.sql);
     if (!kind.ok()) return kind.status();
     call->writes = call->writes || kind->writes;
-    call->taints = call->taints || kind->taints;
-    Statement statement{item.sql, {}, /*keep=*/true};
+    Statement statement{item.sql, {}, /*keep=*/true, /*to_sink=*/true};
     for (const wire::Value& value : item.parameters) {
       absl::StatusOr<Param> param = ToParam(value);
       if (!param.ok()) return param.status();
@@ -50,8 +44,9 @@ std::vector<Statement> BranchWork::MakeBatch(Branch* branch) {
   for (const Statement& s : branch->call.statements) batch.push_back(s);
   if (branch->asks) {
     Statement& question = batch.emplace_back();
-    question.sql = "SELECT pg_current_xact_id_if_assigned() IS NOT NULL";
-    question.keep = true;
+    // Not kept under a name, and with its schema: a client may have put something else
+    // under either.
+    question.sql = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
   } else if (branch->call.last) {
     branch->prepare_at = batch.size();
     for (Statement& s : PrepareStatements(branch->id)) batch.push_back(std::move(s));
@@ -59,15 +54,81 @@ std::vector<Statement> BranchWork::MakeBatch(Branch* branch) {
   return batch;
 }
 
+// --- rows, while they arrive ---
+
+void BranchWork::SendCall(Branch* branch, std::vector<Statement> batch) {
+  branch->rows.results.resize(branch->call.statements.size());
+  const auto interruption = std::make_shared<Interruption>();
+  branch->connection->Run(
+      std::move(batch),
+      [this, id = branch->id, interruption](BatchResult r) {
+        if (r.row_too_large) return OnRowTooLarge(id, std::move(r));
+        if (!interruption->begun) return OnCall(id, std::move(r));
+        interruption->result = std::move(r);
+        OnInterrupted(id, interruption);
+      },
+      [this, id = branch->id, interruption](size_t statement, const PGresult* row) {
+        return AddRow(id, statement, row, interruption);
+      });
+}
+
+bool BranchWork::AddRow(const BranchId& id, size_t statement, const PGresult* row,
+                        const std::shared_ptr<Interruption>& interruption) {
+  Branch* branch = Find(id);
+  if (branch == nullptr || branch->phase != Phase::kRunning) return false;
+  Rows& rows = branch->rows;
+  wire::SqlResult& result = rows.results[statement - branch->first];
+  ToWire(row, &result, &rows.bytes);
+  rows.values += static_cast<uint64_t>(PQnfields(row));
+  rows.too_many = rows.bytes > options_.max_result_bytes ||
+                  result.rows.size() > kMaxAnswerRows || rows.values > kMaxAnswerValues;
+  if (!rows.too_many) return true;
+  rows.results.clear();
+  interruption->begun = true;
+  settler_->Cancel(branch->connection->backend(), [this, id, interruption](bool) {
+    interruption->cancel_ended = true;
+    OnInterrupted(id, interruption);
+  });
+  return false;
+}
+
+void BranchWork::OnInterrupted(const BranchId& id,
+                               const std::shared_ptr<Interruption>& interruption) {
+  if (!interruption->cancel_ended || !interruption->result.has_value()) return;
+  OnCall(id, *std::exchange(interruption->result, std::nullopt));
+}
+
+// Its connection is gone. A branch that had nothing else on it lives on.
+void BranchWork::OnRowTooLarge(const BranchId& id, BatchResult r) {
+  Branch* branch = Find(id);
+  const bool fresh = branch != nullptr && branch->opens && branch->prepare_at == 0 &&
+                     !branch->rollback_done;
+  if (!fresh) return OnCall(id, std::move(r));
+  GiveBack(branch, /*clean=*/false);
+  branch->phase = Phase::kIdle;
+  branch->call = {};
+  Answer(branch, wire::Code::INVALID, absl::StrCat(r.why_lost, ": ", TooManyRows()));
+}
+
+std::vector<wire::SqlResult> BranchWork::TakeRows(Branch* branch, const BatchResult& r) {
+  std::vector<wire::SqlResult> results = std::exchange(branch->rows, {}).results;
+  for (size_t i = 0; i < results.size(); ++i) {
+    uint64_t ignored = 0;
+    ToWire(r.results[branch->first + i].get(), &results[i], &ignored);
+  }
+  return results;
+}
+
+// --- a call ends ---
+
 void BranchWork::OnCallDone(Branch* branch, const BatchResult& r) {
   if (r.transaction != PQTRANS_INTRANS) {
     return EndWith(branch, wire::Code::RESOURCE_ERROR,
                    "a statement has ended the transaction of the branch");
   }
+  if (branch->rows.too_many) return UndoCall(branch, wire::Code::INVALID, TooManyRows());
   wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
-  if (!Collect(*branch, r, &reply)) {
-    return UndoCall(branch, wire::Code::INVALID, TooManyRows());
-  }
+  reply.__set_sql(TakeRows(branch, r));
   branch->open = true;
   if (branch->asks) {
     branch->written = Field(r.results.back().get(), 0, 0) == "t";
@@ -86,7 +147,11 @@ void BranchWork::OnCallPrepared(Branch* branch, const BatchResult& r) {
                    absl::StrCat("the branch could not be prepared: ", WhyNotEnded(r)));
   }
   wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
-  if (!Collect(*branch, r, &reply)) reply = MakeReply(wire::Code::INVALID, TooManyRows());
+  if (branch->rows.too_many) {
+    reply = MakeReply(wire::Code::INVALID, TooManyRows());
+  } else {
+    reply.__set_sql(TakeRows(branch, r));
+  }
   reply.__set_prepared(true);
   Callback<wire::ExecuteReply> done = std::exchange(branch->execute_done, nullptr);
   HandToSettler(branch, IsIdle(r));
@@ -94,6 +159,7 @@ void BranchWork::OnCallPrepared(Branch* branch, const BatchResult& r) {
 }
 
 void BranchWork::OnCallFailed(Branch* branch, const BatchResult& r) {
+  if (branch->rows.too_many) return UndoCall(branch, wire::Code::INVALID, TooManyRows());
   const PGresult* failure = r.results[r.FirstFailed()].get();
   const std::string state = SqlState(failure);
   std::string text = ErrorText(failure);

@@ -3,6 +3,7 @@
 #define PARTICIPANT_POSTGRESQL_BRANCH_WORK_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,6 @@ struct BranchTypes {
   static constexpr char kPrepare[] = "PREPARE TRANSACTION";
   static constexpr char kCommit[] = "COMMIT";
   static std::string NameOf(const Backend& backend) { return backend.pid; }
-  static void ToWire(const BatchResult& r, size_t index, wire::SqlResult* result,
-                     uint64_t* bytes);
 };
 
 class BranchWork final : public database::BranchWork<BranchTypes> {
@@ -41,6 +40,7 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
   [[nodiscard]] absl::Status Check(const wire::ExecuteRequest& request,
                                    Call* call) const override;
   [[nodiscard]] std::vector<Statement> MakeBatch(Branch* branch) override;
+  void SendCall(Branch* branch, std::vector<Statement> batch) override;
   void OnCallDone(Branch* branch, const BatchResult& r) override;
   void OnCallPrepared(Branch* branch, const BatchResult& r) override;
   void OnCallFailed(Branch* branch, const BatchResult& r) override;
@@ -48,6 +48,22 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
   [[nodiscard]] bool IsSpent(const Connection& connection) const override {
     return connection.plans_stale();
   }
+  void ResetSession(Connection* connection) override { connection->Reset(); }
+
+  // The rows of a call, and the interruption of one that returns too many: its result
+  // counts when no cancel request can reach the session any more.
+  struct Interruption {
+    bool begun = false;
+    bool cancel_ended = false;
+    std::optional<BatchResult> result;
+  };
+  [[nodiscard]] bool AddRow(const BranchId& id, size_t statement, const PGresult* row,
+                            const std::shared_ptr<Interruption>& interruption);
+  void OnInterrupted(const BranchId& id,
+                     const std::shared_ptr<Interruption>& interruption);
+  void OnRowTooLarge(const BranchId& id, BatchResult r);
+  [[nodiscard]] std::vector<wire::SqlResult> TakeRows(Branch* branch,
+                                                      const BatchResult& r);
 
   // branch_end.cc
   [[nodiscard]] bool HasPrepared(const Branch& branch,

@@ -1,16 +1,19 @@
 #include "participant/postgresql/connection.h"
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
+#include "participant/postgresql/sql.h"
 
 namespace concordat::participant::postgresql {
 
 namespace {
 
-constexpr size_t kMaxKept = 256;
+constexpr size_t kMaxKept = 128;
 // Before 14 a backend that waits for a lock does not notice that its client is gone.
 constexpr int kMinimumVersion = 140000;
 
@@ -54,26 +57,60 @@ bool EndsSession(const PGresult* result) {
          (std::string_view(severity) == "FATAL" || std::string_view(severity) == "PANIC");
 }
 
-// What this session needs whatever the server's configuration says. Texts are UTF-8 and
-// numbers come in one form; a commit that was answered is on disk; a backend whose
-// client has gone ends soon, also while it waits for a lock; a new statement sees what
-// was committed before it (LookUp relies on that).
+// What the session needs whatever the server's configuration says. As start-up options
+// they are what RESET goes back to. Texts are UTF-8 and numbers come in one form; a
+// backend whose client has gone ends soon, also while it waits for a lock; a new
+// statement sees what was committed before it (LookUp relies on that).
+std::string SessionOptions(const ConnectionConfig& config) {
+  return absl::StrCat(
+      "-c bytea_output=hex -c extra_float_digits=1"
+      " -c default_transaction_isolation=read\\ committed"
+      " -c client_connection_check_interval=500"
+      " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
+      " -c lock_timeout=", config.lock_timeout.millis(),
+      " -c statement_timeout=", config.statement_timeout.millis(),
+      config.for_clients ? "" : " -c search_path=pg_catalog");
+}
+
+// Those of the URL.
+std::string OptionsOf(const std::string& url) {
+  PQconninfoOption* parsed = PQconninfoParse(url.c_str(), nullptr);
+  std::string options;
+  for (const PQconninfoOption* o = parsed; o != nullptr && o->keyword != nullptr; ++o) {
+    if (std::string_view(o->keyword) == "options" && o->val != nullptr) options = o->val;
+  }
+  PQconninfoFree(parsed);
+  return options;
+}
+
+// A commit that was answered is on disk: where a branch ends, add_evidence (schema.h)
+// sees to it.
 constexpr char kSetUp[] =
-    "SELECT set_config('bytea_output','hex',false),"
-    " set_config('extra_float_digits','1',false),"
-    " set_config('default_transaction_isolation','read committed',false),"
-    " set_config('client_connection_check_interval','500',false),"
-    " set_config('idle_in_transaction_session_timeout','0',false),"
-    " set_config('idle_session_timeout','0',false),"
-    " set_config('lock_timeout',$1,false),"
-    " set_config('statement_timeout',$2,false),"
+    "SELECT pid, extract(epoch FROM backend_start),"
+    " $1::text='' OR EXISTS(SELECT 1 FROM pg_locks WHERE locktype='advisory'"
+    "  AND granted AND pid::text=$1),"
     " CASE WHEN current_setting('synchronous_commit')='off'"
-    "  THEN set_config('synchronous_commit','on',false) END,"
-    " pid, extract(epoch FROM backend_start),"
-    " $3::text='' OR EXISTS(SELECT 1 FROM pg_locks WHERE locktype='advisory'"
-    "  AND granted AND pid::text=$3)"
+    "  THEN set_config('synchronous_commit','on',false) END"
     " FROM pg_stat_activity WHERE pid=pg_backend_pid()";
-constexpr int kPidColumn = 9;
+
+// What runs as long as the session is not for clients sees pg_catalog alone: the role may
+// have set a search_path for itself, and operators of its own in it.
+std::vector<Statement> SetUpStatements(const ConnectionConfig& config) {
+  std::vector<Statement> batch;
+  batch.push_back({"SET search_path TO pg_catalog"});
+  batch.push_back({kSetUp, {Text(config.guard_pid == nullptr ? "" : *config.guard_pid)}});
+  if (config.opening.has_value()) batch.push_back(*config.opening);
+  if (config.for_clients) batch.push_back({"RESET search_path"});
+  return batch;
+}
+
+absl::Status WhyNotConnected(std::string message) {
+  if (message.find("unrecognized configuration parameter") != message.npos) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "at least PostgreSQL 14 is needed: upgrade the server (", message, ")"));
+  }
+  return absl::UnavailableError(std::move(message));
+}
 
 }  // namespace
 
@@ -81,6 +118,7 @@ std::string SqlState(const PGresult* result) {
   switch (PQresultStatus(result)) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
+    case PGRES_SINGLE_TUPLE:
       return "";
     case PGRES_PIPELINE_ABORTED:
       return std::string(kSkipped);
@@ -137,12 +175,26 @@ void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
   state_ = State::kConnecting;
   connected_ = std::move(done);
   // What stands before the URL is a default, what stands behind it overrides it.
-  const char* const names[] = {
-      "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-      "dbname",          "application_name",    "client_encoding",  nullptr};
-  const char* const values[] = {
-      "10",   "5",    "3", "15000", config_.url.c_str(), config_.application_name.c_str(),
-      "UTF8", nullptr};
+  const std::string options =
+      absl::StrCat(OptionsOf(config_.url), " ", SessionOptions(config_));
+  const char* const names[] = {"keepalives_idle",
+                               "keepalives_interval",
+                               "keepalives_count",
+                               "tcp_user_timeout",
+                               "dbname",
+                               "application_name",
+                               "client_encoding",
+                               "options",
+                               nullptr};
+  const char* const values[] = {"10",
+                                "5",
+                                "3",
+                                "15000",
+                                config_.url.c_str(),
+                                config_.application_name.c_str(),
+                                "UTF8",
+                                options.c_str(),
+                                nullptr};
   pg_ = PQconnectStartParams(names, values, /*expand_dbname=*/1);
   CONCORDAT_CHECK(pg_ != nullptr) << "out of memory";
   if (PQstatus(pg_) == CONNECTION_BAD) {
@@ -162,9 +214,7 @@ void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
 void Connection::PollConnect() {
   watch_.reset();  // the descriptor may be another one after the call
   const PostgresPollingStatusType wanted = PQconnectPoll(pg_);
-  if (wanted == PGRES_POLLING_FAILED) {
-    return Connected(absl::UnavailableError(ErrorMessage()));
-  }
+  if (wanted == PGRES_POLLING_FAILED) return Connected(WhyNotConnected(ErrorMessage()));
   watch_ = std::make_unique<rpc::FdWatch>(loop_, PQsocket(pg_), this);
   if (wanted != PGRES_POLLING_OK) {
     watch_->WatchRead(wanted == PGRES_POLLING_READING);
@@ -186,22 +236,19 @@ void Connection::PollConnect() {
 
 void Connection::SetUpSession() {
   state_ = State::kReady;
-  Statement set_up{kSetUp,
-                   {Text(absl::StrCat(config_.lock_timeout.millis())),
-                    Text(absl::StrCat(config_.statement_timeout.millis())),
-                    Text(config_.guard_pid == nullptr ? "" : *config_.guard_pid)}};
-  Run({std::move(set_up)}, [this](BatchResult r) {
-    if (!r.ok() || PQntuples(r.results[0].get()) != 1) {
+  Run(SetUpStatements(config_), [this](BatchResult r) {
+    if (!r.ok() || PQntuples(r.results[1].get()) != 1) {
       return Connected(r.lost ? absl::UnavailableError(r.Error())
                               : absl::FailedPreconditionError(absl::StrCat(
                                     "the session cannot be set up: ", r.Error())));
     }
-    if (Field(r.results[0].get(), 0, kPidColumn + 2) != "t") {
+    const PGresult* row = r.results[1].get();
+    if (Field(row, 0, 2) != "t") {
       return Connected(absl::UnavailableError(
           "the lock that makes this process the only one for the resource is lost"));
     }
-    backend_.pid = std::string(Field(r.results[0].get(), 0, kPidColumn));
-    backend_.start = std::string(Field(r.results[0].get(), 0, kPidColumn + 1));
+    backend_.pid = std::string(Field(row, 0, 0));
+    backend_.start = std::string(Field(row, 0, 1));
     counters_->connects.fetch_add(1, std::memory_order_relaxed);
     Connected(absl::OkStatus());
   });
@@ -219,21 +266,31 @@ void Connection::Connected(absl::Status status) {
 // --- sending ---
 
 void Connection::Run(std::vector<Statement> statements,
-                     absl::AnyInvocable<void(BatchResult)> done) {
+                     absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
   if (state_ != State::kReady) {
     BatchResult lost;
     lost.lost = true;
     lost.why_lost = "it is not connected";
     return done(std::move(lost));
   }
+  counters_->statements.fetch_add(statements.size(), std::memory_order_relaxed);
+  counters_->round_trips.fetch_add(1, std::memory_order_relaxed);
+  if (resetting_) {
+    held_back_.push_back({std::move(statements), std::move(done), std::move(sink)});
+    return;
+  }
+  SendBatch(std::move(statements), std::move(done), std::move(sink));
+}
+
+void Connection::SendBatch(std::vector<Statement> statements,
+                           absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
   Batch& batch = batches_.emplace_back();
   batch.count = statements.size();
   batch.done = std::move(done);
+  batch.sink = std::move(sink);
   bool sent = true;
   for (const Statement& statement : statements) sent = sent && Send(statement, &batch);
   sent = sent && PQpipelineSync(pg_) == 1;
-  counters_->statements.fetch_add(batch.count, std::memory_order_relaxed);
-  counters_->round_trips.fetch_add(1, std::memory_order_relaxed);
   if (sent) return Flush();
   // Not from within the caller, who does not expect to be called back here.
   loop_->Defer([self = shared_from_this(), why = ErrorMessage()] { self->Break(why); });
@@ -242,34 +299,75 @@ void Connection::Run(std::vector<Statement> statements,
 bool Connection::Send(const Statement& statement, Batch* batch) {
   if (statement.keep) return SendKept(statement, batch);
   const ParamArrays p(statement.params);
-  batch->parses.emplace_back();
+  batch->awaited.push_back({.to_sink = statement.to_sink});
   return PQsendQueryParams(pg_, statement.sql.c_str(), static_cast<int>(p.types.size()),
                            p.types.data(), p.values.data(), p.lengths.data(),
                            p.formats.data(), /*resultFormat=*/0) == 1;
 }
 
 bool Connection::SendKept(const Statement& statement, Batch* batch) {
-  const ParamArrays p(statement.params);
-  const int count = static_cast<int>(p.types.size());
   const std::string key = KeyOf(statement);
-  const auto known = kept_.find(key);
-  std::string name;
-  if (known != kept_.end()) {
-    name = known->second;
-  } else {
-    if (kept_.size() < kMaxKept) {
-      name = absl::StrCat("c", ++last_name_);
-      kept_.emplace(key, name);
-    }
-    batch->parses.push_back(key);
-    if (PQsendPrepare(pg_, name.c_str(), statement.sql.c_str(), count, p.types.data()) !=
+  auto known = kept_.find(key);
+  if (known == kept_.end()) {
+    if (!Keep(key, statement, batch)) return false;
+    known = kept_.find(key);
+  }
+  uses_.splice(uses_.begin(), uses_, known->second.use);
+  batch->awaited.push_back({.to_sink = statement.to_sink});
+  const ParamArrays p(statement.params);
+  return PQsendQueryPrepared(pg_, known->second.name.c_str(),
+                             static_cast<int>(p.types.size()), p.values.data(),
+                             p.lengths.data(), p.formats.data(),
+                             /*resultFormat=*/0) == 1;
+}
+
+bool Connection::Keep(const std::string& key, const Statement& statement, Batch* batch) {
+  if (kept_.size() >= kMaxKept) {
+    const auto oldest = kept_.find(uses_.back());
+    const std::string sql = absl::StrCat("DEALLOCATE ", oldest->second.name);
+    kept_.erase(oldest);
+    uses_.pop_back();
+    batch->awaited.push_back({.kind = Awaited::Kind::kDeallocate});
+    if (PQsendQueryParams(pg_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) !=
         1) {
       return false;
     }
   }
-  batch->parses.emplace_back();
-  return PQsendQueryPrepared(pg_, name.c_str(), count, p.values.data(), p.lengths.data(),
-                             p.formats.data(), /*resultFormat=*/0) == 1;
+  uses_.push_front(key);
+  const Kept& kept =
+      kept_.try_emplace(key, Kept{absl::StrCat("c", ++last_name_), uses_.begin()})
+          .first->second;
+  batch->awaited.push_back({.kind = Awaited::Kind::kParse, .key = key});
+  const ParamArrays p(statement.params);
+  return PQsendPrepare(pg_, kept.name.c_str(), statement.sql.c_str(),
+                       static_cast<int>(p.types.size()), p.types.data()) == 1;
+}
+
+// --- between branches ---
+
+void Connection::Reset() {
+  if (state_ != State::kReady) return;
+  resetting_ = true;
+  SendBatch(
+      ResetSession(kept_.size()),
+      [self = shared_from_this()](BatchResult r) { self->OnReset(r); }, nullptr);
+}
+
+void Connection::OnReset(const BatchResult& r) {
+  resetting_ = false;
+  if (r.lost) return;
+  if (!r.ok() || Field(r.results.back().get(), 0, 0) != "t") {
+    LogEvent(Level::kDebug, "a session is not used again")
+        .Field("session", backend_.pid)
+        .Field("error", r.ok() ? "its prepared statements were changed" : r.Error());
+    return Break("the session could not be made ready for the next branch");
+  }
+  while (PGnotify* notify = PQnotifies(pg_)) PQfreemem(notify);
+  std::deque<HeldBack> waiting = std::move(held_back_);
+  held_back_.clear();
+  for (HeldBack& batch : waiting) {
+    SendBatch(std::move(batch.statements), std::move(batch.done), std::move(batch.sink));
+  }
 }
 
 void Connection::Flush() {
@@ -283,11 +381,12 @@ void Connection::Flush() {
 
 // --- reading ---
 
-void Connection::OnFdEvent(bool /*readable*/, bool writable) {
+void Connection::OnFdEvent(bool readable, bool writable) {
   const auto self = shared_from_this();
   if (state_ == State::kConnecting) return PollConnect();
   if (state_ != State::kReady) return;
   if (writable) Flush();
+  if (readable && !CountBytes()) return;
   const bool open = PQconsumeInput(pg_) == 1;
   ReadResults();
   if (state_ == State::kReady && (!open || PQstatus(pg_) == CONNECTION_BAD)) {
@@ -295,13 +394,34 @@ void Connection::OnFdEvent(bool /*readable*/, bool writable) {
   }
 }
 
+// libpq keeps a row until all of it has arrived. Counted is what waits in the socket each
+// time, some of it twice: the limit is far above what may come.
+bool Connection::CountBytes() {
+  int waiting = 0;
+  if (ioctl(PQsocket(pg_), FIONREAD, &waiting) == 0) unanswered_bytes_ += waiting;
+  if (unanswered_bytes_ <= kMaxRowBytes) return true;
+  if (!batches_.empty()) batches_.front().result.row_too_large = true;
+  Break(absl::StrCat("a row was larger than ", kMaxRowBytes >> 20, " MiB"));
+  return false;
+}
+
 void Connection::ReadResults() {
   // After its last batch a connection has nothing to give, and PQgetResult would say so
   // for ever.
-  while (state_ == State::kReady && !batches_.empty() && PQisBusy(pg_) == 0) {
-    if (PQstatus(pg_) == CONNECTION_BAD) return;
-    TakeResult(Result(PQgetResult(pg_)));
+  while (state_ == State::kReady && !batches_.empty()) {
+    AskForSingleRows(batches_.front());
+    if (PQisBusy(pg_) != 0 || PQstatus(pg_) == CONNECTION_BAD) return;
+    Result result(PQgetResult(pg_));
+    if (result != nullptr) unanswered_bytes_ = 0;
+    TakeResult(std::move(result));
   }
+}
+
+// To be said for each statement, when the one before it has ended and before libpq has
+// read of its rows; later it changes nothing.
+void Connection::AskForSingleRows(const Batch& batch) {
+  if (batch.current != nullptr || batch.awaited.empty()) return;
+  if (batch.awaited.front().to_sink) PQsetSingleRowMode(pg_);
 }
 
 void Connection::TakeResult(Result result) {
@@ -311,25 +431,29 @@ void Connection::TakeResult(Result result) {
     return;
   }
   if (PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) return EndBatch();
+  if (PQresultStatus(result.get()) == PGRES_SINGLE_TUPLE) {
+    return GiveToSink(&batch, result.get());
+  }
   // The session's last words, or libpq's own about its end, may come when all statements
   // have been answered.
-  if (EndsSession(result.get()) || batch.parses.empty()) {
+  if (EndsSession(result.get()) || batch.awaited.empty()) {
     return Break(ErrorText(result.get()));
   }
   batch.current = std::move(result);
 }
 
+void Connection::GiveToSink(Batch* batch, const PGresult* row) {
+  if (batch->sink_full) return;
+  const size_t statement = batch->result.results.size();
+  batch->sink_full = batch->sink == nullptr || !batch->sink(statement, row);
+}
+
 void Connection::EndStatement(Batch* batch) {
   Result result = std::move(batch->current);
-  CONCORDAT_CHECK(!batch->parses.empty()) << "more answers than statements";
-  const std::string parse = std::move(batch->parses.front());
-  batch->parses.pop_front();
-  if (!parse.empty()) {
-    if (SqlState(result.get()).empty()) return;
-    kept_.erase(parse);  // the server does not have it
-    batch->parse_error = std::move(result);
-    return;
-  }
+  CONCORDAT_CHECK(!batch->awaited.empty()) << "more answers than statements";
+  const Awaited awaited = std::move(batch->awaited.front());
+  batch->awaited.pop_front();
+  if (EndHelper(batch, awaited, &result)) return;
   if (SqlState(result.get()) == "0A000" &&
       std::string_view(PQresultErrorMessage(result.get())).find("cached plan") !=
           std::string_view::npos) {
@@ -337,6 +461,22 @@ void Connection::EndStatement(Batch* batch) {
   }
   if (batch->parse_error != nullptr) result = std::move(batch->parse_error);
   batch->result.results.push_back(std::move(result));
+}
+
+// An answer that nobody has asked for but this class. When it is an error, it is the
+// error of the statement that follows.
+bool Connection::EndHelper(Batch* batch, const Awaited& awaited, Result* result) {
+  if (awaited.kind == Awaited::Kind::kStatement) return false;
+  if (SqlState(result->get()).empty()) return true;
+  if (awaited.kind == Awaited::Kind::kParse) {  // the server does not have it
+    const auto kept = kept_.find(awaited.key);
+    if (kept != kept_.end()) {
+      uses_.erase(kept->second.use);
+      kept_.erase(kept);
+    }
+  }
+  if (batch->parse_error == nullptr) batch->parse_error = std::move(*result);
+  return true;
 }
 
 void Connection::EndBatch() {
@@ -370,10 +510,14 @@ void Connection::Break(std::string why) {
   if (connecting) return Connected(absl::UnavailableError(why));
   std::deque<Batch> batches = std::move(batches_);
   batches_.clear();
+  for (HeldBack& held : std::exchange(held_back_, {})) {
+    batches.emplace_back().done = std::move(held.done);
+  }
   for (Batch& batch : batches) {
     BatchResult lost;
     lost.lost = true;
     lost.why_lost = why;
+    lost.row_too_large = batch.result.row_too_large;
     batch.done(std::move(lost));
   }
   if (auto listener = std::exchange(on_broken_, nullptr)) listener();

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,8 +46,11 @@ struct Param {
 struct Statement {
   std::string sql;
   std::vector<Param> params = {};
-  // Parsed once for each connection, and kept there under a name.
+  // Parsed once for each connection, and kept there under a name, with the last used
+  // ones.
   bool keep = false;
+  // Its rows go to the batch's sink while they arrive.
+  bool to_sink = false;
 };
 
 struct ClearResult {
@@ -66,6 +70,8 @@ struct BatchResult {
   // The connection went before the end of the batch: nothing is known of what was done.
   bool lost = false;
   std::string why_lost;
+  // A row was larger than any answer may be: the connection was cut off, and is lost.
+  bool row_too_large = false;
   std::vector<Result> results;  // one a statement; empty when lost
   PGTransactionStatusType transaction = PQTRANS_UNKNOWN;
 
@@ -75,6 +81,14 @@ struct BatchResult {
   // Of the first failure, or of the loss.
   [[nodiscard]] std::string Error() const;
 };
+
+// Takes a row of a batch's statement. False: no more of them.
+using RowSink = absl::AnyInvocable<bool(size_t statement, const PGresult* row)>;
+
+// What the connection takes in of one row before it is cut off: more than any row of
+// kMaxAnswerBytes is on the way, in hexadecimal digits, with what follows it in the
+// socket.
+inline constexpr int64_t kMaxRowBytes = 16 << 20;
 
 // Which backend of the server a connection has; a pid alone may be used again.
 struct Backend {
@@ -92,6 +106,12 @@ struct ConnectionConfig {
   Duration statement_timeout;
   // When set, and not empty: the backend that must hold the resource's lock (guard.h).
   std::shared_ptr<const std::string> guard_pid;
+  // Says who the session works for (schema.h), as the last part of its set-up. None for
+  // the guard.
+  std::optional<Statement> opening;
+  // Clients' statements run in it: they see the role's search_path. All others see
+  // pg_catalog alone, whatever the role may have set for itself.
+  bool for_clients = false;
 };
 
 // Shared by all connections of a resource; read by any thread.
@@ -120,8 +140,13 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   [[nodiscard]] bool alive() const { return state_ == State::kReady; }
   [[nodiscard]] bool busy() const { return !batches_.empty(); }
 
-  // Batches are done in order. On a connection that is not alive: lost, at once.
-  void Run(std::vector<Statement> statements, absl::AnyInvocable<void(BatchResult)> done);
+  // Batches are done in order. On a connection that is not alive: lost, at once. The rows
+  // of statements that say so go to `sink`, all others into the results.
+  void Run(std::vector<Statement> statements, absl::AnyInvocable<void(BatchResult)> done,
+           RowSink sink = nullptr);
+  // After a branch, outside of a transaction: nothing of it stays in the session. What
+  // is run next is sent when that is certain; when it cannot be, the connection breaks.
+  void Reset();
   // Drops the connection; batches under way are lost.
   void Close(const std::string& why);
   // Called once when the connection breaks, after the batches have been called back.
@@ -134,15 +159,31 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
  private:
   enum class State : uint8_t { kNew, kConnecting, kReady, kBroken };
+  // An answer that is to come.
+  struct Awaited {
+    enum class Kind : uint8_t { kStatement, kParse, kDeallocate };
+    Kind kind = Kind::kStatement;
+    std::string key = {};  // kParse: of the statement that is to be kept
+    bool to_sink = false;
+  };
   struct Batch {
     size_t count = 0;
-    // For each answer that is to come: does it answer a Parse of the statement to be
-    // kept under this key?
-    std::deque<std::string> parses;
+    std::deque<Awaited> awaited;
     absl::AnyInvocable<void(BatchResult)> done;
+    RowSink sink;
+    bool sink_full = false;
     BatchResult result;
     Result current;
     Result parse_error;
+  };
+  struct Kept {
+    std::string name;  // on the server
+    std::list<std::string>::iterator use;
+  };
+  struct HeldBack {
+    std::vector<Statement> statements;
+    absl::AnyInvocable<void(BatchResult)> done;
+    RowSink sink;
   };
 
   void OnFdEvent(bool readable, bool writable) override;
@@ -151,10 +192,21 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void Connected(absl::Status status);
   [[nodiscard]] bool Send(const Statement& statement, Batch* batch);
   [[nodiscard]] bool SendKept(const Statement& statement, Batch* batch);
+  // Sends the Parse of a statement that is to be kept, in the place of the one that was
+  // not used for longest.
+  [[nodiscard]] bool Keep(const std::string& key, const Statement& statement,
+                          Batch* batch);
+  void SendBatch(std::vector<Statement> statements,
+                 absl::AnyInvocable<void(BatchResult)> done, RowSink sink);
+  void OnReset(const BatchResult& r);
+  [[nodiscard]] bool CountBytes();
+  void AskForSingleRows(const Batch& batch);
+  void GiveToSink(Batch* batch, const PGresult* row);
   void Flush();
   void ReadResults();
   void TakeResult(Result result);
   void EndStatement(Batch* batch);
+  [[nodiscard]] bool EndHelper(Batch* batch, const Awaited& awaited, Result* result);
   void EndBatch();
   void Break(std::string why);
   [[nodiscard]] std::string ErrorMessage() const;
@@ -169,8 +221,12 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   absl::AnyInvocable<void(absl::Status)> connected_;
   absl::AnyInvocable<void()> on_broken_;
   std::deque<Batch> batches_;
-  absl::flat_hash_map<std::string, std::string> kept_;  // key -> name on the server
+  absl::flat_hash_map<std::string, Kept> kept_;  // by KeyOf
+  std::list<std::string> uses_;                  // keys, the last used first
   uint64_t last_name_ = 0;
+  int64_t unanswered_bytes_ = 0;  // taken in since the last whole result
+  bool resetting_ = false;
+  std::deque<HeldBack> held_back_;  // until the reset is answered
   bool plans_stale_ = false;
   Backend backend_;
   int server_version_ = 0;

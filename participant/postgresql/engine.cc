@@ -1,6 +1,7 @@
 #include "participant/postgresql/engine.h"
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/system_clock.h"
 #include "participant/postgresql/start_check.h"
 #include "participant/sdk/core/branch_number.h"
 
@@ -32,7 +33,9 @@ absl::Status Engine::CheckUrlAndIsolation() {
 
 void Engine::Build(ClusterId cluster) {
   cluster_ = cluster;
-  const Owner owner{cluster, options_.resource};
+  const Owner owner{cluster, options_.resource,
+                    absl::StrCat(absl::Hex(SystemRandom64(), absl::kZeroPad16),
+                                 absl::Hex(SystemRandom64(), absl::kZeroPad16))};
   ConnectionConfig config;
   config.url = url_;
   config.application_name = ApplicationName(owner);
@@ -41,9 +44,11 @@ void Engine::Build(ClusterId cluster) {
       std::make_unique<Guard>(thread_->loop(), config, owner, guard_pid_, &counters_);
 
   config.guard_pid = guard_pid_;
+  config.opening = OpenSession(owner);
   settle_pool_ =
       std::make_unique<Pool>(thread_->loop(), config, SettlePoolOptions(), &counters_);
 
+  config.for_clients = true;
   config.lock_timeout = options_.lock_wait;
   config.statement_timeout = options_.statement_time;
   work_pool_ =

@@ -79,21 +79,51 @@ void Guard::Failed(const absl::Status& status) {
 }
 
 namespace {
-Statement EndOthersSql(const Owner& owner) {
-  return {
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-      "application_name=$1 AND datname=current_database() AND usename=current_user AND "
-      "pid<>pg_backend_pid()",
-      {Text(ApplicationName(owner))}};
+
+// By the name that they got when they were connected, and by what they have said since: a
+// client may have changed the name.
+Statement EndOthersSql(const Owner& owner, bool by_name_only) {
+  constexpr char kByName[] =
+      "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE "
+      "a.datname=current_database() AND a.usename=current_user AND "
+      "a.pid<>pg_backend_pid() AND (a.application_name=$1";
+  std::vector<Param> params = {Text(ApplicationName(owner))};
+  if (by_name_only) return {absl::StrCat(kByName, ")"), std::move(params)};
+  params.push_back(Text(owner.resource));
+  params.push_back(Text(absl::StrCat(static_cast<int64_t>(owner.cluster.value()))));
+  return {absl::StrCat(kByName,
+                       " OR EXISTS(SELECT 1 FROM concordat.sessions s WHERE s.pid=a.pid "
+                       "AND s.started=a.backend_start AND s.resource=$2 AND "
+                       "s.cluster=$3))"),
+          std::move(params)};
 }
+
+// No schema, no table, no rights, or a standby: what the start check will say. None has
+// said anything there.
+bool IsNotReady(const BatchResult& r) {
+  if (r.lost || r.ok()) return false;
+  const std::string state = SqlState(r.results[r.FirstFailed()].get());
+  return state == "3F000" || state == "42P01" || state == "42501" || state == "42703" ||
+         state == "0A000";
+}
+
 }  // namespace
 
+void Guard::EndAllOthers(bool by_name_only, absl::AnyInvocable<void(bool)> ended) {
+  connection_->Run({EndOthersSql(owner_, by_name_only)},
+                   [this, alive = alive_, by_name_only,
+                    ended = std::move(ended)](BatchResult r) mutable {
+                     if (!*alive || closed_) return;
+                     if (!by_name_only && IsNotReady(r)) {
+                       return EndAllOthers(/*by_name_only=*/true, std::move(ended));
+                     }
+                     if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
+                     ended(PQntuples(r.results[0].get()) > 0);
+                   });
+}
+
 void Guard::EndOthers() {
-  connection_->Run({EndOthersSql(owner_)}, [this, alive = alive_](BatchResult r) {
-    if (!*alive || closed_) return;
-    if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
-    TryLock();
-  });
+  EndAllOthers(/*by_name_only=*/false, [this](bool /*any*/) { TryLock(); });
 }
 
 void Guard::TryLock() {
@@ -124,10 +154,8 @@ void Guard::TryLock() {
 }
 
 void Guard::EndTheRest() {
-  connection_->Run({EndOthersSql(owner_)}, [this, alive = alive_](BatchResult r) {
-    if (!*alive || closed_) return;
-    if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
-    if (PQntuples(r.results[0].get()) > 0) return After(kPoll, &Guard::EndTheRest);
+  EndAllOthers(/*by_name_only=*/false, [this](bool any) {
+    if (any) return After(kPoll, &Guard::EndTheRest);
     Held();
   });
 }

@@ -55,6 +55,8 @@ class Guard {
  private:
   void Connect();
   void OnConnected(const absl::Status& status);
+  // `ended` gets whether there was one.
+  void EndAllOthers(bool by_name_only, absl::AnyInvocable<void(bool)> ended);
   void EndOthers();
   void TryLock();
   void EndTheRest();

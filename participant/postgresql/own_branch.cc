@@ -18,6 +18,8 @@ std::string Literal(const std::string& text) {
                       "'");
 }
 
+constexpr char kOwnEvidence[] = "concordat.add_own_evidence";
+
 std::string Number(uint64_t n) { return absl::StrCat(static_cast<int64_t>(n)); }
 
 // PostgreSQL 15 manual, COMMIT PREPARED: "you must be either the same user that executed
@@ -48,10 +50,10 @@ std::string Check(const Server& server, const BranchId& branch) {
       " WHEN ",
       RoleIsWrong(server), " THEN ", WhyRoleIsWrong(server, branch),
       " WHEN NOT COALESCE(has_schema_privilege('", kSchema,
-      "','USAGE') AND has_table_privilege('", kSchema, ".", kTable,
-      "','INSERT'),false) THEN 'role '||current_user||' may not write into ", kSchema,
-      ".", kTable, ": GRANT USAGE ON SCHEMA ", kSchema,
-      " TO '||current_user||'; GRANT INSERT ON ", kSchema, ".", kTable,
+      "','USAGE') AND has_function_privilege('", kOwnEvidence,
+      "(text,bigint,bigint,bigint,bigint,bigint,bigint)','EXECUTE'),false) THEN 'role "
+      "'||current_user||' may not write evidence: GRANT USAGE ON SCHEMA ",
+      kSchema, " TO '||current_user||'; GRANT EXECUTE ON FUNCTION ", kOwnEvidence,
       " TO '||current_user ELSE '' END");
 }
 
@@ -64,15 +66,14 @@ std::string IsInside(const std::string& gid) {
 std::string Evidence(const Server& server, ClusterId cluster, const BranchId& branch,
                      const std::string& gid) {
   return absl::StrCat(
-      "INSERT INTO ", kSchema, ".", kTable, " SELECT '", branch.resource, "',",
-      Number(cluster.value()), ",", Number(branch.gtid.group.value()), ",",
-      Number(branch.gtid.term.value()), ",", Number(branch.gtid.sequence), ",",
-      Number(branch.incarnation.value()), ",", Number(branch.number), ",CASE WHEN NOT ",
-      IsInside(gid),
+      "SELECT CASE WHEN NOT ", IsInside(gid),
       " THEN ('the application has ended the transaction of the branch itself, as role "
       "'||current_user)::int::text WHEN ",
       RoleIsWrong(server), " THEN (", WhyRoleIsWrong(server, branch),
-      ")::int::text ELSE '", kHowPrepared, "' END");
+      ")::int::text ELSE ", kOwnEvidence, "('", branch.resource, "',",
+      Number(cluster.value()), ",", Number(branch.gtid.group.value()), ",",
+      Number(branch.gtid.term.value()), ",", Number(branch.gtid.sequence), ",",
+      Number(branch.incarnation.value()), ",", Number(branch.number), ")::text END");
 }
 
 }  // namespace

@@ -4,14 +4,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "participant/postgresql/engine.h"
+#include "participant/postgresql/schema.h"
 
 namespace concordat::participant {
 
-std::string PostgresqlInitSql() { return postgresql::InitSql(); }
+std::string PostgresqlInitSql(const std::string& role) {
+  return postgresql::InitSql(role);
+}
 
 // Several statements in one simple query are one transaction (PostgreSQL 15 manual,
 // 55.2.2.1 "Multiple Statements in a Simple Query").
-absl::Status RunPostgresqlInit(const std::string& url) {
+absl::Status RunPostgresqlInit(const std::string& url, const std::string& role) {
   const std::unique_ptr<PGconn, void (*)(PGconn*)> connection(PQconnectdb(url.c_str()),
                                                               PQfinish);
   if (PQstatus(connection.get()) != CONNECTION_OK) {
@@ -19,7 +22,8 @@ absl::Status RunPostgresqlInit(const std::string& url) {
   }
   PQsetNoticeProcessor(
       connection.get(), [](void*, const char*) {}, nullptr);
-  const postgresql::Result result(PQexec(connection.get(), PostgresqlInitSql().c_str()));
+  const postgresql::Result result(
+      PQexec(connection.get(), PostgresqlInitSql(role).c_str()));
   if (postgresql::SqlState(result.get()).empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(postgresql::ErrorText(result.get()));
 }

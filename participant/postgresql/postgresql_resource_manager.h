@@ -12,10 +12,10 @@
 // line one round trip (libpq's pipeline mode):
 //
 //     Execute         BEGIN, the statements         (later calls: SAVEPOINT first)
-//     Prepare         INSERT evidence, PREPARE TRANSACTION              one flush
+//     Prepare         the evidence, PREPARE TRANSACTION                 one flush
 //     Commit          COMMIT PREPARED                                   one flush
 //   or
-//     CommitOnePhase  INSERT evidence, COMMIT                           one flush
+//     CommitOnePhase  the evidence, COMMIT                              one flush
 //   or, for a branch that has written nothing (it was given no transaction id)
 //     Prepare, CommitOnePhase   COMMIT                                  no flush
 //
@@ -117,11 +117,15 @@ struct PreparedScan {
   std::vector<std::string> others;  // their gids; left alone
 };
 
-// The SQL that makes the evidence table; repeatable. To be run once a database, by
-// somebody who may create a schema there. Commands show it before they run it.
-[[nodiscard]] std::string PostgresqlInitSql();
+// The SQL that makes what Concordat keeps in the database, owned by a role that nobody
+// logs in as, and gives `role`, under which the resource will be served, the rights to
+// use it (empty: shows them as comments). Repeatable; brings what an earlier version has
+// made up to date. To be run once a database, by a superuser, or by somebody who may
+// create roles and schemas. Commands show it before they run it.
+[[nodiscard]] std::string PostgresqlInitSql(const std::string& role = "");
 // Runs it at `url`, in one transaction. Blocks. The error has the server's words.
-[[nodiscard]] absl::Status RunPostgresqlInit(const std::string& url);
+[[nodiscard]] absl::Status RunPostgresqlInit(const std::string& url,
+                                             const std::string& role = "");
 
 namespace postgresql {
 class Engine;

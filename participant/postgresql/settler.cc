@@ -13,7 +13,8 @@ namespace {
 
 constexpr Duration kPause = Duration::Millis(15);
 constexpr std::string_view kUndefinedObject = "42704";
-constexpr std::string_view kUndefinedTable = "42P01";
+constexpr std::string_view kUndefinedFunction = "42883";
+constexpr std::string_view kInvalidSchema = "3F000";
 
 }  // namespace
 
@@ -151,27 +152,26 @@ void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
 // --- the mark ---
 
 void Settler::ReadMark(Callback<absl::StatusOr<uint64_t>> done) {
-  RunSurely(
-      {InsertMark(owner_), SelectMark(owner_)}, loop_->Now() + patience_,
-      [done = std::move(done)](BatchResult r) mutable {
-        uint64_t mark = 0;
-        if (!r.ok() || PQntuples(r.results[1].get()) != 1 ||
-            !absl::SimpleAtoi(std::string(Field(r.results[1].get(), 0, 0)), &mark)) {
-          return done(absl::UnavailableError(
-              absl::StrCat("concordat.marks cannot be read: ", r.Error())));
-        }
-        done(mark);
-      });
+  RunSurely({postgresql::ReadMark(owner_)}, loop_->Now() + patience_,
+            [done = std::move(done)](BatchResult r) mutable {
+              uint64_t mark = 0;
+              if (!r.ok() || !absl::SimpleAtoi(
+                                 std::string(Field(r.results[0].get(), 0, 0)), &mark)) {
+                return done(absl::UnavailableError(
+                    absl::StrCat("concordat.marks cannot be read: ", r.Error())));
+              }
+              done(mark);
+            });
 }
 
 // One that was sent before and not answered may be there by now: it is larger.
 void Settler::SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done) {
-  Run({UpdateMark(owner_, known, mark)},
+  Run({postgresql::SetMark(owner_, known, mark)},
       [known, done = std::move(done)](BatchResult r) mutable {
-        const bool no_table =
-            !r.ok() && !r.lost && SqlState(r.results[0].get()) == kUndefinedTable;
+        const std::string state = r.lost ? "" : SqlState(r.results[0].get());
+        const bool no_table = state == kUndefinedFunction || state == kInvalidSchema;
         if (!r.ok() && !no_table) return done(absl::UnavailableError(r.Error()));
-        if (!no_table && std::string_view(PQcmdTuples(r.results[0].get())) == "1") {
+        if (!no_table && Field(r.results[0].get(), 0, 0) == "t") {
           return done(absl::OkStatus());
         }
         done(absl::FailedPreconditionError(absl::StrCat(
@@ -255,8 +255,8 @@ void Settler::Delete(GroupId group) {
       [this, alive = alive_, group](BatchResult r) {
         if (!*alive) return;
         Forgetting& f = forgetting_[group];
-        const bool full = r.ok() && std::string_view(PQcmdTuples(r.results[0].get())) ==
-                                        absl::StrCat(kDeleteBatch);
+        const bool full =
+            r.ok() && Field(r.results[0].get(), 0, 0) == absl::StrCat(kDeleteBatch);
         if (!r.ok()) {
           // The next watermark tries again.
           LogEvent(Level::kDebug, "evidence was not deleted").Field("error", r.Error());

@@ -34,6 +34,8 @@ class Settler {
   Settler(const Settler&) = delete;
   Settler& operator=(const Settler&) = delete;
 
+  [[nodiscard]] const Owner& owner() const { return owner_; }
+
   // The branch was seen prepared by this process.
   void AddPrepared(const BranchId& branch) { prepared_.insert(branch); }
 

@@ -8,7 +8,7 @@ namespace concordat::participant::postgresql {
 
 namespace {
 
-constexpr std::string_view kCommittedAlone = "alone";
+constexpr std::string_view kCommittedAlone = "alone";  // the column `how`
 
 // As PostgreSQL's bigint, which is signed.
 Param Number(uint64_t n) { return Text(absl::StrCat(static_cast<int64_t>(n))); }
@@ -34,51 +34,30 @@ bool InClass(std::string_view sqlstate, std::string_view sql_class) {
 
 }  // namespace
 
-// The key begins with what one resource deletes by (DeleteEvidence), and new rows go to
-// the end of each resource's part of it.
-std::string InitSql() {
-  return R"sql(CREATE SCHEMA IF NOT EXISTS concordat;
-CREATE TABLE IF NOT EXISTS concordat.branches (
-  resource text NOT NULL,
-  cluster bigint NOT NULL,
-  gtid_group bigint NOT NULL,
-  gtid_term bigint NOT NULL,
-  gtid_sequence bigint NOT NULL,
-  incarnation bigint NOT NULL,
-  number bigint NOT NULL,
-  how text NOT NULL,
-  PRIMARY KEY (resource, cluster, gtid_group, gtid_term, gtid_sequence,
-               incarnation, number)
-);
-COMMENT ON TABLE concordat.branches IS
-  'Branches of global transactions that were committed here. Kept by Concordat: it '
-  'reads them after lost answers, and deletes them when nobody can ask any more.';
-CREATE TABLE IF NOT EXISTS concordat.marks (
-  resource text NOT NULL,
-  cluster bigint NOT NULL,
-  mark bigint NOT NULL,
-  PRIMARY KEY (resource, cluster)
-);
-COMMENT ON TABLE concordat.marks IS
-  'How far the database has come, in milliseconds since 1970, written every few seconds '
-  'while there is work. By it Concordat tells an older copy of the database from it. '
-  'Never change it.';
--- When the resource is served under another role than this one:
---   GRANT USAGE ON SCHEMA concordat TO role;
---   GRANT SELECT, INSERT, DELETE ON concordat.branches TO role;
---   GRANT SELECT, INSERT, UPDATE ON concordat.marks TO role;
-)sql";
-}
-
 std::string GidOf(ClusterId cluster, const BranchId& branch) {
   return XidText(MakeXid(cluster, branch));
 }
 
-Statement InsertEvidence(ClusterId cluster, const BranchId& branch, bool alone) {
-  std::vector<Param> params = KeyParams(cluster, branch);
-  params.push_back(Text(std::string(alone ? kCommittedAlone : kHowPrepared)));
-  return {"INSERT INTO concordat.branches VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-          std::move(params), /*keep=*/true};
+// Its own statements are never kept under a name: a client's function could put another
+// statement under it.
+Statement OpenSession(const Owner& owner) {
+  return {"SELECT concordat.open_session($1,$2,$3)",
+          {Text(owner.secret), Text(owner.resource), Number(owner.cluster.value())}};
+}
+
+std::vector<Statement> ResetSession(size_t kept) {
+  return {{"SET SESSION AUTHORIZATION DEFAULT"},
+          {"SELECT concordat.reset_session($1)", {Text(absl::StrCat(kept))}}};
+}
+
+std::vector<Statement> AddEvidence(const Owner& owner, const BranchId& branch,
+                                   bool alone) {
+  return {{"SET CONSTRAINTS ALL IMMEDIATE"},
+          {"SELECT concordat.add_evidence($1,$2,$3,$4,$5,$6,$7,current_user)",
+           {Text(owner.secret), Number(branch.gtid.group.value()),
+            Number(branch.gtid.term.value()), Number(branch.gtid.sequence),
+            Number(branch.incarnation.value()), Number(branch.number),
+            Text(alone ? "t" : "f")}}};
 }
 
 Statement SelectEvidence(ClusterId cluster, const BranchId& branch) {
@@ -96,32 +75,20 @@ Statement SelectPrepared(const std::string& gid) {
 }
 
 Statement DeleteEvidence(const Owner& owner, const Gtid& below) {
-  return {
-      absl::StrCat(
-          "DELETE FROM concordat.branches WHERE ctid=ANY(ARRAY(SELECT ctid FROM "
-          "concordat.branches WHERE resource=$1 AND cluster=$2 AND gtid_group=$3 AND "
-          "(gtid_term,gtid_sequence)<($4,$5) LIMIT ",
-          kDeleteBatch, "))"),
-      {Text(owner.resource), Number(owner.cluster.value()), Number(below.group.value()),
-       Number(below.term.value()), Number(below.sequence)},
-      /*keep=*/true};
+  return {"SELECT concordat.forget($1,$2,$3,$4,$5)",
+          {Text(owner.secret), Number(below.group.value()), Number(below.term.value()),
+           Number(below.sequence), Text(absl::StrCat(kDeleteBatch))},
+          /*keep=*/true};
 }
 
-Statement InsertMark(const Owner& owner) {
-  return {"INSERT INTO concordat.marks VALUES ($1,$2,0) ON CONFLICT DO NOTHING",
-          {Text(owner.resource), Number(owner.cluster.value())}};
+Statement ReadMark(const Owner& owner) {
+  return {"SELECT concordat.read_mark($1)", {Text(owner.secret)}};
 }
 
-Statement SelectMark(const Owner& owner) {
-  return {"SELECT mark FROM concordat.marks WHERE resource=$1 AND cluster=$2",
-          {Text(owner.resource), Number(owner.cluster.value())}};
-}
-
-Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark) {
-  return {
-      "UPDATE concordat.marks SET mark=$3 WHERE resource=$1 AND cluster=$2 AND mark>=$4",
-      {Text(owner.resource), Number(owner.cluster.value()), Number(mark), Number(known)},
-      /*keep=*/true};
+Statement SetMark(const Owner& owner, uint64_t known, uint64_t mark) {
+  return {"SELECT concordat.set_mark($1,$2,$3)",
+          {Text(owner.secret), Number(known), Number(mark)},
+          /*keep=*/true};
 }
 
 Statement PrepareTransaction(const std::string& gid) {

@@ -4,10 +4,12 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/xid.h"
 #include "participant/postgresql/connection.h"
+#include "participant/postgresql/schema.h"
 #include "participant/sdk/core/results.h"
 
 namespace concordat::participant::postgresql {
@@ -16,39 +18,34 @@ namespace concordat::participant::postgresql {
 struct Owner {
   ClusterId cluster;
   std::string resource;
+  // What the functions of schema.h want to hear from this process.
+  std::string secret;
 };
-
-inline constexpr char kSchema[] = "concordat";
-inline constexpr char kTable[] = "branches";
-inline constexpr char kMarkTable[] = "marks";
-// The column `how` of a branch that was prepared.
-inline constexpr char kHowPrepared[] = "prepared";
-
-// The columns that the evidence table must have, as "name type, name type, …".
-inline constexpr char kEvidenceColumns[] =
-    "resource text, cluster bigint, gtid_group bigint, gtid_term bigint, "
-    "gtid_sequence bigint, incarnation bigint, number bigint, how text";
-inline constexpr char kMarkColumns[] = "resource text, cluster bigint, mark bigint";
-[[nodiscard]] std::string InitSql();
 
 // PostgreSQL's gid for the branch. Letters, digits, '.', '_' and '-' only.
 [[nodiscard]] std::string GidOf(ClusterId cluster, const BranchId& branch);
 
-[[nodiscard]] Statement InsertEvidence(ClusterId cluster, const BranchId& branch,
-                                       bool alone);
+// Says who the session works for; once, before any client's statement.
+[[nodiscard]] Statement OpenSession(const Owner& owner);
+// Takes the session back to what it was. One row: whether that has been possible.
+[[nodiscard]] std::vector<Statement> ResetSession(size_t kept);
+// The branch's evidence, in its transaction. What it checks holds until the commit or the
+// PREPARE TRANSACTION that comes next: deferred triggers, which are clients' code, have
+// run before.
+[[nodiscard]] std::vector<Statement> AddEvidence(const Owner& owner,
+                                                 const BranchId& branch, bool alone);
 // One row with `how`, or none.
 [[nodiscard]] Statement SelectEvidence(ClusterId cluster, const BranchId& branch);
 // One row, when it is prepared in this database.
 [[nodiscard]] Statement SelectPrepared(const std::string& gid);
-// Some thousand rows at a time.
+// Some thousand rows at a time; how many it were.
 [[nodiscard]] Statement DeleteEvidence(const Owner& owner, const Gtid& below);
 inline constexpr int kDeleteBatch = 2000;
 
-// The resource's mark (ResourceManager::SetMark). Its row, if there is none yet; one row.
-[[nodiscard]] Statement InsertMark(const Owner& owner);
-[[nodiscard]] Statement SelectMark(const Owner& owner);
-// Changes the row when its mark is `known` or larger.
-[[nodiscard]] Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark);
+// The resource's mark (ResourceManager::SetMark); 0 when there was none yet.
+[[nodiscard]] Statement ReadMark(const Owner& owner);
+// Whether the mark was `known` or larger; then it is `mark` or larger now.
+[[nodiscard]] Statement SetMark(const Owner& owner, uint64_t known, uint64_t mark);
 
 [[nodiscard]] Statement PrepareTransaction(const std::string& gid);
 [[nodiscard]] Statement FinishPrepared(const std::string& gid, bool commit);

@@ -103,10 +103,6 @@ std::string WhyRefused(std::string_view sql, const std::vector<std::string>& wor
     return "a commit must be on disk when it is answered";
   }
   if (first == "COPY") return "rows go in by INSERT, and come out by SELECT";
-  if (Mentions(sql, "concordat.branches")) {
-    return "that table is Concordat's own, and is what tells committed branches from "
-           "others";
-  }
   return "";
 }
 
@@ -123,10 +119,12 @@ absl::StatusOr<StatementKind> CheckStatement(std::string_view sql) {
         words[0].empty() ? "the statement" : words[0], " is refused in a branch: ", why));
   }
   StatementKind kind;
-  kind.writes = IsOneOf(words[0], {"INSERT", "UPDATE", "DELETE", "MERGE", "CREATE",
-                                   "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE"});
-  kind.taints = Mentions(sql, "set_config") || Mentions(sql, "pg_advisory_lock") ||
-                Mentions(sql, "pg_try_advisory_lock");
+  kind.writes =
+      IsOneOf(words[0], {"INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP",
+                         "TRUNCATE", "GRANT", "REVOKE", "LOCK"}) ||
+      Mentions(sql, "pg_advisory_xact_lock") ||
+      Mentions(sql, "pg_try_advisory_xact_lock") ||
+      Mentions(sql, "pg_advisory_xact_lock_shared");
   return kind;
 }
 

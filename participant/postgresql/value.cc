@@ -82,11 +82,12 @@ absl::StatusOr<Param> ToParam(const wire::Value& value) {
 void ToWire(const PGresult* result, wire::SqlResult* out, uint64_t* bytes) {
   const int columns = PQnfields(result);
   const int rows = PQntuples(result);
-  for (int c = 0; c < columns; ++c) out->columns.emplace_back(PQfname(result, c));
-  out->__isset.columns = out->__isset.rows = columns > 0;
-  out->rows.resize(static_cast<size_t>(rows));
+  if (out->columns.empty()) {
+    for (int c = 0; c < columns; ++c) out->columns.emplace_back(PQfname(result, c));
+    out->__isset.columns = out->__isset.rows = columns > 0;
+  }
   for (int r = 0; r < rows; ++r) {
-    std::vector<wire::Value>& values = out->rows[static_cast<size_t>(r)].values;
+    std::vector<wire::Value>& values = out->rows.emplace_back().values;
     values.reserve(static_cast<size_t>(columns));
     for (int c = 0; c < columns; ++c) {
       values.push_back(PQgetisnull(result, r, c) != 0

@@ -23,7 +23,8 @@ namespace concordat::participant::postgresql {
 // INVALID_ARGUMENT: a text with a NUL character, which PostgreSQL does not have.
 [[nodiscard]] absl::StatusOr<Param> ToParam(const wire::Value& value);
 
-// Adds the statement's rows to `out`, and their size to `bytes`.
+// Adds rows of a statement, and their size, to `out` and `bytes`; with the last, empty
+// result of the statement how many rows it has changed.
 void ToWire(const PGresult* result, wire::SqlResult* out, uint64_t* bytes);
 
 }  // namespace concordat::participant::postgresql

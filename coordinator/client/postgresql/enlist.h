@@ -16,7 +16,7 @@
 //   Enlist     the participant: a branch id               one round trip, nothing kept
 //              the connection: check, BEGIN               two round trips
 //   working    the application's own statements
-//   Commit     the connection: INSERT evidence, PREPARE   one round trip, one flush; of
+//   Commit     the connection: evidence and PREPARE   one round trip, one flush; of
 //     │        TRANSACTION                                all connections in parallel
 //     │          │ refused, or the answer is lost: ROLLBACK of everything
 //     │        the coordinators: commit                   always in two phases: the
@@ -48,7 +48,7 @@
 //   - A statement that has failed without a savepoint around it: Commit aborts, as the
 //     server would.
 //   - The connection's role is the participant's (or the participant's a superuser), and
-//     may insert into concordat.branches. Checked by Enlist, and again before PREPARE.
+//     may call concordat.add_own_evidence. Checked by Enlist, and again before PREPARE.
 #ifndef COORDINATOR_CLIENT_POSTGRESQL_ENLIST_H_
 #define COORDINATOR_CLIENT_POSTGRESQL_ENLIST_H_
 

@@ -1,4 +1,5 @@
 // What must hold before a database is served, and what is said when it does not.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/postgresql/support.h"
@@ -18,6 +19,11 @@ class StartTest : public PostgresqlTest {
     return std::string(recovered.status().message());
   }
   std::string Refusal() { return Refusal(Options()); }
+  std::string RefusalAs(const std::string& role) {
+    const absl::Status status = TryOpenAt(UrlOf(role), Options()).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    return std::string(status.message());
+  }
 };
 
 using ::testing::HasSubstr;
@@ -53,26 +59,56 @@ TEST_F(StartTest, UnloggedEvidence_IsRefused) {
 }
 
 TEST_F(StartTest, MissingRights_NamesTheGrant) {
-  Sql("CREATE ROLE poor LOGIN");
-  Sql("GRANT ALL ON account TO poor");
-  std::string url = Url();
-  url.replace(url.find("postgres@"), 9, "poor@");
-  PostgresqlResourceManager manager(url, Options());
-  Later<absl::StatusOr<std::vector<BranchId>>> done;
-  manager.Recover(kCluster, done.callback());
-  EXPECT_THAT(std::string(done.Get().status().message()),
-              HasSubstr("GRANT USAGE ON SCHEMA concordat TO poor"));
-  manager.Close();
+  MakeRole("poor");
+  Sql("REVOKE ALL ON SCHEMA concordat FROM poor");
+  EXPECT_THAT(RefusalAs("poor"), HasSubstr("GRANT USAGE ON SCHEMA concordat TO poor"));
+  ASSERT_TRUE(RunPostgresqlInit(Url(), "poor").ok());
+  Sql("REVOKE EXECUTE ON FUNCTION concordat.forget FROM poor");
+  EXPECT_THAT(RefusalAs("poor"), HasSubstr("GRANT EXECUTE ON FUNCTION"));
+  ASSERT_TRUE(RunPostgresqlInit(Url(), "poor").ok());
+  OpenAt(UrlOf("poor"));
+}
 
-  Sql("GRANT USAGE ON SCHEMA concordat TO poor;"
-      "GRANT SELECT, INSERT, DELETE ON concordat.branches TO poor;"
-      "GRANT SELECT, INSERT, UPDATE ON concordat.marks TO poor");
-  PostgresqlResourceManager allowed(url, Options());
-  Later<absl::StatusOr<std::vector<BranchId>>> served;
-  allowed.Recover(kCluster, served.callback());
-  EXPECT_TRUE(served.Get().ok());
-  allowed.Close();
-  Sql("DROP OWNED BY poor; DROP ROLE poor");
+TEST_F(StartTest, Scenario97_RoleThatMayWriteTheTablesItself_IsRefused) {
+  MakeRole("rich");
+  Sql("GRANT UPDATE ON concordat.marks TO rich");
+  EXPECT_THAT(RefusalAs("rich"), HasSubstr("rich may write concordat.marks itself"));
+  ASSERT_TRUE(RunPostgresqlInit(Url(), "rich").ok()) << "takes it back";
+  OpenAt(UrlOf("rich"));
+  Close();
+  Sql("CREATE ROLE between_them; GRANT concordat_owner TO between_them; ALTER ROLE rich "
+      "NOINHERIT; GRANT between_them TO rich");
+  EXPECT_THAT(RefusalAs("rich"), HasSubstr("REVOKE concordat_owner FROM rich"));
+  Sql("DROP ROLE between_them");
+}
+
+// As an earlier version has left it: tables of the working role's own.
+TEST_F(StartTest, DatabaseOfAnEarlierVersion_IsRefusedUntilItIsMadeReadyOnceMore) {
+  MakeRole("early");
+  Sql("COMMENT ON SCHEMA concordat IS NULL");
+  EXPECT_THAT(RefusalAs("early"), HasSubstr("once more"));
+  Sql("DROP TABLE concordat.sessions CASCADE; ALTER TABLE concordat.branches OWNER TO "
+      "early; ALTER TABLE concordat.marks OWNER TO early; GRANT INSERT, DELETE ON "
+      "concordat.branches TO PUBLIC");
+  EXPECT_THAT(RefusalAs("early"), HasSubstr("early may write concordat.branches itself"));
+  ASSERT_TRUE(RunPostgresqlInit(Url(), "early").ok());
+  OpenAt(UrlOf("early"));
+}
+
+// Managed servers have no superuser: the owner of the database may create roles.
+TEST_F(StartTest, MadeReadyByAnOwnerThatIsNoSuperuser) {
+  testing::PostgresqlServer own;
+  UseServer(&own);
+  Sql("DROP SCHEMA concordat CASCADE; CREATE ROLE dba LOGIN CREATEROLE; GRANT "
+      "pg_read_all_stats TO dba WITH ADMIN OPTION; CREATE ROLE app LOGIN; ALTER "
+      "DATABASE " +
+      Database() +
+      " OWNER TO dba; DROP OWNED BY concordat_owner; DROP ROLE concordat_owner");
+  ASSERT_TRUE(RunPostgresqlInit(UrlOf("dba"), "app").ok());
+  ASSERT_TRUE(RunPostgresqlInit(UrlOf("dba"), "app").ok()) << "it is repeatable";
+  EXPECT_EQ(Sql("SELECT pg_has_role('dba','concordat_owner','MEMBER')"), "f");
+  OpenAt(UrlOf("app"));
+  UseServerAsItIs(&SharedServer());
 }
 
 TEST_F(StartTest, BadUrlsAndOptions_AreRefusedWithoutAServer) {

@@ -26,11 +26,11 @@ TEST(StatementCheckTest, WhatWrites_IsToldByTheFirstWord) {
   }
 }
 
-TEST(StatementCheckTest, WhatStaysInTheSession_TaintsIt) {
-  EXPECT_TRUE(CheckStatement("SELECT Set_Config('a.b','c',false)")->taints);
-  EXPECT_TRUE(CheckStatement("SELECT pg_advisory_lock(1)")->taints);
-  EXPECT_FALSE(CheckStatement("SELECT pg_advisory_xact_lock(1)")->taints);
-  EXPECT_FALSE(CheckStatement("SET LOCAL a.b=1")->taints);
+TEST(StatementCheckTest, LocksThatAreToLast_CountAsWrites) {
+  EXPECT_TRUE(CheckStatement("LOCK TABLE t IN SHARE MODE")->writes);
+  EXPECT_TRUE(CheckStatement("SELECT pg_advisory_xact_lock(1)")->writes);
+  EXPECT_TRUE(CheckStatement("SELECT pg_try_advisory_xact_lock_shared(1)")->writes);
+  EXPECT_FALSE(CheckStatement("SELECT pg_advisory_lock(1)")->writes);
 }
 
 TEST(StatementCheckTest, CommentsHideNothing) {

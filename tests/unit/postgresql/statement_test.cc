@@ -162,7 +162,6 @@ TEST_F(StatementTest, StatementsThatWouldEndOrLeaveTheBranch_AreRefused) {
                           "DEALLOCATE ALL",
                           "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
                           "SET LOCAL synchronous_commit=off",
-                          "DELETE FROM Concordat.Branches",
                           "UPDATE account SET balance=2 WHERE id=1; COMMIT",
                           "SELECT 1; SELECT 2",
                           "",

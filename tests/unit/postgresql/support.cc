@@ -55,6 +55,9 @@ PostgresqlTest::~PostgresqlTest() {
   for (const std::string& gid : left) {
     (void)TrySql(absl::StrCat("ROLLBACK PREPARED '", gid, "'"));
   }
+  for (const std::string& role : roles_) {
+    Sql(absl::StrCat("DROP OWNED BY ", role, "; DROP ROLE ", role));
+  }
 }
 
 void PostgresqlTest::UseServer(testing::PostgresqlServer* server) {
@@ -101,6 +104,26 @@ void PostgresqlTest::Open(PostgresqlOptions options) {
 
 void PostgresqlTest::OpenAt(const std::string& url) {
   const absl::Status status = TryOpenAt(url, Options()).status();
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+std::string PostgresqlTest::UrlOf(const std::string& role) {
+  return absl::StrCat(Url(), Url().find('?') == std::string::npos ? "?" : "&",
+                      "user=", role);
+}
+
+void PostgresqlTest::MakeRole(const std::string& role) {
+  Sql(absl::StrCat("CREATE ROLE ", role, " LOGIN; GRANT ALL ON account TO ", role));
+  roles_.push_back(role);
+  const absl::Status status = RunPostgresqlInit(Url(), role);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void PostgresqlTest::OpenAs(const std::string& role) {
+  MakeRole(role);
+  PostgresqlOptions options = Options();
+  options.max_connections = 1;
+  const absl::Status status = TryOpenAt(UrlOf(role), options).status();
   ASSERT_TRUE(status.ok()) << status;
 }
 

@@ -47,6 +47,12 @@ class PostgresqlTest : public ManagerCalls {
   void Open(PostgresqlOptions options);
   // At another address of the same database.
   void OpenAt(const std::string& url);
+  [[nodiscard]] std::string UrlOf(const std::string& role);
+  // The role, without rights of its own but to log in, made ready to serve the resource
+  // and to use the table `account`. Dropped when the test ends.
+  void MakeRole(const std::string& role);
+  // Serves the resource as such a role, with one connection for branches.
+  void OpenAs(const std::string& role);
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpen(PostgresqlOptions options);
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpenAt(
       const std::string& url, PostgresqlOptions options);
@@ -74,6 +80,7 @@ class PostgresqlTest : public ManagerCalls {
   FoundCallback on_found_;
 
  private:
+  std::vector<std::string> roles_;
   testing::PostgresqlServer* server_ = nullptr;
   std::string database_;
   std::unique_ptr<PostgresqlResourceManager> manager_;

@@ -1,0 +1,329 @@
+// What a client's statements can do to Concordat's own, and to the branches that use the
+// session after theirs. The resource is served under a role without rights of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <libpq-fe.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/postgresql/support.h"
+
+namespace concordat::participant {
+namespace {
+
+using ::testing::HasSubstr;
+using wire::Code;
+
+class RightsTest : public PostgresqlTest {
+ protected:
+  static constexpr char kUpdate[] = "UPDATE account SET balance=balance-1 WHERE id=1";
+  RightsTest() { OpenAs("app"); }
+  std::string Balance() { return Sql("SELECT balance FROM account WHERE id=1"); }
+  // In a branch of its own, the only one in the session then.
+  std::string Select(const std::string& sql) {
+    const BranchId branch = Begin();
+    std::string rows = Query(branch, sql);
+    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    return rows;
+  }
+  // A function of somebody's, called `f`, that says `sql`.
+  void MakeFunction(const std::string& sql, const std::string& returns = "void") {
+    Sql(absl::StrCat("CREATE FUNCTION f() RETURNS ", returns,
+                     " LANGUAGE plpgsql AS $f$ BEGIN ", sql, "; END $f$"));
+  }
+  void MakeDeferredTrigger(const std::string& sql) {
+    MakeFunction(sql + "; RETURN NULL", "trigger");
+    Sql("CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON account DEFERRABLE INITIALLY "
+        "DEFERRED FOR EACH ROW EXECUTE FUNCTION f()");
+  }
+};
+
+// --- Concordat's own ---
+
+TEST_F(RightsTest, Scenario97_ConcordatsTables_CannotBeChangedWhateverTheyAreCalled) {
+  const BranchId committed = BeginAndRun(kUpdate);
+  EXPECT_EQ(CommitOnePhase(committed).outcome, OnePhase::kCommitted);
+  const BranchId branch = Begin();
+  for (const char* sql :
+       {"UPDATE concordat.marks SET mark=0",
+        "DELETE FROM concordat . branches",
+        "DELETE FROM \"concordat\".\"branches\"",
+        "DELETE FROM Concordat./**/Branches",
+        "INSERT INTO concordat.branches SELECT * FROM concordat.branches",
+        "TRUNCATE concordat.branches",
+        "SELECT secret FROM concordat.sessions",
+        "DELETE FROM concordat.sessions",
+        "SELECT * FROM concordat.branches FOR UPDATE",
+        "LOCK TABLE concordat.branches IN EXCLUSIVE MODE",
+        "ALTER TABLE concordat.branches ADD x int",
+        "DROP SCHEMA concordat CASCADE",
+        "CREATE TABLE concordat.more(x int)",
+        "CREATE TRIGGER t BEFORE INSERT ON concordat.branches EXECUTE FUNCTION "
+        "suppress_redundant_updates_trigger()",
+        "CREATE OR REPLACE FUNCTION concordat.session(secret text) RETURNS "
+        "concordat.sessions LANGUAGE sql AS 'SELECT NULL::concordat.sessions'",
+        "SET LOCAL ROLE concordat_owner",
+        "GRANT concordat_owner TO app",
+        "SELECT concordat.session('x')",
+        "SELECT concordat.open_session('x','bank-a',1)",
+        "SELECT concordat.forget('x',1,100,100,100)",
+        "SELECT concordat.read_mark('x')",
+        "SELECT concordat.set_mark('x',0,9)",
+        "SELECT concordat.add_evidence('x',1,7,99,1,1,true,current_user)",
+        "SELECT concordat.add_evidence(NULL,1,7,99,1,1,true,current_user)",
+        "SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,1)",
+        "SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,(1::bigint<<62)|1)"}) {
+    const wire::ExecuteReply reply = Execute(branch, sql);
+    EXPECT_EQ(reply.result.code, Code::INVALID) << sql << ": " << reply.result.message;
+  }
+  Query(branch, "SET LOCAL search_path = concordat, pg_catalog");
+  EXPECT_EQ(Execute(branch, "DELETE FROM branches").result.code, Code::INVALID);
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(EvidenceRows(), "1");
+  EXPECT_EQ(LookUp(committed), Evidence::kCommittedAlone);
+}
+
+// Those who ask for it know that the branch has written.
+TEST_F(RightsTest, Scenario97_FunctionsInFrontOfPgCatalog_DoNotHideAWrite) {
+  Sql("CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO app;"
+      "CREATE FUNCTION evil.pg_current_xact_id_if_assigned() RETURNS text LANGUAGE sql "
+      "AS "
+      "'SELECT NULL'");
+  MakeFunction("UPDATE account SET balance=7 WHERE id=1; RETURN 1", "int");
+  const BranchId branch = Begin();
+  EXPECT_EQ(Execute(branch, {Stmt("SET LOCAL search_path = evil, pg_catalog"),
+                             Stmt("SELECT public.f()")})
+                .result.code,
+            Code::INVALID)
+      << "account is not to be seen there";
+  EXPECT_EQ(Execute(branch, {Stmt("SET LOCAL search_path = evil, pg_catalog, public"),
+                             Stmt("SELECT public.f()")})
+                .result.code,
+            Code::OK);
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(), "7");
+}
+
+// A role may set its own search_path, for all sessions that come.
+TEST_F(RightsTest, Scenario97_OperatorsInTheRolesSearchPath_AreNotOurs) {
+  Sql("CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO app;"
+      "CREATE FUNCTION evil.never(text, text) RETURNS bool LANGUAGE sql AS "
+      "'SELECT false'; CREATE OPERATOR evil.= (LEFTARG=text, RIGHTARG=text, "
+      "FUNCTION=evil.never)");
+  Close();
+  Sql("ALTER ROLE app SET search_path = evil, pg_catalog, public");
+  OpenAt(UrlOf("app"));
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
+  EXPECT_EQ(Balance(), "99");
+  EXPECT_EQ(Select("SELECT 'a'::text = 'a'"), "0") << "the client has its own";
+}
+
+// The next one to serve the resource ends what this one has left, whatever it is called.
+TEST_F(RightsTest, Scenario97_SessionThatWasGivenAnotherName_IsFoundAndEnded) {
+  const BranchId branch = BeginAndRun(kUpdate);
+  Query(branch, "SELECT set_config('application_name','harmless',false)");
+  PostgresqlResourceManager next(UrlOf("app"), Options());
+  Later<absl::StatusOr<std::vector<BranchId>>> served;
+  next.Recover(kCluster, served.callback());
+  ASSERT_TRUE(served.Get().ok());
+  EXPECT_EQ(
+      Sql("SELECT count(*) FROM pg_stat_activity WHERE application_name='harmless'"),
+      "0");
+  EXPECT_EQ(Prepare(branch).vote, Vote::kRefused);
+  next.Close();
+}
+
+// It can: the role is the same. Nothing wrong is told, and work goes on.
+TEST_F(RightsTest, Scenario97_ClientThatEndsAllSessionsOfTheRole_HarmsNoOutcome) {
+  const BranchId prepared = BeginAndPrepare(kUpdate);
+  const BranchId killer = Begin();
+  (void)Execute(killer,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                "usename=current_user ORDER BY pid=pg_backend_pid()");
+  EXPECT_TRUE(Eventually([&] { return Commit(prepared).finish == Finish::kDone; }));
+  EXPECT_EQ(Balance(), "99");
+  EXPECT_TRUE(Eventually([&] {
+    const BranchId branch = NextBranch();
+    if (!manager().Start(branch, {}).ok()) return false;
+    const bool done = Execute(branch, kUpdate).result.code == Code::OK;
+    return done && CommitOnePhase(branch).outcome == OnePhase::kCommitted;
+  }));
+}
+
+// An application that has the role's password, on its own connection.
+TEST_F(RightsTest, Scenario97_OwnEvidence_IsForBranchesOfApplicationsOnly) {
+  const std::unique_ptr<PGconn, void (*)(PGconn*)> own(PQconnectdb(UrlOf("app").c_str()),
+                                                       PQfinish);
+  const auto run = [&own](const char* sql) {
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> r(PQexec(own.get(), sql),
+                                                           PQclear);
+    return std::string(PQresultErrorMessage(r.get()));
+  };
+  EXPECT_THAT(run("SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,1)"),
+              HasSubstr("only the participant"));
+  EXPECT_EQ(
+      run("SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,(1::bigint<<62)|1)"),
+      "");
+}
+
+// --- another role ---
+
+TEST_F(RightsTest, RoleChangedInTheBranch_IsRefusedBeforeTheVote) {
+  Sql("CREATE ROLE tenant; GRANT ALL ON account TO tenant; GRANT tenant TO app");
+  for (const bool may_write_evidence : {false, true}) {
+    if (may_write_evidence) {
+      ASSERT_TRUE(RunPostgresqlInit(Url(), "tenant").ok());
+    }
+    for (const char* role :
+         {"SET LOCAL ROLE tenant", "SELECT set_config('role','tenant',false)",
+          "DO $$ BEGIN EXECUTE 'SET ROLE tenant'; END $$"}) {
+      for (const bool alone : {false, true}) {
+        const BranchId branch = BeginAndRun(kUpdate);
+        Query(branch, role);
+        std::string why;
+        if (alone) {
+          const OnePhaseResult result = CommitOnePhase(branch);
+          EXPECT_EQ(result.outcome, OnePhase::kRolledBack);
+          why = result.detail;
+        } else {
+          const PrepareResult result = Prepare(branch);
+          EXPECT_EQ(result.vote, Vote::kRefused);
+          why = result.detail;
+        }
+        EXPECT_THAT(why, HasSubstr("role")) << role;
+        EXPECT_THAT(why, HasSubstr("RESET ROLE")) << role;
+      }
+    }
+  }
+  // Set back, all is well, and the next branch is ours again.
+  const BranchId branch = BeginAndRun("SET LOCAL ROLE tenant");
+  Query(branch, kUpdate);
+  Query(branch, "SET LOCAL ROLE NONE");
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Select("SELECT current_user"), "'app'");
+  Sql("DROP OWNED BY tenant; DROP ROLE tenant");
+}
+
+TEST_F(RightsTest, RoleChangedByADeferredTrigger_IsRefusedBeforeTheVote) {
+  Sql("CREATE ROLE tenant; GRANT tenant TO app");
+  MakeDeferredTrigger("PERFORM set_config('role','tenant',true)");
+  EXPECT_EQ(Prepare(BeginAndRun(kUpdate)).vote, Vote::kRefused);
+  Sql("DROP ROLE tenant");
+}
+
+// --- what must not stay in the session ---
+
+TEST_F(RightsTest, Scenario95_WhateverABranchLeaves_IsGoneBeforeTheNext) {
+  Sql("CREATE ROLE tenant; GRANT tenant TO app; CREATE SEQUENCE counter; GRANT ALL ON "
+      "SEQUENCE counter TO app");
+  MakeFunction(
+      "EXECUTE 'SET search_path=pg_catalog'; EXECUTE 'SET timezone=\"Asia/Tokyo\"';"
+      "EXECUTE 'SET my.variable=1'; EXECUTE 'SET statement_timeout=1';"
+      "EXECUTE 'LISTEN x'; EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT 1';"
+      "PERFORM pg_advisory_lock(77); PERFORM nextval('public.counter');"
+      "EXECUTE 'SET ROLE tenant'");
+  const std::string before = Select("SHOW timezone");
+  for (const bool committed : {true, false}) {
+    const BranchId branch = BeginAndRun("SELECT f()");
+    if (committed) {
+      (void)CommitOnePhase(branch);
+    } else {
+      EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    }
+    EXPECT_EQ(Select("SELECT current_user"), "'app'");
+    EXPECT_EQ(Select("SHOW search_path"), "'\"$user\", public'");
+    EXPECT_EQ(Select("SHOW timezone"), before);
+    EXPECT_EQ(Select("SHOW statement_timeout"), "'10s'");
+    EXPECT_EQ(Select("SELECT COALESCE(current_setting('my.variable',true),'')"), "''");
+    EXPECT_EQ(Select("SELECT count(*) FROM pg_listening_channels()"), "0");
+    EXPECT_EQ(Select("SELECT count(*) FROM pg_cursors WHERE name='c'"), "0");
+    EXPECT_EQ(Sql("SELECT count(*) FROM pg_locks WHERE locktype='advisory' AND objid=77"),
+              "0");
+    EXPECT_EQ(Execute(Begin(), "SELECT currval('counter')").result.code, Code::INVALID);
+    Open(), Close(), OpenAt(UrlOf("app"));
+  }
+  Sql("DROP ROLE tenant");
+}
+
+TEST_F(RightsTest, Scenario95_TemporaryTable_HidesNoTableOfTheNextBranch) {
+  for (const char* sql :
+       {"SELECT * INTO TEMP account FROM public.account",
+        "CREATE TABLE pg_temp.account AS SELECT * FROM public.account",
+        "DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE account(id int, balance int)'; END $$"}) {
+    const BranchId branch = BeginAndRun(sql);
+    const OnePhaseResult alone = CommitOnePhase(branch);
+    EXPECT_EQ(alone.outcome, OnePhase::kRolledBack) << sql;
+    EXPECT_THAT(alone.detail, HasSubstr("temporary")) << sql;
+    EXPECT_EQ(Prepare(BeginAndRun(sql)).vote, Vote::kRefused) << sql;
+    const std::string before = Balance();
+    EXPECT_EQ(CommitOnePhase(BeginAndRun(kUpdate)).outcome, OnePhase::kCommitted);
+    EXPECT_NE(Balance(), before) << sql;
+  }
+}
+
+// The statements that the session keeps have names that a function can use, too.
+TEST_F(RightsTest, Scenario95_StatementPutInThePlaceOfAKeptOne_IsNotRunForOthers) {
+  EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
+  const std::string names =
+      Select("SELECT string_agg(name,',') FROM pg_prepared_statements");
+  const BranchId branch = Begin();
+  Query(branch,
+        "DO $$ DECLARE n text; BEGIN FOR n IN SELECT name FROM pg_prepared_statements "
+        "WHERE statement LIKE 'SELECT balance%' LOOP EXECUTE 'DEALLOCATE '||n; EXECUTE "
+        "'PREPARE '||n||' AS SELECT 7::bigint'; END LOOP; END $$");
+  EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "7") << names;
+  EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kReadOnly);
+  EXPECT_TRUE(Eventually([&] {
+    const BranchId next = Begin();
+    const wire::ExecuteReply reply =
+        Execute(next, "SELECT balance FROM account WHERE id=1");
+    (void)Rollback(next);
+    if (reply.result.code != Code::OK) return false;  // the session was thrown away
+    EXPECT_EQ(Show(reply.sql.at(0)), "100");
+    return true;
+  }));
+}
+
+TEST_F(RightsTest, Sessions_AreUsedAgainAndKeepTheirStatements) {
+  EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
+  const uint64_t connects = manager().Stats().connects;
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
+  }
+  EXPECT_EQ(manager().Stats().connects, connects);
+  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements WHERE statement='SELECT "
+                   "balance FROM account WHERE id=1'"),
+            "1");
+}
+
+TEST_F(RightsTest, KeptStatements_AreThoseUsedLast) {
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(Select(absl::StrCat("SELECT ", i)), absl::StrCat(i));
+    EXPECT_EQ(Select("SELECT 'always'"), "'always'");
+  }
+  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements"), "128");
+  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE "
+                   "'SELECT ''always%' OR statement='SELECT 299'"),
+            "2");
+}
+
+// --- locks that are to last until the decision (trial 12) ---
+
+TEST_F(RightsTest, LockWithoutAWrite_IsHeldUntilTheDecision) {
+  for (const char* sql :
+       {"SELECT pg_advisory_xact_lock(5)", "LOCK TABLE account IN SHARE MODE"}) {
+    const BranchId branch = BeginAndPrepare(sql);
+    EXPECT_NE(Sql("SELECT count(*) FROM pg_locks l WHERE granted AND pid IS NULL AND "
+                  "(locktype='advisory' OR mode='ShareLock')"),
+              "0")
+        << sql;
+    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  }
+}
+
+}  // namespace
+}  // namespace concordat::participant
