@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "participant/database/branch_work.h"
 
@@ -25,9 +26,12 @@ void BranchWork<Database>::BecomeUncertain(Branch* branch, const std::string& wh
 
 template <class Database>
 void BranchWork<Database>::Resolve(const BranchId& id, Callback<Evidence> done) {
-  settler_->FindOut(branches_.at(id)->suspect, id,
+  Branch* uncertain = Find(id);
+  if (std::exchange(uncertain->resolving, true)) return done(Evidence::kUnknown);
+  settler_->FindOut(uncertain->suspect, id,
                     [this, id, done = std::move(done)](Evidence evidence) mutable {
                       Branch* branch = Find(id);
+                      if (branch != nullptr) branch->resolving = false;
                       if (evidence == Evidence::kPrepared && branch != nullptr) {
                         if (branch->alone) return OnPreparedAlone(id, std::move(done));
                         settler_->AddPrepared(id);
@@ -82,6 +86,23 @@ void BranchWork<Database>::ResolveOnePhase(const BranchId& id,
              "back"});
     }
   });
+}
+
+template <class Database>
+void BranchWork<Database>::ResolveForgotten() {
+  std::vector<BranchId> forgotten;
+  for (const auto& [id, branch] : branches_) {
+    const bool uncertain = branch->phase == Phase::kUncertain && branch->alone;
+    if (uncertain && !branch->resolving) forgotten.push_back(id);
+  }
+  for (const BranchId& id : forgotten) {
+    Resolve(id, [id](Evidence evidence) {
+      if (evidence == Evidence::kUnknown) return;
+      LogEvent(Level::kInfo, "what became of a lost branch is found out")
+          .Field("branch", id)
+          .Field("evidence", ToString(evidence));
+    });
+  }
 }
 
 template <class Database>

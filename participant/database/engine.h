@@ -243,6 +243,7 @@ void Engine<Database>::OnFirstScan(absl::StatusOr<PreparedScan> scan,
 // One look at a time: what ends during it is remembered until it is over.
 template <class Database>
 void Engine<Database>::LookAround() {
+  work_->ResolveForgotten();
   if (std::exchange(looking_, true)) return;
   settler_->BeginLook();
   settler_->Scan(

@@ -107,6 +107,41 @@ TEST_F(LostCommitTest,
   EXPECT_EQ(Balance(), "95");
 }
 
+// Its client was told UNKNOWN, and never comes back.
+TEST_F(LostCommitTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
+  PostgresqlOptions options = Options();
+  options.settle_patience = Duration::Millis(200);
+  options.scan_interval = Duration::Millis(50);
+  options.max_branches = 1;
+  for (const bool committed : {true, false}) {
+    Open(options);
+    const BranchId branch = BeginAndRun(kUpdate);
+    if (committed) {
+      AnswersFlow(false);
+      Later<OnePhaseResult> done = CommitAloneLater(branch);
+      (void)Waiting("SyncRep");
+      server().Kill();
+      EXPECT_EQ(done.Get().outcome, OnePhase::kUnknown);
+      AnswersFlow(true);
+    } else {
+      EvidenceLock lock(this);
+      Later<OnePhaseResult> done = CommitAloneLater(branch);
+      (void)Waiting("relation");
+      server().Kill();
+      EXPECT_EQ(done.Get().outcome, OnePhase::kUnknown);
+    }
+    EXPECT_FALSE(manager().Start(NextBranch(), {}).ok());
+    server().Start();
+    BranchId next;
+    EXPECT_TRUE(Eventually([&] {
+      next = NextBranch();
+      return manager().Start(next, {}).ok();
+    })) << "the place of the lost branch is not free";
+    EXPECT_EQ(LookUp(branch), committed ? Evidence::kCommittedAlone : Evidence::kNone);
+    EXPECT_EQ(Rollback(next).finish, Finish::kDone);
+  }
+}
+
 // --- settled by hand, lost for good ---
 
 TEST_F(LostCommitTest, Scenario26_NotThereAndNoEvidence_IsAnAlarmNotAnAcknowledgement) {
@@ -136,13 +171,10 @@ TEST_F(LostCommitTest, Scenario30_RolledBackByHand_FoundAfterARestartToo) {
 }
 
 TEST_F(LostCommitTest, AnotherRolesPreparedTransaction_IsKeptAndSaidSo) {
-  Sql("CREATE ROLE weak LOGIN; GRANT USAGE ON SCHEMA concordat TO weak; GRANT ALL ON "
-      "ALL TABLES IN SCHEMA concordat TO weak; GRANT ALL ON account TO weak");
+  MakeRole("weak");
   const BranchId branch = BeginAndPrepare(kUpdate);
   Close();
-  std::string url = Url();
-  url.replace(url.find("postgres@"), 9, "weak@");
-  PostgresqlResourceManager weak(url, Options());
+  PostgresqlResourceManager weak(UrlOf("weak"), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
   weak.Recover(kCluster, served.callback());
   ASSERT_EQ(*served.Get(), std::vector<BranchId>{branch});
@@ -154,7 +186,6 @@ TEST_F(LostCommitTest, AnotherRolesPreparedTransaction_IsKeptAndSaidSo) {
   weak.Close();
   Open();
   EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  Sql("DROP OWNED BY weak; DROP ROLE weak");
 }
 
 TEST_F(LostCommitTest, Scenario34_SlotsExhausted_RefusedAndTheRestGoesOn) {
