@@ -70,6 +70,8 @@ class Engine {
   void Scan(Callback<absl::StatusOr<PreparedScan>> done);
   void SetMark(uint64_t mark, Callback<absl::Status> done);
   void Close();
+  // Why no branch may be begun; empty when one may. Thread-safe, after Recover.
+  [[nodiscard]] std::string WhyNotServed() const;
   // After Recover's callback.
   [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
 
@@ -173,6 +175,7 @@ PoolOptions Engine<Database>::SettlePoolOptions() const {
   pool.min_back_off = options_.min_back_off;
   pool.max_back_off = options_.max_back_off;
   pool.seed = SystemRandom64();
+  pool.resource = options_.resource;
   return pool;
 }
 
@@ -312,13 +315,20 @@ template <class Database>
 absl::StatusOr<std::string> Engine<Database>::CheckStartOf(
     const StartOptions& options) const {
   if (!open_.load(std::memory_order_acquire)) return absl::UnavailableError(kClosing);
-  if (!guard_->held()) {
-    return absl::UnavailableError(
-        "the resource's lock in the database is lost: the server is not reached, or "
-        "another process has taken the resource over");
-  }
+  if (!guard_->held()) return absl::UnavailableError(WhyNotServed());
   return BeginSqlOf(options.isolation.empty() ? options_.default_isolation
                                               : options.isolation);
+}
+
+template <class Database>
+std::string Engine<Database>::WhyNotServed() const {
+  if (!open_.load(std::memory_order_acquire)) return kClosing;
+  if (guard_->held()) return "";
+  std::string why;
+  if constexpr (requires { guard_->why_not_held(); }) why = guard_->why_not_held();
+  if (!why.empty()) return why;
+  return "the resource's lock in the database is lost: the server is not reached, or "
+         "another process has taken the resource over";
 }
 
 template <class Database>

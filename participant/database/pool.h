@@ -39,6 +39,7 @@ struct PoolOptions {
   Duration min_back_off;
   Duration max_back_off;
   uint64_t seed = 1;
+  std::string resource;  // for the log
 };
 
 template <class Connection>
@@ -96,6 +97,7 @@ class Pool {
   absl::Status last_error_;
   absl::AnyInvocable<void()> starved_;
   bool reported_down_ = false;
+  Timestamp report_at_;  // that it is still down, not before
   // Timers and callbacks that come after the end find it gone.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
@@ -173,7 +175,9 @@ void Pool<Connection>::OnConnected(const ConnectionPtr& connection,
     return;
   }
   if (closed_) return connection->Close("the resource is being closed");
-  if (reported_down_) LogEvent(Level::kInfo, "database reached again");
+  if (reported_down_) {
+    LogEvent(Level::kInfo, "database reached again").Field("resource", options_.resource);
+  }
   reported_down_ = false;
   last_error_ = absl::OkStatus();
   back_off_ = options_.min_back_off;
@@ -184,8 +188,11 @@ void Pool<Connection>::OnConnected(const ConnectionPtr& connection,
 template <class Connection>
 void Pool<Connection>::BackOff(const absl::Status& status) {
   last_error_ = status;
-  if (!std::exchange(reported_down_, true)) {
-    LogEvent(Level::kWarning, "database not reached").Field("error", status.message());
+  if (!std::exchange(reported_down_, true) || loop_->Now() >= report_at_) {
+    report_at_ = loop_->Now() + Duration::Seconds(60);
+    LogEvent(Level::kWarning, "database not reached")
+        .Field("resource", options_.resource)
+        .Field("error", status.message());
   }
   // Between half and all of it, so that processes that lost one server do not come
   // back to it together.

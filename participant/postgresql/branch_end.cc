@@ -20,6 +20,7 @@ std::string_view LastTag(const BatchResult& r) {
 }  // namespace
 
 std::string WhyNotEnded(const BatchResult& r) {
+  if (r.lost) return r.Error();
   if (r.ok()) return absl::StrCat("the server answered ", std::string(LastTag(r)));
   std::string why = r.Error();
   const std::string state = SqlState(r.results[r.FirstFailed()].get());
@@ -67,7 +68,7 @@ void BranchWork::CommitReadOnly(Branch* branch, Callback<std::string> done) {
                                          done = std::move(done)](BatchResult r) mutable {
     const bool committed = r.ok() && LastTag(r) == "COMMIT";
     const std::string why =
-        committed ? "" : absl::StrCat("the branch could not be ended: ", r.Error());
+        committed ? "" : absl::StrCat("the branch could not be ended: ", WhyNotEnded(r));
     if (Branch* b = Find(id)) Remove(b, !r.lost && IsIdle(r));
     done(why);
   });

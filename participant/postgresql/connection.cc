@@ -104,10 +104,21 @@ std::vector<Statement> SetUpStatements(const ConnectionConfig& config) {
   return batch;
 }
 
+// Of a message with the SQLSTATE in it ("FATAL:  28P01: password …  LOCATION: …").
 absl::Status WhyNotConnected(std::string message) {
+  if (const size_t end = message.find(" LOCATION:"); end != message.npos) {
+    message.resize(end);
+  }
   if (message.find("unrecognized configuration parameter") != message.npos) {
     return absl::FailedPreconditionError(absl::StrCat(
         "at least PostgreSQL 14 is needed: upgrade the server (", message, ")"));
+  }
+  // Wrong password, no such role, not in pg_hba.conf; no such database: the next time,
+  // too.
+  for (const std::string_view state : {":  28000: ", ":  28P01: ", ":  3D000: "}) {
+    if (message.find(state) != message.npos) {
+      return absl::FailedPreconditionError(std::move(message));
+    }
   }
   return absl::UnavailableError(std::move(message));
 }
@@ -152,6 +163,7 @@ size_t BatchResult::FirstFailed() const {
 }
 
 std::string BatchResult::Error() const {
+  if (not_sent) return why_lost;
   if (lost) return absl::StrCat("the connection was lost: ", why_lost);
   const size_t failed = FirstFailed();
   return failed == results.size() ? "" : ErrorText(results[failed].get());
@@ -201,6 +213,7 @@ void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
     return Connected(absl::UnavailableError(ErrorMessage()));
   }
   PQsetNoticeReceiver(pg_, LogNotice, nullptr);
+  PQsetErrorVerbosity(pg_, PQERRORS_VERBOSE);  // for WhyNotConnected
   connect_timer_ = loop_->RunAfter(config_.connect_timeout, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (self == nullptr || self->connected_ == nullptr) return;
@@ -222,6 +235,7 @@ void Connection::PollConnect() {
     return;
   }
   watch_->WatchRead(true);
+  PQsetErrorVerbosity(pg_, PQERRORS_DEFAULT);
   server_version_ = PQserverVersion(pg_);
   if (server_version_ < kMinimumVersion) {
     return Connected(absl::FailedPreconditionError(
@@ -269,8 +283,8 @@ void Connection::Run(std::vector<Statement> statements,
                      absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
   if (state_ != State::kReady) {
     BatchResult lost;
-    lost.lost = true;
-    lost.why_lost = "it is not connected";
+    lost.lost = lost.not_sent = true;
+    lost.why_lost = "the connection to the database is lost";
     return done(std::move(lost));
   }
   counters_->statements.fetch_add(statements.size(), std::memory_order_relaxed);

@@ -70,6 +70,8 @@ struct BatchResult {
   // The connection went before the end of the batch: nothing is known of what was done.
   bool lost = false;
   std::string why_lost;
+  // It was never sent: lost with nothing done.
+  bool not_sent = false;
   // A row was larger than any answer may be: the connection was cut off, and is lost.
   bool row_too_large = false;
   std::vector<Result> results;  // one a statement; empty when lost

@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kPoll = Duration::Millis(20);
 constexpr Duration kReconnect = Duration::Millis(200);
+constexpr Duration kReportAgain = Duration::Seconds(60);
 
 }  // namespace
 
@@ -48,6 +49,8 @@ void Guard::Connect() {
     if (!*alive || closed_ || !held()) return;
     held_.store(false, std::memory_order_release);
     pid_->assign("none");  // nobody's: new connections are refused
+    SetWhy("the connection to the database was lost");
+    report_at_ = Timestamp();
     LogEvent(Level::kWarning, "the resource's lock was lost with its connection")
         .Field("resource", owner_.resource);
     After(Duration::Millis(1), &Guard::Connect);
@@ -70,12 +73,26 @@ void Guard::Failed(const absl::Status& status) {
       (!absl::IsUnavailable(status) || loop_->Now() >= give_up_at_)) {
     return std::exchange(taken_, nullptr)(status);
   }
-  if (!std::exchange(reported_, true)) {
-    LogEvent(Level::kWarning, "waiting for the database")
-        .Field("resource", owner_.resource)
-        .Field("error", status.message());
-  }
+  Report(Level::kWarning, "waiting for the database", std::string(status.message()));
   After(kReconnect, &Guard::Connect);
+}
+
+void Guard::Report(Level level, const char* event, std::string why) {
+  if (loop_->Now() >= report_at_) {
+    report_at_ = loop_->Now() + kReportAgain;
+    LogEvent(level, event).Field("resource", owner_.resource).Field("error", why);
+  }
+  SetWhy(absl::StrCat(event, ": ", why));
+}
+
+void Guard::SetWhy(std::string why) {
+  MutexLock lock(&mutex_);
+  why_ = std::move(why);
+}
+
+std::string Guard::why_not_held() const {
+  MutexLock lock(&mutex_);
+  return held() ? "" : why_;
 }
 
 namespace {
@@ -144,9 +161,9 @@ void Guard::TryLock() {
                        " in this database under another role: stop it first")));
     }
     const bool own = r.results.size() > 1 && PQntuples(r.results[0].get()) > 0;
-    if (!first_ && !own && !std::exchange(reported_, true)) {
-      LogEvent(Level::kError, "another process has taken the resource over; stop one")
-          .Field("resource", owner_.resource);
+    if (!first_ && !own) {
+      Report(Level::kError, "another process has taken the resource over",
+             "stop one of the two");
     }
     After(first_ || own ? kPoll : kReconnect,
           first_ ? &Guard::EndOthers : &Guard::TryLock);
@@ -162,7 +179,7 @@ void Guard::EndTheRest() {
 
 void Guard::Held() {
   first_ = false;
-  reported_ = false;
+  report_at_ = Timestamp();
   before_ = connection_->backend();
   *pid_ = before_.pid;
   held_.store(true, std::memory_order_release);

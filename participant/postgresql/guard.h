@@ -25,6 +25,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "coordinator/base/log.h"
+#include "coordinator/base/mutex.h"
 #include "participant/postgresql/connection.h"
 #include "participant/postgresql/sql.h"
 #include "thrift/rpc/event_loop.h"
@@ -48,6 +50,8 @@ class Guard {
   void Take(Duration patience, absl::AnyInvocable<void(absl::Status)> done);
   // Thread-safe.
   [[nodiscard]] bool held() const { return held_.load(std::memory_order_acquire); }
+  // Why it is not held; empty when it is. Thread-safe.
+  [[nodiscard]] std::string why_not_held() const;
   // The connection that holds the lock, for start checks. After Take was OK.
   [[nodiscard]] Connection* connection() { return connection_.get(); }
   void Close();
@@ -62,6 +66,9 @@ class Guard {
   void EndTheRest();
   void Held();
   void Failed(const absl::Status& status);
+  // Notes it for why_not_held, and logs it now and every minute.
+  void Report(Level level, const char* event, std::string why);
+  void SetWhy(std::string why);
   void After(Duration delay, void (Guard::*step)());
 
   rpc::EventLoop* const loop_;
@@ -75,8 +82,10 @@ class Guard {
   Timestamp give_up_at_;
   bool first_ = true;
   bool closed_ = false;
-  bool reported_ = false;
+  Timestamp report_at_;  // the same again, not before
   std::atomic<bool> held_{false};
+  mutable Mutex mutex_;
+  std::string why_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -49,7 +49,7 @@ void Settler::Run(std::vector<Statement> statements, Callback<BatchResult> done)
                   done = std::move(done)](absl::StatusOr<ConnectionPtr> got) mutable {
     if (!got.ok() || !*alive) {
       BatchResult lost;
-      lost.lost = true;
+      lost.lost = lost.not_sent = true;
       lost.why_lost = std::string(got.status().message());
       return done(std::move(lost));
     }

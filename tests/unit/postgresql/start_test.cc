@@ -141,6 +141,30 @@ TEST_F(StartTest, ServerNotReached_UnavailableAfterItsPatience) {
   EXPECT_TRUE(absl::IsUnavailable(manager.Start(NextBranch(), {})));
 }
 
+// What will be refused the next time as well is not waited for.
+TEST_F(StartTest, NoSuchDatabaseOrRole_IsRefusedAtOnce) {
+  EXPECT_THAT(
+      std::string(TryOpenAt(server().Url("nowhere"), Options()).status().message()),
+      HasSubstr("\"nowhere\" does not exist"));
+  EXPECT_THAT(RefusalAs("nobody_known"), HasSubstr("\"nobody_known\" does not exist"));
+}
+
+TEST_F(StartTest, ServerIsDown_IsSaidAndNothingElse) {
+  testing::PostgresqlServer own;
+  UseServer(&own);
+  Open();
+  own.Kill();
+  std::string why;
+  EXPECT_TRUE(Eventually([&] {
+    why = std::string(manager().Start(NextBranch(), {}).message());
+    return why.find("waiting for the database") != std::string::npos;
+  })) << why;
+  EXPECT_EQ(why.find("another process"), std::string::npos) << why;
+  own.Start();
+  EXPECT_TRUE(Eventually([&] { return manager().Start(NextBranch(), {}).ok(); }));
+  UseServerAsItIs(&SharedServer());
+}
+
 TEST_F(StartTest, DatabaseReadOnlyForTheRole_IsRefused) {
   Sql("CREATE ROLE reader LOGIN SUPERUSER; ALTER ROLE reader SET "
       "default_transaction_read_only=on");
@@ -272,7 +296,7 @@ TEST_F(StartTest, TwoResourcesInOneDatabase_DoNotDisturbEachOther) {
 TEST_F(StartTest, AllConnectionsInUse_OverloadedAndTheBranchLivesOn) {
   PostgresqlOptions options = Options();
   options.max_connections = 2;
-  options.connection_wait = Duration::Millis(100);
+  options.connection_wait = Duration::Seconds(2);
   Open(options);
   const BranchId a = BeginAndRun("SELECT 1");
   const BranchId b = BeginAndRun("SELECT 1");

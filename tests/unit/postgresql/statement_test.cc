@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 
 #include "tests/unit/postgresql/support.h"
@@ -124,6 +125,58 @@ TEST_F(StatementTest, MoreRowsOrValuesThanAnAnswerHolds_AreRefused) {
                           "SELECT 1, 2, 3, 4 FROM generate_series(1,8000)"}) {
     EXPECT_EQ(Execute(branch, sql).result.code, Code::INVALID) << sql;
   }
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+}
+
+// In KiB: the most that this process has had in memory.
+int64_t PeakMemory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) return std::atoll(line.c_str() + 6);
+  }
+  return 0;
+}
+
+TEST_F(StatementTest, Scenario96_MoreRowsThanMemoryHolds_CutOffWhileTheyArrive) {
+  const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
+  const int64_t before = PeakMemory();
+  for (int i = 0; i < 3; ++i) {
+    const wire::ExecuteReply reply = Execute(
+        branch, {Stmt("UPDATE account SET balance=2 WHERE id=2"),
+                 Stmt("SELECT repeat('x',1000) FROM generate_series(1,3000000)")});
+    EXPECT_EQ(reply.result.code, Code::INVALID);
+    EXPECT_NE(reply.result.message.find("max_result_bytes (786432)"), std::string::npos)
+        << reply.result.message;
+    // What comes next is not hit by the interruption.
+    EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id<=2 ORDER BY id"),
+              "1;100");
+  }
+  EXPECT_LT(PeakMemory() - before, 200 << 10);
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+}
+
+TEST_F(StatementTest, Scenario96_OneRowLargerThanMemory_CostsTheConnection) {
+  const int64_t before = PeakMemory();
+  const BranchId branch = Begin();
+  constexpr char kHuge[] = "SELECT repeat('x',60000000)";
+  const wire::ExecuteReply first = Execute(branch, kHuge);
+  EXPECT_EQ(first.result.code, Code::INVALID);
+  EXPECT_NE(first.result.message.find("16 MiB"), std::string::npos)
+      << first.result.message;
+  Query(branch, "UPDATE account SET balance=1 WHERE id=1");
+  EXPECT_EQ(Execute(branch, kHuge).result.code, Code::RESOURCE_ERROR);
+  EXPECT_EQ(Execute(branch, "SELECT 1").result.code, Code::BRANCH_GONE);
+  EXPECT_LT(PeakMemory() - before, 40 << 10);
+}
+
+TEST_F(StatementTest, Scenario96_TooManyRowsInTheLastCall_NothingIsPreparedOrItIsSaid) {
+  const BranchId branch = Begin();
+  const wire::ExecuteReply reply = ExecuteLast(
+      branch, {Stmt("UPDATE account SET balance=2 WHERE id=2"),
+               Stmt("SELECT repeat('x',1000) FROM generate_series(1,1000000)")});
+  EXPECT_EQ(reply.result.code, Code::INVALID);
+  EXPECT_EQ(Prepared().size(), reply.prepared ? 1u : 0u);
   EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
 }
 
