@@ -220,6 +220,11 @@ struct ResourceInfo {
   10: optional string quarantined
   /** In answers, with `quarantined`: milliseconds since that registration. */
   11: optional i64 quarantined_age_ms
+  /**
+   * The participant is there, and cannot use the resource now: why (its database is not
+   * reached, say). It goes on trying. None: it can.
+   */
+  12: optional string unavailable
 }
 
 /** Registers resources, and keeps them registered: repeated as a heartbeat. */

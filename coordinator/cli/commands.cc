@@ -73,14 +73,16 @@ void PrintResources(const wire::StatusReply& leader) {
   for (const wire::ResourceInfo& info : leader.resources) {
     std::string heartbeat = "none since the last election";
     if (info.__isset.alive) {
-      heartbeat = absl::StrCat(info.alive ? "alive, " : "SILENT, ",
-                               AgeText(info.heartbeat_age_ms), " ago");
+      const char* const state = !info.alive                ? "SILENT, "
+                                : info.unavailable.empty() ? "alive, "
+                                                           : "UNAVAILABLE, ";
+      heartbeat = absl::StrCat(state, AgeText(info.heartbeat_age_ms), " ago");
     }
     rows.push_back({info.name, info.kind, info.address, heartbeat});
   }
   std::cout << "\n";
   PrintTable(rows, std::cout);
-  PrintQuarantined(leader.resources, std::cout);
+  PrintNotServed(leader.resources, std::cout);
 }
 
 // What became of the search for a node to ask.
@@ -207,6 +209,9 @@ void AddLeadersWorries(Overview* all) {
       all->worries.push_back(absl::StrCat("resource ", info.name, " is not served"));
     } else if (info.__isset.alive && !info.alive) {
       all->worries.push_back(absl::StrCat("resource ", info.name, " is silent"));
+    } else if (!info.unavailable.empty()) {
+      all->worries.push_back(
+          absl::StrCat("resource ", info.name, " is unavailable to its participant"));
     }
   }
   if (all->leader->heuristics > 0) {

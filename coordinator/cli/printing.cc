@@ -80,13 +80,15 @@ void PrintTransaction(const wire::TransactionView& view, std::ostream& out) {
   PrintTable(rows, out);
 }
 
-void PrintQuarantined(const std::vector<wire::ResourceInfo>& resources,
-                      std::ostream& out) {
+void PrintNotServed(const std::vector<wire::ResourceInfo>& resources, std::ostream& out) {
   for (const wire::ResourceInfo& info : resources) {
-    if (info.quarantined.empty()) continue;
-    out << "\n"
-        << info.name << " QUARANTINED, " << AgeText(info.quarantined_age_ms)
-        << " ago: " << info.quarantined << "\n";
+    if (!info.quarantined.empty()) {
+      out << "\n"
+          << info.name << " QUARANTINED, " << AgeText(info.quarantined_age_ms)
+          << " ago: " << info.quarantined << "\n";
+    } else if (!info.unavailable.empty()) {
+      out << "\n" << info.name << " UNAVAILABLE: " << info.unavailable << "\n";
+    }
   }
 }
 

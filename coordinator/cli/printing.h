@@ -18,8 +18,7 @@ void PrintTable(const std::vector<std::vector<std::string>>& rows, std::ostream&
 // "850 ms", "12.3 s", "4 min"
 [[nodiscard]] std::string AgeText(int64_t ms);
 // Why resources are not served, if any.
-void PrintQuarantined(const std::vector<wire::ResourceInfo>& resources,
-                      std::ostream& out);
+void PrintNotServed(const std::vector<wire::ResourceInfo>& resources, std::ostream& out);
 void PrintTransaction(const wire::TransactionView& view, std::ostream& out);
 
 }  // namespace concordat::cli

@@ -275,7 +275,8 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
          Incarnation(static_cast<uint64_t>(info.incarnation)), cluster, info.store,
          info.__isset.replace_store && info.replace_store,
          info.__isset.mark ? static_cast<uint64_t>(info.mark) : 0},
-        info.quarantined};
+        info.quarantined,
+        info.unavailable};
     backend_->Submit(std::move(one), [this, gather, shared_cob](txn::Reply result) {
       const wire::Result one_result = ToResult(result, LeaderAddress());
       if (one_result.code != Code::OK) gather->items.push_back(one_result);
@@ -306,6 +307,7 @@ std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const
       info.__set_quarantined(view.refused);
       info.__set_quarantined_age_ms(view.refused_ago.millis());
     }
+    if (!view.unavailable.empty()) info.__set_unavailable(view.unavailable);
     if (view.last_seen) {
       info.__set_alive(*view.last_seen < kHeartbeatTimeout);
       info.__set_heartbeat_age_ms(view.last_seen->millis());

@@ -93,6 +93,11 @@ const Registrar::LastRefusal* Registrar::FindRefusal(const std::string& resource
   return found == refused_.end() ? nullptr : &found->second;
 }
 
+std::string Registrar::Unavailable(const std::string& resource) const {
+  const auto found = unavailable_.find(resource);
+  return found == unavailable_.end() ? "" : found->second;
+}
+
 void Registrar::Register(RequestToken token, const RegisterResourceRequest& request,
                          Timestamp now) {
   const ResourceRecord& resource = request.resource;
@@ -107,6 +112,11 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
                   now);
   }
   last_seen_[resource.name] = now;
+  if (request.unavailable.empty()) {
+    unavailable_.erase(resource.name);
+  } else {
+    unavailable_[resource.name] = Cut(request.unavailable);
+  }
   const auto known = table_.resources().find(resource.name);
   if (known != table_.resources().end() && known->second == plain) {
     return Accept(token, resource.name);
@@ -194,6 +204,7 @@ void Registrar::OnRetired(const RetiredRecord& record, const RetiredEffect& effe
                           Timestamp now) {
   if (effect.ignored == Ignored::kNo) {
     last_seen_.erase(record.name);
+    unavailable_.erase(record.name);
     refused_.erase(record.name);
     Event& event = out_.events.emplace_back();
     event.time = now;
@@ -226,6 +237,7 @@ void Registrar::Abandon() {
   registering_.clear();
   forgetting_.clear();
   last_seen_.clear();
+  unavailable_.clear();
   refused_.clear();
 }
 

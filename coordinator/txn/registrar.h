@@ -45,6 +45,10 @@ class Registrar {
   };
   [[nodiscard]] const LastRefusal* FindRefusal(const std::string& resource) const;
 
+  // Why its participant cannot use the resource now, as its last heartbeat said. Empty:
+  // it can, or nothing was heard since this leader began.
+  [[nodiscard]] std::string Unavailable(const std::string& resource) const;
+
   void Abandon();
   [[nodiscard]] std::optional<Timestamp> LastSeen(const std::string& resource) const;
 
@@ -63,6 +67,7 @@ class Registrar {
   const TransactionTable& table_;
   Output& out_;
   std::map<std::string, Timestamp> last_seen_;
+  std::map<std::string, std::string> unavailable_;
   std::map<std::string, LastRefusal> refused_;  // of names that are in the table
   std::vector<std::pair<RequestToken, ResourceRecord>> registering_;
   std::vector<std::pair<RequestToken, BranchId>> forgetting_;

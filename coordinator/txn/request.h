@@ -89,6 +89,8 @@ struct RegisterResourceRequest {
   ResourceRecord resource{};
   // Why its participant does not serve it: it is listed so, and refused. Empty: it does.
   std::string quarantined{};
+  // Why its participant cannot use it now; it is registered all the same. Empty: it can.
+  std::string unavailable{};
 };
 
 // A person has dealt with the branch's heuristic outcome.

@@ -90,6 +90,7 @@ std::vector<ResourceView> Core::Resources(Timestamp now) const {
     ResourceView& view = views.emplace_back();
     view.resource = resource;
     if (const auto seen = registrar_->LastSeen(name)) view.last_seen = now - *seen;
+    view.unavailable = registrar_->Unavailable(name);
     if (const Registrar::LastRefusal* last = registrar_->FindRefusal(name)) {
       view.refused = last->why;
       view.refused_ago = now - last->when;

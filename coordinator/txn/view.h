@@ -56,6 +56,8 @@ struct ResourceView {
   // since, or none was refused since this leader began.
   std::string refused;
   Duration refused_ago;
+  // Why its participant cannot use it now, as the last heartbeat said. Empty: it can.
+  std::string unavailable;
 };
 
 struct StatusView {

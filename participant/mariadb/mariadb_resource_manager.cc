@@ -81,6 +81,10 @@ uint64_t MariadbResourceManager::mark() const { return engine_->first_mark(); }
 void MariadbResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
   engine_->SetMark(mark, std::move(done));
 }
+std::string MariadbResourceManager::unavailable() const {
+  return engine_->WhyNotServed();
+}
+
 MariadbStats MariadbResourceManager::Stats() const { return engine_->Stats(); }
 
 }  // namespace concordat::participant

@@ -89,6 +89,10 @@ void PostgresqlResourceManager::SetMark(uint64_t mark, Callback<absl::Status> do
   engine_->SetMark(mark, std::move(done));
 }
 
+std::string PostgresqlResourceManager::unavailable() const {
+  return engine_->WhyNotServed();
+}
+
 PostgresqlStats PostgresqlResourceManager::Stats() const { return engine_->Stats(); }
 
 }  // namespace concordat::participant

@@ -118,6 +118,9 @@ void Participant::RegisterResources() {
       info.__set_store(store);
     }
     if (resource.mark > 0) info.__set_mark(static_cast<int64_t>(resource.mark));
+    if (const std::string why = resource.manager->unavailable(); !why.empty()) {
+      info.__set_unavailable(why);
+    }
     if (!quarantine_.empty()) info.__set_quarantined(quarantine_);
     if (options_.replace_stores.contains(info.name) && !registered_) {
       info.__set_replace_store(true);

@@ -127,6 +127,11 @@ class ResourceManager {
     done(absl::UnimplementedError("this kind of store keeps no mark"));
   }
 
+  // Why no branch can be begun or ended now, though the manager goes on trying: its
+  // database is not reached, say. For operators. Empty: one can. Thread-safe, between
+  // Recover's callback and Close.
+  [[nodiscard]] virtual std::string unavailable() const { return ""; }
+
   // Begins a branch. An error refuses it (RESOURCE_EXHAUSTED when the disk is full).
   virtual absl::Status Start(const BranchId& branch, const StartOptions& options) = 0;
 

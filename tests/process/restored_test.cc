@@ -247,6 +247,17 @@ TEST_F(RestoredPostgresql, Scenario29_PutBackWhileNobodyServesIt_IsRefusedAndLis
   EXPECT_THAT(StatusText(), HasSubstr("pg QUARANTINED, "));
 }
 
+// The heartbeat is the process's, which lives; the database does not.
+TEST_F(RestoredPostgresql, DatabaseThatIsDown_IsSeenInTheStatus) {
+  EXPECT_THAT(StatusText(), Not(HasSubstr("UNAVAILABLE")));
+  server_.Stop();
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return Listed("pg").__isset.unavailable; }));
+  EXPECT_THAT(StatusText(), AllOf(HasSubstr("resource pg is unavailable"),
+                                  HasSubstr("pg UNAVAILABLE: waiting for the database")));
+  server_.Start();
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return !Listed("pg").__isset.unavailable; }));
+}
+
 TEST_F(RestoredPostgresql, Scenario29_PutBackUnderTheProcessThatServesIt_EndsServing) {
   server_.Stop();
   server_.Restore();

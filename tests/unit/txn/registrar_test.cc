@@ -211,6 +211,19 @@ TEST_F(RegistrarTest, Scenario29_ParticipantThatQuarantinesItself_IsListedAndNot
   EXPECT_EQ(view.last_seen, Duration::Seconds(3));
 }
 
+// Its participant is alive, its database is not: whoever looks sees why.
+TEST_F(RegistrarTest, ResourceThatCannotBeUsedNow_IsRegisteredAndListedSo) {
+  EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{
+                BankAt(kSeen), "", "waiting for the database: connection refused"})),
+            "");
+  node.CommitLog();
+  node.Pass(Duration::Seconds(1));
+  EXPECT_EQ(node.core().Resources(node.now())[0].unavailable,
+            "waiting for the database: connection refused");
+  EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{BankAt(kSeen)})), "REGISTERED");
+  EXPECT_EQ(node.core().Resources(node.now())[0].unavailable, "");
+}
+
 TEST_F(RegistrarTest, Scenario29_PersonWhoAcceptsTheBackup_IsObeyed) {
   node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   node.CommitLog();
