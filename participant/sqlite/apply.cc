@@ -1,5 +1,6 @@
 #include "participant/sqlite/apply.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,12 +21,37 @@ bool InMask(const std::string& mask, size_t column) {
 // for that default (see catalog.h).
 std::string Compare(const Column& column, int parameter) {
   if (column.default_not_null) {
-    return absl::StrCat("(", column.quoted, " IS ?", parameter, " OR ?", parameter,
-                        " IS NULL)");
+    return absl::StrCat("(", column.quoted, " COLLATE BINARY IS ?", parameter, " OR ?",
+                        parameter, " IS NULL)");
   }
-  return absl::StrCat(column.quoted, " IS ?", parameter);
+  return absl::StrCat(column.quoted, " COLLATE BINARY IS ?", parameter);
 }
 
+// A row is named by its primary key, which is compared as the key's index does: by the
+// column's own collation two rows can be equal that the key tells apart, and the other
+// way round. What the key calls equal must be the same text still.
+std::string NameRow(const Table& table, size_t position_in_key, int parameter) {
+  const auto column = static_cast<size_t>(table.primary_key[position_in_key]);
+  const std::string& name = table.columns[column].quoted;
+  if (table.key_is_rowid) return absl::StrCat(name, "=?", parameter);
+  const Collation collation = table.unique_keys.front().collations[position_in_key];
+  std::string condition =
+      absl::StrCat(name, " COLLATE ", NameOf(collation), "=?", parameter);
+  if (collation != Collation::kBinary) {
+    absl::StrAppend(&condition, " AND ", name, " COLLATE BINARY IS ?", parameter);
+  }
+  return condition;
+}
+
+size_t PositionInKey(const Table& table, size_t column) {
+  const auto at = std::find(table.primary_key.begin(), table.primary_key.end(),
+                            static_cast<int>(column));
+  return static_cast<size_t>(at - table.primary_key.begin());
+}
+
+// OR ABORT: what the schema says of conflicts (ON CONFLICT REPLACE) was done when the
+// statements ran, and is in the redo. A conflict now is somebody else's row.
+//
 // The parameters are numbered in the order in which the redo has the values.
 std::string InsertSql(const Table& table, size_t columns) {
   std::vector<std::string> names;
@@ -35,8 +61,9 @@ std::string InsertSql(const Table& table, size_t columns) {
     names.push_back(table.columns[i].quoted);
     values.push_back(absl::StrCat("?", values.size() + 1));
   }
-  return absl::StrCat("INSERT INTO main.", table.quoted, "(", absl::StrJoin(names, ","),
-                      ") VALUES(", absl::StrJoin(values, ","), ")");
+  return absl::StrCat("INSERT OR ABORT INTO main.", table.quoted, "(",
+                      absl::StrJoin(names, ","), ") VALUES(", absl::StrJoin(values, ","),
+                      ")");
 }
 
 std::string DeleteSql(const Table& table, size_t columns) {
@@ -47,7 +74,7 @@ std::string DeleteSql(const Table& table, size_t columns) {
     if (column.generated) continue;
     ++parameter;
     conditions.push_back(column.in_primary_key
-                             ? absl::StrCat(column.quoted, "=?", parameter)
+                             ? NameRow(table, PositionInKey(table, i), parameter)
                              : Compare(column, parameter));
   }
   return absl::StrCat("DELETE FROM main.", table.quoted, " WHERE ",
@@ -58,9 +85,8 @@ std::string UpdateSql(const Table& table, size_t columns, const std::string& mas
   std::vector<std::string> conditions;
   std::vector<std::string> changes;
   int parameter = 0;
-  for (const int column : table.primary_key) {
-    conditions.push_back(absl::StrCat(table.columns[static_cast<size_t>(column)].quoted,
-                                      "=?", ++parameter));
+  for (size_t i = 0; i < table.primary_key.size(); ++i) {
+    conditions.push_back(NameRow(table, i, ++parameter));
   }
   for (size_t i = 0; i < columns; ++i) {
     if (!InMask(mask, i)) continue;
@@ -69,8 +95,9 @@ std::string UpdateSql(const Table& table, size_t columns, const std::string& mas
     if (!column.in_primary_key) conditions.push_back(Compare(column, parameter));
     changes.push_back(absl::StrCat(column.quoted, "=?", ++parameter));
   }
-  return absl::StrCat("UPDATE main.", table.quoted, " SET ", absl::StrJoin(changes, ","),
-                      " WHERE ", absl::StrJoin(conditions, " AND "));
+  return absl::StrCat("UPDATE OR ABORT main.", table.quoted, " SET ",
+                      absl::StrJoin(changes, ","), " WHERE ",
+                      absl::StrJoin(conditions, " AND "));
 }
 
 ApplyResult Damaged() {
@@ -87,6 +114,21 @@ bool Applier::HasSideEffects(const std::vector<Redo>& calls) const {
     }
   }
   return false;
+}
+
+std::string Applier::WhyLocksAreOld(const std::vector<Redo>& calls) const {
+  for (const Redo& call : calls) {
+    for (const RedoTable& wanted : call.tables) {
+      const Table* table = nullptr;
+      const ApplyResult found = Resolve(wanted, &table);
+      if (!found.ok()) return found.conflict;
+      if (table->keys_fingerprint == wanted.keys_fingerprint) continue;
+      return absl::StrCat("the unique keys or references of table ", wanted.name,
+                          " were changed by another program while the branch was at "
+                          "work; run the transaction again");
+    }
+  }
+  return "";
 }
 
 ApplyResult Applier::Apply(const std::vector<Redo>& calls) {

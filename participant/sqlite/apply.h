@@ -33,6 +33,10 @@ class Applier {
   // Stops at the first step that fails; the steps before it have been done.
   [[nodiscard]] ApplyResult Apply(const std::vector<Redo>& calls);
 
+  // Why the locks that were taken with these changes may not be the right ones any more:
+  // somebody has changed the keys of a table. Empty: they are.
+  [[nodiscard]] std::string WhyLocksAreOld(const std::vector<Redo>& calls) const;
+
   // Whether a table in it has triggers or foreign keys.
   [[nodiscard]] bool HasSideEffects(const std::vector<Redo>& calls) const;
 

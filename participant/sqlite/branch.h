@@ -44,6 +44,9 @@ struct Branch {
   uint64_t redo_bytes = 0;
   std::vector<LockRef> locks;
   int64_t last_insert_rowid = 0;
+  // Store::ForeignVersion when the first of the redo was made. Of a restored branch it
+  // does not matter: it has voted.
+  int64_t foreign_version = 0;
   int64_t slot = 0;  // its row in concordat_branches, once prepared
 
   // The Execute under way: in the run queue or waiting for a lock.

@@ -22,10 +22,13 @@ wire::ExecuteReply MakeReply(wire::Code::type code, std::string message) {
 }
 
 CallScheduler::CallScheduler(const SqliteOptions& options, BranchTable* branches,
-                             Scratch* scratch, ReaderPool* readers,
+                             Store* store, const Catalog* catalog, Scratch* scratch,
+                             ReaderPool* readers,
                              std::function<void(const BranchId&)> drop)
     : options_(options),
       branches_(branches),
+      store_(store),
+      catalog_(catalog),
       scratch_(scratch),
       readers_(readers),
       drop_(std::move(drop)) {}
@@ -78,6 +81,8 @@ void CallScheduler::RunPhase() {
   for (const std::string& key : branches_->TakeFreed()) WakeOldest(key);
   if (ready_.empty()) return;
   const int rc = scratch_->BeginPhase();
+  foreign_version_ = store_->ForeignVersion();
+  HoldChangedTables();
   for (int i = 0; i < kCallsAPhase && !ready_.empty(); ++i) {
     Branch* branch = ready_.front();
     ready_.pop_front();
@@ -90,6 +95,23 @@ void CallScheduler::RunPhase() {
     }
   }
   scratch_->EndPhase();
+}
+
+// A prepared branch has the locks of the keys that its tables had then. When a table has
+// others now, the branch holds the table as a whole until it ends: nobody can take a
+// tuple that it would have locked.
+void CallScheduler::HoldChangedTables() {
+  if (std::exchange(seen_loads_, catalog_->loads()) == catalog_->loads()) return;
+  branches_->ForEach([this](Branch* branch) {
+    if (branch->state != BranchState::kPrepared) return;
+    for (const Redo& call : branch->redo) {
+      for (const RedoTable& was : call.tables) {
+        const Table* table = catalog_->Find(was.name);
+        if (table == nullptr || table->keys_fingerprint == was.keys_fingerprint) continue;
+        branches_->locks().Grant(branch, table->lock_key, LockMode::kExclusive);
+      }
+    }
+  });
 }
 
 void CallScheduler::WakeOldest(const std::string& key) {
@@ -186,6 +208,7 @@ void CallScheduler::Keep(Branch* branch, CallResult* result) {
   }
   branch->last_insert_rowid = result->last_insert_rowid;
   if (result->captured.redo.steps == 0) return;
+  if (!branch->HasChanges()) branch->foreign_version = foreign_version_;
   branch->redo_bytes += result->captured.redo.bytes.size();
   branch->redo.push_back(std::move(result->captured.redo));
 }

@@ -21,14 +21,16 @@
 #include "participant/sqlite/branch_table.h"
 #include "participant/sqlite/reader_pool.h"
 #include "participant/sqlite/scratch.h"
+#include "participant/sqlite/store.h"
 
 namespace concordat::participant::sqlite {
 
 class CallScheduler {
  public:
   // `drop` is called, on any thread, for a branch whose call failed at a reader.
-  CallScheduler(const SqliteOptions& options, BranchTable* branches, Scratch* scratch,
-                ReaderPool* readers, std::function<void(const BranchId&)> drop);
+  CallScheduler(const SqliteOptions& options, BranchTable* branches, Store* store,
+                const Catalog* catalog, Scratch* scratch, ReaderPool* readers,
+                std::function<void(const BranchId&)> drop);
 
   // The branch is active. Answers later, or at once.
   void Submit(Branch* branch, const wire::ExecuteRequest& request,
@@ -47,6 +49,7 @@ class CallScheduler {
   }
 
  private:
+  void HoldChangedTables();
   void WakeOldest(const std::string& key);
   void RunOne(Branch* branch);
   [[nodiscard]] bool GiveToReader(Branch* branch);
@@ -61,10 +64,14 @@ class CallScheduler {
 
   const SqliteOptions& options_;
   BranchTable* const branches_;
+  Store* const store_;
+  const Catalog* const catalog_;
   Scratch* const scratch_;
   ReaderPool* const readers_;
   const std::function<void(const BranchId&)> drop_;
   const SystemClock clock_;
+  uint64_t seen_loads_ = 0;      // of the catalog
+  int64_t foreign_version_ = 0;  // Store's, when this phase began
   std::deque<Branch*> ready_;
   // When each wait began plus lock_wait: in order, and some of them over already.
   std::deque<std::pair<Timestamp, BranchId>> deadlines_;

@@ -16,6 +16,14 @@ bool AnyNull(const std::vector<ValueView>& row, const std::vector<int>& columns)
   return false;
 }
 
+// See Column::default_not_null.
+bool AnyUncertain(const Table& table, const std::vector<ValueView>& row) {
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (table.columns[i].default_not_null && row[i].is_null()) return true;
+  }
+  return false;
+}
+
 std::string TupleKey(const std::string& prefix, const std::vector<ValueView>& row,
                      const std::vector<int>& columns,
                      const std::vector<Collation>& collations) {
@@ -146,7 +154,7 @@ uint64_t Capture::TableNumber(const Table& table) {
   tables_.push_back(&table);
   captured_.redo.tables.push_back({table.name,
                                    static_cast<uint32_t>(table.columns.size()),
-                                   table.fingerprints.back()});
+                                   table.fingerprints.back(), table.keys_fingerprint});
   Want(table.lock_key, LockMode::kWrite);
   return tables_.size() - 1;
 }
@@ -196,6 +204,10 @@ bool Capture::UncertainOld(const Table& table, const std::vector<int>& columns,
 void Capture::LockUniqueKeys(const Table& table, bool has_old, bool has_new) {
   for (size_t k = 0; k < table.unique_keys.size(); ++k) {
     const UniqueKey& key = table.unique_keys[k];
+    if (key.probe != nullptr && !key.coarse) {
+      LockProbed(table, key, has_old, has_new);
+      continue;
+    }
     if (key.coarse || UncertainOld(table, key.columns, has_old)) {
       Want(table.lock_key, LockMode::kExclusive);
       continue;
@@ -213,6 +225,34 @@ void Capture::LockUniqueKeys(const Table& table, bool has_old, bool has_new) {
            LockMode::kExclusive);
     }
   }
+}
+
+// A row enters and leaves such an index by a change of any of its columns.
+void Capture::LockProbed(const Table& table, const UniqueKey& key, bool has_old,
+                         bool has_new) {
+  std::string old_key;
+  std::string new_key;
+  bool known = !has_old || !AnyUncertain(table, old_row_);
+  if (known && has_old) known = ProbedKey(key, old_row_, &old_key);
+  if (known && has_new) known = ProbedKey(key, new_row_, &new_key);
+  if (!known) return Want(table.lock_key, LockMode::kExclusive);
+  // A tuple that stays is in the file, where others run into it.
+  if (old_key == new_key) return;
+  if (!old_key.empty()) Want(std::move(old_key), LockMode::kExclusive);
+  if (!new_key.empty()) Want(std::move(new_key), LockMode::kExclusive);
+}
+
+bool Capture::ProbedKey(const UniqueKey& key, const std::vector<ValueView>& row,
+                        std::string* lock_key) {
+  const InIndex in_index = key.probe->Look(row, &tuple_);
+  if (in_index != InIndex::kYes) return in_index == InIndex::kNo;
+  std::string whole = key.prefix;
+  for (size_t i = 0; i < tuple_.size(); ++i) {
+    if (tuple_[i].is_null()) return true;  // equal to nothing
+    AppendKeyValue(tuple_[i], key.collations[i], &whole);
+  }
+  *lock_key = std::move(whole);
+  return true;
 }
 
 void Capture::LockReferences(const Table& table, bool has_old, bool has_new) {

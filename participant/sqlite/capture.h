@@ -57,6 +57,11 @@ class Capture {
   [[nodiscard]] uint64_t TableNumber(const Table& table);
   void RecordUpdate(const Table& table);
   void LockUniqueKeys(const Table& table, bool has_old, bool has_new);
+  void LockProbed(const Table& table, const UniqueKey& key, bool has_old, bool has_new);
+  // The lock key of the row's tuple in the index, empty when it has none there that
+  // others could run into. False: it cannot be known.
+  [[nodiscard]] bool ProbedKey(const UniqueKey& key, const std::vector<ValueView>& row,
+                               std::string* lock_key);
   void LockReferences(const Table& table, bool has_old, bool has_new);
   [[nodiscard]] bool Changed(const std::vector<int>& columns) const;
   [[nodiscard]] bool UncertainOld(const Table& table, const std::vector<int>& columns,
@@ -73,6 +78,7 @@ class Capture {
   std::vector<const Table*> tables_;  // those in captured_.redo.tables
   std::vector<ValueView> old_row_;
   std::vector<ValueView> new_row_;
+  std::vector<ValueView> tuple_;
 };
 
 }  // namespace concordat::participant::sqlite

@@ -35,6 +35,31 @@ void SetFingerprints(Table* table) {
   }
 }
 
+uint32_t MixColumns(uint32_t hash, const std::vector<int>& columns,
+                    const std::vector<Collation>& collations) {
+  for (const int column : columns) hash = Mix(hash, absl::StrCat(column));
+  for (const Collation c : collations) hash = Mix(hash, NameOf(c));
+  return hash;
+}
+
+void SetKeysFingerprint(Table* table) {
+  uint32_t hash = 2166136261U;
+  for (const UniqueKey& key : table->unique_keys) {
+    hash = MixColumns(Mix(hash, key.prefix), key.columns, key.collations);
+    hash = Mix(hash, absl::StrCat(key.sql_fingerprint, key.coarse));
+  }
+  for (const ForeignKey& key : table->foreign_keys) {
+    hash = MixColumns(Mix(hash, key.prefix), key.columns, key.collations);
+    hash = Mix(hash, absl::StrCat(key.parent_key, key.coarse));
+  }
+  // Their order is that of a hash table: it must not matter.
+  for (const ReferencedKey& key : table->referenced) {
+    hash +=
+        MixColumns(Mix(Mix(0, key.prefix), key.child_key), key.columns, key.collations);
+  }
+  table->keys_fingerprint = hash;
+}
+
 int FindColumn(const Table& table, std::string_view name) {
   const std::string wanted = Lower(name);
   for (size_t i = 0; i < table.columns.size(); ++i) {
@@ -57,16 +82,23 @@ absl::Status ForEachRow(Database* db, std::string_view sql, std::string_view arg
   return rc == SQLITE_DONE ? absl::OkStatus() : db->LastError(rc, sql);
 }
 
-// The primary key's or unique index's collations over just these columns, by column;
-// empty when there is none.
+// The collations, by column, of a parent's key over just these columns: of a primary
+// key or unique index that has every row, and compares as its columns do. SQLite looks
+// the parent up in one like that (www.sqlite.org/foreignkeys.html, section 3). Empty when
+// there is none.
 std::vector<Collation> CollationsOf(const Table& table, const std::vector<int>& columns) {
   for (const UniqueKey& key : table.unique_keys) {
-    if (key.coarse || key.columns.size() != columns.size()) continue;
+    if (key.coarse || key.probe != nullptr || key.columns.size() != columns.size()) {
+      continue;
+    }
     std::vector<Collation> collations;
     for (const int column : columns) {
       const auto at = std::find(key.columns.begin(), key.columns.end(), column);
       if (at == key.columns.end()) break;
-      collations.push_back(key.collations[static_cast<size_t>(at - key.columns.begin())]);
+      const Collation collation =
+          key.collations[static_cast<size_t>(at - key.columns.begin())];
+      if (collation != table.columns[static_cast<size_t>(column)].collation) break;
+      collations.push_back(collation);
     }
     if (collations.size() == columns.size()) return collations;
   }
@@ -108,6 +140,7 @@ bool Catalog::Refresh(Database* db, int64_t* seen) {
 
 absl::Status Catalog::Load(Database* db) {
   version_ = db->SchemaVersion();
+  ++loads_;
   tables_.clear();
   if (absl::Status s = LoadTables(db); !s.ok()) return s;
   for (auto& [lower, table] : tables_) {
@@ -118,6 +151,7 @@ absl::Status Catalog::Load(Database* db) {
   for (auto& [lower, table] : tables_) {
     if (absl::Status s = LoadForeignKeys(db, table.get()); !s.ok()) return s;
   }
+  for (auto& [lower, table] : tables_) SetKeysFingerprint(table.get());
   return LoadTriggers(db);
 }
 
@@ -169,6 +203,13 @@ absl::Status Catalog::LoadColumns(Database* db, Table* table) {
         table->columns.push_back(std::move(column));
       });
   if (!s.ok()) return s;
+  for (Column& column : table->columns) {
+    const char* collation = nullptr;
+    sqlite3_table_column_metadata(db->handle(), "main", table->name.c_str(),
+                                  column.name.c_str(), nullptr, &collation, nullptr,
+                                  nullptr, nullptr);
+    if (collation != nullptr) column.collation = ParseCollation(collation);
+  }
   std::sort(primary_key.begin(), primary_key.end());
   for (const auto& [order, column] : primary_key) table->primary_key.push_back(column);
   if (table->primary_key.empty() && table->refusal.empty()) {
@@ -189,34 +230,86 @@ absl::Status Catalog::LoadUniqueKeys(Database* db, Table* table) {
   primary.collations.assign(primary.columns.size(), Collation::kBinary);
   table->unique_keys.push_back(std::move(primary));
 
-  std::vector<std::pair<std::string, bool>> indexes;  // name, whether the primary key's
-  absl::Status s =
-      ForEachRow(db, "SELECT name, origin FROM pragma_index_list(?1) WHERE \"unique\"",
-                 table->name, [&indexes](const Statement& row) {
-                   indexes.emplace_back(row.Text(0), row.Text(1) == "pk");
-                 });
+  struct Index {
+    std::string name;
+    bool is_primary;
+    bool is_partial;
+  };
+  std::vector<Index> indexes;
+  absl::Status s = ForEachRow(
+      db, "SELECT name, origin, partial FROM pragma_index_list(?1) WHERE \"unique\"",
+      table->name, [&indexes](const Statement& row) {
+        indexes.push_back({row.Text(0), row.Text(1) == "pk", row.Int(2) != 0});
+      });
   if (!s.ok()) return s;
-  for (const auto& [index, is_primary] : indexes) {
+  for (const Index& index : indexes) {
     UniqueKey key;
-    key.prefix = absl::StrCat("R", lower, absl::string_view("\0", 1), index,
+    key.prefix = absl::StrCat("R", lower, absl::string_view("\0", 1), index.name,
                               absl::string_view("\0", 1));
-    s = ForEachRow(
-        db, "SELECT cid, coll FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno",
-        index, [&key](const Statement& row) {
-          key.columns.push_back(static_cast<int>(row.Int(0)));
-          key.collations.push_back(ParseCollation(row.Text(1)));
-          // -2 is an expression; a partial index is taken for a whole one.
-          key.coarse |= row.Int(0) < 0 || key.collations.back() == Collation::kUnknown;
-        });
+    s = LoadIndex(db, index.name, index.is_partial, table, &key);
     if (!s.ok()) return s;
-    if (is_primary) {
+    if (index.is_primary) {
       key.prefix = table->unique_keys.front().prefix;
       table->unique_keys.front() = std::move(key);
+      table->key_is_rowid = false;
     } else {
       table->unique_keys.push_back(std::move(key));
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status Catalog::LoadIndex(Database* db, const std::string& index, bool is_partial,
+                                Table* table, UniqueKey* key) {
+  size_t record_columns = 0;
+  bool on_expression = false;
+  absl::Status s =
+      ForEachRow(db, "SELECT cid, coll, key FROM pragma_index_xinfo(?1) ORDER BY seqno",
+                 index, [&](const Statement& row) {
+                   ++record_columns;
+                   if (row.Int(2) == 0)
+                     return;  // the rest of the record, which names the row
+                   key->columns.push_back(static_cast<int>(row.Int(0)));
+                   key->collations.push_back(ParseCollation(row.Text(1)));
+                   key->coarse |= key->collations.back() == Collation::kUnknown;
+                   on_expression |= row.Int(0) < 0;
+                 });
+  if (s.ok() && (is_partial || on_expression)) {
+    OpenProbe(db, index, record_columns, table, key);
+  }
+  return s;
+}
+
+void Catalog::OpenProbe(Database* db, const std::string& index, size_t record_columns,
+                        Table* table, UniqueKey* key) {
+  ProbeSource source;
+  source.table = table->quoted;
+  source.index = index;
+  source.key_columns = key->columns.size();
+  source.other_columns = record_columns - key->columns.size();
+  for (const Column& column : table->columns) {
+    source.columns.push_back(column.generated ? "" : column.quoted);
+  }
+  const auto sql_of = [db](const char* type, const std::string& name, std::string* sql) {
+    return ForEachRow(
+        db,
+        absl::StrCat("SELECT sql FROM sqlite_schema WHERE type='", type, "' AND name=?1"),
+        name, [sql](const Statement& row) { *sql = row.Text(0); });
+  };
+  absl::Status s = sql_of("table", table->name, &source.table_sql);
+  if (s.ok()) s = sql_of("index", index, &source.index_sql);
+  key->sql_fingerprint = Mix(2166136261U, source.index_sql);
+  absl::StatusOr<std::unique_ptr<IndexProbe>> probe =
+      s.ok() ? IndexProbe::Open(source) : s;
+  if (probe.ok()) {
+    key->probe = *std::move(probe);
+    return;
+  }
+  key->coarse = true;
+  if (!absl::IsFailedPrecondition(probe.status())) return;
+  table->refusal = absl::StrCat(
+      "table ", table->name, " cannot be written in a branch: ", probe.status().message(),
+      ", which a row does not keep; give the table an INTEGER PRIMARY KEY and use that");
 }
 
 absl::Status Catalog::LoadForeignKeys(Database* db, Table* child) {

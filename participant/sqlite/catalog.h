@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "participant/sqlite/database.h"
+#include "participant/sqlite/index_probe.h"
 #include "participant/sqlite/value.h"
 
 namespace concordat::participant::sqlite {
@@ -26,17 +27,23 @@ struct Column {
   Affinity affinity = Affinity::kBlob;
   bool generated = false;  // STORED: in the record, but not ours to set
   bool in_primary_key = false;
+  Collation collation = Collation::kBinary;  // its own; a key may have another
   // A row from before ALTER TABLE ADD COLUMN shows NULL in the pre-update hook where
   // SQL shows the default, so an old NULL here may not be one.
   bool default_not_null = false;
 };
 
-// A PRIMARY KEY or UNIQUE index: tuples of these columns are locked.
+// A PRIMARY KEY or UNIQUE index: the tuples that it holds are locked.
 struct UniqueKey {
   std::string prefix;  // of its lock keys
-  std::vector<int> columns;
+  std::vector<int>
+      columns;  // with a probe only as many as there are: -2 is an expression
   std::vector<Collation> collations;
-  bool coarse = false;  // on an expression, or of an unknown collation: lock the table
+  bool coarse = false;           // the tuples cannot be known: lock the table
+  uint32_t sql_fingerprint = 0;  // of its index's SQL
+  // Of a partial index, or one on expressions: a row has a tuple in it, or has none, and
+  // any column can have a part in that. Null: the tuple is those columns.
+  std::unique_ptr<IndexProbe> probe;
 };
 
 // A foreign key, seen from its child.
@@ -63,6 +70,8 @@ struct Table {
   std::vector<Column> columns;
   std::vector<int> primary_key;        // columns, in key order
   std::vector<UniqueKey> unique_keys;  // the primary key first
+  // The primary key is SQLite's rowid, an integer; otherwise an index of its own.
+  bool key_is_rowid = true;
   std::vector<ForeignKey> foreign_keys;
   std::vector<ReferencedKey> referenced;
   // Replaying into it must not fire triggers or foreign-key actions once more.
@@ -72,6 +81,9 @@ struct Table {
   std::string refusal;
   // Of the first n columns' names, for n = 0, 1, ….
   std::vector<uint32_t> fingerprints;
+  // Of the unique keys and the references from and to it: of all that decides what a
+  // change locks.
+  uint32_t keys_fingerprint = 0;
 };
 
 class Catalog {
@@ -85,6 +97,9 @@ class Catalog {
   // when the schema cannot be read.
   [[nodiscard]] bool Refresh(Database* db, int64_t* seen);
 
+  // Counts the times that it was loaded.
+  [[nodiscard]] uint64_t loads() const { return loads_; }
+
   // The key that stands for a whole table.
   [[nodiscard]] static std::string LockKeyOf(std::string_view table);
 
@@ -95,11 +110,16 @@ class Catalog {
   [[nodiscard]] absl::Status LoadTables(Database* db);
   [[nodiscard]] absl::Status LoadColumns(Database* db, Table* table);
   [[nodiscard]] absl::Status LoadUniqueKeys(Database* db, Table* table);
+  [[nodiscard]] absl::Status LoadIndex(Database* db, const std::string& index,
+                                       bool is_partial, Table* table, UniqueKey* key);
+  void OpenProbe(Database* db, const std::string& index, size_t record_columns,
+                 Table* table, UniqueKey* key);
   [[nodiscard]] absl::Status LoadForeignKeys(Database* db, Table* child);
   [[nodiscard]] absl::Status LoadTriggers(Database* db);
   void AddForeignKey(Table* child, std::string_view parent_name,
                      const std::vector<std::string>& from, std::vector<std::string> to);
 
+  uint64_t loads_ = 0;
   int64_t version_ = -1;  // SQLite's, which moves with every change of the schema
   absl::flat_hash_map<std::string, std::unique_ptr<Table>> tables_;  // by lower-case name
 };

@@ -8,16 +8,6 @@
 
 namespace concordat::participant::sqlite {
 
-namespace {
-
-uint64_t Steps(const Branch& branch) {
-  uint64_t steps = 0;
-  for (const Redo& redo : branch.redo) steps += redo.steps;
-  return steps;
-}
-
-}  // namespace
-
 DurableBatch::DurableBatch(Store* store, Catalog* catalog, const LockTable* locks,
                            int64_t first_free_slot)
     : store_(store),
@@ -52,6 +42,7 @@ DurableEnd DurableBatch::WriteAll(const std::vector<DurableItem*>& items) {
   int rc = store_->Begin();
   if (rc != SQLITE_DONE) return GiveUp(rc);
   if (catalog_->Refresh(store_->db(), &seen_schema_)) applier_.Forget();
+  foreign_version_ = store_->ForeignVersion();
   for (DurableItem* item : items) {
     item->end = DurableEnd::kWritten;
     rc = WriteItem(item);
@@ -101,7 +92,7 @@ DurableEnd DurableBatch::GiveUp(int rc) {
 int DurableBatch::WriteItem(DurableItem* item) {
   switch (item->verb) {
     case DurableVerb::kPrepare:
-      return WritePrepare(item->branch);
+      return WritePrepare(item);
     case DurableVerb::kRollBack:
       return store_->DeleteBranch(item->branch->slot);
     case DurableVerb::kCommit:
@@ -111,29 +102,58 @@ int DurableBatch::WriteItem(DurableItem* item) {
   return WriteCommit(item);
 }
 
-int DurableBatch::WritePrepare(Branch* branch) {
+int DurableBatch::WritePrepare(DurableItem* item) {
+  const int rc = CheckStillTrue(item);
+  if (rc != SQLITE_DONE || item->end == DurableEnd::kConflict) return rc;
+  Branch* branch = item->branch;
   branch->slot = next_slot_++;
   return store_->InsertBranch(branch->slot, branch->id, clock_.WallMicros(),
                               EncodeRedo(branch->redo),
                               EncodeLocks(locks_->HeldBy(*branch)));
 }
 
-int DurableBatch::WriteCommit(DurableItem* item) {
+// For a branch that has not voted. Its locks stand against other branches, not against
+// other programs, which may have changed a table or a row since.
+int DurableBatch::CheckStillTrue(DurableItem* item) {
   const Branch& branch = *item->branch;
-  // A single step that fails leaves nothing behind: it needs no savepoint.
-  const bool savepoint = Steps(branch) > 1;
-  int rc = savepoint ? store_->Savepoint() : SQLITE_DONE;
-  if (rc != SQLITE_DONE) return rc;
-  ApplyResult applied = applier_.Apply(branch.redo);
-  if (!applied.ok()) {
-    if (applied.conflict.empty()) return applied.rc;
-    if (savepoint) store_->RollBackToSavepoint();
+  item->detail = applier_.WhyLocksAreOld(branch.redo);
+  if (!item->detail.empty()) {
     item->end = DurableEnd::kConflict;
-    item->detail = std::move(applied.conflict);
     return SQLITE_DONE;
   }
-  if (savepoint) rc = store_->ReleaseSavepoint();
+  if (branch.foreign_version == foreign_version_) return SQLITE_DONE;
+  const int rc = store_->Savepoint();
+  if (rc != SQLITE_DONE) return rc;
+  const int applied = ApplyBranch(item);
+  if (applied == SQLITE_DONE) store_->RollBackToSavepoint();
+  return applied;
+}
+
+// Within a savepoint. Without one a step that finds two rows would leave both changed.
+int DurableBatch::ApplyBranch(DurableItem* item) {
+  ApplyResult applied = applier_.Apply(item->branch->redo);
+  if (applied.ok()) return SQLITE_DONE;
+  if (applied.conflict.empty()) return applied.rc;
+  item->end = DurableEnd::kConflict;
+  item->detail = std::move(applied.conflict);
+  return SQLITE_DONE;
+}
+
+int DurableBatch::WriteCommit(DurableItem* item) {
+  const Branch& branch = *item->branch;
   const bool alone = item->verb == DurableVerb::kCommitAlone;
+  int rc = alone ? CheckStillTrue(item) : SQLITE_DONE;
+  if (rc != SQLITE_DONE || item->end == DurableEnd::kConflict) return rc;
+  if (branch.HasChanges()) {
+    rc = store_->Savepoint();
+    if (rc == SQLITE_DONE) rc = ApplyBranch(item);
+    if (rc != SQLITE_DONE) return rc;
+    if (item->end == DurableEnd::kConflict) {
+      store_->RollBackToSavepoint();
+      return SQLITE_DONE;
+    }
+    rc = store_->ReleaseSavepoint();
+  }
   if (rc == SQLITE_DONE && !alone) rc = store_->DeleteBranch(branch.slot);
   if (rc != SQLITE_DONE) return rc;
   return store_->InsertEvidence(branch.id,

@@ -1,9 +1,11 @@
 // Writes prepares, commits and rollbacks of many branches in one SQLite transaction,
 // with one flush.
 //
-// A commit replays the branch's redo, deletes its row in concordat_branches and writes
-// its evidence. A replay that finds other rows than the branch left is undone and
-// reported in the item; the others go on. A failed write or flush ends the process.
+// A prepare is refused when another program has changed what the branch stands on since
+// its calls ran: that is the last moment to say no. A commit replays the branch's redo,
+// deletes its row in concordat_branches and writes its evidence. A replay that finds
+// other rows than the branch left is undone and reported in the item; the others go on. A
+// failed write or flush ends the process.
 #ifndef PARTICIPANT_SQLITE_DURABLE_BATCH_H_
 #define PARTICIPANT_SQLITE_DURABLE_BATCH_H_
 
@@ -60,7 +62,9 @@ class DurableBatch {
  private:
   [[nodiscard]] DurableEnd WriteAll(const std::vector<DurableItem*>& items);
   [[nodiscard]] int WriteItem(DurableItem* item);
-  [[nodiscard]] int WritePrepare(Branch* branch);
+  [[nodiscard]] int WritePrepare(DurableItem* item);
+  [[nodiscard]] int CheckStillTrue(DurableItem* item);
+  [[nodiscard]] int ApplyBranch(DurableItem* item);
   [[nodiscard]] int WriteCommit(DurableItem* item);
   [[nodiscard]] int ForgetSome();
   [[nodiscard]] DurableEnd GiveUp(int rc);
@@ -71,6 +75,7 @@ class DurableBatch {
   Applier applier_;
   int64_t next_slot_;
   int64_t seen_schema_ = -1;
+  int64_t foreign_version_ = 0;  // Store's, in the transaction that is being written
   absl::flat_hash_map<GroupId, Gtid> forget_below_;  // evidence that is still to go
   const SystemClock clock_;
 };

@@ -7,7 +7,7 @@ namespace concordat::participant::sqlite {
 
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 Redo DecodeCall(ByteReader* in) {
   Redo call;
@@ -17,6 +17,7 @@ Redo DecodeCall(ByteReader* in) {
     table.name = std::string(in->Bytes());
     table.columns = static_cast<uint32_t>(in->Varint());
     table.fingerprint = in->U32();
+    table.keys_fingerprint = in->U32();
   }
   call.steps = in->Varint();
   call.bytes = std::string(in->Bytes());
@@ -35,6 +36,7 @@ std::string EncodeRedo(const std::vector<Redo>& calls) {
       out.Bytes(table.name);
       out.Varint(table.columns);
       out.U32(table.fingerprint);
+      out.U32(table.keys_fingerprint);
     }
     out.Varint(call.steps);
     out.Bytes(call.bytes);
@@ -45,7 +47,7 @@ std::string EncodeRedo(const std::vector<Redo>& calls) {
 absl::StatusOr<std::vector<Redo>> DecodeRedo(std::string_view bytes) {
   ByteReader in(bytes);
   if (in.U8() != kVersion) {
-    return absl::DataLossError("the changes of a prepared branch are of a newer version");
+    return absl::DataLossError("the changes of a prepared branch are of another version");
   }
   std::vector<Redo> calls;
   const uint64_t count = in.Varint();
@@ -70,7 +72,7 @@ std::string EncodeLocks(const std::vector<LockWant>& locks) {
 absl::StatusOr<std::vector<LockWant>> DecodeLocks(std::string_view bytes) {
   ByteReader in(bytes);
   if (in.U8() != kVersion) {
-    return absl::DataLossError("the locks of a prepared branch are of a newer version");
+    return absl::DataLossError("the locks of a prepared branch are of another version");
   }
   std::vector<LockWant> locks;
   const uint64_t count = in.Varint();

@@ -5,9 +5,10 @@
 // changes by row would not: two rows that swap a UNIQUE value collide half-way.)
 //
 // Stored form of a branch's redo, written by EncodeRedo:
-//   u8 version (1) | varint calls | call…
+//   u8 version (2) | varint calls | call…
 //   call:  varint tables | table… | varint steps | bytes (the steps)
-//   table: bytes name | varint columns | u32 fingerprint of their names
+//   table: bytes name | varint columns | u32 fingerprint of their names |
+//          u32 fingerprint of the table's keys and references
 //   step:  u8 'I' 'U' or 'D' | varint table, by position |
 //     I: new values, of all columns but generated ones
 //     D: old values, of the same
@@ -29,6 +30,8 @@ struct RedoTable {
   std::string name;
   uint32_t columns = 0;
   uint32_t fingerprint = 0;
+  // Of what the locks were made from (Table::keys_fingerprint).
+  uint32_t keys_fingerprint = 0;
 };
 
 // The changes of one call.
@@ -50,7 +53,7 @@ struct LockWant {
 // DATA_LOSS when the bytes are not what EncodeRedo gives, or of a newer version.
 [[nodiscard]] absl::StatusOr<std::vector<Redo>> DecodeRedo(std::string_view bytes);
 
-// Locks beside it: u8 version (1) | varint count | (u8 mode | bytes key)…
+// Locks beside it: u8 version (2) | varint count | (u8 mode | bytes key)…
 [[nodiscard]] std::string EncodeLocks(const std::vector<LockWant>& locks);
 [[nodiscard]] absl::StatusOr<std::vector<LockWant>> DecodeLocks(std::string_view bytes);
 

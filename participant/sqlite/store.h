@@ -47,6 +47,10 @@ class Store {
 
   [[nodiscard]] absl::StatusOr<std::vector<StoredBranch>> LoadBranches();
 
+  // Another one when somebody else than this connection has written to the file: another
+  // program, as ours writes through nothing else. -1: cannot be read.
+  [[nodiscard]] int64_t ForeignVersion();
+
   // The result codes of these are SQLite's; SQLITE_DONE on success.
   int Begin() { return begin_.RunToEnd(); }
   int Commit() { return commit_.RunToEnd(); }
@@ -90,7 +94,7 @@ class Store {
   Statement savepoint_, to_savepoint_, release_;
   Statement insert_branch_, delete_branch_;
   Statement insert_evidence_, find_evidence_, find_evidence_bound_, delete_evidence_;
-  Statement find_mark_, write_mark_;
+  Statement find_mark_, write_mark_, data_version_;
 };
 
 // Settings that all our connections share.

@@ -61,6 +61,19 @@ Collation ParseCollation(std::string_view name) {
   return Collation::kUnknown;
 }
 
+const char* NameOf(Collation collation) {
+  switch (collation) {
+    case Collation::kNoCase:
+      return "NOCASE";
+    case Collation::kRTrim:
+      return "RTRIM";
+    case Collation::kBinary:
+    case Collation::kUnknown:
+      break;
+  }
+  return "BINARY";
+}
+
 bool operator==(const ValueView& a, const ValueView& b) {
   if (a.type != b.type) return false;
   switch (a.type) {

@@ -20,6 +20,8 @@ namespace concordat::participant::sqlite {
 
 enum class Collation : uint8_t { kBinary, kNoCase, kRTrim, kUnknown };
 [[nodiscard]] Collation ParseCollation(std::string_view name);
+// As SQL names it. kUnknown has no name: BINARY.
+[[nodiscard]] const char* NameOf(Collation collation);
 
 // A value that somebody else owns. Text and blobs point into it.
 struct ValueView {

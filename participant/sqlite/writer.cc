@@ -79,8 +79,9 @@ absl::StatusOr<std::vector<BranchId>> Writer::OpenFile(ClusterId cluster) {
   const int64_t next_slot = stored->empty() ? 1 : stored->back().slot + 1;
   batch_ = std::make_unique<DurableBatch>(store_.get(), &catalog_, &branches_.locks(),
                                           next_slot);
-  calls_ = std::make_unique<CallScheduler>(options_, &branches_, scratch_.get(),
-                                           readers_.get(), [this](const BranchId& id) {
+  calls_ = std::make_unique<CallScheduler>(options_, &branches_, store_.get(), &catalog_,
+                                           scratch_.get(), readers_.get(),
+                                           [this](const BranchId& id) {
                                              (void)Push({id, DropJob{}});
                                            });
   return Restore(*std::move(stored));

@@ -1,49 +1,10 @@
 // Who waits for whom, and who loses: rows, unique tuples, parent keys, tables.
-#include "tests/unit/sqlite/support.h"
+#include "tests/unit/sqlite/lock_fixture.h"
 
 namespace concordat::participant {
 namespace {
 
-class LockTest : public SqliteFixture {
- protected:
-  // Two branches; the first prepares after `first`, and the second, older or not, must
-  // wait with `second` until the first has ended. Then both are committed.
-  void ExpectWaits(const std::string& first, const std::string& second,
-                   wire::Code::type then = wire::Code::OK) {
-    const BranchId a = Begin();
-    Run(a, first);
-    ASSERT_EQ(call_->Prepare(a).vote, Vote::kPrepared);
-    const BranchId b = Begin(older_++);
-    PendingCall waiting = call_->Send(b, {Sql(second)});
-    EXPECT_FALSE(waiting.IsDone()) << second << " did not wait for " << first;
-    ASSERT_EQ(call_->Commit(a).finish, Finish::kDone);
-    EXPECT_EQ(waiting.reply.get().result.code, then) << second;
-    if (then == wire::Code::OK) {
-      const Vote vote = call_->Prepare(b).vote;
-      ASSERT_NE(vote, Vote::kRefused);
-      if (vote == Vote::kPrepared) {
-        ASSERT_EQ(call_->Commit(b).finish, Finish::kDone);
-      }
-    } else {
-      call_->Rollback(b);
-    }
-  }
-  void ExpectDoesNotWait(const std::string& first, const std::string& second) {
-    const BranchId a = Begin();
-    Run(a, first);
-    ASSERT_EQ(call_->Prepare(a).vote, Vote::kPrepared);
-    const BranchId b = Begin();
-    PendingCall other = call_->Send(b, {Sql(second)});
-    EXPECT_EQ(other.reply.get().result.code, wire::Code::OK) << second;
-    ASSERT_EQ(call_->Prepare(b).vote, Vote::kPrepared);
-    // In the other order.
-    FinishResult r = call_->Commit(b);
-    ASSERT_EQ(r.finish, Finish::kDone) << r.detail;
-    r = call_->Commit(a);
-    ASSERT_EQ(r.finish, Finish::kDone) << r.detail;
-  }
-  uint64_t older_ = 1;
-};
+using LockTest = LockFixture;
 
 TEST_F(LockTest, SameRow_SecondWaitsAndSeesTheFirstOnesResult) {
   Open(kAccounts);
@@ -103,22 +64,6 @@ TEST_F(LockTest, UniqueTupleThatWasGivenUp_IsNotTakenBeforeTheEnd) {
       "INSERT INTO t VALUES(1,'a'),(2,'b');");
   ExpectWaits("UPDATE t SET u='c' WHERE id=1", "INSERT OR REPLACE INTO t VALUES(3,'a')");
   EXPECT_EQ(Query("SELECT * FROM t"), "1,c|2,b|3,a");
-}
-
-TEST_F(LockTest, UniqueIndexOnAnExpression_LocksTheTable) {
-  Open(
-      "CREATE TABLE t(id INTEGER PRIMARY KEY, a);"
-      "CREATE UNIQUE INDEX i ON t(a*a);");
-  ExpectWaits("INSERT INTO t VALUES(1,3)", "INSERT INTO t VALUES(2,-3)",
-              wire::Code::CONDITION_FAILED);
-}
-
-TEST_F(LockTest, PartialUniqueIndex_IsLockedAsAWholeOne) {
-  Open(
-      "CREATE TABLE t(id INTEGER PRIMARY KEY, a, active);"
-      "CREATE UNIQUE INDEX i ON t(a) WHERE active;");
-  ExpectWaits("INSERT INTO t VALUES(1,3,1)", "INSERT INTO t VALUES(2,3,1)",
-              wire::Code::CONDITION_FAILED);
 }
 
 TEST_F(LockTest, ParentOfANewChild_CannotGoBeforeTheChildsBranchEnds) {
