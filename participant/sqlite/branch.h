@@ -40,8 +40,8 @@ struct Branch {
   bool serializable = false;
   BranchState state = BranchState::kActive;
 
-  std::vector<Redo> redo;  // one a call
-  uint64_t redo_bytes = 0;
+  std::vector<Redo> redo;   // one a call
+  uint64_t redo_bytes = 0;  // with those of the keys it locks
   std::vector<LockRef> locks;
   int64_t last_insert_rowid = 0;
   // Store::ForeignVersion when the first of the redo was made. Of a restored branch it
@@ -52,8 +52,12 @@ struct Branch {
   // The Execute under way: in the run queue or waiting for a lock.
   const wire::ExecuteRequest* request = nullptr;
   Callback<wire::ExecuteReply> reply;
+  Timestamp deadline = Timestamp::Infinite();  // the caller's
   std::string waits_for;  // the lock key, while it waits or has just been woken
-  Timestamp wait_until = Timestamp::Infinite();
+  Timestamp wait_until = Timestamp::Infinite();  // for a lock, or to get on
+  // Of a call that was stopped for others' sake: how often, and when it runs anew.
+  uint32_t yields = 0;
+  Timestamp run_at;
 
   [[nodiscard]] bool HasChanges() const { return !redo.empty(); }
   // Has not promised anything: may be rolled back for an older one's sake.
@@ -63,9 +67,11 @@ struct Branch {
 };
 
 // Wound-wait's order: by the age of the transaction, then by branch id, so that no two
-// branches are equal.
+// branches are equal. KV shards have the same order of ages (kv/lock_manager.h): were it
+// another one, two transactions could wait for each other at two resources.
 [[nodiscard]] inline bool IsOlder(const Branch& a, const Branch& b) {
-  return std::tie(a.age, a.id) < std::tie(b.age, b.id);
+  return std::tie(a.age.term, a.age.sequence, a.age.group, a.id) <
+         std::tie(b.age.term, b.age.sequence, b.age.group, b.id);
 }
 
 }  // namespace concordat::participant::sqlite

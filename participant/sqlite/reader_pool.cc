@@ -22,8 +22,11 @@ absl::StatusOr<std::unique_ptr<ReaderPool>> ReaderPool::Open(
     Reader reader;
     reader.db = *std::move(db);
     reader.check = std::make_unique<StatementCheck>(reader.db.get(), nullptr);
-    reader.runner =
-        std::make_unique<SqlRunner>(reader.db.get(), reader.check.get(), options);
+    reader.running = pool->running_.emplace_back(std::make_unique<Running>()).get();
+    reader.runner = std::make_unique<SqlRunner>(
+        reader.db.get(), reader.check.get(), options, [running = reader.running] {
+          return running->stop.load(std::memory_order_relaxed);
+        });
     readers.push_back(std::move(reader));
   }
   for (Reader& reader : readers) {
@@ -36,16 +39,24 @@ ReaderPool::~ReaderPool() {
   {
     MutexLock lock(&mutex_);
     closing_ = true;
+    for (const auto& running : running_) running->stop.store(true);
     changed_.NotifyAll();
   }
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ReaderPool::Run(const wire::ExecuteRequest* request,
-                     Callback<wire::ExecuteReply> done) {
+void ReaderPool::Run(const BranchId& branch, const wire::ExecuteRequest* request,
+                     Timestamp deadline, Callback<wire::ExecuteReply> done) {
   MutexLock lock(&mutex_);
-  calls_.push_back({request, std::move(done)});
+  calls_.push_back({branch, request, deadline, std::move(done)});
   changed_.NotifyOne();
+}
+
+void ReaderPool::Stop(const BranchId& branch) {
+  MutexLock lock(&mutex_);
+  for (const auto& running : running_) {
+    if (running->branch == branch) running->stop.store(true);
+  }
 }
 
 void ReaderPool::Loop(Reader reader) {
@@ -57,14 +68,19 @@ void ReaderPool::Loop(Reader reader) {
       if (calls_.empty()) break;
       call = std::move(calls_.front());
       calls_.pop_front();
+      reader.running->branch = call.branch;
+      reader.running->stop.store(closing_);
     }
-    call.done(Read(&reader, *call.request));
+    call.done(Read(&reader, call));
+    MutexLock lock(&mutex_);
+    reader.running->branch = BranchId();
   }
   reader.runner.reset();
   reader.check.reset();
 }
 
-wire::ExecuteReply ReaderPool::Read(Reader* reader, const wire::ExecuteRequest& request) {
+wire::ExecuteReply ReaderPool::Read(Reader* reader, const Call& call) {
+  const wire::ExecuteRequest& request = *call.request;
   wire::ExecuteReply reply;
   RunResult end;
   // One snapshot for the whole call.
@@ -75,7 +91,7 @@ wire::ExecuteReply ReaderPool::Read(Reader* reader, const wire::ExecuteRequest& 
   if (std::exchange(reader->seen_schema, schema) != schema) {
     reader->db->ConnectVirtualTables();
   }
-  reader->runner->StartCall();
+  reader->runner->StartCall(call.deadline);
   reply.sql.resize(request.sql.size());
   for (size_t i = 0; i < request.sql.size() && end.code == wire::Code::OK; ++i) {
     const UserStatement* statement = reader->runner->Get(request.sql[i].sql, &end);
@@ -87,6 +103,9 @@ wire::ExecuteReply ReaderPool::Read(Reader* reader, const wire::ExecuteRequest& 
     }
   }
   reader->runner->EndCall();
+  if (end.yielded) {
+    end = {wire::Code::BRANCH_GONE, "the branch was rolled back, or the resource closed"};
+  }
   if (reader->db->in_transaction()) (void)reader->db->Exec("ROLLBACK");
   reply.__isset.sql = end.code == wire::Code::OK;
   if (!reply.__isset.sql) reply.sql.clear();

@@ -3,6 +3,7 @@
 #ifndef PARTICIPANT_SQLITE_READER_POOL_H_
 #define PARTICIPANT_SQLITE_READER_POOL_H_
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -21,19 +22,31 @@ class ReaderPool {
       const std::string& path, const SqliteOptions& options);
   ReaderPool(const ReaderPool&) = delete;
   ReaderPool& operator=(const ReaderPool&) = delete;
-  // Answers what is queued, then ends the threads.
+  // Stops what runs long, answers what is queued, then ends the threads.
   ~ReaderPool();
 
   [[nodiscard]] bool empty() const { return threads_.empty(); }
-  // The request lives until `done` has been called. Thread-safe.
-  void Run(const wire::ExecuteRequest* request, Callback<wire::ExecuteReply> done);
+  // The request lives until `done` has been called; the call is stopped at the deadline.
+  // Thread-safe.
+  void Run(const BranchId& branch, const wire::ExecuteRequest* request,
+           Timestamp deadline, Callback<wire::ExecuteReply> done);
+  // The branch's call, if a thread runs it now, ends soon, with BRANCH_GONE. Thread-safe.
+  void Stop(const BranchId& branch);
 
  private:
   struct Call {
+    BranchId branch;
     const wire::ExecuteRequest* request;
+    Timestamp deadline;
     Callback<wire::ExecuteReply> done;
   };
+  // What one thread does now.
+  struct Running {
+    BranchId branch;  // guarded by mutex_
+    std::atomic<bool> stop{false};
+  };
   struct Reader {
+    Running* running = nullptr;
     std::unique_ptr<Database> db;
     std::unique_ptr<StatementCheck> check;
     std::unique_ptr<SqlRunner> runner;
@@ -41,9 +54,9 @@ class ReaderPool {
   };
   ReaderPool() = default;
   void Loop(Reader reader);
-  [[nodiscard]] static wire::ExecuteReply Read(Reader* reader,
-                                               const wire::ExecuteRequest& request);
+  [[nodiscard]] static wire::ExecuteReply Read(Reader* reader, const Call& call);
 
+  std::vector<std::unique_ptr<Running>> running_;  // one a thread
   std::vector<std::thread> threads_;
   Mutex mutex_;
   ConditionVariable changed_;

@@ -10,24 +10,26 @@ namespace concordat::participant::sqlite {
 
 absl::StatusOr<std::unique_ptr<Scratch>> Scratch::Open(const std::string& path,
                                                        const SqliteOptions& options,
-                                                       Catalog* catalog) {
+                                                       Catalog* catalog,
+                                                       std::function<bool()> must_yield) {
   absl::StatusOr<std::unique_ptr<Database>> db =
       Database::Open(path, SQLITE_OPEN_READWRITE, options.vfs);
   if (!db.ok()) return db.status();
   if (absl::Status s = ConfigureConnection(db->get(), options); !s.ok()) return s;
-  std::unique_ptr<Scratch> scratch(new Scratch(*std::move(db), options, catalog));
+  std::unique_ptr<Scratch> scratch(
+      new Scratch(*std::move(db), options, catalog, std::move(must_yield)));
   if (absl::Status s = scratch->Prepare(); !s.ok()) return s;
   return scratch;
 }
 
 Scratch::Scratch(std::unique_ptr<Database> db, const SqliteOptions& options,
-                 Catalog* catalog)
+                 Catalog* catalog, std::function<bool()> must_yield)
     : db_(std::move(db)),
       options_(options),
       catalog_(catalog),
       check_(db_.get(), catalog),
       capture_(db_.get(), catalog),
-      runner_(db_.get(), &check_, options),
+      runner_(db_.get(), &check_, options, std::move(must_yield)),
       applier_(db_.get(), catalog) {}
 
 absl::Status Scratch::Prepare() {
@@ -76,23 +78,27 @@ CallResult Scratch::Run(const Branch& branch, const wire::ExecuteRequest& reques
                   absl::StrCat("the file cannot be locked: ", sqlite3_errstr(rc)), false};
     return result;
   }
-  result.end = Replay(branch);
-  if (result.end.code == wire::Code::OK) {
-    sqlite3_set_last_insert_rowid(db_->handle(), branch.last_insert_rowid);
-    const uint64_t max = options_.max_branch_bytes;
-    capture_.Begin(max - std::min(max, branch.redo_bytes));
-    runner_.StartCall();
-    RunStatements(request, &result);
-    runner_.EndCall();
-    CheckEnd(&result);
-    result.captured = capture_.Take();
-    result.last_insert_rowid = sqlite3_last_insert_rowid(db_->handle());
-  }
+  runner_.StartCall(branch.deadline);
+  RunInSavepoint(branch, request, &result);
+  runner_.EndCall();
   if (db_->in_transaction()) {
     to_savepoint_.RunToEnd();
     release_.RunToEnd();
   }
   return result;
+}
+
+void Scratch::RunInSavepoint(const Branch& branch, const wire::ExecuteRequest& request,
+                             CallResult* result) {
+  result->end = Replay(branch);
+  if (result->end.code != wire::Code::OK) return;
+  sqlite3_set_last_insert_rowid(db_->handle(), branch.last_insert_rowid);
+  const uint64_t max = options_.max_branch_bytes;
+  capture_.Begin(max - std::min(max, branch.redo_bytes));
+  RunStatements(request, result);
+  CheckEnd(result);
+  result->captured = capture_.Take();
+  result->last_insert_rowid = sqlite3_last_insert_rowid(db_->handle());
 }
 
 RunResult Scratch::Replay(const Branch& branch) {
@@ -102,6 +108,7 @@ RunResult Scratch::Replay(const Branch& branch) {
   const ApplyResult applied = applier_.Apply(branch.redo);
   if (side_effects) SetSideEffects(true);
   if (applied.ok()) return {};
+  if (Classify(applied.rc) == Failure::kInterrupted) return runner_.Failed(applied.rc);
   return {wire::Code::RESOURCE_ERROR,
           absl::StrCat("the branch's own changes cannot be made again: ",
                        applied.conflict.empty() ? sqlite3_errstr(applied.rc)

@@ -11,6 +11,7 @@
 #ifndef PARTICIPANT_SQLITE_SCRATCH_H_
 #define PARTICIPANT_SQLITE_SCRATCH_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,19 +35,29 @@ struct CallResult {
 class Scratch {
  public:
   // The catalog outlives the scratch.
+  // For `must_yield` see SqlRunner.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Scratch>> Open(
-      const std::string& path, const SqliteOptions& options, Catalog* catalog);
+      const std::string& path, const SqliteOptions& options, Catalog* catalog,
+      std::function<bool()> must_yield);
 
   // SQLITE_DONE on success; SQLITE_BUSY when another program writes for long.
   int BeginPhase();
   void EndPhase();
+  // With end.yielded nothing has been done.
   [[nodiscard]] CallResult Run(const Branch& branch, const wire::ExecuteRequest& request);
 
   // Whether the whole call is known to only read. Never true for a new statement.
   [[nodiscard]] bool KnownToRead(const wire::ExecuteRequest& request);
+  [[nodiscard]] std::vector<std::string> TablesReadBy(
+      const wire::ExecuteRequest& request) const {
+    return runner_.TablesReadBy(request.sql);
+  }
 
  private:
-  Scratch(std::unique_ptr<Database> db, const SqliteOptions& options, Catalog* catalog);
+  Scratch(std::unique_ptr<Database> db, const SqliteOptions& options, Catalog* catalog,
+          std::function<bool()> must_yield);
+  void RunInSavepoint(const Branch& branch, const wire::ExecuteRequest& request,
+                      CallResult* result);
   [[nodiscard]] absl::Status Prepare();
   [[nodiscard]] RunResult Replay(const Branch& branch);
   void SetSideEffects(bool on);

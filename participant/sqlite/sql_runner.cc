@@ -1,5 +1,6 @@
 #include "participant/sqlite/sql_runner.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,8 +11,9 @@ namespace {
 
 constexpr size_t kMaxKept = 256;
 constexpr size_t kMaxSqlBytes = 1 << 20;
+constexpr uint64_t kShortestLimit = 1 << 20;  // also of a statement's text
 // How often a running statement looks at the clock, in steps of SQLite's machine.
-constexpr int kStepsPerLook = 20000;
+constexpr int kStepsPerLook = 4000;
 
 wire::Value ToWire(sqlite3_stmt* stmt, int column) {
   wire::Value value;
@@ -41,6 +43,12 @@ wire::Value ToWire(sqlite3_stmt* stmt, int column) {
   return value;
 }
 
+uint64_t SizeOf(sqlite3_stmt* stmt, int column) {
+  const int type = sqlite3_column_type(stmt, column);
+  const bool has_bytes = type == SQLITE_TEXT || type == SQLITE_BLOB;
+  return 16 + (has_bytes ? static_cast<uint64_t>(sqlite3_column_bytes(stmt, column)) : 0);
+}
+
 int BindWire(sqlite3_stmt* stmt, int index, const wire::Value& value) {
   if (value.__isset.integer) return sqlite3_bind_int64(stmt, index, value.integer);
   if (value.__isset.real) return sqlite3_bind_double(stmt, index, value.real);
@@ -55,27 +63,35 @@ int BindWire(sqlite3_stmt* stmt, int index, const wire::Value& value) {
   return sqlite3_bind_null(stmt, index);
 }
 
-uint64_t SizeOf(const wire::Value& value) {
-  return 16 + value.text.size() + value.blob.size();
-}
-
 }  // namespace
 
-SqlRunner::SqlRunner(Database* db, StatementCheck* check, const SqliteOptions& options)
-    : db_(db), check_(check), options_(options) {
+SqlRunner::SqlRunner(Database* db, StatementCheck* check, const SqliteOptions& options,
+                     std::function<bool()> must_yield)
+    : db_(db), check_(check), options_(options), must_yield_(std::move(must_yield)) {
   sqlite3_progress_handler(
       db->handle(), kStepsPerLook,
-      [](void* self) {
-        const auto* runner = static_cast<SqlRunner*>(self);
-        return runner->clock_.Now() > runner->deadline_ ? 1 : 0;
-      },
-      this);
+      [](void* self) { return static_cast<SqlRunner*>(self)->MustStop() ? 1 : 0; }, this);
+  // SQLite would make values of a gigabyte. No branch can write a longer one than this.
+  const uint64_t longest =
+      std::clamp(options.max_branch_bytes, kShortestLimit, uint64_t{1'000'000'000});
+  sqlite3_limit(db->handle(), SQLITE_LIMIT_LENGTH, static_cast<int>(longest));
+  // What a statement sorts or remembers goes to a file when it outgrows the cache.
+  (void)db->Exec("PRAGMA temp_store=FILE");
+}
+
+bool SqlRunner::MustStop() {
+  if (deadline_ == Timestamp::Infinite()) return false;  // no user's call is under way
+  if (clock_.Now() > deadline_) return true;
+  yielded_ = must_yield_ != nullptr && must_yield_();
+  return yielded_;
 }
 
 SqlRunner::~SqlRunner() { sqlite3_progress_handler(db_->handle(), 0, nullptr, nullptr); }
 
-void SqlRunner::StartCall() {
-  deadline_ = clock_.Now() + options_.statement_time;
+void SqlRunner::StartCall(Timestamp deadline) {
+  started_ = clock_.Now();
+  deadline_ = std::min(deadline, started_ + options_.statement_time);
+  yielded_ = false;
   result_bytes_ = 0;
   result_values_ = 0;
 }
@@ -98,6 +114,18 @@ bool SqlRunner::KnownToRead(const std::vector<wire::SqlStatement>& statements) c
     if (found == kept_.end() || !found->second.statement.read_only) return false;
   }
   return true;
+}
+
+std::vector<std::string> SqlRunner::TablesReadBy(
+    const std::vector<wire::SqlStatement>& statements) const {
+  std::vector<std::string> tables;
+  for (const wire::SqlStatement& statement : statements) {
+    const auto found = kept_.find(statement.sql);
+    if (found == kept_.end()) continue;
+    const std::vector<std::string>& read = found->second.statement.tables_read;
+    tables.insert(tables.end(), read.begin(), read.end());
+  }
+  return tables;
 }
 
 const UserStatement* SqlRunner::Compile(const std::string& sql, RunResult* result) {
@@ -164,19 +192,20 @@ RunResult SqlRunner::Bind(const UserStatement& user,
   return {};
 }
 
-// False: the answer would be too large.
+// False: the answer would be too large. A row is counted before it is copied.
 bool SqlRunner::CollectRow(sqlite3_stmt* stmt, wire::SqlResult* rows) {
   const int columns = sqlite3_column_count(stmt);
+  result_values_ += static_cast<uint64_t>(columns);
+  for (int i = 0; i < columns; ++i) result_bytes_ += SizeOf(stmt, i);
+  if (result_bytes_ > options_.max_result_bytes || result_values_ > kMaxAnswerValues ||
+      rows->rows.size() >= kMaxAnswerRows) {
+    return false;
+  }
   wire::SqlRow row;
   row.values.reserve(static_cast<size_t>(columns));
-  for (int i = 0; i < columns; ++i) {
-    row.values.push_back(ToWire(stmt, i));
-    result_bytes_ += SizeOf(row.values.back());
-  }
+  for (int i = 0; i < columns; ++i) row.values.push_back(ToWire(stmt, i));
   rows->rows.push_back(std::move(row));
-  result_values_ += static_cast<uint64_t>(columns);
-  return result_bytes_ <= options_.max_result_bytes &&
-         result_values_ <= kMaxAnswerValues && rows->rows.size() <= kMaxAnswerRows;
+  return true;
 }
 
 RunResult SqlRunner::Run(const UserStatement& user, const wire::SqlStatement& call,
@@ -208,6 +237,22 @@ RunResult SqlRunner::Run(const UserStatement& user, const wire::SqlStatement& ca
   return result;
 }
 
+RunResult SqlRunner::Stopped() const {
+  if (yielded_) return {wire::Code::OVERLOADED, "others had to go on", false, true};
+  const Duration allowed = deadline_ - started_;
+  if (allowed < options_.statement_time) {
+    return {
+        wire::Code::RESOURCE_ERROR,
+        "the caller's deadline came while the call ran: it was stopped, and the branch "
+        "is rolled back",
+        true};
+  }
+  return {wire::Code::RESOURCE_ERROR,
+          absl::StrCat("the call ran longer than ", options_.statement_time.millis(),
+                       " ms and was stopped"),
+          true};
+}
+
 RunResult SqlRunner::Failed(int rc) const {
   const std::string text(db_->error_message());
   const bool lost = !db_->in_transaction();
@@ -225,10 +270,7 @@ RunResult SqlRunner::Failed(int rc) const {
       return {wire::Code::OVERLOADED,
               absl::StrCat("another program holds the file: ", text), false};
     case Failure::kInterrupted:
-      return {wire::Code::RESOURCE_ERROR,
-              absl::StrCat("the call ran longer than ", options_.statement_time.millis(),
-                           " ms and was stopped"),
-              true};
+      return Stopped();
     case Failure::kStorage:
       return {wire::Code::RESOURCE_ERROR, text, true};
     default:

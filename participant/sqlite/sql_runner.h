@@ -4,6 +4,7 @@
 #define PARTICIPANT_SQLITE_SQL_RUNNER_H_
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct RunResult {
   // The statement ended the SQLite transaction by its own words (OR ROLLBACK): the
   // branch is over.
   bool rolled_back = false;
+  // Stopped for others' sake; nothing is wrong with it.
+  bool yielded = false;
 };
 
 // A compiled statement, and what is known of it.
@@ -36,13 +39,17 @@ struct UserStatement {
 
 class SqlRunner {
  public:
-  SqlRunner(Database* db, StatementCheck* check, const SqliteOptions& options);
+  // `must_yield` is asked, on this thread, while statements run; true stops them. Empty:
+  // they are stopped at the deadline only.
+  SqlRunner(Database* db, StatementCheck* check, const SqliteOptions& options,
+            std::function<bool()> must_yield);
   SqlRunner(const SqlRunner&) = delete;
   SqlRunner& operator=(const SqlRunner&) = delete;
   ~SqlRunner();
 
-  // The time and size limits hold between these.
-  void StartCall();
+  // The time and size limits hold between these. The call is stopped at `deadline`, or
+  // when options.statement_time is over.
+  void StartCall(Timestamp deadline);
   void EndCall() { deadline_ = Timestamp::Infinite(); }
 
   // The compiled statement; null, with the reason in `result`, when it may not run.
@@ -54,6 +61,12 @@ class SqlRunner {
 
   // Whether all of these have been compiled before, and only read.
   [[nodiscard]] bool KnownToRead(const std::vector<wire::SqlStatement>& statements) const;
+  // The tables and views that they read, for those that are known.
+  [[nodiscard]] std::vector<std::string> TablesReadBy(
+      const std::vector<wire::SqlStatement>& statements) const;
+
+  // What a step that ended with this result code says of the call.
+  [[nodiscard]] RunResult Failed(int rc) const;
 
   // When the schema has changed.
   void Forget();
@@ -67,13 +80,17 @@ class SqlRunner {
   [[nodiscard]] RunResult Bind(const UserStatement& user,
                                const wire::SqlStatement& call) const;
   [[nodiscard]] bool CollectRow(sqlite3_stmt* stmt, wire::SqlResult* rows);
-  [[nodiscard]] RunResult Failed(int rc) const;
+  [[nodiscard]] bool MustStop();
+  [[nodiscard]] RunResult Stopped() const;
 
   Database* const db_;
   StatementCheck* const check_;
   const SqliteOptions& options_;
+  const std::function<bool()> must_yield_;
   const SystemClock clock_;
+  Timestamp started_;
   Timestamp deadline_ = Timestamp::Infinite();
+  bool yielded_ = false;  // the call under way
   uint64_t result_bytes_ = 0;
   uint64_t result_values_ = 0;
   absl::flat_hash_map<std::string, Kept> kept_;

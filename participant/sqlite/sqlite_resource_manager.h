@@ -27,6 +27,8 @@
 //     So UPDATE t SET x=x-? WHERE id=? AND x>=? is exact. Older transactions (by
 //     StartOptions.age) take locks from younger ones that have not prepared (CONFLICT
 //     there) and otherwise wait, at most lock_wait.
+//   - A prepared branch can be committed, as long as no other program writes to the file.
+//   - Prepares and commits do not wait for calls that take long (call_scheduler.h).
 //   - A statement sees what is committed in the file and the branch's own changes.
 // StartOptions.isolation:
 //   "read-committed" (default)  reads lock nothing and never wait. What a branch read
@@ -78,7 +80,7 @@ struct SqliteOptions {
   uint32_t max_branches = 20000;
   // Threads for calls that only read, in branches that have changed nothing. 0: the
   // writer does it all.
-  uint32_t reader_threads = 1;
+  uint32_t reader_threads = 4;
   // Page cache of each connection.
   uint32_t cache_kib = 65536;
   // Write-ahead pages after which they are moved into the main file.

@@ -59,7 +59,7 @@ absl::Status ConfigureConnection(Database* db, const SqliteOptions& options) {
   sqlite3_db_config(db->handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(db->handle(), SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
   sqlite3_limit(db->handle(), SQLITE_LIMIT_ATTACHED, 0);
-  // Scratch work is undone all the time: its journal stays in memory.
+  // Users' statements have another one (SqlRunner).
   return db->Exec(
       absl::StrCat("PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF;"
                    "PRAGMA cache_size=-",

@@ -25,6 +25,7 @@ bool Writer::Push(Job&& job) {
   MutexLock lock(&mutex_);
   if (closing_) return false;
   queue_.push_back(std::move(job));
+  jobs_wait_.store(true, std::memory_order_relaxed);
   if (sleeping_) changed_.NotifyOne();
   return true;
 }
@@ -47,6 +48,7 @@ void Writer::Close() {
   {
     MutexLock lock(&mutex_);
     closing_ = true;
+    jobs_wait_.store(true, std::memory_order_relaxed);
     changed_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
@@ -68,7 +70,7 @@ absl::StatusOr<std::vector<BranchId>> Writer::OpenFile(ClusterId cluster) {
   file_ = IdentityOf(path_);
   if (absl::Status s = catalog_.Load(store_->db()); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<Scratch>> scratch =
-      Scratch::Open(path_, options_, &catalog_);
+      Scratch::Open(path_, options_, &catalog_, [this] { return calls_->MustYield(); });
   if (!scratch.ok()) return scratch.status();
   scratch_ = *std::move(scratch);
   absl::StatusOr<std::unique_ptr<ReaderPool>> readers = ReaderPool::Open(path_, options_);
@@ -79,11 +81,12 @@ absl::StatusOr<std::vector<BranchId>> Writer::OpenFile(ClusterId cluster) {
   const int64_t next_slot = stored->empty() ? 1 : stored->back().slot + 1;
   batch_ = std::make_unique<DurableBatch>(store_.get(), &catalog_, &branches_.locks(),
                                           next_slot);
-  calls_ = std::make_unique<CallScheduler>(options_, &branches_, store_.get(), &catalog_,
-                                           scratch_.get(), readers_.get(),
-                                           [this](const BranchId& id) {
-                                             (void)Push({id, DropJob{}});
-                                           });
+  calls_ = std::make_unique<CallScheduler>(
+      options_, &branches_, store_.get(), &catalog_, scratch_.get(), readers_.get(),
+      [this] { return OthersWait(); },
+      [this](const BranchId& id) {
+        (void)Push({id, DropJob{}});
+      });
   return Restore(*std::move(stored));
 }
 
@@ -130,6 +133,7 @@ bool Writer::TakeJobs(std::vector<Job>* jobs) {
   }
   sleeping_ = false;
   jobs->swap(queue_);
+  jobs_wait_.store(false, std::memory_order_relaxed);
   return !closing_ || !jobs->empty();
 }
 

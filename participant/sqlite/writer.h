@@ -3,7 +3,8 @@
 //
 // One round, for as long as there is work:
 //   1. take all that is queued; sort it into calls and durable work
-//   2. run the calls in the scratch transaction, on what is committed
+//   2. run the calls in the scratch transaction, on what is committed; a call that takes
+//      long is stopped when others wait, and runs anew later
 //   3. write the durable work in one transaction with one flush, then let locks go,
 //      then answer
 //   4. forget old evidence and move the write-ahead file on, a little
@@ -105,6 +106,10 @@ class Writer {
   void Accept(const BranchId& id, DropJob* job);
   void Accept(const BranchId& id, ForgetJob* job);
 
+  // Whether work waits for the calls to end.
+  [[nodiscard]] bool OthersWait() const {
+    return !durable_.empty() || jobs_wait_.load(std::memory_order_relaxed);
+  }
   void TakeBackPrepare(Branch* branch);
   void WriteBatch();
   void WriteMark();
@@ -120,6 +125,8 @@ class Writer {
   std::thread thread_;
   std::atomic<bool> open_{false};
   std::atomic<int64_t> full_until_micros_{0};
+  // Jobs are in the queue. Read while a call runs, to see whether it holds them up.
+  std::atomic<bool> jobs_wait_{false};
 
   Mutex mutex_;
   ConditionVariable changed_;

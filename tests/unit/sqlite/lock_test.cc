@@ -123,6 +123,44 @@ TEST_F(LockTest, LocksOfUniqueTuplesAndParents_AreHeldAgainAfterARestart) {
   EXPECT_EQ(parent.reply.get().result.code, wire::Code::CONDITION_FAILED);
 }
 
+// The second would wait for the transaction's end, and that for the second.
+TEST_F(LockTest, Scenario102_LockOfABranchOfTheSameTransaction_IsRefusedAtOnce) {
+  options_.lock_wait = Duration::Seconds(3600);
+  Open(kAccounts);
+  const BranchId first = MakeBranch(5, 1);
+  const BranchId second = MakeBranch(5, 2);
+  for (const BranchId& id : {first, second}) {
+    StartOptions options;
+    options.age = id.gtid;
+    ASSERT_TRUE(rm_->Start(id, options).ok());
+  }
+  Run(second, "UPDATE account SET balance=0 WHERE id=1");
+  const wire::ExecuteReply reply = Try(first, "DELETE FROM account WHERE id=1");
+  EXPECT_EQ(reply.result.code, wire::Code::CONFLICT);
+  EXPECT_NE(reply.result.message.find("same transaction"), std::string::npos);
+  EXPECT_EQ(Try(first, "SELECT 1").result.code, wire::Code::BRANCH_GONE);
+  ASSERT_EQ(call_->Prepare(second).vote, Vote::kPrepared);
+  ASSERT_EQ(call_->Commit(second).finish, Finish::kDone);
+}
+
+// As at a KV shard, whatever group a gtid is of: otherwise each of two transactions could
+// be the older one at one resource.
+TEST_F(LockTest, Age_IsTheTermAndTheSequenceBeforeTheGroup) {
+  Open(kAccounts);
+  BranchId young = MakeBranch(20);
+  young.gtid.group = GroupId(1);
+  BranchId old = MakeBranch(10);
+  old.gtid.group = GroupId(2);
+  for (const BranchId& id : {young, old}) {
+    StartOptions options;
+    options.age = id.gtid;
+    ASSERT_TRUE(rm_->Start(id, options).ok());
+  }
+  Run(young, "UPDATE account SET balance=1 WHERE id=1");
+  Run(old, "UPDATE account SET balance=balance+1 WHERE id=1");
+  EXPECT_EQ(Try(young, "SELECT 1").result.code, wire::Code::CONFLICT);
+}
+
 TEST_F(LockTest, OlderBranch_TakesTheLockOfAYoungerActiveOne) {
   Open(kAccounts);
   const BranchId young = Begin(20);
