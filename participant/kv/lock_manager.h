@@ -72,6 +72,8 @@ class LockOwner {
 
   [[nodiscard]] bool waiting() const { return waiting_; }
   [[nodiscard]] bool wounded() const { return wounded_; }
+  // Keys and ranges that it holds.
+  [[nodiscard]] size_t lock_count() const { return held_.size() + ranges_.size(); }
   [[nodiscard]] bool IsOlderThan(const LockOwner& other) const {
     return std::tie(age_.term, age_.sequence, age_.group, order_) <
            std::tie(other.age_.term, other.age_.sequence, other.age_.group, other.order_);

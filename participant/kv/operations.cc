@@ -65,8 +65,11 @@ OperationStatus BranchView::Check(const wire::KvOperation& op,
     case KvVerb::ADD_IF_AT_LEAST:
       return op.__isset.delta ? OperationStatus() : Invalid("no delta was given");
     case KvVerb::RANGE:
-      return op.__isset.limit && op.limit <= 0 ? Invalid("the limit is not positive")
-                                               : OperationStatus();
+      // A limit that is cut would make a part look like all there is.
+      return op.__isset.limit && (op.limit <= 0 || op.limit > limits.max_range_pairs)
+                 ? Invalid(absl::StrCat("the limit of a RANGE is from 1 to ",
+                                        limits.max_range_pairs))
+                 : OperationStatus();
   }
   return Invalid("unknown verb");
 }
@@ -156,9 +159,9 @@ OperationStatus BranchView::CompareAndSet(const wire::KvOperation& op) {
   return {};
 }
 
+// Without a limit one pair more than there may be, to see whether there is one.
 int32_t BranchView::LimitOf(const wire::KvOperation& op) const {
-  return op.__isset.limit ? std::min(op.limit, limits_.max_range_pairs)
-                          : limits_.max_range_pairs;
+  return op.__isset.limit ? op.limit : limits_.max_range_pairs + 1;
 }
 
 template <class Visitor>
@@ -209,9 +212,15 @@ OperationStatus BranchView::Range(const wire::KvOperation& op,
          pair.version = static_cast<int64_t>(version);
          return --left > 0;
        });
-  if (bytes <= limits_.max_range_bytes) return {};
-  return Invalid(absl::StrCat("the range has more than ", limits_.max_range_bytes,
-                              " bytes: ask with a smaller limit"));
+  if (bytes > limits_.max_range_bytes) {
+    return Invalid(absl::StrCat("the range has more than ", limits_.max_range_bytes,
+                                " bytes: ask with a smaller limit"));
+  }
+  if (!op.__isset.limit && left <= 0) {
+    return Invalid(absl::StrCat("the range has more than ", limits_.max_range_pairs,
+                                " pairs: ask for it in parts, with a limit"));
+  }
+  return {};
 }
 
 }  // namespace concordat::participant::kv

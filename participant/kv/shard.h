@@ -53,6 +53,9 @@ struct ShardOptions {
   OperationLimits operations;
   // Keys and values that one branch may write together: they go into one log record.
   size_t max_branch_bytes = 4u << 20;
+  // Keys and ranges that one branch may lock, by reading too. They take memory, and
+  // Prepare lets those go that were only read.
+  size_t max_branch_locks = 100'000;
 };
 
 // The log as the shard uses it; see wal/log_writer.h.

@@ -73,6 +73,13 @@ void Shard::Continue(Branch* branch) {
   BranchView view(rows_, options_.operations, &branch->writes, &work.undo);
   for (; work.next < work.request->kv.size(); ++work.next) {
     const wire::KvOperation& operation = work.request->kv[work.next];
+    if (branch->lock_count() >= options_.max_branch_locks) {
+      return FailCall(branch, {Code::INVALID,
+                               absl::StrCat("the branch reads or writes more than ",
+                                            options_.max_branch_locks,
+                                            " keys and ranges: use several transactions, "
+                                            "or RANGE for keys beside each other")});
+    }
     switch (Lock(branch, operation)) {
       case LockResult::kGranted:
         break;

@@ -264,6 +264,37 @@ TEST_F(KvTest, RollbackWhileACallWaits_EndsTheCall) {
   EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
 }
 
+// Half of a range must never look like all of it.
+TEST_F(KvTest, Range_OfMorePairsThanTheShardAllows_IsRefusedNotCut) {
+  options_.shard.operations.max_range_pairs = 3;
+  Open();
+  Write(1, {Put("a", "1"), Put("b", "2"), Put("c", "3")});
+  const BranchId id = Start(10);
+  EXPECT_EQ(Execute(id, {Range("a", "")}).kv.at(0).pairs.size(), 3u);
+  EXPECT_EQ(Execute(id, {Range("a", "", 3)}).kv.at(0).pairs.size(), 3u);
+  const auto too_large = Execute(id, {Range("a", "", 4)});
+  EXPECT_EQ(too_large.result.code, Code::INVALID);
+  EXPECT_NE(too_large.result.message.find("1 to 3"), std::string::npos);
+  MustExecute(id, {Put("d", "4")});
+  const auto too_many = Execute(id, {Range("a", "")});
+  EXPECT_EQ(too_many.result.code, Code::INVALID);
+  EXPECT_NE(too_many.result.message.find("more than 3 pairs"), std::string::npos);
+  EXPECT_EQ(Execute(id, {Range("b", "")}).kv.at(0).pairs.size(), 3u);
+  EXPECT_EQ(Execute(id, {Range("a", "", 2)}).kv.at(0).pairs.size(), 2u);
+}
+
+TEST_F(KvTest, BranchThatLocksTooManyKeys_IsRefusedAndLives) {
+  options_.shard.max_branch_locks = 3;
+  Open();
+  const BranchId id = Start(10);
+  MustExecute(id, {Put("a", "1"), Get("b"), Range("c", "d")});
+  const auto reply = Execute(id, {Get("e")});
+  EXPECT_EQ(reply.result.code, Code::INVALID);
+  EXPECT_NE(reply.result.message.find("more than 3 keys"), std::string::npos);
+  EXPECT_EQ(Prepare(id).vote, Vote::kPrepared);
+  EXPECT_EQ(Commit(id).finish, Finish::kDone);
+}
+
 TEST_F(KvTest, Range_SeesNoPhantoms) {
   Open();
   Write(1, {Put("a", "1"), Put("c", "1")});
