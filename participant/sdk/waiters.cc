@@ -76,7 +76,29 @@ wire::FinishState::type ToWire(Finish finish) {
   return wire::FinishState::RETRY;
 }
 
+size_t BytesOf(const wire::ExecuteReply& reply) {
+  size_t bytes = sizeof(WireReply) + reply.result.message.size() + reply.opaque.size();
+  for (const wire::KvResult& result : reply.kv) {
+    bytes += sizeof(result);
+    for (const wire::KvPair& pair : result.pairs) {
+      bytes += sizeof(pair) + pair.key.size() + pair.value.size();
+    }
+  }
+  for (const wire::SqlResult& result : reply.sql) {
+    bytes += sizeof(result);
+    for (const wire::SqlRow& row : result.rows) {
+      bytes += sizeof(row);
+      for (const wire::Value& value : row.values) {
+        bytes += sizeof(value) + value.text.size() + value.blob.size();
+      }
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
+
+WireReply::WireReply(wire::ExecuteReply r) : reply(std::move(r)), size(BytesOf(reply)) {}
 
 wire::Result MakeResult(Code::type code, std::string message) {
   wire::Result result;

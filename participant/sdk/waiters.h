@@ -13,8 +13,10 @@ namespace concordat::participant {
 
 // The resource manager's reply as the branch table keeps it.
 struct WireReply final : ExecuteReply {
-  explicit WireReply(wire::ExecuteReply r) : reply(std::move(r)) {}
-  wire::ExecuteReply reply;
+  explicit WireReply(wire::ExecuteReply r);
+  [[nodiscard]] size_t bytes() const override { return size; }
+  const wire::ExecuteReply reply;
+  const size_t size;  // of the reply, in memory
 };
 
 [[nodiscard]] wire::Result MakeResult(wire::Code::type code, std::string message = "");

@@ -37,6 +37,9 @@ struct BranchTableOptions {
   // Branches that are over and leave no evidence (read-only, heuristic): the answers
   // that are kept to be repeated. About 110 bytes each; see remembered.h.
   size_t max_remembered = 131'072;
+  // Answers to calls that are kept to be repeated, of all branches together, in bytes.
+  // Beyond it the oldest go; a repeat of such a call rolls its branch back.
+  size_t max_kept_reply_bytes = 64u << 20;
   // Somebody else than this process can settle prepared branches of the store (a
   // person in a database's console): see BranchTable on COMMIT of a missing branch.
   bool can_be_settled_elsewhere = false;
@@ -58,6 +61,8 @@ struct StartResult {
 class ExecuteReply {
  public:
   virtual ~ExecuteReply() = default;
+  // What it takes in memory, about.
+  [[nodiscard]] virtual size_t bytes() const { return 0; }
 };
 using ExecuteReplyPtr = std::shared_ptr<const ExecuteReply>;
 
@@ -202,6 +207,7 @@ struct BranchTableStats {
   size_t in_doubt = 0;  // prepared and not told
   size_t held = 0;      // all that are not over
   size_t remembered = 0;
+  size_t kept_reply_bytes = 0;
   Duration oldest_in_doubt;
 };
 

@@ -2,6 +2,7 @@
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
 #define PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
 
+#include <list>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,9 @@ struct BranchTable::Branch {
   Timestamp give_up_at;                                 // of the last call
   bool may_prepare = false;                             // the last call
   absl::InlinedVector<RequestToken, 1> execute_tokens;  // joined to the running one
+  // Null when a call runs, when it has been dropped for space, and after the end of work.
   ExecuteReplyPtr last_reply;
+  std::list<Branch*>::iterator kept;  // in kept_replies_, with last_reply
   bool ended = false;    // PREPARE came once: no more work
   bool doomed = false;   // a rollback was begun, if not finished: never vote yes
   bool overdue = false;  // because the running call took longer than its caller waits

@@ -31,13 +31,15 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
   } else if (call_number == branch->call_number && branch->last_reply != nullptr) {
     branch->last_call = now;
     Reply(token, ExecuteAnswer{ExecuteVerdict::kReply, branch->last_reply, ""});
+  } else if (call_number == branch->call_number && call_number > 0) {
+    AnswerDroppedReply(branch, token, now);
   } else if (call_number == branch->call_number + 1 && !branch->executing) {
     branch->call_number = call_number;
     branch->executing = true;
     branch->give_up_at = options.give_up_at;
     branch->may_prepare = options.may_prepare;
     branch->last_call = now;
-    branch->last_reply = nullptr;
+    DropReply(branch);
     branch->execute_tokens.push_back(token);
     Send(CommandKind::kExecute, id, token);
   } else {
@@ -45,6 +47,17 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
                                "call numbers count up by one, and one call runs at a "
                                "time"});
   }
+}
+
+// What the call did is done; the caller will never know what it gave. A branch that has
+// voted is the coordinators' to end.
+void BranchTable::AnswerDroppedReply(Branch* branch, RequestToken token, Timestamp now) {
+  Reply(token, ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
+                             absl::StrCat("call ", branch->call_number,
+                                          " was carried out, but its answer is not kept "
+                                          "any more; roll the transaction back and run "
+                                          "it again")});
+  if (branch->state == BranchState::kActive) BeginRollback(branch, RequestToken(), now);
 }
 
 // --- ends: dispatch ---
@@ -109,7 +122,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
       Send(branch->ended ? CommandKind::kPrepareAgain : CommandKind::kPrepare,
            branch->id);
       branch->ended = true;
-      branch->last_reply = nullptr;
+      DropReply(branch);
       branch->state = BranchState::kPreparing;
       branch->since = now;
       branch->tokens.push_back(token);
@@ -188,7 +201,7 @@ void BranchTable::CommitOnePhaseHere(Branch* branch, RequestToken token, Timesta
     case BranchState::kActive:
       if (branch->executing || branch->ended) break;
       branch->ended = true;
-      branch->last_reply = nullptr;
+      DropReply(branch);
       branch->state = BranchState::kCommittingAlone;
       branch->since = now;
       branch->tokens.push_back(token);

@@ -17,7 +17,7 @@ void BranchTable::OnExecuted(const BranchId& id, AfterExecute after,
   AnswerExecutes(branch, ExecuteAnswer{ExecuteVerdict::kReply, reply, ""});
   if (after == AfterExecute::kOver) return EndBranch(branch, now);
   branch->last_call = now;
-  branch->last_reply = std::move(reply);
+  KeepReply(branch, std::move(reply));
   if (after != AfterExecute::kPrepared) return;
   branch->state = BranchState::kPrepared;
   branch->since = now;
@@ -185,7 +185,28 @@ void BranchTable::EndHeuristically(Branch* branch, FinishResult result, Timestam
   EndBranch(branch, now);
 }
 
+void BranchTable::KeepReply(Branch* branch, ExecuteReplyPtr reply) {
+  DropReply(branch);
+  if (reply == nullptr) return;
+  kept_reply_bytes_ += reply->bytes();
+  branch->last_reply = std::move(reply);
+  branch->kept = kept_replies_.insert(kept_replies_.end(), branch);
+  // The newest stays in any case: its caller may be asking at this moment.
+  while (kept_reply_bytes_ > options_.max_kept_reply_bytes &&
+         kept_replies_.front() != branch) {
+    DropReply(kept_replies_.front());
+  }
+}
+
+void BranchTable::DropReply(Branch* branch) {
+  if (branch->last_reply == nullptr) return;
+  kept_reply_bytes_ -= branch->last_reply->bytes();
+  branch->last_reply = nullptr;
+  kept_replies_.erase(branch->kept);
+}
+
 void BranchTable::EndBranch(Branch* branch, Timestamp now) {
+  DropReply(branch);
   const BranchId id = std::move(branch->id);
   std::vector<Waiting> waiting = std::move(branch->waiting);
   if (!branch->why_rolled_back.empty()) {

@@ -184,6 +184,7 @@ std::vector<HeldBranch> BranchTable::Held(Timestamp now) const {
 BranchTableStats BranchTable::Stats(Timestamp now) const {
   BranchTableStats stats;
   stats.remembered = remembered_.size();
+  stats.kept_reply_bytes = kept_reply_bytes_;
   for (const auto& [key, branch] : branches_) {
     ++stats.held;
     if (branch->state == BranchState::kActive) ++stats.active;

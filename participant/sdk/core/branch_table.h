@@ -62,6 +62,7 @@
 #define PARTICIPANT_SDK_CORE_BRANCH_TABLE_H_
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -213,6 +214,9 @@ class BranchTable {
   void ReplyAll(Branch* branch, const Body& body);
   void ReplyProtocolError(const BranchId& id, RequestToken token, std::string detail);
   void AnswerExecutes(Branch* branch, const ExecuteAnswer& answer);
+  void KeepReply(Branch* branch, ExecuteReplyPtr reply);
+  void DropReply(Branch* branch);
+  void AnswerDroppedReply(Branch* branch, RequestToken token, Timestamp now);
 
   const std::string resource_;
   const Incarnation incarnation_;
@@ -222,6 +226,8 @@ class BranchTable {
   uint64_t last_number_ = 0;
   Timestamp next_scan_;
   absl::flat_hash_map<BranchKey, std::unique_ptr<Branch>> branches_;
+  std::list<Branch*> kept_replies_;  // the oldest first
+  size_t kept_reply_bytes_ = 0;
   RememberedBranches remembered_;
   RollbackReasons reasons_{1024};
   absl::flat_hash_map<GroupId, Gtid> watermarks_;

@@ -22,6 +22,7 @@ inline Gtid MakeGtid(uint64_t sequence) { return Gtid{GroupId(1), Term(7), seque
 class TestReply : public ExecuteReply {
  public:
   explicit TestReply(std::string text) : text(std::move(text)) {}
+  [[nodiscard]] size_t bytes() const override { return text.size(); }
   const std::string text;
 };
 

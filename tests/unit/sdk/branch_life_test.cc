@@ -59,6 +59,47 @@ TEST_F(BranchTableTest, Execute_RepeatOfTheLastNumber_GetsTheLastAnswerAndRunsNo
   EXPECT_TRUE(TakeCommands().empty());
 }
 
+TEST_F(BranchTableTest, Scenario96_AnswersKeptForIdleBranches_AreBoundedTogether) {
+  BranchTableOptions options;
+  options.max_kept_reply_bytes = 1000;
+  Reset(options);
+  Recover();
+  std::vector<BranchId> branches;
+  for (uint64_t i = 1; i <= 5; ++i) {
+    branches.push_back(Start(i));
+    Execute(branches.back(), 1);
+    Executed(branches.back(), std::string(300, 'x'));
+    EXPECT_LE(table_->Stats(now_).kept_reply_bytes, 1000u);
+  }
+  TakeCommands();
+  EXPECT_EQ(TextOf(Execute(branches[4], 1)), std::string(300, 'x'));
+  EXPECT_EQ(TextOf(Execute(branches[2], 1)), std::string(300, 'x'));
+  // The oldest go. Such a branch works on, as long as nobody asks for that answer.
+  Execute(branches[1], 2);
+  EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kExecute});
+  const ExecuteAnswer answer = ExecuteOf(Execute(branches[0], 1));
+  EXPECT_EQ(answer.verdict, ExecuteVerdict::kBranchGone);
+  EXPECT_NE(answer.detail.find("not kept any more"), std::string::npos);
+  EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
+  // What ends gives its answer up.
+  for (const BranchId& id : branches) {
+    Rollback(id);
+    RolledBack(id);
+  }
+  EXPECT_EQ(table_->Stats(now_).kept_reply_bytes, 0u);
+}
+
+TEST_F(BranchTableTest, Scenario96_AnswerLargerThanTheBound_IsKeptWhileItIsTheNewest) {
+  BranchTableOptions options;
+  options.max_kept_reply_bytes = 10;
+  Reset(options);
+  Recover();
+  const BranchId a = Start(1);
+  Execute(a, 1);
+  Executed(a, "more than ten bytes");
+  EXPECT_EQ(TextOf(Execute(a, 1)), "more than ten bytes");
+}
+
 TEST_F(BranchTableTest, Execute_LowerOrSkippingNumber_IsRefused) {
   Recover();
   const BranchId id = Start();
