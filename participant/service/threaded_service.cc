@@ -24,48 +24,51 @@ absl::Status Unknown(const std::string& why) { return absl::UnknownError(why); }
 
 }  // namespace
 
-void ThreadedService::Post(TaskThreads::Task task) {
-  std::call_once(started_, [this] { threads_.Start(count_); });
-  threads_.Post(std::move(task));
+void ThreadedService::Post(TaskThreads* threads, TaskThreads::Task task) {
+  std::call_once(started_, [this] {
+    work_.Start(count_);
+    settle_.Start(count_);
+  });
+  threads->Post(std::move(task));
 }
 
 void ThreadedService::Try(const Reservation& reservation, std::string_view request,
                           Callback<TryResult> done) {
-  Post([this, reservation, request = std::string(request),
-        done = std::move(done)]() mutable {
+  Post(&work_, [this, reservation, request = std::string(request),
+                done = std::move(done)]() mutable {
     done(Guarded([&] { return service_->Try(reservation, request); }, TryResult::Failed));
   });
 }
 
 void ThreadedService::Confirm(const Reservation& reservation,
                               Callback<absl::Status> done) {
-  Post([this, reservation, done = std::move(done)]() mutable {
+  Post(&settle_, [this, reservation, done = std::move(done)]() mutable {
     done(Guarded([&] { return service_->Confirm(reservation); }, Unknown));
   });
 }
 
 void ThreadedService::Cancel(const Reservation& reservation,
                              Callback<absl::Status> done) {
-  Post([this, reservation, done = std::move(done)]() mutable {
+  Post(&settle_, [this, reservation, done = std::move(done)]() mutable {
     done(Guarded([&] { return service_->Cancel(reservation); }, Unknown));
   });
 }
 
 void ThreadedService::Lookup(const Reservation& reservation,
                              Callback<absl::StatusOr<State>> done) {
-  Post([this, reservation, done = std::move(done)]() mutable {
+  Post(&settle_, [this, reservation, done = std::move(done)]() mutable {
     done(Guarded([&] { return service_->Lookup(reservation); }, Unknown));
   });
 }
 
 void ThreadedService::Query(std::string_view request, Callback<QueryResult> done) {
-  Post([this, request = std::string(request), done = std::move(done)]() mutable {
+  Post(&work_, [this, request = std::string(request), done = std::move(done)]() mutable {
     done(Guarded([&] { return service_->Query(request); }, Unknown));
   });
 }
 
 void ThreadedService::ForgetBelow(const Gtid& watermark, Callback<absl::Status> done) {
-  Post([this, watermark, done = std::move(done)]() mutable {
+  Post(&settle_, [this, watermark, done = std::move(done)]() mutable {
     done(Guarded([&] { return service_->ForgetBelow(watermark); }, Unknown));
   });
 }

@@ -1,4 +1,6 @@
-// Runs a blocking Service on threads, so that no caller waits.
+// Runs a blocking Service on threads, so that no caller waits. What ends a reservation
+// has threads of its own: a Try that blocks for long holds up other Tries, but nobody's
+// Confirm.
 #ifndef PARTICIPANT_SERVICE_THREADED_SERVICE_H_
 #define PARTICIPANT_SERVICE_THREADED_SERVICE_H_
 
@@ -14,6 +16,7 @@ namespace concordat::participant::service {
 // Thread-safe.
 class ThreadedService final : public AsyncService {
  public:
+  // `threads` for Try and Query, as many for the others.
   ThreadedService(std::unique_ptr<Service> service, size_t threads)
       : service_(std::move(service)), count_(threads) {}
 
@@ -28,17 +31,21 @@ class ThreadedService final : public AsyncService {
   }
   void Query(std::string_view request, Callback<QueryResult> done) override;
   void ForgetBelow(const Gtid& watermark, Callback<absl::Status> done) override;
-  void Close() override { threads_.Stop(); }
+  void Close() override {
+    work_.Stop();
+    settle_.Stop();
+  }
 
  private:
-  void Post(TaskThreads::Task task);
+  void Post(TaskThreads* threads, TaskThreads::Task task);
 
   const std::unique_ptr<Service> service_;
   const size_t count_;
   // Started by the first call, so that whoever makes this object can still block
   // signals for all threads.
   std::once_flag started_;
-  TaskThreads threads_;
+  TaskThreads work_;
+  TaskThreads settle_;
 };
 
 }  // namespace concordat::participant::service

@@ -26,7 +26,7 @@ struct BranchTable::Branch {
   // Null when a call runs, when it has been dropped for space, and after the end of work.
   ExecuteReplyPtr last_reply;
   std::list<Branch*>::iterator kept;  // in kept_replies_, with last_reply
-  bool ended = false;    // PREPARE came once: no more work
+  bool ended = false;                 // PREPARE came once: no more work
   bool doomed = false;   // a rollback was begun, if not finished: never vote yes
   bool overdue = false;  // because the running call took longer than its caller waits
   std::string why_rolled_back;  // by this table on its own; empty: it was told to
