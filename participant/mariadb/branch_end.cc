@@ -40,7 +40,7 @@ void BranchWork::CommitReadOnly(const BranchId& id, Callback<std::string> done) 
   branch->phase = Phase::kEnding;
   const std::string xid = XidOf(*branch);
   branch->connection->Run(
-      {XaEnd(xid), XaCommitOnePhase(xid)},
+      {XaEnd(xid), XaCommitOnePhase(xid), ReleaseLocks()},
       [this, id, done = std::move(done)](BatchResult r) mutable {
         const std::string why =
             r.ok() ? "" : absl::StrCat("the branch could not be ended: ", r.Error());
@@ -69,8 +69,8 @@ void BranchWork::Prepare(const BranchId& id, Callback<PrepareResult> done) {
 // The evidence goes first: when it cannot be written, the server skips the rest.
 std::vector<Statement> BranchWork::PrepareStatements(const Branch& branch) const {
   const std::string xid = XidOf(branch);
-  return {InsertEvidence(cluster_, branch.id, /*alone=*/false), XaEnd(xid),
-          XaPrepare(xid)};
+  return {TakeRole(), InsertEvidence(cluster_, branch.id, /*alone=*/false), DropRole(),
+          XaEnd(xid), XaPrepare(xid)};
 }
 
 void BranchWork::PrepareWritten(const BranchId& id, Callback<PrepareResult> done) {
@@ -97,7 +97,11 @@ void BranchWork::OnPrepared(const BranchId& id,
   }
   if (r.ok()) {
     HandToSettler(branch, /*clean=*/true);
-    return (*done)({Vote::kPrepared, ""});
+    if (!WroteForGood(r)) return (*done)({Vote::kPrepared, ""});
+    return settler_->End(id, /*commit=*/false, [done](FinishResult end) {
+      (*done)({end.finish == Finish::kDone ? Vote::kRefused : Vote::kUnavailable,
+               kWroteForGood});
+    });
   }
   RollBackNow(branch, [done, why = r.Error()](FinishResult) {
     (*done)({Vote::kRefused, why});
@@ -114,8 +118,7 @@ bool BranchWork::MayHavePrepared(const Branch& branch, const BatchResult& r) con
 }
 
 void BranchWork::HandToSettler(Branch* branch, bool clean) {
-  const bool reusable = !branch->tainted;
-  settler_->Hold(branch->id, std::exchange(branch->connection, nullptr), reusable);
+  settler_->Hold(branch->id, std::exchange(branch->connection, nullptr));
   Remove(branch, clean);
 }
 
@@ -145,8 +148,12 @@ void BranchWork::CommitWritten(const BranchId& id, Callback<OnePhaseResult> done
   branch->phase = Phase::kEnding;
   branch->alone = true;
   const std::string xid = XidOf(*branch);
-  branch->connection->Run({InsertEvidence(cluster_, id, /*alone=*/true), XaEnd(xid),
-                           XaCommitOnePhase(xid), FlushCommits()},
+  std::vector<Statement> commit = {TakeRole(),
+                                   InsertEvidence(cluster_, id, /*alone=*/true),
+                                   DropRole(), XaEnd(xid), XaCommitOnePhase(xid)};
+  for (Statement& flush : FlushCommitsWithRole()) commit.push_back(std::move(flush));
+  commit.push_back(ReleaseLocks());
+  branch->connection->Run(std::move(commit),
                           [this, id, done = Shared<OnePhaseResult>(std::move(done))](
                               BatchResult r) { OnCommitted(id, done, std::move(r)); });
 }
@@ -156,11 +163,15 @@ void BranchWork::OnCommitted(const BranchId& id,
                              BatchResult r) {
   Branch* branch = Find(id);
   if (branch == nullptr) return;
-  if (r.lost || (!r.ok() && r.FirstFailed() >= 2)) {
+  if (r.lost || (!r.ok() && r.FirstFailed() >= kXaPrepare)) {
     BecomeUncertain(branch, r.Error());
     return ResolveOnePhase(id, std::move(*done));
   }
   if (r.ok()) {
+    if (WroteForGood(r)) {
+      LogEvent(Level::kError, "a branch has written to a table that cannot roll back")
+          .Field("branch", id);
+    }
     Remove(branch, !r.in_transaction);
     return (*done)({OnePhase::kCommitted, ""});
   }
@@ -196,17 +207,18 @@ void BranchWork::RollBackNow(Branch* branch, Callback<FinishResult> done) {
   branch->connection->written_rows.clear();
   const std::string xid = XidOf(*branch);
   branch->connection->Run(
-      {XaEnd(xid), XaRollback(xid)},
+      {XaEnd(xid), XaRollback(xid), ReleaseLocks()},
       [this, id = branch->id, done = std::move(done)](BatchResult r) mutable {
         Branch* b = Find(id);
         if (b == nullptr || r.lost || r.FirstFailed() != 0) {
           return OnRolledBack(id, r.ok() && !r.in_transaction, std::move(done));
         }
         // After a deadlock, or XA END, only this is allowed.
-        b->connection->Run({XaRollback(XidOf(*b))}, [this, id, done = std::move(done)](
-                                                        BatchResult again) mutable {
-          OnRolledBack(id, again.ok() && !again.in_transaction, std::move(done));
-        });
+        b->connection->Run({XaRollback(XidOf(*b)), ReleaseLocks()},
+                           [this, id, done = std::move(done)](BatchResult again) mutable {
+                             OnRolledBack(id, again.ok() && !again.in_transaction,
+                                          std::move(done));
+                           });
       });
 }
 

@@ -1,6 +1,7 @@
 // Calls: from a request to a reply.
 #include "participant/mariadb/branch_work.h"
 
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,12 +12,6 @@ namespace concordat::participant::mariadb {
 
 using database::MakeReply;
 
-namespace {
-
-constexpr char kWroteForGood[] =
-    "a statement wrote to a table whose engine cannot roll back, and that write stays; "
-    "the branch is rolled back: ALTER TABLE … ENGINE=InnoDB";
-
 bool WroteForGood(const BatchResult& r) {
   for (const Result& result : r.results) {
     if (result.wrote_for_good) return true;
@@ -24,10 +19,12 @@ bool WroteForGood(const BatchResult& r) {
   return false;
 }
 
-}  // namespace
-
 void BranchTypes::ToWire(const BatchResult& r, size_t index, wire::SqlResult* result,
                          uint64_t* bytes) {
+  if (r.too_large) {
+    *bytes = std::numeric_limits<uint64_t>::max();
+    return;
+  }
   mariadb::ToWire(r.results[index], result, bytes);
 }
 
@@ -48,6 +45,7 @@ absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) 
           "CALL may give any number of results: it stands alone in its call");
     }
     Statement statement{item.sql, {}, /*keep=*/true};
+    statement.writes = kind->writes;
     for (const wire::Value& value : item.parameters) {
       absl::StatusOr<std::string> literal = ToLiteral(value);
       if (!literal.ok()) return literal.status();
@@ -62,6 +60,8 @@ absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) 
 }
 
 std::vector<Statement> BranchWork::MakeBatch(Branch* branch) {
+  // The connection is made as new afterwards (ResetSession), not closed.
+  if (std::exchange(branch->tainted, false)) branch->connection->Taint();
   if (branch->call.writes) branch->connection->written_rows.clear();
   branch->asks = branch->opens && !branch->call.writes && branch->call.may_write &&
                  branch->connection->written_rows.empty();
@@ -69,6 +69,12 @@ std::vector<Statement> BranchWork::MakeBatch(Branch* branch) {
   batch.reserve(branch->call.statements.size() + 6);
   if (branch->asks) batch.push_back(WrittenRowsQuery());
   if (branch->opens) {
+    if (branch->connection->leaves_insert_id()) {
+      Statement forget{"SET last_insert_id=0"};
+      forget.changes_session = true;
+      batch.push_back(std::move(forget));
+      branch->connection->ForgetInsertId();
+    }
     batch.push_back({branch->begin_sql});
     batch.push_back(XaStart(XidOf(*branch)));
   } else {

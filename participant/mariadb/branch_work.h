@@ -29,6 +29,12 @@ struct BranchTypes {
                      uint64_t* bytes);
 };
 
+// What is said of a branch that wrote to a table whose engine cannot roll back.
+inline constexpr char kWroteForGood[] =
+    "a statement wrote to a table whose engine cannot roll back, and that write stays; "
+    "the branch is rolled back: ALTER TABLE … ENGINE=InnoDB";
+[[nodiscard]] bool WroteForGood(const BatchResult& r);
+
 class BranchWork final : public database::BranchWork<BranchTypes> {
  public:
   using database::BranchWork<BranchTypes>::BranchWork;
@@ -59,12 +65,13 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
   [[nodiscard]] bool IsIdle(const BatchResult& r) const override {
     return !r.in_transaction;
   }
+  void ResetSession(Connection* connection) override { connection->Recycle(); }
   void HandToSettler(Branch* branch, bool clean) override;
   void RollBackNow(Branch* branch, Callback<FinishResult> done) override;
   void OnPreparedAlone(const BranchId& id, Callback<Evidence> done) override;
   // The last one is kXaPrepare.
   [[nodiscard]] std::vector<Statement> PrepareStatements(const Branch& branch) const;
-  static constexpr size_t kXaPrepare = 2;
+  static constexpr size_t kXaPrepare = 4;  // and XA COMMIT ONE PHASE in its place
   // Calls back whether the branch has written; false also when it is over by then.
   void AskWhetherWritten(const BranchId& id, Callback<bool> done);
   void CommitReadOnly(const BranchId& id, Callback<std::string> done);

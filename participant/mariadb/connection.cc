@@ -6,21 +6,21 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
+#include "participant/mariadb/sql.h"
 
 namespace concordat::participant::mariadb {
 
 namespace {
 
-constexpr size_t kMaxKept = 256;
+constexpr uint64_t kRowsAtOnce = 1024;  // then others have their turn
+// One row is held in memory whole, on its way here.
+constexpr unsigned long kMaxPacket = 64u << 20;
 constexpr unsigned long kMinimumVersion = 101100;
 // From the connector itself (errmsg.h), not from the server.
 constexpr unsigned kFirstClientError = 2000, kLastClientError = 2999;
-constexpr unsigned kUserLimit = 1226, kTooManyConnections = 1040, kUserConnections = 1203;
 constexpr unsigned kShutdown = 1053, kKilled = 1927;
 
 std::string OneLine(std::string text) {
@@ -33,18 +33,11 @@ bool ConnectionIsGone(unsigned error) {
          error == kShutdown || error == kKilled;
 }
 
-// A server that is starting, full or shutting down may take us the next time; a password
-// that is wrong now will be wrong again.
-bool MayWorkLater(unsigned error) {
-  return ConnectionIsGone(error) || error == kUserLimit || error == kTooManyConnections ||
-         error == kUserConnections;
-}
-
-std::string Seconds(Duration time, int64_t least) {
-  return absl::StrCat(std::max(least, (time.millis() + 999) / 1000));
-}
-
 }  // namespace
+
+bool MayWorkLater(unsigned error) {
+  return ConnectionIsGone(error) || IsTransient(error);
+}
 
 void ApplyAddress(const Address& address, MYSQL* handle) {
   const unsigned off = 0;
@@ -53,6 +46,7 @@ void ApplyAddress(const Address& address, MYSQL* handle) {
   const my_bool verify = address.tls && address.tls_verify ? 1 : 0;
   mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   mysql_options(handle, MYSQL_OPT_LOCAL_INFILE, &off);
+  mysql_options(handle, MYSQL_OPT_MAX_ALLOWED_PACKET, &kMaxPacket);
   mysql_options(handle, MYSQL_OPT_RECONNECT, &no);
   mysql_options(handle, MYSQL_OPT_SSL_ENFORCE, &tls);
   mysql_options(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
@@ -65,6 +59,10 @@ void ApplyAddress(const Address& address, MYSQL* handle) {
 }
 
 namespace {
+// A row that an UPDATE finds counts as changed, as in the other databases, also when it
+// already has the new values.
+constexpr unsigned long kFlags = CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS;
+
 const char* OrNull(const std::string& text) {
   return text.empty() ? nullptr : text.c_str();
 }
@@ -72,47 +70,7 @@ const char* OrNull(const std::string& text) {
 
 MYSQL* ConnectTo(const Address& a, MYSQL* handle) {
   return mysql_real_connect(handle, OrNull(a.host), OrNull(a.user), OrNull(a.password),
-                            a.database.c_str(), a.port, OrNull(a.socket),
-                            CLIENT_MULTI_STATEMENTS);
-}
-
-std::string GuardLock(std::string_view locks) {
-  return absl::StrCat(std::string(locks), "#guard");
-}
-
-size_t Result::row_count() const {
-  return rows == nullptr ? 0 : static_cast<size_t>(mysql_num_rows(rows.get()));
-}
-
-std::string_view Result::Field(size_t row, unsigned column) const {
-  mysql_data_seek(rows.get(), row);
-  const MYSQL_ROW values = mysql_fetch_row(rows.get());
-  if (values[column] == nullptr) return {};
-  return {values[column], mysql_fetch_lengths(rows.get())[column]};
-}
-
-bool Result::IsNull(size_t row, unsigned column) const {
-  mysql_data_seek(rows.get(), row);
-  return mysql_fetch_row(rows.get())[column] == nullptr;
-}
-
-size_t BatchResult::FirstFailed() const {
-  size_t i = 0;
-  while (i < results.size() && results[i].error == 0) ++i;
-  return i;
-}
-
-unsigned BatchResult::ErrorNumber() const {
-  const size_t failed = FirstFailed();
-  return lost || failed == results.size() ? 0 : results[failed].error;
-}
-
-std::string BatchResult::Error() const {
-  if (lost) return absl::StrCat("the connection was lost: ", why_lost);
-  const size_t failed = FirstFailed();
-  if (failed == results.size()) return "";
-  const Result& r = results[failed];
-  return absl::StrCat(r.error, " (", r.sqlstate, "): ", r.message);
+                            a.database.c_str(), a.port, OrNull(a.socket), kFlags);
 }
 
 Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* counters)
@@ -121,7 +79,7 @@ Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* 
 Connection::~Connection() {
   loop_->Cancel(connect_timer_);
   watch_.reset();
-  if (mysql_ != nullptr) mysql_close(mysql_);
+  if (mysql_ != nullptr) CloseHandle();
 }
 
 std::string Connection::ErrorMessage() const { return OneLine(mysql_error(mysql_)); }
@@ -136,13 +94,15 @@ int Connection::Begin(Step step) {
       const Address& a = config_.address;
       return mysql_real_connect_start(
           &connect_result_, mysql_, OrNull(a.host), OrNull(a.user), OrNull(a.password),
-          a.database.c_str(), a.port, OrNull(a.socket), CLIENT_MULTI_STATEMENTS);
+          a.database.c_str(), a.port, OrNull(a.socket), kFlags);
     }
     case Step::kQuery:
       return mysql_real_query_start(&int_result_, mysql_, batches_.front().text.data(),
                                     batches_.front().text.size());
-    case Step::kStore:
-      return mysql_store_result_start(&store_result_, mysql_);
+    case Step::kReset:
+      return mysql_reset_connection_start(&int_result_, mysql_);
+    case Step::kFetch:
+      return mysql_fetch_row_start(&row_result_, fetching_);
     case Step::kNext:
       return mysql_next_result_start(&int_result_, mysql_);
   }
@@ -155,8 +115,10 @@ int Connection::Continue(int ready) {
       return mysql_real_connect_cont(&connect_result_, mysql_, ready);
     case Step::kQuery:
       return mysql_real_query_cont(&int_result_, mysql_, ready);
-    case Step::kStore:
-      return mysql_store_result_cont(&store_result_, mysql_, ready);
+    case Step::kReset:
+      return mysql_reset_connection_cont(&int_result_, mysql_, ready);
+    case Step::kFetch:
+      return mysql_fetch_row_cont(&row_result_, fetching_, ready);
     case Step::kNext:
       return mysql_next_result_cont(&int_result_, mysql_, ready);
   }
@@ -217,17 +179,45 @@ std::optional<Connection::Step> Connection::StepDone() {
         TakeError();
         return std::nullopt;
       }
-      if (mysql_field_count(mysql_) != 0) return Step::kStore;
-      TakeResult(MakeResult(nullptr));
-      break;
-    case Step::kStore:
-      if (store_result_ == nullptr) {
-        TakeError();
-        return std::nullopt;
+      if (mysql_field_count(mysql_) != 0) {
+        fetching_ = mysql_use_result(mysql_);
+        CONCORDAT_CHECK(fetching_ != nullptr) << "out of memory";
+        rows_ = std::make_unique<RowSet>(fetching_);
+        return Step::kFetch;
       }
-      TakeResult(MakeResult(Rows(std::exchange(store_result_, nullptr))));
+      TakeResult(nullptr);
       break;
+    case Step::kReset:
+      if (int_result_ != 0) {
+        Fail();
+      } else {
+        OnReset();
+      }
+      return std::nullopt;
+    case Step::kFetch:
+      return FetchDone();
   }
+  return NextStep();
+}
+
+std::optional<Connection::Step> Connection::FetchDone() {
+  if (row_result_ != nullptr) {
+    TakeRow();
+    if (rows_->arrived() % kRowsAtOnce != 0) return Step::kFetch;
+    BeginSoon(Step::kFetch);
+    return std::nullopt;
+  }
+  const bool failed = mysql_errno(mysql_) != 0;
+  mysql_free_result(std::exchange(fetching_, nullptr));
+  if (failed) {
+    TakeError();
+    return std::nullopt;
+  }
+  TakeResult(std::move(rows_));
+  return NextStep();
+}
+
+std::optional<Connection::Step> Connection::NextStep() {
   if (mysql_more_results(mysql_) != 0) return Step::kNext;
   EndBatch();
   return std::nullopt;
@@ -310,51 +300,6 @@ void Connection::OnConnectDone() {
   SetUpSession();
 }
 
-// What this session needs whatever the server's configuration says. Its lock comes
-// before the look at the guard's: see guard.h.
-void Connection::SetUpSession() {
-  state_ = State::kReady;
-  backend_.lock =
-      absl::StrCat(config_.locks, "#", (*config_.next_lock)++ % kSessionLocks);
-  const std::string guard = config_.guard_id == nullptr ? "" : *config_.guard_id;
-  const std::string wait = Seconds(config_.lock_timeout, 1);
-  std::vector<Statement> set_up;
-  set_up.push_back({absl::StrCat(
-      "SET SESSION sql_mode='STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
-      "NO_ENGINE_SUBSTITUTION',autocommit=",
-      config_.autocommit ? 1 : 0,
-      ",completion_type=NO_CHAIN,session_track_transaction_info='STATE',"
-      "session_track_schema=0,wait_timeout=31536000,foreign_key_checks=1,"
-      "unique_checks=1,innodb_lock_wait_timeout=",
-      wait, ",lock_wait_timeout=", wait,
-      ",max_statement_time=", Seconds(config_.statement_timeout, 0),
-      ",tx_isolation='READ-COMMITTED',", "tx_read_only=0")});
-  set_up.push_back({absl::StrCat("SELECT CONNECTION_ID(),GET_LOCK('", backend_.lock,
-                                 "',0),@@global.log_bin")});
-  set_up.push_back(
-      {absl::StrCat("SELECT IS_USED_LOCK('", GuardLock(config_.locks), "')")});
-  Run(std::move(set_up), [this, guard](BatchResult r) {
-    if (!r.ok()) {
-      return Connected(r.lost || MayWorkLater(r.ErrorNumber())
-                           ? absl::UnavailableError(r.Error())
-                           : absl::FailedPreconditionError(absl::StrCat(
-                                 "the session cannot be set up: ", r.Error())));
-    }
-    if (r.results[1].Field(0, 1) != "1") {
-      return Connected(absl::UnavailableError(
-          absl::StrCat("another session holds the lock ", backend_.lock)));
-    }
-    if (!guard.empty() && r.results[2].Field(0, 0) != guard) {
-      return Connected(absl::UnavailableError(
-          "the lock that makes this process the only one for the resource is lost"));
-    }
-    backend_.id = std::string(r.results[1].Field(0, 0));
-    binlog_ = r.results[1].Field(0, 2) != "0";
-    counters_->connects.fetch_add(1, std::memory_order_relaxed);
-    Connected(absl::OkStatus());
-  });
-}
-
 void Connection::Connected(absl::Status status) {
   loop_->Cancel(connect_timer_);
   if (!status.ok()) {
@@ -385,75 +330,99 @@ void Connection::Run(std::vector<Statement> statements,
 
 void Connection::StartBatch() {
   Batch& batch = batches_.front();
-  Compose(&batch);
   running_ = true;
+  if (batch.resets) return BeginSoon(Step::kReset);
+  Compose(&batch);
   counters_->statements.fetch_add(batch.statements.size(), std::memory_order_relaxed);
   counters_->round_trips.fetch_add(1, std::memory_order_relaxed);
   BeginSoon(Step::kQuery);
 }
 
-void Connection::Compose(Batch* batch) {
-  for (size_t i = 0; i < batch->statements.size(); ++i) {
-    if (!batch->text.empty()) batch->text.push_back(';');
-    if (batch->statements[i].keep) {
-      ComposeKept(batch, i);
-    } else {
-      absl::StrAppend(&batch->text, batch->statements[i].sql);
-      batch->slots.push_back({i, "", false});
-    }
-  }
-}
-
-void Connection::ComposeKept(Batch* batch, size_t index) {
-  const Statement& statement = batch->statements[index];
-  const std::string hex = absl::BytesToHexString(statement.sql);
-  const std::string parameters =
-      statement.params.empty()
-          ? ""
-          : absl::StrCat(" USING ", absl::StrJoin(statement.params, ","));
-  auto known = kept_.find(statement.sql);
-  if (known == kept_.end()) {
-    if (kept_.size() >= kMaxKept) {
-      absl::StrAppend(&batch->text, "EXECUTE IMMEDIATE 0x", hex, parameters);
-      batch->slots.push_back({index, "", false});
-      return;
-    }
-    const std::string name = absl::StrCat("c", ++last_name_);
-    known = kept_.emplace(statement.sql, name).first;
-    absl::StrAppend(&batch->text, "PREPARE ", name, " FROM 0x", hex, ";");
-    batch->slots.push_back({index, statement.sql, true});
-  }
-  absl::StrAppend(&batch->text, "EXECUTE ", known->second, parameters);
-  batch->slots.push_back({index, "", false});
-}
-
 // --- reading ---
 
-Result Connection::MakeResult(Rows rows) {
-  Result result;
-  result.rows = std::move(rows);
-  if (result.rows == nullptr) result.changed = mysql_affected_rows(mysql_);
-  const char* state = nullptr;
-  size_t size = 0;
-  if (mysql_session_track_get_first(mysql_, SESSION_TRACK_TRANSACTION_STATE, &state,
-                                    &size) == 0) {
-    result.wrote_for_good = std::string_view(state, size).find('w') != std::string::npos;
+void Connection::TakeRow() {
+  Batch& batch = batches_.front();
+  const bool extra = batch.next_slot >= batch.slots.size();  // of a procedure
+  if (extra && batch.result.results.back().rows != nullptr) return rows_->Skip();
+  const size_t index =
+      extra ? batch.statements.size() - 1 : batch.slots[batch.next_slot].statement;
+  if (!batch.statements[index].keep || config_.max_result_bytes == 0) {
+    return rows_->Add(fetching_, row_result_);
   }
-  return result;
+  const unsigned long* sizes = mysql_fetch_lengths(fetching_);
+  for (size_t c = 0; c < rows_->columns().size(); ++c) batch.bytes += 16 + sizes[c];
+  batch.values += rows_->columns().size();
+  if (batch.bytes > config_.max_result_bytes ||
+      rows_->arrived() >= config_.max_result_rows ||
+      batch.values > config_.max_result_values) {
+    batch.result.too_large = true;
+  }
+  if (batch.result.too_large) return rows_->Skip();
+  rows_->Add(fetching_, row_result_);
 }
 
-void Connection::TakeResult(Result result) {
+// Without rows the server tells what the statement has done to the session: whether it
+// has changed it, and what the transaction has written to.
+void Connection::NoteSession(const Slot* slot, Result* result) {
+  const char* text = nullptr;
+  size_t size = 0;
+  const bool changed = mysql_session_track_get_first(mysql_, SESSION_TRACK_STATE_CHANGE,
+                                                     &text, &size) == 0;
+  const bool transaction =
+      mysql_session_track_get_first(mysql_, SESSION_TRACK_TRANSACTION_STATE, &text,
+                                    &size) == 0;
+  if (transaction) {
+    result->wrote_for_good = std::string_view(text, size).find('w') != std::string::npos;
+  }
+  const bool ours =
+      slot != nullptr &&
+      (slot->is_silent() || batches_.front().statements[slot->statement].changes_session);
+  if (changed && (!ours || unreported_)) tainted_ = true;
+  if (changed || transaction) unreported_ = false;
+}
+
+void Connection::TakeResult(Rows rows) {
   Batch& batch = batches_.front();
-  if (batch.next_slot >= batch.slots.size()) {
+  const Slot* slot =
+      batch.next_slot < batch.slots.size() ? &batch.slots[batch.next_slot++] : nullptr;
+  Result result;
+  if (rows == nullptr) {
+    result.changed = mysql_affected_rows(mysql_);
+    result.counts = true;
+    NoteSession(slot, &result);
+  }
+  if (slot == nullptr) {
     // A procedure, which stands last (statement_check.h): its first rows count.
     CONCORDAT_CHECK(!batch.result.results.empty());
     Result& last = batch.result.results.back();
     last.wrote_for_good = last.wrote_for_good || result.wrote_for_good;
+    result.rows = std::move(rows);
     if (last.rows == nullptr) last = std::move(result);
     return;
   }
-  if (batch.slots[batch.next_slot++].is_prepare) return;
+  if (slot->is_silent()) return;
+  const Statement& statement = batch.statements[slot->statement];
+  if (statement.keep && rows != nullptr) {
+    unreported_ = true;
+    result.changed = rows->arrived();
+    result.counts = statement.writes;
+  }
+  if (statement.writes && (rows != nullptr || mysql_insert_id(mysql_) != 0)) {
+    leaves_insert_id_ = true;
+  }
+  result.rows = std::move(rows);
   batch.result.results.push_back(std::move(result));
+}
+
+// What was to be prepared or dropped, here or behind, was not.
+void Connection::ForgetSlots(const Batch& batch) {
+  for (size_t i = batch.next_slot; i < batch.slots.size(); ++i) {
+    const Slot& slot = batch.slots[i];
+    if (!slot.prepares.empty() && kept_.erase(slot.prepares) > 0) {
+      kept_bytes_ -= slot.prepares.size();
+    }
+    if (!slot.drops.empty()) drops_.push_back(slot.drops);
+  }
 }
 
 void Connection::TakeError() {
@@ -467,11 +436,16 @@ void Connection::TakeError() {
   if (batch.next_slot >= batch.slots.size()) {
     batch.result.results.back() = std::move(result);  // a procedure failed in its middle
   } else {
-    // What was to be prepared, here or behind, is not there.
-    for (size_t i = batch.next_slot; i < batch.slots.size(); ++i) {
-      if (batch.slots[i].is_prepare) kept_.erase(batch.slots[i].prepares);
-    }
+    // It may have changed the session before it failed.
+    const Slot& slot = batch.slots[batch.next_slot];
+    unreported_ =
+        unreported_ || (batch.statements[slot.statement].keep && !slot.is_silent());
+    ForgetSlots(batch);
     batch.result.results.push_back(std::move(result));
+  }
+  // What was to be set, or set back, in the session was not.
+  for (size_t i = batch.result.results.size() - 1; i < batch.statements.size(); ++i) {
+    tainted_ = tainted_ || batch.statements[i].changes_session;
   }
   while (batch.result.results.size() < batch.statements.size()) {
     batch.result.results.emplace_back().error = kSkipped;
@@ -506,6 +480,15 @@ void Connection::Close(const std::string& why) {
   Break(why);
 }
 
+void Connection::CloseHandle() {
+  if (fetching_ != nullptr) {
+    // Reads what is left of the rows, unless it is told that nobody does.
+    fetching_->handle = nullptr;
+    mysql_free_result(std::exchange(fetching_, nullptr));
+  }
+  mysql_close(std::exchange(mysql_, nullptr));
+}
+
 void Connection::Break(std::string why) {
   if (state_ == State::kBroken) return;
   const bool connecting = state_ == State::kConnecting;
@@ -517,8 +500,7 @@ void Connection::Break(std::string why) {
     const int fd = static_cast<int>(mysql_get_socket(mysql_));
     if (fd >= 0) shutdown(fd, SHUT_RDWR);
   }
-  mysql_close(mysql_);
-  mysql_ = nullptr;
+  CloseHandle();
   if (connecting) return Connected(absl::UnavailableError(why));
   std::deque<Batch> batches = std::move(batches_);
   batches_.clear();

@@ -31,90 +31,47 @@
 #include "absl/status/status.h"
 #include "coordinator/base/clock.h"
 #include "participant/mariadb/address.h"
+#include "participant/mariadb/owner.h"
+#include "participant/mariadb/result.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::participant::mariadb {
 
-struct Statement {
-  // Our own words; or, with `keep`, a user's: one statement with a ? for each parameter.
-  std::string sql;
-  std::vector<std::string> params = {};  // literals (value.h)
-  // Prepared once for each connection, and kept there under a name.
-  bool keep = false;
-  // Left out, and has no result, when the server keeps no binary log.
-  bool only_with_binlog = false;
-};
-
-struct ClearResult {
-  void operator()(MYSQL_RES* result) const { mysql_free_result(result); }
-};
-using Rows = std::unique_ptr<MYSQL_RES, ClearResult>;
-
-// What a statement gave.
-struct Result {
-  unsigned error = 0;  // the server's number; kSkipped
-  std::string sqlstate;
-  std::string message;
-  Rows rows;             // when it has any, or could have had
-  uint64_t changed = 0;  // rows, by a statement that gives none
-  // It wrote to a table that cannot roll back, or a statement of the transaction before
-  // it did (session_track_transaction_info). Statements that give rows do not tell.
-  bool wrote_for_good = false;
-
-  [[nodiscard]] size_t row_count() const;
-  // Column `column` of row `row`, empty for NULL.
-  [[nodiscard]] std::string_view Field(size_t row, unsigned column) const;
-  [[nodiscard]] bool IsNull(size_t row, unsigned column) const;
-};
-inline constexpr unsigned kSkipped = ~0u;
-
-struct BatchResult {
-  // The connection went before the end of the batch: nothing is known of what was done.
-  bool lost = false;
-  std::string why_lost;
-  std::vector<Result> results;  // one a statement; empty when lost
-  bool in_transaction = false;  // the session is, after the batch
-
-  // The index of the first statement that failed, or results.size().
-  [[nodiscard]] size_t FirstFailed() const;
-  [[nodiscard]] bool ok() const { return !lost && FirstFailed() == results.size(); }
-  // Of the first failure; 0 when there is none, or the connection was lost.
-  [[nodiscard]] unsigned ErrorNumber() const;
-  // Of the first failure, or of the loss: "1062 (23000): Duplicate entry …".
-  [[nodiscard]] std::string Error() const;
-};
-
-// Which session of the server a connection has. Each holds a user lock with a name of its
-// own, which is free when the session is over and has let go of its transaction; an id
-// alone may be used again after a restart of the server.
+// Which session of the server a connection has. It is in the server's list of sessions
+// until it has let go of its transaction. Ids are used again after a restart of the
+// server, so it counts when that was.
 struct Backend {
   std::string id;
-  std::string lock;
+  std::string server_start;  // seconds since 1970
 
   [[nodiscard]] bool is_none() const { return id.empty(); }
 };
 
 struct ConnectionConfig {
   Address address;
-  std::string locks;  // what the names of the sessions' locks begin with
-  std::shared_ptr<uint64_t> next_lock = std::make_shared<uint64_t>(0);
+  Owner owner;
   Duration connect_timeout;
   Duration lock_timeout;
   Duration statement_timeout;
-  // For branches at work: what is done outside of one is never committed by itself.
-  bool autocommit = true;
+  // For branches at work: what is done outside of one is never committed by itself, and
+  // the session has not got the role with the rights to Concordat's tables.
+  bool for_work = false;
+  // What the users' statements of one batch may return; the rest is read and dropped.
+  uint64_t max_result_bytes = 0;
+  uint64_t max_result_rows = 0;  // of one statement
+  uint64_t max_result_values = 0;
   // When set, and not empty: the session that must hold the resource's lock (guard.h).
   std::shared_ptr<const std::string> guard_id;
 };
+
+// The server may take us the next time: it is starting, full, shutting down, or takes no
+// writes for the moment. A password that is wrong now will be wrong again.
+[[nodiscard]] bool MayWorkLater(unsigned error);
 
 // For a new handle.
 void ApplyAddress(const Address& address, MYSQL* handle);
 // Blocks. Null: the handle says why.
 MYSQL* ConnectTo(const Address& address, MYSQL* handle);
-
-// The names of user locks: "…#guard", and "…#0" to "…#9999" of sessions.
-inline constexpr uint64_t kSessionLocks = 10'000;
-[[nodiscard]] std::string GuardLock(std::string_view locks);
 
 // Shared by all connections of a resource; read by any thread.
 struct Counters {
@@ -123,6 +80,7 @@ struct Counters {
   std::atomic<uint64_t> round_trips{0};
   std::atomic<uint64_t> lost_ends{0};
   std::atomic<uint64_t> detached{0};
+  std::atomic<uint64_t> resets{0};
 };
 
 class Connection final : public std::enable_shared_from_this<Connection>,
@@ -153,18 +111,32 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
   [[nodiscard]] const Backend& backend() const { return backend_; }
 
+  // A user's statement may have left something in the session that the server does not
+  // tell of.
+  void Taint() { tainted_ = true; }
+  // Between two branches, when no batch is under way. What a branch may have left in the
+  // session is gone before the next batch: when the server has told of a change, or the
+  // session is tainted, it is reset and set up anew. Statements that could not be kept
+  // before are kept now.
+  void Recycle();
+  // An INSERT has left its AUTO_INCREMENT value for LAST_INSERT_ID().
+  [[nodiscard]] bool leaves_insert_id() const { return leaves_insert_id_; }
+  void ForgetInsertId() { leaves_insert_id_ = false; }
+
   // For the owner of the session: how many rows it had written (sql.h, WrittenRows) when
   // it was last asked and has written none since. Empty: not known.
   std::string written_rows;
 
  private:
   enum class State : uint8_t { kNew, kConnecting, kReady, kBroken };
-  enum class Step : uint8_t { kConnect, kQuery, kStore, kNext };
+  enum class Step : uint8_t { kConnect, kReset, kQuery, kFetch, kNext };
   // Where the answer of a statement of the packet goes.
   struct Slot {
     size_t statement = 0;
-    std::string prepares;  // the key of the statement that it prepares
-    bool is_prepare = false;
+    std::string prepares;  // the text of the statement that it prepares
+    std::string drops;     // the name of the one that it drops
+    // PREPARE and DEALLOCATE, which have no place among the results.
+    [[nodiscard]] bool is_silent() const { return !prepares.empty() || !drops.empty(); }
   };
   struct Batch {
     std::vector<Statement> statements;
@@ -172,7 +144,15 @@ class Connection final : public std::enable_shared_from_this<Connection>,
     std::string text;
     std::vector<Slot> slots;
     size_t next_slot = 0;
+    uint64_t bytes = 0;  // of users' rows so far
+    uint64_t values = 0;
+    bool resets = false;  // COM_RESET_CONNECTION in the place of statements
     BatchResult result;
+  };
+  // A statement that is prepared on the server.
+  struct Kept {
+    std::string name;
+    uint64_t used = 0;  // by which batch
   };
 
   void OnFdEvent(bool readable, bool writable) override;
@@ -185,14 +165,27 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   [[nodiscard]] std::optional<Step> StepDone();
   void BeginSoon(Step step);
   void OnConnectDone();
+  // session.cc
+  [[nodiscard]] std::vector<Statement> SetUpStatements(bool first) const;
   void SetUpSession();
+  [[nodiscard]] absl::Status TakeSession(const BatchResult& r, const std::string& guard);
   void Connected(absl::Status status);
   void StartBatch();
   void Compose(Batch* batch);
   void ComposeKept(Batch* batch, size_t index);
-  void TakeResult(Result result);
+  void PrepareAhead(Batch* batch, size_t first);
+  void Prepare(Batch* batch, size_t index, const std::string& sql);
+  [[nodiscard]] bool MakeRoomToKeep(const std::string& sql);
+  void KeepWanted();
+  void TakeRow();
+  void NoteSession(const Slot* slot, Result* result);
+  void ForgetSlots(const Batch& batch);
+  [[nodiscard]] std::optional<Step> FetchDone();
+  [[nodiscard]] std::optional<Step> NextStep();
+  void OnReset();
+  void CloseHandle();
+  void TakeResult(Rows rows);
   void TakeError();
-  [[nodiscard]] Result MakeResult(Rows rows);
   void EndBatch();
   void Break(std::string why);
   void Fail();
@@ -215,9 +208,20 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool due_ = false;  // it is done, and will be looked at in a moment
   MYSQL* connect_result_ = nullptr;
   int int_result_ = 0;
-  MYSQL_RES* store_result_ = nullptr;
-  absl::flat_hash_map<std::string, std::string> kept_;  // key -> name on the server
+  MYSQL_RES* fetching_ = nullptr;  // rows are read from it
+  MYSQL_ROW row_result_ = nullptr;
+  Rows rows_;  // of it, so far
+  absl::flat_hash_map<std::string, Kept> kept_;
+  size_t kept_bytes_ = 0;            // of their texts
+  std::vector<std::string> drops_;   // names that are to be dropped
+  std::vector<std::string> wanted_;  // texts that are to be kept
   uint64_t last_name_ = 0;
+  uint64_t last_batch_ = 0;
+  bool tainted_ = false;
+  // A user's statement has given rows, and the server has not told since whether it has
+  // changed the session.
+  bool unreported_ = false;
+  bool leaves_insert_id_ = false;
   bool binlog_ = true;  // the server keeps one, as far as is known
   Backend backend_;
 };

@@ -18,8 +18,7 @@ void Engine::Build(ClusterId cluster) {
   const Owner owner{cluster, options_.resource};
   ConnectionConfig config;
   config.address = address_;
-  config.locks = LocksOf(owner);
-  *config.next_lock = SystemRandom64() % kSessionLocks;  // an old session may have one
+  config.owner = owner;
   config.connect_timeout = options_.connect_timeout;
   config.lock_timeout = Duration::Seconds(1);  // rows of evidence, which nobody holds
   guard_ = std::make_unique<Guard>(thread_->loop(), config, owner, guard_id_, &counters_);
@@ -28,7 +27,10 @@ void Engine::Build(ClusterId cluster) {
   settle_pool_ =
       std::make_unique<Pool>(thread_->loop(), config, SettlePoolOptions(), &counters_);
 
-  config.autocommit = false;
+  config.for_work = true;
+  config.max_result_bytes = options_.max_result_bytes;
+  config.max_result_rows = kMaxAnswerRows;
+  config.max_result_values = kMaxAnswerValues;
   config.lock_timeout = options_.lock_wait;
   config.statement_timeout = options_.statement_time;
   work_pool_ =
@@ -55,6 +57,7 @@ absl::StatusOr<std::string> Engine::BeginSqlOf(const std::string& isolation) con
 MariadbStats Engine::Stats() const {
   MariadbStats stats;
   FillStats(&stats);
+  stats.resets = counters_.resets.load(std::memory_order_relaxed);
   stats.detached = counters_.detached.load(std::memory_order_relaxed);
   return stats;
 }

@@ -12,21 +12,6 @@ namespace {
 constexpr Duration kPoll = Duration::Millis(20);
 constexpr Duration kReconnect = Duration::Millis(200);
 
-// The ids of all sessions of the resource but this one, the guard's first.
-Statement OtherSessions(const Owner& owner) {
-  const std::string locks = LocksOf(owner);
-  const std::string digit =
-      "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL "
-      "SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL "
-      "SELECT 8 UNION ALL SELECT 9)";
-  static_assert(kSessionLocks == 10'000);
-  return {absl::StrCat("SELECT id FROM (SELECT IS_USED_LOCK('", GuardLock(locks),
-                       "') id UNION SELECT IS_USED_LOCK(CONCAT('", locks,
-                       "#',a.d+10*b.d+100*c.d+1000*e.d)) FROM ", digit, "a,", digit, "b,",
-                       digit, "c,", digit,
-                       "e) s WHERE id IS NOT NULL AND id<>CONNECTION_ID()")};
-}
-
 }  // namespace
 
 Guard::Guard(rpc::EventLoop* loop, ConnectionConfig config, Owner owner,
@@ -119,11 +104,10 @@ void Guard::OnOthers(const Result& ids) {
 
 // The one before reconnects at once, and would have the lock again: so one waits for it.
 void Guard::TryLock() {
-  const std::string lock = GuardLock(LocksOf(owner_));
-  std::vector<Statement> batch = {
-      {absl::StrCat("SELECT GET_LOCK('", lock, "',", first_ ? 1 : 0, ")")}};
-  if (!before_.is_none()) batch.push_back(WhoHolds(before_.lock));
-  Run(std::move(batch), [this](BatchResult r) { OnLock(r); });
+  const std::string lock = GuardLock(owner_);
+  Run({{absl::StrCat("SELECT GET_LOCK('", lock, "',", first_ ? 1 : 0, "),IS_USED_LOCK('",
+                     lock, "')")}},
+      [this](BatchResult r) { OnLock(r); });
 }
 
 void Guard::OnLock(const BatchResult& r) {
@@ -133,7 +117,8 @@ void Guard::OnLock(const BatchResult& r) {
     return EndOthers();
   }
   if (first_) return After(kPoll, &Guard::EndOthers);
-  const bool own = r.results[1].Field(0, 0) == before_.id;
+  const bool own = r.results[0].Field(0, 1) == before_.id &&
+                   before_.server_start == connection_->backend().server_start;
   if (own) {
     connection_->Run({KillSession(before_.id)}, [](BatchResult) {});
   } else if (!std::exchange(reported_, true)) {
@@ -149,6 +134,7 @@ void Guard::Held() {
   before_ = connection_->backend();
   *id_ = before_.id;
   held_.store(true, std::memory_order_release);
+  connection_->Run({DeleteOldSessions(owner_)}, [](BatchResult) {});
   if (taken_ != nullptr) std::exchange(taken_, nullptr)(absl::OkStatus());
 }
 

@@ -11,13 +11,15 @@
 //                        +------------------------------+
 //           -> end all its sessions that are left -> held
 //
-// A session of the resource is known by the user lock that it takes in its set-up
-// (connection.h); the server frees it at the session's very end. Having taken it, it asks
-// whether the resource's lock is still held by us. So none is made after somebody else
-// has taken that, and none that was made before survives his second round. The last one
-// to start wins; the one before it sees the lock gone, tries to get it back without
-// ending anybody (but its own old session, which may not have noticed that it was cut
-// off), and refuses new branches meanwhile. For the loop's thread, but for held().
+// A session of the resource is known by the row of concordat.sessions that it writes in
+// its set-up (session.cc), and is over when the server does not list it any more: not
+// before it has let go of its branch. Users' statements in it have no right to the row.
+// Having written it, it asks whether the resource's lock is still held by us. So none is
+// made after somebody else has taken that, and none that was made before survives his
+// second round. The last one to start wins; the one before it sees the lock gone, tries
+// to get it back without ending anybody (but its own old session, which may not have
+// noticed that it was cut off), and refuses new branches meanwhile. For the loop's
+// thread, but for held().
 #ifndef PARTICIPANT_MARIADB_GUARD_H_
 #define PARTICIPANT_MARIADB_GUARD_H_
 

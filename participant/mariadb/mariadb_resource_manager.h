@@ -29,7 +29,7 @@
 // answered as committed may be prepared again after a crash (sql.h, FlushCommits).
 //
 // What is lost with a connection is found out, never guessed: the old session is ended
-// and seen to be gone (each holds a user lock until its very end), and only then XA
+// and seen to be gone from the server's list of sessions, and only then XA
 // RECOVER and the evidence are read. Until that has been possible the answer is
 // kUnavailable, kRetry or kUnknown. XAER_NOTA proves nothing either: the evidence says
 // what became of the branch.
@@ -56,7 +56,8 @@
 //
 // Refused in a branch, with INVALID: transaction control, everything that MariaDB commits
 // implicitly for (all of DDL), SET, USE, PREPARE and EXECUTE, HANDLER, LOAD, several
-// statements in one, the evidence table.
+// statements in one. Concordat's tables are refused by the server: only a role has rights
+// to them, which a session has while our own statements run.
 #ifndef PARTICIPANT_MARIADB_MARIADB_RESOURCE_MANAGER_H_
 #define PARTICIPANT_MARIADB_MARIADB_RESOURCE_MANAGER_H_
 
@@ -118,6 +119,7 @@ struct MariadbStats {
   uint64_t round_trips = 0;    // packets sent: each is waited for once
   uint64_t lost_ends = 0;      // branches lost in the middle of PREPARE or COMMIT
   uint64_t detached = 0;       // prepared branches that had to give up theirs
+  uint64_t resets = 0;         // sessions made as new between two branches
   uint64_t prepared_here = 0;  // prepared branches of this resource, at the last look
   uint64_t prepared_by_others = 0;  // of other clusters, other resources, and of people
 };

@@ -57,13 +57,14 @@ void Settler::After(Duration delay, absl::AnyInvocable<void()> task) {
 
 // --- held connections ---
 
-void Settler::Hold(const BranchId& branch, ConnectionPtr connection, bool reusable) {
+void Settler::Hold(const BranchId& branch, ConnectionPtr connection) {
   AddPrepared(branch);
-  held_[branch] = Held{std::move(connection), reusable, loop_->Now()};
+  held_[branch] = Held{std::move(connection), loop_->Now()};
 }
 
 void Settler::GiveBack(Held held, bool clean) {
-  if (!clean || !held.reusable) held.connection->Close("it is not used again");
+  if (!clean) held.connection->Close("it is not used again");
+  held.connection->Recycle();
   work_pool_->Release(std::move(held.connection));
 }
 
@@ -158,11 +159,20 @@ std::vector<Statement> FinishStatement(const std::string& xid, bool commit) {
   if (!commit) return {XaRollback(xid)};
   return {XaCommit(xid), FlushCommits()};
 }
+
+// In the session of the branch, which has not got the role to flush.
+std::vector<Statement> FinishHeld(const std::string& xid, bool commit) {
+  if (!commit) return {XaRollback(xid), ReleaseLocks()};
+  std::vector<Statement> finish = {XaCommit(xid)};
+  for (Statement& flush : FlushCommitsWithRole()) finish.push_back(std::move(flush));
+  finish.push_back(ReleaseLocks());
+  return finish;
+}
 }  // namespace
 
 void Settler::FinishHere(std::shared_ptr<Ending> ending, Held held) {
   Connection* connection = held.connection.get();
-  connection->Run(FinishStatement(XidSql(owner_.cluster, ending->branch), ending->commit),
+  connection->Run(FinishHeld(XidSql(owner_.cluster, ending->branch), ending->commit),
                   [this, ending, held = std::move(held)](BatchResult r) mutable {
                     if (!r.ok()) ending->suspect = held.connection->backend();
                     if (r.lost)
@@ -306,14 +316,14 @@ void Settler::FindOut(const Backend& backend, const BranchId& branch,
              });
 }
 
-// A session lets go of its lock when it has rolled back, or handed its prepared branch
-// over. What KILL answers does not matter: it is looked again.
+// A session is in the server's list until it has rolled back, or handed its prepared
+// branch over. What KILL answers does not matter: it is looked again.
 void Settler::EndBackend(const Backend& backend, Timestamp until, Callback<bool> gone) {
   RunSurely(
-      {WhoHolds(backend.lock)}, until,
+      {CountSession(backend)}, until,
       [this, backend, until, gone = std::move(gone)](BatchResult r) mutable {
         if (!r.ok()) return gone(false);
-        if (r.results[0].Field(0, 0) != backend.id) return gone(true);
+        if (r.results[0].Field(0, 0) == "0") return gone(true);
         if (stopped_ || loop_->Now() >= until) return gone(false);
         Run({KillSession(backend.id)}, [this, backend, until, gone = std::move(gone)](
                                            BatchResult, const Backend&) mutable {
@@ -347,7 +357,7 @@ void Settler::Delete(GroupId group) {
   Forgetting& forgetting = forgetting_[group];
   forgetting.running = true;
   forgetting.again = false;
-  Run({DeleteEvidence(owner_, forgetting.below)},
+  Run({DeleteEvidence(owner_, forgetting.below), DeleteOldSessions(owner_)},
       [this, alive = alive_, group](BatchResult r, const Backend&) {
         if (!*alive) return;
         Forgetting& f = forgetting_[group];

@@ -59,8 +59,8 @@ class Settler {
     return prepared_.contains(branch) || ended_.contains(branch);
   }
 
-  // It was just prepared on this connection, which is used again later if `reusable`.
-  void Hold(const BranchId& branch, ConnectionPtr connection, bool reusable);
+  // It was just prepared on this connection.
+  void Hold(const BranchId& branch, ConnectionPtr connection);
   // Gives up the connection that was held for the longest time, if that was a while, and
   // those that are broken.
   void DetachOne();
@@ -91,7 +91,6 @@ class Settler {
   struct Query;
   struct Held {
     ConnectionPtr connection;
-    bool reusable = false;
     Timestamp since;
   };
   // `backend` is none when there was no connection to be had.

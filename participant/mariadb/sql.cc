@@ -44,10 +44,9 @@ Statement Xa(const char* verb, const std::string& xid, const char* more = "") {
 // the end of each resource's part of it. The name of the store is made once, and goes
 // where the data goes.
 std::string InitSql() {
-  return R"sql(-- When the resource is served under another user than the one that runs this:
---   GRANT SELECT, INSERT, DELETE ON concordat.branches TO user;
---   GRANT SELECT, INSERT, UPDATE ON concordat.marks TO user;
---   GRANT SELECT ON concordat.store TO user;
+  return R"sql(-- For an administrator. The user that a resource is served under needs the
+-- role made here, and no rights of his own to the database concordat:
+--   GRANT concordat_rm TO user;
 CREATE DATABASE IF NOT EXISTS concordat;
 CREATE TABLE IF NOT EXISTS concordat.branches (
   resource varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -74,7 +73,21 @@ CREATE TABLE IF NOT EXISTS concordat.store (
   one int NOT NULL PRIMARY KEY CHECK (one = 1),
   id char(36) CHARACTER SET ascii NOT NULL
 ) ENGINE=InnoDB COMMENT='The name of this server as a store of Concordat. Never change it.';
+CREATE TABLE IF NOT EXISTS concordat.sessions (
+  id bigint unsigned NOT NULL PRIMARY KEY,
+  server_start bigint NOT NULL,
+  resource varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  cluster bigint unsigned NOT NULL
+) ENGINE=InnoDB COMMENT='Connections of Concordat, for the next process: it ends what an
+earlier one has left.';
 INSERT IGNORE INTO concordat.store VALUES (1, UUID());
+COMMIT;
+CREATE ROLE IF NOT EXISTS concordat_rm;
+GRANT SELECT, INSERT, DELETE ON concordat.branches TO concordat_rm;
+GRANT SELECT, INSERT, UPDATE ON concordat.marks TO concordat_rm;
+GRANT SELECT, INSERT, DELETE ON concordat.sessions TO concordat_rm;
+GRANT SELECT ON concordat.store TO concordat_rm;
+GRANT RELOAD, PROCESS ON *.* TO concordat_rm;
 )sql";
 }
 
@@ -134,6 +147,12 @@ Statement FlushCommits() {
   Statement flush = FlushEngine();
   flush.only_with_binlog = true;
   return flush;
+}
+
+std::vector<Statement> FlushCommitsWithRole() {
+  std::vector<Statement> all = {TakeRole(), FlushCommits(), DropRole()};
+  for (Statement& statement : all) statement.only_with_binlog = true;
+  return all;
 }
 
 // --- evidence ---
@@ -199,8 +218,45 @@ std::string WrittenRows(const Result& rows) {
   return all;
 }
 
-Statement WhoHolds(const std::string& lock) {
-  return {absl::StrCat("SELECT IS_USED_LOCK('", lock, "')")};
+Statement TakeRole() {
+  Statement take{absl::StrCat("SET ROLE ", kRole)};
+  take.changes_session = true;
+  return take;
+}
+
+Statement DropRole() {
+  Statement drop{"SET ROLE NONE"};
+  drop.changes_session = true;
+  return drop;
+}
+
+Statement ReleaseLocks() { return {"DO RELEASE_ALL_LOCKS()"}; }
+
+Statement AnnounceSession(const Owner& owner) {
+  return {absl::StrCat("REPLACE INTO concordat.sessions SELECT CONNECTION_ID(),",
+                       kServerStart, ",", Quoted(owner.resource), ",",
+                       owner.cluster.value())};
+}
+
+Statement OtherSessions(const Owner& owner) {
+  return {absl::StrCat(
+      "SELECT id FROM (SELECT s.id FROM concordat.sessions s JOIN "
+      "information_schema.PROCESSLIST p ON p.ID=s.id WHERE s.resource=",
+      Quoted(owner.resource), " AND s.cluster=", owner.cluster.value(),
+      " AND s.server_start=", kServerStart, " UNION SELECT IS_USED_LOCK('",
+      GuardLock(owner), "')) o WHERE id IS NOT NULL AND id<>CONNECTION_ID()")};
+}
+
+Statement DeleteOldSessions(const Owner& owner) {
+  return {absl::StrCat(
+      "DELETE FROM concordat.sessions WHERE resource=", Quoted(owner.resource),
+      " AND cluster=", owner.cluster.value(), " AND (server_start<>", kServerStart,
+      " OR id NOT IN (SELECT ID FROM information_schema.PROCESSLIST))")};
+}
+
+Statement CountSession(const Backend& backend) {
+  return {absl::StrCat("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID=",
+                       backend.id, " AND ", backend.server_start, "=", kServerStart)};
 }
 
 Statement KillSession(std::string_view id) {
@@ -211,11 +267,11 @@ Statement KillQuery(std::string_view id) {
   return {absl::StrCat("KILL QUERY ", std::string(id))};
 }
 
-// At most 64 characters with what follows: 10 + 16 + 1 + kMaxResourceNameLength + 6.
-std::string LocksOf(const Owner& owner) {
+// At most 64 characters: 10 + 16 + 1 + kMaxResourceNameLength + 6.
+std::string GuardLock(const Owner& owner) {
   CONCORDAT_CHECK(IsValidResourceName(owner.resource)) << owner.resource;
   return absl::StrCat("concordat_", absl::Hex(owner.cluster.value(), absl::kZeroPad16),
-                      "_", owner.resource);
+                      "_", owner.resource, "#guard");
 }
 
 absl::StatusOr<std::string> IsolationSql(std::string_view isolation) {

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "concordat_wire/participant_types.h"
@@ -12,12 +13,6 @@
 #include "participant/sdk/core/results.h"
 
 namespace concordat::participant::mariadb {
-
-// Whose branches.
-struct Owner {
-  ClusterId cluster;
-  std::string resource;
-};
 
 inline constexpr char kSchema[] = "concordat";
 inline constexpr char kTable[] = "branches";
@@ -29,6 +24,9 @@ inline constexpr char kEvidenceColumns[] =
     "incarnation bigint(20) unsigned, number bigint(20) unsigned, how varchar(10)";
 inline constexpr char kMarkColumns[] =
     "resource varchar(30), cluster bigint(20) unsigned, mark bigint(20) unsigned";
+inline constexpr char kSessionColumns[] =
+    "id bigint(20) unsigned, server_start bigint(20), resource varchar(30), cluster "
+    "bigint(20) unsigned";
 [[nodiscard]] std::string InitSql();
 
 // As XA START takes it: "0x…,0x…,1129202500".
@@ -68,18 +66,38 @@ inline constexpr uint64_t kDeleteBatch = 2000;
 // from the log after a crash. But it does not do so for XA COMMIT (10.11): the branch is
 // prepared again. So nothing is called committed before this has come back.
 [[nodiscard]] Statement FlushCommits();
+// The same for a session that runs users' statements.
+[[nodiscard]] std::vector<Statement> FlushCommitsWithRole();
 
 // How many rows this session has written so far, in one row for each kind of writing.
 // Costs the server 0.4 ms.
 [[nodiscard]] Statement WrittenRowsQuery();
 [[nodiscard]] std::string WrittenRows(const Result& rows);
 
-// One row: the id of the session that holds the lock; NULL: nobody.
-[[nodiscard]] Statement WhoHolds(const std::string& lock);
+// The role that has the rights to Concordat's tables, and to flush. Sessions that run
+// users' statements have it only while our own statements run.
+inline constexpr char kRole[] = "concordat_rm";
+[[nodiscard]] Statement TakeRole();
+[[nodiscard]] Statement DropRole();
+// Gives up the user locks that a branch may have left.
+[[nodiscard]] Statement ReleaseLocks();
+// An expression: when the server was started, in seconds since 1970. Exact, for both
+// terms are of the moment at which the statement began.
+inline constexpr char kServerStart[] =
+    "(SELECT UNIX_TIMESTAMP()-CAST(VARIABLE_VALUE AS SIGNED) FROM "
+    "information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='UPTIME')";
+// The session's row in concordat.sessions, by which the next process finds it.
+[[nodiscard]] Statement AnnounceSession(const Owner& owner);
+// Their ids, with the guard's, but for this one.
+[[nodiscard]] Statement OtherSessions(const Owner& owner);
+// Rows of sessions that are over.
+[[nodiscard]] Statement DeleteOldSessions(const Owner& owner);
+// One row: 0 when the session is over.
+[[nodiscard]] Statement CountSession(const Backend& backend);
 [[nodiscard]] Statement KillSession(std::string_view id);
 [[nodiscard]] Statement KillQuery(std::string_view id);
-// What the names of the resource's locks begin with.
-[[nodiscard]] std::string LocksOf(const Owner& owner);
+// The user lock of the process that serves the resource.
+[[nodiscard]] std::string GuardLock(const Owner& owner);
 
 // "SET TRANSACTION ISOLATION LEVEL …". INVALID_ARGUMENT: not an isolation level.
 [[nodiscard]] absl::StatusOr<std::string> IsolationSql(std::string_view isolation);

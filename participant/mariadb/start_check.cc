@@ -11,7 +11,15 @@ namespace concordat::participant::mariadb {
 namespace {
 
 // The questions, by their places in the batch.
-enum Question : size_t { kServer, kGalera, kColumns, kMarks, kEngines, kStore };
+enum Question : size_t {
+  kServer,
+  kGalera,
+  kColumns,
+  kMarks,
+  kSessions,
+  kEngines,
+  kStore
+};
 
 enum ServerColumn : unsigned {
   kDatabase,
@@ -122,13 +130,14 @@ struct TableNeeds {
 constexpr TableNeeds kBranchTable = {"concordat.branches", kEvidenceColumns, "7",
                                      "seven"};
 constexpr TableNeeds kMarkTable = {"concordat.marks", kMarkColumns, "2", "two"};
+constexpr TableNeeds kSessionTable = {"concordat.sessions", kSessionColumns, "1", "one"};
 
 absl::Status CheckTable(const Result& rows, const TableNeeds& needs) {
   if (rows.row_count() == 0) {
     return Refused(absl::StrCat(
         "the table ", needs.name,
         " is not there, or this user may not see it: make it with \"concordat rm init "
-        "URL\", which shows its SQL, and its GRANT lines"));
+        "URL\", which shows its SQL"));
   }
   if (rows.Field(0, 0) != "InnoDB") {
     return Refused(absl::StrCat(needs.name, " has the engine ",
@@ -158,21 +167,28 @@ absl::Status CheckEngines(const Result& rows) {
       name, "` ENGINE=InnoDB, or move it to another database"));
 }
 
-// Writing a row of evidence and rolling it back has failed.
+// Writing rows and rolling them back, with the role; and the last question, a change of a
+// mark without it, which is to fail.
 absl::Status CheckRights(const BatchResult& answers) {
-  if (answers.ok()) return absl::OkStatus();
   const std::string user(answers.results[kServer].Field(0, kUser));
-  if (answers.FirstFailed() + 1 == answers.results.size()) {
-    return Refused(absl::StrCat(
-        "user ", user, " may not flush what it commits (", answers.Error(),
-        "), which is needed after lost answers: GRANT RELOAD ON *.* TO ", user));
+  if (answers.ok()) {
+    LogEvent(Level::kWarning,
+             "this user has rights of its own to Concordat's tables, a superuser? A "
+             "client's statements can change them. Serve under a user that has the role "
+             "only")
+        .Field("user", user)
+        .Field("role", kRole);
+    return absl::OkStatus();
   }
-  return Refused(
-      absl::StrCat("user ", user, " may not use Concordat's tables (", answers.Error(),
-                   "): GRANT SELECT, INSERT, DELETE ON concordat.branches TO ", user,
-                   "; GRANT SELECT, INSERT, UPDATE ON concordat.marks TO ", user,
-                   "; GRANT SELECT ON concordat.store TO ", user,
-                   "; or make them with \"concordat rm init URL\""));
+  if (answers.FirstFailed() + 1 == answers.results.size()) return absl::OkStatus();
+  if (IsTransient(answers.ErrorNumber())) {
+    return absl::UnavailableError(absl::StrCat(
+        answers.Error(),
+        "; the server takes no writes now (FLUSH TABLES WITH READ LOCK, a backup)"));
+  }
+  return Refused(absl::StrCat(
+      "the role ", kRole, " of user ", user, " lacks rights (", answers.Error(),
+      "): run \"concordat rm init URL\" again, as an administrator, which grants them"));
 }
 
 }  // namespace
@@ -185,6 +201,7 @@ std::vector<Statement> StartQuestions() {
           {kGaleraSql},
           {ColumnsSql("branches")},
           {ColumnsSql("marks")},
+          {ColumnsSql("sessions")},
           {kEnginesSql},
           {"SELECT id FROM concordat.store"},
           {"START TRANSACTION"},
@@ -193,7 +210,9 @@ std::vector<Statement> StartQuestions() {
           {absl::StrCat("DELETE FROM concordat.branches WHERE ", key)},
           {"INSERT INTO concordat.marks VALUES ('',0,0) ON DUPLICATE KEY UPDATE mark=1"},
           {"ROLLBACK"},
-          FlushEngine()};
+          FlushEngine(),
+          DropRole(),
+          {"UPDATE concordat.marks SET mark=mark WHERE FALSE"}};
 }
 
 std::string StoreId(const BatchResult& answers) {
@@ -218,6 +237,7 @@ absl::Status CheckStart(const BatchResult& answers, const MariadbOptions& option
        {CheckWritable(server), CheckDurable(server), CheckLimits(server, options),
         CheckTable(answers.results[kColumns], kBranchTable),
         CheckTable(answers.results[kMarks], kMarkTable),
+        CheckTable(answers.results[kSessions], kSessionTable),
         CheckEngines(answers.results[kEngines]), CheckRights(answers)}) {
     if (!status.ok()) return status;
   }

@@ -55,7 +55,7 @@ bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> word
 }
 
 // Why the statement is refused; empty when it is not.
-std::string WhyRefused(std::string_view sql, std::string_view first) {
+std::string WhyRefused(std::string_view first) {
   if (first.empty()) return "it does not begin with a word";
   if (IsOneOf(first,
               {"BEGIN", "START", "COMMIT", "XA", "ROLLBACK", "SAVEPOINT", "RELEASE"})) {
@@ -78,13 +78,6 @@ std::string WhyRefused(std::string_view sql, std::string_view first) {
     return "a branch takes SELECT, INSERT, UPDATE, DELETE, REPLACE, WITH, VALUES, CALL, "
            "DO, SHOW, DESCRIBE and EXPLAIN";
   }
-  if (Mentions(sql, "release_all_locks") || Mentions(sql, "concordat_")) {
-    return "the session's user locks are what tells that it lives";
-  }
-  if (Mentions(sql, "concordat.branches") || Mentions(sql, "`concordat`")) {
-    return "that table is Concordat's own, and is what tells committed branches from "
-           "others";
-  }
   return "";
 }
 
@@ -92,16 +85,20 @@ std::string WhyRefused(std::string_view sql, std::string_view first) {
 
 absl::StatusOr<StatementKind> CheckStatement(std::string_view sql) {
   const std::string first = FirstWord(sql);
-  const std::string why = WhyRefused(sql, first);
+  const std::string why = WhyRefused(first);
   if (!why.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         first.empty() ? "the statement" : first, " is refused in a branch: ", why));
   }
   StatementKind kind;
   kind.writes = IsOneOf(first, {"INSERT", "UPDATE", "DELETE", "REPLACE", "CALL"});
-  kind.may_write = IsOneOf(first, {"SELECT", "WITH", "VALUES", "DO"});
-  // User variables, and locks that outlive the transaction.
-  kind.taints = sql.find('@') != sql.npos || Mentions(sql, "get_lock");
+  // SHOW … WHERE f(), and EXPLAIN, which runs what it can in advance.
+  kind.may_write = IsOneOf(
+      first, {"SELECT", "WITH", "VALUES", "DO", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"});
+  // What the server does not always tell of: user variables and the value of
+  // LAST_INSERT_ID; and a procedure may have anything done by a text that it is given.
+  kind.taints =
+      first == "CALL" || sql.find('@') != sql.npos || Mentions(sql, "last_insert_id");
   kind.many_results = first == "CALL";
   return kind;
 }

@@ -18,7 +18,7 @@ struct StatementKind {
   bool writes = false;
   // A function that it calls may write: the session is asked.
   bool may_write = false;
-  // May leave something behind in the session: its connection is not used again.
+  // May leave something behind in the session: it is made as new afterwards.
   bool taints = false;
   // CALL: any number of results.
   bool many_results = false;

@@ -43,7 +43,7 @@ wire::Value BitValue(std::string_view bytes) {
   return value;
 }
 
-wire::Value ColumnToWire(const MYSQL_FIELD& field, std::string_view text) {
+wire::Value ColumnToWire(const RowSet::Column& field, std::string_view text) {
   wire::Value value;
   switch (field.type) {
     case MYSQL_TYPE_TINY:
@@ -56,7 +56,7 @@ wire::Value ColumnToWire(const MYSQL_FIELD& field, std::string_view text) {
     case MYSQL_TYPE_BIT:
       return BitValue(text);
     case MYSQL_TYPE_FLOAT:
-    case MYSQL_TYPE_DOUBLE:  // the connector ends each value with a NUL
+    case MYSQL_TYPE_DOUBLE:  // a RowSet ends each value with a NUL
       value.__set_real(std::strtod(text.data(), nullptr));
       return value;
     case MYSQL_TYPE_GEOMETRY:
@@ -69,7 +69,7 @@ wire::Value ColumnToWire(const MYSQL_FIELD& field, std::string_view text) {
     case MYSQL_TYPE_VARCHAR:
     case MYSQL_TYPE_VAR_STRING:
     case MYSQL_TYPE_STRING:
-      if (field.charsetnr != kBinaryCharset) return TextValue(text);
+      if (field.charset != kBinaryCharset) return TextValue(text);
       value.__set_blob(std::string(text));
       return value;
     default:
@@ -101,26 +101,23 @@ absl::StatusOr<std::string> ToLiteral(const wire::Value& value) {
 }
 
 void ToWire(const Result& result, wire::SqlResult* out, uint64_t* bytes) {
-  if (result.rows == nullptr) {
-    out->__set_changed(static_cast<int64_t>(result.changed));
-    return;
+  if (result.counts) out->__set_changed(static_cast<int64_t>(result.changed));
+  if (result.rows == nullptr) return;
+  const RowSet& rows = *result.rows;
+  const auto columns = static_cast<unsigned>(rows.columns().size());
+  for (const RowSet::Column& column : rows.columns()) {
+    out->columns.push_back(column.name);
   }
-  MYSQL_RES* rows = result.rows.get();
-  const unsigned columns = mysql_num_fields(rows);
-  const MYSQL_FIELD* fields = mysql_fetch_fields(rows);
-  for (unsigned c = 0; c < columns; ++c) out->columns.emplace_back(fields[c].name);
   out->__isset.columns = out->__isset.rows = true;
-  out->rows.resize(result.row_count());
-  mysql_data_seek(rows, 0);
-  for (wire::SqlRow& to : out->rows) {
-    const MYSQL_ROW from = mysql_fetch_row(rows);
-    const unsigned long* lengths = mysql_fetch_lengths(rows);
-    to.values.reserve(columns);
+  out->rows.resize(rows.row_count());
+  for (size_t row = 0; row < out->rows.size(); ++row) {
+    std::vector<wire::Value>& values = out->rows[row].values;
+    values.reserve(columns);
     for (unsigned c = 0; c < columns; ++c) {
-      to.values.push_back(from[c] == nullptr
-                              ? wire::Value()
-                              : ColumnToWire(fields[c], {from[c], lengths[c]}));
-      *bytes += 16 + to.values.back().text.size() + to.values.back().blob.size();
+      values.push_back(rows.IsNull(row, c)
+                           ? wire::Value()
+                           : ColumnToWire(rows.columns()[c], rows.Field(row, c)));
+      *bytes += 16 + values.back().text.size() + values.back().blob.size();
     }
   }
 }

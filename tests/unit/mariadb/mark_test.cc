@@ -9,19 +9,20 @@
 namespace concordat::participant {
 namespace {
 
-TEST_F(MarkTest, NoTable_NamesTheCommandAndWrongRightsTheGrant) {
+TEST_F(MarkTest, NoTable_NamesTheCommandAndMissingRightsTheRole) {
   Sql("DROP TABLE concordat.marks");
   EXPECT_THAT(std::string(TryOpen(Options()).status().message()),
               HasSubstr("the table concordat.marks is not there"));
   ASSERT_TRUE(RunMariadbInit(Url()).ok());
   Sql("CREATE USER marker@localhost; GRANT ALL ON `" + Database() +
-      "`.* TO marker@localhost; GRANT SELECT ON concordat.* TO marker@localhost;"
-      "GRANT INSERT, DELETE ON concordat.branches TO marker@localhost");
+      "`.* TO marker@localhost; GRANT concordat_rm TO marker@localhost;"
+      "REVOKE UPDATE ON concordat.marks FROM concordat_rm");
   std::string url = Url();
   url.replace(url.find("root@"), 5, "marker@");
   EXPECT_THAT(std::string(TryOpenAt(url, Options()).status().message()),
-              HasSubstr("GRANT SELECT, INSERT, UPDATE ON concordat.marks TO marker@"));
+              HasSubstr("the role concordat_rm of user marker@localhost lacks rights"));
   Close();
+  ASSERT_TRUE(RunMariadbInit(Url()).ok());
   Sql("DROP USER marker@localhost; ALTER TABLE concordat.marks ENGINE=Aria");
   EXPECT_THAT(std::string(TryOpen(Options()).status().message()),
               HasSubstr("ALTER TABLE concordat.marks ENGINE=InnoDB"));

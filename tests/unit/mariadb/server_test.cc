@@ -82,7 +82,8 @@ class TlsTest : public ServerTest {
     own_.reset();  // it has the port
     own_ = std::make_unique<testing::MariadbServer>(options);
     UseServer(own_.get());
-    Sql("CREATE USER tls@'127.0.0.1' REQUIRE SSL; GRANT ALL ON *.* TO tls@'127.0.0.1'");
+    Sql("CREATE USER tls@'127.0.0.1' REQUIRE SSL; GRANT ALL ON *.* TO tls@'127.0.0.1';"
+        "GRANT concordat_rm TO tls@'127.0.0.1'");
   }
   ~TlsTest() override { UseServerAsItIs(&SharedServer()); }
 
