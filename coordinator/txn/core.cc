@@ -27,6 +27,7 @@ Core::Core(GroupId group, const CoreOptions& options)
     : options_(options),
       table_(group),
       driver_(std::make_unique<Driver>(options_, table_, &out_)),
+      inheritance_(std::make_unique<Inheritance>(table_, driver_.get())),
       registrar_(std::make_unique<Registrar>(options_, table_, &out_)),
       watermark_(std::make_unique<WatermarkKeeper>(options_, table_)) {}
 
@@ -61,16 +62,33 @@ void Core::OwnTermEntryApplied(Term term, Timestamp now) {
   Note(EventKind::kReady, now, term.value());
   watermark_->BeginTerm(term, now);
   registrar_->BeginTerm(now);
-  DriveInherited(table_, driver_.get(), now);
-  std::vector<Waiting> waiting;
   for (auto& [expires, request] : std::exchange(waiting_, {})) {
-    waiting.push_back(std::move(request));
+    waited_.push_back(std::move(request));
   }
-  std::sort(waiting.begin(), waiting.end(),
+  std::sort(waited_.begin(), waited_.end(),
             [](const Waiting& a, const Waiting& b) { return a.arrival < b.arrival; });
-  for (Waiting& request : waiting) {
+  inheritance_->Begin();
+  WorkOff(now);
+}
+
+void Core::WorkOff(Timestamp now) {
+  const auto room = [this] {
+    return options_.max_work_per_output -
+           std::min(work_in_output_, options_.max_work_per_output);
+  };
+  if (inheritance_->under_way()) work_in_output_ += inheritance_->Advance(room(), now);
+  while (!waited_.empty() && room() > 0) {
+    ++work_in_output_;
+    Waiting request = std::move(waited_.front());
+    waited_.pop_front();
     Dispatch(request.token, std::move(request.request), now);
   }
+  work_in_output_ += driver_->Tick(room(), now);
+}
+
+bool Core::HasMoreWork() const {
+  if (role_ != Role::kReady) return false;
+  return inheritance_->under_way() || !waited_.empty() || driver_->NextTimer() <= now_;
 }
 
 void Core::AdmitNewWork(bool admit) { driver_->AdmitNewWork(admit); }
@@ -82,12 +100,17 @@ void Core::LoseLeadership(Timestamp now) {
   // Not taken yet, so not appended: in a later term nobody would know of them.
   out_.proposals.clear();
   driver_->Abandon();
+  inheritance_->End();
   registrar_->Abandon();
   watermark_->EndTerm();
   for (const auto& [expires, request] : waiting_) {
     out_.answers.push_back(Answer{request.token, NotLeaderReply{}});
   }
+  for (const Waiting& request : waited_) {
+    out_.answers.push_back(Answer{request.token, NotLeaderReply{}});
+  }
   waiting_.clear();
+  waited_.clear();
   Note(EventKind::kLeft, now, term_.value());
 }
 
@@ -243,6 +266,7 @@ bool Core::CheckGtid(RequestToken token, const Gtid& gtid, Timestamp now) {
         token, RefusedReply{Refusal::kForged, absl::StrCat("gtid ", ToString(gtid),
                                                            " was never handed out")}});
   } else {
+    inheritance_->Hurry(gtid, now);
     return true;
   }
   Note(EventKind::kRefusedRequest, now);
@@ -272,9 +296,8 @@ void Core::ExpireWaiting(Timestamp now) {
 
 void Core::Tick(Timestamp now) {
   Advance(now);
-  ExpireWaiting(now);
-  if (role_ != Role::kReady) return;
-  driver_->Tick(now);
+  if (role_ != Role::kReady) return ExpireWaiting(now);
+  WorkOff(now);
   if (const auto watermark = watermark_->Tick(now)) {
     out_.proposals.push_back(EncodeRecord(WatermarkRecord{*watermark}));
   }
@@ -282,11 +305,15 @@ void Core::Tick(Timestamp now) {
 
 Timestamp Core::NextTimer() const {
   Timestamp next = Timestamp::Infinite();
+  if (HasMoreWork()) return now_;
   if (!waiting_.empty()) next = waiting_.begin()->first;
   if (role_ != Role::kReady) return next;
   return std::min({next, driver_->NextTimer(), watermark_->NextTimer()});
 }
 
-Output Core::TakeOutput() { return std::exchange(out_, Output{}); }
+Output Core::TakeOutput() {
+  work_in_output_ = 0;
+  return std::exchange(out_, Output{});
+}
 
 }  // namespace concordat::txn

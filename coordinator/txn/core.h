@@ -30,6 +30,7 @@
 #define COORDINATOR_TXN_CORE_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,6 +53,7 @@
 namespace concordat::txn {
 
 class Driver;
+class Inheritance;
 class Registrar;
 class WatermarkKeeper;
 
@@ -100,8 +102,12 @@ class Core {
 
   // --- Time.
 
-  // Does what is due. Its work is in what is due, not in what is under way.
+  // Does what is due, and as a new leader what is inherited: a portion of it, so that
+  // no output is larger than CoreOptions::max_work_per_output allows. Its work is in
+  // what is due, not in what is under way.
   void Tick(Timestamp now);
+  // Tick has more to do at once, when this output is taken.
+  [[nodiscard]] bool HasMoreWork() const;
   // When Tick has something to do next; Infinite if only other inputs can bring it.
   [[nodiscard]] Timestamp NextTimer() const;
 
@@ -140,18 +146,24 @@ class Core {
   [[nodiscard]] bool CheckGtid(RequestToken token, const Gtid& gtid, Timestamp now);
   void Note(EventKind kind, Timestamp now, uint64_t number = 0);
   void ExpireWaiting(Timestamp now);
+  // Goes on with what is inherited, with the requests that waited for it, and with what
+  // is due, as far as this output may hold it.
+  void WorkOff(Timestamp now);
 
   const CoreOptions options_;
   TransactionTable table_;
   Output out_;
+  size_t work_in_output_ = 0;
   Role role_ = Role::kFollower;
   Term term_;
   Timestamp now_;
   uint64_t next_sequence_ = 1;
   std::multimap<Timestamp, Waiting> waiting_;  // by when they are answered at the latest
   uint64_t arrivals_ = 0;
+  std::deque<Waiting> waited_;  // when ready: their turn is to come
   // The leader's; they refer to options_, table_ and out_.
   std::unique_ptr<Driver> driver_;
+  std::unique_ptr<Inheritance> inheritance_;
   std::unique_ptr<Registrar> registrar_;
   std::unique_ptr<WatermarkKeeper> watermark_;
 };

@@ -56,12 +56,14 @@ Event& Driver::Note(EventKind kind, const BranchId& branch, Timestamp now) {
   return event;
 }
 
-void Driver::Tick(Timestamp now) {
-  while (!timers_.empty() && timers_.begin()->first <= now) {
+size_t Driver::Tick(size_t limit, Timestamp now) {
+  size_t count = 0;
+  for (; count < limit && !timers_.empty() && timers_.begin()->first <= now; ++count) {
     const Gtid gtid = timers_.begin()->second;
     Fire(gtid, now);
   }
   if (ended_due_ <= now) FlushEnded();
+  return count;
 }
 
 Timestamp Driver::NextTimer() const {

@@ -58,7 +58,8 @@ class Driver {
   // A resource can be reached again: what is due for it later is due now. Looks at
   // every transaction, so it is for registrations that changed something.
   void HurryResource(std::string_view resource, Timestamp now);
-  void Tick(Timestamp now);
+  // Fires no more than `limit` timers that are due; how many there were.
+  size_t Tick(size_t limit, Timestamp now);
   [[nodiscard]] Timestamp NextTimer() const;
   // Leadership is lost: forgets all. Waiting requests are answered Undecided, since what
   // was appended for them may be log-committed by the next leader; inquiries, which were

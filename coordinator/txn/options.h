@@ -50,6 +50,10 @@ struct CoreOptions {
   size_t max_retained = 4'000'000;
   Duration watermark_interval = Duration::Seconds(5);
 
+  // What one output holds at most of what is due or inherited: so many transactions'
+  // work. The rest comes with the next Tick (Core::HasMoreWork).
+  size_t max_work_per_output = 1000;
+
   size_t max_branches = 128;         // in one transaction
   size_t max_in_progress = 100'000;  // transactions; more are refused before PREPARE
   size_t max_resources = 4096;
