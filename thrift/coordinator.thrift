@@ -314,6 +314,13 @@ struct StatusReply {
   20: optional i64 heuristics
   /** There are more resources than fit in one answer; `resolve` has them, in pages. */
   21: optional bool more_resources
+  /**
+   * On the leader, what it does for each peer: replicating, probing, snapshot, no space;
+   * with ", lost its tail" while it sends again what the peer had acknowledged and lost.
+   */
+  22: optional map<string, string> peer_states
+  /** This node's log ends before what it had acknowledged; it is being sent again. */
+  23: optional bool lost_tail
 }
 
 /** A branch as `concordat txn show` shows it. */

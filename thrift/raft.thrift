@@ -31,6 +31,8 @@ enum RaftMessageType {
   SNAPSHOT_REQUEST = 7
   /** Which part is wanted next. */
   SNAPSHOT_RESPONSE = 8
+  /** The leader asks the receiver to stand for election at once. */
+  TIMEOUT_NOW = 9
 }
 
 /**
@@ -84,6 +86,20 @@ struct RaftMessage {
   20: optional i64 rejected_index
   /** Refused appends: where the logs may agree. */
   21: optional i64 hint_index
+  /** Appends: how far the receiver has acknowledged to this leader. */
+  22: optional i64 acknowledged_index
+  /** Appends: the last entry that it ever acknowledged to this leader. */
+  23: optional i64 promised_index
+  /** The term of that entry. */
+  24: optional i64 promised_term
+  /** Appends and their responses: how often the receiver's tail was found lost. */
+  25: optional i64 loss_round
+  /** Refused appends: the sender's log is shorter than acknowledged_index. */
+  26: optional bool lost_tail
+  /** Append responses: the sender has no room for entries or a snapshot. */
+  27: optional bool no_space
+  /** Vote requests: the leader has asked for this election. */
+  28: optional bool leadership_transfer
 }
 
 /** Raft messages travel in lists. */

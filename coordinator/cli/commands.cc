@@ -51,20 +51,29 @@ class Asker {
   const Duration timeout_;
 };
 
+// What is not as it should be, before how long the node is up.
+std::string StatusText(const wire::StatusReply& reply) {
+  std::string text = reply.disk_full ? "DISK FULL " : "";
+  if (reply.lost_tail) text += "LOST ITS TAIL ";
+  for (const auto& [address, state] : reply.peer_states) {
+    if (state != "replicating") text += absl::StrCat(address, ": ", state, "; ");
+  }
+  return absl::StrCat(text, "up ", AgeText(reply.uptime_ms));
+}
+
 std::vector<std::string> StatusRow(const std::string& address,
                                    const wire::StatusReply& reply) {
   if (reply.result.code != wire::Code::OK) {
     return {"-", address, "unreachable", "-", "-", "-", "-", reply.result.message};
   }
-  return {
-      absl::StrCat(reply.node),
-      address,
-      reply.role,
-      absl::StrCat(reply.term),
-      absl::StrCat(reply.last_index),
-      absl::StrCat(reply.applied_index),
-      absl::StrCat(reply.undecided, "/", reply.unended, "/", reply.remembered),
-      absl::StrCat(reply.disk_full ? "DISK FULL " : "", "up ", AgeText(reply.uptime_ms))};
+  return {absl::StrCat(reply.node),
+          address,
+          reply.role,
+          absl::StrCat(reply.term),
+          absl::StrCat(reply.last_index),
+          absl::StrCat(reply.applied_index),
+          absl::StrCat(reply.undecided, "/", reply.unended, "/", reply.remembered),
+          StatusText(reply)};
 }
 
 void PrintResources(const wire::StatusReply& leader) {

@@ -1,8 +1,10 @@
 #include "coordinator/daemon/daemon.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +21,8 @@ namespace concordat::daemon {
 namespace {
 
 constexpr Duration kStopGrace = Duration::Millis(200);
+constexpr Duration kHandOverGrace = Duration::Seconds(1);
+constexpr Duration kHandOverPoll = Duration::Millis(5);
 
 node::NodeOptions MakeNodeOptions(const Options& options) {
   node::NodeOptions out;
@@ -137,6 +141,16 @@ absl::Status Daemon::Listen(const Options& options) {
   const auto client_address = rpc::Address::Parse(self.client_address);
   if (!client_address.ok()) return client_address.status();
   return client_server_->Listen(*client_address).status();
+}
+
+void Daemon::HandOver() {
+  bool under_way = false;
+  thread_->RunSync([&] { under_way = node_->HandOver(); });
+  for (Duration waited; under_way && waited < kHandOverGrace;
+       waited = waited + kHandOverPoll) {
+    std::this_thread::sleep_for(std::chrono::microseconds(kHandOverPoll.micros()));
+    thread_->RunSync([&] { under_way = node_->replica().raft().is_transferring(); });
+  }
 }
 
 Daemon::~Daemon() {

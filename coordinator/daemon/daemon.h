@@ -25,6 +25,10 @@ class Daemon {
 
   // Stops listening, lets calls under way finish for a moment, closes the log.
   ~Daemon();
+
+  // A leader hands its leadership over, so that the cluster goes on at once when this
+  // process ends. Waits for it, a second at most. Not on the loop's thread.
+  void HandOver();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 

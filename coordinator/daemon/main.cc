@@ -63,6 +63,7 @@ int main(int argc, char** argv) {
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) ReopenLog(log);
   LogEvent(Level::kInfo, "stopping").Field("signal", signal);
+  (*running)->HandOver();
   running->reset();
   LogEvent(Level::kInfo, "stopped");
   return 0;

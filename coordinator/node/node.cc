@@ -153,7 +153,11 @@ void Node::OnDurable(wal::Lsn lsn) {
 void Node::RunOnce() {
   scheduled_ = false;
   replica_->Tick(loop_->Now());
-  replica_->Process();
+  if (!replica_->Process()) return;
+  // What has come meanwhile is read first, and what was sent leaves.
+  loop_->AfterOutput([alive = std::weak_ptr<Node*>(alive_)] {
+    if (const auto node = alive.lock()) (*node)->Schedule();
+  });
 }
 
 void Node::HouseKeep() {
@@ -177,13 +181,22 @@ void Node::OnPeerMessage(raft::Message message) {
   Schedule();
 }
 
+bool Node::HandOver() {
+  replica_->Tick(loop_->Now());
+  const bool begun = replica_->HandOver().ok();
+  Schedule();
+  return begun;
+}
+
 void Node::OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) {
+  replica_->Tick(loop_->Now());
   replica_->OnVote(branch, vote, detail);
   Schedule();
 }
 
 void Node::OnAcknowledged(const BranchId& branch, txn::AckResult result,
                           std::string_view detail) {
+  replica_->Tick(loop_->Now());
   replica_->OnAcknowledged(branch, result, detail);
   Schedule();
 }
@@ -191,6 +204,8 @@ void Node::OnAcknowledged(const BranchId& branch, txn::AckResult result,
 void Node::Submit(txn::Request request, Done done) {
   const txn::RequestToken token(++last_token_);
   waiting_.emplace(token, std::move(done));
+  // A leader that was stopped past an election learns it before it answers.
+  replica_->Tick(loop_->Now());
   replica_->Submit(token, std::move(request));
   Schedule();
 }
@@ -210,7 +225,11 @@ rpc::CoordinatorBackend::NodeView Node::View() const {
   }
   for (const auto& [node, progress] : raft.progress()) {
     view.match[node] = progress.match;
+    view.peer_states[node] =
+        absl::StrCat(std::string(raft::ProgressStateName(progress.state)),
+                     progress.lost_tail() ? ", lost its tail" : "");
   }
+  view.lost_tail = raft.lost_tail();
   view.uptime_ms = (loop_->Now() - started_).millis();
   view.disk_full = !store_.HasSpaceForNewWork();
   return view;
@@ -271,6 +290,18 @@ void Node::OnEvents(const std::vector<txn::Event>& events) {
 void Node::OnRaftState(const raft::SoftState& state) {
   log_.OnRaftState(state, loop_->Now());
   addresses_known_ = false;
+}
+
+void Node::OnRaftNotice(const raft::Notice& notice) {
+  using Kind = raft::Notice::Kind;
+  const bool warns =
+      notice.kind == Kind::kTailLost || notice.kind == Kind::kPeerTailLost ||
+      notice.kind == Kind::kPeerNoSpace || notice.kind == Kind::kTransferFailed;
+  LogEvent(warns ? Level::kWarning : Level::kInfo, raft::NoticeText(notice.kind))
+      .Field("node", options_.self.value())
+      .Field("peer", notice.node.value())
+      .Field("log_end", notice.log_end.value())
+      .Field("promised", notice.promised.value());
 }
 
 void Node::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {

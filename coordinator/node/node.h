@@ -76,6 +76,10 @@ class Node final : public rpc::CoordinatorBackend,
 
   void OnPeerMessage(raft::Message message);
 
+  // Before it stops: a leader hands its leadership over. False when it does not lead or
+  // nobody can take over; otherwise replica().raft().is_transferring() until it is done.
+  bool HandOver();
+
   // rpc::ResourceListener
   void OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) override;
   void OnAcknowledged(const BranchId& branch, txn::AckResult result,
@@ -142,6 +146,7 @@ class Node final : public rpc::CoordinatorBackend,
   void Answer(txn::Answer answer) override;
   void OnEvents(const std::vector<txn::Event>& events) override;
   void OnRaftState(const raft::SoftState& state) override;
+  void OnRaftNotice(const raft::Notice& notice) override;
   void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) override;
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,
                                            uint64_t offset, size_t max_bytes,

@@ -1,6 +1,7 @@
 #include "coordinator/node/replica.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 #include <variant>
@@ -42,8 +43,24 @@ Replica::Replica(ReplicaConfig config, raft::RecoveredState recovered,
 
 void Replica::Tick(Timestamp now) {
   now_ = std::max(now_, now);
+  FollowSpace();
   raft_.Tick(now_);
   core_.Tick(now_);
+}
+
+void Replica::FollowSpace() {
+  const bool has_space = store_->HasSpaceForNewWork();
+  raft_.SetHasSpace(has_space);
+  core_.AdmitNewWork(has_space);
+  if (has_space || !leading_) {
+    no_space_since_ = Timestamp::Infinite();
+    return;
+  }
+  if (no_space_since_ == Timestamp::Infinite()) no_space_since_ = now_;
+  if (now_ - no_space_since_ < config_.hand_over_after) return;
+  no_space_since_ = now_;
+  // When nobody can take over, this node goes on with what is under way.
+  (void)raft_.TransferLeadership();
 }
 
 absl::Status Replica::OnPeerMessage(raft::Message message) {
@@ -52,10 +69,6 @@ absl::Status Replica::OnPeerMessage(raft::Message message) {
       if (entry.type != raft::EntryType::kCommand) continue;
       const auto record = txn::DecodeRecord(entry.data.view());
       if (!record.ok()) return record.status();
-    }
-    // With no room for it, an append is as good as lost; the leader sends it again.
-    if (!append->entries.empty() && !store_->HasSpaceForNewWork()) {
-      return absl::OkStatus();
     }
   }
   return raft_.Step(std::move(message));
@@ -91,22 +104,27 @@ void Replica::OnDurable(wal::Lsn lsn) {
   }
 }
 
-void Replica::Process() {
+// Heartbeats must go out, and be taken in, between two portions of much work.
+bool Replica::Process() {
   WritePersists();
+  size_t applied = 0;
   bool busy = true;
-  while (busy) {
-    busy = ProcessRaft();
+  while (busy && applied < config_.raft.max_committed_per_output) {
+    busy = ProcessRaft(&applied);
     busy = ProcessTransactions() || busy;
   }
   MaybeTakeSnapshot();
+  return busy || core_.HasMoreWork();
 }
 
-bool Replica::ProcessRaft() {
+bool Replica::ProcessRaft(size_t* applied) {
   if (!raft_.HasOutput()) return false;
   raft::Output output = raft_.TakeOutput();
+  for (const raft::Notice& notice : output.notices) environment_->OnRaftNotice(notice);
   if (output.soft_state) FollowLeadership(*output.soft_state);
   WriteAndSend(&output);
   ApplyCommitted(output.committed);
+  *applied += output.committed.size();
   ReceiveSnapshot(&output);
   ServeSnapshotReads(output.snapshot_reads);
   return true;
@@ -246,7 +264,11 @@ void Replica::ProposePending() {
     const auto end = pending_proposals_.begin() + static_cast<ptrdiff_t>(count);
     std::vector<std::string> commands(pending_proposals_.begin(), end);
     const auto first = raft_.Propose(std::move(commands));
-    if (absl::IsResourceExhausted(first.status())) return;  // as the log is committed
+    // As the log is committed, or when leadership was not taken over.
+    if (absl::IsResourceExhausted(first.status()) ||
+        absl::IsUnavailable(first.status())) {
+      return;
+    }
     // Not the leader any more: the next output says so, and nothing is promised for
     // these. The core forgets them when it hears of it.
     if (!first.ok()) {

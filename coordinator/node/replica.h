@@ -52,6 +52,7 @@ class ReplicaEnvironment {
   // For logs, metrics and traces.
   virtual void OnEvents(const std::vector<txn::Event>& events) = 0;
   virtual void OnRaftState(const raft::SoftState& state) = 0;
+  virtual void OnRaftNotice(const raft::Notice& notice) = 0;
 
   // Makes a snapshot durable, then Replica::OnSnapshotSaved is called, later.
   virtual void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) = 0;
@@ -67,6 +68,9 @@ struct ReplicaConfig {
   // the last one.
   uint64_t snapshot_entries = 200'000;
   uint64_t snapshot_bytes = uint64_t{64} << 20;
+  // A leader whose disk has had no room for new work for so long hands leadership over
+  // to a follower that has some; tried again after as long.
+  Duration hand_over_after = Duration::Millis(500);
 };
 
 class Replica {
@@ -94,8 +98,12 @@ class Replica {
   // An error keeps the old snapshot and the log behind it; it is tried again later.
   void OnSnapshotSaved(const raft::SnapshotMeta& meta, const absl::Status& saved);
 
-  // Carries out everything that the inputs led to.
-  void Process();
+  // Hands leadership over, as raft::Raft::TransferLeadership does, with its errors.
+  absl::Status HandOver() { return raft_.TransferLeadership(); }
+
+  // Carries out what the inputs led to, a bounded step of it. True: there is more to
+  // do; let others have their turn, then Tick and Process again.
+  [[nodiscard]] bool Process();
 
   // When Tick must be called at the latest.
   [[nodiscard]] Timestamp NextDeadline() const;
@@ -119,8 +127,10 @@ class Replica {
   Replica(ReplicaConfig config, raft::RecoveredState recovered, storage::RaftStore* store,
           ReplicaEnvironment* environment);
 
-  bool ProcessRaft();
+  // `applied` counts the entries.
+  bool ProcessRaft(size_t* applied);
   bool ProcessTransactions();
+  void FollowSpace();
   void FollowLeadership(const raft::SoftState& state);
   void WriteAndSend(raft::Output* output);
   // As far as the log has room.
@@ -146,6 +156,7 @@ class Replica {
   std::deque<HeldMessages> held_;
   // Records that wait for Raft's flow control; only while leading.
   std::deque<std::string> pending_proposals_;
+  Timestamp no_space_since_ = Timestamp::Infinite();  // while leading
   bool leading_ = false;
   Term leading_term_;
 

@@ -9,18 +9,74 @@ namespace concordat::raft {
 
 void Raft::Handle(NodeId from, AppendRequest request) {
   HearFromLeader(from);
+  HearOfPromise(from, request);
+  if (request.acknowledged_index > log_.last_index()) {
+    AnswerLostTail(from, request);
+    return;
+  }
+  if (!request.entries.empty() && !has_space_) {
+    AnswerNoSpace(from, request.read_round);
+    return;
+  }
   if (!MatchesPrevious(request.prev_log_index, request.prev_log_term)) {
     RejectAppend(from, request);
     return;
   }
   const LogIndex last_new(request.prev_log_index.value() + request.entries.size());
   StoreEntries(std::move(request.entries));
+  NoteRefilled();
   // Rule 5. What stands behind the last new entry was not compared with the leader's
   // log: it may be another leader's, and must not be committed by this message.
   if (request.leader_commit > last_new) ++counters_.commit_capped_at_last_new_entry;
   const LogIndex commit = std::min(request.leader_commit, last_new);
   if (commit > commit_index_) SetCommitIndex(commit);
   AcknowledgeAppend(from, last_new, request.read_round);
+}
+
+AppendResponse Raft::NewResponse(uint64_t read_round) const {
+  AppendResponse response;
+  response.no_space = !has_space_;
+  if (loss_round_term_ == term()) response.loss_round = loss_round_;
+  response.read_round = read_round;
+  return response;
+}
+
+// Within a term entries are never taken back: a log that ends before what this leader
+// was promised has lost its end.
+void Raft::HearOfPromise(NodeId leader, const AppendRequest& request) {
+  if (loss_round_term_ != term()) loss_round_ = 0;
+  loss_round_term_ = term();
+  loss_round_ = std::max(loss_round_, request.loss_round);
+  if (request.promised_index <= log_.last_index()) return;
+  must_hold_ =
+      std::max(must_hold_, LogPosition{request.promised_term, request.promised_index});
+  if (std::exchange(tail_lost_noted_, true)) return;
+  ++counters_.tails_lost;
+  notices_.push_back(
+      {Notice::Kind::kTailLost, leader, log_.last_index(), request.promised_index});
+}
+
+void Raft::NoteRefilled() {
+  if (!tail_lost_noted_ || lost_tail()) return;
+  tail_lost_noted_ = false;
+  notices_.push_back(
+      {Notice::Kind::kTailRefilled, leader_, log_.last_index(), must_hold_.index});
+}
+
+void Raft::AnswerLostTail(NodeId leader, const AppendRequest& request) {
+  AppendResponse response = NewResponse(request.read_round);
+  response.lost_tail = true;
+  response.rejected_index = request.acknowledged_index;
+  response.hint_index = log_.last_index();
+  response.hint_term = log_.last_term();
+  SendWhenDurable(leader, response, LogIndex());
+}
+
+void Raft::AnswerNoSpace(NodeId leader, uint64_t read_round) {
+  ++counters_.appends_refused_for_space;
+  AppendResponse response = NewResponse(read_round);
+  response.no_space = true;
+  SendWhenDurable(leader, response, LogIndex());
 }
 
 bool Raft::MatchesPrevious(LogIndex index, Term term) const {
@@ -39,11 +95,10 @@ void Raft::RejectAppend(NodeId leader, const AppendRequest& request) {
   ++counters_.appends_rejected;
   const LogIndex candidate =
       log_.LastWithTermAtMost(request.prev_log_index, request.prev_log_term);
-  AppendResponse response;
+  AppendResponse response = NewResponse(request.read_round);
   response.rejected_index = request.prev_log_index;
   response.hint_index = std::max(candidate, commit_index_);
   response.hint_term = log_.TermAt(response.hint_index).value();
-  response.read_round = request.read_round;
   SendWhenDurable(leader, response, LogIndex());
 }
 
@@ -61,11 +116,10 @@ void Raft::StoreEntries(std::vector<Entry> entries) {
 }
 
 void Raft::AcknowledgeAppend(NodeId leader, LogIndex match, uint64_t read_round) {
-  AppendResponse response;
+  AppendResponse response = NewResponse(read_round);
   response.success = true;
   // Committed entries are in the leader's log whatever this message compared.
   response.match_index = std::max(match, std::min(commit_index_, persisted_index_));
-  response.read_round = read_round;
   SendWhenDurable(leader, response, response.match_index);
 }
 

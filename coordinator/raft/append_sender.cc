@@ -16,6 +16,7 @@ bool Raft::HasAppendsToSend(const Progress& progress) const {
       return progress.next <= log_.last_index() &&
              progress.inflight.size() < config_.max_inflight_appends;
     case ProgressState::kSnapshot:
+    case ProgressState::kNoSpace:
       return false;
   }
   return false;
@@ -23,7 +24,7 @@ bool Raft::HasAppendsToSend(const Progress& progress) const {
 
 void Raft::SendAppends(NodeId to, Progress* progress) {
   if (progress->state != ProgressState::kSnapshot &&
-      progress->next <= log_.base_index()) {
+      progress->state != ProgressState::kNoSpace && progress->next <= log_.base_index()) {
     ++counters_.snapshots_begun;
     progress->BecomeSnapshot(snapshot_);
   }
@@ -41,7 +42,7 @@ void Raft::SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries)
   request.prev_log_term = log_.TermAt(request.prev_log_index).value();
   const LogIndex last(request.prev_log_index.value() + entries.size());
   request.leader_commit = std::min(commit_index_, last);
-  request.read_round = read_round_;
+  AddWhatIsKnown(*progress, &request);
   request.entries = std::move(entries);
   if (progress->state == ProgressState::kReplicate) {
     progress->inflight.push_back(last);
@@ -56,17 +57,29 @@ void Raft::SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries)
   Send(to, std::move(request));
 }
 
+// What was dropped from the log here is committed: to demand the base instead of it is
+// to demand no more than any leader must have.
+void Raft::AddWhatIsKnown(const Progress& progress, AppendRequest* request) const {
+  request->acknowledged_index = progress.match;
+  if (!progress.promised.is_none()) {
+    request->promised_index = std::max(progress.promised, log_.base_index());
+    request->promised_term = log_.TermAt(request->promised_index).value();
+  }
+  request->loss_round = progress.loss_round;
+  request->read_round = read_round_;
+}
+
 // An append without entries behind everything that was sent: when one of those was
 // lost, this one is rejected, and the leader goes back.
 void Raft::SendHeartbeat(NodeId to, Progress* progress) {
   progress->heartbeat_due = false;
   AppendRequest request;
-  if (progress->state != ProgressState::kSnapshot) {
+  if (progress->state != ProgressState::kSnapshot && progress->next > log_.base_index()) {
     request.prev_log_index = progress->next.Previous();
     request.prev_log_term = log_.TermAt(request.prev_log_index).value();
   }
   request.leader_commit = std::min(commit_index_, request.prev_log_index);
-  request.read_round = read_round_;
+  AddWhatIsKnown(*progress, &request);
   Send(to, std::move(request));
 }
 
@@ -82,16 +95,53 @@ void Raft::Handle(NodeId from, const AppendResponse& response) {
     progress.acked_read_round = response.read_round;
     FinishReads();
   }
+  if (response.loss_round != progress.loss_round) {
+    ++counters_.answers_from_before_a_loss;
+    return;
+  }
+  if (response.lost_tail) return OnTailLost(from, &progress, response);
   if (response.success) {
     OnAppendAccepted(&progress, response.match_index);
-  } else {
+  } else if (!response.no_space || progress.state == ProgressState::kNoSpace) {
     OnAppendRejected(&progress, response);
+  }
+  FollowSpace(from, &progress, response.no_space);
+}
+
+// What it acknowledged is not there any more, so that none of it counts for a quorum
+// until it is acknowledged anew. What was committed stays committed.
+void Raft::OnTailLost(NodeId from, Progress* progress, const AppendResponse& response) {
+  ++counters_.peer_tails_lost;
+  notices_.push_back(
+      {Notice::Kind::kPeerTailLost, from, response.hint_index, progress->promised});
+  ++progress->loss_round;
+  progress->match = LogIndex();
+  progress->BecomeProbe(
+      log_.LastWithTermAtMost(response.hint_index, response.hint_term).Next());
+}
+
+void Raft::FollowSpace(NodeId from, Progress* progress, bool no_space) {
+  const bool paused = progress->state == ProgressState::kNoSpace;
+  if (no_space && !paused) {
+    ++counters_.peers_without_space;
+    const bool snapshot = progress->state == ProgressState::kSnapshot;
+    progress->BecomeNoSpace(
+        now_, config_.heartbeat_interval,
+        snapshot ? config_.snapshot_pause_max : config_.no_space_pause_max);
+    notices_.push_back(
+        {Notice::Kind::kPeerNoSpace, from, progress->match, progress->promised});
+  } else if (!no_space && paused && now_ >= progress->space_retry_at) {
+    progress->BecomeProbe(progress->next);
+    notices_.push_back(
+        {Notice::Kind::kPeerHasSpace, from, progress->match, progress->promised});
   }
 }
 
 void Raft::OnAppendAccepted(Progress* progress, LogIndex match) {
   const bool advanced = match > progress->match;
   progress->match = std::max(progress->match, match);
+  progress->promised = std::max(progress->promised, progress->match);
+  if (advanced) progress->space_pause = Duration();
   switch (progress->state) {
     case ProgressState::kProbe:
       // A late answer to an earlier, shorter message says nothing about this probe.
@@ -104,14 +154,18 @@ void Raft::OnAppendAccepted(Progress* progress, LogIndex match) {
     case ProgressState::kSnapshot:
       if (match >= log_.base_index()) progress->BecomeReplicate();
       break;
+    case ProgressState::kNoSpace:
+      progress->next = std::max(progress->next, match.Next());
+      break;
   }
   if (advanced) AdvanceCommitIndex();
 }
 
 void Raft::OnAppendRejected(Progress* progress, const AppendResponse& response) {
   const LogIndex rejected = response.rejected_index;
+  const bool paused = progress->state == ProgressState::kNoSpace;
   const bool current =
-      progress->state == ProgressState::kProbe
+      progress->state == ProgressState::kProbe || paused
           ? rejected == progress->next.Previous()
           : progress->state == ProgressState::kReplicate && rejected < progress->next;
   if (!current || rejected <= progress->match) {
@@ -121,8 +175,13 @@ void Raft::OnAppendRejected(Progress* progress, const AppendResponse& response) 
   // The follower's log has hint_term at hint_index: entries of ours behind the last
   // one of that term or an earlier one cannot be in it.
   const LogIndex agree = log_.LastWithTermAtMost(response.hint_index, response.hint_term);
-  const LogIndex next = std::min(agree.Next(), rejected);
-  progress->BecomeProbe(std::max(next, progress->match.Next()));
+  const LogIndex next =
+      std::max(std::min(agree.Next(), rejected), progress->match.Next());
+  if (paused) {
+    progress->next = next;
+  } else {
+    progress->BecomeProbe(next);
+  }
 }
 
 void Raft::AdvanceCommitIndex() {

@@ -20,6 +20,7 @@ void Raft::BecomeFollower(Term new_term, NodeId leader) {
     DropReads();
     progress_.clear();
     uncommitted_bytes_ = 0;
+    transfer_.reset();
   }
   // A follower's timer runs on: a candidate that it refuses must not keep it from
   // asking for an election itself.
@@ -43,16 +44,31 @@ bool Raft::HearsLiveLeader() const {
   return !leader_.is_none() && now_ - heard_leader_at_ < config_.election_timeout_min;
 }
 
-// Section 5.4.1: the later term at the end, then the longer log.
-bool Raft::IsUpToDate(LogIndex last_index, Term last_term) const {
-  if (last_term != log_.last_term()) return last_term > log_.last_term();
-  return last_index >= log_.last_index();
+// Section 5.4.1: the later term at the end, then the longer log. A node whose log has
+// lost its tail votes as if it had it still: entries may be committed by that promise.
+bool Raft::IsUpToDate(LogIndex last_index, Term last_term) {
+  const LogPosition candidate{last_term, last_index};
+  if (candidate >= LastPosition() && candidate < must_hold_) {
+    ++counters_.votes_refused_for_lost_tail;
+  }
+  return candidate >= std::max(LastPosition(), must_hold_);
+}
+
+// Not when a vote for itself could not become durable, when its log is about to be
+// replaced, or when it lacks what it promised to hold.
+bool Raft::MayStand() const {
+  return !DiskIsStalled() && !installing_.has_value() && !lost_tail();
 }
 
 void Raft::StartPreVote() {
   ArmElectionTimer();
-  // A vote for itself could not become durable, or the log is about to be replaced.
-  if (DiskIsStalled() || installing_.has_value()) return;
+  // An election that it has begun, or voted in, is not over before its vote is on the
+  // disk: another one now would only void that.
+  if (persisted_hard_state_ != hard_state_) {
+    ++counters_.elections_held_for_own_vote;
+    return;
+  }
+  if (!MayStand()) return;
   ++counters_.pre_votes_started;
   role_ = Role::kPreCandidate;
   leader_ = NodeId();
@@ -69,7 +85,7 @@ void Raft::StartPreVote() {
   RecordVote(config_.self);
 }
 
-void Raft::StartElection() {
+void Raft::StartElection(bool transfer) {
   ++counters_.elections_started;
   hard_state_ = HardState{term().Next(), config_.self};
   role_ = Role::kCandidate;
@@ -78,7 +94,8 @@ void Raft::StartElection() {
   ArmElectionTimer();
   for (NodeId voter : configuration_.voters()) {
     if (voter == config_.self) continue;
-    SendWhenDurable(voter, VoteRequest{log_.last_index(), log_.last_term()}, LogIndex());
+    SendWhenDurable(voter, VoteRequest{log_.last_index(), log_.last_term(), transfer},
+                    LogIndex());
   }
 }
 
@@ -86,7 +103,7 @@ void Raft::RecordVote(NodeId voter) {
   votes_.insert(voter);
   if (!configuration_.HasQuorum([this](NodeId v) { return votes_.contains(v); })) return;
   if (role_ == Role::kPreCandidate) {
-    StartElection();
+    StartElection(/*transfer=*/false);
   } else if (role_ == Role::kCandidate) {
     BecomeLeader();
   }
@@ -98,6 +115,7 @@ void Raft::BecomeLeader() {
   leader_ = config_.self;
   votes_.clear();
   read_round_ = 0;
+  tried_transfer_for_disk_ = false;
   progress_.clear();
   for (NodeId voter : configuration_.voters()) {
     if (voter == config_.self) continue;
@@ -115,25 +133,26 @@ void Raft::BecomeLeader() {
 }
 
 void Raft::TickLeader() {
+  EndTransferInTime();
   const bool alone = configuration_.QuorumSize() == 1;
-  if (DiskIsStalled() && !alone) {
-    ++counters_.stepped_down_for_disk;
-    BecomeFollower(term(), NodeId());
-    return;
+  if (DiskIsStalled() && !alone && !transfer_.has_value() &&
+      (std::exchange(tried_transfer_for_disk_, true) || !TransferLeadership().ok())) {
+    return StepDown(&counters_.stepped_down_for_disk);
   }
   // Thesis, section 6.2: a leader that hears no quorum lets its clients go elsewhere.
   const bool hears_quorum = configuration_.HasQuorum([this](NodeId voter) {
     return voter == config_.self ||
            now_ - progress_.at(voter).last_heard <= config_.election_timeout_max;
   });
-  if (!hears_quorum) {
-    ++counters_.stepped_down_without_quorum;
-    BecomeFollower(term(), NodeId());
-    return;
-  }
+  if (!hears_quorum) return StepDown(&counters_.stepped_down_without_quorum);
   if (now_ < heartbeat_deadline_) return;
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
   for (auto& [node, progress] : progress_) progress.heartbeat_due = true;
+}
+
+void Raft::StepDown(uint64_t* counter) {
+  ++*counter;
+  BecomeFollower(term(), NodeId());
 }
 
 void Raft::Handle(NodeId from, const PreVoteRequest& request) {

@@ -171,7 +171,7 @@ void InvariantsChecker::CheckCommit(const Raft& raft, const NodeView& view) {
 }
 
 void InvariantsChecker::CheckNewlyCommitted(const Raft& raft, LogIndex index, Term term) {
-  if (!QuorumHasDurable(index, term)) {
+  if (!QuorumHasDurable(index, term, NodeId())) {
     Violation("node ", raft.self(), " of term ", raft.term(), " committed ", index, "/",
               term, ", which no quorum has on its disks");
   }
@@ -187,10 +187,32 @@ void InvariantsChecker::CheckNewlyCommitted(const Raft& raft, LogIndex index, Te
   }
 }
 
-bool InvariantsChecker::QuorumHasDurable(LogIndex index, Term term) const {
-  return configuration_.HasQuorum([this, index, term](NodeId voter) {
+void InvariantsChecker::OnTailLost(NodeId node, LogIndex last) {
+  nodes_[node].durable_log.KeepUpTo(last);
+}
+
+LogIndex InvariantsChecker::DurableEnd(NodeId node) const {
+  const auto it = nodes_.find(node);
+  return it == nodes_.end() ? LogIndex() : it->second.durable_log.last();
+}
+
+LogIndex InvariantsChecker::FirstThatMayBeLost(NodeId node) const {
+  const auto it = nodes_.find(node);
+  if (it == nodes_.end()) return LogIndex(1);
+  const TermLog& log = it->second.durable_log;
+  LogIndex first = log.last().Next();
+  while (first > log.base.Next() &&
+         QuorumHasDurable(first.Previous(), log.At(first.Previous()).value(), node)) {
+    first = first.Previous();
+  }
+  return first;
+}
+
+bool InvariantsChecker::QuorumHasDurable(LogIndex index, Term term,
+                                         NodeId without) const {
+  return configuration_.HasQuorum([this, index, term, without](NodeId voter) {
     const auto it = nodes_.find(voter);
-    if (it == nodes_.end()) return false;
+    if (it == nodes_.end() || voter == without) return false;
     const TermLog& log = it->second.durable_log;
     return index < log.base || log.At(index) == term;
   });

@@ -43,6 +43,16 @@ class InvariantsChecker {
   void OnMessage(const Message& message);
   void OnApplied(NodeId node, const Entry& entry);
 
+  // The disk of a node that is down has lost what is behind `last`. A fault that Raft
+  // does not provide for: it may only be made from FirstThatMayBeLost on.
+  void OnTailLost(NodeId node, LogIndex last);
+  // The first entry on the node's disk from which on each is also on the disks of a
+  // quorum without it, so that nothing depends on this copy. Behind the last when there
+  // is none.
+  [[nodiscard]] LogIndex FirstThatMayBeLost(NodeId node) const;
+  // The last entry on the node's disk.
+  [[nodiscard]] LogIndex DurableEnd(NodeId node) const;
+
   [[nodiscard]] bool ok() const { return violations_.empty(); }
   // One sentence each, in the order found; no more than a hundred.
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
@@ -93,7 +103,8 @@ class InvariantsChecker {
   void CheckCommit(const Raft& raft, const NodeView& view);
   void CheckNewlyCommitted(const Raft& raft, LogIndex index, Term term);
   void CheckAppliedJump(const Raft& raft, NodeView* view);
-  [[nodiscard]] bool QuorumHasDurable(LogIndex index, Term term) const;
+  // `without`: its copy does not count; 0 is nobody.
+  [[nodiscard]] bool QuorumHasDurable(LogIndex index, Term term, NodeId without) const;
   void CheckDurableState(NodeId node, const HardState& before, const HardState& after);
   void CheckRecoveredState(const Raft& raft, const NodeView& before);
   void CheckVote(NodeId voter, Term term, NodeId candidate);

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "coordinator/base/ids.h"
@@ -49,6 +50,24 @@ struct ReadState {
   ReadToken token;
   LogIndex index;
 };
+
+// What an operator should hear of.
+struct Notice {
+  enum class Kind : uint8_t {
+    kTailLost,      // this node's log has lost entries that it had acknowledged
+    kTailRefilled,  // it holds them again
+    kPeerTailLost,  // the leader has found that out of `node`
+    kPeerNoSpace,   // the leader sends nothing to `node` until it has space again
+    kPeerHasSpace,
+    kTransferBegun,   // the leader hands its leadership over to `node`
+    kTransferFailed,  // `node` has not taken it; this node leads on
+  };
+  Kind kind = Kind::kTailLost;
+  NodeId node;
+  LogIndex log_end;   // where the log ends
+  LogIndex promised;  // up to where it was acknowledged
+};
+[[nodiscard]] std::string_view NoticeText(Notice::Kind kind);
 
 struct SoftState {
   Role role = Role::kFollower;
@@ -87,6 +106,7 @@ struct Output {
   // asks the new one. Nothing was done for them.
   std::vector<ReadToken> dropped_reads;
   std::optional<SoftState> soft_state;  // when it has changed
+  std::vector<Notice> notices;
   std::vector<SnapshotReadRequest> snapshot_reads;
   std::vector<SnapshotWrite> snapshot_writes;
   // The snapshot is complete: make it durable, replace the state machine's state by

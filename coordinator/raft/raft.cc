@@ -28,7 +28,8 @@ bool Covers(const HardState& issued, const HardState& needed) {
 
 bool IsFromLeader(const Message::Body& body) {
   return std::holds_alternative<AppendRequest>(body) ||
-         std::holds_alternative<SnapshotChunk>(body);
+         std::holds_alternative<SnapshotChunk>(body) ||
+         std::holds_alternative<TimeoutNow>(body);
 }
 
 }  // namespace
@@ -122,7 +123,8 @@ absl::Status Raft::Step(Message message) {
     Handle(message.from, message.term, *response);
     return absl::OkStatus();
   }
-  if (std::holds_alternative<VoteRequest>(message.body) && HearsLiveLeader()) {
+  const auto* vote = std::get_if<VoteRequest>(&message.body);
+  if (vote != nullptr && !vote->leadership_transfer && HearsLiveLeader()) {
     // A node that lost touch must not depose a leader that others still hear
     // (section 6 of the paper): its term is not taken over either.
     ++counters_.votes_refused_for_live_leader;
@@ -177,6 +179,10 @@ absl::StatusOr<LogIndex> Raft::Propose(std::vector<std::string> commands) {
             : absl::StrCat("not the leader; node ", leader_.value(), " is"));
   }
   if (commands.empty()) return absl::InvalidArgumentError("no commands to append");
+  if (transfer_.has_value()) {
+    return absl::UnavailableError(
+        absl::StrCat("leadership is being handed over to node ", transfer_->to.value()));
+  }
   size_t bytes = 0;
   for (const std::string& command : commands) {
     bytes += command.size() + kEntryOverheadBytes;
@@ -203,12 +209,22 @@ absl::StatusOr<LogIndex> Raft::Propose(std::vector<std::string> commands) {
 
 void Raft::OnPersisted(PersistId id) {
   CONCORDAT_CHECK(id <= last_persist_) << "persist " << id << " was never issued";
+  const bool was_durable = persisted_hard_state_ == hard_state_;
+  Duration took;
   while (!persists_in_flight_.empty() && persists_in_flight_.front().id <= id) {
     const InFlightPersist& done = persists_in_flight_.front();
+    took = now_ - done.issued_at;
     persisted_hard_state_ = done.hard_state;
     persisted_index_ = std::max(persisted_index_, done.last_index);
     unflushed_bytes_ -= done.bytes;
     persists_in_flight_.pop_front();
+  }
+  const bool voted = !hard_state_.vote.is_none();
+  if (!was_durable && persisted_hard_state_ == hard_state_ && voted && !is_leader()) {
+    // Only now do others hear of the vote, and to go on they have to write as well,
+    // which is likely to take as long.
+    ArmElectionTimer();
+    election_deadline_ = election_deadline_ + took;
   }
   // A candidate votes for itself when that vote cannot be forgotten any more.
   if (role_ == Role::kCandidate && persisted_hard_state_ == hard_state_) {
@@ -255,11 +271,13 @@ bool Raft::HasOutput() const {
       CurrentSoftState() != reported_soft_state_ || !messages_.empty() ||
       std::any_of(messages_after_persist_.begin(), messages_after_persist_.end(),
                   [this](const WaitingMessage& w) { return IsIssued(w); }) ||
-      !read_states_.empty() || !dropped_reads_.empty() || !snapshot_reads_.empty() ||
-      !snapshot_writes_.empty() || install_snapshot_.has_value()) {
+      !read_states_.empty() || !notices_.empty() || !dropped_reads_.empty() ||
+      !snapshot_reads_.empty() || !snapshot_writes_.empty() ||
+      install_snapshot_.has_value()) {
     return true;
   }
   if (!is_leader()) return false;
+  if (WantsTimeoutNow()) return true;
   if (!waiting_reads_.empty() && CommittedInOwnTerm()) return true;
   return std::any_of(progress_.begin(), progress_.end(), [this](const auto& peer) {
     return peer.second.heartbeat_due || HasAppendsToSend(peer.second) ||
@@ -271,6 +289,7 @@ Output Raft::TakeOutput() {
   if (is_leader()) {
     StartReadRound();
     for (auto& [node, progress] : progress_) SendAppends(node, &progress);
+    SendTimeoutNow();
   }
   Output output;
   TakePersist(&output);
@@ -281,6 +300,7 @@ Output Raft::TakeOutput() {
   if (const SoftState now = CurrentSoftState(); now != reported_soft_state_) {
     output.soft_state = reported_soft_state_ = now;
   }
+  output.notices = std::exchange(notices_, {});
   output.snapshot_reads = std::exchange(snapshot_reads_, {});
   output.snapshot_writes = std::exchange(snapshot_writes_, {});
   output.install_snapshot = std::exchange(install_snapshot_, std::nullopt);

@@ -20,6 +20,7 @@
 #ifndef COORDINATOR_RAFT_RAFT_H_
 #define COORDINATOR_RAFT_RAFT_H_
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -58,6 +59,10 @@ struct Config {
   size_t max_append_bytes = 512 * 1024;
   size_t max_uncommitted_bytes = 64 * 1024 * 1024;
   size_t snapshot_chunk_bytes = 512 * 1024;
+  // A follower without space for entries is left alone for a heartbeat interval, then
+  // for longer and longer, up to this; one that could not keep a snapshot, up to that.
+  Duration no_space_pause_max = Duration::Seconds(1);
+  Duration snapshot_pause_max = Duration::Seconds(30);
   // What one Persist holds, and all that are not flushed together; an entry counts for
   // its data and 64 bytes. One entry goes alone when it is larger. What does not fit
   // waits in memory, and so do the messages that promise it.
@@ -107,6 +112,16 @@ struct Counters {
   uint64_t snapshots_installed = 0;
   uint64_t logs_discarded_for_snapshot = 0;
   uint64_t malformed_messages = 0;
+  uint64_t elections_held_for_own_vote = 0;
+  uint64_t tails_lost = 0;       // this node's
+  uint64_t peer_tails_lost = 0;  // found as leader
+  uint64_t votes_refused_for_lost_tail = 0;
+  uint64_t answers_from_before_a_loss = 0;
+  uint64_t appends_refused_for_space = 0;
+  uint64_t peers_without_space = 0;
+  uint64_t transfers_begun = 0;
+  uint64_t transfers_failed = 0;
+  uint64_t elections_by_transfer = 0;
 };
 
 class Raft {
@@ -134,14 +149,25 @@ class Raft {
   // of that index: of that term it is this one, of another it never commits.
   // FAILED_PRECONDITION: not the leader; leader() may know who is.
   // RESOURCE_EXHAUSTED: max_uncommitted_bytes would be passed; try when some of the
-  // log is committed. INVALID_ARGUMENT: no commands, or more than the limit alone.
-  // After each of these errors nothing was appended.
+  // log is committed. UNAVAILABLE: leadership is being handed over; try when that has
+  // failed, or ask the new leader. INVALID_ARGUMENT: no commands, or more than the limit
+  // alone. After each of these errors nothing was appended.
   [[nodiscard]] absl::StatusOr<LogIndex> Propose(std::vector<std::string> commands);
 
   // Begins a linearizable read (thesis, section 6.4): `read_states` or `dropped_reads`
   // will show the token. Waits for this term's own entry to be committed, then for a
   // quorum to confirm the leader. FAILED_PRECONDITION: not the leader.
   [[nodiscard]] absl::Status ReadIndex(ReadToken token);
+
+  // Hands leadership over to the follower that has most of the log, lives and has space
+  // (thesis, section 3.10). Until it has taken over, or failed to for the smaller
+  // election timeout, no proposals are taken. FAILED_PRECONDITION: not the leader, or
+  // no follower can take over now; nothing was changed.
+  [[nodiscard]] absl::Status TransferLeadership();
+
+  // Whether the disk has room for new entries and for snapshots. Without it a follower
+  // stores none, and tells the leader so. True at first.
+  void SetHasSpace(bool has_space) { has_space_ = has_space; }
 
   // The persist of this id is flushed, and so are all before it.
   void OnPersisted(PersistId id);
@@ -164,7 +190,8 @@ class Raft {
 
   // Answers install_snapshot: it is durable, and is the state machine's state now.
   void OnSnapshotInstalled(const SnapshotMeta& meta);
-  // It could not be used, and nothing was replaced: it is asked for again.
+  // It could not be kept or used, and nothing was replaced. The leader is told so, and
+  // sends it again after a pause.
   void OnSnapshotInstallFailed(const SnapshotMeta& meta);
 
   // --- Output ---------------------------------------------------------------------
@@ -197,6 +224,10 @@ class Raft {
   [[nodiscard]] const Log& log() const { return log_; }
   [[nodiscard]] const Configuration& configuration() const { return configuration_; }
   [[nodiscard]] size_t uncommitted_bytes() const { return uncommitted_bytes_; }
+  [[nodiscard]] bool is_transferring() const { return transfer_.has_value(); }
+  // The log is shorter than what this node has acknowledged, and the leader has said
+  // so. It does not stand for election, and votes as if it had the rest.
+  [[nodiscard]] bool lost_tail() const { return LastPosition() < must_hold_; }
   // By follower; empty when not the leader.
   [[nodiscard]] const std::map<NodeId, Progress>& progress() const { return progress_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
@@ -218,6 +249,17 @@ class Raft {
     Message message;
     HardState hard_state;
     LogIndex index;
+  };
+  // Where a log ends, in the order of section 5.4.1: the later term, then the longer.
+  struct LogPosition {
+    Term term;
+    LogIndex index;
+    friend auto operator<=>(const LogPosition&, const LogPosition&) = default;
+  };
+  struct Transfer {
+    NodeId to;
+    Timestamp deadline;
+    bool sent = false;  // since the last heartbeat
   };
   struct PendingRead {
     ReadToken token;
@@ -261,21 +303,38 @@ class Raft {
   void BecomeFollower(Term term, NodeId leader);
   void HearFromLeader(NodeId leader);
   [[nodiscard]] bool HearsLiveLeader() const;
-  [[nodiscard]] bool IsUpToDate(LogIndex last_index, Term last_term) const;
+  [[nodiscard]] LogPosition LastPosition() const {
+    return LogPosition{log_.last_term(), log_.last_index()};
+  }
+  [[nodiscard]] bool IsUpToDate(LogIndex last_index, Term last_term);
+  [[nodiscard]] bool MayStand() const;
   void StartPreVote();
-  void StartElection();
+  void StartElection(bool transfer);
   void BecomeLeader();
   void RecordVote(NodeId voter);
   void TickLeader();
+  void StepDown(uint64_t* counter);
   void Handle(NodeId from, const PreVoteRequest& request);
   void Handle(NodeId from, Term sender_term, const PreVoteResponse& response);
   void Handle(NodeId from, const VoteRequest& request);
   void Handle(NodeId from, const VoteResponse& response);
 
+  // transfer.cc
+  [[nodiscard]] bool CanTakeOver(const Progress& progress) const;
+  [[nodiscard]] bool WantsTimeoutNow() const;
+  void SendTimeoutNow();
+  void EndTransferInTime();
+  void Handle(NodeId from, const TimeoutNow& message);
+
   // append_receiver.cc
   void Handle(NodeId from, AppendRequest request);
   [[nodiscard]] bool MatchesPrevious(LogIndex index, Term term) const;
   void RejectAppend(NodeId leader, const AppendRequest& request);
+  void HearOfPromise(NodeId leader, const AppendRequest& request);
+  void AnswerLostTail(NodeId leader, const AppendRequest& request);
+  void AnswerNoSpace(NodeId leader, uint64_t read_round);
+  void NoteRefilled();
+  [[nodiscard]] AppendResponse NewResponse(uint64_t read_round) const;
   void StoreEntries(std::vector<Entry> entries);
   void AcknowledgeAppend(NodeId leader, LogIndex match, uint64_t read_round);
 
@@ -283,8 +342,11 @@ class Raft {
   void SendAppends(NodeId to, Progress* progress);
   void SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries);
   void SendHeartbeat(NodeId to, Progress* progress);
+  void AddWhatIsKnown(const Progress& progress, AppendRequest* request) const;
   [[nodiscard]] bool HasAppendsToSend(const Progress& progress) const;
   void Handle(NodeId from, const AppendResponse& response);
+  void OnTailLost(NodeId from, Progress* progress, const AppendResponse& response);
+  void FollowSpace(NodeId from, Progress* progress, bool no_space);
   void OnAppendAccepted(Progress* progress, LogIndex match);
   void OnAppendRejected(Progress* progress, const AppendResponse& response);
   void AdvanceCommitIndex();
@@ -342,10 +404,20 @@ class Raft {
   // Candidate's.
   std::set<NodeId> votes_;
 
+  // Follower's.
+  bool has_space_ = true;
+  Term loss_round_term_;  // of the leader that loss_round_ is from
+  uint64_t loss_round_ = 0;
+  // What this node has acknowledged and was found not to have any more.
+  LogPosition must_hold_;
+  bool tail_lost_noted_ = false;
+
   // Leader's.
   LogIndex term_start_index_;
   std::map<NodeId, Progress> progress_;
   size_t uncommitted_bytes_ = 0;
+  std::optional<Transfer> transfer_;
+  bool tried_transfer_for_disk_ = false;  // the next thing is to step down
   uint64_t read_round_ = 0;
   std::vector<ReadToken> waiting_reads_;   // not in a round yet
   std::deque<PendingRead> pending_reads_;  // in a round, not confirmed
@@ -359,6 +431,7 @@ class Raft {
   std::vector<WaitingMessage> messages_after_persist_;
   std::vector<ReadState> read_states_;
   std::vector<ReadToken> dropped_reads_;
+  std::vector<Notice> notices_;
   std::vector<SnapshotReadRequest> snapshot_reads_;
   std::vector<SnapshotWrite> snapshot_writes_;
   std::optional<SnapshotMeta> install_snapshot_;

@@ -108,6 +108,11 @@ void Raft::Handle(NodeId from, SnapshotChunk chunk) {
     return;
   }
   if (installing_.has_value()) return;  // answered when that is done
+  if (!has_space_) {
+    receiving_.reset();
+    AnswerNoSpace(from, 0);
+    return;
+  }
   const bool same_sender = receiving_.has_value() && receiving_->sender_term == term();
   if (same_sender && receiving_->meta.index > chunk.meta.index) {
     ++counters_.stale_messages;
@@ -146,6 +151,7 @@ void Raft::OnSnapshotInstalled(const SnapshotMeta& meta) {
   snapshot_to_persist_ = true;
   commit_index_ = std::max(commit_index_, meta.index);
   handed_out_index_ = applied_index_ = meta.index;
+  NoteRefilled();
   if (!leader_.is_none()) AcknowledgeAppend(leader_, meta.index, 0);
 }
 
@@ -171,6 +177,7 @@ void Raft::OnSnapshotInstallFailed(const SnapshotMeta& meta) {
   CONCORDAT_CHECK(installing_ == meta)
       << "snapshot " << meta.index << " was not asked for";
   installing_.reset();
+  if (!leader_.is_none()) AnswerNoSpace(leader_, 0);
 }
 
 }  // namespace concordat::raft

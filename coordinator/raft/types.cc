@@ -1,5 +1,8 @@
 #include "coordinator/raft/types.h"
 
+#include "coordinator/raft/output.h"
+#include "coordinator/raft/progress.h"
+
 namespace concordat::raft {
 
 namespace {
@@ -15,7 +18,8 @@ void Print(std::ostream& out, const PreVoteResponse& m) {
 }
 
 void Print(std::ostream& out, const VoteRequest& m) {
-  out << "VoteRequest(last " << m.last_log_index << "/" << m.last_log_term << ")";
+  out << "VoteRequest(last " << m.last_log_index << "/" << m.last_log_term
+      << (m.leadership_transfer ? ", transfer)" : ")");
 }
 
 void Print(std::ostream& out, const VoteResponse& m) {
@@ -25,7 +29,9 @@ void Print(std::ostream& out, const VoteResponse& m) {
 void Print(std::ostream& out, const AppendRequest& m) {
   out << "AppendRequest(after " << m.prev_log_index << "/" << m.prev_log_term << ",";
   for (const Entry& entry : m.entries) out << " " << entry;
-  out << ", commit " << m.leader_commit << ", round " << m.read_round << ")";
+  out << ", commit " << m.leader_commit << ", acknowledged " << m.acknowledged_index
+      << ", promised " << m.promised_index << "/" << m.promised_term << ", losses "
+      << m.loss_round << ", round " << m.read_round << ")";
 }
 
 void Print(std::ostream& out, const AppendResponse& m) {
@@ -33,8 +39,9 @@ void Print(std::ostream& out, const AppendResponse& m) {
     out << "AppendResponse(match " << m.match_index;
   } else {
     out << "AppendResponse(rejected " << m.rejected_index << ", hint " << m.hint_index
-        << "/" << m.hint_term;
+        << "/" << m.hint_term << (m.lost_tail ? ", lost its tail" : "");
   }
+  out << (m.no_space ? ", no space" : "") << ", losses " << m.loss_round;
   out << ", round " << m.read_round << ")";
 }
 
@@ -48,6 +55,8 @@ void Print(std::ostream& out, const SnapshotChunkResponse& m) {
       << ", next " << m.next_offset << ")";
 }
 
+void Print(std::ostream& out, const TimeoutNow&) { out << "TimeoutNow"; }
+
 }  // namespace
 
 std::string_view RoleName(Role role) {
@@ -60,6 +69,40 @@ std::string_view RoleName(Role role) {
       return "candidate";
     case Role::kLeader:
       return "leader";
+  }
+  return "unknown";
+}
+
+std::string_view ProgressStateName(ProgressState state) {
+  switch (state) {
+    case ProgressState::kProbe:
+      return "probing";
+    case ProgressState::kReplicate:
+      return "replicating";
+    case ProgressState::kSnapshot:
+      return "snapshot";
+    case ProgressState::kNoSpace:
+      return "no space";
+  }
+  return "unknown";
+}
+
+std::string_view NoticeText(Notice::Kind kind) {
+  switch (kind) {
+    case Notice::Kind::kTailLost:
+      return "log has lost acknowledged entries";
+    case Notice::Kind::kTailRefilled:
+      return "lost entries are back in the log";
+    case Notice::Kind::kPeerTailLost:
+      return "peer has lost acknowledged entries";
+    case Notice::Kind::kPeerNoSpace:
+      return "peer has no space";
+    case Notice::Kind::kPeerHasSpace:
+      return "peer has space again";
+    case Notice::Kind::kTransferBegun:
+      return "handing leadership over";
+    case Notice::Kind::kTransferFailed:
+      return "leadership was not taken over";
   }
   return "unknown";
 }

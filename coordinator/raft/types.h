@@ -101,6 +101,9 @@ struct PreVoteResponse {
 struct VoteRequest {
   LogIndex last_log_index;
   Term last_log_term;
+  // The leader itself has asked for this election, so that who hears it may vote
+  // (thesis, section 3.10 and 4.2.3).
+  bool leadership_transfer = false;
 };
 struct VoteResponse {
   bool granted = false;
@@ -113,6 +116,16 @@ struct AppendRequest {
   Term prev_log_term;
   std::vector<Entry> entries;
   LogIndex leader_commit;
+  // Where the follower's log ends, as far as it has acknowledged to this leader: a log
+  // that is shorter has lost what it promised.
+  LogIndex acknowledged_index;
+  // The last entry that it ever acknowledged to this leader. Not before
+  // acknowledged_index, and behind it while a tail that was lost is sent again.
+  LogIndex promised_index;
+  Term promised_term;
+  // How often this leader has found that the follower lost its tail. The answer carries
+  // it back: one from before the loss counts for nothing.
+  uint64_t loss_round = 0;
   // Number of the leader's latest read round; the answer carries it back, and so
   // confirms the leader for the reads of that round (thesis, section 6.4).
   uint64_t read_round = 0;
@@ -126,8 +139,18 @@ struct AppendResponse {
   LogIndex rejected_index;
   LogIndex hint_index;
   Term hint_term;
+  // A rejection: the follower's log ends at hint_index, before acknowledged_index.
+  bool lost_tail = false;
+  // The follower has no room for entries or a snapshot. A rejection: nothing was
+  // stored, and whether the logs agree was not looked at.
+  bool no_space = false;
+  uint64_t loss_round = 0;  // the latest that it has heard from this leader
   uint64_t read_round = 0;
 };
+
+// "You have everything: ask for an election now" (thesis, section 3.10). Only from the
+// leader of the term.
+struct TimeoutNow {};
 
 // InstallSnapshot of Figure 13, one chunk of it.
 struct SnapshotChunk {
@@ -145,9 +168,9 @@ struct SnapshotChunkResponse {
 };
 
 struct Message {
-  using Body =
-      std::variant<PreVoteRequest, PreVoteResponse, VoteRequest, VoteResponse,
-                   AppendRequest, AppendResponse, SnapshotChunk, SnapshotChunkResponse>;
+  using Body = std::variant<PreVoteRequest, PreVoteResponse, VoteRequest, VoteResponse,
+                            AppendRequest, AppendResponse, SnapshotChunk,
+                            SnapshotChunkResponse, TimeoutNow>;
 
   GroupId group;
   NodeId from;

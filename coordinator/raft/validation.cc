@@ -40,11 +40,19 @@ absl::Status ValidateBody(const AppendRequest& request, Term term) {
                                                    " has the unknown type ", entry.type));
     }
   }
+  if (request.acknowledged_index > request.promised_index) {
+    return Malformed("more acknowledged than was ever promised");
+  }
+  if (request.promised_index.is_none() != request.promised_term.is_none() ||
+      request.promised_term > term) {
+    return Malformed("promised entry without index or term");
+  }
   return last_term <= term ? absl::OkStatus()
                            : Malformed("an entry is newer than its sender");
 }
 
 absl::Status ValidateBody(const AppendResponse& response, Term) {
+  if (response.success && response.lost_tail) return Malformed("accepted and lost");
   const bool rejected_nothing = !response.success && response.rejected_index.is_none();
   // A refusal for the term alone has no index, and is stale where the term is ours.
   return rejected_nothing && !response.hint_index.is_none()

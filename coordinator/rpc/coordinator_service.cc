@@ -367,8 +367,13 @@ void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
     const auto address = backend_->client_addresses().find(node);
     if (address == backend_->client_addresses().end()) continue;
     peers[address->second] = Signed(match.value());
+    const auto state = view.peer_states.find(node);
+    if (state != view.peer_states.end())
+      reply.peer_states[address->second] = state->second;
   }
   reply.__set_peers(peers);
+  reply.__isset.peer_states = true;
+  reply.__set_lost_tail(view.lost_tail);
   reply.__set_state_hash(Signed(view.transactions.table_hash));
   reply.__set_uptime_ms(view.uptime_ms);
   reply.__set_disk_full(view.disk_full);

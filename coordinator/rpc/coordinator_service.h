@@ -47,6 +47,10 @@ class CoordinatorBackend {
     txn::StatusView transactions;
     size_t undecided = 0;
     std::map<NodeId, LogIndex> match;  // on the leader
+    // On the leader, what it does for each: raft::ProgressStateName, and whether the
+    // node has lost its tail.
+    std::map<NodeId, std::string> peer_states;
+    bool lost_tail = false;  // this node's log, see raft::Raft::lost_tail
     int64_t uptime_ms = 0;
     bool disk_full = false;
   };

@@ -41,6 +41,7 @@ struct BodyWriter {
   void operator()(const raft::VoteRequest& body) const {
     out->type = RaftMessageType::VOTE_REQUEST;
     LastEntry(body.last_log_index, body.last_log_term);
+    if (body.leadership_transfer) out->__set_leadership_transfer(true);
   }
   void operator()(const raft::VoteResponse& body) const {
     out->type = RaftMessageType::VOTE_RESPONSE;
@@ -50,6 +51,10 @@ struct BodyWriter {
     out->type = RaftMessageType::APPEND_REQUEST;
     LastEntry(body.prev_log_index, body.prev_log_term);
     out->__set_commit_index(Signed(body.leader_commit));
+    out->__set_acknowledged_index(Signed(body.acknowledged_index));
+    out->__set_promised_index(Signed(body.promised_index));
+    out->__set_promised_term(Signed(body.promised_term));
+    if (body.loss_round != 0) out->__set_loss_round(Signed(body.loss_round));
     out->__set_read_round(Signed(body.read_round));
     if (body.entries.empty()) return;
     out->__isset.entries = true;
@@ -68,6 +73,9 @@ struct BodyWriter {
     out->__set_rejected_index(Signed(body.rejected_index));
     out->__set_hint_index(Signed(body.hint_index));
     out->__set_hint_term(Signed(body.hint_term));
+    if (body.lost_tail) out->__set_lost_tail(true);
+    if (body.no_space) out->__set_no_space(true);
+    if (body.loss_round != 0) out->__set_loss_round(Signed(body.loss_round));
     out->__set_read_round(Signed(body.read_round));
   }
   void operator()(const raft::SnapshotChunk& body) const {
@@ -88,6 +96,9 @@ struct BodyWriter {
     out->__set_offset(Signed(body.offset));
     out->__set_next_offset(Signed(body.next_offset));
   }
+  void operator()(const raft::TimeoutNow&) const {
+    out->type = RaftMessageType::TIMEOUT_NOW;
+  }
 };
 
 raft::AppendRequest ReadAppend(const wire::RaftMessage& in) {
@@ -95,6 +106,10 @@ raft::AppendRequest ReadAppend(const wire::RaftMessage& in) {
   body.prev_log_index = LogIndex(Unsigned(in.log_index));
   body.prev_log_term = Term(Unsigned(in.log_term));
   body.leader_commit = LogIndex(Unsigned(in.commit_index));
+  body.acknowledged_index = LogIndex(Unsigned(in.acknowledged_index));
+  body.promised_index = LogIndex(Unsigned(in.promised_index));
+  body.promised_term = Term(Unsigned(in.promised_term));
+  body.loss_round = Unsigned(in.loss_round);
   body.read_round = Unsigned(in.read_round);
   body.entries.reserve(in.entries.size());
   LogIndex index = body.prev_log_index;
@@ -114,6 +129,9 @@ raft::AppendResponse ReadAppendResponse(const wire::RaftMessage& in) {
   body.rejected_index = LogIndex(Unsigned(in.rejected_index));
   body.hint_index = LogIndex(Unsigned(in.hint_index));
   body.hint_term = Term(Unsigned(in.hint_term));
+  body.lost_tail = in.lost_tail;
+  body.no_space = in.no_space;
+  body.loss_round = Unsigned(in.loss_round);
   body.read_round = Unsigned(in.read_round);
   return body;
 }
@@ -141,7 +159,7 @@ absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in) {
     case RaftMessageType::PRE_VOTE_RESPONSE:
       return raft::PreVoteResponse{campaign, in.success};
     case RaftMessageType::VOTE_REQUEST:
-      return raft::VoteRequest{log_index, log_term};
+      return raft::VoteRequest{log_index, log_term, in.leadership_transfer};
     case RaftMessageType::VOTE_RESPONSE:
       return raft::VoteResponse{in.success};
     case RaftMessageType::APPEND_REQUEST:
@@ -156,6 +174,8 @@ absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in) {
     case RaftMessageType::SNAPSHOT_RESPONSE:
       return raft::SnapshotChunkResponse{log_index, Unsigned(in.offset),
                                          Unsigned(in.next_offset)};
+    case RaftMessageType::TIMEOUT_NOW:
+      return raft::TimeoutNow{};
   }
   return absl::InvalidArgumentError(
       absl::StrCat("Raft message type ", static_cast<int>(in.type), " is not known"));

@@ -60,6 +60,7 @@ CoordinatorNode::~CoordinatorNode() = default;
 // --- Life --------------------------------------------------------------------------
 
 void CoordinatorNode::Start() {
+  if (std::exchange(lose_tail_, false)) LoseTail();
   store_ = std::make_unique<storage::RaftStore>();
   wal::Lsn last;
   disk_->Open([&](wal::Lsn lsn, uint8_t type, std::string_view payload) {
@@ -82,6 +83,28 @@ void CoordinatorNode::Start() {
   checks_.raft->AfterStart(replica_->raft());
   Tick();
   Act();
+}
+
+void CoordinatorNode::LoseTail() {
+  if (!disk_->CanLoseTail()) return;
+  wal::Lsn last;
+  disk_->Open([&last](wal::Lsn lsn, uint8_t, std::string_view) { last = lsn; });
+  ShowWhatSurvived(last);
+  const LogIndex first = checks_.raft->FirstThatMayBeLost(id());
+  const LogIndex end = checks_.raft->DurableEnd(id());
+  if (first > end) return;
+  const uint64_t most = end.value() - first.value() + 1;
+  const size_t lost = disk_->LoseTail(1 + random_.Below(most));
+  if (lost == 0) return;
+  world_->rare().Add(Rare::kTailLost);
+  checks_.raft->OnTailLost(id(), LogIndex(end.value() - lost));
+}
+
+bool CoordinatorNode::HandOver() {
+  if (replica_ == nullptr) return false;
+  const bool begun = replica_->HandOver().ok();
+  Wake();
+  return begun;
 }
 
 // A crash may leave a part of what was being written.
@@ -163,7 +186,7 @@ void CoordinatorNode::Wake() {
 void CoordinatorNode::Act() {
   ++steps_;
   acting_ = true;
-  replica_->Process();
+  const bool more = replica_->Process();
   acting_ = false;
   ObserveApplied();
   const txn::TransactionTable& table = replica_->core().table();
@@ -173,6 +196,12 @@ void CoordinatorNode::Act() {
   SendVerbs();
   StartFlush();
   ArmTimer();
+  if (more) {
+    world_->After(process_, kSoonest, [this] {
+      Tick();
+      Act();
+    });
+  }
   if (steps_ % 64 == 0) CountRaftPaths();
 }
 
@@ -311,6 +340,10 @@ void CoordinatorNode::CountRaftPaths() {
   count(Rare::kCommitCappedAtNewEntry, &raft::Counters::commit_capped_at_last_new_entry);
   count(Rare::kCommitHeldForOwnTerm, &raft::Counters::commit_held_for_own_term);
   count(Rare::kInflightLimit, &raft::Counters::inflight_limit_reached);
+  count(Rare::kTailFoundLost, &raft::Counters::peer_tails_lost);
+  count(Rare::kPeerWithoutSpace, &raft::Counters::peers_without_space);
+  count(Rare::kElectionByTransfer, &raft::Counters::elections_by_transfer);
+  count(Rare::kTransferFailed, &raft::Counters::transfers_failed);
   count(Rare::kSnapshotInstalled, &raft::Counters::snapshots_installed);
   count(Rare::kSnapshotChunkRepeated, &raft::Counters::snapshot_chunks_repeated);
   count(Rare::kSnapshotRestarted, &raft::Counters::snapshots_restarted);
@@ -354,6 +387,14 @@ void CoordinatorNode::OnEvents(const std::vector<txn::Event>& events) {
     }
     if (event_hook_) event_hook_(event);
   }
+}
+
+void CoordinatorNode::OnRaftNotice(const raft::Notice& notice) {
+  if (!world_->keeps_history()) return;
+  world_->Note(absl::StrCat(world_->NameOf(process_), ": ",
+                            std::string(raft::NoticeText(notice.kind)), ", node ",
+                            notice.node.value(), ", log ends at ", notice.log_end.value(),
+                            ", promised ", notice.promised.value()));
 }
 
 void CoordinatorNode::OnRaftState(const raft::SoftState& state) {

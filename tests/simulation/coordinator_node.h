@@ -81,6 +81,11 @@ class CoordinatorNode final : public Process,
   void SetDiskFull(bool full) { disk_->SetFull(full); }
   // It speaks another version than the clients, as in the middle of an upgrade.
   void SetOtherVersion(bool other) { other_version_ = other; }
+  // At its next start the disk has lost some of the end of the log, within what can be
+  // survived (raft::InvariantsChecker::FirstThatMayBeLost).
+  void LoseTailAtNextStart() { lose_tail_ = true; }
+  // As at a planned stop: whether somebody is asked to take over.
+  bool HandOver();
   // Called at each transition that the core reports.
   using EventHook = std::function<void(const txn::Event&)>;
   void SetEventHook(EventHook hook) { event_hook_ = std::move(hook); }
@@ -108,6 +113,7 @@ class CoordinatorNode final : public Process,
   void Answer(txn::Answer answer) override;
   void OnEvents(const std::vector<txn::Event>& events) override;
   void OnRaftState(const raft::SoftState& state) override;
+  void OnRaftNotice(const raft::Notice& notice) override;
   void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) override;
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,
                                            uint64_t offset, size_t max_bytes,
@@ -121,6 +127,7 @@ class CoordinatorNode final : public Process,
 
   raft::RecoveredState Recover(std::string* snapshot_state);
   void ShowWhatSurvived(wal::Lsn last);
+  void LoseTail();
   void Tick();
   // Something was fed in: it is carried out now, or with what follows shortly.
   void Wake();
@@ -163,6 +170,7 @@ class CoordinatorNode final : public Process,
   std::unique_ptr<NodeDisk> disk_;
   EventHook event_hook_;
   bool other_version_ = false;
+  bool lose_tail_ = false;
 
   // Of the present life.
   std::unique_ptr<storage::RaftStore> store_;

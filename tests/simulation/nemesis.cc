@@ -18,6 +18,10 @@ Nemesis::Nemesis(Simulation* simulation)
   add(
       troubles.kills || troubles.power, [this] { KillAllNodes(); }, 1);
   add(
+      troubles.lost_tails, [this] { KillNodeAndLoseTail(); }, 4);
+  add(
+      troubles.transfers, [this] { HandOver(); }, 4);
+  add(
       troubles.pauses, [this] { PauseNode(); }, 4);
   add(
       troubles.partitions, [this] { Partition(); }, 5);
@@ -124,6 +128,16 @@ void Nemesis::CutInFlight(ProcessId process) {
 void Nemesis::KillNode(bool power) {
   Kill(SomeNode().process(), power,
        random_.Percent(50) ? Between(1, 60) : Between(100, 2000));
+}
+
+void Nemesis::KillNodeAndLoseTail() {
+  CoordinatorNode& node = SomeNode();
+  node.LoseTailAtNextStart();
+  Kill(node.process(), random_.Percent(50), Between(1, 100));
+}
+
+void Nemesis::HandOver() {
+  if (CoordinatorNode* leader = simulation_->Leader()) (void)leader->HandOver();
 }
 
 void Nemesis::KillAllNodes() {

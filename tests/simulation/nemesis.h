@@ -32,6 +32,8 @@ class Nemesis {
 
   void KillNode(bool power);
   void KillAllNodes();
+  void KillNodeAndLoseTail();
+  void HandOver();
   void PauseNode();
   void Partition();
   void BadLinks();

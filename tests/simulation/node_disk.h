@@ -44,6 +44,11 @@ class NodeDisk : public storage::LogSink {
   bool HasSpace(wal::Reserve use) const final {
     return !full_ || use == wal::Reserve::kFinish;
   }
+  // The disk, while nobody uses it, loses entries from the end of the log that it had
+  // said were durable: so many at most, as far as each is the one behind the record
+  // before it. How many it were.
+  virtual size_t LoseTail(size_t) { return 0; }
+  [[nodiscard]] virtual bool CanLoseTail() const { return false; }
 
   virtual absl::Status SaveSnapshot(GroupId group, const raft::SnapshotMeta& meta,
                                     const std::string& state) = 0;

@@ -51,6 +51,11 @@ namespace concordat::simulation {
   X(kSnapshotChunkRepeated, "snapshot chunk came twice")                               \
   X(kSnapshotRestarted, "snapshot transfer begun again")                               \
   X(kLogDiscardedForSnapshot, "log discarded for a snapshot")                          \
+  X(kTailLost, "a disk lost the end of a log that it had flushed")                     \
+  X(kTailFoundLost, "leader found that a follower lost its log's end")                 \
+  X(kPeerWithoutSpace, "leader left a follower alone whose disk was full")             \
+  X(kElectionByTransfer, "leadership handed over")                                     \
+  X(kTransferFailed, "leadership not taken over in time")                              \
   X(kLogCompacted, "log compacted behind a snapshot")                                  \
   X(kLateVerbFromDeposed, "deposed leader's late PREPARE, COMMIT or ROLLBACK arrived") \
   X(kLatePrepareAfterCommit, "PREPARE arrived after the branch had committed")         \

@@ -5,11 +5,20 @@
 
 #include "coordinator/base/check.h"
 #include "coordinator/base/random.h"
+#include "coordinator/storage/raft_records.h"
 #include "tests/simulation/node_disk.h"
 
 namespace concordat::simulation {
 
 namespace {
+
+// 0 of what is no entry.
+LogIndex EntryIndex(const wal::Record& record) {
+  const auto decoded = storage::DecodeRaftRecord(record.type, record.payload);
+  CONCORDAT_CHECK(decoded.ok()) << decoded.status().message();
+  const auto* entry = std::get_if<storage::EntryRecord>(&*decoded);
+  return entry == nullptr ? LogIndex() : entry->entry.index;
+}
 
 class RecordDisk final : public NodeDisk {
  public:
@@ -63,6 +72,20 @@ class RecordDisk final : public NodeDisk {
     }
     while (Last().value() > keep) records_.pop_back();
     durable_ = flushing_ = Last();
+  }
+
+  bool CanLoseTail() const override { return true; }
+  size_t LoseTail(size_t most) override {
+    size_t lost = 0;
+    while (lost < most && records_.size() > 1) {
+      const LogIndex last = EntryIndex(records_.back());
+      if (last.is_none() || EntryIndex(records_[records_.size() - 2]).Next() != last)
+        break;
+      records_.pop_back();
+      ++lost;
+    }
+    durable_ = flushing_ = Last();
+    return lost;
   }
 
   absl::Status SaveSnapshot(GroupId, const raft::SnapshotMeta& meta,

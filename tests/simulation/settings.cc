@@ -92,6 +92,8 @@ void DrawTroubles(Random* random, Settings* settings) {
   troubles.targeted_kills = random->Percent(50);
   troubles.full_disks = random->Percent(25);
   troubles.versions = random->Percent(15);
+  troubles.lost_tails = random->Percent(40);
+  troubles.transfers = random->Percent(40);
   troubles.pace = Duration::Millis(random->Between(40, 400));
 }
 

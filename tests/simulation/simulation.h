@@ -39,6 +39,8 @@ struct Troubles {
   bool clocks = false;
   bool participant_kills = false;
   bool participant_pauses = false;
+  bool lost_tails = false;      // of a log whose node was killed
+  bool transfers = false;       // of leadership
   bool targeted_kills = false;  // of a leader, right behind a transition
   // From one trouble to the next, at most.
   Duration pace = Duration::Millis(400);

@@ -21,15 +21,35 @@ TEST(RaftWire, EveryMessage_ComesBackAsItWas) {
   const raft::Entry entry{Term(4), LogIndex(8), raft::EntryType::kCommand,
                           raft::Payload("data")};
   const raft::Entry empty{Term(4), LogIndex(9), raft::EntryType::kTermStart, {}};
+  raft::AppendRequest request;
+  request.prev_log_index = LogIndex(7);
+  request.prev_log_term = Term(4);
+  request.entries = {entry, empty};
+  request.leader_commit = LogIndex(6);
+  request.acknowledged_index = LogIndex(4);
+  request.promised_index = LogIndex(5);
+  request.promised_term = Term(3);
+  request.loss_round = 2;
+  request.read_round = 11;
+  raft::AppendResponse response;
+  response.rejected_index = LogIndex(2);
+  response.hint_index = LogIndex(3);
+  response.hint_term = Term(4);
+  response.lost_tail = true;
+  response.no_space = true;
+  response.loss_round = 2;
+  response.read_round = 5;
   const std::vector<raft::Message::Body> bodies = {
       raft::PreVoteRequest{Term(5), LogIndex(7), Term(4)},
       raft::PreVoteResponse{Term(5), true},
       raft::VoteRequest{LogIndex(7), Term(4)},
       raft::VoteResponse{true},
-      raft::AppendRequest{LogIndex(7), Term(4), {entry, empty}, LogIndex(6), 11},
-      raft::AppendResponse{false, LogIndex(1), LogIndex(2), LogIndex(3), Term(4), 5},
+      request,
+      response,
       raft::SnapshotChunk{meta, 4096, raft::Payload("chunk"), true},
-      raft::SnapshotChunkResponse{LogIndex(9), 4096, 8192}};
+      raft::SnapshotChunkResponse{LogIndex(9), 4096, 8192},
+      raft::TimeoutNow{},
+      raft::VoteRequest{LogIndex(7), Term(4), true}};
   for (const raft::Message::Body& body : bodies) {
     const raft::Message message{GroupId(2), NodeId(1), NodeId(3), Term(5), body};
     const auto back = FromWire(ToWire(message));

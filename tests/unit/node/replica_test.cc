@@ -62,6 +62,7 @@ class World final : public ReplicaEnvironment {
   void Answer(txn::Answer answer) override { answers.push_back(std::move(answer)); }
   void OnEvents(const std::vector<txn::Event>&) override {}
   void OnRaftState(const raft::SoftState&) override {}
+  void OnRaftNotice(const raft::Notice&) override {}
   void SaveSnapshot(const raft::SnapshotMeta&, std::string) override {}
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta&, uint64_t, size_t,
                                            bool*) override {
@@ -88,14 +89,17 @@ class ReplicaTest : public ::testing::Test {
     replica_ = *std::move(replica);
     Pass(Duration());
   }
+  void Process() {
+    while (replica_->Process()) replica_->Tick(now_);
+  }
   void Pass(Duration time) {
     now_ = now_ + time;
     replica_->Tick(now_);
-    replica_->Process();
+    Process();
   }
   void Flush() {
     replica_->OnDurable(log_.Flush());
-    replica_->Process();
+    Process();
   }
   void LeadAlone() {
     Create({NodeId(1)});
@@ -104,7 +108,7 @@ class ReplicaTest : public ::testing::Test {
   }
   Gtid Allocate(uint32_t count) {
     replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{count});
-    replica_->Process();
+    Process();
     const auto* block = std::get_if<txn::GtidBlockReply>(&world_.answers.back().reply);
     EXPECT_NE(block, nullptr);
     return block->first;
@@ -133,7 +137,7 @@ TEST_F(ReplicaTest, Scenario80_HundredThousandProposalsAtOnce_WaitForTheLogsQueu
     replica_->Submit(txn::RequestToken(++token_),
                      txn::RollbackRequest{.gtid = gtid, .reason = std::string(600, 'x')});
   }
-  replica_->Process();
+  Process();
   EXPECT_GT(replica_->raft().uncommitted_bytes(), log_.queue_bytes);
   EXPECT_TRUE(world_.answers.empty());
   for (int i = 0; i < 200 && world_.answers.size() < kCount; ++i) Flush();
@@ -154,7 +158,7 @@ TEST_F(ReplicaTest, QueueSmallerThanWhatRaftHasUnflushed_IsWaitedFor) {
         txn::RequestToken(++token_),
         txn::RollbackRequest{.gtid = gtid, .reason = std::string(1000, 'x')});
   }
-  replica_->Process();
+  Process();
   for (int i = 0; i < 50 && world_.answers.size() < 10'000; ++i) Flush();
   EXPECT_EQ(world_.answers.size(), 10'000u);
 }
@@ -166,7 +170,7 @@ TEST_F(ReplicaTest, Scenario88_ReserveIsExhausted_WritesWaitForSpace) {
   world_.answers.clear();
   log_.space_for_finish = false;
   replica_->Submit(txn::RequestToken(++token_), txn::RollbackRequest{.gtid = gtid});
-  replica_->Process();
+  Process();
   for (int i = 0; i < 10; ++i) Flush();
   EXPECT_TRUE(world_.answers.empty());
   log_.space_for_finish = true;

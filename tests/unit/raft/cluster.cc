@@ -45,6 +45,8 @@ void Cluster::Start(Node* node) {
   config.max_inflight_appends = 4;
   config.max_append_bytes = 40;
   config.max_uncommitted_bytes = 2000;
+  config.no_space_pause_max = Duration::Millis(200);
+  config.snapshot_pause_max = Duration::Millis(400);
   config.max_persist_bytes = 300;
   config.max_unflushed_bytes = 600;
   config.snapshot_chunk_bytes = 50;
@@ -59,6 +61,7 @@ void Cluster::Start(Node* node) {
     recovered.entries.push_back(entry);
   node->machine = Machine{node->disk.file.meta.index, node->disk.file.bytes};
   node->raft = std::make_unique<Raft>(config, std::move(recovered));
+  node->raft->SetHasSpace(node->has_space);
   node->clock_drift_percent = random_.Between(-20, 20);
   checker_.AfterStart(*node->raft);
   node->raft->Tick(now_);
@@ -89,6 +92,19 @@ void Cluster::Crash(Node* node) {
   node->installing.reset();
   node->reads.clear();
   node->raft.reset();
+  if (random_.Percent(30)) LoseTail(node);
+}
+
+// The disk loses the end of the log, though it said that it was flushed: within what
+// can be survived, see FirstThatMayBeLost.
+void Cluster::LoseTail(Node* node) {
+  const LogIndex first = checker_.FirstThatMayBeLost(node->id);
+  const auto begin = node->disk.entries.lower_bound(first);
+  const auto count = std::distance(begin, node->disk.entries.end());
+  if (count == 0) return;
+  const auto from = std::next(begin, random_.Between(0, count - 1));
+  checker_.OnTailLost(node->id, from->first.Previous());
+  node->disk.entries.erase(from, node->disk.entries.end());
 }
 
 void Cluster::WriteToDisk(Disk* disk, const Persist& persist) {
@@ -123,8 +139,8 @@ void Cluster::CarryOut(Node* node, Output output) {
   if (output.persist.has_value()) {
     const Timestamp before =
         node->writes.empty() ? now_ : std::max(now_, node->writes.back().done_at);
-    const Duration flush =
-        Duration::Micros(random_.Between(0, options_.flush_max.micros()));
+    const Duration flush = Duration::Micros(
+        random_.Between(options_.flush_min.micros(), options_.flush_max.micros()));
     node->writes.push_back(Write{*output.persist, {}, before + flush});
   }
   if (!output.messages_after_persist.empty()) {
@@ -276,7 +292,7 @@ void Cluster::RandomFault() {
   Node& node = leader != nullptr && random_.Percent(50)
                    ? nodes_[leader->self().value() - 1]
                    : RandomNode();
-  switch (random_.Below(8)) {
+  switch (random_.Below(10)) {
     case 0:
     case 1:
       if (node.raft != nullptr) Crash(&node);
@@ -292,6 +308,16 @@ void Cluster::RandomFault() {
       break;
     case 5:  // alone
       for (NodeId other : voters_) cut_.insert({{node.id, other}, {other, node.id}});
+      break;
+    case 6:
+      node.has_space = !node.has_space;
+      if (node.raft != nullptr) node.raft->SetHasSpace(node.has_space);
+      break;
+    case 7:
+      if (leader != nullptr) {
+        (void)leader->TransferLeadership();  // refused when nobody can take over
+        AfterInput(&nodes_[leader->self().value() - 1]);
+      }
       break;
     default:
       cut_.clear();
@@ -326,7 +352,9 @@ void Cluster::StopFaults() {
   options_.duplicate_percent = 0;
   cut_.clear();
   for (Node& node : nodes_) {
+    node.has_space = true;
     if (node.raft == nullptr) Start(&node);
+    node.raft->SetHasSpace(true);
   }
 }
 

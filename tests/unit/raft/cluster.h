@@ -28,6 +28,7 @@ struct ClusterOptions {
   uint64_t loss_percent = 10;
   uint64_t duplicate_percent = 10;
   Duration delay_max = Duration::Millis(40);
+  Duration flush_min;
   Duration flush_max = Duration::Millis(20);
   uint64_t snapshot_every = 25;  // entries
 };
@@ -88,6 +89,7 @@ class Cluster {
     std::optional<std::pair<SnapshotMeta, Timestamp>> installing;
     std::map<ReadToken, LogIndex> reads;  // what each must show
     int64_t clock_drift_percent = 0;
+    bool has_space = true;
   };
   struct Packet {
     Timestamp arrives_at;
@@ -96,6 +98,7 @@ class Cluster {
 
   void Start(Node* node);
   void Crash(Node* node);
+  void LoseTail(Node* node);
   void AfterInput(Node* node);
   void CarryOut(Node* node, Output output);
   void SendAll(std::vector<Message> messages);

@@ -80,6 +80,16 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
     sum.stepped_down_for_term += c.stepped_down_for_term;
     sum.truncations += c.truncations;
     sum.truncations_of_persist_in_flight += c.truncations_of_persist_in_flight;
+    sum.elections_held_for_own_vote += c.elections_held_for_own_vote;
+    sum.tails_lost += c.tails_lost;
+    sum.peer_tails_lost += c.peer_tails_lost;
+    sum.votes_refused_for_lost_tail += c.votes_refused_for_lost_tail;
+    sum.answers_from_before_a_loss += c.answers_from_before_a_loss;
+    sum.appends_refused_for_space += c.appends_refused_for_space;
+    sum.peers_without_space += c.peers_without_space;
+    sum.transfers_begun += c.transfers_begun;
+    sum.transfers_failed += c.transfers_failed;
+    sum.elections_by_transfer += c.elections_by_transfer;
     sum.persists_held_for_disk += c.persists_held_for_disk;
     sum.appends_rejected += c.appends_rejected;
     sum.commit_held_for_own_term += c.commit_held_for_own_term;
@@ -102,6 +112,16 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
       {"stepped down for a term", sum.stepped_down_for_term},
       {"truncations", sum.truncations},
       {"truncations of a persist in flight", sum.truncations_of_persist_in_flight},
+      {"elections held for the own vote", sum.elections_held_for_own_vote},
+      {"tails lost", sum.tails_lost},
+      {"peers' tails found lost", sum.peer_tails_lost},
+      {"votes refused for a lost tail", sum.votes_refused_for_lost_tail},
+      {"answers from before a loss", sum.answers_from_before_a_loss},
+      {"appends refused for space", sum.appends_refused_for_space},
+      {"peers without space", sum.peers_without_space},
+      {"transfers begun", sum.transfers_begun},
+      {"transfers failed", sum.transfers_failed},
+      {"elections by transfer", sum.elections_by_transfer},
       {"persists held for the disk", sum.persists_held_for_disk},
       {"appends rejected", sum.appends_rejected},
       {"commit held for the own term", sum.commit_held_for_own_term},
@@ -117,6 +137,27 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
     std::printf("%-36s %10llu\n", what, static_cast<unsigned long long>(times));
     EXPECT_GT(times, 0u) << what;
   }
+}
+
+// A flush takes almost as long as the shorter election timeout: what is voted and
+// written by a whole quorum takes longer than the timeout of one node.
+TEST(Cluster, SlowFlushes_ElectionsSettle) {
+  ClusterOptions options;
+  options.loss_percent = options.duplicate_percent = 0;
+  options.delay_max = Duration::Millis(2);
+  options.flush_min = Duration::Millis(170);
+  options.flush_max = Duration::Millis(190);
+  uint64_t elections = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    options.seed = seed;
+    Cluster cluster(options);
+    cluster.RunFor(Duration::Seconds(10));
+    ASSERT_TRUE(cluster.checker().ok()) << Report(cluster);
+    ASSERT_NE(cluster.Leader(), nullptr) << "seed " << seed;
+    elections += cluster.TotalCounters().elections_started;
+    EXPECT_GT(cluster.checker().committed(), LogIndex()) << "seed " << seed;
+  }
+  EXPECT_LE(elections, 100u);
 }
 
 }  // namespace

@@ -170,7 +170,8 @@ TEST(CheckQuorum, LeaderWithAStalledDisk_StepsDown) {
   node.BecomeSettledLeader();
   node.hold_disk = true;
   node.Propose({"x"});
-  for (int i = 0; i < 5; ++i) {
+  // First it asks a follower to take over, and none does.
+  for (int i = 0; i < 8; ++i) {
     node.Pass(Duration::Millis(100));
     node.Receive(2, 1, Accepted(2));
     node.Receive(3, 1, Accepted(2));

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -60,8 +61,12 @@ inline SnapshotMeta Snapshot(uint64_t index, uint64_t term,
 
 inline AppendRequest Append(uint64_t prev_index, uint64_t prev_term,
                             std::vector<Entry> entries, uint64_t commit = 0) {
-  return AppendRequest{LogIndex(prev_index), Term(prev_term), std::move(entries),
-                       LogIndex(commit), 0};
+  AppendRequest request;
+  request.prev_log_index = LogIndex(prev_index);
+  request.prev_log_term = Term(prev_term);
+  request.entries = std::move(entries);
+  request.leader_commit = LogIndex(commit);
+  return request;
 }
 
 inline AppendResponse Accepted(uint64_t match, uint64_t round = 0) {
@@ -157,6 +162,7 @@ class TestNode {
       for (const ReadState& read : output.read_states) reads.push_back(read);
       for (ReadToken token : output.dropped_reads) dropped_reads.push_back(token);
       if (output.soft_state.has_value()) soft_states.push_back(*output.soft_state);
+      for (const Notice& notice : output.notices) notices.push_back(notice);
       for (auto& read : output.snapshot_reads) snapshot_reads.push_back(read);
       for (auto& write : output.snapshot_writes) snapshot_writes.push_back(write);
       if (output.install_snapshot.has_value())
@@ -224,6 +230,7 @@ class TestNode {
   std::vector<ReadState> reads;
   std::vector<ReadToken> dropped_reads;
   std::vector<SoftState> soft_states;
+  std::vector<Notice> notices;
   std::vector<SnapshotReadRequest> snapshot_reads;
   std::vector<SnapshotWrite> snapshot_writes;
   std::vector<SnapshotMeta> installs;
