@@ -7,7 +7,10 @@ namespace js concordat.wire
 struct RaftEntry {
   /** The term of the leader that made it. */
   1: required i64 term
-  /** What it is: 1 the leader's first entry of its term, 2 a command. */
+  /**
+   * What it is: 1 the leader's first entry of its term, 2 a command, 3 the group's
+   * configuration.
+   */
   2: required i32 type
   /** The command's bytes; none: it has none. The index follows from the message. */
   3: optional binary data
@@ -100,12 +103,17 @@ struct RaftMessage {
   27: optional bool no_space
   /** Vote requests: the leader has asked for this election. */
   28: optional bool leadership_transfer
+  /**
+   * The cluster's id, 16 bytes. Requests: of the log that the sender has. Responses:
+   * the cluster that the sender belongs to. None: not known yet.
+   */
+  29: optional binary cluster
 }
 
 /** Raft messages travel in lists. */
 struct RaftBatch {
-  /** The cluster; messages of another one are dropped and logged. */
-  1: required i64 cluster
+  /** The cluster's name; messages of another one are dropped and logged. */
+  1: required string cluster_name
   /** The sender's protocol version. */
   2: required i32 version
   /** In the order in which they were made. */

@@ -31,10 +31,10 @@ std::optional<uint32_t> NumberBehind(std::string_view prefix, const std::string&
   return number;
 }
 
-std::string IdentityText(const Identity& identity) {
+std::string IdentityText(const LogIdentity& identity) {
   std::string text =
       absl::StrCat("concordat-wal\nformat ", kFormatVersion, "\nowner ", identity.owner,
-                   "\nlog ", absl::Hex(identity.log_id, absl::kZeroPad16), "\n");
+                   "\nlog ", LogIdText(identity.log_id), "\n");
   absl::StrAppend(&text, "crc32 ", absl::Hex(Crc32(0, text), absl::kZeroPad8), "\n");
   return text;
 }
@@ -46,6 +46,10 @@ std::optional<std::string> Value(const std::string& line, std::string_view key) 
 }
 
 }  // namespace
+
+std::string LogIdText(uint64_t log_id) {
+  return absl::StrCat(absl::Hex(log_id, absl::kZeroPad16));
+}
 
 std::string LockPath(const std::string& dir) { return dir + "/LOCK"; }
 std::string IdentityPath(const std::string& dir) { return dir + "/IDENTITY"; }
@@ -85,7 +89,7 @@ bool IsValidOwner(std::string_view owner) {
 }
 
 absl::Status WriteIdentity(FileEnv* env, const std::string& dir,
-                           const Identity& identity) {
+                           const LogIdentity& identity) {
   auto file = env->Create(NewIdentityPath(dir));
   if (!file.ok()) return file.status();
   absl::Status status = (*file)->WriteAt(0, IdentityText(identity));
@@ -95,7 +99,7 @@ absl::Status WriteIdentity(FileEnv* env, const std::string& dir,
   return status;
 }
 
-absl::StatusOr<Identity> ReadIdentity(FileEnv* env, const std::string& dir) {
+absl::StatusOr<LogIdentity> ReadIdentity(FileEnv* env, const std::string& dir) {
   const std::string path = IdentityPath(dir);
   auto text = ReadWholeFile(env, path);
   if (!text.ok()) return text.status();
@@ -122,7 +126,7 @@ absl::StatusOr<Identity> ReadIdentity(FileEnv* env, const std::string& dir) {
   if (lines.size() < 4) return damaged;
   const auto owner = Value(lines[2], "owner ");
   const auto log_id = Value(lines[3], "log ");
-  Identity identity;
+  LogIdentity identity;
   if (!owner.has_value() || !log_id.has_value() ||
       !absl::SimpleHexAtoi(*log_id, &identity.log_id)) {
     return damaged;

@@ -33,15 +33,18 @@ struct Listing {
 [[nodiscard]] std::string SegmentPath(const std::string& dir, uint32_t generation);
 [[nodiscard]] std::string SparePath(const std::string& dir, uint32_t number);
 
-struct Identity {
+struct LogIdentity {
   std::string owner;
   uint64_t log_id = 0;
 };
+// As it is written and shown: 16 hexadecimal digits.
+[[nodiscard]] std::string LogIdText(uint64_t log_id);
 // Durable when it returns OK.
 [[nodiscard]] absl::Status WriteIdentity(FileEnv* env, const std::string& dir,
-                                         const Identity& identity);
+                                         const LogIdentity& identity);
 // DATA_LOSS when the file is damaged, FAILED_PRECONDITION for another format version.
-[[nodiscard]] absl::StatusOr<Identity> ReadIdentity(FileEnv* env, const std::string& dir);
+[[nodiscard]] absl::StatusOr<LogIdentity> ReadIdentity(FileEnv* env,
+                                                       const std::string& dir);
 
 // 1 to 64 printable characters without spaces.
 [[nodiscard]] bool IsValidOwner(std::string_view owner);

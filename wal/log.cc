@@ -36,6 +36,7 @@ class SegmentedLog final : public Log {
   absl::StatusOr<Lsn> Append(uint8_t type, std::string_view payload,
                              Reserve use) override;
   void Sync() override;
+  uint64_t log_id() const override { return log_id_; }
   Lsn next_lsn() const override { return next_lsn_; }
   Lsn durable_lsn() const override { return durable_lsn_; }
   Lsn first_lsn() const override { return segments_.front().base_lsn; }
@@ -79,7 +80,7 @@ class SegmentedLog final : public Log {
 };
 
 absl::Status SegmentedLog::Create() {
-  log_id_ = env_->NewId();
+  log_id_ = std::max<uint64_t>(1, env_->NewId());  // 0 is none
   if (absl::Status status = spares_.Fill(1); !status.ok()) return status;
   StartSegment();
   // The identity last: where it is, a segment must be.
@@ -310,6 +311,26 @@ absl::Status CheckOptions(const LogOptions& options) {
   return absl::OkStatus();
 }
 
+// Before the directory is made: where a mount is missing it is not there either.
+absl::Status CheckExpected(FileEnv* env, const LogOptions& options) {
+  if (options.log_id == 0) return absl::OkStatus();
+  const std::string wanted = LogIdText(options.log_id);
+  const auto identity = ReadIdentity(env, options.dir);
+  if (absl::IsNotFound(identity.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(options.dir, " does not hold log ", wanted,
+                     ", which was there before: it holds no log at all. Mount what "
+                     "belongs there, or put the folder back. Nothing was changed"));
+  }
+  if (!identity.ok()) return identity.status();
+  if (identity->log_id == options.log_id) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(options.dir, " does not hold log ", wanted,
+                   ", which was there before, but log ", LogIdText(identity->log_id),
+                   ". Mount what belongs there, or put the right folder back. Nothing "
+                   "was changed"));
+}
+
 // What is in the directory, when it is new, or the owner's log.
 absl::StatusOr<Listing> ListOurs(FileEnv* env, const LogOptions& options) {
   const std::string& dir = options.dir;
@@ -357,6 +378,7 @@ absl::Status ClearUnfinished(FileEnv* env, const std::string& dir,
 absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileEnv* env, LogOptions options,
                                                const ReadCallback& on_record) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  if (absl::Status status = CheckExpected(env, options); !status.ok()) return status;
   if (absl::Status status = env->CreateDir(options.dir); !status.ok()) return status;
   const std::string dir = options.dir;
   // Before anything is made in it, the lock's file included; and again under the lock, as
@@ -366,6 +388,7 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileEnv* env, LogOptions options,
   if (!lock.ok()) return lock.status();
   auto listing = ListOurs(env, options);
   if (!listing.ok()) return listing.status();
+  if (absl::Status s = CheckExpected(env, options); !s.ok()) return s;
   auto log = std::make_unique<SegmentedLog>(env, std::move(options), *std::move(lock));
   absl::Status status;
   if (listing->identity) {

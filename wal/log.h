@@ -41,6 +41,9 @@ struct LogOptions {
   // What the log holds, 1 to 64 printable characters without spaces ("raft"). A
   // directory of another owner is refused.
   std::string owner;
+  // The log that must be there, by its log_id(): a missing one is then not made anew.
+  // 0: whichever is there, or a new one.
+  uint64_t log_id = 0;
   // Size of one file, a multiple of 4096, at least 8192. May differ from one Open to
   // the next. Bounds the size of a record: MaxPayload().
   uint64_t segment_bytes = 64ull << 20;
@@ -70,7 +73,8 @@ class Log {
   //                        records may have been handed to on_record before: throw
   //                        away what they built.
   //   FAILED_PRECONDITION  the directory is locked by another process, holds another
-  //                        owner's log, another format version, or foreign files
+  //                        owner's log, another format version, or foreign files; or
+  //                        the log with LogOptions::log_id is not there
   //   RESOURCE_EXHAUSTED   no room for the first segment
   //   INVALID_ARGUMENT     bad options
   //   others               a file could not be opened or read
@@ -94,6 +98,8 @@ class Log {
   // last record. Also carries out what ReleaseBefore allowed.
   virtual void Sync() = 0;
 
+  // Drawn at random when the log was made; stands in its IDENTITY and in each segment.
+  [[nodiscard]] virtual uint64_t log_id() const = 0;
   // The number that the next record will get.
   [[nodiscard]] virtual Lsn next_lsn() const = 0;
   // The last record that a crash cannot take away; none (0) in a new log.

@@ -35,6 +35,7 @@ class GroupCommit final : public LogWriter {
       : log_(std::move(log)),
         options_(std::move(options)),
         margin_segments_(margin_segments),
+        log_id_(log_->log_id()),
         max_payload_(log_->max_payload()),
         next_lsn_(log_->next_lsn()),
         durable_(log_->durable_lsn().value()) {
@@ -53,6 +54,7 @@ class GroupCommit final : public LogWriter {
   }
   void Flush() override;
   void ReleaseBefore(Lsn lsn) override;
+  uint64_t log_id() const override { return log_id_; }
   Lsn next_lsn() const override {
     MutexLock lock(&mutex_);
     return next_lsn_;
@@ -99,6 +101,7 @@ class GroupCommit final : public LogWriter {
   const std::unique_ptr<Log> log_;  // of the thread that flushes: see writing_here_
   const LogWriterOptions options_;
   const size_t margin_segments_;
+  const uint64_t log_id_;
   const size_t max_payload_;
 
   mutable Mutex mutex_;

@@ -102,6 +102,7 @@ class LogWriter {
   // As Log::ReleaseBefore; carried out soon, by whoever flushes.
   virtual void ReleaseBefore(Lsn lsn) = 0;
 
+  [[nodiscard]] virtual uint64_t log_id() const = 0;  // as Log::log_id
   [[nodiscard]] virtual Lsn next_lsn() const = 0;
   [[nodiscard]] virtual Lsn durable_lsn() const = 0;
   [[nodiscard]] virtual size_t max_payload() const = 0;

@@ -11,6 +11,7 @@
 #include "concordat_wire/CoordinatorService.h"
 #include "concordat_wire/RaftService.h"
 #include "coordinator/base/log.h"
+#include "coordinator/base/log_limit.h"
 #include "coordinator/base/system_clock.h"
 #include "thrift/rpc/codec.h"
 #include "thrift/rpc/descriptors.h"
@@ -27,7 +28,7 @@ constexpr Duration kHandOverPoll = Duration::Millis(5);
 node::NodeOptions MakeNodeOptions(const Options& options) {
   node::NodeOptions out;
   out.data_dir = options.data_dir;
-  out.cluster = ClusterIdOf(options.cluster_name);
+  out.cluster_name = options.cluster_name;
   out.self = options.self;
   for (const auto& [node, member] : options.members) {
     out.client_addresses[node] = member.client_address;
@@ -69,19 +70,35 @@ absl::StatusOr<rpc::DescriptorPlan> PlanConnections(const Options& options) {
 }
 
 // Only nodes of the cluster speak to this port.
-std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop, node::Node* node,
-                                            uint32_t max_connections) {
+std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop,
+                                            const std::string& cluster_name,
+                                            node::Node* node, uint32_t max_connections) {
   rpc::Limits limits = rpc::PeerLimits();
   limits.max_connections = max_connections;
   auto handler = std::make_shared<rpc::RaftServiceHandler>(
-      node->cluster(),
+      cluster_name,
       [node](raft::Message message) { node->OnPeerMessage(std::move(message)); },
-      [](const absl::Status& why) {
-        LogEvent(Level::kWarning, "peer message dropped").Field("why", why.message());
+      [loop, limit = LogLimit()](const absl::Status& why) mutable {
+        if (!limit.Admit(loop->Now(), absl::StatusCodeToString(why.code()))) return;
+        LogEvent(Level::kWarning, "peer message dropped")
+            .Field("why", why.message())
+            .Field("left_out", limit.TakeHeldBack());
       });
   return std::make_unique<rpc::Server>(
       loop, std::make_shared<wire::RaftServiceAsyncProcessorT<rpc::Codec>>(handler),
       limits, rpc::ServerOptions{.name = "peers"});
+}
+
+// Before a folder and a log are made: whether both addresses can be listened on. What is
+// bound here is let go at once; nobody is accepted meanwhile, as the loop does not run.
+absl::Status TryAddresses(rpc::EventLoop* loop, const Member& self) {
+  rpc::Server probe(loop, nullptr, rpc::Limits{}, rpc::ServerOptions{.name = "probe"});
+  for (const std::string& text : {self.peer_address, self.client_address}) {
+    const auto address = rpc::Address::Parse(text);
+    if (!address.ok()) return address.status();
+    if (auto bound = probe.Listen(*address); !bound.ok()) return bound.status();
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -103,6 +120,9 @@ absl::Status Daemon::StartOnLoop(const Options& options) {
   if (!plan.ok()) return plan.status();
   max_clients_ = plan->connections;
   rpc::EventLoop* loop = thread_->loop();
+  if (absl::Status s = TryAddresses(loop, options.members.at(options.self)); !s.ok()) {
+    return s;
+  }
   auto node = node::Node::Open(loop, wal::PosixFileEnv(), MakeNodeOptions(options));
   if (!node.ok()) return node.status();
   node_ = std::move(*node);
@@ -113,10 +133,10 @@ absl::Status Daemon::StartOnLoop(const Options& options) {
     if (!address.ok()) return address.status();
     peers[id] = *address;
   }
-  peers_ = std::make_unique<rpc::PeerTransport>(loop, node_->cluster(), std::move(peers),
-                                                SystemRandom64());
-  resources_ = std::make_unique<rpc::ResourceMessenger>(loop, node_->cluster(),
-                                                        SystemRandom64(), node_.get());
+  peers_ = std::make_unique<rpc::PeerTransport>(loop, options.cluster_name,
+                                                std::move(peers), SystemRandom64());
+  resources_ =
+      std::make_unique<rpc::ResourceMessenger>(loop, SystemRandom64(), node_.get());
   if (absl::Status s = Listen(options); !s.ok()) return s;
   node_->Start(peers_.get(), resources_.get());
   return absl::OkStatus();
@@ -125,7 +145,8 @@ absl::Status Daemon::StartOnLoop(const Options& options) {
 absl::Status Daemon::Listen(const Options& options) {
   rpc::EventLoop* loop = thread_->loop();
   const Member& self = options.members.at(options.self);
-  peer_server_ = MakePeerServer(loop, node_.get(), MaxPeerConnections(options));
+  peer_server_ = MakePeerServer(loop, options.cluster_name, node_.get(),
+                                MaxPeerConnections(options));
   rpc::Limits client_limits;
   client_limits.max_connections = max_clients_;
   auto handler = std::make_shared<rpc::CoordinatorServiceHandler>(node_.get());

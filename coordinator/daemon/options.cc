@@ -1,9 +1,6 @@
 #include "coordinator/daemon/options.h"
 
-#include <openssl/sha.h>
-
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <iostream>
 
 #include "absl/strings/numbers.h"
@@ -11,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "coordinator/base/option_errors.h"
 #include "coordinator/base/version.h"
+#include "coordinator/storage/identity.h"
 #include "thrift/rpc/address.h"
 
 namespace concordat::daemon {
@@ -53,12 +51,33 @@ absl::Status AddMember(const std::string& part, std::map<NodeId, Member>* member
   return absl::OkStatus();
 }
 
+// A node that has another's address, or its own twice, would speak to itself, or to the
+// other as somebody else.
+absl::Status CheckAddressesDiffer(const std::map<NodeId, Member>& members) {
+  std::map<std::string, std::string> users;
+  for (const auto& [node, member] : members) {
+    const std::pair<const char*, const std::string&> addresses[] = {
+        {"peers", member.peer_address}, {"clients", member.client_address}};
+    for (const auto& [whom, address] : addresses) {
+      const std::string user = absl::StrCat("node ", node.value(), " for its ", whom);
+      const auto parsed = rpc::Address::Parse(address);
+      const auto [first, is_new] =
+          users.try_emplace(parsed.ok() ? parsed->ToString() : address, user);
+      if (is_new) continue;
+      return absl::InvalidArgumentError(absl::StrCat("--members gives the address ",
+                                                     address, " twice: to ",
+                                                     first->second, ", and to ", user));
+    }
+  }
+  return absl::OkStatus();
+}
+
 int Usage(const std::string& message) {
   std::cerr << "concordatd: " << message << "\nTry concordatd --help.\n";
   return kExitUsage;
 }
 
-void AddFlags(CLI::App* app, Options* options, uint64_t* id, std::string* members) {
+void AddFlags(CLI::App* app, Options* options, std::string* id, std::string* members) {
   app->set_config("--config", "", "Read flags from this file (name=value lines)");
   app->allow_config_extras(CLI::config_extras_mode::error);
   app->add_option("--id", *id, "This node's number among the members")->required();
@@ -71,8 +90,8 @@ void AddFlags(CLI::App* app, Options* options, uint64_t* id, std::string* member
          "Folder for the log and the snapshots; belongs to this node permanently")
       ->required();
   app->add_option("--cluster", options->cluster_name,
-                  "Name of the cluster, the same on all nodes; clusters that share a "
-                  "database need different ones")
+                  "Name of the cluster, for people, the same on all nodes; what tells "
+                  "clusters apart is an id that their first leader draws")
       ->capture_default_str();
   app->add_option("--log-file", options->log_file, "Log here instead of standard error");
   app->add_option("--log-level", options->log_level, "trace, debug, info, warning, error")
@@ -98,6 +117,12 @@ void AddFlags(CLI::App* app, Options* options, uint64_t* id, std::string* member
 }
 
 absl::Status Check(const Options& options) {
+  if (!storage::IsValidClusterName(options.cluster_name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--cluster '", options.cluster_name,
+                     "' is no name: 1 to 64 printable ASCII characters are wanted, "
+                     "without a space at either end"));
+  }
   if (!options.members.contains(options.self)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--id ", options.self.value(), " is not among the --members"));
@@ -121,21 +146,8 @@ absl::StatusOr<std::map<NodeId, Member>> ParseMembers(std::string_view text) {
     return absl::InvalidArgumentError(
         absl::StrCat("a cluster has 1, 3, 5 or 7 members, not ", members.size()));
   }
+  if (absl::Status s = CheckAddressesDiffer(members); !s.ok()) return s;
   return members;
-}
-
-ClusterId ClusterIdOf(std::string_view name) {
-  uint64_t id = 0;
-  const auto [end, error] =
-      std::from_chars(name.data(), name.data() + name.size(), id, 16);
-  if (name.size() == 16 && error == std::errc() && end == name.data() + name.size() &&
-      id != 0) {
-    return ClusterId(id);
-  }
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest);
-  for (int i = 0; i < 8; ++i) id = id << 8 | digest[i];
-  return ClusterId(id == 0 ? 1 : id);
 }
 
 Parsed ParseCommandLine(int argc, char** argv) {
@@ -144,7 +156,7 @@ Parsed ParseCommandLine(int argc, char** argv) {
       "concordatd: a node of a replicated transaction coordinator.\n"
       "Example of one node: concordatd --id 1 --data-dir /var/lib/concordat \\\n"
       "  --members 1=127.0.0.1:7101/127.0.0.1:7001");
-  uint64_t id = 0;
+  std::string id;
   std::string members;
   app.set_version_flag("--version", absl::StrCat("concordatd ", Version()));
   AddFlags(&app, &parsed.options, &id, &members);
@@ -157,7 +169,14 @@ Parsed ParseCommandLine(int argc, char** argv) {
                            : Usage(ExplainOptionError(error.what()));
     return parsed;
   }
-  parsed.options.self = NodeId(id);
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(id, &number) || number == 0) {
+    parsed.exit = true;
+    parsed.exit_code =
+        Usage(absl::StrCat("--id ", id, " is no node's number: 1 or more"));
+    return parsed;
+  }
+  parsed.options.self = NodeId(number);
   auto parsed_members = ParseMembers(members);
   absl::Status status = parsed_members.status();
   if (status.ok()) {

@@ -37,10 +37,6 @@ struct Options {
 [[nodiscard]] absl::StatusOr<std::map<NodeId, Member>> ParseMembers(
     std::string_view text);
 
-// A cluster's id: 16 hexadecimal digits are taken as they are, any other name is
-// hashed. Two clusters that use one database must have different names.
-[[nodiscard]] ClusterId ClusterIdOf(std::string_view name);
-
 struct Parsed {
   Options options;
   // Set when the program should end at once: help was asked for, or the words were

@@ -7,10 +7,10 @@
 
 namespace concordat::embedded {
 
-DirectSender::DirectSender(rpc::EventLoop* loop, ClusterId cluster,
+DirectSender::DirectSender(rpc::EventLoop* loop,
                            wire::ParticipantServiceCobSvIf* participant,
                            rpc::ResourceListener* listener)
-    : loop_(loop), cluster_(cluster), participant_(participant), listener_(listener) {}
+    : loop_(loop), participant_(participant), listener_(listener) {}
 
 void DirectSender::Send(const txn::Message& message) {
   pending_[static_cast<size_t>(message.verb) - 1].push_back(message.branch);

@@ -19,10 +19,10 @@ namespace concordat::embedded {
 // Loop thread only. The participant and the listener outlive it.
 class DirectSender : public rpc::ResourceSender {
  public:
-  DirectSender(rpc::EventLoop* loop, ClusterId cluster,
-               wire::ParticipantServiceCobSvIf* participant,
+  DirectSender(rpc::EventLoop* loop, wire::ParticipantServiceCobSvIf* participant,
                rpc::ResourceListener* listener);
 
+  void SetCluster(ClusterId cluster) override { cluster_ = cluster; }
   void Send(const txn::Message& message) override;
   void SetAddress(const std::string&, const std::string&) override {}
 
@@ -31,7 +31,7 @@ class DirectSender : public rpc::ResourceSender {
   void SendBatch(txn::Verb verb, std::vector<BranchId> batch);
 
   rpc::EventLoop* const loop_;
-  const ClusterId cluster_;
+  ClusterId cluster_;
   wire::ParticipantServiceCobSvIf* const participant_;
   rpc::ResourceListener* const listener_;
   std::array<std::vector<BranchId>, 3> pending_;  // by verb

@@ -15,6 +15,7 @@ namespace {
 
 // What stands where a socket's address would.
 constexpr const char* kHere = "embedded";
+constexpr Duration kPoll = Duration::Millis(1);
 
 // Set once by the loop's thread, waited for by another.
 struct Ready {
@@ -41,7 +42,7 @@ absl::StatusOr<Reply> Checked(const Reply& reply) {
 node::NodeOptions MakeNodeOptions(const EmbeddedOptions& options) {
   node::NodeOptions out;
   out.data_dir = options.dir;
-  out.cluster = options.cluster;
+  out.cluster_name = kHere;
   out.self = NodeId(1);
   out.client_addresses[out.self] = kHere;
   // Nobody else could lead: no reason to wait.
@@ -142,16 +143,24 @@ absl::Status Embedded::StartOnLoop(const EmbeddedOptions& options,
   }
   links_ = std::make_unique<Links>(handler_.get(), participant_.get());
   peers_ = std::make_unique<NoPeers>();
-  sender_ =
-      std::make_unique<Sender>(loop, options.cluster, participant_.get(), node_.get());
+  sender_ = std::make_unique<Sender>(loop, participant_.get(), node_.get());
   node_->Start(peers_.get(), sender_.get());
   return absl::OkStatus();
+}
+
+// A new coordinator has its cluster's id after one flush. The participant would ask for
+// it only now and then.
+void Embedded::StartParticipant(std::function<void(absl::Status)> ready) {
+  if (!node_->cluster().is_none()) return participant_->Start(std::move(ready));
+  thread_->loop()->RunAfter(kPoll, [this, ready = std::move(ready)]() mutable {
+    StartParticipant(std::move(ready));
+  });
 }
 
 absl::Status Embedded::WaitUntilReady(Duration timeout) {
   auto ready = std::make_shared<Ready>();
   thread_->loop()->Post([this, ready] {
-    participant_->Start([ready](absl::Status status) { ready->Set(std::move(status)); });
+    StartParticipant([ready](absl::Status status) { ready->Set(std::move(status)); });
   });
   MutexLock lock(&ready->mutex);
   while (!ready->status.has_value()) {

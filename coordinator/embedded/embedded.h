@@ -18,6 +18,7 @@
 #ifndef COORDINATOR_EMBEDDED_EMBEDDED_H_
 #define COORDINATOR_EMBEDDED_EMBEDDED_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,9 +36,6 @@ namespace concordat {
 struct EmbeddedOptions {
   // For the coordinator's log and snapshots. Resource managers have folders of theirs.
   std::string dir;
-  // Part of the branches' names: give two installations that share a database
-  // different ones.
-  ClusterId cluster{1};
   client::ClientOptions client{};  // without addresses
   participant::ParticipantOptions participant{};
   // Start gives up after this.
@@ -77,6 +75,7 @@ class Embedded {
   absl::Status StartOnLoop(const EmbeddedOptions& options,
                            std::vector<EmbeddedResource> resources);
   absl::Status WaitUntilReady(Duration timeout);
+  void StartParticipant(std::function<void(absl::Status)> ready);
 
   std::unique_ptr<rpc::LoopThread> thread_;
   std::unique_ptr<node::Node> node_;

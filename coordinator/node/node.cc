@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
 #include "coordinator/base/system_clock.h"
 #include "coordinator/storage/identity.h"
+#include "coordinator/storage/recovery.h"
 
 namespace concordat::node {
 
@@ -16,8 +18,18 @@ constexpr Duration kTick = Duration::Millis(10);
 constexpr Duration kHouseKeeping = Duration::Seconds(1);
 
 std::string Owner(const NodeOptions& options) {
-  return absl::StrCat("concordatd:cluster-", absl::Hex(options.cluster.value()), ":node-",
-                      options.self.value());
+  return absl::StrCat("concordatd:node-", options.self.value());
+}
+
+// Where a log is missing, the operator needs the way back, too.
+absl::Status ExplainLostLog(const absl::Status& status) {
+  if (!absl::StrContains(status.message(), "does not hold log")) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat(status.message(),
+                   ". A node without its log has forgotten its votes and must not begin "
+                   "anew by itself; if the log is lost for good, the operations manual "
+                   "says how the node is taken in again with an empty folder"));
 }
 
 }  // namespace
@@ -51,9 +63,13 @@ Node::~Node() {
 
 absl::Status Node::OpenLog(wal::FileEnv* env) {
   if (absl::Status s = storage::CheckFolder(env, options_.data_dir); !s.ok()) return s;
+  const storage::NodeIdentity identity{options_.cluster_name, options_.self, Voters()};
+  const auto recorded = storage::RecordedLog(env, options_.data_dir, identity);
+  if (!recorded.ok()) return recorded.status();
   wal::LogOptions log = options_.log;
   log.dir = options_.data_dir + "/log";
   log.owner = Owner(options_);
+  log.log_id = *recorded;
   wal::LogWriterOptions writer = options_.writer;
   writer.block_when_full = false;  // the caller is a loop that serves others too
   // One write of Raft's, and one entry more, always fit into an empty queue.
@@ -70,18 +86,14 @@ absl::Status Node::OpenLog(wal::FileEnv* env) {
       env, log, writer, [this](wal::Lsn lsn, uint8_t type, std::string_view payload) {
         store_.Replay(lsn, type, payload);
       });
-  if (!opened.ok()) return opened.status();
+  if (!opened.ok()) return ExplainLostLog(opened.status());
   writer_ = std::move(*opened);
   sink_ = std::make_unique<WriterSink>(this);
   store_.Attach(sink_.get());
   // Under the log's lock: no other process claims the directory at the same time.
-  const storage::Identity identity{options_.cluster, options_.self, Voters()};
-  const bool fresh = writer_->next_lsn() == wal::Lsn(1);
-  if (absl::Status s = storage::ClaimDirectory(env, options_.data_dir, identity, fresh);
-      !s.ok()) {
-    return s;
-  }
-  return snapshots_.Open();
+  const storage::OpenedLog ours{writer_->log_id(), writer_->next_lsn() == wal::Lsn(1)};
+  absl::Status status = storage::ClaimDirectory(env, options_.data_dir, identity, ours);
+  return status.ok() ? snapshots_.Open(ours.id) : status;
 }
 
 std::vector<NodeId> Node::Voters() const {
@@ -91,22 +103,18 @@ std::vector<NodeId> Node::Voters() const {
 }
 
 absl::Status Node::RecoverReplica() {
-  raft::RecoveredState recovered = store_.TakeRecovered(kFirstGroup);
-  if (absl::Status s = store_.FinishReplay(); !s.ok()) return s;
-  std::string state;
-  if (!recovered.snapshot.index.is_none()) {
-    auto snapshot = snapshots_.Load(kFirstGroup, recovered.snapshot.index);
-    if (!snapshot.ok()) return snapshot.status();
-    state = std::move(snapshot->state);
-  }
+  auto recovered = storage::RecoverGroup(
+      &store_, kFirstGroup,
+      [this](GroupId group, LogIndex index) { return snapshots_.Load(group, index); });
+  if (!recovered.ok()) return recovered.status();
   ReplicaConfig config = options_.replica;
   config.raft.self = options_.self;
   config.raft.group = kFirstGroup;
   config.raft.voters = Voters();
   config.raft.seed = SystemRandom64();
-  config.txn.cluster = options_.cluster;
-  auto replica =
-      Replica::Create(std::move(config), std::move(recovered), state, &store_, this);
+  config.raft.new_cluster = {std::max<uint64_t>(1, SystemRandom64()), SystemRandom64()};
+  auto replica = Replica::Create(std::move(config), std::move(recovered->raft),
+                                 recovered->snapshot_state, &store_, this);
   if (!replica.ok()) return replica.status();
   replica_ = std::move(*replica);
   snapshot_worker_ = std::make_unique<SnapshotWorker>(&snapshots_);
@@ -153,11 +161,23 @@ void Node::OnDurable(wal::Lsn lsn) {
 void Node::RunOnce() {
   scheduled_ = false;
   replica_->Tick(loop_->Now());
-  if (!replica_->Process()) return;
+  const bool more = replica_->Process();
+  LogClusterOnce();
+  if (!more) return;
   // What has come meanwhile is read first, and what was sent leaves.
   loop_->AfterOutput([alive = std::weak_ptr<Node*>(alive_)] {
     if (const auto node = alive.lock()) (*node)->Schedule();
   });
+}
+
+void Node::LogClusterOnce() {
+  const ClusterKey& cluster = replica_->raft().cluster();
+  if (cluster_logged_ || cluster.is_none()) return;
+  cluster_logged_ = true;
+  LogEvent(Level::kInfo, "cluster")
+      .Field("node", options_.self.value())
+      .Field("name", options_.cluster_name)
+      .Field("id", ToString(cluster));
 }
 
 void Node::HouseKeep() {
@@ -172,12 +192,7 @@ void Node::OnPeerMessage(raft::Message message) {
   replica_->Tick(loop_->Now());
   const NodeId from = message.from;
   const absl::Status stepped = replica_->OnPeerMessage(std::move(message));
-  if (!stepped.ok()) {
-    LogEvent(Level::kWarning, "peer message refused")
-        .Field("node", options_.self.value())
-        .Field("from", from.value())
-        .Field("why", stepped.message());
-  }
+  if (!stepped.ok()) LogRefusedMessage(from, stepped);
   Schedule();
 }
 
@@ -186,6 +201,19 @@ bool Node::HandOver() {
   const bool begun = replica_->HandOver().ok();
   Schedule();
   return begun;
+}
+
+// Each member has its own limit, so that one that goes on for ever hides no other. What
+// the text says of the message's numbers is no other reason.
+void Node::LogRefusedMessage(NodeId from, const absl::Status& why) {
+  const bool known = options_.client_addresses.contains(from);
+  LogLimit& limit = refused_messages_[known ? from : NodeId()];
+  if (!limit.Admit(loop_->Now(), absl::StatusCodeToString(why.code()))) return;
+  LogEvent(Level::kWarning, "peer message refused")
+      .Field("node", options_.self.value())
+      .Field("from", from.value())
+      .Field("why", why.message())
+      .Field("left_out", limit.TakeHeldBack());
 }
 
 void Node::OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) {
@@ -254,6 +282,7 @@ std::vector<txn::HeuristicView> Node::Heuristics(const BranchId& after,
 
 void Node::RefreshAddresses() {
   addresses_known_ = true;
+  resources_->SetCluster(cluster());  // known: only a ready leader sends
   for (const auto& [name, resource] : replica_->core().table().resources()) {
     resources_->SetAddress(name, resource.address);
   }

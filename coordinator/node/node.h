@@ -23,6 +23,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/base/log_limit.h"
 #include "coordinator/node/node_log.h"
 #include "coordinator/node/replica.h"
 #include "coordinator/node/snapshot_worker.h"
@@ -39,9 +40,11 @@ namespace concordat::node {
 
 struct NodeOptions {
   // Made when it is not there. Belongs to one node of one cluster for ever: the
-  // directory of another one is refused.
+  // directory of another one is refused. Of another cluster of the same name the log's
+  // first entry tells it: such nodes do not take each other's messages.
   std::string data_dir;
-  ClusterId cluster;
+  // For people, and a safeguard: nodes of another name are not spoken to.
+  std::string cluster_name = "concordat";
   NodeId self;
   // All nodes, this one too, with the address that clients and participants use.
   std::map<NodeId, std::string> client_addresses;
@@ -90,7 +93,9 @@ class Node final : public rpc::CoordinatorBackend,
   [[nodiscard]] bool is_ready_leader() const override {
     return replica_->core().is_ready();
   }
-  [[nodiscard]] ClusterId cluster() const override { return options_.cluster; }
+  [[nodiscard]] ClusterId cluster() const override {
+    return replica_->raft().cluster().Short();
+  }
   [[nodiscard]] NodeId leader() const override { return replica_->raft().leader(); }
   [[nodiscard]] const Gtid& watermark() const override {
     return replica_->core().table().watermark();
@@ -139,6 +144,8 @@ class Node final : public rpc::CoordinatorBackend,
   void RunOnce();
   void HouseKeep();
   void RefreshAddresses();
+  void LogClusterOnce();
+  void LogRefusedMessage(NodeId from, const absl::Status& why);
 
   // ReplicaEnvironment
   void SendToPeer(raft::Message message) override;
@@ -162,12 +169,14 @@ class Node final : public rpc::CoordinatorBackend,
   rpc::PeerSender* peers_ = nullptr;
   rpc::ResourceSender* resources_ = nullptr;
   bool addresses_known_ = false;
+  bool cluster_logged_ = false;
   bool scheduled_ = false;
   bool flush_scheduled_ = false;
   std::atomic<std::thread::id> flushing_thread_{};  // the loop's, when it has flushed
   rpc::TimerId tick_timer_;
   rpc::TimerId housekeeping_timer_;
   uint64_t last_token_ = 0;
+  std::map<NodeId, LogLimit> refused_messages_;  // by member; 0: from anybody else
   absl::flat_hash_map<txn::RequestToken, Done> waiting_;
   // What is posted by other threads finds it expired after the node's end.
   std::shared_ptr<Node*> alive_;

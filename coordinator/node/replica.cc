@@ -22,11 +22,11 @@ constexpr size_t kMaxProposalsAtOnce = 4096;
 absl::StatusOr<std::unique_ptr<Replica>> Replica::Create(
     ReplicaConfig config, raft::RecoveredState recovered, std::string_view snapshot_state,
     storage::RaftStore* store, ReplicaEnvironment* environment) {
-  const bool has_snapshot = !recovered.snapshot.index.is_none();
+  const LogIndex at = recovered.snapshot.index;
   std::unique_ptr<Replica> replica(
       new Replica(std::move(config), std::move(recovered), store, environment));
-  if (has_snapshot) {
-    if (absl::Status s = replica->core_.RestoreSnapshot(snapshot_state); !s.ok()) {
+  if (!at.is_none()) {
+    if (absl::Status s = replica->core_.RestoreSnapshot(snapshot_state, at); !s.ok()) {
       return s;
     }
   }
@@ -173,7 +173,7 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
         core_.AdmitNewWork(store_->HasSpaceForNewWork());  // requests have waited for it
         core_.OwnTermEntryApplied(entry.term, now_);
       }
-    } else {
+    } else if (entry.type == raft::EntryType::kCommand) {
       const absl::Status applied = core_.Apply(entry.index, entry.data.view(), now_);
       CONCORDAT_CHECK(applied.ok()) << "log-committed entry " << entry.index
                                     << " cannot be applied: " << applied.message()
@@ -199,11 +199,19 @@ void Replica::ReceiveSnapshot(raft::Output* output) {
   environment_->SaveSnapshot(incoming_->meta, incoming_->state);
 }
 
+absl::Status Replica::RestoreReceived(const raft::SnapshotMeta& meta,
+                                      std::string_view state) {
+  if (!raft_.MayInstall(meta)) {
+    return absl::InvalidArgumentError("the snapshot contradicts the committed log");
+  }
+  return core_.RestoreSnapshot(state, meta.index);
+}
+
 void Replica::OnSnapshotSaved(const raft::SnapshotMeta& meta, const absl::Status& saved) {
   if (installing_ && incoming_ && incoming_->meta == meta) {
     installing_ = false;
     const absl::Status restored =
-        saved.ok() ? core_.RestoreSnapshot(incoming_->state) : saved;
+        saved.ok() ? RestoreReceived(meta, incoming_->state) : saved;
     incoming_.reset();
     if (restored.ok()) {
       raft_.OnSnapshotInstalled(meta);

@@ -136,6 +136,7 @@ class Replica {
   // As far as the log has room.
   void WritePersists();
   void ApplyCommitted(const std::vector<raft::Entry>& entries);
+  absl::Status RestoreReceived(const raft::SnapshotMeta& meta, std::string_view state);
   void ReceiveSnapshot(raft::Output* output);
   void ServeSnapshotReads(const std::vector<raft::SnapshotReadRequest>& reads);
   void MaybeTakeSnapshot();

@@ -111,7 +111,7 @@ void Raft::StoreEntries(std::vector<Entry> entries) {
       if (log_.Matches(entry.index, entry.term)) continue;
       TruncateLog(entry.index);
     }
-    log_.Append(std::move(entry));
+    AppendEntry(std::move(entry));
   }
 }
 

@@ -1,5 +1,8 @@
 // Who takes part in a Raft group, and what a quorum of them is.
 //
+// It stands in the log as an entry, and in every snapshot. The first entry of a group
+// holds the first one, and with it the cluster's id.
+//
 // One set of voters today. Joint configurations and learners (thesis, chapter 4)
 // belong here: everything else asks this class and never counts nodes itself.
 #ifndef COORDINATOR_RAFT_CONFIGURATION_H_
@@ -8,8 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "coordinator/base/cluster_key.h"
 #include "coordinator/base/ids.h"
 
 namespace concordat::raft {
@@ -18,10 +25,12 @@ class Configuration {
  public:
   Configuration() = default;
   // Sorted here, and each node counted once.
-  explicit Configuration(std::vector<NodeId> voters);
+  explicit Configuration(std::vector<NodeId> voters, ClusterKey cluster = {});
 
   // In ascending order.
   [[nodiscard]] const std::vector<NodeId>& voters() const { return voters_; }
+  // Whose configuration it is; none: before the group's first entry.
+  [[nodiscard]] const ClusterKey& cluster() const { return cluster_; }
   [[nodiscard]] bool empty() const { return voters_.empty(); }
   [[nodiscard]] bool IsVoter(NodeId node) const;
   // The smallest number of voters of which any two sets share one.
@@ -39,7 +48,12 @@ class Configuration {
 
  private:
   std::vector<NodeId> voters_;
+  ClusterKey cluster_;
 };
+
+// As the data of an entry. Nothing: these bytes are no configuration.
+[[nodiscard]] std::string EncodeConfiguration(const Configuration& configuration);
+[[nodiscard]] std::optional<Configuration> DecodeConfiguration(std::string_view data);
 
 }  // namespace concordat::raft
 

@@ -15,7 +15,10 @@ void Raft::ArmElectionTimer() {
 
 void Raft::BecomeFollower(Term new_term, NodeId leader) {
   CONCORDAT_CHECK(new_term >= term());
-  if (new_term > term()) hard_state_ = HardState{new_term, NodeId()};
+  if (new_term > term()) {
+    hard_state_.term = new_term;
+    hard_state_.vote = NodeId();
+  }
   if (is_leader()) {
     DropReads();
     progress_.clear();
@@ -87,7 +90,8 @@ void Raft::StartPreVote() {
 
 void Raft::StartElection(bool transfer) {
   ++counters_.elections_started;
-  hard_state_ = HardState{term().Next(), config_.self};
+  hard_state_.term = term().Next();
+  hard_state_.vote = config_.self;
   role_ = Role::kCandidate;
   leader_ = NodeId();
   votes_.clear();  // its own counts when it is durable: OnPersisted
@@ -125,6 +129,12 @@ void Raft::BecomeLeader() {
     progress.heartbeat_due = true;
   }
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
+  // Nobody has led before: the group begins with its configuration.
+  if (log_.last_index().is_none() && !config_.new_cluster.is_none()) {
+    const Configuration first(configuration_.voters(), config_.new_cluster);
+    AppendEntry(Entry{term(), LogIndex(1), EntryType::kConfiguration,
+                      Payload(EncodeConfiguration(first))});
+  }
   // Section 8: what earlier leaders have committed is known once an entry of this
   // term is.
   term_start_index_ = log_.last_index().Next();

@@ -23,6 +23,7 @@ size_t Cost(const Entry& entry) { return entry.data.size() + kEntryOverheadBytes
 // is given once.
 bool Covers(const HardState& issued, const HardState& needed) {
   if (issued.term != needed.term) return issued.term > needed.term;
+  if (!needed.cluster.is_none() && issued.cluster != needed.cluster) return false;
   return needed.vote.is_none() || issued.vote == needed.vote;
 }
 
@@ -35,7 +36,10 @@ bool IsFromLeader(const Message::Body& body) {
 }  // namespace
 
 Raft::Raft(Config config, RecoveredState recovered)
-    : config_(std::move(config)), random_(config_.seed), configuration_(config_.voters) {
+    : config_(std::move(config)),
+      random_(config_.seed),
+      configuration_(config_.voters),
+      initial_configuration_(config_.voters) {
   CONCORDAT_CHECK(config_.heartbeat_interval > Duration() &&
                   config_.heartbeat_interval < config_.election_timeout_min &&
                   config_.election_timeout_min < config_.election_timeout_max)
@@ -49,32 +53,14 @@ Raft::Raft(Config config, RecoveredState recovered)
 }
 
 void Raft::Recover(RecoveredState recovered) {
-  std::vector<Entry>& entries = recovered.entries;
   hard_state_ = issued_hard_state_ = persisted_hard_state_ = recovered.hard_state;
   snapshot_ = std::move(recovered.snapshot);
   log_ = Log(snapshot_.index, snapshot_.term);
-  if (!snapshot_.index.is_none()) {
-    configuration_ = snapshot_.configuration;
-    snapshot_to_persist_ = entries.empty() || entries.front().index <= snapshot_.index;
-    // The crash came between the snapshot and the term in which it was received: no
-    // vote was promised in a later term than the recorded one.
-    if (hard_state_.term < snapshot_.term) {
-      hard_state_ = HardState{snapshot_.term, NodeId()};
-    }
-  }
-  if (!entries.empty()) {
-    CONCORDAT_CHECK(entries.front().index <= log_.first_index())
-        << "the log begins at " << entries.front().index << ", the snapshot ends at "
-        << snapshot_.index;
-    const auto agrees = [this](const Entry& entry) {
-      return entry.index == snapshot_.index && entry.term == snapshot_.term;
-    };
-    discard_log_ = entries.front().index <= snapshot_.index &&
-                   std::none_of(entries.begin(), entries.end(), agrees);
-  }
-  for (Entry& entry : entries) {
-    if (discard_log_ || entry.index <= snapshot_.index) continue;
-    log_.Append(std::move(entry));
+  if (!snapshot_.index.is_none()) configuration_ = snapshot_.configuration;
+  for (Entry& entry : recovered.entries) AppendEntry(std::move(entry));
+  // A crash came between the record of a received snapshot and that of its cluster.
+  if (!snapshot_.index.is_none() && hard_state_.cluster.is_none()) {
+    hard_state_.cluster = snapshot_.configuration.cluster();
   }
   CONCORDAT_CHECK(log_.last_term() <= hard_state_.term)
       << "an entry of term " << log_.last_term() << " was stored before the term";
@@ -110,6 +96,8 @@ Timestamp Raft::NextDeadline() const {
 absl::Status Raft::Step(Message message) {
   absl::Status valid =
       ValidateMessage(message, config_.self, config_.group, configuration_);
+  if (valid.ok()) valid = CheckCluster(message);
+  if (valid.ok()) valid = CheckPlausible(message);
   if (!valid.ok()) {
     ++counters_.malformed_messages;
     return valid;
@@ -386,6 +374,24 @@ void Raft::SetCommitIndex(LogIndex index) {
     }
   }
   commit_index_ = index;
+  AdoptCluster();
+}
+
+// The group's first entry is committed: this is the cluster that the node belongs to.
+void Raft::AdoptCluster() {
+  if (hard_state_.cluster.is_none() && !commit_index_.is_none()) {
+    hard_state_.cluster = configuration_.cluster();
+  }
+}
+
+// A configuration counts as soon as it is in the log (thesis, section 4.1).
+void Raft::AppendEntry(Entry entry) {
+  if (entry.type == EntryType::kConfiguration) {
+    const auto configuration = DecodeConfiguration(entry.data.view());
+    CONCORDAT_CHECK(configuration.has_value()) << "a configuration that does not decode";
+    configuration_ = *configuration;
+  }
+  log_.Append(std::move(entry));
 }
 
 void Raft::CountUncommitted() {
@@ -400,6 +406,8 @@ void Raft::TruncateLog(LogIndex from) {
       << "a leader of term " << term() << " overwrites the committed entry " << from;
   ++counters_.truncations;
   log_.TruncateFrom(from);
+  // Only a group's first entry is one; it goes when it is not the committed one.
+  if (from == LogIndex(1)) configuration_ = initial_configuration_;
   next_to_persist_ = std::min(next_to_persist_, from);
   LimitPersistedTo(from.Previous());
   DropPromisesFrom(from);
@@ -420,8 +428,18 @@ void Raft::LimitPersistedTo(LogIndex index) {
   }
 }
 
+Message Raft::MakeMessage(NodeId to, Message::Body body) const {
+  const bool answers = std::holds_alternative<PreVoteResponse>(body) ||
+                       std::holds_alternative<VoteResponse>(body) ||
+                       std::holds_alternative<AppendResponse>(body) ||
+                       std::holds_alternative<SnapshotChunkResponse>(body);
+  return Message{
+      config_.group, config_.self,    to,
+      term(),        std::move(body), answers ? cluster() : configuration_.cluster()};
+}
+
 void Raft::Send(NodeId to, Message::Body body) {
-  messages_.push_back(Message{config_.group, config_.self, to, term(), std::move(body)});
+  messages_.push_back(MakeMessage(to, std::move(body)));
 }
 
 void Raft::SendWhenDurable(NodeId to, Message::Body body, LogIndex index) {
@@ -430,8 +448,7 @@ void Raft::SendWhenDurable(NodeId to, Message::Body body, LogIndex index) {
     return;
   }
   messages_after_persist_.push_back(
-      WaitingMessage{Message{config_.group, config_.self, to, term(), std::move(body)},
-                     hard_state_, index});
+      WaitingMessage{MakeMessage(to, std::move(body)), hard_state_, index});
 }
 
 }  // namespace concordat::raft

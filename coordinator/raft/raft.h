@@ -46,8 +46,13 @@ namespace concordat::raft {
 struct Config {
   NodeId self;
   GroupId group;
-  // Of a new group; a recovered snapshot's configuration goes before it.
+  // Of a new group; a recovered configuration goes before it.
   std::vector<NodeId> voters;
+  // Drawn at random. When this node is the first leader of a new group, the group's first
+  // entry says that this is the cluster's id. Nodes that were started with the same
+  // voters and different ids so agree on one: that of the entry that is committed. None:
+  // such a group has no id, and its messages are not told from another one's.
+  ClusterKey new_cluster;
 
   // A follower that hears no leader for a random time between the two asks for an
   // election. The heartbeat interval must be well below the smaller one.
@@ -76,10 +81,10 @@ struct Config {
   uint64_t seed = 1;  // different on each node, or elections keep colliding
 };
 
-// What the storage found. Entries are contiguous and reach back to snapshot.index + 1
-// at least. When the snapshot became durable and the log does not know of it yet (a
-// crash during its installation), the entries may begin before it: those that the
-// snapshot covers are dropped, and all are when the log does not agree with it.
+// What the storage found: the snapshot that the log says is in force, and the entries
+// behind it, contiguous, from snapshot.index + 1 on. A snapshot file that became durable
+// while the log does not know of it yet (a crash during its installation) is not looked
+// at: it is received again.
 struct RecoveredState {
   HardState hard_state;
   SnapshotMeta snapshot;
@@ -139,8 +144,11 @@ class Raft {
   void Tick(Timestamp now);
 
   // A message arrived. Lost, repeated and reordered ones are fine.
+  // FAILED_PRECONDITION: it is of another cluster; nothing was changed.
   // INVALID_ARGUMENT: not for this node and group, from a node that is not in the
-  // configuration, or malformed; nothing was changed. UNIMPLEMENTED: it has an entry
+  // configuration, malformed, or contradicting what is known here for certain (a second
+  // leader in a term, other entries than the committed ones, a term that no election can
+  // have reached); nothing was changed. UNIMPLEMENTED: it has an entry
   // of a type that this version does not know; nothing was acknowledged.
   [[nodiscard]] absl::Status Step(Message message);
 
@@ -190,6 +198,9 @@ class Raft {
 
   // Answers install_snapshot: it is durable, and is the state machine's state now.
   void OnSnapshotInstalled(const SnapshotMeta& meta);
+  // Whether the snapshot being installed may replace the state machine's state: not when
+  // it contradicts what was committed while it was saved. Then OnSnapshotInstallFailed.
+  [[nodiscard]] bool MayInstall(const SnapshotMeta& meta) const;
   // It could not be kept or used, and nothing was replaced. The leader is told so, and
   // sends it again after a pause.
   void OnSnapshotInstallFailed(const SnapshotMeta& meta);
@@ -217,6 +228,8 @@ class Raft {
   [[nodiscard]] NodeId leader() const { return leader_; }  // 0: not known
   [[nodiscard]] Term term() const { return hard_state_.term; }
   [[nodiscard]] const HardState& hard_state() const { return hard_state_; }
+  // Known once the group's first entry is committed, and never another one from then on.
+  [[nodiscard]] const ClusterKey& cluster() const { return hard_state_.cluster; }
   [[nodiscard]] LogIndex commit_index() const { return commit_index_; }
   [[nodiscard]] LogIndex applied_index() const { return applied_index_; }
   [[nodiscard]] LogIndex persisted_index() const { return persisted_index_; }
@@ -275,6 +288,11 @@ class Raft {
   // raft.cc
   void Recover(RecoveredState recovered);
   void Dispatch(Message message);
+  // plausibility.cc
+  [[nodiscard]] absl::Status CheckCluster(const Message& message) const;
+  [[nodiscard]] absl::Status CheckPlausible(const Message& message) const;
+  [[nodiscard]] absl::Status CheckPlausible(const AppendRequest& request) const;
+  [[nodiscard]] absl::Status CheckPlausible(const SnapshotChunk& chunk) const;
   void AnswerStale(const Message& message);
   void Send(NodeId to, Message::Body body);
   // At once when the term, the vote and the log up to `index` are on the disk.
@@ -294,6 +312,9 @@ class Raft {
   void SetCommitIndex(LogIndex index);
   void CountUncommitted();
   void TruncateLog(LogIndex from);
+  void AppendEntry(Entry entry);
+  void AdoptCluster();
+  [[nodiscard]] Message MakeMessage(NodeId to, Message::Body body) const;
   void LimitPersistedTo(LogIndex index);
   void DropPromisesFrom(LogIndex index);
   [[nodiscard]] SoftState CurrentSoftState() const;
@@ -368,7 +389,8 @@ class Raft {
 
   const Config config_;
   Random random_;
-  Configuration configuration_;
+  Configuration configuration_;          // the latest in the log, committed or not
+  Configuration initial_configuration_;  // from Config: before the log's first entry
 
   // Time.
   Timestamp now_;

@@ -140,6 +140,11 @@ void Raft::AcceptChunk(NodeId from, SnapshotChunk chunk) {
   Send(from, SnapshotChunkResponse{chunk.meta.index, offset, receiving_->next_offset});
 }
 
+bool Raft::MayInstall(const SnapshotMeta& meta) const {
+  return installing_ == meta &&
+         (meta.index > commit_index_ || log_.Matches(meta.index, meta.term));
+}
+
 void Raft::OnSnapshotInstalled(const SnapshotMeta& meta) {
   CONCORDAT_CHECK(installing_ == meta)
       << "snapshot " << meta.index << " was not asked for";
@@ -148,6 +153,7 @@ void Raft::OnSnapshotInstalled(const SnapshotMeta& meta) {
   ReplaceLogBySnapshot(meta);
   snapshot_ = meta;
   configuration_ = meta.configuration;
+  if (hard_state_.cluster.is_none()) hard_state_.cluster = configuration_.cluster();
   snapshot_to_persist_ = true;
   commit_index_ = std::max(commit_index_, meta.index);
   handed_out_index_ = applied_index_ = meta.index;

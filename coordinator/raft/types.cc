@@ -112,6 +112,7 @@ std::ostream& operator<<(std::ostream& out, Role role) { return out << RoleName(
 std::ostream& operator<<(std::ostream& out, const Entry& entry) {
   out << entry.index << "/" << entry.term;
   if (entry.type == EntryType::kTermStart) out << "(start)";
+  if (entry.type == EntryType::kConfiguration) out << "(configuration)";
   return out;
 }
 

@@ -50,7 +50,8 @@ class Payload {
 enum class EntryType : uint8_t {
   kTermStart = 1,      // a leader's first entry of its term, no data (paper, section 8)
   kCommand = 2,        // for the state machine
-  kConfiguration = 3,  // reserved for membership change; refused by this version
+  kConfiguration = 3,  // who takes part, and the cluster's id: the group's first entry;
+                       // a later one would change members, and is refused
 };
 
 struct Entry {
@@ -67,6 +68,9 @@ struct Entry {
 struct HardState {
   Term term;
   NodeId vote;  // whom this node voted for in `term`, itself perhaps; 0 is nobody
+  // Whose node this is for good: from the commit of the group's first configuration
+  // on. What another cluster's nodes say is refused from then on.
+  ClusterKey cluster{};
 
   friend bool operator==(const HardState&, const HardState&) = default;
 };
@@ -177,6 +181,9 @@ struct Message {
   NodeId to;
   Term term;  // the sender's current term
   Body body;
+  // Requests: the cluster whose log the sender has. Responses: the one that the sender
+  // belongs to for good, none before its commit.
+  ClusterKey cluster{};
 };
 
 // For people: logs, failed tests, traces of the simulator.

@@ -9,6 +9,12 @@ namespace concordat::raft {
 
 namespace {
 
+// Far from where adding would overflow, and never reached by honest counting.
+constexpr uint64_t kMaxNumber = uint64_t{1} << 62;
+
+bool TooLarge(LogIndex index) { return index.value() > kMaxNumber; }
+bool TooLarge(Term term) { return term.value() > kMaxNumber; }
+
 absl::Status Malformed(const char* what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed message: ", what));
 }
@@ -19,7 +25,7 @@ absl::Status ValidateBody(const PreVoteRequest& request, Term term) {
 }
 
 absl::Status ValidateBody(const AppendRequest& request, Term term) {
-  if (request.prev_log_index.value() > UINT64_MAX - 1 - request.entries.size()) {
+  if (TooLarge(request.prev_log_index)) {
     return Malformed("log index too large");
   }
   if (request.prev_log_index.is_none() != request.prev_log_term.is_none()) {
@@ -35,11 +41,15 @@ absl::Status ValidateBody(const AppendRequest& request, Term term) {
     }
     last_term = entry.term;
     // What this version does not know it must not acknowledge: it could not apply it.
-    if (entry.type != EntryType::kTermStart && entry.type != EntryType::kCommand) {
+    const bool known =
+        entry.type == EntryType::kTermStart || entry.type == EntryType::kCommand ||
+        (entry.type == EntryType::kConfiguration && entry.index == LogIndex(1));
+    if (!known) {
       return absl::UnimplementedError(absl::StrCat("entry ", entry.index.value(),
                                                    " has the unknown type ", entry.type));
     }
   }
+  if (TooLarge(request.promised_index)) return Malformed("promised index too large");
   if (request.acknowledged_index > request.promised_index) {
     return Malformed("more acknowledged than was ever promised");
   }
@@ -64,9 +74,10 @@ absl::Status ValidateBody(const SnapshotChunk& chunk, Term term) {
   if (chunk.meta.index.is_none() || chunk.meta.term.is_none()) {
     return Malformed("snapshot of nothing");
   }
+  if (TooLarge(chunk.meta.index)) return Malformed("log index too large");
   if (chunk.meta.term > term) return Malformed("a snapshot is newer than its sender");
   if (chunk.meta.configuration.empty()) return Malformed("snapshot without voters");
-  if (chunk.offset > UINT64_MAX - chunk.data.size()) {
+  if (chunk.offset > kMaxNumber) {
     return Malformed("snapshot offset too large");
   }
   return absl::OkStatus();
@@ -75,6 +86,34 @@ absl::Status ValidateBody(const SnapshotChunk& chunk, Term term) {
 template <class Body>
 absl::Status ValidateBody(const Body&, Term) {
   return absl::OkStatus();
+}
+
+absl::Status CheckSame(const Configuration& theirs, const Message& message,
+                       const Configuration& ours) {
+  if (theirs.voters() != ours.voters()) {
+    return absl::UnimplementedError(
+        "a configuration with other voters than this node's: membership does not change");
+  }
+  return theirs.cluster() == message.cluster
+             ? absl::OkStatus()
+             : Malformed("a configuration of another cluster than its message's");
+}
+
+// The configurations that a message carries must be this node's.
+absl::Status ValidateConfiguration(const Message& message, const Configuration& ours) {
+  if (const auto* chunk = std::get_if<SnapshotChunk>(&message.body)) {
+    return chunk->meta.configuration.empty()
+               ? absl::OkStatus()
+               : CheckSame(chunk->meta.configuration, message, ours);
+  }
+  const auto* append = std::get_if<AppendRequest>(&message.body);
+  if (append == nullptr || append->entries.empty()) return absl::OkStatus();
+  const Entry& first = append->entries.front();
+  const bool is_first = first.index == LogIndex(1);
+  if (first.type != EntryType::kConfiguration || !is_first) return absl::OkStatus();
+  const auto configuration = DecodeConfiguration(first.data.view());
+  return configuration.has_value() ? CheckSame(*configuration, message, ours)
+                                   : Malformed("a configuration that does not decode");
 }
 
 }  // namespace
@@ -96,6 +135,8 @@ absl::Status ValidateMessage(const Message& message, NodeId self, GroupId group,
   const bool pre_vote = std::holds_alternative<PreVoteRequest>(message.body) ||
                         std::holds_alternative<PreVoteResponse>(message.body);
   if (message.term.is_none() && !pre_vote) return Malformed("term 0");
+  if (TooLarge(message.term)) return Malformed("term too large");
+  if (absl::Status s = ValidateConfiguration(message, configuration); !s.ok()) return s;
   return std::visit(
       [&message](const auto& body) { return ValidateBody(body, message.term); },
       message.body);

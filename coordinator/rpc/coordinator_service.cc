@@ -98,7 +98,8 @@ wire::Result CoordinatorServiceHandler::CheckContext(
                                                   ", it must be positive"));
   }
   const int64_t cluster = Signed(backend_->cluster().value());
-  if (context.cluster != 0 && context.cluster != cluster) {
+  // A node that does not know yet leads nothing, and will say so.
+  if (context.cluster != 0 && cluster != 0 && context.cluster != cluster) {
     return MakeResult(Code::INVALID,
                       absl::StrCat("this node belongs to cluster ", absl::Hex(cluster),
                                    ", the caller expects ", absl::Hex(context.cluster)));
@@ -126,6 +127,11 @@ void CoordinatorServiceHandler::hello(Cob<wire::HelloReply> cob,
   reply.result = CheckContext(context);
   reply.version = wire::g_types_constants.PROTOCOL_VERSION;
   reply.cluster = Signed(backend_->cluster().value());
+  if (reply.result.code == Code::OK && reply.cluster == 0) {
+    reply.result = MakeResult(Code::NOT_LEADER,
+                              "this node has not heard from its cluster yet, whose id is "
+                              "drawn by its first leader");
+  }
   reply.node = Signed(view.node.value());
   if (const std::string leader = LeaderAddress(); !leader.empty()) {
     reply.__set_leader(leader);

@@ -33,6 +33,7 @@ class CoordinatorBackend {
   // Whether this node leads and answers, rather than sending callers on.
   [[nodiscard]] virtual bool is_ready_leader() const = 0;
 
+  // 0: not known yet.
   [[nodiscard]] virtual ClusterId cluster() const = 0;
   [[nodiscard]] virtual NodeId leader() const = 0;
   [[nodiscard]] virtual const Gtid& watermark() const = 0;

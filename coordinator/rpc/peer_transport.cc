@@ -16,6 +16,7 @@ constexpr size_t kMaxBatchMessages = 1024;
 // Estimated size of a message without its entries.
 constexpr size_t kMessageOverhead = 64;
 constexpr size_t kEntryOverhead = 16;
+constexpr size_t kMaxShownName = 64;
 
 size_t EstimateBytes(const wire::RaftMessage& message) {
   size_t bytes = kMessageOverhead + message.chunk.size();
@@ -38,9 +39,9 @@ Limits PeerLimits() {
   return limits;
 }
 
-PeerTransport::PeerTransport(EventLoop* loop, ClusterId cluster,
+PeerTransport::PeerTransport(EventLoop* loop, std::string cluster_name,
                              std::map<NodeId, Address> peers, uint64_t seed)
-    : loop_(loop), cluster_(cluster) {
+    : loop_(loop), cluster_name_(std::move(cluster_name)) {
   for (auto& [node, address] : peers) {
     ChannelOptions options;
     options.seed = seed + node.value();
@@ -81,7 +82,7 @@ void PeerTransport::SendAll() {
 
 void PeerTransport::SendBatch(Peer* peer) {
   wire::RaftBatch batch;
-  batch.cluster = static_cast<int64_t>(cluster_.value());
+  batch.cluster_name = cluster_name_;
   batch.version = wire::g_types_constants.PROTOCOL_VERSION;
   batch.messages = std::move(peer->pending);
   peer->pending.clear();
@@ -89,15 +90,18 @@ void PeerTransport::SendBatch(Peer* peer) {
   (void)peer->channel->Oneway<wire::RaftService_deliver_pargs>("deliver", batch);
 }
 
-RaftServiceHandler::RaftServiceHandler(ClusterId cluster, Deliver deliver, Reject reject)
-    : cluster_(cluster), deliver_(std::move(deliver)), reject_(std::move(reject)) {}
+RaftServiceHandler::RaftServiceHandler(std::string cluster_name, Deliver deliver,
+                                       Reject reject)
+    : cluster_name_(std::move(cluster_name)),
+      deliver_(std::move(deliver)),
+      reject_(std::move(reject)) {}
 
 void RaftServiceHandler::deliver(std::function<void()> cob,
                                  const wire::RaftBatch& batch) {
-  if (batch.cluster != static_cast<int64_t>(cluster_.value())) {
-    reject_(absl::FailedPreconditionError(
-        absl::StrCat("Raft messages of cluster ", absl::Hex(batch.cluster),
-                     ": a node of another cluster has this node's address")));
+  if (batch.cluster_name != cluster_name_) {
+    reject_(absl::FailedPreconditionError(absl::StrCat(
+        "messages of a node of cluster '", batch.cluster_name.substr(0, kMaxShownName),
+        "', which has an address of this one, '", cluster_name_, "'")));
   } else if (batch.version != wire::g_types_constants.PROTOCOL_VERSION) {
     reject_(absl::FailedPreconditionError(
         absl::StrCat("Raft messages of protocol version ", batch.version)));

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -37,8 +38,8 @@ class PeerSender {
 
 class PeerTransport : public PeerSender {
  public:
-  PeerTransport(EventLoop* loop, ClusterId cluster, std::map<NodeId, Address> peers,
-                uint64_t seed);
+  PeerTransport(EventLoop* loop, std::string cluster_name,
+                std::map<NodeId, Address> peers, uint64_t seed);
   PeerTransport(const PeerTransport&) = delete;
   PeerTransport& operator=(const PeerTransport&) = delete;
 
@@ -55,24 +56,24 @@ class PeerTransport : public PeerSender {
   void SendAll();
 
   EventLoop* const loop_;
-  const ClusterId cluster_;
+  const std::string cluster_name_;
   std::map<NodeId, Peer> peers_;
   bool deferred_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-// Hands the messages of a cluster's nodes to `deliver`; those of another cluster or
-// version, or of no known type, to `reject` with the reason.
+// Hands the messages of a cluster's nodes to `deliver`; those of another cluster's name
+// or another version, or of no known type, to `reject` with the reason.
 class RaftServiceHandler : public wire::RaftServiceCobSvIf {
  public:
   using Deliver = absl::AnyInvocable<void(raft::Message)>;
   using Reject = absl::AnyInvocable<void(const absl::Status&)>;
-  RaftServiceHandler(ClusterId cluster, Deliver deliver, Reject reject);
+  RaftServiceHandler(std::string cluster_name, Deliver deliver, Reject reject);
 
   void deliver(std::function<void()> cob, const wire::RaftBatch& batch) override;
 
  private:
-  const ClusterId cluster_;
+  const std::string cluster_name_;
   Deliver deliver_;
   Reject reject_;
 };

@@ -136,20 +136,48 @@ raft::AppendResponse ReadAppendResponse(const wire::RaftMessage& in) {
   return body;
 }
 
-raft::SnapshotChunk ReadSnapshotChunk(const wire::RaftMessage& in) {
+// 16 bytes, the high half first, most significant byte first: as it is printed.
+constexpr size_t kClusterBytes = 16;
+
+std::string EncodeCluster(const ClusterKey& cluster) {
+  std::string bytes;
+  for (const uint64_t half : {cluster.high, cluster.low}) {
+    for (int shift = 56; shift >= 0; shift -= 8) {
+      bytes.push_back(static_cast<char>(half >> shift & 0xff));
+    }
+  }
+  return bytes;
+}
+
+absl::StatusOr<ClusterKey> ReadCluster(const wire::RaftMessage& in) {
+  ClusterKey cluster;
+  if (!in.__isset.cluster) return cluster;
+  if (in.cluster.size() != kClusterBytes) {
+    return absl::InvalidArgumentError("a cluster's id of another length");
+  }
+  for (size_t i = 0; i < kClusterBytes; ++i) {
+    uint64_t* half = i < kClusterBytes / 2 ? &cluster.high : &cluster.low;
+    *half = *half << 8 | static_cast<uint8_t>(in.cluster[i]);
+  }
+  return cluster;
+}
+
+raft::SnapshotChunk ReadSnapshotChunk(const wire::RaftMessage& in,
+                                      const ClusterKey& cluster) {
   raft::SnapshotChunk body;
   body.meta.index = LogIndex(Unsigned(in.log_index));
   body.meta.term = Term(Unsigned(in.log_term));
   std::vector<NodeId> voters;
   for (const int64_t node : in.voters) voters.emplace_back(Unsigned(node));
-  body.meta.configuration = raft::Configuration(std::move(voters));
+  body.meta.configuration = raft::Configuration(std::move(voters), cluster);
   body.offset = Unsigned(in.offset);
   body.data = raft::Payload(in.chunk);
   body.last = in.done;
   return body;
 }
 
-absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in) {
+absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in,
+                                             const ClusterKey& cluster) {
   const LogIndex log_index(Unsigned(in.log_index));
   const Term log_term(Unsigned(in.log_term));
   const Term campaign(Unsigned(in.campaign_term));
@@ -170,7 +198,7 @@ absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in) {
       if (std::find(in.voters.begin(), in.voters.end(), 0) != in.voters.end()) {
         return absl::InvalidArgumentError("a snapshot with node 0 among its voters");
       }
-      return ReadSnapshotChunk(in);
+      return ReadSnapshotChunk(in, cluster);
     case RaftMessageType::SNAPSHOT_RESPONSE:
       return raft::SnapshotChunkResponse{log_index, Unsigned(in.offset),
                                          Unsigned(in.next_offset)};
@@ -189,12 +217,15 @@ wire::RaftMessage ToWire(const raft::Message& message) {
   out.from_node = Signed(message.from);
   out.to_node = Signed(message.to);
   out.term = Signed(message.term);
+  if (!message.cluster.is_none()) out.__set_cluster(EncodeCluster(message.cluster));
   std::visit(BodyWriter{&out}, message.body);
   return out;
 }
 
 absl::StatusOr<raft::Message> FromWire(const wire::RaftMessage& in) {
-  auto body = ReadBody(in);
+  const auto cluster = ReadCluster(in);
+  if (!cluster.ok()) return cluster.status();
+  auto body = ReadBody(in, *cluster);
   if (!body.ok()) return body.status();
   raft::Message message;
   message.group = GroupId(static_cast<uint32_t>(in.group));
@@ -202,6 +233,7 @@ absl::StatusOr<raft::Message> FromWire(const wire::RaftMessage& in) {
   message.to = NodeId(Unsigned(in.to_node));
   message.term = Term(Unsigned(in.term));
   message.body = std::move(*body);
+  message.cluster = *cluster;
   return message;
 }
 

@@ -40,9 +40,9 @@ std::string Failure(const CallResult<Reply>& result, const Items& items, size_t 
 
 }  // namespace
 
-ResourceMessenger::ResourceMessenger(EventLoop* loop, ClusterId cluster, uint64_t seed,
+ResourceMessenger::ResourceMessenger(EventLoop* loop, uint64_t seed,
                                      ResourceListener* listener)
-    : loop_(loop), cluster_(cluster), listener_(listener), next_seed_(seed) {}
+    : loop_(loop), listener_(listener), next_seed_(seed) {}
 
 void ResourceMessenger::SetAddress(const std::string& resource,
                                    const std::string& address) {

@@ -2,7 +2,7 @@
 // answers back: everything of one loop iteration for one resource in one call a verb. Not
 // for one participant: its answer would come when its slowest resource has answered.
 //
-//   ResourceMessenger messenger(loop, cluster, seed, &listener);
+//   ResourceMessenger messenger(loop, seed, &listener);
 //   messenger.SetAddress("bank-a", address);      // as the registry changes
 //   messenger.Send(message);                      // leaves at the iteration's end
 //
@@ -44,6 +44,8 @@ class ResourceListener {
 class ResourceSender {
  public:
   virtual ~ResourceSender() = default;
+  // Which cluster's the messages are; before the first of them.
+  virtual void SetCluster(ClusterId cluster) = 0;
   virtual void Send(const txn::Message& message) = 0;
   // The resource is served there from now on; an empty text: nowhere.
   virtual void SetAddress(const std::string& resource, const std::string& address) = 0;
@@ -51,11 +53,11 @@ class ResourceSender {
 
 class ResourceMessenger : public ResourceSender {
  public:
-  ResourceMessenger(EventLoop* loop, ClusterId cluster, uint64_t seed,
-                    ResourceListener* listener);
+  ResourceMessenger(EventLoop* loop, uint64_t seed, ResourceListener* listener);
   ResourceMessenger(const ResourceMessenger&) = delete;
   ResourceMessenger& operator=(const ResourceMessenger&) = delete;
 
+  void SetCluster(ClusterId cluster) override { cluster_ = cluster; }
   void Send(const txn::Message& message) override;
   void SetAddress(const std::string& resource, const std::string& address) override;
 
@@ -73,7 +75,7 @@ class ResourceMessenger : public ResourceSender {
   void CloseUnused(const std::string& address);
 
   EventLoop* const loop_;
-  const ClusterId cluster_;
+  ClusterId cluster_;
   ResourceListener* const listener_;
   uint64_t next_seed_;
   std::map<std::string, Resource> resources_;  // by name

@@ -1,41 +1,54 @@
 #include "coordinator/storage/identity.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string_view>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "wal/directory.h"
 
 namespace concordat::storage {
 namespace {
 
-constexpr std::string_view kHead = "concordat coordinator node, format 1";
+constexpr std::string_view kHead = "concordat coordinator node, format 2";
+constexpr char kLogLine[] = "log ";
 constexpr char kFile[] = "/node";
 
-std::string Members(const Identity& identity) {
+std::string Members(const NodeIdentity& identity) {
   return absl::StrJoin(identity.members, " ", [](std::string* out, NodeId node) {
     absl::StrAppend(out, node.value());
   });
 }
 
-std::vector<std::string> Lines(const Identity& identity) {
-  return {std::string(kHead), absl::StrFormat("cluster %016x", identity.cluster.value()),
+// All but the last, which names the log.
+std::vector<std::string> Lines(const NodeIdentity& identity) {
+  return {std::string(kHead), absl::StrCat("cluster ", identity.cluster_name),
           absl::StrCat("node ", identity.node.value()),
           absl::StrCat("members ", Members(identity))};
 }
 
-absl::Status Compare(const std::string& dir, const std::vector<std::string>& found,
-                     const Identity& identity) {
+absl::Status NotOurs(const std::string& dir) {
+  return absl::DataLossError(absl::StrCat(
+      dir, kFile,
+      " is not that of a coordinator node, or of another version. Restore it "
+      "from a copy of this node's folder"));
+}
+
+absl::StatusOr<uint64_t> Compare(const std::string& dir,
+                                 const std::vector<std::string>& found,
+                                 const NodeIdentity& identity) {
   const std::vector<std::string> wanted = Lines(identity);
-  if (found.size() != wanted.size() || found[0] != wanted[0]) {
-    return absl::DataLossError(
-        absl::StrCat(dir, kFile,
-                     " is not that of a coordinator node, or of a newer "
-                     "version. Restore it from a copy of this node's folder"));
+  uint64_t log_id = 0;
+  if (found.size() != wanted.size() + 1 || found[0] != wanted[0] ||
+      !absl::StartsWith(found.back(), kLogLine) ||
+      !absl::SimpleHexAtoi(found.back().substr(std::strlen(kLogLine)), &log_id) ||
+      log_id == 0) {
+    return NotOurs(dir);
   }
   for (size_t i = 1; i < wanted.size(); ++i) {
     if (found[i] == wanted[i]) continue;
@@ -44,7 +57,7 @@ absl::Status Compare(const std::string& dir, const std::vector<std::string>& fou
         "\". Nothing was changed. Name the right folder, or start the node with the id, "
         "the cluster and all the members that it had; their addresses may change"));
   }
-  return absl::OkStatus();
+  return log_id;
 }
 
 }  // namespace
@@ -68,22 +81,41 @@ absl::Status CheckFolder(wal::FileEnv* env, const std::string& dir) {
   return absl::OkStatus();
 }
 
-absl::Status ClaimDirectory(wal::FileEnv* env, const std::string& dir,
-                            const Identity& identity, bool fresh) {
+bool IsValidClusterName(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && name.front() != ' ' &&
+         name.back() != ' ' && std::all_of(name.begin(), name.end(), [](char c) {
+           return c >= ' ' && c < 127;
+         });
+}
+
+absl::StatusOr<uint64_t> RecordedLog(wal::FileEnv* env, const std::string& dir,
+                                     const NodeIdentity& identity) {
   absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + kFile);
-  if (absl::IsNotFound(text.status())) {
-    if (fresh) {
-      return wal::WriteWholeFile(env, dir, "node",
-                                 absl::StrJoin(Lines(identity), "\n") + "\n");
-    }
+  if (absl::IsNotFound(text.status())) return 0;
+  if (!text.ok()) return text.status();
+  const std::vector<std::string> lines = absl::StrSplit(*text, '\n', absl::SkipEmpty());
+  return Compare(dir, lines, identity);
+}
+
+absl::Status ClaimDirectory(wal::FileEnv* env, const std::string& dir,
+                            const NodeIdentity& identity, const OpenedLog& log) {
+  const absl::StatusOr<uint64_t> recorded = RecordedLog(env, dir, identity);
+  if (!recorded.ok()) return recorded.status();
+  if (*recorded == log.id) return absl::OkStatus();
+  if (*recorded != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        dir, " belongs to log ", wal::LogIdText(*recorded), ", and holds log ",
+        wal::LogIdText(log.id), ". Put the right folder back"));
+  }
+  if (!log.fresh) {
     return absl::FailedPreconditionError(absl::StrCat(
         dir,
         " holds a log, but not the file \"node\" that says whose it is. Restore the "
         "file from a copy of this node's folder"));
   }
-  if (!text.ok()) return text.status();
-  const std::vector<std::string> lines = absl::StrSplit(*text, '\n', absl::SkipEmpty());
-  return Compare(dir, lines, identity);
+  std::vector<std::string> lines = Lines(identity);
+  lines.push_back(absl::StrCat(kLogLine, wal::LogIdText(log.id)));
+  return wal::WriteWholeFile(env, dir, "node", absl::StrJoin(lines, "\n") + "\n");
 }
 
 }  // namespace concordat::storage

@@ -13,6 +13,18 @@ namespace {
 
 constexpr uint64_t kMaxVoters = 64;
 
+ClusterKey ReadCluster(ByteReader* in) {
+  ClusterKey cluster;
+  cluster.high = in->U64();
+  cluster.low = in->U64();
+  return cluster;
+}
+
+void PutCluster(const ClusterKey& cluster, ByteWriter* out) {
+  out->U64(cluster.high);
+  out->U64(cluster.low);
+}
+
 GroupId ReadGroup(ByteReader* in) { return GroupId(static_cast<uint32_t>(in->Varint())); }
 
 HardStateRecord DecodeHardState(ByteReader* in) {
@@ -20,6 +32,7 @@ HardStateRecord DecodeHardState(ByteReader* in) {
   record.group = ReadGroup(in);
   record.state.term = Term(in->Varint());
   record.state.vote = NodeId(in->Varint());
+  record.state.cluster = ReadCluster(in);
   return record;
 }
 
@@ -39,6 +52,7 @@ SnapshotRecord DecodeSnapshot(ByteReader* in) {
   record.discard_log = in->U8() != 0;
   record.meta.index = LogIndex(in->Varint());
   record.meta.term = Term(in->Varint());
+  const ClusterKey cluster = ReadCluster(in);
   const uint64_t count = in->Varint();
   std::vector<NodeId> voters;
   for (uint64_t i = 0; i < count && i < kMaxVoters && in->ok(); ++i) {
@@ -47,7 +61,7 @@ SnapshotRecord DecodeSnapshot(ByteReader* in) {
   // Node 0 is no node: a list cut short, or bytes that are none of ours.
   const bool whole = std::find(voters.begin(), voters.end(), NodeId()) == voters.end();
   if (whole && in->ok()) {
-    record.meta.configuration = raft::Configuration(std::move(voters));
+    record.meta.configuration = raft::Configuration(std::move(voters), cluster);
   } else {
     *in = ByteReader("");
     (void)in->U8();  // not ok() any more
@@ -58,7 +72,9 @@ SnapshotRecord DecodeSnapshot(ByteReader* in) {
 struct Describer {
   std::string operator()(const HardStateRecord& r) const {
     return absl::StrCat("hard-state group=", r.group.value(),
-                        " term=", r.state.term.value(), " vote=", r.state.vote.value());
+                        " term=", r.state.term.value(), " vote=", r.state.vote.value(),
+                        r.state.cluster.is_none() ? "" : " cluster=",
+                        r.state.cluster.is_none() ? "" : ToString(r.state.cluster));
   }
   std::string operator()(const EntryRecord& r) const {
     return absl::StrCat("entry group=", r.group.value(), " index=", r.entry.index.value(),
@@ -80,6 +96,7 @@ std::string EncodeHardState(GroupId group, const raft::HardState& state) {
   out.Varint(group.value());
   out.Varint(state.term.value());
   out.Varint(state.vote.value());
+  PutCluster(state.cluster, &out);
   return out.Take();
 }
 
@@ -100,6 +117,7 @@ std::string EncodeSnapshot(GroupId group, bool discard_log,
   out.U8(discard_log ? 1 : 0);
   out.Varint(meta.index.value());
   out.Varint(meta.term.value());
+  PutCluster(meta.configuration.cluster(), &out);
   out.Varint(meta.configuration.voters().size());
   for (const NodeId node : meta.configuration.voters()) out.Varint(node.value());
   return out.Take();

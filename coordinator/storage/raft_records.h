@@ -1,14 +1,14 @@
 // How Raft's durable state is written as records of the log (wal/). One log serves
 // all groups of a node.
 //
-//   type 1  hard state   group, term, vote
+//   type 1  hard state   group, term, vote, cluster
 //   type 2  entry        group, index, term, type, data; voids what stands at its
 //                        index or later
-//   type 3  snapshot     group, discard flag, index, term, voters: entries up to
-//                        index are void, with the flag all of them
+//   type 3  snapshot     group, discard flag, index, term, cluster, voters: entries
+//                        up to index are void, with the flag all of them
 //
-// Integers are varints, data is the rest of the record. docs/log-format.md has the
-// frame around a record.
+// Integers are varints, a cluster is two times 8 bytes, little-endian, data is the rest
+// of the record. docs/log-format.md has the frame around a record.
 #ifndef COORDINATOR_STORAGE_RAFT_RECORDS_H_
 #define COORDINATOR_STORAGE_RAFT_RECORDS_H_
 

@@ -9,27 +9,32 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/byte_codec.h"
+#include "wal/directory.h"
 
 namespace concordat::storage {
 
 namespace {
 
-constexpr std::string_view kMagic = "CNCDSNP1";
+constexpr std::string_view kMagic = "CNCDSNP2";
 constexpr std::string_view kSuffix = ".snapshot";
 constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr uint64_t kMaxVotersInSnapshot = 64;
+constexpr size_t kHeadBytes = 4096;  // more than any header
 
 uint32_t Crc(std::string_view bytes) {
   return static_cast<uint32_t>(
       crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-std::string EncodeHeader(GroupId group, const raft::SnapshotMeta& meta,
+std::string EncodeHeader(uint64_t log_id, GroupId group, const raft::SnapshotMeta& meta,
                          std::string_view state) {
   ByteWriter out;
+  out.U64(log_id);
   out.Varint(group.value());
   out.Varint(meta.index.value());
   out.Varint(meta.term.value());
+  out.U64(meta.configuration.cluster().high);
+  out.U64(meta.configuration.cluster().low);
   out.Varint(meta.configuration.voters().size());
   for (const NodeId node : meta.configuration.voters()) out.Varint(node.value());
   out.U64(state.size());
@@ -42,7 +47,17 @@ absl::Status Damaged(const std::string& path, std::string_view what) {
       absl::StrCat("snapshot ", path, " is damaged: ", std::string(what)));
 }
 
-absl::StatusOr<Snapshot> Parse(const std::string& path, std::string_view bytes) {
+absl::Status CheckLog(const std::string& path, uint64_t found, uint64_t wanted) {
+  if (found == wanted) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("snapshot ", path, " belongs to log ", wal::LogIdText(found),
+                   ", this node's is ", wal::LogIdText(wanted),
+                   ". Put back the log that it belongs to, or, if this folder is meant "
+                   "to be new, move the snapshots away. Nothing was changed"));
+}
+
+absl::StatusOr<Snapshot> Parse(const std::string& path, uint64_t log_id,
+                               std::string_view bytes) {
   if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged(path, "not a snapshot");
   ByteReader frame(bytes.substr(kMagic.size()));
   const std::string_view header = frame.Bytes();
@@ -50,10 +65,14 @@ absl::StatusOr<Snapshot> Parse(const std::string& path, std::string_view bytes) 
   if (!frame.ok() || Crc(header) != header_crc) return Damaged(path, "its header");
   const std::string_view state = bytes.substr(bytes.size() - frame.remaining());
   ByteReader in(header);
+  if (absl::Status s = CheckLog(path, in.U64(), log_id); !s.ok()) return s;
   Snapshot snapshot;
   (void)in.Varint();  // the group, which is in the name
   snapshot.meta.index = LogIndex(in.Varint());
   snapshot.meta.term = Term(in.Varint());
+  ClusterKey cluster;
+  cluster.high = in.U64();
+  cluster.low = in.U64();
   const uint64_t count = in.Varint();
   std::vector<NodeId> voters;
   for (uint64_t i = 0; i < count && i < kMaxVotersInSnapshot && in.ok(); ++i) {
@@ -62,7 +81,7 @@ absl::StatusOr<Snapshot> Parse(const std::string& path, std::string_view bytes) 
   if (std::find(voters.begin(), voters.end(), NodeId()) != voters.end()) {
     return Damaged(path, "its voters");
   }
-  snapshot.meta.configuration = raft::Configuration(std::move(voters));
+  snapshot.meta.configuration = raft::Configuration(std::move(voters), cluster);
   const uint64_t size = in.U64();
   const uint32_t crc = in.U32();
   if (!in.complete() || size != state.size()) return Damaged(path, "its length");
@@ -98,10 +117,32 @@ std::string SnapshotStore::Path(GroupId group, LogIndex index) const {
                       std::string(kSuffix));
 }
 
-absl::Status SnapshotStore::Open() {
+// Whose a file is, without reading all of it. A damaged one is reported when it is
+// loaded.
+absl::Status SnapshotStore::CheckOwner(const std::string& path) const {
+  auto file = env_->OpenReadOnly(path);
+  if (!file.ok()) return file.status();
+  char start[kHeadBytes] = {};
+  const auto read = (*file)->ReadAt(0, sizeof(start), start);
+  if (!read.ok()) return read.status();
+  const std::string_view bytes(start, *read);
+  if (bytes.substr(0, kMagic.size()) != kMagic) return absl::OkStatus();
+  ByteReader frame(bytes.substr(kMagic.size()));
+  const std::string_view header = frame.Bytes();
+  const uint32_t crc = frame.U32();
+  if (!frame.ok() || Crc(header) != crc) return absl::OkStatus();
+  return CheckLog(path, ByteReader(header).U64(), log_id_);
+}
+
+absl::Status SnapshotStore::Open(uint64_t log_id) {
+  log_id_ = log_id;
   if (absl::Status made = env_->CreateDir(dir_); !made.ok()) return made;
   const auto names = env_->List(dir_);
   if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!name.ends_with(kSuffix)) continue;
+    if (absl::Status s = CheckOwner(absl::StrCat(dir_, "/", name)); !s.ok()) return s;
+  }
   for (const std::string& name : *names) {
     if (name.ends_with(kTemporarySuffix)) {
       if (absl::Status s = env_->Remove(absl::StrCat(dir_, "/", name)); !s.ok()) return s;
@@ -115,7 +156,7 @@ absl::Status SnapshotStore::Save(GroupId group, const raft::SnapshotMeta& meta,
   const std::string path = Path(group, meta.index);
   const std::string temporary = absl::StrCat(path, std::string(kTemporarySuffix));
   (void)env_->Remove(temporary);  // of an attempt that failed
-  const std::string header = EncodeHeader(group, meta, state);
+  const std::string header = EncodeHeader(log_id_, group, meta, state);
   ByteWriter head;
   head.Bytes(header);
   head.U32(Crc(header));
@@ -135,19 +176,7 @@ absl::StatusOr<Snapshot> SnapshotStore::Load(GroupId group, LogIndex index) cons
   const std::string path = Path(group, index);
   const auto bytes = wal::ReadWholeFile(env_, path);
   if (!bytes.ok()) return bytes.status();
-  return Parse(path, *bytes);
-}
-
-absl::StatusOr<Snapshot> SnapshotStore::LoadNewest(GroupId group) const {
-  const auto names = env_->List(dir_);
-  if (!names.ok()) return names.status();
-  std::optional<LogIndex> newest;
-  for (const std::string& name : *names) {
-    const auto index = IndexInName(name, group);
-    if (index && (!newest || *newest < *index)) newest = index;
-  }
-  if (!newest) return absl::NotFoundError("no snapshot");
-  return Load(group, *newest);
+  return Parse(path, log_id_, *bytes);
 }
 
 absl::StatusOr<SnapshotStore::Chunk> SnapshotStore::Read(GroupId group, LogIndex index,

@@ -155,7 +155,7 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
 
 std::string Core::EncodeSnapshot() const { return table_.EncodeSnapshot(); }
 
-absl::Status Core::RestoreSnapshot(std::string_view bytes) {
+absl::Status Core::RestoreSnapshot(std::string_view bytes, LogIndex at) {
   CONCORDAT_CHECK(role_ == Role::kFollower) << "a leader has nothing to restore";
   auto table = TransactionTable::DecodeSnapshot(bytes);
   if (!table.ok()) return table.status();
@@ -163,6 +163,11 @@ absl::Status Core::RestoreSnapshot(std::string_view bytes) {
     return absl::InvalidArgumentError(absl::StrCat("snapshot of group ",
                                                    table->group().value(), ", this is ",
                                                    table_.group().value()));
+  }
+  if (table->last_applied() > at) {
+    return absl::DataLossError(absl::StrCat("the snapshot at entry ", at.value(),
+                                            " holds the state after entry ",
+                                            table->last_applied().value()));
   }
   table_ = *std::move(table);
   return absl::OkStatus();

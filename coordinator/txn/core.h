@@ -86,9 +86,11 @@ class Core {
   absl::Status Apply(LogIndex index, std::string_view record, Timestamp now);
   // The table as bytes, and its replacement by another node's. Only a follower
   // restores (checked). Errors as TransactionTable::DecodeSnapshot, or
-  // INVALID_ARGUMENT for another group's; nothing is changed then.
+  // INVALID_ARGUMENT for another group's; DATA_LOSS when it holds more than what was
+  // committed up to entry `at`, which the snapshot is said to end with. Nothing is
+  // changed then.
   [[nodiscard]] std::string EncodeSnapshot() const;
-  absl::Status RestoreSnapshot(std::string_view bytes);
+  absl::Status RestoreSnapshot(std::string_view bytes, LogIndex at);
 
   // --- Requests: each token gets one Answer, now or in a later output.
 

@@ -151,6 +151,10 @@ absl::StatusOr<TransactionTable> TransactionTable::DecodeSnapshot(
   }
   ok = ok && table.ended_.Decode(table.group_, &in) &&
        ReadResources(&in, &table.resources_) && ReadHeuristics(&in, &table.heuristics_);
+  // A transaction is under way or over, never both.
+  for (const auto& [gtid, entry] : table.live_) {
+    ok = ok && !table.ended_.Find(gtid) && gtid > table.watermark_;
+  }
   if (!ok || !in.complete()) {
     return absl::DataLossError(
         absl::StrCat("transaction snapshot of ", bytes.size(), " bytes is malformed"));

@@ -40,6 +40,7 @@ absl::Status KvResourceManager::OpenLog(wal::Lsn start) {
   wal::LogOptions log;
   log.dir = dir_ + "/wal";
   log.owner = "kv";
+  log.log_id = folder_.log_id();
   log.segment_bytes = options_.segment_bytes;
   log.reserve_bytes = options_.reserve_bytes;
   wal::LogWriterOptions writer;
@@ -61,6 +62,7 @@ absl::Status KvResourceManager::OpenLog(wal::Lsn start) {
   absl::StatusOr<std::unique_ptr<wal::LogWriter>> opened =
       wal::LogWriter::Open(env_, log, writer, replay);
   if (!opened.ok()) return opened.status();
+  if (absl::Status s = folder_.KeepLog((*opened)->log_id()); !s.ok()) return s;
   if (!replayed.ok()) {
     return absl::DataLossError(absl::StrCat(log.dir, ": ", replayed.message()));
   }

@@ -53,6 +53,7 @@ absl::Status Journal::OpenLog(wal::Lsn start, LogState* state,
   wal::LogOptions log;
   log.dir = dir_ + "/wal";
   log.owner = "service";
+  log.log_id = folder_.log_id();
   log.segment_bytes = options_.segment_bytes;
   log.reserve_bytes = options_.reserve_bytes;
   wal::LogWriterOptions writer;
@@ -75,6 +76,7 @@ absl::Status Journal::OpenLog(wal::Lsn start, LogState* state,
   absl::StatusOr<std::unique_ptr<wal::LogWriter>> opened =
       wal::LogWriter::Open(env_, log, writer, replay);
   if (!opened.ok()) return opened.status();
+  if (absl::Status s = folder_.KeepLog((*opened)->log_id()); !s.ok()) return s;
   if (!replayed.ok()) return replayed;
   const bool gap = first.is_none() ? (*opened)->next_lsn() < start : first > start;
   if (gap) {

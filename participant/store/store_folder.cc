@@ -1,5 +1,6 @@
 #include "participant/store/store_folder.h"
 
+#include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "coordinator/base/check.h"
 
 namespace concordat::participant {
@@ -34,9 +36,18 @@ absl::Status CheckFiles(wal::FileEnv* env, const std::string& dir,
   return absl::OkStatus();
 }
 
+// What the file `store` says.
+struct Found {
+  std::string text;
+  std::string id;
+  uint64_t log_id = 0;  // 0: no log has been made yet
+};
+
+constexpr char kLogLine[] = "log ";
+
 // Of a folder that has no file `store` yet.
-absl::StatusOr<std::string> MakeIdentity(wal::FileEnv* env, const std::string& dir,
-                                         const std::string& head) {
+absl::StatusOr<Found> MakeIdentity(wal::FileEnv* env, const std::string& dir,
+                                   const std::string& head) {
   for (const char* part : {"/checkpoint", "/wal", "/mark"}) {
     if (env->OpenReadOnly(dir + part).ok()) {
       return absl::FailedPreconditionError(
@@ -45,26 +56,41 @@ absl::StatusOr<std::string> MakeIdentity(wal::FileEnv* env, const std::string& d
                        "says whose they are. Restore it from a copy"));
     }
   }
-  std::string id = absl::StrFormat("%016x", env->NewId());
-  const absl::Status written =
-      wal::WriteWholeFile(env, dir, "store", absl::StrCat(head, id, "\n"));
+  Found found;
+  found.id = absl::StrFormat("%016x", env->NewId());
+  found.text = absl::StrCat(head, found.id, "\n");
+  const absl::Status written = wal::WriteWholeFile(env, dir, "store", found.text);
   if (!written.ok()) return written;
-  return id;
+  return found;
 }
 
-absl::StatusOr<std::string> FindIdentity(wal::FileEnv* env, const std::string& dir,
-                                         const StoreFolderKind& kind, ClusterId cluster) {
+absl::StatusOr<Found> ParseIdentity(const std::string& dir, std::string text,
+                                    size_t head) {
+  const std::vector<std::string> lines =
+      absl::StrSplit(text.substr(head), '\n', absl::SkipEmpty());
+  Found found;
+  if (!lines.empty()) found.id = lines[0];
+  const bool with_log = lines.size() == 2 && lines[1].starts_with(kLogLine);
+  if (with_log) {
+    (void)absl::SimpleHexAtoi(lines[1].substr(std::strlen(kLogLine)), &found.log_id);
+  }
+  if (lines.size() == 1 || found.log_id != 0) {
+    found.text = std::move(text);
+    return found;
+  }
+  return absl::DataLossError(
+      absl::StrCat(dir, "/store is damaged. Restore the folder from a copy"));
+}
+
+absl::StatusOr<Found> FindIdentity(wal::FileEnv* env, const std::string& dir,
+                                   const StoreFolderKind& kind, ClusterId cluster) {
   const std::string format = absl::StrCat(kind.format, "\n");
   const std::string head =
       absl::StrCat(format, absl::StrFormat("cluster %016x\nid ", cluster.value()));
   absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + "/store");
   if (absl::IsNotFound(text.status())) return MakeIdentity(env, dir, head);
   if (!text.ok()) return text.status();
-  if (text->rfind(head, 0) == 0) {
-    std::string id = text->substr(head.size());
-    while (!id.empty() && id.back() == '\n') id.pop_back();
-    return id;
-  }
+  if (text->rfind(head, 0) == 0) return ParseIdentity(dir, *std::move(text), head.size());
   if (text->rfind(format, 0) != 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         dir, "/store is not that of ", kind.owner, ", or of a newer version of it"));
@@ -101,17 +127,29 @@ absl::StatusOr<StoreFolder> StoreFolder::Claim(wal::FileEnv* env, const std::str
                      " is for one process: end the other one, or name "
                      "another folder"));
   }
-  absl::StatusOr<std::string> id = FindIdentity(env, dir, kind, cluster);
-  if (!id.ok()) return id.status();
+  absl::StatusOr<Found> found = FindIdentity(env, dir, kind, cluster);
+  if (!found.ok()) return found.status();
   const absl::StatusOr<uint64_t> mark = ReadMark(env, dir);
   if (!mark.ok()) return mark.status();
   StoreFolder folder;
   folder.env_ = env;
   folder.dir_ = dir;
   folder.mark_ = *mark;
-  folder.id_ = *std::move(id);
+  folder.text_ = std::move(found->text);
+  folder.id_ = std::move(found->id);
+  folder.log_id_ = found->log_id;
   folder.lock_ = *std::move(lock);
   return folder;
+}
+
+absl::Status StoreFolder::KeepLog(uint64_t log_id) {
+  if (log_id_ == log_id) return absl::OkStatus();
+  const std::string text =
+      absl::StrCat(text_, kLogLine, absl::StrFormat("%016x", log_id), "\n");
+  if (absl::Status s = wal::WriteWholeFile(env_, dir_, "store", text); !s.ok()) return s;
+  text_ = text;
+  log_id_ = log_id;
+  return absl::OkStatus();
 }
 
 absl::Status StoreFolder::SetMark(uint64_t mark) {

@@ -2,9 +2,13 @@
 // process at a time has it.
 //
 //   auto folder = StoreFolder::Claim(env, "/var/lib/bank-a", kKvFolder, cluster);
+//   log_options.log_id = folder->log_id();   // 0 until its log has been made once
+//   ...opens the log...
+//   folder->KeepLog(log->log_id());
 //   folder->id()        // names the store for good (ResourceManager::store_id)
 //
-//   store        text: what the folder is, the cluster's id, the store's own id
+//   store        text: what the folder is, the cluster's id, the store's own id, and the
+//                id of its log: a folder whose log is gone is not served as an empty one
 //   mark         text: how far the store has come (ResourceManager::SetMark)
 //   lock         held by the process that serves it
 //   checkpoint   the owner's
@@ -42,6 +46,12 @@ class StoreFolder {
   StoreFolder() = default;  // of nothing
 
   [[nodiscard]] const std::string& id() const { return id_; }
+  // The log that belongs to the folder; 0: none has been made yet. To be handed to
+  // wal::LogOptions, which refuses any other, and a missing one.
+  [[nodiscard]] uint64_t log_id() const { return log_id_; }
+  // The log was opened: from now on it must be there. Durable when OK. An error of the
+  // file, RESOURCE_EXHAUSTED among them.
+  [[nodiscard]] absl::Status KeepLog(uint64_t log_id);
   // The last one; 0: none yet.
   [[nodiscard]] uint64_t mark() const { return mark_; }
   // Durable when OK. Blocks for a flush. FAILED_PRECONDITION: the folder was replaced by
@@ -54,7 +64,9 @@ class StoreFolder {
  private:
   wal::FileEnv* env_ = nullptr;
   std::string dir_;
+  std::string text_;  // of the file `store`
   std::string id_;
+  uint64_t log_id_ = 0;
   uint64_t mark_ = 0;
   std::unique_ptr<wal::FileLock> lock_;
 };

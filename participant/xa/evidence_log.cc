@@ -28,6 +28,7 @@ absl::Status EvidenceLog::Open(ClusterId cluster) {
   wal::LogOptions options;
   options.dir = dir_ + "/wal";
   options.owner = "xa";
+  options.log_id = folder_.log_id();
   options.segment_bytes = kSegmentBytes;
   options.reserve_bytes = kReserveBytes;
   struct Record {
@@ -49,6 +50,7 @@ absl::Status EvidenceLog::Open(ClusterId cluster) {
   };
   absl::StatusOr<std::unique_ptr<wal::Log>> log = wal::Log::Open(env_, options, replay);
   if (!log.ok()) return log.status();
+  if (absl::Status s = folder_.KeepLog((*log)->log_id()); !s.ok()) return s;
   if (!replayed.ok()) return replayed;
   MutexLock lock(&mutex_);
   for (const Record& record : records) Apply(record.lsn, record.type, record.branch);

@@ -97,8 +97,15 @@ TEST(Figure13, InstallSnapshotReceiver7_NoSuchEntryInTheLog_DiscardsTheWholeLog)
 
 TEST(Figure13, InstallSnapshotReceiver8_StateMachineIsResetAndConfigurationLoaded) {
   TestNode node(Recovered(4, {1, 2}));
-  const SnapshotMeta meta = Snapshot(9, 3, {NodeId(1), NodeId(2), NodeId(3), NodeId(4)});
-  node.Receive(2, 4, Chunk(meta, 0, "abc", true));
+  // Members do not change yet; what the configuration brings is the cluster's id.
+  const ClusterKey cluster{7, 8};
+  SnapshotMeta meta = Snapshot(9, 3);
+  meta.configuration = Configuration({NodeId(1), NodeId(2), NodeId(3)}, cluster);
+  EXPECT_TRUE(node.raft
+                  .Step(Message{node.raft.group(), NodeId(2), node.raft.self(), Term(4),
+                                Chunk(meta, 0, "abc", true), cluster})
+                  .ok());
+  node.Pump();
   EXPECT_EQ(node.installs, (std::vector<SnapshotMeta>{meta}));
   node.raft.OnSnapshotInstalled(meta);
   node.Pump();
@@ -106,7 +113,11 @@ TEST(Figure13, InstallSnapshotReceiver8_StateMachineIsResetAndConfigurationLoade
   EXPECT_EQ(node.raft.commit_index(), LogIndex(9));
   EXPECT_EQ(node.raft.configuration(), meta.configuration);
   // Entries go on behind the snapshot.
-  node.Receive(2, 4, Append(9, 3, Commands(10, {4}), 10));
+  EXPECT_TRUE(node.raft
+                  .Step(Message{node.raft.group(), NodeId(2), node.raft.self(), Term(4),
+                                Append(9, 3, Commands(10, {4}), 10), cluster})
+                  .ok());
+  node.Pump();
   EXPECT_EQ(node.applied, Commands(10, {4}));
 }
 

@@ -33,7 +33,8 @@ Cluster::Cluster(ClusterOptions options) : options_(options), dir_("/tmp") {
   std::vector<std::string> members;
   for (int i = 1; i <= options_.nodes; ++i) {
     clients_.push_back(absl::StrCat("127.0.0.1:", FreePort()));
-    members.push_back(absl::StrCat(i, "=127.0.0.1:", FreePort(), "/", clients_.back()));
+    peers_.push_back(absl::StrCat("127.0.0.1:", FreePort()));
+    members.push_back(absl::StrCat(i, "=", peers_.back(), "/", clients_.back()));
   }
   members_ = absl::StrJoin(members, ",");
   auto loop = rpc::LoopThread::Start();

@@ -84,6 +84,7 @@ class Cluster {
   [[nodiscard]] const std::vector<std::string>& client_addresses() const {
     return clients_;
   }
+  [[nodiscard]] const std::vector<std::string>& peer_addresses() const { return peers_; }
 
  private:
   [[nodiscard]] std::string ResourceUrl(const std::string& bank) const;
@@ -91,6 +92,7 @@ class Cluster {
   const ClusterOptions options_;
   TempDir dir_;
   std::vector<std::string> clients_;
+  std::vector<std::string> peers_;
   std::string members_;
   std::map<int, std::unique_ptr<Child>> nodes_;
   std::map<std::string, uint16_t> bank_ports_;

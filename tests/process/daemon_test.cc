@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/process/cluster.h"
 #include "tests/support/processes.h"
 
@@ -104,13 +105,122 @@ TEST_F(DaemonTest, DataDirectoryOfAnotherNodeClusterOrMembers_IsRefused) {
   auto node = Start("one", Node(1, "n1"));
   ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience));
   EXPECT_EQ(node->Stop(), 0);
-  ExpectRefused("two", Node(2, "n1"), "node-1', not of 'concordatd:");
+  ExpectRefused("two", Node(2, "n1"), "belongs to \\\"node 1\\\"");
   Words other = Node(1, "n1");
   other.insert(other.end(), {"--cluster", "other"});
-  ExpectRefused("three", other, "not of 'concordatd:cluster-");
+  ExpectRefused("three", other, "this node was started as \\\"cluster other\\\"");
   Words more = Node(1, "n1");
   more[3] = absl::StrCat(Member(1), ",", Member(2), ",", Member(3));
   ExpectRefused("four", more, "this node was started as \\\"members 1 2 3\\\"");
+}
+
+TEST_F(DaemonTest, Scenario78_LogOrNodeFileMissingOrOfAnother_RefusesToStart) {
+  for (const std::string folder : {"n1", "n2"}) {
+    auto node = Start("one", Node(1, folder));
+    ASSERT_TRUE(node->WaitForLine("info ready node=1", kPatience)) << LogText("one");
+    EXPECT_EQ(node->Stop(), 0);
+  }
+  const std::string ours = dir_.path() + "/n1";
+  const std::string away = dir_.path() + "/away";
+  const auto move = [](const std::string& from, const std::string& to) {
+    std::filesystem::rename(from, to);
+  };
+  // The mount is missing, with and without its empty mount point.
+  move(ours + "/log", away);
+  ExpectRefused("two", Node(1, "n1"), "holds no log at all");
+  EXPECT_FALSE(std::filesystem::exists(ours + "/log"));
+  std::filesystem::create_directory(ours + "/log");
+  ExpectRefused("two", Node(1, "n1"), "Mount what belongs there");
+  EXPECT_TRUE(std::filesystem::is_empty(ours + "/log"));
+  std::filesystem::remove(ours + "/log");
+  // Another node's.
+  move(dir_.path() + "/n2/log", ours + "/log");
+  ExpectRefused("three", Node(1, "n1"), "but log ");
+  move(ours + "/log", dir_.path() + "/n2/log");
+  move(away, ours + "/log");
+  // The file that says whose it is.
+  move(ours + "/node", away);
+  ExpectRefused("four", Node(1, "n1"), "but not the file");
+  move(away, ours + "/node");
+  auto node = Start("one", Node(1, "n1"));
+  EXPECT_TRUE(node->WaitForLine("info ready node=1", kPatience)) << LogText("one");
+  EXPECT_EQ(node->Stop(), 0);
+}
+
+// Two clusters of one name, with the same node ids and addresses: their nodes meet.
+TEST_F(DaemonTest, Scenario79_NodesOfTwoClustersMeet_NothingIsTakenAndNobodyStops) {
+  std::vector<std::string> clients;
+  std::vector<std::string> members;
+  for (int id = 1; id <= 3; ++id) {
+    members.push_back(Member(id));
+    clients.push_back(client_address_);
+  }
+  const auto start = [&](const std::string& cluster, int id) {
+    Words flags = Node(id, absl::StrCat(cluster, id));
+    flags[3] = absl::StrJoin(members, ",");
+    return Start(absl::StrCat(cluster, id), flags);
+  };
+  const auto leads = [&] {
+    std::string output;
+    return Concordat(absl::StrCat("txn list -c ", absl::StrJoin(clients, ",")),
+                     &output) == 0;
+  };
+  for (const std::string cluster : {"a", "b"}) {
+    std::vector<std::unique_ptr<Child>> nodes;
+    for (int id = 1; id <= 3; ++id) nodes.push_back(start(cluster, id));
+    for (int id = 1; id <= 3; ++id) {
+      // All of them know whose they are.
+      ASSERT_TRUE(
+          nodes[static_cast<size_t>(id - 1)]->WaitForLine(" cluster node=", kPatience))
+          << LogText(absl::StrCat(cluster, id));
+    }
+    for (auto& node : nodes) EXPECT_EQ(node->Stop(), 0);
+  }
+  auto a1 = start("a", 1);
+  auto b2 = start("b", 2);
+  auto b3 = start("b", 3);
+  EXPECT_TRUE(a1->WaitForLine("a message of cluster", kPatience)) << LogText("a1");
+  EXPECT_TRUE(b2->WaitForLine("a message of cluster", kPatience)) << LogText("b2");
+  EXPECT_TRUE(b3->WaitForLine("a message of cluster", kPatience)) << LogText("b3");
+  EXPECT_TRUE(WaitUntil(kPatience, leads)) << "b has two of three";
+  EXPECT_THAT(LogText("a1"), Not(HasSubstr("role=leader")));
+  EXPECT_THAT(LogText("a1"), Not(HasSubstr("leader=2")));
+  EXPECT_THAT(LogText("a1"), Not(HasSubstr("leader=3")));
+  for (auto* node : {&a1, &b2, &b3}) EXPECT_EQ((*node)->Stop(), 0);
+}
+
+TEST_F(DaemonTest, WordsThatCannotBeMeant_AreRefusedWith64) {
+  const auto refused = [this](const std::string& word, const std::string& value,
+                              const std::string& why) {
+    Words flags = Node(1, "n1");
+    flags.insert(flags.end(), {word, value});
+    for (size_t i = 0; i + 2 < flags.size(); i += 2) {
+      if (flags[i] == word)
+        flags.erase(flags.begin() + static_cast<ptrdiff_t>(i),
+                    flags.begin() + static_cast<ptrdiff_t>(i) + 2);
+    }
+    auto child = Start("one", flags);
+    EXPECT_EQ(child->WaitForExit(kPatience), 64) << LogText("one");
+    EXPECT_THAT(LogText("one"), HasSubstr(why));
+    EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/n1"));
+  };
+  refused("--id", "-1", "--id -1 is no node's number");
+  refused("--id", "0", "--id 0 is no node's number");
+  refused("--cluster", "", "--cluster '' is no name");
+  refused("--members", "1=127.0.0.1:1/127.0.0.1:1", "127.0.0.1:1 twice");
+  refused("--members",
+          "1=127.0.0.1:1/127.0.0.1:2,2=127.0.0.1:3/127.0.0.1:4,3=127.0.0.1:5/127.0.0.1:2",
+          "to node 1 for its clients, and to node 3 for its clients");
+}
+
+TEST_F(DaemonTest, PortInUse_IsFoundBeforeAFolderIsMade) {
+  auto node = Start("one", Node(1, "n1"));
+  ASSERT_TRUE(node->WaitForLine("ready: clients", kPatience)) << LogText("one");
+  const std::string taken = client_address_;
+  Words flags = Node(1, "n2");
+  flags[3] = absl::StrCat("1=127.0.0.1:", FreePort(), "/", taken);
+  ExpectRefused("two", flags, "in use");
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/n2"));
 }
 
 TEST_F(DaemonTest, FolderWithOtherFiles_IsRefusedAndUntouched) {

@@ -6,10 +6,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "concordat_wire/RaftService.h"
+#include "concordat_wire/types_constants.h"
+#include "coordinator/base/check.h"
+#include "coordinator/base/random.h"
 #include "tests/process/cluster.h"
+#include "thrift/rpc/channel.h"
+#include "thrift/rpc/event_loop.h"
 
 namespace concordat::testing {
 namespace {
@@ -80,6 +91,10 @@ class HostilePorts : public ::testing::Test {
     ASSERT_EQ(answer.size(), 6u) << address;
     EXPECT_EQ(answer[5], kException) << address;
   }
+  static std::string FileText(const std::string& path) {
+    std::ifstream in(path);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
   void ExpectTheClusterGoesOn() {
     auto client = cluster_.NewClient();
     const client::CommitResult result = client->Run(
@@ -130,6 +145,121 @@ TEST_F(HostilePorts, Scenario54And55And56_BadCallsAtEveryDaemon_AreRefused) {
   };
   for (const std::string& node : cluster_.client_addresses()) send_all(node, "status");
   for (const std::string& bank : Banks()) send_all(bank, "recover");
+  ExpectTheClusterGoesOn();
+}
+
+// A peer that says what no correct one says. The other tests of it are in
+// tests/unit/raft/hostile_peer_test.cc; here a daemon is behind the port.
+class BadPeer {
+ public:
+  BadPeer(const std::string& cluster_id, uint64_t seed)
+      : cluster_(absl::HexStringToBytes(cluster_id)), random_(seed) {}
+
+  wire::RaftBatch Batch(int64_t to, int64_t term) {
+    wire::RaftBatch batch;
+    batch.cluster_name = "concordat";
+    batch.version = wire::g_types_constants.PROTOCOL_VERSION;
+    for (int i = 0; i < 20; ++i) batch.messages.push_back(Lie(to, term));
+    return batch;
+  }
+
+ private:
+  int64_t Number() {
+    const int64_t numbers[] = {0, 1, 2, 7, 1000, int64_t{1} << 40, INT64_MAX, -1, -2};
+    return numbers[random_.Below(std::size(numbers))];
+  }
+  wire::RaftMessage Lie(int64_t to, int64_t term) {
+    wire::RaftMessage lie;
+    lie.type = static_cast<wire::RaftMessageType::type>(1 + random_.Below(8));
+    lie.group = 1;
+    lie.from_node = random_.Between(0, 4);
+    lie.to_node = to;
+    lie.term = random_.Percent(70) ? term : Number();
+    if (random_.Percent(80)) lie.__set_cluster(cluster_);
+    lie.__set_log_index(Number());
+    lie.__set_log_term(random_.Percent(50) ? 1 : Number());
+    lie.__set_commit_index(Number());
+    lie.__set_success(random_.Percent(50));
+    lie.__set_match_index(Number());
+    lie.__set_hint_term(Number());
+    lie.__set_read_round(Number());
+    lie.__set_offset(random_.Percent(50) ? 0 : Number());
+    lie.__set_chunk("chunk");
+    lie.__set_done(random_.Percent(30));
+    lie.__set_voters({1, 2, 3});
+    lie.__set_next_offset(Number());
+    lie.__set_campaign_term(Number());
+    lie.__set_rejected_index(Number());
+    lie.__set_hint_index(Number());
+    std::vector<wire::RaftEntry> entries(random_.Below(4));
+    for (wire::RaftEntry& entry : entries) {
+      entry.term = term;
+      entry.type = static_cast<int32_t>(random_.Between(0, 4));
+      entry.__set_data("not a record");
+    }
+    lie.__set_entries(entries);
+    return lie;
+  }
+
+  const std::string cluster_;
+  Random random_;
+};
+
+// A connection to a peer's port.
+class PeerLine {
+ public:
+  explicit PeerLine(const std::string& address) {
+    auto thread = rpc::LoopThread::Start();
+    CONCORDAT_CHECK(thread.ok());
+    thread_ = *std::move(thread);
+    thread_->RunSync([&] {
+      rpc::ChannelOptions options;
+      options.keep_connected = true;
+      channel_ = std::make_unique<rpc::Channel>(
+          thread_->loop(), *rpc::Address::Parse(address), rpc::Limits{}, options);
+    });
+  }
+  ~PeerLine() {
+    thread_->RunSync([this] { channel_.reset(); });
+  }
+  void Send(const wire::RaftBatch& batch) {
+    EXPECT_TRUE(WaitUntil(kPatience, [&] {
+      bool sent = false;
+      thread_->RunSync([&] {
+        sent = channel_->Oneway<wire::RaftService_deliver_pargs>("deliver", batch);
+      });
+      return sent;
+    }));
+  }
+
+ private:
+  std::unique_ptr<rpc::LoopThread> thread_;
+  std::unique_ptr<rpc::Channel> channel_;
+};
+
+TEST_F(HostilePorts, Scenario79_ImpossiblePeerMessages_EndNoNode) {
+  const int leader = cluster_.Leader();
+  const int victim = leader % 3 + 1;  // a follower; two others can go on without it
+  const std::string log = FileText(absl::StrCat(cluster_.dir(), "/node-1.log"));
+  const size_t at = log.find(" id=", log.find(" cluster node="));
+  ASSERT_NE(at, std::string::npos) << log;
+  const std::string cluster_id = log.substr(at + 4, 32);
+  BadPeer insider(cluster_id, 1);
+  BadPeer stranger(std::string(32, '7'), 2);
+  for (int node = 1; node <= 3; ++node) {
+    PeerLine line(cluster_.peer_addresses()[static_cast<size_t>(node - 1)]);
+    BadPeer& liar = node == victim ? insider : stranger;
+    for (int round = 0; round < 40; ++round) {
+      line.Send(liar.Batch(node, cluster_.Status(node).term));
+    }
+    const std::string refusals = absl::StrCat(cluster_.dir(), "/node-", node, ".log");
+    EXPECT_TRUE(WaitUntil(kPatience, [&] {
+      return FileText(refusals).find("peer message refused") != std::string::npos;
+    })) << FileText(refusals);
+  }
+  for (int node = 1; node <= 3; ++node) {
+    EXPECT_EQ(cluster_.Status(node).result.code, wire::Code::OK) << "node " << node;
+  }
   ExpectTheClusterGoesOn();
 }
 

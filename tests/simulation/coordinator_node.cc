@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/storage/raft_records.h"
+#include "coordinator/storage/recovery.h"
 
 namespace concordat::simulation {
 
@@ -68,14 +69,18 @@ void CoordinatorNode::Start() {
     last = lsn;
   });
   ShowWhatSurvived(last);
-  std::string snapshot_state;
-  raft::RecoveredState recovered = Recover(&snapshot_state);
+  auto recovered = storage::RecoverGroup(store_.get(), options_.replica.raft.group,
+                                         [this](GroupId group, LogIndex index) {
+                                           return disk_->LoadSnapshot(group, index);
+                                         });
+  CONCORDAT_CHECK(recovered.ok()) << recovered.status().message();
   store_->Attach(this);
   // Another life draws other time-outs.
   node::ReplicaConfig config = options_.replica;
   config.raft.seed = random_.Next();
-  auto replica = node::Replica::Create(config, std::move(recovered), snapshot_state,
-                                       store_.get(), this);
+  config.raft.new_cluster = {config.raft.seed | 1, id().value()};
+  auto replica = node::Replica::Create(config, std::move(recovered->raft),
+                                       recovered->snapshot_state, store_.get(), this);
   CONCORDAT_CHECK(replica.ok()) << replica.status().message();
   replica_ = *std::move(replica);
   observed_ = replica_->raft().applied_index();
@@ -116,26 +121,6 @@ void CoordinatorNode::ShowWhatSurvived(wal::Lsn last) {
     checks_.raft->OnDurable(id(), ToPersist(write.records));
   }
   unflushed_.clear();
-}
-
-// As the daemon does: the newest snapshot that is there, also when the log does not
-// know of it yet.
-raft::RecoveredState CoordinatorNode::Recover(std::string* snapshot_state) {
-  const GroupId group = options_.replica.raft.group;
-  raft::RecoveredState recovered = store_->TakeRecovered(group);
-  CONCORDAT_CHECK(store_->FinishReplay().ok()) << store_->FinishReplay().message();
-  auto newest = disk_->LoadNewestSnapshot(group);
-  CONCORDAT_CHECK(newest.ok() || absl::IsNotFound(newest.status()))
-      << newest.status().message();
-  if (newest.ok()) {
-    CONCORDAT_CHECK(newest->meta.index >= recovered.snapshot.index)
-        << "the snapshot in force is gone";
-    recovered.snapshot = newest->meta;
-    *snapshot_state = std::move(newest->state);
-  } else {
-    CONCORDAT_CHECK(recovered.snapshot.index.is_none()) << "the snapshot is gone";
-  }
-  return recovered;
 }
 
 void CoordinatorNode::Crash(bool power) {
@@ -265,9 +250,17 @@ void CoordinatorNode::OnFlushed(wal::Lsn durable) {
   Tick();
   replica_->OnDurable(durable);
   checks_.raft->AfterStep(replica_->raft());
-  if (random_.Percent(2)) store_->Compact();
+  if (random_.Percent(2)) HouseKeep();
   Wake();
   StartFlush();
+}
+
+// As the daemon does: a snapshot goes when the log durably names a later one.
+void CoordinatorNode::HouseKeep() {
+  const GroupId group = options_.replica.raft.group;
+  store_->Compact();
+  const LogIndex snapshot = store_->DurableSnapshot(group);
+  if (!snapshot.is_none()) disk_->RemoveOlderSnapshots(group, snapshot);
 }
 
 void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {
@@ -278,14 +271,12 @@ void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta, std::string s
     if (!world_->IsUp(process_) || world_->LifeOf(process_) != life) return;
     const absl::Status saved = disk_->SaveSnapshot(group, meta, state);
     CONCORDAT_CHECK(saved.ok()) << saved.message();
-    world_->After(process_, Duration::Micros(random_.Between(0, 500)),
-                  [this, meta, group] {
-                    Tick();
-                    replica_->OnSnapshotSaved(meta, absl::OkStatus());
-                    disk_->RemoveOlderSnapshots(group, meta.index);
-                    store_->Compact();
-                    Wake();
-                  });
+    world_->After(process_, Duration::Micros(random_.Between(0, 500)), [this, meta] {
+      Tick();
+      replica_->OnSnapshotSaved(meta, absl::OkStatus());
+      HouseKeep();
+      Wake();
+    });
   };
   world_->After(delay, std::move(save));
 }
@@ -415,7 +406,8 @@ void CoordinatorNode::Receive(const Packet& packet) {
 
 void CoordinatorNode::Handle(const Packet&, const raft::Message& message) {
   const absl::Status status = replica_->OnPeerMessage(message);
-  if (!status.ok()) {
+  // A first leader that was lost early speaks for an id that was not agreed on.
+  if (!status.ok() && !absl::IsFailedPrecondition(status)) {
     world_->Fail(absl::StrCat("a peer's message was refused: ", status.message()));
   }
   checks_.raft->AfterStep(replica_->raft());

@@ -125,7 +125,6 @@ class CoordinatorNode final : public Process,
   wal::Lsn durable_lsn() const override { return disk_->durable_lsn(); }
   bool HasSpace(wal::Reserve use) const override { return disk_->HasSpace(use); }
 
-  raft::RecoveredState Recover(std::string* snapshot_state);
   void ShowWhatSurvived(wal::Lsn last);
   void LoseTail();
   void Tick();
@@ -134,6 +133,7 @@ class CoordinatorNode final : public Process,
   void Act();
   void ArmTimer();
   void StartFlush();
+  void HouseKeep();
   void OnFlushed(wal::Lsn durable);
   void ObserveApplied();
   void CountRaftPaths();

@@ -36,7 +36,7 @@ class LogDisk final : public NodeDisk {
     torn_ = false;
     appended_ = log_->next_lsn().Previous();
     snapshots_.emplace(&env_, "/node/snapshots");
-    const absl::Status opened = snapshots_->Open();
+    const absl::Status opened = snapshots_->Open(log_->log_id());
     CONCORDAT_CHECK(opened.ok()) << opened.message();
   }
 
@@ -78,9 +78,6 @@ class LogDisk final : public NodeDisk {
   }
   absl::StatusOr<storage::Snapshot> LoadSnapshot(GroupId group, LogIndex index) override {
     return snapshots_->Load(group, index);
-  }
-  absl::StatusOr<storage::Snapshot> LoadNewestSnapshot(GroupId group) override {
-    return snapshots_->LoadNewest(group);
   }
   absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(GroupId group,
                                                              LogIndex index,

@@ -54,9 +54,6 @@ class NodeDisk : public storage::LogSink {
                                     const std::string& state) = 0;
   [[nodiscard]] virtual absl::StatusOr<storage::Snapshot> LoadSnapshot(
       GroupId group, LogIndex index) = 0;
-  // NOT_FOUND when there is none.
-  [[nodiscard]] virtual absl::StatusOr<storage::Snapshot> LoadNewestSnapshot(
-      GroupId group) = 0;
   [[nodiscard]] virtual absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(
       GroupId group, LogIndex index, uint64_t offset, size_t max_bytes) = 0;
   virtual void RemoveOlderSnapshots(GroupId group, LogIndex index) = 0;

@@ -98,10 +98,6 @@ class RecordDisk final : public NodeDisk {
     if (it == snapshots_.end()) return absl::NotFoundError("no such snapshot");
     return it->second;
   }
-  absl::StatusOr<storage::Snapshot> LoadNewestSnapshot(GroupId) override {
-    if (snapshots_.empty()) return absl::NotFoundError("no snapshot");
-    return snapshots_.rbegin()->second;
-  }
   absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(GroupId, LogIndex index,
                                                              uint64_t offset,
                                                              size_t max_bytes) override {

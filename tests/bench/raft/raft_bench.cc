@@ -27,7 +27,7 @@ using namespace concordat::testing;  // NOLINT
 namespace {
 
 constexpr GroupId kGroup{1};
-constexpr ClusterId kCluster{7};
+constexpr char kCluster[] = "bench";
 
 class Sink final : public storage::LogSink {
  public:

@@ -15,9 +15,12 @@ std::string Text(const raft::Message& message) {
   return out.str();
 }
 
+constexpr ClusterKey kCluster{0x0123456789abcdef, 0xfedcba9876543210};
+
 TEST(RaftWire, EveryMessage_ComesBackAsItWas) {
-  const raft::SnapshotMeta meta{LogIndex(9), Term(3),
-                                raft::Configuration({NodeId(1), NodeId(2), NodeId(3)})};
+  const raft::SnapshotMeta meta{
+      LogIndex(9), Term(3),
+      raft::Configuration({NodeId(1), NodeId(2), NodeId(3)}, kCluster)};
   const raft::Entry entry{Term(4), LogIndex(8), raft::EntryType::kCommand,
                           raft::Payload("data")};
   const raft::Entry empty{Term(4), LogIndex(9), raft::EntryType::kTermStart, {}};
@@ -51,9 +54,11 @@ TEST(RaftWire, EveryMessage_ComesBackAsItWas) {
       raft::TimeoutNow{},
       raft::VoteRequest{LogIndex(7), Term(4), true}};
   for (const raft::Message::Body& body : bodies) {
-    const raft::Message message{GroupId(2), NodeId(1), NodeId(3), Term(5), body};
+    const raft::Message message{GroupId(2), NodeId(1), NodeId(3),
+                                Term(5),    body,      kCluster};
     const auto back = FromWire(ToWire(message));
     ASSERT_TRUE(back.ok()) << back.status().message();
+    EXPECT_EQ(back->cluster, kCluster);
     EXPECT_EQ(Text(*back), Text(message));
     EXPECT_EQ(back->body.index(), message.body.index());
   }
@@ -63,6 +68,25 @@ TEST(RaftWire, EveryMessage_ComesBackAsItWas) {
   ASSERT_EQ(entries.size(), 2u);
   EXPECT_EQ(entries[0], entry);
   EXPECT_EQ(entries[1], empty);
+}
+
+TEST(RaftWire, SnapshotsBringTheirConfiguration) {
+  const raft::SnapshotMeta meta{LogIndex(9), Term(3),
+                                raft::Configuration({NodeId(1), NodeId(2)}, kCluster)};
+  const auto back =
+      FromWire(ToWire(raft::Message{GroupId(2), NodeId(1), NodeId(3), Term(5),
+                                    raft::SnapshotChunk{meta, 0, {}, true}, kCluster}));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(std::get<raft::SnapshotChunk>(back->body).meta, meta);
+}
+
+TEST(RaftWire, ClusterOfAnotherLength_IsRefused_NoneIsNone) {
+  wire::RaftMessage message = ToWire(raft::Message{
+      GroupId(2), NodeId(1), NodeId(3), Term(5), raft::VoteResponse{true}, kCluster});
+  message.cluster.pop_back();
+  EXPECT_FALSE(FromWire(message).ok());
+  message.__isset.cluster = false;
+  EXPECT_TRUE(FromWire(message)->cluster.is_none());
 }
 
 TEST(RaftWire, AnUnknownType_IsRefused) {

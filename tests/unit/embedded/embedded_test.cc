@@ -192,11 +192,11 @@ TEST_F(EmbeddedTest, FolderWithOtherFiles_IsRefusedAndUntouched) {
             1);
 }
 
-TEST_F(EmbeddedTest, OtherClusterOnOneFolder_IsRefused) {
+// Scenario 79: each coordinator draws the id of its cluster.
+TEST_F(EmbeddedTest, Scenario79_BankOfAnotherCoordinator_IsRefused) {
   ASSERT_TRUE(StartBanks().ok());
   EmbeddedOptions other;
-  other.dir = Path("coordinator");
-  other.cluster = ClusterId(2);
+  other.dir = Path("another-coordinator");
   std::vector<EmbeddedResource> kv;
   kv.push_back(Kv("kv"));
   const absl::Status refused = Embedded::Start(std::move(other), std::move(kv)).status();

@@ -310,6 +310,19 @@ TEST_F(KvTest, Folder_OfOthersIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(locked)) << locked;
 }
 
+// A mount that is missing must not turn promises into nothing.
+TEST_F(KvTest, Scenario78_FolderWithoutItsLog_IsNotServedAsAnEmptyOne) {
+  Open();
+  rm_.reset();
+  const auto files = env_.List("/kv/wal");
+  ASSERT_TRUE(files.ok());
+  for (const std::string& file : *files) ASSERT_TRUE(env_.Remove("/kv/wal/" + file).ok());
+  const absl::Status missing = TryOpen();
+  EXPECT_TRUE(absl::IsFailedPrecondition(missing)) << missing;
+  EXPECT_NE(missing.message().find("/kv/wal does not hold log"), absl::string_view::npos);
+  EXPECT_TRUE(env_.List("/kv/wal")->empty()) << "nothing was made";
+}
+
 TEST_F(KvTest, Close_RollsBackActiveBranchesAndKeepsPreparedOnes) {
   Open();
   const BranchId prepared = Start(1);

@@ -53,19 +53,29 @@ void Cluster::Start(Node* node) {
   config.entries_kept_behind_snapshot = random_.Below(2) * 5;
   config.max_committed_per_output = 7;
   config.seed = random_.Next() + ++lives_;
+  config.new_cluster = {++lives_, node->id.value()};  // whoever leads first
 
   RecoveredState recovered;
   recovered.hard_state = node->disk.hard_state;
-  recovered.snapshot = node->disk.file.meta;
+  recovered.snapshot = node->disk.snapshot;
   for (const auto& [index, entry] : node->disk.entries)
     recovered.entries.push_back(entry);
-  node->machine = Machine{node->disk.file.meta.index, node->disk.file.bytes};
+  const SnapshotFile file = FileInForce(node->disk);
+  node->machine = Machine{file.meta.index, file.bytes};
   node->raft = std::make_unique<Raft>(config, std::move(recovered));
   node->raft->SetHasSpace(node->has_space);
   node->clock_drift_percent = random_.Between(-20, 20);
   checker_.AfterStart(*node->raft);
   node->raft->Tick(now_);
   AfterInput(node);
+}
+
+// As storage::RecoverGroup does: the one that the log names, not the newest.
+Cluster::SnapshotFile Cluster::FileInForce(const Disk& disk) {
+  if (disk.snapshot.index.is_none()) return SnapshotFile();
+  const auto file = disk.files.find(disk.snapshot.index);
+  CONCORDAT_CHECK(file != disk.files.end() && file->second.meta == disk.snapshot);
+  return file->second;
 }
 
 // Of the writes under way some were done; one more may be there in part.
@@ -85,8 +95,9 @@ void Cluster::Crash(Node* node) {
   }
   node->writes.clear();
   if (node->installing.has_value() && random_.Percent(50)) {
-    // The new file is in force, the log does not know of it.
-    node->disk.file = SnapshotFile{node->installing->first, node->receiving.bytes};
+    // The new file is durable, the log does not know of it.
+    node->disk.files[node->installing->first.index] =
+        SnapshotFile{node->installing->first, node->receiving.bytes};
   }
   node->receiving = SnapshotFile();
   node->installing.reset();
@@ -110,6 +121,8 @@ void Cluster::LoseTail(Node* node) {
 void Cluster::WriteToDisk(Disk* disk, const Persist& persist) {
   if (persist.snapshot.has_value()) {
     disk->snapshot = *persist.snapshot;
+    disk->files.erase(disk->files.begin(),
+                      disk->files.lower_bound(persist.snapshot->index));
     if (persist.discard_log) disk->entries.clear();
     disk->entries.erase(disk->entries.begin(),
                         disk->entries.upper_bound(persist.snapshot->index));
@@ -154,7 +167,7 @@ void Cluster::CarryOut(Node* node, Output output) {
   AnswerReads(node, output);
   ReceiveSnapshot(node, output);
   for (const SnapshotReadRequest& read : output.snapshot_reads) {
-    const SnapshotFile& file = node->disk.file;
+    const SnapshotFile& file = node->disk.files[read.meta.index];
     if (file.meta != read.meta) {
       node->raft->OnSnapshotChunkGone(read.to, read.meta);
       continue;
@@ -165,7 +178,7 @@ void Cluster::CarryOut(Node* node, Output output) {
                                     last);
   }
   if (node->machine.applied.value() >=
-      node->disk.file.meta.index.value() + options_.snapshot_every) {
+      node->raft->snapshot().index.value() + options_.snapshot_every) {
     TakeSnapshot(node);
   }
 }
@@ -225,7 +238,7 @@ void Cluster::FinishInstall(Node* node) {
   if (random_.Percent(10)) {  // it does not read back whole
     node->raft->OnSnapshotInstallFailed(meta);
   } else {
-    node->disk.file = node->receiving;
+    node->disk.files[meta.index] = node->receiving;
     node->machine = Machine{meta.index, node->receiving.bytes};
     node->raft->OnSnapshotInstalled(meta);
   }
@@ -234,9 +247,9 @@ void Cluster::FinishInstall(Node* node) {
 
 void Cluster::TakeSnapshot(Node* node) {
   if (node->installing.has_value()) return;
-  node->disk.file =
-      SnapshotFile{node->raft->SnapshotMetaAt(node->machine.applied), node->machine.text};
-  node->raft->OnSnapshotTaken(node->disk.file.meta);
+  const SnapshotMeta meta = node->raft->SnapshotMetaAt(node->machine.applied);
+  node->disk.files[meta.index] = SnapshotFile{meta, node->machine.text};
+  node->raft->OnSnapshotTaken(meta);
 }
 
 void Cluster::FinishWrite(Node* node) {
@@ -262,7 +275,10 @@ void Cluster::DeliverDue() {
     Node& to = nodes_[packet.message.to.value() - 1];
     if (to.raft == nullptr) continue;
     const absl::Status status = to.raft->Step(std::move(packet.message));
-    CONCORDAT_CHECK(status.ok()) << status.ToString();
+    // A first leader that was lost early may still speak for an id that was not agreed
+    // on.
+    CONCORDAT_CHECK(status.ok() || absl::IsFailedPrecondition(status))
+        << status.ToString();
     AfterInput(&to);
   }
 }
@@ -379,6 +395,12 @@ std::optional<LogIndex> Cluster::ProposeAtLeader(std::string command) {
   AfterInput(&nodes_[leader->self().value() - 1]);
   if (!index.ok()) return std::nullopt;
   return *index;
+}
+
+std::vector<ClusterKey> Cluster::ClusterKeys() const {
+  std::vector<ClusterKey> keys;
+  for (const Node& node : nodes_) keys.push_back(node.raft->cluster());
+  return keys;
 }
 
 std::vector<std::string> Cluster::AppliedStates() const {

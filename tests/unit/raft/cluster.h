@@ -50,6 +50,7 @@ class Cluster {
   [[nodiscard]] Raft* Leader();
   // The state machine of each node: all commands applied, as one text.
   [[nodiscard]] std::vector<std::string> AppliedStates() const;
+  [[nodiscard]] std::vector<ClusterKey> ClusterKeys() const;
   [[nodiscard]] const InvariantsChecker& checker() const { return checker_; }
   // Of all lives of all nodes.
   [[nodiscard]] Counters TotalCounters() const;
@@ -72,7 +73,7 @@ class Cluster {
     HardState hard_state;
     SnapshotMeta snapshot;  // as the log knows it
     std::map<LogIndex, Entry> entries;
-    SnapshotFile file;  // durable as soon as it is written
+    std::map<LogIndex, SnapshotFile> files;  // durable as soon as they are written
   };
   struct Write {
     Persist persist;
@@ -108,6 +109,7 @@ class Cluster {
   void FinishInstall(Node* node);
   void TakeSnapshot(Node* node);
   void FinishWrite(Node* node);
+  static SnapshotFile FileInForce(const Disk& disk);
   static void WriteToDisk(Disk* disk, const Persist& persist);
   void DeliverDue();
   void AdvanceTime(Duration step);

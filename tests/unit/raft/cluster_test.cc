@@ -37,6 +37,10 @@ void RunSeed(const ClusterOptions& options, Cluster* cluster) {
     EXPECT_EQ(state, cluster->AppliedStates().front());
   }
   EXPECT_EQ(cluster->stale_reads(), 0u);
+  // Scenario 79: each node drew an id of its own at each start, and one was agreed on.
+  const std::vector<ClusterKey> keys = cluster->ClusterKeys();
+  EXPECT_FALSE(keys.front().is_none());
+  for (const ClusterKey& key : keys) EXPECT_EQ(key, keys.front());
 }
 
 uint64_t SeedCount(uint64_t normal) {

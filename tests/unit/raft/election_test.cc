@@ -227,12 +227,6 @@ TEST(Leader, RoleAndLeaderChanges_AreReported) {
   EXPECT_EQ(node.soft_states, expected);
 }
 
-TEST(LeaderDeathTest, SecondLeaderInATerm_EndsTheProcess) {
-  TestNode node;
-  node.BecomeSettledLeader();
-  EXPECT_DEATH(node.Receive(2, 1, Append(0, 0, {})), "two leaders in term 1");
-}
-
 // Scenario 48.
 TEST(Time, ClockThatGoesBackwards_ArmsTheTimersAnew) {
   TestNode node;

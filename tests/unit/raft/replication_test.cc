@@ -414,12 +414,5 @@ TEST(Messages, EntryOfAnUnknownType_IsRefusedBeforeItIsAcknowledged) {
   EXPECT_EQ(node.raft.log().last_index(), LogIndex(1));
 }
 
-TEST(MessagesDeathTest, LeaderThatOverwritesACommittedEntry_EndsTheProcess) {
-  TestNode node(Recovered(2, {1, 1, 1}));
-  node.Receive(2, 2, Append(3, 1, {}, 3));
-  EXPECT_DEATH(node.Receive(2, 2, Append(1, 1, Commands(2, {2}))), "committed entry 2");
-  EXPECT_DEATH(node.Receive(2, 2, Append(2, 2, {})), "differs at the committed entry 2");
-}
-
 }  // namespace
 }  // namespace concordat::raft

@@ -248,39 +248,11 @@ TEST(Recovery, SnapshotAndTheEntriesBehindIt_AreTakenAsTheyAre) {
   EXPECT_TRUE(node.written.empty());
 }
 
-// A crash between the snapshot's being in force and the log's knowing it.
-TEST(Recovery, SnapshotInsideTheLog_KeepsWhatFollowsIfTheyAgree) {
-  TestNode node(
-      RecoveredState{{Term(4), NodeId()}, Snapshot(3, 2), Commands(1, {1, 2, 2, 4})});
-  EXPECT_EQ(node.LogTerms(), (std::vector<uint64_t>{4}));
-  ASSERT_EQ(node.written.size(), 1u);
-  EXPECT_EQ(node.written[0].snapshot, Snapshot(3, 2));
-  EXPECT_FALSE(node.written[0].discard_log);
-}
-
-TEST(Recovery, SnapshotThatTheLogContradicts_VoidsTheLog) {
-  for (auto terms : {std::vector<uint64_t>{1, 1, 1, 1, 1}, std::vector<uint64_t>{1, 1}}) {
-    TestNode node(
-        RecoveredState{{Term(4), NodeId()}, Snapshot(3, 2), Commands(1, terms)});
-    EXPECT_TRUE(node.LogTerms().empty());
-    EXPECT_EQ(node.raft.log().last_index(), LogIndex(3));
-    ASSERT_EQ(node.written.size(), 1u);
-    EXPECT_TRUE(node.written[0].discard_log);
-  }
-}
-
-TEST(Recovery, SnapshotOfALaterTermThanTheRecordedOne_RaisesTheTerm) {
-  TestNode node(RecoveredState{{Term(2), NodeId(3)}, Snapshot(9, 4), {}});
-  EXPECT_EQ(node.raft.hard_state(), (HardState{Term(4), NodeId()}));
-  ASSERT_FALSE(node.written.empty());
-  EXPECT_EQ(node.written[0].hard_state->term, Term(4));
-}
-
 TEST(RecoveryDeathTest, StateThatNoCrashCanLeave_EndsTheProcess) {
   const Config config = TestConfig();
   EXPECT_DEATH(
       Raft(config, RecoveredState{{Term(4), {}}, Snapshot(3, 2), Commands(5, {3})}),
-      "the log begins at 5");
+      "entry 5 after 3");
   EXPECT_DEATH(Raft(config, Recovered(1, {1, 2})), "stored before the term");
 }
 

@@ -219,6 +219,19 @@ TEST_F(ServiceTest, FolderOfAnotherClusterOrInUse_IsRefused) {
   EXPECT_TRUE(again.ok()) << again;
 }
 
+TEST_F(ServiceTest, Scenario78_FolderWithoutItsLog_IsNotServedAsAnEmptyOne) {
+  life_->rm().Close();
+  const auto files = env_->List("/seats/wal");
+  ASSERT_TRUE(files.ok());
+  for (const std::string& file : *files) {
+    ASSERT_TRUE(env_->Remove("/seats/wal/" + file).ok());
+  }
+  Life again(env_.get(), world_.get());
+  const absl::Status missing = again.Recover().status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(missing)) << missing;
+  EXPECT_THAT(std::string(missing.message()), HasSubstr("does not hold log"));
+}
+
 TEST_F(ServiceTest, FolderWithOtherFiles_IsRefused) {
   ASSERT_TRUE(env_->CreateDir("/other").ok());
   ASSERT_TRUE(wal::WriteWholeFile(env_.get(), "/other", "seats.db", "x").ok());

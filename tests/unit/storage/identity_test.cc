@@ -12,9 +12,10 @@ namespace {
 
 using testing::HasSubstr;
 
-Identity Ours() {
-  return {ClusterId(0xabc), NodeId(1), {NodeId(1), NodeId(2), NodeId(3)}};
-}
+NodeIdentity Ours() { return {"payments", NodeId(1), {NodeId(1), NodeId(2), NodeId(3)}}; }
+
+constexpr OpenedLog kNewLog{0xabc, true};
+constexpr OpenedLog kUsedLog{0xabc, false};
 
 class IdentityTest : public testing::Test {
  protected:
@@ -27,8 +28,8 @@ class IdentityTest : public testing::Test {
     ASSERT_TRUE((*file)->Sync().ok());
     ASSERT_TRUE(env_.SyncDir("/data").ok());
   }
-  std::string Refusal(const Identity& identity) {
-    const absl::Status status = ClaimDirectory(&env_, "/data", identity, false);
+  std::string Refusal(const NodeIdentity& identity) {
+    const absl::Status status = ClaimDirectory(&env_, "/data", identity, kUsedLog);
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
     return std::string(status.message());
   }
@@ -37,16 +38,16 @@ class IdentityTest : public testing::Test {
 };
 
 TEST_F(IdentityTest, FirstStart_ClaimsTheDirectoryForGood) {
-  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), true).ok());
+  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kNewLog).ok());
   env_.Crash();
-  EXPECT_TRUE(ClaimDirectory(&env_, "/data", Ours(), false).ok());
-  EXPECT_TRUE(ClaimDirectory(&env_, "/data", Ours(), true).ok());
+  EXPECT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kUsedLog).ok());
+  EXPECT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kNewLog).ok());
 }
 
 // Alone it would be its own majority.
 TEST_F(IdentityTest, MemberOfThree_IsNotStartedAlone) {
-  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), true).ok());
-  Identity alone = Ours();
+  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kNewLog).ok());
+  NodeIdentity alone = Ours();
   alone.members = {NodeId(1)};
   const std::string why = Refusal(alone);
   EXPECT_THAT(why, HasSubstr("belongs to \"members 1 2 3\""));
@@ -54,22 +55,58 @@ TEST_F(IdentityTest, MemberOfThree_IsNotStartedAlone) {
 }
 
 TEST_F(IdentityTest, AnotherNodeOrCluster_IsRefused) {
-  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), true).ok());
-  Identity other = Ours();
+  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kNewLog).ok());
+  NodeIdentity other = Ours();
   other.node = NodeId(2);
   EXPECT_THAT(Refusal(other), HasSubstr("\"node 1\""));
   other = Ours();
-  other.cluster = ClusterId(1);
-  EXPECT_THAT(Refusal(other), HasSubstr("\"cluster 0000000000000abc\""));
+  other.cluster_name = "orders";
+  EXPECT_THAT(Refusal(other), HasSubstr("\"cluster payments\""));
+  EXPECT_THAT(Refusal(other), HasSubstr("\"cluster orders\""));
 }
 
 TEST_F(IdentityTest, LogWithoutTheFile_IsRefused) {
   EXPECT_THAT(Refusal(Ours()), HasSubstr("holds a log"));
 }
 
+TEST_F(IdentityTest, Scenario78_TheFileNamesTheLogAndNoOtherIsTaken) {
+  EXPECT_EQ(*RecordedLog(&env_, "/data", Ours()), 0u);
+  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kNewLog).ok());
+  EXPECT_EQ(*RecordedLog(&env_, "/data", Ours()), 0xabcu);
+  // A new one in its place: a mount is missing, and an empty folder was there instead.
+  const absl::Status other = ClaimDirectory(&env_, "/data", Ours(), {0xdef, true});
+  EXPECT_TRUE(absl::IsFailedPrecondition(other)) << other;
+  EXPECT_THAT(other.message(), HasSubstr("0000000000000abc"));
+  EXPECT_THAT(other.message(), HasSubstr("0000000000000def"));
+}
+
 TEST_F(IdentityTest, DamagedFile_IsReported) {
-  MakeFile("node", "something else\n");
-  EXPECT_TRUE(absl::IsDataLoss(ClaimDirectory(&env_, "/data", Ours(), true)));
+  const std::string good =
+      "concordat coordinator node, format 2\ncluster payments\n"
+      "node 1\nmembers 1 2 3\nlog 0000000000000abc\n";
+  const std::string head = good.substr(0, good.find("log "));
+  for (const std::string& text :
+       {std::string("something else\n"), head, head + "log \n", head + "log xyz\n",
+        head + "log 0000000000000000\n", good + "more\n"}) {
+    MakeFile("node", text);
+    EXPECT_TRUE(absl::IsDataLoss(ClaimDirectory(&env_, "/data", Ours(), kNewLog)))
+        << text;
+    EXPECT_TRUE(absl::IsDataLoss(RecordedLog(&env_, "/data", Ours()).status())) << text;
+    ASSERT_TRUE(env_.Remove("/data/node").ok());
+  }
+  MakeFile("node", good);
+  EXPECT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kUsedLog).ok());
+}
+
+TEST_F(IdentityTest, ClusterNames_StandOnOneLine) {
+  for (const std::string name : {"payments", "the bank", "a", "#!~"}) {
+    EXPECT_TRUE(IsValidClusterName(name)) << name;
+  }
+  for (const std::string& name :
+       {std::string(), std::string(" a"), std::string("a "), std::string("a\nnode 2"),
+        std::string(65, 'x'), std::string("z\xc3\xbcrich")}) {
+    EXPECT_FALSE(IsValidClusterName(name)) << name;
+  }
 }
 
 TEST_F(IdentityTest, PowerCutAtEveryStepOfTheClaim_LeavesAClaimOrNone) {
@@ -77,9 +114,9 @@ TEST_F(IdentityTest, PowerCutAtEveryStepOfTheClaim_LeavesAClaimOrNone) {
     wal::FaultEnv env(step);
     ASSERT_TRUE(env.CreateDir("/data").ok());
     env.PowerOffAfter(step);
-    (void)ClaimDirectory(&env, "/data", Ours(), true).ok();
+    (void)ClaimDirectory(&env, "/data", Ours(), kNewLog).ok();
     env.Crash();
-    EXPECT_TRUE(ClaimDirectory(&env, "/data", Ours(), true).ok()) << step;
+    EXPECT_TRUE(ClaimDirectory(&env, "/data", Ours(), kNewLog).ok()) << step;
   }
 }
 
@@ -88,7 +125,7 @@ TEST_F(IdentityTest, FolderOfOthers_IsRefusedUntilItIsClaimed) {
   EXPECT_TRUE(CheckFolder(&env_, "/not-there").ok());
   MakeFile("photo.jpg", "x");
   EXPECT_THAT(CheckFolder(&env_, "/data").message(), HasSubstr("photo.jpg"));
-  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), true).ok());
+  ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kNewLog).ok());
   EXPECT_TRUE(CheckFolder(&env_, "/data").ok());
 }
 

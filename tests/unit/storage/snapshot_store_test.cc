@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/match.h"
 #include "wal/fault_env.h"
 
 namespace concordat::storage {
 namespace {
 
 constexpr GroupId kSnapshotGroup{1};
+constexpr uint64_t kLog = 0xabc;
 
 raft::SnapshotMeta Meta(uint64_t index) {
   return {LogIndex(index), Term(3), raft::Configuration({NodeId(1), NodeId(2)})};
@@ -17,7 +19,7 @@ raft::SnapshotMeta Meta(uint64_t index) {
 TEST(SnapshotStore, WhatWasSaved_IsLoadedAndReadInParts) {
   wal::FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
-  ASSERT_TRUE(store.Open().ok());
+  ASSERT_TRUE(store.Open(kLog).ok());
   const std::string state(10'000, 's');
   ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), state).ok());
   const auto loaded = store.Load(kSnapshotGroup, LogIndex(5));
@@ -36,23 +38,43 @@ TEST(SnapshotStore, Scenario45_CrashAtEveryStepOfASave_LeavesTheOldOneOrTheNewOn
   for (uint64_t step = 1; step < 12; ++step) {
     wal::FaultEnv env(step);
     SnapshotStore store(&env, "/snapshots");
-    ASSERT_TRUE(store.Open().ok());
+    ASSERT_TRUE(store.Open(kLog).ok());
     ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "old").ok());
     env.PowerOffAfter(step);
     (void)store.Save(kSnapshotGroup, Meta(9), "new");
     env.Crash();
     SnapshotStore after(&env, "/snapshots");
-    ASSERT_TRUE(after.Open().ok());
-    const auto newest = after.LoadNewest(kSnapshotGroup);
-    ASSERT_TRUE(newest.ok()) << "step " << step << ": " << newest.status().message();
-    EXPECT_EQ(newest->state, newest->meta.index == LogIndex(9) ? "new" : "old");
+    ASSERT_TRUE(after.Open(kLog).ok());
+    const auto old = after.Load(kSnapshotGroup, LogIndex(5));
+    ASSERT_TRUE(old.ok()) << "step " << step << ": " << old.status().message();
+    EXPECT_EQ(old->state, "old");
+    const auto newer = after.Load(kSnapshotGroup, LogIndex(9));
+    if (newer.ok()) {
+      EXPECT_EQ(newer->state, "new");
+    } else {
+      EXPECT_TRUE(absl::IsNotFound(newer.status())) << newer.status().message();
+    }
   }
+}
+
+TEST(SnapshotStore, Scenario78_SnapshotsOfAnotherLog_AreRefused) {
+  wal::FaultEnv env(1);
+  SnapshotStore store(&env, "/snapshots");
+  ASSERT_TRUE(store.Open(kLog).ok());
+  ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "the state").ok());
+  SnapshotStore other(&env, "/snapshots");
+  const absl::Status refused = other.Open(kLog + 1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_TRUE(absl::StrContains(refused.message(), "0000000000000abc")) << refused;
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(other.Load(kSnapshotGroup, LogIndex(5)).status()));
+  EXPECT_TRUE(store.Load(kSnapshotGroup, LogIndex(5)).ok()) << "untouched";
 }
 
 TEST(SnapshotStore, AFlippedBit_IsFoundWhereverItIs) {
   wal::FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
-  ASSERT_TRUE(store.Open().ok());
+  ASSERT_TRUE(store.Open(kLog).ok());
   ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "the state").ok());
   const std::string path = "/snapshots/group-1-5.snapshot";
   const auto bytes = wal::ReadWholeFile(&env, path);
@@ -68,13 +90,13 @@ TEST(SnapshotStore, AFlippedBit_IsFoundWhereverItIs) {
 TEST(SnapshotStore, FullDisk_KeepsTheOldSnapshot) {
   wal::FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
-  ASSERT_TRUE(store.Open().ok());
+  ASSERT_TRUE(store.Open(kLog).ok());
   ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "old").ok());
   env.SetCapacity(env.used_bytes() + 100);
   const absl::Status saved =
       store.Save(kSnapshotGroup, Meta(9), std::string(100'000, 'n'));
   EXPECT_TRUE(absl::IsResourceExhausted(saved)) << saved.message();
-  EXPECT_EQ(store.LoadNewest(kSnapshotGroup)->state, "old");
+  EXPECT_EQ(store.Load(kSnapshotGroup, LogIndex(5))->state, "old");
 }
 
 }  // namespace

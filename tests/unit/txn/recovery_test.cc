@@ -267,7 +267,9 @@ TEST_F(RecoveryTest, Snapshot_StandsInForTheLog) {
   Log rest;
   rest.committed = log.committed;
   Core core(kGroup, CoreOptions());
-  ASSERT_TRUE(core.RestoreSnapshot(old.core().EncodeSnapshot()).ok());
+  ASSERT_TRUE(
+      core.RestoreSnapshot(old.core().EncodeSnapshot(), old.core().table().last_applied())
+          .ok());
   EXPECT_EQ(core.table().Hash(), old.table().Hash());
   core.BecomeLeader(Term(2), Timestamp());
   core.OwnTermEntryApplied(Term(2), Timestamp());
@@ -278,9 +280,13 @@ TEST_F(RecoveryTest, Snapshot_StandsInForTheLog) {
 
 TEST_F(RecoveryTest, Snapshot_OfAnotherGroup_IsRefused) {
   Core other(GroupId(2), CoreOptions());
-  EXPECT_EQ(other.RestoreSnapshot(old.core().EncodeSnapshot()).code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(other.RestoreSnapshot("junk").code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(
+      other
+          .RestoreSnapshot(old.core().EncodeSnapshot(), old.core().table().last_applied())
+          .code(),
+      absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(other.RestoreSnapshot("junk", LogIndex(1)).code(),
+            absl::StatusCode::kUnimplemented);
 }
 
 TEST_F(RecoveryTest, SecondTermIsNotHigher_IsAProgrammersError) {

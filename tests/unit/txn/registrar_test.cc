@@ -252,7 +252,10 @@ TEST_F(RegistrarTest, Scenario29_MarkSurvivesASnapshot) {
   node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   node.CommitLog();
   Core restored(kGroup, InCluster7());
-  ASSERT_TRUE(restored.RestoreSnapshot(node.core().EncodeSnapshot()).ok());
+  ASSERT_TRUE(restored
+                  .RestoreSnapshot(node.core().EncodeSnapshot(),
+                                   node.core().table().last_applied())
+                  .ok());
   EXPECT_EQ(restored.table().resources().at("bank-a"), BankAt(kSeen));
 }
 

@@ -168,6 +168,32 @@ TEST(Log, DirectoryOfAnotherOwner_IsRefusedAndUntouched) {
   EXPECT_EQ(OpenLog(&env).entries, EntriesOfRange(1, 5));
 }
 
+TEST(Log, Scenario78_MissingOrAnotherLog_IsNotMadeAnew) {
+  FaultEnv env(1);
+  uint64_t id = 0;
+  {
+    Opened first = OpenLog(&env);
+    ASSERT_TRUE(first.log) << first.status;
+    id = first.log->log_id();
+    AppendRange(first.log.get(), 1, 3);
+  }
+  ASSERT_NE(id, 0u);
+  LogOptions options = SmallLog();
+  options.log_id = id;
+  EXPECT_EQ(OpenLog(&env, options).entries.size(), 3u);
+  options.log_id = id ^ 1;
+  const Opened other = OpenLog(&env, options);
+  EXPECT_TRUE(absl::IsFailedPrecondition(other.status)) << other.status;
+  // Nothing is there, as when a mount is missing; and nothing is made there.
+  options.log_id = id;
+  options.dir = "/elsewhere";
+  const Opened missing = OpenLog(&env, options);
+  EXPECT_TRUE(absl::IsFailedPrecondition(missing.status)) << missing.status;
+  ASSERT_TRUE(env.CreateDir("/elsewhere").ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(OpenLog(&env, options).status));
+  EXPECT_TRUE(env.List("/elsewhere")->empty());
+}
+
 TEST(Log, DirectoryOfAnotherFormatVersion_IsRefused) {
   FaultEnv env(1);
   OpenLog(&env).log.reset();

@@ -226,6 +226,20 @@ TEST_F(XaTest, AfterXaerRmfail_TheResourceManagerIsOpenedAnew) {
   EXPECT_EQ(Commit(branch), Finish::kDone);
 }
 
+TEST(EvidenceLogTest, Scenario78_FolderWithoutItsLog_IsRefused) {
+  wal::FaultEnv env(1);
+  {
+    EvidenceLog log("/xa", &env);
+    ASSERT_TRUE(log.Open(ClusterId(7)).ok());
+    log.Close();
+  }
+  const auto files = env.List("/xa/wal");
+  ASSERT_TRUE(files.ok());
+  for (const std::string& file : *files) ASSERT_TRUE(env.Remove("/xa/wal/" + file).ok());
+  const absl::Status missing = EvidenceLog("/xa", &env).Open(ClusterId(7));
+  EXPECT_TRUE(absl::IsFailedPrecondition(missing)) << missing;
+}
+
 TEST(EvidenceLogTest, WhatWasDecidedAloneSurvivesTheLossOfPower) {
   wal::FaultEnv env(1);
   {

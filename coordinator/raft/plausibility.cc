@@ -1,0 +1,92 @@
+// Messages that cannot be true, judged by what this node knows for certain. Peers are
+// trusted to follow Raft, but not to be free of bugs, nor to be whom their address says:
+// what contradicts the paper's safety properties is refused before anything is changed,
+// so that no peer's message can end the process.
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "coordinator/raft/raft.h"
+
+namespace concordat::raft {
+
+namespace {
+
+// More elections than a cluster holds in its life, at one a microsecond for two weeks.
+constexpr uint64_t kMaxTermJump = uint64_t{1} << 40;
+
+absl::Status Contradiction(std::string what) {
+  return absl::InvalidArgumentError(absl::StrCat("impossible message: ", what));
+}
+
+}  // namespace
+
+// A node takes nothing from another cluster, whatever that one's name and numbers are.
+// Before it has a cluster it takes what comes: it may be the one that it is meant for.
+absl::Status Raft::CheckCluster(const Message& message) const {
+  if (cluster().is_none() || message.cluster == cluster()) return absl::OkStatus();
+  if (!message.cluster.is_none()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "a message of cluster ", ToString(message.cluster), "; this node belongs to ",
+        ToString(cluster()), ": a node of another cluster has an address of this one's"));
+  }
+  // Nothing is in a log that has no cluster, so nobody leads with it, or could.
+  const auto* vote = std::get_if<VoteRequest>(&message.body);
+  const auto* pre_vote = std::get_if<PreVoteRequest>(&message.body);
+  const bool has_log = (vote != nullptr && !vote->last_log_index.is_none()) ||
+                       (pre_vote != nullptr && !pre_vote->last_log_index.is_none()) ||
+                       std::holds_alternative<AppendRequest>(message.body) ||
+                       std::holds_alternative<SnapshotChunk>(message.body) ||
+                       std::holds_alternative<TimeoutNow>(message.body);
+  if (!has_log) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "a message of no cluster; this node belongs to ", ToString(cluster())));
+}
+
+absl::Status Raft::CheckPlausible(const Message& message) const {
+  if (message.term > term() && message.term.value() - term().value() > kMaxTermJump) {
+    return Contradiction(absl::StrCat("term ", message.term.value(), ", this node is in ",
+                                      term().value()));
+  }
+  if (message.term < term()) return absl::OkStatus();  // only told that it is stale
+  const auto* append = std::get_if<AppendRequest>(&message.body);
+  const auto* chunk = std::get_if<SnapshotChunk>(&message.body);
+  if (append == nullptr && chunk == nullptr) return absl::OkStatus();
+  // Election safety.
+  if (message.term == term() && !leader_.is_none() && leader_ != message.from) {
+    return Contradiction(absl::StrCat("node ", message.from.value(), " leads term ",
+                                      term().value(), ", whose leader is node ",
+                                      leader_.value()));
+  }
+  return append != nullptr ? CheckPlausible(*append) : CheckPlausible(*chunk);
+}
+
+// Leader completeness: what is committed here stands in the log of every later leader.
+absl::Status Raft::CheckPlausible(const AppendRequest& request) const {
+  const auto contradicts = [this](LogIndex index, Term entry_term) {
+    return index >= log_.base_index() && index <= commit_index_ &&
+           !log_.Matches(index, entry_term);
+  };
+  LogIndex wrong;
+  if (contradicts(request.prev_log_index, request.prev_log_term)) {
+    wrong = request.prev_log_index;
+  }
+  for (const Entry& entry : request.entries) {
+    if (entry.index > commit_index_ || !wrong.is_none()) break;
+    if (contradicts(entry.index, entry.term)) wrong = entry.index;
+  }
+  if (wrong.is_none()) return absl::OkStatus();
+  return Contradiction(
+      absl::StrCat("its log differs at the committed entry ", wrong.value()));
+}
+
+absl::Status Raft::CheckPlausible(const SnapshotChunk& chunk) const {
+  const Term committed_term = log_.TermAt(commit_index_).value();
+  if (chunk.meta.index > commit_index_ && chunk.meta.term < committed_term) {
+    return Contradiction(
+        absl::StrCat("a snapshot at ", chunk.meta.index.value(), " of term ",
+                     chunk.meta.term.value(), ", behind the committed entry ",
+                     commit_index_.value(), " of term ", committed_term.value()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace concordat::raft
