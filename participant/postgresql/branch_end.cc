@@ -53,15 +53,51 @@ void BranchWork::HandToSettler(Branch* branch, bool clean) {
   Remove(branch, clean);
 }
 
+// --- refusals ---
+
+namespace {
+
+// Whether another run may go well (scenario 101). Interrupted, or out of time: it may.
+Vote RefusalOf(const BatchResult& r) {
+  if (r.lost) return Vote::kLost;
+  const size_t failed = r.FirstFailed();
+  if (failed == r.results.size()) return Vote::kRefused;
+  const std::string state = SqlState(r.results[failed].get());
+  const bool again = Classify(state) == wire::Code::CONFLICT || state == "57014";
+  return again ? Vote::kConflict : Vote::kRefused;
+}
+
+OnePhase AsOnePhase(Vote refusal) {
+  if (refusal == Vote::kConflict) return OnePhase::kConflict;
+  return refusal == Vote::kLost ? OnePhase::kLost : OnePhase::kRolledBack;
+}
+
+// What is refused when a lost answer has been found out is a branch that was lost.
+Callback<PrepareResult> RefusedIsLost(Callback<PrepareResult> done) {
+  return [done = std::move(done)](PrepareResult result) mutable {
+    if (result.vote == Vote::kRefused) result.vote = Vote::kLost;
+    done(std::move(result));
+  };
+}
+
+Callback<OnePhaseResult> RolledBackIsLost(Callback<OnePhaseResult> done) {
+  return [done = std::move(done)](OnePhaseResult result) mutable {
+    if (result.outcome == OnePhase::kRolledBack) result.outcome = OnePhase::kLost;
+    done(std::move(result));
+  };
+}
+
+}  // namespace
+
 // --- a branch that has written nothing ---
 
 // COMMIT, not ROLLBACK: under serializable it may fail, and then what the branch has read
-// must not count. `done` gets why it failed, or nothing. When the answer is lost it
+// must not count. `done` gets kReadOnly, or why it failed. When the answer is lost it
 // counts as failed: there was nothing to commit.
-void BranchWork::CommitReadOnly(Branch* branch, Callback<std::string> done) {
+void BranchWork::CommitReadOnly(Branch* branch, Callback<PrepareResult> done) {
   if (!branch->open) {
     Remove(branch, /*clean=*/true);
-    return done("");
+    return done({Vote::kReadOnly, ""});
   }
   branch->phase = Phase::kEnding;
   branch->connection->Run({{"COMMIT"}}, [this, id = branch->id,
@@ -69,8 +105,9 @@ void BranchWork::CommitReadOnly(Branch* branch, Callback<std::string> done) {
     const bool committed = r.ok() && LastTag(r) == "COMMIT";
     const std::string why =
         committed ? "" : absl::StrCat("the branch could not be ended: ", WhyNotEnded(r));
+    const Vote vote = committed ? Vote::kReadOnly : RefusalOf(r);
     if (Branch* b = Find(id)) Remove(b, !r.lost && IsIdle(r));
-    done(why);
+    done({vote, why});
   });
 }
 
@@ -78,18 +115,15 @@ void BranchWork::CommitReadOnly(Branch* branch, Callback<std::string> done) {
 
 void BranchWork::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   Branch* branch = Find(id);
-  if (branch == nullptr) return done({Vote::kRefused, "the branch is not there"});
-  if (branch->phase == Phase::kUncertain) return ResolvePrepare(id, std::move(done));
+  if (branch == nullptr) return done({Vote::kLost, "the branch is not there"});
+  if (branch->phase == Phase::kUncertain) {
+    return ResolvePrepare(id, RefusedIsLost(std::move(done)));
+  }
   if (branch->open && !branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
-    return done({Vote::kRefused, kLostBefore});
+    return done({Vote::kLost, kLostBefore});
   }
-  if (!branch->written) {
-    return CommitReadOnly(branch, [done = std::move(done)](std::string why) mutable {
-      if (!why.empty()) return done({Vote::kRefused, std::move(why)});
-      done({Vote::kReadOnly, ""});
-    });
-  }
+  if (!branch->written) return CommitReadOnly(branch, std::move(done));
   branch->phase = Phase::kEnding;
   branch->connection->Run(PrepareStatements(id),
                           [this, id, done = Shared<PrepareResult>(std::move(done))](
@@ -103,15 +137,15 @@ void BranchWork::OnPrepared(const BranchId& id,
   if (branch == nullptr) return;
   if (r.lost) {
     BecomeUncertain(branch, r.Error());
-    return ResolvePrepare(id, std::move(*done));
+    return ResolvePrepare(id, RefusedIsLost(std::move(*done)));
   }
   if (HasPrepared(*branch, r)) {
     HandToSettler(branch, IsIdle(r));
     return (*done)({Vote::kPrepared, ""});
   }
   // When PREPARE itself has failed the server has rolled back already (scenario 28).
-  RollBackNow(branch, [done, why = WhyNotEnded(r)](FinishResult) {
-    (*done)({Vote::kRefused, why});
+  RollBackNow(branch, [done, vote = RefusalOf(r), why = WhyNotEnded(r)](FinishResult) {
+    (*done)({vote, why});
   });
 }
 
@@ -119,16 +153,18 @@ void BranchWork::OnPrepared(const BranchId& id,
 
 void BranchWork::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
   Branch* branch = Find(id);
-  if (branch == nullptr) return done({OnePhase::kRolledBack, "the branch is not there"});
-  if (branch->phase == Phase::kUncertain) return ResolveOnePhase(id, std::move(done));
+  if (branch == nullptr) return done({OnePhase::kLost, "the branch is not there"});
+  if (branch->phase == Phase::kUncertain) {
+    return ResolveOnePhase(id, RolledBackIsLost(std::move(done)));
+  }
   if (branch->open && !branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
-    return done({OnePhase::kRolledBack, kLostBefore});
+    return done({OnePhase::kLost, kLostBefore});
   }
   if (!branch->written) {
-    return CommitReadOnly(branch, [done = std::move(done)](std::string why) mutable {
-      if (!why.empty()) return done({OnePhase::kRolledBack, std::move(why)});
-      done({OnePhase::kReadOnly, ""});
+    return CommitReadOnly(branch, [done = std::move(done)](PrepareResult r) mutable {
+      const bool ended = r.vote == Vote::kReadOnly;
+      done({ended ? OnePhase::kReadOnly : AsOnePhase(r.vote), std::move(r.detail)});
     });
   }
   branch->phase = Phase::kEnding;
@@ -147,14 +183,14 @@ void BranchWork::OnCommitted(const BranchId& id,
   if (branch == nullptr) return;
   if (r.lost) {
     BecomeUncertain(branch, r.Error());
-    return ResolveOnePhase(id, std::move(*done));
+    return ResolveOnePhase(id, RolledBackIsLost(std::move(*done)));
   }
   if (r.ok() && LastTag(r) == "COMMIT") {
     Remove(branch, IsIdle(r));
     return (*done)({OnePhase::kCommitted, ""});
   }
-  RollBackNow(branch, [done, why = WhyNotEnded(r)](FinishResult) {
-    (*done)({OnePhase::kRolledBack, why});
+  RollBackNow(branch, [done, vote = RefusalOf(r), why = WhyNotEnded(r)](FinishResult) {
+    (*done)({AsOnePhase(vote), why});
   });
 }
 

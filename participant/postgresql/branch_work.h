@@ -74,7 +74,7 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
   void HandToSettler(Branch* branch, bool clean) override;
   void RollBackNow(Branch* branch, Callback<FinishResult> done) override;
   [[nodiscard]] std::vector<Statement> PrepareStatements(const BranchId& id) const;
-  void CommitReadOnly(Branch* branch, Callback<std::string> done);
+  void CommitReadOnly(Branch* branch, Callback<PrepareResult> done);
   void OnPrepared(const BranchId& id,
                   const std::shared_ptr<Callback<PrepareResult>>& done, BatchResult r);
   void OnCommitted(const BranchId& id,

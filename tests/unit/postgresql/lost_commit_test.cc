@@ -85,7 +85,7 @@ TEST_F(LostCommitTest, Scenario35_LostBeforeCommitAlone_RolledBack) {
   EvidenceLock lock(this);
   Later<OnePhaseResult> done = CommitAloneLater(branch);
   Terminate(Waiting("relation"));
-  EXPECT_EQ(done.Get().outcome, OnePhase::kRolledBack);
+  EXPECT_EQ(done.Get().outcome, OnePhase::kLost);
   EXPECT_EQ(Balance(), "100");
 }
 

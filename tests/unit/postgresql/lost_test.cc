@@ -18,11 +18,11 @@ TEST_F(LostTest, ConnectionLostBetweenCalls_TheBranchIsOver) {
 
   const BranchId prepared = BeginAndRun(kUpdate);
   Terminate(WorkBackend());
-  EXPECT_EQ(Prepare(prepared).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(prepared).vote, Vote::kLost);
 
   const BranchId alone = BeginAndRun(kUpdate);
   Terminate(WorkBackend());
-  EXPECT_EQ(CommitOnePhase(alone).outcome, OnePhase::kRolledBack);
+  EXPECT_EQ(CommitOnePhase(alone).outcome, OnePhase::kLost);
 
   const BranchId rolled_back = BeginAndRun(kUpdate);
   Terminate(WorkBackend());
@@ -82,7 +82,7 @@ TEST_F(LostTest, Scenario23_LostBeforeItsCallPrepared_NothingIsLeft) {
     Terminate(Waiting("relation"));
     EXPECT_EQ(call->reply.Get().result.code, Code::UNKNOWN);
   }
-  EXPECT_EQ(Prepare(branch).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(branch).vote, Vote::kLost);
   EXPECT_TRUE(Prepared().empty());
   EXPECT_EQ(Balance(), "100");
 }
@@ -93,7 +93,7 @@ TEST_F(LostTest, Scenario23_LostBeforePrepare_Refused) {
     EvidenceLock lock(this);
     Later<PrepareResult> vote = PrepareLater(branch);
     Terminate(Waiting("relation"));
-    EXPECT_EQ(vote.Get().vote, Vote::kRefused);
+    EXPECT_EQ(vote.Get().vote, Vote::kLost);
   }
   EXPECT_TRUE(Prepared().empty());
   EXPECT_EQ(Balance(), "100");
@@ -132,7 +132,7 @@ TEST_F(LostTest, Scenario23_ServerKilledBeforePrepare_UnavailableAndThenRefused)
     EXPECT_EQ(vote.Get().vote, Vote::kUnavailable);
   }
   server().Start();
-  EXPECT_TRUE(Eventually([&] { return Prepare(branch).vote == Vote::kRefused; }));
+  EXPECT_TRUE(Eventually([&] { return Prepare(branch).vote == Vote::kLost; }));
   EXPECT_EQ(Balance(), "100");
 }
 
@@ -191,7 +191,7 @@ TEST_F(LostTest, Scenario23_CutOffBeforePrepare_TheOldBackendIsEndedBeforeTheVot
     vote = PrepareLater(branch);
     (void)Waiting("relation");
     proxy.Cut();
-    EXPECT_EQ(vote.Get().vote, Vote::kRefused);
+    EXPECT_EQ(vote.Get().vote, Vote::kLost);
   }  // now the backend could go on
   EXPECT_FALSE(Eventually([&] { return !Prepared().empty(); }, 0.7));
   EXPECT_EQ(Balance(), "100");
@@ -207,7 +207,7 @@ TEST_F(LostTest, Scenario35_CutOffBeforeCommitAlone_TheOldBackendIsEndedBeforeTh
     done = CommitAloneLater(branch);
     (void)Waiting("relation");
     proxy.Cut();
-    EXPECT_EQ(done.Get().outcome, OnePhase::kRolledBack);
+    EXPECT_EQ(done.Get().outcome, OnePhase::kLost);
   }
   EXPECT_FALSE(Eventually([&] { return Balance() != "100"; }, 0.7));
 }

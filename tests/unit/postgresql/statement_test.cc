@@ -385,7 +385,7 @@ TEST_F(StatementTest, Serializable_WriteSkewDoesNotCommitTwice) {
   const PrepareResult first = Prepare(a);
   const PrepareResult second = Prepare(b);
   EXPECT_EQ(first.vote, Vote::kPrepared) << first.detail;
-  EXPECT_EQ(second.vote, Vote::kRefused) << second.detail;
+  EXPECT_EQ(second.vote, Vote::kConflict) << second.detail;
   EXPECT_EQ(Commit(a).finish, Finish::kDone);
 }
 
@@ -397,7 +397,7 @@ TEST_F(StatementTest, Scenario34_LockTimeout_ConflictAndTheBranchIsOver) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=2");
   EXPECT_EQ(Execute(branch, "UPDATE account SET balance=2 WHERE id=1").result.code,
             Code::CONFLICT);
-  EXPECT_EQ(Prepare(branch).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(branch).vote, Vote::kLost);
   EXPECT_EQ(Rollback(holder).finish, Finish::kDone);
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "1000");
 }
@@ -414,7 +414,7 @@ TEST_F(StatementTest, Scenario34_Deadlock_OneConflictsAndTheOtherGoesOn) {
   const BranchId& winner = first == Code::OK ? a : b;
   EXPECT_EQ(Prepare(winner).vote, Vote::kPrepared);
   EXPECT_EQ(Commit(winner).finish, Finish::kDone);
-  EXPECT_EQ(Prepare(first == Code::OK ? b : a).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(first == Code::OK ? b : a).vote, Vote::kLost);
 }
 
 TEST_F(StatementTest, RollbackWhileACallWaitsForALock_BothAreAnsweredAtOnce) {
