@@ -243,6 +243,8 @@ void InvariantsChecker::OnDurable(NodeId node, const Persist& persist) {
     if (persist.discard_log) log.terms.clear();
     log.CompactTo(meta.index, meta.term);
   }
+  // What is written now was taken into the log before the term that is written with it.
+  const Term heard = view.durable_state.term;
   if (persist.hard_state.has_value()) {
     CheckDurableState(node, view.durable_state, *persist.hard_state);
     view.durable_state = *persist.hard_state;
@@ -256,8 +258,7 @@ void InvariantsChecker::OnDurable(NodeId node, const Persist& persist) {
     // Who has not heard of the term in which others committed it may still follow a
     // leader of an older one: the quorum did without its copy.
     if (before.has_value() && before == CommittedTerm(entry.index) &&
-        entry.term != *before &&
-        view.durable_state.term >= committed_[entry.index.value() - 1].in_term) {
+        entry.term != *before && heard >= committed_[entry.index.value() - 1].in_term) {
       Violation("node ", node, ": ", entry, " overwrites a committed entry on disk");
     }
     if (before != entry.term) log.KeepUpTo(entry.index.Previous());

@@ -84,8 +84,8 @@ class ResourceMessengerTest : public ::testing::Test {
       });
     }
     client_loop_->RunSync([&] {
-      messenger_ = std::make_unique<ResourceMessenger>(client_loop_->loop(), ClusterId(1),
-                                                       1, &votes_);
+      messenger_ = std::make_unique<ResourceMessenger>(client_loop_->loop(), 1, &votes_);
+      messenger_->SetCluster(ClusterId(1));
     });
   }
   ~ResourceMessengerTest() override {
