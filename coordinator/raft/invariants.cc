@@ -243,7 +243,8 @@ void InvariantsChecker::OnDurable(NodeId node, const Persist& persist) {
     if (persist.discard_log) log.terms.clear();
     log.CompactTo(meta.index, meta.term);
   }
-  // What is written now was taken into the log before the term that is written with it.
+  // The entries may have been taken before the term that is written with them was heard
+  // of; but whoever took them had heard of their own terms.
   const Term heard = view.durable_state.term;
   if (persist.hard_state.has_value()) {
     CheckDurableState(node, view.durable_state, *persist.hard_state);
