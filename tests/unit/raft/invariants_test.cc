@@ -194,6 +194,18 @@ class CommittedByOthers : public Invariants {
   std::unique_ptr<TestNode> a, b, c;
 };
 
+// Entry 1/1 is committed in term 4. Node 3, of term 1 on its disk, follows the leader of
+// term 2 and hears of term 5 before it writes.
+TEST_F(Invariants, CopyOverwrittenByAnOlderLeader_WrittenWithALaterTerm_IsAllowed) {
+  auto a = Start(1, Recovered(4, {1}));
+  auto b = Start(2, Recovered(4, {1}));
+  auto c = Start(3, Recovered(1, {1}));
+  a->Receive(2, 4, Append(1, 1, {}, 1));
+  checker.AfterStep(a->raft);
+  checker.OnDurable(NodeId(3), Write({Term(5), NodeId()}, Commands(1, {2})));
+  EXPECT_TRUE(checker.ok()) << checker.violations().front();
+}
+
 TEST_F(CommittedByOthers, CopyOverwrittenInThatTerm_IsFound) {
   checker.OnDurable(NodeId(3), Write({Term(2), NodeId()}, Commands(1, {2})));
   EXPECT_THAT(checker.violations(),
