@@ -259,7 +259,8 @@ void InvariantsChecker::OnDurable(NodeId node, const Persist& persist) {
     // Who has not heard of the term in which others committed it may still follow a
     // leader of an older one: the quorum did without its copy.
     if (before.has_value() && before == CommittedTerm(entry.index) &&
-        entry.term != *before && heard >= committed_[entry.index.value() - 1].in_term) {
+        entry.term != *before &&
+        std::max(heard, entry.term) >= committed_[entry.index.value() - 1].in_term) {
       Violation("node ", node, ": ", entry, " overwrites a committed entry on disk");
     }
     if (before != entry.term) log.KeepUpTo(entry.index.Previous());
