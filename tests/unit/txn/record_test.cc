@@ -30,7 +30,6 @@ std::vector<Record> Samples() {
       StagedRecord{kGtid, {}, 1, Mode::kDecided},
       DecidedRecord{kGtid, Outcome::kCommitted, AbortCause::kNone, "", ""},
       DecidedRecord{kGtid, Outcome::kAborted, AbortCause::kRefused, "no money", "ann"},
-      DecidedRecord{kGtid, Outcome::kAborted, kLastAbortCause, "", ""},
       EndedRecord{{kGtid, G(7, 0x2b), G(8, 1)}},
       EndedRecord{},
       EnlistedRecord{C(kGtid)},
@@ -42,6 +41,7 @@ std::vector<Record> Samples() {
       RetiredRecord{"bank-a", "ann"},
       DecidedRecord{
           kGtid, Outcome::kCommitted, AbortCause::kNone, "", "", {A(kGtid), B(kGtid)}},
+      DecidedRecord{kGtid, Outcome::kAborted, kLastAbortCause, "", ""},
   };
 }
 
@@ -141,7 +141,7 @@ TEST(Record, UnknownEnumValues_AreErrors) {
   EXPECT_FALSE(DecodeRecord(staged).ok());
   std::string decided =
       EncodeRecord(DecidedRecord{kGtid, Outcome::kAborted, AbortCause::kTimeout, "", ""});
-  decided[6] = 8;  // cause
+  decided[6] = static_cast<char>(static_cast<int>(kLastAbortCause) + 1);
   EXPECT_FALSE(DecodeRecord(decided).ok());
   decided[6] = 1;
   decided[5] = 3;  // outcome
