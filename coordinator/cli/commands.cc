@@ -110,7 +110,9 @@ Search FindNode(Asker* asker, const Target& target) {
           link->hello(std::move(done), client::MakeContext());
         });
     const bool answered = hello.result.code == wire::Code::OK;
-    search.answered = search.answered || answered;
+    const bool heard = answered || hello.result.code == wire::Code::NOT_LEADER ||
+                       hello.result.code == wire::Code::NOT_READY;
+    search.answered = search.answered || heard;
     if (answered && (target.local || !hello.leader.empty())) {
       search.address = target.local ? address : hello.leader;
       return search;

@@ -13,7 +13,7 @@ namespace {
 
 // Between two tries: doubled up to the longest.
 constexpr Duration kFirstPause = Duration::Millis(10);
-constexpr Duration kLongestPause = Duration::Millis(500);
+constexpr Duration kLongestRetryPause = Duration::Millis(500);
 
 struct Question {
   rpc::EventLoop* loop;
@@ -80,7 +80,7 @@ void OnReply(const std::shared_ptr<Question>& question,
   question->loop->RunAfter(question->pause, [question] {
     if (!question->alive.expired()) Ask(question);
   });
-  question->pause = std::min(question->pause * 2, kLongestPause);
+  question->pause = std::min(question->pause * 2, kLongestRetryPause);
 }
 
 void Ask(std::shared_ptr<Question> question) {

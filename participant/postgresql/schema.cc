@@ -250,7 +250,7 @@ constexpr char kLeaveOwner[] = R"sql(DO $do$ BEGIN
 END $do$;
 )sql";
 
-std::string Quoted(const std::string& role) {
+std::string QuotedRole(const std::string& role) {
   return absl::StrCat("\"", absl::StrReplaceAll(role, {{"\"", "\"\""}}), "\"");
 }
 
@@ -271,7 +271,7 @@ std::string InitSql(const std::string& role) {
           ? absl::StrCat(
                 "-- For the role that serves the resource (\"--role ROLE\" runs it):\n",
                 AsComments(GrantSql("ROLE")))
-          : GrantSql(Quoted(role));
+          : GrantSql(QuotedRole(role));
   return absl::StrCat(kOwner, kTables, kSessions, kEvidence, kMarks,
                       absl::StrReplaceAll(kEnd, {{"$VERSION", kSchemaVersion}}), grants,
                       kLeaveOwner);

@@ -61,8 +61,8 @@ struct TableNeeds {
   const char* key_words;
 };
 constexpr TableNeeds kBranches = {kTable, kEvidenceColumns, true, "7", "seven"};
-constexpr TableNeeds kMarks = {kMarkTable, kMarkColumns, true, "2", "two"};
-constexpr TableNeeds kSessions = {kSessionTable, kSessionColumns, false, "1", "one"};
+constexpr TableNeeds kMarksNeeds = {kMarkTable, kMarkColumns, true, "2", "two"};
+constexpr TableNeeds kSessionsNeeds = {kSessionTable, kSessionColumns, false, "1", "one"};
 
 Statement AskTable(const TableNeeds& needs) {
   return {kTableRights, {Text(kSchema), Text(needs.name), Text(needs.key_columns)}};
@@ -208,9 +208,12 @@ absl::Status CheckRole(const PGresult* row, const std::string& role) {
 }  // namespace
 
 std::vector<Statement> StartQuestions() {
-  return {{kServer},           AskTable(kBranches),
-          AskServer(),         AskTable(kMarks),
-          AskTable(kSessions), {kRole, {Text(kSchema), Text(kOwnerRole)}}};
+  return {{kServer},
+          AskTable(kBranches),
+          AskServer(),
+          AskTable(kMarksNeeds),
+          AskTable(kSessionsNeeds),
+          {kRole, {Text(kSchema), Text(kOwnerRole)}}};
 }
 
 Server AnsweringServer(const BatchResult& answers) {
@@ -229,7 +232,7 @@ absl::Status CheckStart(const BatchResult& answers, const PostgresqlOptions& opt
   const PGresult* rights = answers.results[5].get();
   const bool superuser = Field(rights, 0, 0) == "t";
   const std::pair<size_t, const TableNeeds*> tables[] = {
-      {1, &kBranches}, {3, &kMarks}, {4, &kSessions}};
+      {1, &kBranches}, {3, &kMarksNeeds}, {4, &kSessionsNeeds}};
   for (const auto& [answer, needs] : tables) {
     const absl::Status s =
         CheckTable(answers.results[answer].get(), *needs, role, superuser);

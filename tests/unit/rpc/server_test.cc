@@ -132,16 +132,6 @@ TEST_F(ServerTest, DroppedCallback_IsAnsweredForTheHandler) {
   }
 }
 
-TEST_F(ServerTest, AnswerOverALimit_IsAnErrorWithTheReasonAndTheConnectionLives) {
-  StartServer();
-  Channel* const channel = OpenChannel();
-  const CallResult<EchoReply> result = Echo(channel, MakeRequest(1, "large", 2'000'000));
-  EXPECT_EQ(result.outcome, CallOutcome::kRemoteError);
-  EXPECT_EQ(result.remote_type, TApplicationException::INTERNAL_ERROR);
-  EXPECT_THAT(result.error, HasSubstr("bytes, and 1048576 are allowed"));
-  EXPECT_TRUE(Echo(channel, MakeRequest(2)).ok());
-}
-
 // A service whose replies begin with a result, as ours do.
 class ResultHandler : public ResultServiceCobSvIf {
  public:
@@ -168,18 +158,21 @@ TEST_F(ServerTest, AnswerOverALimitOfAServiceWithResults_IsAReplyThatSaysSo) {
   const auto framed = std::make_shared<transport::TFramedTransport>(socket);
   framed->open();
   ResultServiceClient client(std::make_shared<protocol::TCompactProtocol>(framed));
-  ResultReply reply;
-  client.fetch(reply, 10);
-  EXPECT_EQ(reply.words.size(), 10U);
-  client.fetch(reply, 20000);
+  // A new one each time: Thrift leaves a field that does not come as it was.
+  const auto fetch = [&client](int32_t size) {
+    ResultReply reply;
+    client.fetch(reply, size);
+    return reply;
+  };
+  EXPECT_EQ(fetch(10).words.size(), 10U);
+  const ResultReply reply = fetch(20000);
   EXPECT_EQ(reply.result.code, 9);
   EXPECT_EQ(
       reply.result.message,
       "the answer of fetch has a list of 20000 elements, and 16384 are allowed; ask "
       "for less");
   EXPECT_TRUE(reply.words.empty());
-  client.fetch(reply, 10);
-  EXPECT_EQ(reply.result.code, 0);
+  EXPECT_EQ(fetch(10).result.code, 0);
 }
 
 TEST_F(ServerTest, AnswerFromAnotherThread_GoesByWayOfPost) {
