@@ -12,7 +12,7 @@ namespace {
 
 // Statements of the set-up, by their places.
 constexpr size_t kTakeRole = 2, kAnnounce = 3;
-constexpr unsigned kBinlogFormat = 1665;
+constexpr unsigned kBinlogFormatRefused = 1665;
 
 std::string Seconds(Duration time, int64_t least) {
   return absl::StrCat(std::max(least, (time.millis() + 999) / 1000));
@@ -34,7 +34,7 @@ absl::Status SetUpFailed(const BatchResult& r) {
               "read_only)"
             : ""));
   }
-  if (r.ErrorNumber() == kBinlogFormat) {
+  if (r.ErrorNumber() == kBinlogFormatRefused) {
     return absl::FailedPreconditionError(
         "binlog_format is STATEMENT, which InnoDB refuses for read-committed: SET GLOBAL "
         "binlog_format=ROW, and the same in the configuration");

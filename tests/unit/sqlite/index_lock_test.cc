@@ -146,10 +146,12 @@ TEST_F(IndexLockTest, Scenario92_KeyThatIsCoarserThanItsColumn_FindsItsRow) {
   Open(
       "CREATE TABLE t(a TEXT, x INT, PRIMARY KEY(a COLLATE NOCASE)) WITHOUT ROWID;"
       "INSERT INTO t VALUES('Ann',1);");
-  ExpectWaits("UPDATE t SET x=2 WHERE a='Ann'", "INSERT INTO t VALUES('ANN',1)",
+  ExpectWaits("INSERT INTO t VALUES('Bob',1)", "INSERT INTO t VALUES('BOB',1)",
               wire::Code::CONDITION_FAILED);
+  ExpectWaits("UPDATE t SET x=2 WHERE a='Ann'", "UPDATE t SET x=3 WHERE a='Ann'",
+              wire::Code::OK);
   Commit("UPDATE t SET a='aNN' WHERE a='Ann'");
-  EXPECT_EQ(Query("SELECT * FROM t"), "aNN,2");
+  EXPECT_EQ(Query("SELECT * FROM t WHERE a<>'Bob'"), "aNN,3");
 }
 
 // SQLite looks a parent up in an index that compares as the parent's column does.

@@ -279,6 +279,9 @@ TEST_F(RegistrarTest, GrownMark_IsNoNews) {
   node.Commit(g, {A(g), B(g)}, Mode::kDecided, 600'000);
   node.CommitLog();
   node.Pass(Duration::Seconds(100));
+  // Heard of again after a silence: that does hurry it.
+  node.Submit(RegisterResourceRequest{BankAt(kBackup)});
+  node.Pass(Duration::Micros(1));
   const int asked = node.Sent(Verb::kPrepare, A(g));
   node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   node.CommitLog();
