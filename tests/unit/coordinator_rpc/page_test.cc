@@ -60,8 +60,8 @@ class BigNode final : public CoordinatorBackend {
   }
 
  private:
-  const Gtid none_;
-  const std::map<NodeId, std::string> addresses_;
+  const Gtid none_{};
+  const std::map<NodeId, std::string> addresses_{};
 };
 
 class Pages : public ::testing::Test {
