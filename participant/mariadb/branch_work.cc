@@ -46,6 +46,7 @@ absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) 
     }
     Statement statement{item.sql, {}, /*keep=*/true};
     statement.writes = kind->writes;
+    statement.taints = kind->taints;
     for (const wire::Value& value : item.parameters) {
       absl::StatusOr<std::string> literal = ToLiteral(value);
       if (!literal.ok()) return literal.status();
@@ -60,8 +61,8 @@ absl::Status BranchWork::Check(const wire::ExecuteRequest& request, Call* call) 
 }
 
 std::vector<Statement> BranchWork::MakeBatch(Branch* branch) {
-  // The connection is made as new afterwards (ResetSession), not closed.
-  if (std::exchange(branch->tainted, false)) branch->connection->Taint();
+  // The connection is made as new afterwards (Recycle), not closed.
+  branch->tainted = false;
   if (branch->call.writes) branch->connection->written_rows.clear();
   branch->asks = branch->opens && !branch->call.writes && branch->call.may_write &&
                  branch->connection->written_rows.empty();

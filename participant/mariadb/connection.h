@@ -111,9 +111,6 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
   [[nodiscard]] const Backend& backend() const { return backend_; }
 
-  // A user's statement may have left something in the session that the server does not
-  // tell of.
-  void Taint() { tainted_ = true; }
   // Between two branches, when no batch is under way. What a branch may have left in the
   // session is gone before the next batch: when the server has told of a change, or the
   // session is tainted, it is reset and set up anew. Statements that could not be kept

@@ -23,6 +23,7 @@ void Connection::Compose(Batch* batch) {
   bool ahead = false;
   for (size_t i = 0; i < batch->statements.size(); ++i) {
     const Statement& statement = batch->statements[i];
+    tainted_ = tainted_ || statement.taints;
     if (statement.keep && !std::exchange(ahead, true)) PrepareAhead(batch, i);
     if (!batch->text.empty()) batch->text.push_back(';');
     if (statement.keep) {

@@ -22,6 +22,8 @@ struct Statement {
   bool only_with_binlog = false;
   // A user's that changes rows: those that it returns are the ones it has changed.
   bool writes = false;
+  // A user's that may leave something in the session that the server does not tell of.
+  bool taints = false;
   // Our own, which the server reports as a change of the session's state.
   bool changes_session = false;
 };

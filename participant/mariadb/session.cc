@@ -116,6 +116,7 @@ void Connection::SetUpSession() {
 void Connection::Recycle() {
   if (state_ != State::kReady) return;
   if (tainted_) {
+    written_rows.clear();  // the server counts anew
     batches_.emplace_back().resets = true;
     batches_.back().done = [](BatchResult) {};
     if (batches_.size() == 1) StartBatch();
@@ -132,7 +133,6 @@ void Connection::OnReset() {
   kept_.clear();
   kept_bytes_ = 0;
   drops_.clear();
-  written_rows.clear();
   tainted_ = unreported_ = leaves_insert_id_ = false;
   EndBatch();
 }

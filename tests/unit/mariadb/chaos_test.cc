@@ -93,10 +93,13 @@ class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool
 
 TEST_P(ChaosTest, Scenario27_SessionsKilledAllTheTime_TheBooksAgree) {
   Work([this] {
-    // Until the case that all this is for was reached a few times.
+    // Until the case that all this is for was reached a few times, and enough was
+    // committed beside it.
     const double begin = testing::NowSeconds();
     const auto enough = [&] {
-      return testing::NowSeconds() > begin + 1.5 && manager().Stats().lost_ends >= 3;
+      MutexLock lock(&mutex_);
+      return testing::NowSeconds() > begin + 1.5 && manager().Stats().lost_ends >= 3 &&
+             committed_.size() > 50;
     };
     while (!enough() && testing::NowSeconds() < begin + 60) {
       SleepMs(5);
@@ -119,7 +122,12 @@ TEST_P(ChaosTest, Scenario27_SessionsKilledAllTheTime_TheBooksAgree) {
 
 TEST_P(ChaosTest, Scenario25And33_ServerKilledAgainAndAgain_TheBooksAgree) {
   Work([this] {
-    for (int i = 0; i < 5 || (i < 60 && manager().Stats().lost_ends == 0); ++i) {
+    // Until the case that all this is for was reached, and enough was committed.
+    const auto enough = [this] {
+      MutexLock lock(&mutex_);
+      return manager().Stats().lost_ends > 0 && committed_.size() > 50;
+    };
+    for (int i = 0; i < 5 || (i < 60 && !enough()); ++i) {
       SleepMs(200 + 37 * (i % 6));
       server().Kill();
       SleepMs(50);
