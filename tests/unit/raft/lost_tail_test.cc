@@ -34,7 +34,7 @@ size_t NoticesOf(const TestNode& node, Notice::Kind kind) {
 void Settle(TestNode* node) {
   node->BecomeSettledLeader();
   node->Propose({"a", "b", "c", "d"});
-  for (const uint64_t peer : {2, 3}) node->Receive(peer, 1, Accepted(5));
+  for (const uint64_t peer : {2ull, 3ull}) node->Receive(peer, 1, Accepted(5));
   ASSERT_EQ(node->raft.commit_index(), LogIndex(5));
   node->Forget();
 }

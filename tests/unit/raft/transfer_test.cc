@@ -43,7 +43,7 @@ TEST(Transfer, NotTakenOverInTime_TheLeaderGoesOn) {
   ASSERT_TRUE(node.raft.TransferLeadership().ok());
   for (int i = 0; i < 6; ++i) {
     node.Pass(Duration::Millis(40));
-    for (const uint64_t peer : {2, 3}) node.Receive(peer, 1, Accepted(1));
+    for (const uint64_t peer : {2ull, 3ull}) node.Receive(peer, 1, Accepted(1));
   }
   EXPECT_GT(node.Sent<TimeoutNow>().size(), 1u) << "asked again: it may be lost";
   EXPECT_TRUE(node.raft.is_leader());
@@ -116,13 +116,13 @@ TEST(Transfer, Scenario49_LeaderWhoseDiskStandsStill_HandsOver) {
   node.Propose({"x"});
   for (int i = 0; i < 11; ++i) {
     node.Pass(Duration::Millis(40));
-    for (const uint64_t peer : {2, 3}) node.Receive(peer, 1, Accepted(2));
+    for (const uint64_t peer : {2ull, 3ull}) node.Receive(peer, 1, Accepted(2));
   }
   EXPECT_TRUE(node.raft.is_transferring());
   EXPECT_FALSE(node.Sent<TimeoutNow>().empty());
   for (int i = 0; i < 6; ++i) {
     node.Pass(Duration::Millis(40));
-    for (const uint64_t peer : {2, 3}) node.Receive(peer, 1, Accepted(2));
+    for (const uint64_t peer : {2ull, 3ull}) node.Receive(peer, 1, Accepted(2));
   }
   EXPECT_EQ(node.raft.role(), Role::kFollower) << "nobody took over: it steps down";
   EXPECT_EQ(node.raft.counters().stepped_down_for_disk, 1u);
