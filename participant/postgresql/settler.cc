@@ -1,5 +1,6 @@
 #include "participant/postgresql/settler.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -12,6 +13,8 @@ namespace concordat::participant::postgresql {
 namespace {
 
 constexpr Duration kPause = Duration::Millis(15);
+// The first connection is made for it, however little patience there is for a commit.
+constexpr Duration kMarkPatience = Duration::Seconds(10);
 constexpr std::string_view kUndefinedObject = "42704";
 constexpr std::string_view kUndefinedFunction = "42883";
 constexpr std::string_view kInvalidSchema = "3F000";
@@ -152,16 +155,17 @@ void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
 // --- the mark ---
 
 void Settler::ReadMark(Callback<absl::StatusOr<uint64_t>> done) {
-  RunSurely({postgresql::ReadMark(owner_)}, loop_->Now() + patience_,
-            [done = std::move(done)](BatchResult r) mutable {
-              uint64_t mark = 0;
-              if (!r.ok() || !absl::SimpleAtoi(
-                                 std::string(Field(r.results[0].get(), 0, 0)), &mark)) {
-                return done(absl::UnavailableError(
-                    absl::StrCat("concordat.marks cannot be read: ", r.Error())));
-              }
-              done(mark);
-            });
+  RunSurely(
+      {postgresql::ReadMark(owner_)}, loop_->Now() + std::max(patience_, kMarkPatience),
+      [done = std::move(done)](BatchResult r) mutable {
+        uint64_t mark = 0;
+        if (!r.ok() ||
+            !absl::SimpleAtoi(std::string(Field(r.results[0].get(), 0, 0)), &mark)) {
+          return done(absl::UnavailableError(
+              absl::StrCat("concordat.marks cannot be read: ", r.Error())));
+        }
+        done(mark);
+      });
 }
 
 // One that was sent before and not answered may be there by now: it is larger.
