@@ -32,10 +32,13 @@ class ChaosTest : public ChaosWorkers {
 
 TEST_F(ChaosTest, Scenario27_BackendsEndedAllTheTime_TheBooksAgree) {
   Work([this] {
-    // Until the case that all this is for was reached a few times.
+    // Until the case that all this is for was reached a few times, and enough was
+    // committed beside it.
     const double begin = testing::NowSeconds();
     const auto enough = [&] {
-      return testing::NowSeconds() > begin + 1.5 && manager().Stats().lost_ends >= 3;
+      MutexLock lock(&mutex_);
+      return testing::NowSeconds() > begin + 1.5 && manager().Stats().lost_ends >= 3 &&
+             committed_.size() > 50;
     };
     while (!enough() && testing::NowSeconds() < begin + 60) {
       SleepMs(10);
@@ -52,7 +55,11 @@ TEST_F(ChaosTest, Scenario27_BackendsEndedAllTheTime_TheBooksAgree) {
 
 TEST_F(ChaosTest, Scenario25_ServerKilledAgainAndAgain_TheBooksAgree) {
   Work([this] {
-    for (int i = 0; i < 6 || (i < 60 && manager().Stats().lost_ends == 0); ++i) {
+    const auto enough = [this] {
+      MutexLock lock(&mutex_);
+      return manager().Stats().lost_ends > 0 && committed_.size() > 50;
+    };
+    for (int i = 0; i < 6 || (i < 60 && !enough()); ++i) {
       SleepMs(250 + 37 * (i % 6));
       if (i % 3 != 0) {
         // One backend, in whatever it does: the server ends all others at once, and
