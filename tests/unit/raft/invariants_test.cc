@@ -212,9 +212,15 @@ TEST_F(CommittedByOthers, CopyOverwrittenInThatTerm_IsFound) {
               ElementsAre(HasSubstr("overwrites a committed entry on disk")));
 }
 
-// It follows a leader of an older term still (seed 187027 of the simulator).
-TEST_F(CommittedByOthers, CopyOverwrittenByWhoHasNotHeardOfThatTerm_IsNone) {
-  checker.OnDurable(NodeId(3), Write({Term(1), NodeId()}, Commands(1, {2})));
+// Entry 1/1 is committed in term 4; node 3 follows a leader of an older term still (seed
+// 187027 of the simulator).
+TEST_F(Invariants, CopyOverwrittenByWhoHasNotHeardOfThatTerm_IsNone) {
+  auto a = Start(1, Recovered(4, {1}));
+  auto b = Start(2, Recovered(4, {1}));
+  auto c = Start(3, Recovered(1, {1}));
+  a->Receive(2, 4, Append(1, 1, {}, 1));
+  checker.AfterStep(a->raft);
+  checker.OnDurable(NodeId(3), Write({Term(2), NodeId()}, Commands(1, {2})));
   EXPECT_TRUE(checker.ok());
 }
 
