@@ -110,8 +110,9 @@ Search FindNode(Asker* asker, const Target& target) {
           link->hello(std::move(done), client::MakeContext());
         });
     const bool answered = hello.result.code == wire::Code::OK;
-    const bool heard = answered || hello.result.code == wire::Code::NOT_LEADER ||
-                       hello.result.code == wire::Code::NOT_READY;
+    // A node that does not know its cluster yet says NOT_LEADER, as the channel does of
+    // one that cannot be reached; but only a node says its version.
+    const bool heard = answered || hello.version != 0;
     search.answered = search.answered || heard;
     if (answered && (target.local || !hello.leader.empty())) {
       search.address = target.local ? address : hello.leader;
