@@ -283,9 +283,14 @@ std::vector<txn::HeuristicView> Node::Heuristics(const BranchId& after,
 void Node::RefreshAddresses() {
   addresses_known_ = true;
   resources_->SetCluster(cluster());  // known: only a ready leader sends
+  std::set<std::string> known;
   for (const auto& [name, resource] : replica_->core().table().resources()) {
     resources_->SetAddress(name, resource.address);
+    addressed_.erase(name);
+    known.insert(name);
   }
+  for (const std::string& retired : addressed_) resources_->SetAddress(retired, "");
+  addressed_ = std::move(known);
 }
 
 void Node::SendToPeer(raft::Message message) { peers_->Send(std::move(message)); }

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -169,6 +170,7 @@ class Node final : public rpc::CoordinatorBackend,
   rpc::PeerSender* peers_ = nullptr;
   rpc::ResourceSender* resources_ = nullptr;
   bool addresses_known_ = false;
+  std::set<std::string> addressed_;  // resources that resources_ has been told of
   bool cluster_logged_ = false;
   bool scheduled_ = false;
   bool flush_scheduled_ = false;

@@ -48,7 +48,11 @@ void ResourceMessenger::SetAddress(const std::string& resource,
                                    const std::string& address) {
   const std::string before = std::exchange(resources_[resource].address, address);
   if (!before.empty() && before != address) CloseUnused(before);
-  if (address.empty() || channels_.contains(address)) return;
+  if (address.empty()) {
+    Forget(resource);
+    return;
+  }
+  if (channels_.contains(address)) return;
   auto parsed = Address::Parse(address);
   if (!parsed.ok()) return;  // messages to it are undeliverable
   ChannelOptions options;
@@ -58,6 +62,16 @@ void ResourceMessenger::SetAddress(const std::string& resource,
   options.reconnect_max = Duration::Millis(200);
   options.unacknowledged_timeout = Duration::Seconds(1);
   channels_[address] = std::make_unique<Channel>(loop_, *parsed, Limits{}, options);
+}
+
+// Unless something waits to be sent: SendAll then comes to it.
+void ResourceMessenger::Forget(const std::string& resource) {
+  const auto found = resources_.find(resource);
+  const bool waits = std::find(with_pending_.begin(), with_pending_.end(), resource) !=
+                     with_pending_.end();
+  if (found != resources_.end() && found->second.address.empty() && !waits) {
+    resources_.erase(found);
+  }
 }
 
 void ResourceMessenger::CloseUnused(const std::string& address) {
@@ -90,15 +104,20 @@ void ResourceMessenger::Send(const txn::Message& message) {
 void ResourceMessenger::SendAll() {
   deferred_ = false;
   for (const std::string& name : std::exchange(with_pending_, {})) {
-    SendPending(&resources_[name]);
+    Resource& resource = resources_[name];
+    const std::string address = resource.address;
+    std::array<std::vector<BranchId>, 3> pending = std::exchange(resource.pending, {});
+    Forget(name);
+    SendPending(address, std::move(pending));
   }
 }
 
-void ResourceMessenger::SendPending(Resource* resource) {
-  const auto channel = channels_.find(resource->address);
+void ResourceMessenger::SendPending(const std::string& address,
+                                    std::array<std::vector<BranchId>, 3> pending) {
+  const auto channel = channels_.find(address);
   for (const txn::Verb verb :
        {txn::Verb::kPrepare, txn::Verb::kCommit, txn::Verb::kRollback}) {
-    const std::vector<BranchId> all = std::exchange(resource->pending[Slot(verb)], {});
+    const std::vector<BranchId>& all = pending[Slot(verb)];
     if (channel == channels_.end()) {
       Fail(verb, all,
            "no participant has registered this resource, or its address is bad");

@@ -68,9 +68,12 @@ class ResourceMessenger : public ResourceSender {
   };
 
   void SendAll();
-  void SendPending(Resource* resource);
+  void SendPending(const std::string& address,
+                   std::array<std::vector<BranchId>, 3> pending);
   void SendBatch(Channel* channel, txn::Verb verb, std::vector<BranchId> batch);
   void Fail(txn::Verb verb, const std::vector<BranchId>& batch, std::string_view why);
+  // What is kept of a resource that is served nowhere.
+  void Forget(const std::string& resource);
   // Ends the connection to an address at which no resource is served any more.
   void CloseUnused(const std::string& address);
 

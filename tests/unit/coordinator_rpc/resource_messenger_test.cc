@@ -152,6 +152,19 @@ TEST_F(ResourceMessengerTest, Scenario91_AddressThatNobodyUsesAnyMore_IsDisconne
   EXPECT_EQ(Connections(1), 1U);
 }
 
+TEST_F(ResourceMessengerTest, Scenario85_ResourceIsRetired_ItsConnectionIsClosed) {
+  SetAddress("a", 0);
+  Prepare({"a"});
+  ASSERT_TRUE(Eventually([&] { return votes_.Of("a", txn::Vote::kPrepared) == 1; }));
+  client_loop_->RunSync([&] { messenger_->SetAddress("a", ""); });
+  EXPECT_TRUE(Eventually([&] { return Connections(0) == 0; }));
+  Prepare({"a"});
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("a", txn::Vote::kUnavailable) == 1; }));
+  SetAddress("a", 1);
+  Prepare({"a"});
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("a", txn::Vote::kPrepared) == 2; }));
+}
+
 TEST_F(ResourceMessengerTest, AddressGoesWithACallUnderWay_TheCallEndsAsUnavailable) {
   SetAddress("slow", 0);
   Prepare({"slow"});
