@@ -309,14 +309,16 @@ void ChannelCore::OnConnected() {
   }
   OwnedFd fd = connector_->TakeFd();
   AbandonConnect();
-  TuneSocket(fd.get(), options_.unacknowledged_timeout);
+  TuneSocket(fd.get());
   connection_ = std::make_shared<ChannelConnection>(loop_, NewPlainStream(std::move(fd)),
                                                     limits_, this);
   connection_->Open();
   state_ = State::kUp;
   answered_ = false;
-  const Duration shortest = std::min({limits_.idle_timeout, limits_.frame_timeout,
-                                      limits_.write_timeout, options_.dead_peer_timeout});
+  in_flight_since_ = Timestamp::Infinite();
+  const Duration shortest =
+      std::min({limits_.idle_timeout, limits_.frame_timeout, limits_.write_timeout,
+                options_.dead_peer_timeout, options_.unacknowledged_timeout});
   const int64_t period = std::clamp<int64_t>(shortest.micros() / 4, 10000, 500000);
   check_timer_ = loop_->RunEvery(Duration::Micros(period), [this] { CheckConnection(); });
   FlushQueue();
@@ -484,6 +486,17 @@ void ChannelCore::SweepDeadlines() {
   if (next != Timestamp::Infinite()) ArmSweep(next);
 }
 
+Duration ChannelCore::UnacknowledgedFor(Timestamp now) {
+  const InFlight in_flight = connection_->bytes_in_flight();
+  if (!in_flight.any) {
+    in_flight_since_ = Timestamp::Infinite();
+    return Duration();
+  }
+  // An acknowledgement from before they left says nothing of them.
+  in_flight_since_ = std::min(in_flight_since_, now);
+  return std::min(now - in_flight_since_, in_flight.since_last_acknowledgement);
+}
+
 void ChannelCore::CheckConnection() {
   const Timestamp now = loop_->Now();
   const Duration idle = Duration::Micros(limits_.idle_timeout.micros() / 4 * 3);
@@ -491,6 +504,9 @@ void ChannelCore::CheckConnection() {
   const Timestamp silent_since = std::max(abandoned_since_, connection_->last_input());
   if (status.ok() && abandoned_ > 0 && now - silent_since > options_.dead_peer_timeout) {
     status = absl::UnavailableError("the server has been silent for too long");
+  }
+  if (status.ok() && UnacknowledgedFor(now) > options_.unacknowledged_timeout) {
+    status = absl::UnavailableError("what was sent does not arrive");
   }
   if (!status.ok()) connection_->Close(status);
 }

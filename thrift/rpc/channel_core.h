@@ -69,9 +69,10 @@ struct ChannelOptions {
   // The connection is given up when a deadline has passed on it and for so long
   // nothing at all has come from the peer.
   Duration dead_peer_timeout = Duration::Seconds(10);
-  // The connection is given up when the peer's machine has not acknowledged what was
-  // sent for so long, or has not taken a byte: a new one can be there at once when the
-  // way is free again, where the old one would wait for TCP's next try.
+  // The connection is given up when bytes are on their way and the peer's machine has
+  // acknowledged nothing for so long: a new one can be there at once when the way is free
+  // again, where the old one would wait for TCP's next try, as long as the cut was. Not
+  // when the peer only does not read.
   Duration unacknowledged_timeout = Duration::Seconds(5);
   // Null: NameLookup::Shared().
   NameLookup* lookup = nullptr;
@@ -156,6 +157,8 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   void ArmSweep(Timestamp deadline);
   void SweepDeadlines();
   void CheckConnection();
+  // How long bytes have been on their way without an acknowledgement.
+  [[nodiscard]] Duration UnacknowledgedFor(Timestamp now);
   [[nodiscard]] CallOutcome ReadReply(PendingCall* call, const MessageHeader& header,
                                       const uint8_t* data, size_t size,
                                       std::string* error);
@@ -181,6 +184,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   bool lookup_under_way_ = false;
   TimerId connect_timer_;
   TimerId check_timer_;
+  Timestamp in_flight_since_ = Timestamp::Infinite();  // as CheckConnection saw it
   absl::Status last_error_;
   int failures_ = 0;       // in a row
   bool answered_ = false;  // on this connection

@@ -46,6 +46,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   [[nodiscard]] uint64_t written() const { return written_; }
   [[nodiscard]] size_t buffered_out() const { return out_.size() - out_head_; }
   [[nodiscard]] Timestamp last_input() const { return last_input_; }
+  // Of an open connection.
+  [[nodiscard]] InFlight bytes_in_flight() const { return BytesInFlight(stream_->fd()); }
   // When the peer last said something, or took something of what it is told.
   [[nodiscard]] Timestamp last_activity() const {
     return last_input_ > last_output_ ? last_input_ : last_output_;

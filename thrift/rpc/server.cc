@@ -26,9 +26,6 @@ constexpr Duration kAcceptPause = Duration::Millis(50);
 // Connections taken in one iteration, so that a flood does not keep the loop from the
 // connections that are there.
 constexpr int kAcceptsAtOnce = 64;
-// How long what is sent may stay unacknowledged. Longer than for a channel: a client
-// that is gone costs no more than its place.
-constexpr Duration kUnacknowledged = Duration::Seconds(20);
 
 ConnectionId NextConnectionId() {
   static std::atomic<uint64_t> last{0};
@@ -197,7 +194,7 @@ void ServerCore::Accept(OwnedFd fd, const SocketAddress& peer) {
   }
   ++of_peer;
   ++stats.accepted;
-  TuneSocket(fd.get(), kUnacknowledged);
+  TuneSocket(fd.get());
   auto connection =
       std::make_shared<ServerConnection>(loop_, NewPlainStream(std::move(fd)), limits_,
                                          this, CallContext{NextConnectionId(), address});

@@ -65,9 +65,18 @@ class Stream {
 // OK: connected. Otherwise why not.
 [[nodiscard]] absl::Status FinishConnect(int fd);
 
-// No delay for small writes, and a peer whose machine is gone is noticed: bytes that are
-// not acknowledged for so long end the connection. Without effect on Unix sockets.
-void TuneSocket(int fd, Duration unacknowledged_timeout);
+// No delay for small writes, and a peer whose machine is gone is noticed, after 20 s.
+// Without effect on Unix sockets.
+void TuneSocket(int fd);
+
+// What TCP says of bytes that the peer's machine has not acknowledged. A peer that does
+// not read acknowledges all the same, until its buffer is full: then nothing more is in
+// flight. Unix sockets: nothing ever is.
+struct InFlight {
+  bool any = false;
+  Duration since_last_acknowledgement;
+};
+[[nodiscard]] InFlight BytesInFlight(int fd);
 
 // A listening socket. ALREADY_EXISTS and INVALID_ARGUMENT as Server::Listen.
 [[nodiscard]] absl::StatusOr<OwnedFd> ListenOn(const Address& address, int backlog);

@@ -84,7 +84,7 @@ void PingPongServer(const Address& listen, int tell_fd) {
   Tell(tell_fd, listen.is_unix() ? listen : internal::LocalAddress(fd.get()));
   MakeBlocking(fd.get());
   const internal::OwnedFd peer(accept(fd.get(), nullptr, nullptr));
-  internal::TuneSocket(peer.get(), Duration::Seconds(5));
+  internal::TuneSocket(peer.get());
   char bytes[kPingBytes];
   ssize_t got = 0;
   while ((got = recv(peer.get(), bytes, sizeof bytes, 0)) > 0) {
@@ -99,7 +99,7 @@ double MeasureFloor(const Address& listen, Duration time) {
   const internal::OwnedFd fd(socket(target.family(), SOCK_STREAM, 0));
   CONCORDAT_CHECK(connect(fd.get(), reinterpret_cast<const sockaddr*>(&target.storage),
                           target.length) == 0);
-  internal::TuneSocket(fd.get(), Duration::Seconds(5));
+  internal::TuneSocket(fd.get());
   char bytes[kPingBytes] = "";
   std::vector<int64_t> nanos;
   const Timestamp end = Now() + time;

@@ -154,6 +154,27 @@ TEST_F(ChannelTest, Scenario52_PeerDiesAfterTheRequestLeft_Unknown) {
   EXPECT_FALSE(got.not_executed());
 }
 
+// It is busy, or stopped; its machine is there.
+TEST_F(ChannelTest, Scenario86_PeerThatReadsLate_IsNotTakenForOneThatIsCutOff) {
+  RawListener listener;
+  Limits limits;
+  limits.max_buffered_out_bytes = size_t{64} << 20;
+  Channel* const channel = OpenChannelTo(
+      listener.address(), limits, {.unacknowledged_timeout = Duration::Millis(200)});
+  constexpr int kCalls = 40;  // more than the buffers of two sockets hold
+  EchoRequest request = MakeRequest(1);
+  request.__set_payload(std::string(500000, 'x'));
+  std::vector<std::future<CallResult<EchoReply>>> results;
+  for (int i = 0; i < kCalls; ++i) {
+    results.push_back(Start(channel, request, Duration::Seconds(60)));
+  }
+  RawPeer peer = listener.Accept();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  for (int i = 0; i < kCalls; ++i) {
+    ASSERT_TRUE(peer.ReadFrame(Duration::Seconds(30)).has_value()) << i;
+  }
+}
+
 TEST_F(ChannelTest, ConnectionLostInTheMiddle_WhatHadNotLeftWholeIsNotSent) {
   RawListener listener;
   Limits limits;
