@@ -243,9 +243,10 @@ struct ExecuteRequest {
   2: optional types.BranchId branch
   /**
    * With no branch: the transaction to start one for; not read when `branch` is set. When
-   * the answer is lost the branch may be there, its id is not known, a repeat starts
-   * another one, which loses against it (CONFLICT), and its locks go with its idle
-   * time-out. So listen longer for this one than `deadline_ms`, which the participant
+   * the answer is lost the branch may be there, its id is not known, and its locks go with
+   * its idle time-out. A repeat is refused where a transaction has one branch at a time
+   * (INVALID: PostgreSQL, MariaDB, X/Open); elsewhere it starts another one, which loses
+   * against the first (CONFLICT). So listen longer for this one than `deadline_ms`, which the participant
    * keeps to, and roll the transaction back when no answer came.
    */
   3: optional types.Gtid start

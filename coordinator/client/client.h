@@ -242,6 +242,10 @@ class Client {
   // Takes part in the transaction of a caller that sent Share(). The caller commits.
   // INVALID_ARGUMENT: that is no context. FAILED_PRECONDITION: it is of another cluster,
   // where its gtid is another transaction. UNAVAILABLE: no coordinator answered.
+  // Each service has branches of its own, which do not see each other's changes. At a
+  // database (PostgreSQL, MariaDB, an X/Open switch) a transaction has one branch at a
+  // time: a second service's call there is refused at once (INVALID_ARGUMENT), as it
+  // could wait for the locks of the first, and so for its own transaction.
   [[nodiscard]] absl::StatusOr<Transaction> Join(std::string_view context);
 
   // What became of a transaction? Asks the coordinators, and decides nothing. They know

@@ -158,6 +158,7 @@ class MariadbResourceManager final : public ResourceManager {
   void SetMark(uint64_t mark, Callback<absl::Status> done) override;
   // By XA COMMIT and XA ROLLBACK in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
+  [[nodiscard]] bool one_branch_a_transaction() const override { return true; }
   [[nodiscard]] std::string unavailable() const override;
 
   // Ends the sessions that an earlier process of this resource has left behind.

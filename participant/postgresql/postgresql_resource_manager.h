@@ -145,6 +145,7 @@ class PostgresqlResourceManager final : public ResourceManager {
   void SetMark(uint64_t mark, Callback<absl::Status> done) override;
   // By COMMIT PREPARED and ROLLBACK PREPARED in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
+  [[nodiscard]] bool one_branch_a_transaction() const override { return true; }
   [[nodiscard]] std::string unavailable() const override;
 
   // What a look at pg_prepared_xacts finds: branches that applications have prepared on

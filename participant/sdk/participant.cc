@@ -56,6 +56,7 @@ absl::Status Participant::AddResource(std::string name,
   // What a lost store had prepared cannot be committed any more: say so.
   options.can_be_settled_elsewhere =
       manager->can_be_settled_elsewhere() || options_.replace_stores.contains(name);
+  options.one_branch_a_transaction = manager->one_branch_a_transaction();
   auto table = std::make_unique<BranchTable>(std::move(name), NewIncarnation(), options);
   resources_.push_back({std::move(manager), std::move(table)});
   return absl::OkStatus();

@@ -17,8 +17,8 @@ using wire::Code;
 
 constexpr size_t kMaxList = 16384;
 
-wire::Result ResultOf(StartRefusal refusal) {
-  switch (refusal) {
+wire::Result ResultOf(const StartResult& start) {
+  switch (start.refusal) {
     case StartRefusal::kNone:
       break;
     case StartRefusal::kUnavailable:
@@ -28,6 +28,14 @@ wire::Result ResultOf(StartRefusal refusal) {
     case StartRefusal::kTooOld:
       return MakeResult(Code::INVALID,
                         "the transaction is too old to be committed; begin a new one");
+    case StartRefusal::kSecond:
+      return MakeResult(
+          Code::INVALID,
+          absl::StrCat("the transaction has branch ", ToString(start.branch),
+                       " at this resource, begun by another service or by a call whose "
+                       "answer was lost; a second one could wait for the first's locks "
+                       "and so for itself: let one service do the transaction's work at ",
+                       start.branch.resource));
   }
   return MakeResult(Code::OK);
 }
@@ -172,7 +180,7 @@ wire::Result Participant::StartBranch(const wire::ExecuteRequest& request,
   if (result.code != Code::OK) return result;
   const StartResult started = resource->table->Start(
       gtid, Duration::Millis(request.options.idle_timeout_ms), loop_->Now());
-  if (started.refusal != StartRefusal::kNone) return ResultOf(started.refusal);
+  if (started.refusal != StartRefusal::kNone) return ResultOf(started);
   const absl::Status status = resource->manager->Start(started.branch, options);
   if (status.ok()) {
     *branch = started.branch;
@@ -202,7 +210,7 @@ wire::Result Participant::StartOwnBranch(const wire::ExecuteRequest& request,
   result = CheckStart(request, &gtid, &options, &resource);
   if (result.code != Code::OK) return result;
   const StartResult started = resource->table->StartOwn(gtid, patience);
-  if (started.refusal != StartRefusal::kNone) return ResultOf(started.refusal);
+  if (started.refusal != StartRefusal::kNone) return ResultOf(started);
   auto own = resource->manager->StartOwn(started.branch, options);
   if (absl::IsUnimplemented(own.status())) {
     return MakeResult(

@@ -89,6 +89,11 @@ class ResourceManager {
   // is not there and left no evidence is reported as a heuristic hazard; otherwise
   // such a branch can only have been read-only, and is acknowledged.
   [[nodiscard]] virtual bool can_be_settled_elsewhere() const { return false; }
+  // Whether a branch would wait for the locks of another one of its transaction, because
+  // the store takes them for strangers. Then Start is called for one at a time, and a
+  // second is refused before it can wait for itself. A resource manager that knows its
+  // locks' holders refuses where they meet instead, and says false.
+  [[nodiscard]] virtual bool one_branch_a_transaction() const { return false; }
 
   // Opens the store, restores prepared branches and their locks, and lists them
   // (xa_recover). An error means that the resource cannot be served; its message says

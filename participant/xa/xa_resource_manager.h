@@ -103,6 +103,8 @@ class XaResourceManager final : public ResourceManager {
 
   [[nodiscard]] std::string_view kind() const override { return "xa"; }
   [[nodiscard]] std::string store_id() const override { return evidence_.store_id(); }
+  // Whether branches of one transaction share their locks is each database's own affair.
+  [[nodiscard]] bool one_branch_a_transaction() const override { return true; }
 
   // Of the folder of the evidence: what lies behind the switch has none of its own, so
   // that an old copy of it is not told from it.

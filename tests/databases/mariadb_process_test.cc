@@ -28,5 +28,9 @@ TEST_F(MariadbProcessTest, Scenario24And25_ParticipantAndServerKilled_TheBooksAg
   KillAndCompare();
 }
 
+TEST_F(MariadbProcessTest, Scenario102_SecondServiceAtOneDatabase_IsRefusedAtOnce) {
+  JoinAtOneDatabase();
+}
+
 }  // namespace
 }  // namespace concordat::testing

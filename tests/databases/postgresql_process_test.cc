@@ -27,5 +27,9 @@ TEST_F(PostgresqlProcessTest, Scenario24And25_ParticipantAndServerKilled_TheBook
   KillAndCompare();
 }
 
+TEST_F(PostgresqlProcessTest, Scenario102_SecondServiceAtOneDatabase_IsRefusedAtOnce) {
+  JoinAtOneDatabase();
+}
+
 }  // namespace
 }  // namespace concordat::testing

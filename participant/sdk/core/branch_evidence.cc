@@ -76,7 +76,7 @@ void BranchTable::OnEvidence(const BranchId& id, Evidence evidence, Timestamp no
     Emit(EventKind::kRecovered, id, "found prepared in the store, in doubt");
     return RequestAgain(id, std::move(waiting), now);
   }
-  branches_.erase(BranchKey(id));
+  Erase(id);
   for (const Waiting& request : waiting) AnswerFromEvidence(request, id, evidence);
 }
 

@@ -43,6 +43,10 @@ struct BranchTableOptions {
   // Somebody else than this process can settle prepared branches of the store (a
   // person in a database's console): see BranchTable on COMMIT of a missing branch.
   bool can_be_settled_elsewhere = false;
+  // The store does not know which branches are of one transaction: one would wait for
+  // another's locks until a time-out, for an end that waits for it. So a transaction has
+  // one at a time.
+  bool one_branch_a_transaction = false;
 };
 
 // Why a branch is not started.
@@ -51,10 +55,11 @@ enum class StartRefusal : uint8_t {
   kUnavailable,  // recovery is not done, or the participant is closing
   kOverloaded,   // too many branches
   kTooOld,       // the watermark has passed the gtid: it can never commit
+  kSecond,       // the transaction has a branch here: see one_branch_a_transaction
 };
 struct StartResult {
   StartRefusal refusal = StartRefusal::kNone;
-  BranchId branch;
+  BranchId branch;  // with kSecond the first
 };
 
 // The caller's reply to an Execute, kept to be repeated. The core does not look at it.

@@ -212,7 +212,7 @@ void BranchTable::EndBranch(Branch* branch, Timestamp now) {
   if (!branch->why_rolled_back.empty()) {
     reasons_.Add(BranchKey(id), std::move(branch->why_rolled_back));
   }
-  branches_.erase(BranchKey(id));
+  Erase(id);
   RequestAgain(id, std::move(waiting), now);
 }
 

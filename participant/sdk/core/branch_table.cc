@@ -64,6 +64,7 @@ StartResult BranchTable::Start(const Gtid& gtid, Duration idle_timeout, Timestam
   if (!recovered_ || stopped_) return {StartRefusal::kUnavailable, {}};
   if (IsBelowWatermark(gtid)) return {StartRefusal::kTooOld, {}};
   if (branches_.size() >= options_.max_branches) return {StartRefusal::kOverloaded, {}};
+  if (of_transaction_.contains(gtid)) return {StartRefusal::kSecond, FirstOf(gtid)};
   const BranchId id{gtid, resource_, incarnation_, ++last_number_};
   Branch* branch = Insert(id, BranchState::kActive, now);
   branch->idle_timeout = idle_timeout <= Duration()
@@ -81,8 +82,15 @@ StartResult BranchTable::StartOwn(const Gtid& gtid, Duration patience) {
   return {StartRefusal::kNone, BranchId{gtid, resource_, incarnation_, number}};
 }
 
-void BranchTable::StartFailed(const BranchId& branch) {
-  branches_.erase(BranchKey(branch));
+void BranchTable::StartFailed(const BranchId& branch) { Erase(branch); }
+
+BranchId BranchTable::FirstOf(const Gtid& gtid) const {
+  BranchId first;
+  for (const auto& [key, branch] : branches_) {
+    const BranchId& id = branch->id;
+    if (id.gtid == gtid && (first.number == 0 || id < first)) first = id;
+  }
+  return first;
 }
 
 // --- from coordinators ---
@@ -214,7 +222,14 @@ BranchTable::Branch* BranchTable::Insert(const BranchId& id, BranchState state,
   branch->since = now;
   Branch* result = branch.get();
   branches_.emplace(BranchKey(id), std::move(branch));
+  if (options_.one_branch_a_transaction) ++of_transaction_[id.gtid];
   return result;
+}
+
+void BranchTable::Erase(const BranchId& id) {
+  if (branches_.erase(BranchKey(id)) == 0 || !options_.one_branch_a_transaction) return;
+  const auto count = of_transaction_.find(id.gtid);
+  if (--count->second == 0) of_transaction_.erase(count);
 }
 
 void BranchTable::Send(CommandKind kind, const BranchId& id, RequestToken token) {

@@ -108,7 +108,9 @@ class BranchTable {
   void StartFailed(const BranchId& branch);
   // A name for a branch that the application runs and prepares on a connection of its
   // own (branch_number.h). Nothing is kept of it: it is looked up when somebody asks to
-  // prepare or to end it, or adopted when it is found.
+  // prepare or to end it, or adopted when it is found. Until then it is none of those
+  // that kSecond is about: what two connections of one application wait for is known
+  // to the application.
   [[nodiscard]] StartResult StartOwn(const Gtid& gtid, Duration patience);
 
   // Work in a branch: call_number is the last one plus 1, or the last one again.
@@ -200,6 +202,8 @@ class BranchTable {
   void Take(const RecoveredBranch& prepared, std::string detail, Timestamp now);
   Branch* Find(const BranchId& id);
   Branch* Insert(const BranchId& id, BranchState state, Timestamp now);
+  void Erase(const BranchId& id);
+  [[nodiscard]] BranchId FirstOf(const Gtid& gtid) const;
   [[nodiscard]] bool IsBelowWatermark(const Gtid& gtid) const;
   void AskBy(Branch* branch, Timestamp at);
   void TickActive(Branch* branch, Timestamp now);
@@ -226,6 +230,8 @@ class BranchTable {
   uint64_t last_number_ = 0;
   Timestamp next_scan_;
   absl::flat_hash_map<BranchKey, std::unique_ptr<Branch>> branches_;
+  // How many of branches_ a transaction has; only with one_branch_a_transaction.
+  absl::flat_hash_map<Gtid, uint32_t> of_transaction_;
   std::list<Branch*> kept_replies_;  // the oldest first
   size_t kept_reply_bytes_ = 0;
   RememberedBranches remembered_;

@@ -167,6 +167,30 @@ TEST(AcrossServicesWithAClosedBank, CalleeWhoseOnlyCallFailed_TheCallersCommitAb
   EXPECT_EQ(banks.Balance("bank-b", "alice"), 0);
 }
 
+// As a database is: it takes branches of one transaction for strangers.
+class StrangersBank final : public ForwardingBank {
+ public:
+  using ForwardingBank::ForwardingBank;
+  [[nodiscard]] bool one_branch_a_transaction() const override { return true; }
+};
+
+TEST(AcrossServicesAtOneBank, Scenario102_TheSecondIsRefusedAtOnceAndTheCommitAborts) {
+  const wal::TempDir folder;
+  Banks banks({}, std::make_unique<StrangersBank>(folder.path() + "/bank"));
+  auto transaction = banks.client()->Begin();
+  ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(transaction->Kv("bank-a", {Add("alice", -5)}).ok());
+  auto joined = banks.client()->Join(transaction->Share());
+  ASSERT_TRUE(joined.ok());
+  const absl::Status second = joined->Kv("bank-a", {Add("bob", 5)}).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(second)) << second;
+  EXPECT_THAT(std::string(second.message()),
+              HasSubstr("let one service do the transaction's work at bank-a"));
+  EXPECT_FALSE(transaction->Merge(joined->CarryBack()).ok());
+  EXPECT_EQ(transaction->Commit().outcome, Outcome::kAborted);
+  EXPECT_EQ(banks.Balance("bank-a", "alice"), 0);
+}
+
 class TwoClusters : public ::testing::Test {
  protected:
   // The clusters draw their ids themselves.

@@ -30,6 +30,40 @@ TEST_F(BranchTableTest, Start_OverTheLimit_IsRefused) {
   EXPECT_EQ(table_->Start(MakeGtid(3), Duration(), now_).refusal, StartRefusal::kNone);
 }
 
+// A database does not know that two branches are of one transaction: the second would
+// wait for the first, which ends only after the second has voted.
+TEST_F(BranchTableTest, Scenario102_SecondBranchOfATransaction_IsRefusedAtOnce) {
+  BranchTableOptions options;
+  options.one_branch_a_transaction = true;
+  Reset(options);
+  Recover();
+  const BranchId first = Start(1);
+  Start(2);
+  StartResult second = table_->Start(MakeGtid(1), Duration(), now_);
+  EXPECT_EQ(second.refusal, StartRefusal::kSecond);
+  EXPECT_EQ(second.branch, first);
+  // One that was not begun, or is over, is in nobody's way.
+  Rollback(first);
+  RolledBack(first);
+  table_->StartFailed(Start(1));
+  const BranchId third = Start(1);
+  Prepare(third);
+  EXPECT_EQ(table_->Start(MakeGtid(1), Duration(), now_).refusal, StartRefusal::kSecond);
+}
+
+TEST_F(BranchTableTest, Scenario102_PreparedBeforeTheStart_IsTheTransactionsBranch) {
+  BranchTableOptions options;
+  options.one_branch_a_transaction = true;
+  Reset(options);
+  Recover({{OfEarlierLife(1), Duration()}});
+  const StartResult second = table_->Start(MakeGtid(1), Duration(), now_);
+  EXPECT_EQ(second.refusal, StartRefusal::kSecond);
+  EXPECT_EQ(second.branch, OfEarlierLife(1));
+  Rollback(OfEarlierLife(1));
+  RolledBack(OfEarlierLife(1));
+  Start(1);
+}
+
 TEST_F(BranchTableTest, Start_BelowTheWatermark_IsRefused) {
   Recover();
   table_->OnWatermark(MakeGtid(10));
