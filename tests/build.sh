@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Configures and builds: tests/build.sh KIND [TARGET...]
 #   KIND   release, or asan (address and undefined behaviour) or tsan (threads)
-# The build is in .build/KIND and is kept: a second run builds what has changed.
+# The build is in .build/KIND and is kept: a second run builds what has changed. Sources
+# of a target are compiled together (CONCORDAT_UNITY).
 # Without targets everything is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/.."
 kind=${1:?usage: tests/build.sh release|asan|tsan [TARGET...]}
 shift
 clang=(-DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14
-  -DCMAKE_BUILD_TYPE=Sanitized "-DCMAKE_CXX_FLAGS_SANITIZED=-O1 -g1" -DCONCORDAT_UNITY=ON)
+  -DCMAKE_BUILD_TYPE=Sanitized "-DCMAKE_CXX_FLAGS_SANITIZED=-O1 -g1")
 case "$kind" in
   release) options=() ;;
   asan) options=("${clang[@]}" -DCONCORDAT_SANITIZE=address) ;;
@@ -25,7 +26,7 @@ mkdir -p "$folder"
 # Precompiled headers and ccache agree only when ccache ignores these.
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 if [ ! -f "$folder/build.ninja" ]; then
-  if ! cmake -S . -B "$folder" -G Ninja "${options[@]}" >"$folder/configure.log" 2>&1; then
+  if ! cmake -S . -B "$folder" -G Ninja -DCONCORDAT_UNITY=ON "${options[@]}" >"$folder/configure.log" 2>&1; then
     cat "$folder/configure.log" >&2
     exit 1
   fi

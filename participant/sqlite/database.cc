@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/text.h"
 
 namespace concordat::participant::sqlite {
 
@@ -10,8 +11,6 @@ namespace {
 
 // How long to wait for another program's lock on the file.
 constexpr int kBusyTimeoutMs = 5000;
-
-absl::string_view View(std::string_view s) { return {s.data(), s.size()}; }
 
 }  // namespace
 
@@ -135,7 +134,7 @@ void Database::ConnectVirtualTables() {
 
 absl::Status Database::LastError(int rc, std::string_view doing) const {
   const std::string text =
-      absl::StrCat(path_, ": ", View(doing.substr(0, 200)), ": ",
+      absl::StrCat(path_, ": ", ToAbsl(doing.substr(0, 200)), ": ",
                    db_ != nullptr ? sqlite3_errmsg(db_) : sqlite3_errstr(rc),
                    " (SQLite result ", rc, ")");
   switch (Classify(rc)) {

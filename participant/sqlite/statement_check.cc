@@ -5,19 +5,18 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/text.h"
 
 namespace concordat::participant::sqlite {
 
 namespace {
-
-absl::string_view Abs(std::string_view s) { return {s.data(), s.size()}; }
 
 std::string_view OrEmpty(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
 bool IsSchemaTable(std::string_view table) {
-  return absl::StartsWithIgnoreCase(Abs(table), "sqlite_");
+  return absl::StartsWithIgnoreCase(ToAbsl(table), "sqlite_");
 }
 
 }  // namespace
@@ -60,7 +59,7 @@ int StatementCheck::Decide(int action, std::string_view a, std::string_view b,
     case SQLITE_FUNCTION:
       return DecideFunction(b, in_trigger);
     case SQLITE_PRAGMA:
-      return Refuse(absl::StrCat("PRAGMA ", Abs(a), " is refused in a branch"));
+      return Refuse(absl::StrCat("PRAGMA ", ToAbsl(a), " is refused in a branch"));
     case SQLITE_TRANSACTION:
     case SQLITE_SAVEPOINT:
       return Refuse(
@@ -78,7 +77,7 @@ int StatementCheck::Decide(int action, std::string_view a, std::string_view b,
 
 int StatementCheck::DecideRead(std::string_view table) {
   if (IsReservedName(table)) {
-    return Refuse(absl::StrCat("table ", Abs(table), " is Concordat's own"));
+    return Refuse(absl::StrCat("table ", ToAbsl(table), " is Concordat's own"));
   }
   std::string name(table);
   if (std::find(read_.begin(), read_.end(), name) == read_.end()) {
@@ -89,11 +88,11 @@ int StatementCheck::DecideRead(std::string_view table) {
 
 int StatementCheck::DecideWrite(std::string_view table, std::string_view schema) {
   if (IsReservedName(table)) {
-    return Refuse(absl::StrCat("table ", Abs(table), " is Concordat's own"));
+    return Refuse(absl::StrCat("table ", ToAbsl(table), " is Concordat's own"));
   }
   if (IsSchemaTable(table)) {  // what CREATE, DROP and ALTER ask for first
     return Refuse(absl::StrCat(
-        "changes of the schema or of ", Abs(table),
+        "changes of the schema or of ", ToAbsl(table),
         " are refused in a branch: they are made at the start of the resource "
         "(schema_sql), or by another program"));
   }
@@ -101,20 +100,21 @@ int StatementCheck::DecideWrite(std::string_view table, std::string_view schema)
                            ? nullptr
                            : catalog_->Find(table);
   if (found == nullptr) {
-    return Refuse(absl::StrCat("table ", Abs(table), " cannot be written in a branch"));
+    return Refuse(
+        absl::StrCat("table ", ToAbsl(table), " cannot be written in a branch"));
   }
   return found->refusal.empty() ? SQLITE_OK : Refuse(found->refusal);
 }
 
 int StatementCheck::DecideFunction(std::string_view name, bool in_trigger) {
-  if (absl::EqualsIgnoreCase(Abs(name), "load_extension")) {
+  if (absl::EqualsIgnoreCase(ToAbsl(name), "load_extension")) {
     return Refuse("load_extension is refused");
   }
   // What they count is the connection's, which all branches share.
-  if (!in_trigger && (absl::EqualsIgnoreCase(Abs(name), "changes") ||
-                      absl::EqualsIgnoreCase(Abs(name), "total_changes"))) {
+  if (!in_trigger && (absl::EqualsIgnoreCase(ToAbsl(name), "changes") ||
+                      absl::EqualsIgnoreCase(ToAbsl(name), "total_changes"))) {
     return Refuse(absl::StrCat(
-        Abs(name),
+        ToAbsl(name),
         "() is refused in a branch: it would count other branches' rows; the "
         "result of each statement says how many rows it changed"));
   }

@@ -17,10 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -44,16 +41,8 @@ class BankProcesses : public ::testing::Test {
     }
   }
 
-  static void SleepMs(int64_t ms) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
-  }
   std::string Program(const std::string& path) { return ProgramDir() + "/../../" + path; }
-  std::string LogOf(const std::string& name) {
-    std::ifstream in(dir_.path() + "/" + name);
-    std::stringstream all;
-    all << in.rdbuf();
-    return all.str();
-  }
+  std::string LogOf(const std::string& name) { return TextOf(dir_.path() + "/" + name); }
   // The exit status of a program that ends by itself, when it says `text`.
   int RunInit(const std::string& bank, bool yes) {
     std::vector<std::string> words = {
@@ -168,6 +157,41 @@ class BankProcesses : public ::testing::Test {
   }
   int64_t Sum(const std::string& bank) {
     return std::stoll(database_.Exec("SELECT sum(balance) FROM account", bank));
+  }
+
+  void ServeReadyDatabases() {
+    StartNode();
+    for (const char* bank : {"bank_a", "bank_b"}) {
+      ASSERT_EQ(RunInit(bank, /*yes=*/true), 0);
+    }
+    ServeParticipant();
+  }
+
+  // Two services of one transaction at one database: no wait for oneself.
+  void JoinAtOneDatabase() {
+    ServeReadyDatabases();
+    client::ClientOptions options;
+    options.coordinators = {client_address_};
+    auto client = client::Client::Connect(options);
+    ASSERT_TRUE(client.ok());
+    auto caller = (*client)->Begin();
+    ASSERT_TRUE(caller.ok());
+    const auto move =
+        client::Sql(Kind::kMove, {client::IntegerValue(-1), client::IntegerValue(1)});
+    ASSERT_TRUE(caller->Sql("bank-b", move).ok());
+    auto callee = (*client)->Join(caller->Share());
+    ASSERT_TRUE(callee.ok());
+    const absl::Status second = callee->Sql("bank-b", move).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(second)) << second;
+    EXPECT_NE(second.message().find("let one service"), std::string::npos) << second;
+    EXPECT_FALSE(caller->Merge(callee->CarryBack()).ok());
+    EXPECT_EQ(caller->Commit().outcome, client::Outcome::kAborted);
+    // The next one finds nothing in its way.
+    auto next = (*client)->Begin();
+    ASSERT_TRUE(next.ok());
+    ASSERT_TRUE(next->Sql("bank-b", move).ok());
+    EXPECT_TRUE(next->Commit().committed());
+    EXPECT_EQ(participant_->Stop(), 0);
   }
 
   // Everything from a database that is not ready to books that agree.

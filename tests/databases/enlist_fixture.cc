@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -71,8 +70,6 @@ bool BytesWait(pid_t from, uint16_t port) {
 
 }  // namespace
 
-void SleepMs(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
 // A key that begins with "slow" takes two seconds to prepare.
 EnlistTest::EnlistTest() : dir_("/tmp") {
   for (const char* bank : {"bank_a", "bank_b"}) {
@@ -95,10 +92,7 @@ EnlistTest::EnlistTest() : dir_("/tmp") {
 EnlistTest::~EnlistTest() { EXPECT_TRUE(NothingPreparedWithin(60)); }
 
 std::string EnlistTest::LogOf(const std::string& name) const {
-  std::ifstream in(dir_.path() + "/" + name);
-  std::stringstream all;
-  all << in.rdbuf();
-  return all.str();
+  return TextOf(dir_.path() + "/" + name);
 }
 
 void EnlistTest::StartNode() {

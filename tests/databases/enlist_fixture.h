@@ -13,8 +13,6 @@
 
 namespace concordat::testing {
 
-void SleepMs(int64_t ms);
-
 class EnlistTest : public ::testing::Test {
  protected:
   static constexpr int64_t kInDoubtMs = 300;

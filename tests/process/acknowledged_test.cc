@@ -113,8 +113,6 @@ void ExpectAnswersAgree(Cluster* cluster, Workers* workers) {
   EXPECT_EQ(RowsInSql(cluster), committed);
 }
 
-void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
 TEST(Acknowledged, Scenario37_AllNodesKilledInMidBatch_EveryAcknowledgedCommitIsThere) {
   Cluster cluster;
   Workers workers(&cluster, 8);

@@ -20,11 +20,6 @@ namespace concordat::testing {
 
 namespace {
 
-std::string TextOf(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 std::string BuildDir() { return ProgramDir() + "/../.."; }
 
 }  // namespace

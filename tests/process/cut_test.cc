@@ -83,11 +83,6 @@ class TwoMachines {
   bool works_ = false;
 };
 
-std::string TextOf(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 // Nodes 1 and 2 on one machine, node 3 and a participant on the other.
 class Cut : public ::testing::Test {
  protected:

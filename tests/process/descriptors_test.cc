@@ -79,11 +79,6 @@ class IdleClients {
   std::thread keeper_;
 };
 
-std::string TextOf(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 class Descriptors : public ::testing::Test {
  protected:
   static constexpr int kFiles = 128;

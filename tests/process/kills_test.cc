@@ -17,8 +17,6 @@ namespace {
 using client::CommitResult;
 using client::Outcome;
 
-void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
 class Kills : public ::testing::Test {
  protected:
   // Banks do not ask for outcomes while the test runs, unless it wants them to: what

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
+#include "coordinator/base/text.h"
 #include "coordinator/storage/raft_records.h"
 #include "coordinator/storage/recovery.h"
 
@@ -13,8 +14,6 @@ namespace concordat::simulation {
 namespace {
 
 constexpr Duration kSoonest = Duration::Micros(50);
-
-absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
 // The write that these records are, as the Raft core asked for it.
 raft::Persist ToPersist(const std::vector<wal::Record>& records) {
@@ -391,7 +390,7 @@ void CoordinatorNode::OnRaftNotice(const raft::Notice& notice) {
 void CoordinatorNode::OnRaftState(const raft::SoftState& state) {
   if (world_->keeps_history()) {
     world_->Note(absl::StrCat(world_->NameOf(process_), " is ",
-                              View(raft::RoleName(state.role)), " of term ",
+                              ToAbsl(raft::RoleName(state.role)), " of term ",
                               state.term.value()));
   }
 }

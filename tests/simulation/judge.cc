@@ -5,14 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
+#include "coordinator/base/text.h"
 
 namespace concordat::simulation {
 
-namespace {
-
-absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
-
-}  // namespace
+namespace {}  // namespace
 
 std::string_view ToString(BranchFact fact) {
   switch (fact) {
@@ -114,7 +111,7 @@ void Judge::OnPrepared(const BranchId& branch, int64_t delta) {
   Branch& known = Known(branch);
   if (known.fact != BranchFact::kActive) {
     world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
-                              View(ToString(known.fact)), " and is prepared now"));
+                              ToAbsl(ToString(known.fact)), " and is prepared now"));
   }
   SetFact(&known, BranchFact::kPrepared);
   known.delta = delta;
@@ -124,7 +121,7 @@ void Judge::OnReadOnly(const BranchId& branch) {
   Branch& known = Known(branch);
   if (known.fact != BranchFact::kActive && known.fact != BranchFact::kReadOnly) {
     world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
-                              View(ToString(known.fact)), " and is read-only now"));
+                              ToAbsl(ToString(known.fact)), " and is read-only now"));
   }
   SetFact(&known, BranchFact::kReadOnly);
 }
@@ -133,7 +130,7 @@ void Judge::OnCommitted(const BranchId& branch) {
   Branch& known = Known(branch);
   if (known.fact != BranchFact::kPrepared) {
     world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
-                              View(ToString(known.fact)), " and has committed"));
+                              ToAbsl(ToString(known.fact)), " and has committed"));
   } else if (!MayCommit(branch)) {
     world_->Fail(absl::StrCat("branch ", ToString(branch),
                               " has committed without a log-committed decision that it "
@@ -149,7 +146,7 @@ void Judge::OnCommittedAlone(const BranchId& branch, int64_t delta) {
   Branch& known = Known(branch);
   if (known.fact != BranchFact::kActive) {
     world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
-                              View(ToString(known.fact)),
+                              ToAbsl(ToString(known.fact)),
                               " and has committed in one phase"));
   }
   SetFact(&known, BranchFact::kAlone);
@@ -163,7 +160,7 @@ void Judge::OnRolledBack(const BranchId& branch) {
     case BranchFact::kCommitted:
     case BranchFact::kAlone:
       world_->Fail(absl::StrCat("branch ", ToString(branch), " was ",
-                                View(ToString(known.fact)), " and has rolled back"));
+                                ToAbsl(ToString(known.fact)), " and has rolled back"));
       break;
     case BranchFact::kPrepared:
       if (MayRollBack(branch)) break;
@@ -220,7 +217,7 @@ void Judge::OnAcknowledgementSent(const BranchId& branch, txn::Verb verb,
   }
   const auto fact = FactOf(branch);
   if (fact == BranchFact::kPrepared) {
-    world_->Fail(absl::StrCat(View(ToString(verb)), " of branch ", ToString(branch),
+    world_->Fail(absl::StrCat(ToAbsl(ToString(verb)), " of branch ", ToString(branch),
                               " acknowledged, and it is still prepared on the disk"));
   }
   if (verb == txn::Verb::kCommit && fact == BranchFact::kRolledBack &&
@@ -239,7 +236,7 @@ void Judge::OnOnePhaseAnswerSent(const BranchId& branch, bool committed) {
   }
   if (!committed && fact != BranchFact::kRolledBack && fact.has_value()) {
     world_->Fail(absl::StrCat("one-phase commit of branch ", ToString(branch),
-                              " denied while it is ", View(ToString(*fact))));
+                              " denied while it is ", ToAbsl(ToString(*fact))));
   }
 }
 
@@ -383,7 +380,7 @@ void Judge::CheckCommitDecision(const Gtid& gtid, const Transaction& transaction
     if (fact != BranchFact::kPrepared) {
       world_->Fail(absl::StrCat("gtid ", ToString(gtid), " commits, and branch ",
                                 ToString(branch), " is ",
-                                fact ? View(ToString(*fact)) : "not known anywhere"));
+                                fact ? ToAbsl(ToString(*fact)) : "not known anywhere"));
       continue;
     }
     sum += branches_[branch].delta;
@@ -433,7 +430,7 @@ void Judge::Put(const txn::EndedRecord& record) {
       const auto fact = FactOf(branch);
       if (fact == BranchFact::kPrepared || fact == BranchFact::kActive) {
         world_->Fail(absl::StrCat("gtid ", ToString(gtid), " has ended, and branch ",
-                                  ToString(branch), " is ", View(ToString(*fact))));
+                                  ToString(branch), " is ", ToAbsl(ToString(*fact))));
       }
     }
   }
@@ -498,11 +495,11 @@ void Judge::CheckOutcomeIsTrue(const Gtid& gtid, txn::Outcome outcome,
     }
   }
   if (!is_true) {
-    world_->Fail(absl::StrCat(View(who), ": ", View(txn::ToString(outcome)), " for ",
+    world_->Fail(absl::StrCat(ToAbsl(who), ": ", ToAbsl(txn::ToString(outcome)), " for ",
                               ToString(gtid), ", which is not so"));
   }
   if (transaction.told && *transaction.told != outcome) {
-    world_->Fail(absl::StrCat(View(who), ": ", View(txn::ToString(outcome)), " for ",
+    world_->Fail(absl::StrCat(ToAbsl(who), ": ", ToAbsl(txn::ToString(outcome)), " for ",
                               ToString(gtid), " after the opposite"));
   }
   transaction.told = outcome;
@@ -561,7 +558,7 @@ void Judge::CheckAllSettled() {
   for (const auto& [branch, known] : branches_) {
     if (known.fact == BranchFact::kPrepared || known.fact == BranchFact::kActive) {
       world_->Fail(absl::StrCat("branch ", ToString(branch), " is still ",
-                                View(ToString(known.fact)),
+                                ToAbsl(ToString(known.fact)),
                                 " long after the faults have stopped"));
       return;
     }

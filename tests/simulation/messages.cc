@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "coordinator/base/text.h"
 
 namespace concordat::simulation {
 
@@ -19,8 +20,6 @@ std::string Names(const std::vector<BranchId>& branches) {
                       "]");
 }
 
-absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
-
 std::string Line(const raft::Message& message) {
   std::ostringstream out;
   out << message;
@@ -28,11 +27,12 @@ std::string Line(const raft::Message& message) {
 }
 std::string Line(const BeginCall& call) { return absl::StrCat("BEGIN ", call.count); }
 std::string Line(const BeginReply& reply) {
-  return absl::StrCat("begin: ", View(ToString(reply.code)), " ", ToString(reply.first));
+  return absl::StrCat("begin: ", ToAbsl(ToString(reply.code)), " ",
+                      ToString(reply.first));
 }
 std::string Line(const CommitCall& call) {
-  return absl::StrCat("COMMIT ", ToString(call.gtid), " ", View(ToString(call.mode)), " ",
-                      Names(call.branches));
+  return absl::StrCat("COMMIT ", ToString(call.gtid), " ", ToAbsl(ToString(call.mode)),
+                      " ", Names(call.branches));
 }
 std::string Line(const RollbackCall& call) {
   return absl::StrCat("ROLLBACK ", ToString(call.gtid), " ", Names(call.branches));
@@ -42,15 +42,15 @@ std::string Line(const OutcomeCall& call) {
 }
 std::string Line(const OutcomeReply& reply) {
   return absl::StrCat(
-      "outcome: ", View(ToString(reply.code)), " ",
-      reply.code == Code::kOk ? View(ToString(reply.outcome)) : absl::string_view(), " ",
-      View(ToString(reply.cause)));
+      "outcome: ", ToAbsl(ToString(reply.code)), " ",
+      reply.code == Code::kOk ? ToAbsl(ToString(reply.outcome)) : absl::string_view(),
+      " ", ToAbsl(ToString(reply.cause)));
 }
 std::string Line(const EnlistCall& call) {
   return absl::StrCat("ENLIST ", ToString(call.branch));
 }
 std::string Line(const EnlistReply& reply) {
-  return absl::StrCat("enlist: ", View(ToString(reply.code)));
+  return absl::StrCat("enlist: ", ToAbsl(ToString(reply.code)));
 }
 std::string Line(const InquiryCall& call) {
   return absl::StrCat("INQUIRE ", Names(call.branches));
@@ -59,20 +59,20 @@ std::string Line(const InquiryReply& reply) {
   static constexpr absl::string_view kAnswers[] = {"COMMIT", "ROLLBACK", "WAIT"};
   std::string line = "inquiry:";
   for (const InquiryItem& item : reply.items) {
-    absl::StrAppend(&line, " ", ToString(item.branch), "=", View(ToString(item.code)),
+    absl::StrAppend(&line, " ", ToString(item.branch), "=", ToAbsl(ToString(item.code)),
                     " ", kAnswers[static_cast<size_t>(item.answer)]);
   }
   return line;
 }
 std::string Line(const VerbCall& call) {
-  return absl::StrCat(View(ToString(call.verb)), " ", Names(call.branches));
+  return absl::StrCat(ToAbsl(ToString(call.verb)), " ", Names(call.branches));
 }
 std::string Line(const VerbReply& reply) {
-  std::string line = absl::StrCat(View(ToString(reply.verb)), ":");
+  std::string line = absl::StrCat(ToAbsl(ToString(reply.verb)), ":");
   for (const VerbItem& item : reply.items) {
     absl::StrAppend(&line, " ", ToString(item.branch), "=",
-                    reply.verb == txn::Verb::kPrepare ? View(ToString(item.vote))
-                                                      : View(ToString(item.ack)));
+                    reply.verb == txn::Verb::kPrepare ? ToAbsl(ToString(item.vote))
+                                                      : ToAbsl(ToString(item.ack)));
   }
   return line;
 }
@@ -86,21 +86,21 @@ std::string Line(const ExecuteCall& call) {
       }));
 }
 std::string Line(const ExecuteReply& reply) {
-  return absl::StrCat("execute: ", View(ToString(reply.code)), " ",
+  return absl::StrCat("execute: ", ToAbsl(ToString(reply.code)), " ",
                       ToString(reply.branch), reply.prepared ? " prepared" : "");
 }
 std::string Line(const OnePhaseCall& call) {
   return absl::StrCat("COMMIT ONE-PHASE ", ToString(call.branch));
 }
 std::string Line(const OnePhaseReply& reply) {
-  return absl::StrCat("one-phase: ", View(ToString(reply.code)),
+  return absl::StrCat("one-phase: ", ToAbsl(ToString(reply.code)),
                       reply.committed ? " committed" : " rolled back");
 }
 std::string Line(const ReleaseCall& call) {
   return absl::StrCat("RELEASE ", ToString(call.branch));
 }
 std::string Line(const ReleaseReply& reply) {
-  return absl::StrCat("release: ", View(ToString(reply.ack)));
+  return absl::StrCat("release: ", ToAbsl(ToString(reply.ack)));
 }
 std::string Line(const RegisterCall& call) {
   return absl::StrCat("REGISTER ", call.resource);
@@ -112,7 +112,7 @@ std::string Line(const ServiceCall& call) {
   return absl::StrCat("SERVICE ", ToString(call.gtid));
 }
 std::string Line(const ServiceReply& reply) {
-  return absl::StrCat("service: ", View(ToString(reply.code)));
+  return absl::StrCat("service: ", ToAbsl(ToString(reply.code)));
 }
 
 }  // namespace

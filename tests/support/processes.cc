@@ -18,7 +18,6 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <sstream>
 #include <thread>
 
 #include "coordinator/base/check.h"
@@ -183,7 +182,7 @@ int Child::WaitForExit(double seconds) {
       Kill();
       return -1;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    SleepMs(5);
   }
   pid_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -192,11 +191,8 @@ int Child::WaitForExit(double seconds) {
 bool Child::WaitForLine(const std::string& text, double seconds) const {
   const double end = NowSeconds() + seconds;
   while (NowSeconds() < end) {
-    std::ifstream in(log_file_);
-    std::stringstream all;
-    all << in.rdbuf();
-    if (all.str().find(text) != std::string::npos) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (TextOf(log_file_).find(text) != std::string::npos) return true;
+    SleepMs(10);
   }
   return false;
 }
@@ -221,11 +217,18 @@ double NowSeconds() {
       .count();
 }
 
+void SleepMs(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+std::string TextOf(const std::string& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
 bool WaitUntil(double seconds, const std::function<bool()>& condition) {
   const double end = NowSeconds() + seconds;
   while (NowSeconds() < end) {
     if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    SleepMs(5);
   }
   return condition();
 }

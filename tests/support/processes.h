@@ -58,6 +58,9 @@ class Child {
 };
 
 [[nodiscard]] double NowSeconds();  // monotonic
+void SleepMs(int64_t ms);
+// All of a file; nothing when it cannot be read.
+[[nodiscard]] std::string TextOf(const std::string& file);
 // Waits until the condition holds; false when it does not within `seconds`.
 [[nodiscard]] bool WaitUntil(double seconds, const std::function<bool()>& condition);
 // The p-th part (0 to 1) of the values in order; 0 without values.

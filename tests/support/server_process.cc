@@ -7,11 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "coordinator/base/check.h"
+#include "tests/support/processes.h"
 
 namespace concordat::testing {
 
@@ -73,11 +72,6 @@ void ServerProcess::Run(const std::vector<std::string>& words) const {
       << words[0] << ": " << Log();
 }
 
-std::string ServerProcess::Log() const {
-  std::ifstream in(log_);
-  std::stringstream all;
-  all << in.rdbuf();
-  return all.str();
-}
+std::string ServerProcess::Log() const { return TextOf(log_); }
 
 }  // namespace concordat::testing

@@ -12,12 +12,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/text.h"
 
 namespace concordat::rpc {
 
 namespace {
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 absl::Status BadAddress(std::string_view text, std::string_view problem) {
   return absl::InvalidArgumentError(

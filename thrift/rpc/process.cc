@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/mutex.h"
 #include "coordinator/base/system_clock.h"
+#include "coordinator/base/text.h"
 #include "thrift/rpc/message_limiter.h"
 
 namespace concordat::rpc {
@@ -35,8 +36,6 @@ void WriteToLog(const Message& message) {
       .Field("source", message.source)
       .Field("detail", message.text);
 }
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
 

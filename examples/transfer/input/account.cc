@@ -8,7 +8,7 @@ namespace concordat::transfer {
 
 namespace {
 
-absl::Status Refuse(std::string_view text, std::string_view why) {
+absl::Status RefuseAccount(std::string_view text, std::string_view why) {
   return absl::InvalidArgumentError(
       absl::StrCat("account \"", absl::string_view(text.data(), text.size()), "\" ",
                    absl::string_view(why.data(), why.size())));
@@ -23,18 +23,18 @@ bool IsBlankOrControl(char c) {
 }  // namespace
 
 absl::StatusOr<AccountId> ParseAccount(std::string_view text) {
-  if (text.empty()) return Refuse(text, "is empty");
+  if (text.empty()) return RefuseAccount(text, "is empty");
   const size_t colon = text.find(':');
-  if (colon == std::string_view::npos) return Refuse(text, "has no colon");
+  if (colon == std::string_view::npos) return RefuseAccount(text, "has no colon");
   const std::string_view bank = text.substr(0, colon);
   const std::string_view account = text.substr(colon + 1);
-  if (bank.empty()) return Refuse(text, "names no bank");
-  if (account.empty()) return Refuse(text, "names no account");
+  if (bank.empty()) return RefuseAccount(text, "names no bank");
+  if (account.empty()) return RefuseAccount(text, "names no account");
   if (bank.size() > kMaxAccountPartLength || account.size() > kMaxAccountPartLength) {
-    return Refuse(text, "is too long");
+    return RefuseAccount(text, "is too long");
   }
   if (std::any_of(text.begin(), text.end(), IsBlankOrControl)) {
-    return Refuse(text, "has blanks or control characters");
+    return RefuseAccount(text, "has blanks or control characters");
   }
   return AccountId{std::string(bank), std::string(account)};
 }

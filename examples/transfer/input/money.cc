@@ -10,7 +10,7 @@ namespace concordat::transfer {
 
 namespace {
 
-absl::Status Refuse(std::string_view text, std::string_view why) {
+absl::Status RefuseMoney(std::string_view text, std::string_view why) {
   return absl::InvalidArgumentError(
       absl::StrCat("amount \"", absl::string_view(text.data(), text.size()), "\" ",
                    absl::string_view(why.data(), why.size())));
@@ -64,18 +64,19 @@ Scale::Scale(int decimals) : decimals_(decimals), units_per_whole_(1) {
 }
 
 absl::StatusOr<Money> Scale::Parse(std::string_view text) const {
-  if (text.empty()) return Refuse(text, "is empty");
-  if (text[0] == '-' || text[0] == '+') return Refuse(text, "has a sign");
+  if (text.empty()) return RefuseMoney(text, "is empty");
+  if (text[0] == '-' || text[0] == '+') return RefuseMoney(text, "has a sign");
   const size_t point = text.find('.');
   const std::string_view whole = text.substr(0, point);
   const std::string_view decimals =
       point == std::string_view::npos ? std::string_view() : text.substr(point + 1);
-  if (!AllDigits(whole) || !AllDigits(decimals)) return Refuse(text, "is not a number");
+  if (!AllDigits(whole) || !AllDigits(decimals))
+    return RefuseMoney(text, "is not a number");
   if (point != std::string_view::npos && decimals.empty()) {
-    return Refuse(text, "has a point and no decimals");
+    return RefuseMoney(text, "has a point and no decimals");
   }
   if (decimals.size() > static_cast<size_t>(decimals_)) {
-    return Refuse(text, absl::StrCat("has more than ", decimals_, " decimals"));
+    return RefuseMoney(text, absl::StrCat("has more than ", decimals_, " decimals"));
   }
 
   int64_t units = 0;
@@ -84,7 +85,7 @@ absl::StatusOr<Money> Scale::Parse(std::string_view text) const {
   for (size_t i = 0; i < static_cast<size_t>(decimals_); ++i) {
     fits = fits && Push(i < decimals.size() ? decimals[i] - '0' : 0, &units);
   }
-  if (!fits) return Refuse(text, "is too large");
+  if (!fits) return RefuseMoney(text, "is too large");
   return Money::FromUnits(units);
 }
 

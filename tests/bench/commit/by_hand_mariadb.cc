@@ -11,17 +11,17 @@ namespace concordat::bench {
 namespace {
 
 // One connection, which takes several statements in one request.
-class Session {
+class MariadbSession {
  public:
-  explicit Session(const std::string& socket) : mysql_(mysql_init(nullptr)) {
+  explicit MariadbSession(const std::string& socket) : mysql_(mysql_init(nullptr)) {
     CONCORDAT_CHECK(mysql_real_connect(mysql_, nullptr, "root", nullptr, "bank", 0,
                                        socket.c_str(),
                                        CLIENT_MULTI_STATEMENTS) != nullptr)
         << mysql_error(mysql_);
   }
-  ~Session() { mysql_close(mysql_); }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
+  ~MariadbSession() { mysql_close(mysql_); }
+  MariadbSession(const MariadbSession&) = delete;
+  MariadbSession& operator=(const MariadbSession&) = delete;
 
   void Send(const std::string& sql) {
     CONCORDAT_CHECK(mysql_send_query(mysql_, sql.data(), sql.size()) == 0)
@@ -52,21 +52,22 @@ class MariadbClient final : public HandClient {
     second_.Await();
   }
   void Commit() override {
-    for (Session* session : {&first_, &second_}) session->Send("XA COMMIT " + name_);
+    for (MariadbSession* session : {&first_, &second_})
+      session->Send("XA COMMIT " + name_);
     first_.Await();
     second_.Await();
   }
 
  private:
-  void Begin(Session* session, int delta, const std::string& account) {
+  void Begin(MariadbSession* session, int delta, const std::string& account) {
     session->Send(
         absl::StrCat("XA START ", name_, ";UPDATE accounts SET balance=balance+", delta,
                      " WHERE id='", account, "';XA END ", name_, ";XA PREPARE ", name_));
   }
 
   const size_t client_;
-  Session first_;
-  Session second_;
+  MariadbSession first_;
+  MariadbSession second_;
   std::string name_;
 };
 

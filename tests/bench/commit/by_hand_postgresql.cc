@@ -12,9 +12,9 @@ namespace concordat::bench {
 namespace {
 
 // One connection in pipeline mode.
-class Session {
+class PostgresqlSession {
  public:
-  explicit Session(const std::string& url) : pg_(PQconnectdb(url.c_str())) {
+  explicit PostgresqlSession(const std::string& url) : pg_(PQconnectdb(url.c_str())) {
     CONCORDAT_CHECK(PQstatus(pg_) == CONNECTION_OK) << PQerrorMessage(pg_);
     PGresult* prepared =
         PQprepare(pg_, "work", "UPDATE accounts SET balance = balance + $1 WHERE id = $2",
@@ -23,9 +23,9 @@ class Session {
     PQclear(prepared);
     CONCORDAT_CHECK(PQenterPipelineMode(pg_) == 1);
   }
-  ~Session() { PQfinish(pg_); }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
+  ~PostgresqlSession() { PQfinish(pg_); }
+  PostgresqlSession(const PostgresqlSession&) = delete;
+  PostgresqlSession& operator=(const PostgresqlSession&) = delete;
 
   void Send(const std::string& sql) {
     CONCORDAT_CHECK(PQsendQueryParams(pg_, sql.c_str(), 0, nullptr, nullptr, nullptr,
@@ -66,7 +66,7 @@ class PostgresqlClient final : public HandClient {
     second_.Await();
   }
   void Commit() override {
-    for (Session* session : {&first_, &second_}) {
+    for (PostgresqlSession* session : {&first_, &second_}) {
       session->Send("COMMIT PREPARED " + name_);
       session->Sync();
     }
@@ -75,7 +75,8 @@ class PostgresqlClient final : public HandClient {
   }
 
  private:
-  void Begin(Session* session, const std::string& delta, const std::string& account) {
+  void Begin(PostgresqlSession* session, const std::string& delta,
+             const std::string& account) {
     session->Send("BEGIN");
     session->SendWork(delta, account);
     session->Send("PREPARE TRANSACTION " + name_);
@@ -83,8 +84,8 @@ class PostgresqlClient final : public HandClient {
   }
 
   const size_t client_;
-  Session first_;
-  Session second_;
+  PostgresqlSession first_;
+  PostgresqlSession second_;
   std::string name_;
 };
 

@@ -29,10 +29,6 @@ using ::testing::HasSubstr;
 
 constexpr double kPatience = 60;
 
-std::string TextOf(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
 std::string BuildDir() { return ProgramDir() + "/../../.."; }
 
 TEST(OwnResourceExample, Script_ShowsSeatAndPaymentTogether) {

@@ -18,11 +18,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string TextOf(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 // The socket of the example's MariaDB server, in the run's own folder.
 std::string FindSocket(const std::string& dir) {
   std::error_code error;

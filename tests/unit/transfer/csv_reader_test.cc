@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-std::vector<CsvRecord> Read(const std::string& text) {
+std::vector<CsvRecord> ReadRecords(const std::string& text) {
   std::istringstream in(text);
   CsvReader reader(&in);
   std::vector<CsvRecord> records;
@@ -27,7 +27,7 @@ std::vector<CsvRecord> Read(const std::string& text) {
 
 // The fields of input that has one record, and that a good one.
 std::vector<std::string> Fields(const std::string& text) {
-  const auto records = Read(text);
+  const auto records = ReadRecords(text);
   EXPECT_THAT(records, SizeIs(1)) << text;
   if (records.size() != 1) return {};
   EXPECT_EQ(records[0].error, "");
@@ -35,7 +35,7 @@ std::vector<std::string> Fields(const std::string& text) {
 }
 
 TEST(CsvReader, Rows_AreSplitAndNumbered) {
-  const auto records = Read("a,b\nc,d\n");
+  const auto records = ReadRecords("a,b\nc,d\n");
   ASSERT_THAT(records, SizeIs(2));
   EXPECT_THAT(records[0].fields, ElementsAre("a", "b"));
   EXPECT_EQ(records[0].line, 1u);
@@ -44,7 +44,7 @@ TEST(CsvReader, Rows_AreSplitAndNumbered) {
 }
 
 TEST(CsvReader, CarriageReturnAndLineFeed_EndARow) {
-  const auto records = Read("a,b\r\nc,\"d\"\r\n");
+  const auto records = ReadRecords("a,b\r\nc,\"d\"\r\n");
   ASSERT_THAT(records, SizeIs(2));
   EXPECT_THAT(records[0].fields, ElementsAre("a", "b"));
   EXPECT_THAT(records[1].fields, ElementsAre("c", "d"));
@@ -61,9 +61,9 @@ TEST(CsvReader, LastLineWithoutItsEnd_IsRead) {
 }
 
 TEST(CsvReader, EmptyInputAndBlankLines_AreNoRows) {
-  EXPECT_THAT(Read(""), IsEmpty());
-  EXPECT_THAT(Read("\n\r\n\n"), IsEmpty());
-  const auto records = Read("\n\r\na,b\n\n\nc,d\n\n");
+  EXPECT_THAT(ReadRecords(""), IsEmpty());
+  EXPECT_THAT(ReadRecords("\n\r\n\n"), IsEmpty());
+  const auto records = ReadRecords("\n\r\na,b\n\n\nc,d\n\n");
   ASSERT_THAT(records, SizeIs(2));
   EXPECT_EQ(records[0].line, 3u);
   EXPECT_EQ(records[1].line, 6u);
@@ -73,7 +73,7 @@ TEST(CsvReader, ByteOrderMark_IsPassedOver) {
   EXPECT_THAT(Fields("\xef\xbb\xbf"
                      "a,b"),
               ElementsAre("a", "b"));
-  EXPECT_THAT(Read("\xef\xbb\xbf"), IsEmpty());
+  EXPECT_THAT(ReadRecords("\xef\xbb\xbf"), IsEmpty());
 }
 
 TEST(CsvReader, NameThatBeginsLikeTheMark_KeepsItsBytes) {
@@ -87,7 +87,7 @@ TEST(CsvReader, QuotedField_MayHoldCommasQuotesAndLineBreaks) {
   EXPECT_THAT(Fields("\"a,b\",\"say \"\"no\"\"\",\"\""),
               ElementsAre("a,b", "say \"no\"", ""));
   EXPECT_THAT(Fields("\"\"\"\""), ElementsAre("\""));
-  const auto records = Read("\"a\r\nb\nc\",d\ne,f\n");
+  const auto records = ReadRecords("\"a\r\nb\nc\",d\ne,f\n");
   ASSERT_THAT(records, SizeIs(2));
   EXPECT_THAT(records[0].fields, ElementsAre("a\nb\nc", "d"));
   EXPECT_EQ(records[1].line, 4u);
@@ -99,7 +99,7 @@ TEST(CsvReader, Blanks_BelongToTheField) {
 }
 
 TEST(CsvReader, QuoteInAFieldThatIsNotQuoted_IsAnErrorOfThatRowOnly) {
-  const auto records = Read("a\"b,c\nd,e\n");
+  const auto records = ReadRecords("a\"b,c\nd,e\n");
   ASSERT_THAT(records, SizeIs(2));
   EXPECT_THAT(records[0].error, HasSubstr("not quoted"));
   EXPECT_EQ(records[1].error, "");
@@ -107,14 +107,14 @@ TEST(CsvReader, QuoteInAFieldThatIsNotQuoted_IsAnErrorOfThatRowOnly) {
 }
 
 TEST(CsvReader, TextBehindAClosingQuote_IsAnErrorOfThatRowOnly) {
-  const auto records = Read("\"a\"b,c\nd,e\n");
+  const auto records = ReadRecords("\"a\"b,c\nd,e\n");
   ASSERT_THAT(records, SizeIs(2));
   EXPECT_THAT(records[0].error, HasSubstr("behind a closing quote"));
   EXPECT_THAT(records[1].fields, ElementsAre("d", "e"));
 }
 
 TEST(CsvReader, QuoteThatIsNotClosed_IsAnError) {
-  const auto records = Read("a,b\n\"c,d\ne,f\n");
+  const auto records = ReadRecords("a,b\n\"c,d\ne,f\n");
   ASSERT_THAT(records, SizeIs(2));
   EXPECT_EQ(records[0].error, "");
   EXPECT_EQ(records[1].line, 2u);
@@ -124,7 +124,7 @@ TEST(CsvReader, QuoteThatIsNotClosed_IsAnError) {
 TEST(CsvReader, EndlessRow_IsAnErrorThatIsNotKept_AndReadingGoesOn) {
   for (const std::string& start : {std::string("x"), std::string("\"")}) {
     for (const char filler : {'x', ','}) {
-      const auto records = Read(start + std::string(1 << 20, filler) + "\na,b\n");
+      const auto records = ReadRecords(start + std::string(1 << 20, filler) + "\na,b\n");
       ASSERT_THAT(records, SizeIs(2));
       EXPECT_THAT(records[0].error, HasSubstr("too long"));
       size_t kept = records[0].fields.size();
@@ -140,7 +140,7 @@ TEST(CsvReader, EndlessRow_IsAnErrorThatIsNotKept_AndReadingGoesOn) {
 TEST(CsvReader, RowOfTheLargestSize_IsRead) {
   const std::string field(CsvReader::kMaxRecordBytes - 1, 'x');
   EXPECT_THAT(Fields(field), ElementsAre(field));
-  EXPECT_THAT(Read(field + "x")[0].error, HasSubstr("too long"));
+  EXPECT_THAT(ReadRecords(field + "x")[0].error, HasSubstr("too long"));
 }
 
 TEST(CsvReader, StreamThatFails_IsNotTheEndOfTheFile) {
