@@ -245,9 +245,9 @@ struct ExecuteRequest {
    * With no branch: the transaction to start one for; not read when `branch` is set. When
    * the answer is lost the branch may be there, its id is not known, and its locks go with
    * its idle time-out. A repeat is refused where a transaction has one branch at a time
-   * (INVALID: PostgreSQL, MariaDB, X/Open); elsewhere it starts another one, which loses
-   * against the first (CONFLICT). So listen longer for this one than `deadline_ms`, which the participant
-   * keeps to, and roll the transaction back when no answer came.
+   * (RESOURCE_ERROR: PostgreSQL, MariaDB, X/Open); elsewhere it starts another one, which
+   * loses against the first (CONFLICT). So listen longer for this one than `deadline_ms`,
+   * which the participant keeps to, and roll the transaction back when no answer came.
    */
   3: optional types.Gtid start
   /** With start: the resource. */
@@ -278,7 +278,8 @@ struct ExecuteRequest {
 
 struct ExecuteReply {
   /**
-   * CONFLICT, BRANCH_GONE, RESOURCE_ERROR, TIMED_OUT: the branch is rolled back. INVALID:
+   * CONFLICT, BRANCH_GONE, RESOURCE_ERROR, TIMED_OUT: the branch is rolled back, or, with
+   * `start`, none was started; the transaction cannot be committed any more. INVALID:
    * the call did nothing; the branch lives on, and with `start` none was started. OVERLOADED,
    * UNAVAILABLE, NOT_FOUND: with `start` none was started; else roll it back.
    * CONDITION_FAILED: operations of this call are undone where the resource can;

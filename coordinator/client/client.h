@@ -244,8 +244,8 @@ class Client {
   // where its gtid is another transaction. UNAVAILABLE: no coordinator answered.
   // Each service has branches of its own, which do not see each other's changes. At a
   // database (PostgreSQL, MariaDB, an X/Open switch) a transaction has one branch at a
-  // time: a second service's call there is refused at once (INVALID_ARGUMENT), as it
-  // could wait for the locks of the first, and so for its own transaction.
+  // time: a second service's call there is refused at once (INTERNAL), as it could wait
+  // for the locks of the first, and so for its own transaction; the transaction aborts.
   [[nodiscard]] absl::StatusOr<Transaction> Join(std::string_view context);
 
   // What became of a transaction? Asks the coordinators, and decides nothing. They know

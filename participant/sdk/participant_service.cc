@@ -28,9 +28,10 @@ wire::Result ResultOf(const StartResult& start) {
     case StartRefusal::kTooOld:
       return MakeResult(Code::INVALID,
                         "the transaction is too old to be committed; begin a new one");
+    // Not INVALID, after which the transaction could be committed without this work.
     case StartRefusal::kSecond:
       return MakeResult(
-          Code::INVALID,
+          Code::RESOURCE_ERROR,
           absl::StrCat("the transaction has branch ", ToString(start.branch),
                        " at this resource, begun by another service or by a call whose "
                        "answer was lost; a second one could wait for the first's locks "

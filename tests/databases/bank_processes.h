@@ -182,7 +182,7 @@ class BankProcesses : public ::testing::Test {
     auto callee = (*client)->Join(caller->Share());
     ASSERT_TRUE(callee.ok());
     const absl::Status second = callee->Sql("bank-b", move).status();
-    EXPECT_TRUE(absl::IsInvalidArgument(second)) << second;
+    EXPECT_TRUE(absl::IsInternal(second)) << second;
     EXPECT_NE(second.message().find("let one service"), std::string::npos) << second;
     EXPECT_FALSE(caller->Merge(callee->CarryBack()).ok());
     EXPECT_EQ(caller->Commit().outcome, client::Outcome::kAborted);
