@@ -34,17 +34,45 @@ void EndedOutcomes::Add(const Gtid& gtid, Outcome outcome, AbortCause cause,
   set.U8(slot);
   set.Varint(branches.size());
   for (const BranchId& branch : branches) {
-    const auto owner = std::find_if(
-        block.owners.begin(), block.owners.end(), [&branch](const Owner& known) {
-          return known.second == branch.incarnation && known.first == branch.resource;
-        });
-    set.Varint(static_cast<uint64_t>(owner - block.owners.begin()));
-    if (owner == block.owners.end()) {
-      block.owners.emplace_back(branch.resource, branch.incarnation);
-    }
+    set.Varint(UseOwner(branch.resource, branch.incarnation));
     set.Varint(branch.number);
   }
   block.sets += set.str();
+}
+
+uint64_t EndedOutcomes::UseOwner(std::string_view resource, Incarnation incarnation) {
+  Owner owner(std::string(resource), incarnation);
+  const auto known = owner_index_.find(owner);
+  if (known != owner_index_.end()) {
+    ++owners_[known->second].branches;
+    return known->second;
+  }
+  uint64_t index = owners_.size();
+  if (free_owners_.empty()) {
+    owners_.emplace_back();
+  } else {
+    index = free_owners_.top();
+    free_owners_.pop();
+  }
+  owners_[index] = {owner, 1};
+  owner_index_.emplace(std::move(owner), index);
+  return index;
+}
+
+void EndedOutcomes::ReleaseOwners(std::string_view sets) {
+  ByteReader in(sets);
+  while (!in.at_end()) {
+    (void)in.U8();
+    for (uint64_t count = in.Varint(); count > 0; --count) {
+      const uint64_t index = in.Varint();
+      (void)in.Varint();
+      OwnerUse& use = owners_[index];
+      if (--use.branches > 0) continue;
+      owner_index_.erase(use.owner);
+      use.owner = {};
+      free_owners_.push(index);
+    }
+  }
 }
 
 std::optional<EndedOutcomes::Ended> EndedOutcomes::Find(const Gtid& gtid) const {
@@ -66,7 +94,7 @@ bool EndedOutcomes::ContainsCommitted(const BranchId& branch) const {
     const bool wanted = in.U8() == slot;
     const uint64_t count = in.Varint();
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
-      const Owner& owner = block.owners[in.Varint()];
+      const Owner& owner = owners_[in.Varint()].owner;
       const uint64_t number = in.Varint();
       if (wanted && number == branch.number && owner.second == branch.incarnation &&
           owner.first == branch.resource) {
@@ -87,6 +115,7 @@ void EndedOutcomes::DropThrough(const Gtid& watermark) {
         term < watermark.term || (term == watermark.term && last <= watermark.sequence);
     if (!below) return;
     size_ -= oldest->second.count;
+    ReleaseOwners(oldest->second.sets);
     blocks_.erase(oldest);
   }
 }
@@ -105,28 +134,44 @@ std::optional<Gtid> EndedOutcomes::WatermarkToKeep(size_t count) const {
 }
 
 size_t EndedOutcomes::bytes() const {
-  size_t bytes = 0;
+  // Twice: in the list and in its index. Long names lie elsewhere.
+  size_t bytes = 2 * owners_.capacity() * sizeof(OwnerUse);
   for (const auto& [key, block] : blocks_) {
-    bytes += sizeof(key) + sizeof(block) + block.sets.capacity() +
-             block.owners.capacity() * sizeof(Owner);
+    bytes += sizeof(key) + sizeof(block) + block.sets.capacity();
   }
   return bytes;
 }
 
 void EndedOutcomes::Encode(ByteWriter* out) const {
+  out->Varint(owners_.size());
+  for (const OwnerUse& use : owners_) {
+    out->Bytes(use.owner.first);
+    out->U64(use.owner.second.value());
+  }
   out->Varint(blocks_.size());
   for (const auto& [key, block] : blocks_) {
     out->Varint(key.first.value());
     out->Varint(key.second);
     out->Bytes(std::string_view(reinterpret_cast<const char*>(block.states.data()),
                                 block.states.size()));
-    out->Varint(block.owners.size());
-    for (const Owner& owner : block.owners) {
-      out->Bytes(owner.first);
-      out->U64(owner.second.value());
-    }
     out->Bytes(block.sets);
   }
+}
+
+// A place without a name is free.
+bool EndedOutcomes::DecodeOwners(ByteReader* in) {
+  const uint64_t count = in->Varint();
+  for (uint64_t i = 0; i < count && in->ok(); ++i) {
+    std::string resource(in->Bytes());
+    Owner owner(std::move(resource), Incarnation(in->U64()));
+    if (owner.first.empty()) {
+      free_owners_.push(i);
+    } else if (!owner_index_.emplace(owner, i).second) {
+      return false;
+    }
+    owners_.push_back({std::move(owner), 0});
+  }
+  return in->ok();
 }
 
 // The sets are walked once here, so that later walks need not doubt them.
@@ -140,18 +185,15 @@ bool EndedOutcomes::DecodeBlock(ByteReader* in, Block* block) {
     if (block->states[i] != 0) ++block->count;
     if (block->states[i] == kCommittedState) ++committed;
   }
-  const uint64_t owners = in->Varint();
-  for (uint64_t i = 0; i < owners && in->ok(); ++i) {
-    std::string resource(in->Bytes());
-    block->owners.emplace_back(std::move(resource), Incarnation(in->U64()));
-  }
   block->sets = std::string(in->Bytes());
   ByteReader sets(block->sets);
   for (; !sets.at_end() && sets.ok(); --committed) {
     if (block->states[sets.U8()] != kCommittedState) return false;
     const uint64_t count = sets.Varint();
     for (uint64_t i = 0; i < count && sets.ok(); ++i) {
-      if (sets.Varint() >= block->owners.size()) return false;
+      const uint64_t owner = sets.Varint();
+      if (owner >= owners_.size()) return false;
+      ++owners_[owner].branches;
       (void)sets.Varint();
     }
   }
@@ -160,6 +202,7 @@ bool EndedOutcomes::DecodeBlock(ByteReader* in, Block* block) {
 
 bool EndedOutcomes::Decode(GroupId group, ByteReader* in) {
   group_ = group;
+  if (!DecodeOwners(in)) return false;
   const uint64_t count = in->Varint();
   for (uint64_t i = 0; i < count && in->ok(); ++i) {
     const Term term(in->Varint());
@@ -169,7 +212,11 @@ bool EndedOutcomes::Decode(GroupId group, ByteReader* in) {
     size_ += block.count;
     if (!blocks_.emplace(BlockKey{term, number}, std::move(block)).second) return false;
   }
-  return in->ok();
+  // A name that no branch uses is none that Encode writes.
+  return in->ok() &&
+         std::none_of(owners_.begin(), owners_.end(), [](const OwnerUse& use) {
+           return use.owner.first.empty() != (use.branches == 0);
+         });
 }
 
 }  // namespace concordat::txn

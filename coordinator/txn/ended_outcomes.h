@@ -4,20 +4,25 @@
 // Gtids are nearly dense, so they lie in blocks of 256 sequence numbers of a term: a
 // byte each for the outcome and its cause. A committed one also keeps its branch set
 // (a late inquiry must be told COMMIT by a member and ROLLBACK by a stranger), as an
-// index into the block's list of owners (resource and incarnation) and the branch's
-// number: about six bytes a branch. Blocks go as a whole when the watermark passes.
+// index into a list of owners (resource and incarnation) and the branch's number: about
+// six bytes a branch. Blocks go as a whole when the watermark passes, and owners with the
+// last branch that names them.
 #ifndef COORDINATOR_TXN_ENDED_OUTCOMES_H_
 #define COORDINATOR_TXN_ENDED_OUTCOMES_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <queue>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "coordinator/base/byte_codec.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/types.h"
@@ -60,18 +65,30 @@ class EndedOutcomes {
   struct Block {
     std::array<uint8_t, kBlockSize> states{};  // 0: nothing known
     uint32_t count = 0;
-    std::vector<Owner> owners;
     // Slot, number of branches, then owner and number of each; in the order of Add.
     std::string sets;
+  };
+  struct OwnerUse {
+    Owner owner;
+    uint64_t branches = 0;  // that name it; 0: the place is free
   };
 
   static BlockKey KeyOf(const Gtid& gtid) {
     return {gtid.term, gtid.sequence / kBlockSize};
   }
-  static bool DecodeBlock(ByteReader* in, Block* block);
+  // The index of the owner, whose uses are one more now.
+  uint64_t UseOwner(std::string_view resource, Incarnation incarnation);
+  // One use less of each owner in the sets.
+  void ReleaseOwners(std::string_view sets);
+  bool DecodeOwners(ByteReader* in);
+  bool DecodeBlock(ByteReader* in, Block* block);
 
   GroupId group_;
   std::map<BlockKey, Block> blocks_;
+  std::vector<OwnerUse> owners_;
+  // The smallest first, so that all nodes use the same places.
+  std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> free_owners_;
+  absl::flat_hash_map<Owner, uint64_t> owner_index_;
   size_t size_ = 0;
 };
 

@@ -11,7 +11,7 @@ namespace concordat::txn {
 
 namespace {
 
-constexpr uint8_t kSnapshotVersion = 1;
+constexpr uint8_t kSnapshotVersion = 2;
 constexpr uint8_t kStagedFlag = 1;
 constexpr uint8_t kDecidedFlag = 2;
 

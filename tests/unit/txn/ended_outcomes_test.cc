@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/unit/txn/harness.h"
 
 namespace concordat::txn {
@@ -100,6 +101,44 @@ TEST(EndedOutcomes, AMillionCommits_TakeUnderTwentyBytesEach) {
               {MakeBranch(g, "bank-a", s), MakeBranch(g, "bank-b", s)});
   }
   EXPECT_LT(ended.bytes(), 20 * kCount) << ended.bytes();
+}
+
+TEST(EndedOutcomes, AMillionCommitsOfAThousandResources_TakeUnderTwentyBytesEach) {
+  EndedOutcomes ended;
+  constexpr uint64_t kCount = 1'000'000;
+  for (uint64_t s = 1; s <= kCount; ++s) {
+    const Gtid g = G(2, s);
+    ended.Add(g, Outcome::kCommitted, AbortCause::kNone,
+              {MakeBranch(g, absl::StrCat("bank-", s * 7 % 1000), s),
+               MakeBranch(g, absl::StrCat("bank-", s * 11 % 1000), s)});
+  }
+  EXPECT_LT(ended.bytes(), 20 * kCount) << ended.bytes();
+}
+
+// A resource is another owner after each restart.
+TEST(EndedOutcomes, OwnersGoWithTheLastBranchThatNamesThem) {
+  EndedOutcomes ended;
+  size_t bytes = 0;
+  for (uint64_t s = 1; s <= 100'000; ++s) {
+    const Gtid g = G(2, s);
+    ended.Add(g, Outcome::kCommitted, AbortCause::kNone,
+              {MakeBranch(g, absl::StrCat("bank-", s), 1)});
+    if (s >= 1024) ended.DropThrough(G(2, s - 1024));
+    if (s == 10'000) bytes = ended.bytes();
+    ASSERT_TRUE(ended.ContainsCommitted(MakeBranch(g, absl::StrCat("bank-", s), 1)));
+  }
+  EXPECT_LE(ended.bytes(), 2 * bytes);
+  const Gtid kept = G(2, 99'500);
+  ByteWriter out;
+  ended.Encode(&out);
+  EndedOutcomes copy;
+  ByteReader in(out.str());
+  ASSERT_TRUE(copy.Decode(kGroup, &in));
+  EXPECT_TRUE(copy.ContainsCommitted(MakeBranch(kept, "bank-99500", 1)));
+  EXPECT_FALSE(copy.ContainsCommitted(MakeBranch(kept, "bank-99501", 1)));
+  copy.DropThrough(G(3, 0));
+  copy.Add(G(3, 1), Outcome::kCommitted, AbortCause::kNone, {A(G(3, 1))});
+  EXPECT_TRUE(copy.ContainsCommitted(A(G(3, 1))));
 }
 
 TEST(EndedOutcomesDeathTest, EndingTwice_IsAProgrammersError) {

@@ -290,7 +290,7 @@ TEST_F(TableSnapshotTest, EveryTruncation_IsAnError) {
 
 TEST_F(TableSnapshotTest, OtherVersion_IsRefused) {
   std::string bytes = table_.EncodeSnapshot();
-  bytes[0] = 2;
+  ++bytes[0];
   EXPECT_EQ(TransactionTable::DecodeSnapshot(bytes).status().code(),
             absl::StatusCode::kUnimplemented);
 }
