@@ -480,13 +480,15 @@ service CoordinatorService {
   ListHeuristicsReply listHeuristics(1: required ListHeuristicsRequest request)
   /**
    * OK once it is in the replicated log. NOT_FOUND: no such outcome is on record; nothing
-   * was changed.
+   * was changed. UNDECIDED: begun by a leader that stepped down, may have taken effect or
+   * not; repeat it.
    */
   types.Result forgetHeuristic(1: required ForgetHeuristicRequest request)
   /**
    * Frees the name and its place, and forgets which store had it. OK once it is in the
    * replicated log. NOT_FOUND: there is no such resource. INVALID: it is served, or a
-   * transaction that is not over has a branch there; nothing was changed.
+   * transaction that is not over has a branch there; nothing was changed. UNDECIDED: as
+   * for forgetHeuristic.
    */
   types.Result retireResource(1: required RetireResourceRequest request)
 }

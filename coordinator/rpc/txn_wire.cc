@@ -46,7 +46,7 @@ struct ResultMaker {
     if (!reply.waiting_for.empty()) {
       absl::StrAppend(&text, "; no vote from: ", WaitingFor(reply.waiting_for));
     }
-    return Hinting(Code::UNDECIDED, absl::StrCat(text, "; ask again with the same gtid"));
+    return Hinting(Code::UNDECIDED, absl::StrCat(text, "; repeat the request"));
   }
   wire::Result operator()(const txn::NotStagedReply&) const {
     return MakeResult(Code::NOT_FOUND, "nobody has asked to commit this transaction");

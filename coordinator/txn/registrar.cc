@@ -224,14 +224,15 @@ void Registrar::OnRetired(const RetiredRecord& record, const RetiredEffect& effe
 }
 
 void Registrar::Abandon() {
+  // Their records were appended, and may reach the log under the next leader.
   for (const auto& [token, resource] : registering_) {
-    out_.answers.push_back(Answer{token, NotLeaderReply{}});
+    out_.answers.push_back(Answer{token, UndecidedReply{}});
   }
   for (const auto& [token, branch] : forgetting_) {
-    out_.answers.push_back(Answer{token, NotLeaderReply{}});
+    out_.answers.push_back(Answer{token, UndecidedReply{}});
   }
   for (const auto& [token, resource] : retiring_) {
-    out_.answers.push_back(Answer{token, NotLeaderReply{}});
+    out_.answers.push_back(Answer{token, UndecidedReply{}});
   }
   retiring_.clear();
   registering_.clear();

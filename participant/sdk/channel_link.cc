@@ -107,9 +107,11 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
   absl::StrAppend(&attempt->errors, attempt->errors.empty() ? "" : "; ", attempt->address,
                   ": ", result.is_other_server() ? kOtherServer : "",
                   result.ok() ? said.message : result.error);
-  const bool hinted = result.ok() && said.code == wire::Code::NOT_LEADER &&
-                      !said.leader_hint.empty() && said.leader_hint != attempt->address &&
-                      AddAddress(said.leader_hint);
+  const bool hinted =
+      result.ok() &&
+      (said.code == wire::Code::NOT_LEADER || said.code == wire::Code::UNDECIDED) &&
+      !said.leader_hint.empty() && said.leader_hint != attempt->address &&
+      AddAddress(said.leader_hint);
   // Another node would say the same.
   if (result.ok() && said.code == wire::Code::INVALID) {
     return attempt->done(absl::InvalidArgumentError(said.message));
