@@ -144,26 +144,36 @@ struct Asked {
   int exit_status = kExitOk;
 };
 
-// Asks the node that leads, or any with --local.
-template <class Reply>
-Asked<Reply> AskCluster(
-    const Target& target,
-    const std::function<void(client::CoordinatorLink*,
-                             std::function<void(const Reply&)>)>& call) {
-  Asker asker(target);
-  const Search search = FindNode(&asker, target);
-  if (search.address.empty()) return {std::nullopt, SayNotFound(search)};
-  Reply reply = asker.Ask<Reply>(search.address, call);
-  if (reply.result.code == wire::Code::OK) return {std::move(reply), kExitOk};
-  const bool heard = reply.result.code == wire::Code::NOT_FOUND ||
-                     reply.result.code == wire::Code::INVALID ||
-                     reply.result.code == wire::Code::NOT_LEADER;
-  std::cerr << "concordat: " << (target.local ? "node " : "the leader, ")
-            << search.address << ": " << reply.result.message << "\n";
-  return {std::nullopt, heard ? kExitNegative : kExitUnreachable};
-}
+// The node that leads, or any with --local. It is looked for once.
+class ClusterNode {
+ public:
+  explicit ClusterNode(const Target& target) : target_(target), asker_(target) {}
 
-// A reply that is a result and nothing else, in the shape that AskCluster wants.
+  template <class Reply>
+  Asked<Reply> Ask(const std::function<void(client::CoordinatorLink*,
+                                            std::function<void(const Reply&)>)>& call) {
+    if (address_.empty()) {
+      const Search search = FindNode(&asker_, target_);
+      if (search.address.empty()) return {std::nullopt, SayNotFound(search)};
+      address_ = search.address;
+    }
+    Reply reply = asker_.Ask<Reply>(address_, call);
+    const wire::Code::type code = reply.result.code;
+    if (code == wire::Code::OK) return {std::move(reply), kExitOk};
+    const bool heard = code == wire::Code::NOT_FOUND || code == wire::Code::INVALID ||
+                       code == wire::Code::NOT_LEADER || code == wire::Code::UNDECIDED;
+    std::cerr << "concordat: " << (target_.local ? "node " : "the leader, ") << address_
+              << ": " << reply.result.message << "\n";
+    return {std::nullopt, heard ? kExitNegative : kExitUnreachable};
+  }
+
+ private:
+  const Target& target_;
+  Asker asker_;
+  std::string address_;
+};
+
+// A reply that is a result and nothing else, in the shape that ClusterNode wants.
 struct PlainReply {
   wire::Result result;
 };
@@ -272,14 +282,15 @@ int Status(const Target& target) {
 }
 
 int ListTransactions(const Target& target, int limit) {
+  ClusterNode node(target);
   wire::ListTransactionsReply all;
   wire::ListTransactionsRequest request;
   request.context = client::MakeContext();
   do {
     request.limit = limit - static_cast<int>(all.transactions.size());
-    const auto [reply, failed] = AskCluster<wire::ListTransactionsReply>(
-        target, [&request](client::CoordinatorLink* link,
-                           std::function<void(const wire::ListTransactionsReply&)> done) {
+    const auto [reply, failed] = node.Ask<wire::ListTransactionsReply>(
+        [&request](client::CoordinatorLink* link,
+                   std::function<void(const wire::ListTransactionsReply&)> done) {
           link->listTransactions(std::move(done), request);
         });
     if (!reply) return failed;
@@ -310,9 +321,10 @@ int ShowTransaction(const Target& target, const std::string& text) {
   wire::OutcomeRequest request;
   request.context = client::MakeContext();
   request.gtid = client::ToWire(*gtid);
-  const auto [reply, failed] = AskCluster<wire::ShowTransactionReply>(
-      target, [&request](client::CoordinatorLink* link,
-                         std::function<void(const wire::ShowTransactionReply&)> done) {
+  ClusterNode node(target);
+  const auto [reply, failed] = node.Ask<wire::ShowTransactionReply>(
+      [&request](client::CoordinatorLink* link,
+                 std::function<void(const wire::ShowTransactionReply&)> done) {
         link->showTransaction(std::move(done), request);
       });
   if (!reply) return failed;
@@ -324,14 +336,15 @@ int ShowTransaction(const Target& target, const std::string& text) {
 }
 
 int ListHeuristics(const Target& target) {
+  ClusterNode node(target);
   std::vector<wire::HeuristicBranch> all;
   wire::ListHeuristicsRequest request;
   request.context = client::MakeContext();
   bool more = true;
   while (more) {
-    const auto [reply, failed] = AskCluster<wire::ListHeuristicsReply>(
-        target, [&request](client::CoordinatorLink* link,
-                           std::function<void(const wire::ListHeuristicsReply&)> done) {
+    const auto [reply, failed] = node.Ask<wire::ListHeuristicsReply>(
+        [&request](client::CoordinatorLink* link,
+                   std::function<void(const wire::ListHeuristicsReply&)> done) {
           link->listHeuristics(std::move(done), request);
         });
     if (!reply) return failed;
@@ -360,9 +373,10 @@ int ForgetHeuristic(const Target& target, const std::string& text,
   request.context = client::MakeContext();
   request.branch = client::ToWire(*branch);
   request.by = by;
-  const auto [forgotten, failed] = AskCluster<PlainReply>(
-      target, [&request](client::CoordinatorLink* link,
-                         std::function<void(const PlainReply&)> done) {
+  ClusterNode node(target);
+  const auto [forgotten, failed] =
+      node.Ask<PlainReply>([&request](client::CoordinatorLink* link,
+                                      std::function<void(const PlainReply&)> done) {
         link->forgetHeuristic(
             [done = std::move(done)](const wire::Result& result) { done({result}); },
             request);
@@ -377,9 +391,10 @@ int RetireResource(const Target& target, const std::string& name, const std::str
   request.context = client::MakeContext();
   request.name = name;
   request.by = by;
-  const auto [retired, failed] = AskCluster<PlainReply>(
-      target, [&request](client::CoordinatorLink* link,
-                         std::function<void(const PlainReply&)> done) {
+  ClusterNode node(target);
+  const auto [retired, failed] =
+      node.Ask<PlainReply>([&request](client::CoordinatorLink* link,
+                                      std::function<void(const PlainReply&)> done) {
         link->retireResource(
             [done = std::move(done)](const wire::Result& result) { done({result}); },
             request);
