@@ -1,5 +1,6 @@
 #include "thrift/rpc/codec.h"
 
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,11 +21,15 @@ bool IsElementType(TType type) {
 
 constexpr uint32_t kUnlimitedDepth = 1U << 30;
 
+// Containers are checked here, so that the limit can be named. But before that Thrift
+// multiplies the count by the least bytes of an element, in an int.
+constexpr int32_t kMostThriftCanMultiply = std::numeric_limits<int32_t>::max() / 64;
+
 }  // namespace
 
 Codec::Codec(std::shared_ptr<FrameBuffer> buffer, const Limits& limits)
     : Base(std::move(buffer), static_cast<int32_t>(limits.max_string_bytes),
-           0 /* containers are checked here, so that the limit can be named */),
+           kMostThriftCanMultiply),
       max_string_bytes_(limits.max_string_bytes),
       max_container_elements_(limits.max_container_elements),
       max_frame_elements_(limits.max_frame_elements) {
