@@ -183,7 +183,9 @@ void Node::LogClusterOnce() {
 void Node::HouseKeep() {
   store_.Compact();
   const LogIndex snapshot = store_.DurableSnapshot(kFirstGroup);
-  if (!snapshot.is_none()) snapshots_.RemoveOlder(kFirstGroup, snapshot);
+  if (!snapshot.is_none()) {
+    snapshots_.RemoveOlder(kFirstGroup, snapshot, replica_->raft().OlderSnapshotInUse());
+  }
   log_.OnSecond(loop_->Now());
   if (replica_->core().is_ready()) log_.OnResources(Resources(), rpc::kHeartbeatTimeout);
 }
@@ -363,7 +365,13 @@ absl::StatusOr<std::string> Node::ReadSnapshot(const raft::SnapshotMeta& meta,
                                                uint64_t offset, size_t max_bytes,
                                                bool* last) {
   auto chunk = snapshots_.Read(kFirstGroup, meta.index, offset, max_bytes);
-  if (!chunk.ok()) return chunk.status();
+  if (!chunk.ok()) {
+    const std::string why(chunk.status().message());
+    if (!absl::IsNotFound(chunk.status()) && unread_snapshots_.Admit(loop_->Now(), why)) {
+      LogEvent(Level::kError, "snapshot not read").Field("why", why);
+    }
+    return chunk.status();
+  }
   *last = chunk->last;
   return std::move(chunk->data);
 }

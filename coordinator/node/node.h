@@ -179,6 +179,7 @@ class Node final : public rpc::CoordinatorBackend,
   rpc::TimerId housekeeping_timer_;
   uint64_t last_token_ = 0;
   std::map<NodeId, LogLimit> refused_messages_;  // by member; 0: from anybody else
+  LogLimit unread_snapshots_;
   absl::flat_hash_map<txn::RequestToken, Done> waiting_;
   // What is posted by other threads finds it expired after the node's end.
   std::shared_ptr<Node*> alive_;

@@ -26,7 +26,7 @@ void Raft::SendAppends(NodeId to, Progress* progress) {
   if (progress->state != ProgressState::kSnapshot &&
       progress->state != ProgressState::kNoSpace && progress->next <= log_.base_index()) {
     ++counters_.snapshots_begun;
-    progress->BecomeSnapshot(snapshot_);
+    BeginSnapshot(progress);
   }
   if (progress->state == ProgressState::kSnapshot) SendSnapshot(to, progress);
   while (HasAppendsToSend(*progress)) {
@@ -141,7 +141,13 @@ void Raft::OnAppendAccepted(Progress* progress, LogIndex match) {
   const bool advanced = match > progress->match;
   progress->match = std::max(progress->match, match);
   progress->promised = std::max(progress->promised, progress->match);
-  if (advanced) progress->space_pause = Duration();
+  if (advanced) {
+    progress->space_pause = Duration();
+    progress->progressed_at = now_;
+    if (progress->keeps_log_from.has_value()) {
+      progress->keeps_log_from = std::max(*progress->keeps_log_from, match);
+    }
+  }
   switch (progress->state) {
     case ProgressState::kProbe:
       // A late answer to an earlier, shorter message says nothing about this probe.

@@ -22,6 +22,7 @@ void Raft::BecomeFollower(Term new_term, NodeId leader) {
   if (is_leader()) {
     DropReads();
     progress_.clear();
+    CompactLog();
     uncommitted_bytes_ = 0;
     transfer_.reset();
   }
@@ -158,6 +159,7 @@ void Raft::TickLeader() {
   if (now_ < heartbeat_deadline_) return;
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
   for (auto& [node, progress] : progress_) progress.heartbeat_due = true;
+  CompactLog();
 }
 
 void Raft::StepDown(uint64_t* counter) {

@@ -55,20 +55,25 @@ void Log::Append(Entry entry) {
       << "entry " << entry.index << " after " << last_index();
   CONCORDAT_CHECK(entry.term >= last_term())
       << "term " << entry.term << " after " << last_term();
+  data_bytes_ += entry.data.size();
   entries_.push_back(std::move(entry));
 }
 
 void Log::TruncateFrom(LogIndex index) {
   CONCORDAT_CHECK(Has(index)) << "truncation at " << index << " outside of the log";
-  entries_.resize(index.value() - base_index_.value() - 1);
+  const size_t keep = index.value() - base_index_.value() - 1;
+  for (size_t i = keep; i < entries_.size(); ++i) data_bytes_ -= entries_[i].data.size();
+  entries_.resize(keep);
 }
 
 void Log::CompactTo(LogIndex index) {
   if (index <= base_index_) return;
   CONCORDAT_CHECK(Has(index)) << "compaction at " << index << " outside of the log";
   base_term_ = At(index).term;
-  const uint64_t count = index.value() - base_index_.value();
-  entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(count));
+  const auto end =
+      entries_.begin() + static_cast<std::ptrdiff_t>(index.value() - base_index_.value());
+  for (auto it = entries_.begin(); it != end; ++it) data_bytes_ -= it->data.size();
+  entries_.erase(entries_.begin(), end);
   base_index_ = index;
 }
 

@@ -19,6 +19,10 @@
 
 namespace concordat::raft {
 
+// What an entry counts for besides its data where bytes are bounded, so that many empty
+// ones are bounded too.
+inline constexpr size_t kEntryOverheadBytes = 64;
+
 class Log {
  public:
   // Empty, with the given base: 0 and 0 for a new group.
@@ -38,6 +42,10 @@ class Log {
   // Whether the entry itself is here.
   [[nodiscard]] bool Has(LogIndex index) const {
     return index > base_index_ && index <= last_index();
+  }
+  // Of all entries here, each counted for its data and kEntryOverheadBytes.
+  [[nodiscard]] size_t bytes() const {
+    return data_bytes_ + entries_.size() * kEntryOverheadBytes;
   }
   // `index` must be in [first_index, last_index].
   [[nodiscard]] const Entry& At(LogIndex index) const;
@@ -67,6 +75,7 @@ class Log {
   LogIndex base_index_;
   Term base_term_;
   std::deque<Entry> entries_;
+  size_t data_bytes_ = 0;  // of entries_
 };
 
 }  // namespace concordat::raft

@@ -13,10 +13,6 @@ namespace concordat::raft {
 
 namespace {
 
-// What an entry counts for in max_uncommitted_bytes besides its data, so that many
-// empty ones are bounded too.
-constexpr size_t kEntryOverheadBytes = 64;
-
 size_t Cost(const Entry& entry) { return entry.data.size() + kEntryOverheadBytes; }
 
 // Whether `issued` on the disk makes a promise of `needed` true: within a term a vote
@@ -45,6 +41,7 @@ Raft::Raft(Config config, RecoveredState recovered)
                   config_.election_timeout_min < config_.election_timeout_max)
       << "timers of Raft do not fit each other";
   CONCORDAT_CHECK(config_.max_inflight_appends > 0 && config_.snapshot_chunk_bytes > 0 &&
+                  config_.max_inflight_chunks > 0 &&
                   config_.max_committed_per_output > 0 && config_.max_persist_bytes > 0 &&
                   config_.max_unflushed_bytes > 0);
   Recover(std::move(recovered));

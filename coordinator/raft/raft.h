@@ -64,6 +64,12 @@ struct Config {
   size_t max_append_bytes = 512 * 1024;
   size_t max_uncommitted_bytes = 64 * 1024 * 1024;
   size_t snapshot_chunk_bytes = 512 * 1024;
+  size_t max_inflight_chunks = 8;  // to each follower, unanswered
+  // A snapshot that is being sent stays, and with it the log that the follower needs to
+  // go on from it: not when the log would hold more than so many bytes, nor for a
+  // follower that has taken nothing new for so long.
+  size_t max_log_kept_bytes = size_t{256} << 20;
+  Duration snapshot_patience = Duration::Seconds(60);
   // A follower without space for entries is left alone for a heartbeat interval, then
   // for longer and longer, up to this; one that could not keep a snapshot, up to that.
   Duration no_space_pause_max = Duration::Seconds(1);
@@ -114,6 +120,9 @@ struct Counters {
   uint64_t snapshots_begun = 0;
   uint64_t snapshot_chunks_repeated = 0;
   uint64_t snapshots_restarted = 0;
+  uint64_t snapshot_chunks_early = 0;
+  uint64_t snapshots_kept_for_a_transfer = 0;
+  uint64_t logs_not_kept_any_more = 0;
   uint64_t snapshots_installed = 0;
   uint64_t logs_discarded_for_snapshot = 0;
   uint64_t malformed_messages = 0;
@@ -195,6 +204,9 @@ class Raft {
                            std::string data, bool last);
   // That snapshot is not there any more: the latest one is sent instead.
   void OnSnapshotChunkGone(NodeId to, const SnapshotMeta& meta);
+  // The older snapshot that is being sent, which is to stay beside the one in force; 0
+  // when there is none.
+  [[nodiscard]] LogIndex OlderSnapshotInUse() const;
 
   // Answers install_snapshot: it is durable, and is the state machine's state now.
   void OnSnapshotInstalled(const SnapshotMeta& meta);
@@ -283,6 +295,9 @@ class Raft {
     SnapshotMeta meta;
     Term sender_term;
     uint64_t next_offset = 0;
+    // Chunks that have overtaken an earlier one, by their offset; no more of them than
+    // max_inflight_chunks.
+    std::map<uint64_t, SnapshotChunk> early;
   };
 
   // raft.cc
@@ -373,12 +388,17 @@ class Raft {
   void AdvanceCommitIndex();
 
   // snapshot_transfer.cc
+  void CompactLog();
+  void EndClaims(LogIndex needed_by_nobody);
+  void BeginSnapshot(Progress* progress);
   void SendSnapshot(NodeId to, Progress* progress);
-  [[nodiscard]] SnapshotTransfer* FindTransfer(NodeId to, LogIndex index);
+  [[nodiscard]] Progress* FindTransfer(NodeId to, LogIndex index);
+  [[nodiscard]] bool IsOverdue(const SnapshotTransfer& transfer) const;
   [[nodiscard]] bool WantsSnapshotRead(const Progress& progress) const;
   void Handle(NodeId from, const SnapshotChunkResponse& response);
   void Handle(NodeId from, SnapshotChunk chunk);
   void AcceptChunk(NodeId from, SnapshotChunk chunk);
+  void TakeChunk(SnapshotChunk chunk);
   void ReplaceLogBySnapshot(const SnapshotMeta& meta);
 
   // read_index.cc

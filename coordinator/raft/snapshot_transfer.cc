@@ -1,7 +1,7 @@
-// InstallSnapshot on both sides (paper, Figure 13 and section 7): chunks one at a
-// time, each answered with the offset that is wanted next, so that a lost chunk, a
-// lost answer and a restarted follower all come to the same: the leader goes on from
-// there. And compaction of the own log.
+// InstallSnapshot on both sides (paper, Figure 13 and section 7): chunks are sent ahead
+// of their answers, each is answered with the offset that is wanted next, so that a lost
+// chunk, a lost answer and a restarted follower all come to the same: the leader goes on
+// from there. And compaction of the own log.
 #include <algorithm>
 #include <utility>
 
@@ -24,77 +24,168 @@ void Raft::OnSnapshotTaken(const SnapshotMeta& meta) {
       << "snapshot at " << meta.index << ", applied " << applied_index_;
   snapshot_ = meta;
   snapshot_to_persist_ = true;
-  const uint64_t kept =
-      std::min<uint64_t>(config_.entries_kept_behind_snapshot, meta.index.value());
-  log_.CompactTo(LogIndex(meta.index.value() - kept));
+  CompactLog();
+  if (!OlderSnapshotInUse().is_none()) ++counters_.snapshots_kept_for_a_transfer;
+}
+
+// A follower keeps the log behind the snapshot that it is sent, so that it can go on
+// from there: otherwise it would need the next one, and the next, for ever. Not for
+// longer than it takes something in, and not beyond the limit.
+void Raft::CompactLog() {
+  const LogIndex target(
+      snapshot_.index.value() -
+      std::min<uint64_t>(config_.entries_kept_behind_snapshot, snapshot_.index.value()));
+  EndClaims(target);
+  for (;;) {
+    LogIndex needed = target;
+    Progress* oldest = nullptr;
+    for (auto& [node, progress] : progress_) {
+      if (!progress.keeps_log_from.has_value() || *progress.keeps_log_from >= needed) {
+        continue;
+      }
+      needed = *progress.keeps_log_from;
+      oldest = &progress;
+    }
+    log_.CompactTo(needed);
+    if (oldest == nullptr || log_.bytes() <= config_.max_log_kept_bytes) break;
+    ++counters_.logs_not_kept_any_more;
+    oldest->keeps_log_from.reset();
+  }
+  for (auto& [node, progress] : progress_) {
+    const bool useless = progress.state == ProgressState::kSnapshot &&
+                         progress.snapshot.meta.index < log_.base_index();
+    if (!useless) continue;
+    ++counters_.snapshots_restarted;
+    BeginSnapshot(&progress);
+  }
+}
+
+void Raft::EndClaims(LogIndex needed_by_nobody) {
+  for (auto& [node, progress] : progress_) {
+    if (!progress.keeps_log_from.has_value()) continue;
+    const bool silent = now_ - progress.last_heard > config_.snapshot_patience ||
+                        now_ - progress.progressed_at > config_.snapshot_patience;
+    const bool caught_up = progress.state != ProgressState::kSnapshot &&
+                           *progress.keeps_log_from >= needed_by_nobody;
+    if (silent) ++counters_.logs_not_kept_any_more;
+    if (silent || caught_up) progress.keeps_log_from.reset();
+  }
+}
+
+LogIndex Raft::OlderSnapshotInUse() const {
+  LogIndex oldest;
+  for (const auto& [node, progress] : progress_) {
+    const LogIndex index = progress.snapshot.meta.index;
+    if (!progress.keeps_snapshot() || index >= snapshot_.index) continue;
+    if (oldest.is_none() || index < oldest) oldest = index;
+  }
+  return oldest;
 }
 
 // --- The sender -----------------------------------------------------------------
 
+// A snapshot that is kept for another follower already, so that no more than one is kept
+// beside the latest; otherwise the latest. A follower is never sent an older one than
+// before: it would take that for a late message.
+void Raft::BeginSnapshot(Progress* progress) {
+  SnapshotMeta meta = snapshot_;
+  for (const auto& [node, other] : progress_) {
+    if (&other == progress || !other.keeps_snapshot()) continue;
+    const SnapshotMeta& kept = other.snapshot.meta;
+    if (kept.index < meta.index && kept.index >= progress->snapshot.meta.index) {
+      meta = kept;
+    }
+  }
+  progress->BecomeSnapshot(meta, now_);
+}
+
+bool Raft::IsOverdue(const SnapshotTransfer& transfer) const {
+  return !transfer.unanswered.empty() &&
+         now_ - transfer.advanced_at > config_.election_timeout_max;
+}
+
 bool Raft::WantsSnapshotRead(const Progress& progress) const {
   if (progress.state != ProgressState::kSnapshot) return false;
   const SnapshotTransfer& transfer = progress.snapshot;
-  if (transfer.stage == SnapshotTransfer::Stage::kWantRead) return true;
-  return transfer.stage == SnapshotTransfer::Stage::kSent &&
-         now_ - transfer.sent_at > config_.election_timeout_max;
+  if (transfer.reading) return false;
+  return IsOverdue(transfer) ||
+         (!transfer.all_sent && transfer.unanswered.size() < transfer.window);
 }
 
 void Raft::SendSnapshot(NodeId to, Progress* progress) {
   if (!WantsSnapshotRead(*progress)) return;
   SnapshotTransfer& transfer = progress->snapshot;
-  if (transfer.stage == SnapshotTransfer::Stage::kSent) {
+  if (IsOverdue(transfer)) {
     ++counters_.snapshot_chunks_repeated;
+    transfer.GoBackTo(transfer.received);
   }
-  transfer.stage = SnapshotTransfer::Stage::kReading;
-  snapshot_reads_.push_back(SnapshotReadRequest{to, transfer.meta, transfer.offset,
+  transfer.reading = true;
+  snapshot_reads_.push_back(SnapshotReadRequest{to, transfer.meta, transfer.next,
                                                 config_.snapshot_chunk_bytes});
 }
 
-SnapshotTransfer* Raft::FindTransfer(NodeId to, LogIndex index) {
+Progress* Raft::FindTransfer(NodeId to, LogIndex index) {
   const auto it = progress_.find(to);
   if (it == progress_.end()) return nullptr;
   Progress& progress = it->second;
   const bool same =
       progress.state == ProgressState::kSnapshot && progress.snapshot.meta.index == index;
-  return same ? &progress.snapshot : nullptr;
+  return same ? &progress : nullptr;
 }
 
 void Raft::OnSnapshotChunkRead(NodeId to, const SnapshotMeta& meta, uint64_t offset,
                                std::string data, bool last) {
-  SnapshotTransfer* transfer = FindTransfer(to, meta.index);
-  if (transfer == nullptr || transfer->offset != offset ||
-      transfer->stage != SnapshotTransfer::Stage::kReading) {
-    return;
-  }
-  transfer->stage = SnapshotTransfer::Stage::kSent;
-  transfer->sent_at = now_;
-  Send(to, SnapshotChunk{transfer->meta, offset, Payload(std::move(data)), last});
+  Progress* progress = FindTransfer(to, meta.index);
+  if (progress == nullptr) return;
+  SnapshotTransfer& transfer = progress->snapshot;
+  if (!transfer.reading || transfer.next != offset) return;
+  transfer.reading = false;
+  transfer.all_sent = last;
+  transfer.next += data.size();
+  if (transfer.unanswered.empty()) transfer.advanced_at = now_;
+  transfer.unanswered.push_back(transfer.next);
+  Send(to, SnapshotChunk{transfer.meta, offset, Payload(std::move(data)), last});
 }
 
 void Raft::OnSnapshotChunkGone(NodeId to, const SnapshotMeta& meta) {
-  SnapshotTransfer* transfer = FindTransfer(to, meta.index);
-  if (transfer == nullptr) return;
+  Progress* progress = FindTransfer(to, meta.index);
+  if (progress == nullptr) return;
   ++counters_.snapshots_restarted;
-  const bool replaced = snapshot_.index > transfer->meta.index;
-  progress_.at(to).BecomeSnapshot(snapshot_);
-  if (!replaced) {  // asked for again, but not in a busy loop
-    transfer->stage = SnapshotTransfer::Stage::kSent;
-    transfer->sent_at = now_;
+  for (auto& [node, other] : progress_) {  // nobody else is to begin with it
+    if (other.keeps_snapshot() && other.snapshot.meta == meta) {
+      other.keeps_log_from.reset();
+    }
   }
+  const bool replaced = snapshot_.index > meta.index;
+  BeginSnapshot(progress);
+  if (replaced) return;
+  // Asked for again, but not in a busy loop.
+  progress->snapshot.unanswered.push_back(0);
+  progress->snapshot.advanced_at = now_;
 }
 
 void Raft::Handle(NodeId from, const SnapshotChunkResponse& response) {
   if (!is_leader()) return;
   progress_.at(from).last_heard = now_;
-  SnapshotTransfer* transfer = FindTransfer(from, response.snapshot_index);
-  if (transfer == nullptr || transfer->stage != SnapshotTransfer::Stage::kSent ||
-      transfer->offset != response.offset) {
+  Progress* progress = FindTransfer(from, response.snapshot_index);
+  const bool is_news =
+      progress != nullptr && (response.next_offset > progress->snapshot.received ||
+                              response.offset >= progress->snapshot.received);
+  if (!is_news) {
     ++counters_.stale_messages;
     return;
   }
-  if (response.next_offset < response.offset) ++counters_.snapshots_restarted;
-  transfer->offset = response.next_offset;
-  transfer->stage = SnapshotTransfer::Stage::kWantRead;
+  SnapshotTransfer& transfer = progress->snapshot;
+  if (response.next_offset < transfer.received) {
+    ++counters_.snapshots_restarted;
+    transfer.GoBackTo(response.next_offset);
+  } else if (response.next_offset > transfer.received) {
+    transfer.Advance(response.next_offset, config_.max_inflight_chunks, now_);
+    progress->progressed_at = now_;
+    if (transfer.meta.index >= log_.base_index()) {
+      progress->keeps_log_from = transfer.meta.index;
+    }
+  }
 }
 
 // --- The receiver ---------------------------------------------------------------
@@ -121,23 +212,45 @@ void Raft::Handle(NodeId from, SnapshotChunk chunk) {
   if (!same_sender || receiving_->meta != chunk.meta) {
     // Another one: parts of two snapshots are never put together. Two leaders may
     // write the same state in different bytes, so a new sender begins anew as well.
-    receiving_ = ReceivedSnapshot{chunk.meta, term(), 0};
+    receiving_ = ReceivedSnapshot{chunk.meta, term(), 0, {}};
   }
   AcceptChunk(from, std::move(chunk));
 }
 
 void Raft::AcceptChunk(NodeId from, SnapshotChunk chunk) {
+  const LogIndex index = chunk.meta.index;
   const uint64_t offset = chunk.offset;
   if (offset == receiving_->next_offset) {
-    receiving_->next_offset += chunk.data.size();
+    TakeChunk(std::move(chunk));
+  } else if (offset > receiving_->next_offset &&
+             receiving_->early.size() < config_.max_inflight_chunks) {
+    ++counters_.snapshot_chunks_early;
+    receiving_->early.try_emplace(offset, std::move(chunk));
+  }
+  if (installing_.has_value()) {
+    receiving_.reset();
+    return;
+  }
+  Send(from, SnapshotChunkResponse{index, offset, receiving_->next_offset});
+}
+
+// And those behind it that have come before it.
+void Raft::TakeChunk(SnapshotChunk chunk) {
+  auto& early = receiving_->early;
+  for (;;) {
+    const uint64_t offset = std::exchange(receiving_->next_offset,
+                                          receiving_->next_offset + chunk.data.size());
     snapshot_writes_.push_back(SnapshotWrite{chunk.meta, offset, std::move(chunk.data)});
     if (chunk.last) {
       installing_ = install_snapshot_ = std::move(chunk.meta);
-      receiving_.reset();
       return;
     }
+    early.erase(early.begin(), early.lower_bound(receiving_->next_offset));
+    const auto next = early.find(receiving_->next_offset);
+    if (next == early.end()) return;
+    chunk = std::move(next->second);
+    early.erase(next);
   }
-  Send(from, SnapshotChunkResponse{chunk.meta.index, offset, receiving_->next_offset});
 }
 
 bool Raft::MayInstall(const SnapshotMeta& meta) const {

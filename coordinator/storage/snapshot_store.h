@@ -1,23 +1,33 @@
 // Snapshots of a group's state machine, one file each, written whole or not at all.
 //
-// File `group-<g>-<index>.snapshot`: "CNCDSNP2", a header (8 bytes: the id of the node's
-// log; varints: group, index, term; 16 bytes: cluster; varints: voters), the length and
-// the CRC-32 of the state, the CRC-32 of the header, then the state. The log's id keeps
-// out the files of another node or of a log that is gone. A file appears by rename after
-// its bytes and before its name are flushed, so a name that is there has all its bytes; a
+// File `group-<g>-<index>.snapshot`:
+//
+//   8 bytes   "CNCDSNP3"
+//   header    a varint, its length; then 8 bytes: the id of the node's log; varints:
+//   group,
+//             index, term; 16 bytes: cluster; varints: the number of voters, and each; 8
+//             bytes: the length of the state
+//   4 bytes   CRC-32 of the header
+//   4 bytes   each: CRC-32 of each 64 KiB of the state, of the rest the last
+//   4 bytes   CRC-32 of those
+//   state
+//
+// A part of the state is read and checked without the rest. The log's id keeps out the
+// files of another node or of a log that is gone. A file appears by rename after its
+// bytes and before its name are flushed, so a name that is there has all its bytes; a
 // file that does not check is damage, and is reported as that.
 //
-// Blocking calls on a FileEnv. Save may run on another thread than the rest; two
-// calls for one group must not overlap.
+// Blocking calls on a FileEnv. Save may run on another thread than the rest, also at the
+// same time; two Saves must not overlap.
 #ifndef COORDINATOR_STORAGE_SNAPSHOT_STORE_H_
 #define COORDINATOR_STORAGE_SNAPSHOT_STORE_H_
 
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -36,6 +46,7 @@ struct Snapshot {
 class SnapshotStore {
  public:
   SnapshotStore(wal::FileEnv* env, std::string dir);
+  ~SnapshotStore();
 
   // Makes the directory and removes what an interrupted write left. Snapshots belong to
   // the log of this id, and to no other.
@@ -51,7 +62,8 @@ class SnapshotStore {
   // of another log.
   [[nodiscard]] absl::StatusOr<Snapshot> Load(GroupId group, LogIndex index) const;
 
-  // A part of the state for a follower. NOT_FOUND when it is not there any more.
+  // A part of the state for a follower: of the file no more is read than that part. Its
+  // errors are those of Load.
   struct Chunk {
     std::string data;
     bool last = false;
@@ -59,23 +71,21 @@ class SnapshotStore {
   [[nodiscard]] absl::StatusOr<Chunk> Read(GroupId group, LogIndex index, uint64_t offset,
                                            size_t max_bytes);
 
-  // Snapshots of the group older than this one are removed.
-  void RemoveOlder(GroupId group, LogIndex index);
+  // Snapshots of the group older than this one are removed, but for `keep`.
+  void RemoveOlder(GroupId group, LogIndex index, LogIndex keep = LogIndex());
 
  private:
+  class OpenFile;
   [[nodiscard]] std::string Path(GroupId group, LogIndex index) const;
   [[nodiscard]] absl::Status CheckOwner(const std::string& path) const;
+  [[nodiscard]] absl::StatusOr<std::unique_ptr<OpenFile>> Open(GroupId group,
+                                                               LogIndex index) const;
 
   wal::FileEnv* const env_;
   const std::string dir_;
   uint64_t log_id_ = 0;
-  // The one being sent: followers ask for it chunk by chunk.
-  struct Cached {
-    GroupId group;
-    LogIndex index;
-    std::string state;
-  };
-  std::optional<Cached> sending_;
+  // Those being sent: followers ask for them chunk by chunk.
+  std::map<std::pair<GroupId, LogIndex>, std::unique_ptr<OpenFile>> sending_;
 };
 
 }  // namespace concordat::storage

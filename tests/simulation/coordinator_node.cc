@@ -254,12 +254,14 @@ void CoordinatorNode::OnFlushed(wal::Lsn durable) {
   StartFlush();
 }
 
-// As the daemon does: a snapshot goes when the log durably names a later one.
+// As the daemon does: a snapshot goes when the log durably names a later one, and it is
+// not being sent.
 void CoordinatorNode::HouseKeep() {
   const GroupId group = options_.replica.raft.group;
   store_->Compact();
   const LogIndex snapshot = store_->DurableSnapshot(group);
-  if (!snapshot.is_none()) disk_->RemoveOlderSnapshots(group, snapshot);
+  if (snapshot.is_none()) return;
+  disk_->RemoveOlderSnapshots(group, snapshot, replica_->raft().OlderSnapshotInUse());
 }
 
 void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {
@@ -336,7 +338,8 @@ void CoordinatorNode::CountRaftPaths() {
   count(Rare::kTransferFailed, &raft::Counters::transfers_failed);
   count(Rare::kSnapshotInstalled, &raft::Counters::snapshots_installed);
   count(Rare::kSnapshotChunkRepeated, &raft::Counters::snapshot_chunks_repeated);
-  count(Rare::kSnapshotRestarted, &raft::Counters::snapshots_restarted);
+  count(Rare::kSnapshotChunkEarly, &raft::Counters::snapshot_chunks_early);
+  count(Rare::kSnapshotKept, &raft::Counters::snapshots_kept_for_a_transfer);
   count(Rare::kLogDiscardedForSnapshot, &raft::Counters::logs_discarded_for_snapshot);
   counted_ = now;
 }

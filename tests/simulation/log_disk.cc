@@ -85,8 +85,8 @@ class LogDisk final : public NodeDisk {
                                                              size_t max_bytes) override {
     return snapshots_->Read(group, index, offset, max_bytes);
   }
-  void RemoveOlderSnapshots(GroupId group, LogIndex index) override {
-    snapshots_->RemoveOlder(group, index);
+  void RemoveOlderSnapshots(GroupId group, LogIndex index, LogIndex keep) override {
+    snapshots_->RemoveOlder(group, index, keep);
   }
 
  private:

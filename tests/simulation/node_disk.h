@@ -56,7 +56,7 @@ class NodeDisk : public storage::LogSink {
       GroupId group, LogIndex index) = 0;
   [[nodiscard]] virtual absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(
       GroupId group, LogIndex index, uint64_t offset, size_t max_bytes) = 0;
-  virtual void RemoveOlderSnapshots(GroupId group, LogIndex index) = 0;
+  virtual void RemoveOlderSnapshots(GroupId group, LogIndex index, LogIndex keep) = 0;
 
  private:
   bool full_ = false;

@@ -49,7 +49,8 @@ namespace concordat::simulation {
   X(kInflightLimit, "pipelining limit reached")                                        \
   X(kSnapshotInstalled, "snapshot installed")                                          \
   X(kSnapshotChunkRepeated, "snapshot chunk came twice")                               \
-  X(kSnapshotRestarted, "snapshot transfer begun again")                               \
+  X(kSnapshotChunkEarly, "snapshot chunk overtook an earlier one")                     \
+  X(kSnapshotKept, "older snapshot kept, as it was being sent")                        \
   X(kLogDiscardedForSnapshot, "log discarded for a snapshot")                          \
   X(kTailLost, "a disk lost the end of a log that it had flushed")                     \
   X(kTailFoundLost, "leader found that a follower lost its log's end")                 \

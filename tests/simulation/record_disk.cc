@@ -110,8 +110,10 @@ class RecordDisk final : public NodeDisk {
     chunk.last = offset + chunk.data.size() == state.size();
     return chunk;
   }
-  void RemoveOlderSnapshots(GroupId, LogIndex index) override {
-    snapshots_.erase(snapshots_.begin(), snapshots_.lower_bound(index));
+  void RemoveOlderSnapshots(GroupId, LogIndex index, LogIndex keep) override {
+    std::erase_if(snapshots_, [&](const auto& snapshot) {
+      return snapshot.first < index && snapshot.first != keep;
+    });
   }
 
  private:

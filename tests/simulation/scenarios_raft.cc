@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <utility>
 
 #include "tests/simulation/scenario.h"
 
@@ -168,6 +169,41 @@ TEST(Scenario45, SnapshotInterruptedByACrashAndByAppends_IsOldStateOrNew) {
               leader.replica()->core().table().Hash());
     s.Finish();
   }
+}
+
+// The snapshot's file and the log behind it stay at the leader until it has arrived.
+TEST(Scenario83, NewerSnapshotsAreTakenWhileOneIsSent_TheTransferGoesOn) {
+  Scenario s(SmallSnapshots());
+  CoordinatorNode& leader = s.Elect();
+  CoordinatorNode& follower = *s.Others(leader)[0];
+  s.CutFromPeers(follower);
+  CommitSome(&s, 30);
+  s.Hold([](const Packet& p) {
+    const auto* message = As<raft::Message>(p);
+    return message != nullptr &&
+           std::holds_alternative<raft::SnapshotChunk>(message->body);
+  });
+  s.Reconnect(follower);
+  ASSERT_TRUE(s.RunUntil([&] { return s.HeldCount() > 0; }));
+  const auto installed = [&] {
+    return follower.replica()->raft().counters().snapshots_installed;
+  };
+  for (int i = 0; i < 500 && installed() == 0; ++i) {
+    bool first = true;
+    s.Release([&first](const Packet&) { return std::exchange(first, false); });
+    CommitSome(&s, 2);
+  }
+  ASSERT_EQ(installed(), 1u);
+  const raft::Counters& counters = leader.replica()->raft().counters();
+  EXPECT_GE(counters.snapshots_kept_for_a_transfer, 2u);
+  EXPECT_EQ(counters.snapshots_restarted, 0u);
+  CommitSome(&s, 5);
+  s.RunForMillis(300);
+  EXPECT_EQ(counters.snapshots_begun, 1u) << "it goes on from the log";
+  EXPECT_EQ(follower.replica()->core().table().Hash(),
+            leader.replica()->core().table().Hash());
+  s.LetGo();
+  s.Finish();
 }
 
 TEST(Scenario48, ClocksThatJumpFreezeAndDrift_SafetyIsUntouched) {

@@ -57,7 +57,8 @@ void DrawNode(Random* random, Settings* settings) {
   if (random->Percent(50)) node.batch = Duration::Micros(random->Between(10, 300));
   node.replica.snapshot_entries = static_cast<uint64_t>(random->Between(40, 600));
   raft::Config& raft = node.replica.raft;
-  raft.snapshot_chunk_bytes = static_cast<size_t>(random->Between(200, 4000));
+  raft.snapshot_chunk_bytes = static_cast<size_t>(random->Between(20, 800));
+  raft.max_inflight_chunks = static_cast<size_t>(random->Between(1, 8));
   raft.entries_kept_behind_snapshot = static_cast<size_t>(random->Between(2, 60));
   if (random->Percent(50)) {
     raft.max_inflight_appends = static_cast<size_t>(random->Between(1, 4));

@@ -118,11 +118,12 @@ void Cluster::LoseTail(Node* node) {
   node->disk.entries.erase(from, node->disk.entries.end());
 }
 
-void Cluster::WriteToDisk(Disk* disk, const Persist& persist) {
+void Cluster::WriteToDisk(Disk* disk, const Persist& persist, LogIndex snapshot_in_use) {
   if (persist.snapshot.has_value()) {
     disk->snapshot = *persist.snapshot;
-    disk->files.erase(disk->files.begin(),
-                      disk->files.lower_bound(persist.snapshot->index));
+    std::erase_if(disk->files, [&](const auto& file) {
+      return file.first < persist.snapshot->index && file.first != snapshot_in_use;
+    });
     if (persist.discard_log) disk->entries.clear();
     disk->entries.erase(disk->entries.begin(),
                         disk->entries.upper_bound(persist.snapshot->index));
@@ -256,7 +257,7 @@ void Cluster::FinishWrite(Node* node) {
   Write write = std::move(node->writes.front());
   node->writes.pop_front();
   checker_.OnDurable(node->id, write.persist);
-  WriteToDisk(&node->disk, write.persist);
+  WriteToDisk(&node->disk, write.persist, node->raft->OlderSnapshotInUse());
   SendAll(std::move(write.messages));
   node->raft->OnPersisted(write.persist.id);
   AfterInput(node);

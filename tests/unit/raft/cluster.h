@@ -110,7 +110,9 @@ class Cluster {
   void TakeSnapshot(Node* node);
   void FinishWrite(Node* node);
   static SnapshotFile FileInForce(const Disk& disk);
-  static void WriteToDisk(Disk* disk, const Persist& persist);
+  // Snapshots before the one in force go, but for the one that is being sent.
+  static void WriteToDisk(Disk* disk, const Persist& persist,
+                          LogIndex snapshot_in_use = LogIndex());
   void DeliverDue();
   void AdvanceTime(Duration step);
   void RandomFault();

@@ -95,6 +95,8 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
     sum.transfers_failed += c.transfers_failed;
     sum.elections_by_transfer += c.elections_by_transfer;
     sum.persists_held_for_disk += c.persists_held_for_disk;
+    sum.snapshot_chunks_early += c.snapshot_chunks_early;
+    sum.snapshots_kept_for_a_transfer += c.snapshots_kept_for_a_transfer;
     sum.appends_rejected += c.appends_rejected;
     sum.commit_held_for_own_term += c.commit_held_for_own_term;
     sum.inflight_limit_reached += c.inflight_limit_reached;
@@ -133,6 +135,8 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
       {"proposals refused for space", sum.proposals_refused_for_space},
       {"snapshot chunks repeated", sum.snapshot_chunks_repeated},
       {"snapshots restarted", sum.snapshots_restarted},
+      {"snapshot chunks that came early", sum.snapshot_chunks_early},
+      {"snapshots kept for a transfer", sum.snapshots_kept_for_a_transfer},
       {"snapshots installed", sum.snapshots_installed},
       {"logs discarded for a snapshot", sum.logs_discarded_for_snapshot},
       {"reads answered", reads},

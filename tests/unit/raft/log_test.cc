@@ -58,6 +58,22 @@ TEST(Log, LastWithTermAtMost_FindsTheLastEntryThatMayAgree) {
   EXPECT_EQ(log.LastWithTermAtMost(LogIndex(4), Term(1)), LogIndex(4));
 }
 
+TEST(Log, Bytes_FollowWhatIsAppendedAndDropped) {
+  Log log(LogIndex(9), Term(1));
+  EXPECT_EQ(log.bytes(), 0u);
+  for (uint64_t i = 10; i < 20; ++i) {
+    log.Append(
+        Entry{Term(1), LogIndex(i), EntryType::kCommand, Payload(std::string(i, 'x'))});
+  }
+  EXPECT_EQ(log.bytes(), 145 + 10 * kEntryOverheadBytes);
+  log.TruncateFrom(LogIndex(18));
+  EXPECT_EQ(log.bytes(), 108 + 8 * kEntryOverheadBytes);
+  log.CompactTo(LogIndex(12));
+  EXPECT_EQ(log.bytes(), 75 + 5 * kEntryOverheadBytes);
+  log.CompactTo(LogIndex(17));
+  EXPECT_EQ(log.bytes(), 0u);
+}
+
 TEST(LogDeathTest, MisuseByTheCaller_EndsTheProcess) {
   Log log = LogWith({3});
   EXPECT_DEATH(log.Append(Command(13, 3)), "entry 13 after 11");

@@ -87,6 +87,54 @@ TEST(SnapshotStore, AFlippedBit_IsFoundWhereverItIs) {
   EXPECT_TRUE(store.Load(kSnapshotGroup, LogIndex(5)).ok());
 }
 
+// Scenario 83: a part is read and checked without the rest, wherever it begins.
+TEST(SnapshotStore, Scenario83_APartOfTheState_IsCheckedAlone) {
+  wal::FaultEnv env(1);
+  SnapshotStore store(&env, "/snapshots");
+  ASSERT_TRUE(store.Open(kLog).ok());
+  std::string state;
+  for (size_t i = 0; state.size() < 1'000'000; ++i) state += std::to_string(i);
+  ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), state).ok());
+  for (const size_t part : {size_t{1'000}, size_t{65'536}, size_t{100'001}}) {
+    std::string read;
+    bool last = false;
+    while (!last) {
+      const auto chunk = store.Read(kSnapshotGroup, LogIndex(5), read.size(), part);
+      ASSERT_TRUE(chunk.ok()) << chunk.status();
+      read += chunk->data;
+      last = chunk->last;
+    }
+    ASSERT_EQ(read, state);
+  }
+  const std::string path = "/snapshots/group-1-5.snapshot";
+  const auto bytes = wal::ReadWholeFile(&env, path);
+  ASSERT_TRUE(bytes.ok());
+  env.FlipBit(path, bytes->size() - 1, 3);
+  EXPECT_TRUE(store.Read(kSnapshotGroup, LogIndex(5), 0, 500'000).ok());
+  EXPECT_TRUE(absl::IsDataLoss(
+      store.Read(kSnapshotGroup, LogIndex(5), 900'000, 500'000).status()));
+}
+
+TEST(SnapshotStore, Scenario83_OlderSnapshots_GoButForTheOneThatIsSent) {
+  wal::FaultEnv env(1);
+  SnapshotStore store(&env, "/snapshots");
+  ASSERT_TRUE(store.Open(kLog).ok());
+  for (const uint64_t at : {3, 5, 7, 9}) {
+    ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(at), "state").ok());
+  }
+  store.RemoveOlder(kSnapshotGroup, LogIndex(9), LogIndex(5));
+  const auto is_there = [&](uint64_t at) {
+    return store.Read(kSnapshotGroup, LogIndex(at), 0, 5).ok();
+  };
+  EXPECT_FALSE(is_there(3));
+  EXPECT_TRUE(is_there(5));
+  EXPECT_FALSE(is_there(7));
+  EXPECT_TRUE(is_there(9));
+  store.RemoveOlder(kSnapshotGroup, LogIndex(9));
+  EXPECT_FALSE(is_there(5)) << "nor is it read from a file that is open";
+  EXPECT_TRUE(is_there(9));
+}
+
 TEST(SnapshotStore, FullDisk_KeepsTheOldSnapshot) {
   wal::FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
