@@ -91,7 +91,10 @@ bool Core::HasMoreWork() const {
   return inheritance_->under_way() || !waited_.empty() || driver_->NextTimer() <= now_;
 }
 
-void Core::AdmitNewWork(bool admit) { driver_->AdmitNewWork(admit); }
+void Core::AdmitNewWork(bool admit) {
+  driver_->AdmitNewWork(admit);
+  registrar_->AdmitNewWork(admit);
+}
 
 void Core::LoseLeadership(Timestamp now) {
   Advance(now);
@@ -303,6 +306,7 @@ void Core::Tick(Timestamp now) {
   Advance(now);
   if (role_ != Role::kReady) return ExpireWaiting(now);
   WorkOff(now);
+  if (!driver_->admits_new_work()) return;  // the watermark can wait
   if (const auto watermark = watermark_->Tick(now)) {
     out_.proposals.push_back(EncodeRecord(WatermarkRecord{*watermark}));
   }

@@ -75,7 +75,10 @@ class Core {
   // else UndecidedReply. No effect at a follower.
   void LoseLeadership(Timestamp now);
   // Whether the node has room for work that has not begun: true at first. Only a ready
-  // leader, which knows what has begun, refuses for it; others send the caller on.
+  // leader, which knows what has begun, refuses for it; others send the caller on. With
+  // no room, records are made only for transactions that are staged or decided: not for
+  // registrations and what else changes a resource, nor for the abort of a transaction
+  // that nobody has asked to commit.
   void AdmitNewWork(bool admit);
 
   // --- The log.

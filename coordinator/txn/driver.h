@@ -82,6 +82,8 @@ class Driver {
       const CommitRequest& request) const;
   // True, and answered, when the outcome is known or forgotten.
   [[nodiscard]] bool AnswerIfOver(RequestToken token, const Gtid& gtid);
+  // True, and refused: nothing is staged or decided of it, and the disk is full.
+  [[nodiscard]] bool RefuseForSpace(RequestToken token, const Gtid& gtid);
   // True, and refused: nothing has begun for it, and nothing new is to.
   [[nodiscard]] bool RefuseNewWork(RequestToken token, const Gtid& gtid);
   void Stage(Drive* drive, const CommitRequest& request, Timestamp now);

@@ -85,13 +85,21 @@ bool Driver::AnswerIfOver(RequestToken token, const Gtid& gtid) {
   return true;
 }
 
+// The log's reserve is for the decisions and ends of what is staged, which is bounded. A
+// first word about a transaction is new work, also when it is an abort.
+bool Driver::RefuseForSpace(RequestToken token, const Gtid& gtid) {
+  const Drive* drive = Find(gtid);
+  if (admits_new_work_ || (drive != nullptr && drive->phase != Phase::kOpen)) {
+    return false;
+  }
+  Tell(token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)});
+  return true;
+}
+
 // Before anything is begun; what is under way is never refused.
 bool Driver::RefuseNewWork(RequestToken token, const Gtid& gtid) {
+  if (RefuseForSpace(token, gtid)) return true;
   const Drive* drive = Find(gtid);
-  if (!admits_new_work_ && (drive == nullptr || drive->phase == Phase::kOpen)) {
-    Tell(token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)});
-    return true;
-  }
   if (drives_.size() < options_.max_in_progress || drive != nullptr) return false;
   Tell(token,
        RefusedReply{Refusal::kOverloaded,
@@ -189,6 +197,7 @@ void Driver::Rollback(RequestToken token, const RollbackRequest& request, Timest
   if (!wrong.empty()) {
     return Refuse(token, request.gtid, {Refusal::kBadRequest, std::move(wrong)}, now);
   }
+  if (RefuseForSpace(token, request.gtid)) return;
   Drive* drive = Open(request.gtid, now);
   const bool by_operator = request.cause == AbortCause::kOperator;
   if (!drive->appended && (by_operator || !MayHaveBeenAnswered(*drive))) {
@@ -266,6 +275,7 @@ void Driver::Inquire(RequestToken token, const InquireRequest& request, Timestam
     return Tell(token,
                 InquiryReply{member ? BranchFate::kCommit : BranchFate::kRollback});
   }
+  if (RefuseForSpace(token, branch.gtid)) return;
   Drive* drive = Open(branch.gtid, now);
   drive->waiters.push_back(
       Waiter{token, Waiter::Kind::kInquiry, branch, now + options_.inquiry_wait});

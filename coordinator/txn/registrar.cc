@@ -83,6 +83,11 @@ void Registrar::Refuse(RequestToken token, const std::string& resource,
   out_.answers.push_back(Answer{token, std::move(reply)});
 }
 
+void Registrar::RefuseForSpace(RequestToken token) {
+  out_.answers.push_back(
+      Answer{token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)}});
+}
+
 void Registrar::Accept(RequestToken token, const std::string& resource) {
   refused_.erase(resource);
   out_.answers.push_back(Answer{token, RegisteredReply{}});
@@ -121,6 +126,11 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
   if (known != table_.resources().end() && known->second == plain) {
     return Accept(token, resource.name);
   }
+  // A mark that has grown, too: it comes every few seconds, for ever.
+  if (!admits_new_work_) {
+    return Refuse(token, resource.name, {Refusal::kOverloaded, std::string(kDiskFull)},
+                  now);
+  }
   registering_.emplace_back(token, resource);
   out_.proposals.push_back(EncodeRecord(resource));
 }
@@ -155,6 +165,7 @@ void Registrar::ForgetHeuristic(RequestToken token,
         Answer{token, HeuristicForgottenReply{/*was_on_record=*/false}});
     return;
   }
+  if (!admits_new_work_) return RefuseForSpace(token);
   forgetting_.emplace_back(token, request.branch);
   out_.proposals.push_back(EncodeRecord(
       HeuristicRecord{request.branch, Heuristic::kForgotten, Cut("by " + request.by)}));
@@ -196,6 +207,7 @@ void Registrar::Retire(RequestToken token, const RetireResourceRequest& request,
     out_.answers.push_back(Answer{token, RefusedReply{Refusal::kInUse, std::move(use)}});
     return;
   }
+  if (!admits_new_work_) return RefuseForSpace(token);
   retiring_.emplace_back(token, RetiredRecord{request.name, Cut(request.by)});
   out_.proposals.push_back(EncodeRecord(retiring_.back().second));
 }

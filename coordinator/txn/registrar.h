@@ -27,6 +27,9 @@ class Registrar {
   void ForgetHeuristic(RequestToken token, const ForgetHeuristicRequest& request);
   void Retire(RequestToken token, const RetireResourceRequest& request, Timestamp now);
 
+  // See Core::AdmitNewWork. What changes nothing is answered all the same.
+  void AdmitNewWork(bool admit) { admits_new_work_ = admit; }
+
   // This node is ready to lead. It has heard of no resource yet.
   void BeginTerm(Timestamp now) { ready_since_ = now; }
 
@@ -61,6 +64,7 @@ class Registrar {
   [[nodiscard]] std::string UseOf(const std::string& name, Timestamp now) const;
   void Refuse(RequestToken token, const std::string& resource, RefusedReply reply,
               Timestamp now);
+  void RefuseForSpace(RequestToken token);
   void Accept(RequestToken token, const std::string& resource);
 
   const CoreOptions& options_;
@@ -73,6 +77,7 @@ class Registrar {
   std::vector<std::pair<RequestToken, BranchId>> forgetting_;
   std::vector<std::pair<RequestToken, RetiredRecord>> retiring_;
   Timestamp ready_since_;
+  bool admits_new_work_ = true;
 };
 
 }  // namespace concordat::txn

@@ -155,6 +155,8 @@ void CoordinatorNode::AnswerInquiry(const PendingRequest& pending,
         rare.Add(Rare::kInquiryWait);
         break;
     }
+  } else if (const auto* refused = std::get_if<txn::RefusedReply>(&reply)) {
+    item.code = RefusedCode(pending, *refused);
   } else {
     item.code = Code::kNotLeader;
     rare.Add(Rare::kInquiryNotLeader);

@@ -1,0 +1,123 @@
+// A leader without room for new work (scenario 88): the log's reserve is for what is
+// staged, and nobody else comes near it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/unit/txn/harness.h"
+
+namespace concordat::txn {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+constexpr const char* kFull = "REFUSED overloaded: the coordinator's disk is full";
+
+class FullDiskTest : public ::testing::Test {
+ protected:
+  FullDiskTest() { node.Lead(1); }
+  static ResourceRecord Bank(const std::string& name, uint64_t mark = 0) {
+    ResourceRecord resource;
+    resource.name = name;
+    resource.address = "here:1";
+    resource.kind = "kv";
+    resource.incarnation = Incarnation(7);
+    resource.store = "store";
+    resource.mark = mark;
+    return resource;
+  }
+  RequestToken Register(const ResourceRecord& resource) {
+    return node.Submit(RegisterResourceRequest{resource});
+  }
+  void SetFull(bool full) { node.core().AdmitNewWork(!full); }
+
+  Log log;
+  Node node{&log};
+};
+
+TEST_F(FullDiskTest, Scenario88_RegistrationsAndMarks_AreRefusedAndNothingIsAppended) {
+  Register(Bank("bank-a", 5));
+  node.CommitLog();
+  SetFull(true);
+  EXPECT_EQ(node.Said(Register(Bank("bank-a", 5))), "REGISTERED") << "a heartbeat";
+  EXPECT_THAT(node.Said(Register(Bank("bank-a", 6))), StartsWith(kFull));
+  EXPECT_THAT(node.Said(Register(Bank("bank-b"))), StartsWith(kFull));
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  node.Pass(Duration::Seconds(1));
+  Register(Bank("bank-a", 7));
+  EXPECT_EQ(node.core().Resources(node.now())[0].last_seen, Duration())
+      << "it lives all the same";
+  SetFull(false);
+  const auto healed = Register(Bank("bank-a", 7));
+  node.CommitLog();
+  EXPECT_EQ(node.Said(healed), "REGISTERED");
+  EXPECT_EQ(node.table().resources().at("bank-a").mark, 7u);
+}
+
+TEST_F(FullDiskTest, Scenario88_RollbacksAndInquiriesOfWhatNobodyStaged_AreRefused) {
+  const Gtid unknown = node.NewGtid(), enlisted = node.NewGtid();
+  node.Enlist(A(enlisted));
+  node.CommitLog();
+  SetFull(true);
+  for (const Gtid& gtid : {unknown, enlisted}) {
+    EXPECT_THAT(node.Said(node.Rollback(gtid, {A(gtid)})), StartsWith(kFull));
+    EXPECT_THAT(node.Said(node.Inquire(A(gtid))), StartsWith(kFull));
+  }
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  SetFull(false);
+  const auto inquiry = node.Inquire(A(unknown));
+  const auto rollback = node.Rollback(enlisted);
+  node.CommitLog();
+  EXPECT_EQ(node.Said(inquiry), "BRANCH rollback");
+  EXPECT_THAT(node.Said(rollback), StartsWith("ABORTED"));
+}
+
+TEST_F(FullDiskTest, Scenario88_WhatOperatorsChange_IsRefused) {
+  Register(Bank("bank-a"));
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g)});
+  node.CommitLog();
+  node.Prepared({A(g)});
+  node.CommitLog();
+  node.Ack(A(g), AckResult::kHeuristicMixed, "by hand");
+  node.CommitLog();
+  ASSERT_TRUE(node.table().heuristics().contains(A(g)));
+  node.Pass(Duration::Seconds(60));
+  node.CommitLog();
+  SetFull(true);
+  EXPECT_THAT(node.Said(node.Submit(ForgetHeuristicRequest{A(g), "an operator"})),
+              StartsWith(kFull));
+  EXPECT_THAT(node.Said(node.Submit(RetireResourceRequest{"bank-a", "an operator"})),
+              StartsWith(kFull));
+  EXPECT_THAT(node.Appended(), IsEmpty());
+}
+
+// A day of it: heartbeats with growing marks, branches that ask, clients that roll back.
+TEST_F(FullDiskTest, Scenario88_ADayOnAFullDisk_AppendsNothing) {
+  Register(Bank("bank-a", 1));
+  const Gtid g = node.NewGtid(), unknown = node.NewGtid();
+  node.Commit(g, {A(g)});
+  node.CommitLog();
+  SetFull(true);
+  node.Prepared({A(g)});
+  EXPECT_THAT(node.Appended(), ElementsAre(StartsWith("DECIDED")));
+  node.CommitLog();
+  node.Ack(A(g));
+  node.Pass(Duration::Seconds(1));
+  EXPECT_THAT(node.Appended(), ElementsAre(StartsWith("ENDED")));
+  node.CommitLog();
+  for (uint64_t minute = 2; minute < 24 * 60; ++minute) {
+    node.Pass(Duration::Seconds(60));
+    Register(Bank("bank-a", minute));
+    node.Inquire(A(unknown));
+    node.Rollback(unknown);
+  }
+  EXPECT_THAT(node.Appended(), IsEmpty());
+  EXPECT_EQ(node.Said(node.Outcome(g)), "COMMITTED") << "nothing is forgotten meanwhile";
+}
+
+}  // namespace
+}  // namespace concordat::txn
