@@ -125,6 +125,8 @@ bool Replica::ProcessRaft(size_t* applied) {
   WriteAndSend(&output);
   ApplyCommitted(output.committed);
   *applied += output.committed.size();
+  reads_.insert(reads_.end(), output.read_states.begin(), output.read_states.end());
+  ConfirmReads();
   ReceiveSnapshot(&output);
   ServeSnapshotReads(output.snapshot_reads);
   return true;
@@ -136,6 +138,7 @@ void Replica::FollowLeadership(const raft::SoftState& state) {
   if (leading_ && (!leads || state.term != leading_term_)) {
     leading_ = false;
     pending_proposals_.clear();
+    reads_.clear();
     core_.LoseLeadership(now_);
   }
   if (leads && !leading_) {
@@ -183,6 +186,14 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
     bytes_since_snapshot_ += entry.data.size();
   }
   if (!entries.empty()) raft_.OnApplied(entries.back().index);
+}
+
+// Reads that Raft dropped were answered when leadership was lost.
+void Replica::ConfirmReads() {
+  while (!reads_.empty() && reads_.front().index <= raft_.applied_index()) {
+    core_.OnReadConfirmed(txn::RequestToken(reads_.front().token.value()), now_);
+    reads_.pop_front();
+  }
 }
 
 void Replica::ReceiveSnapshot(raft::Output* output) {
@@ -258,6 +269,10 @@ bool Replica::ProcessTransactions() {
     pending_proposals_.push_back(std::move(record));
   }
   ProposePending();
+  for (const txn::RequestToken token : output.reads) {
+    // Not the leader any more: the next output says so, and the core answers.
+    (void)raft_.ReadIndex(raft::ReadToken(token.value()));
+  }
   for (const txn::Message& message : output.messages) {
     environment_->SendToResource(message);
   }

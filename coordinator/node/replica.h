@@ -8,7 +8,8 @@
 //     3. messages that promise what was written    -> SendToPeer, once it is durable
 //     4. log-committed entries                     -> applied to the table
 //     5. what the transaction core then wants      -> proposals to Raft, messages to
-//                                                     resources, answers to clients
+//                                                     resources, answers to clients,
+//                                                     reads that Raft is to confirm
 //   until nothing is left to do.
 //
 // The same class runs in the daemon, in a process that embeds the coordinator, and in
@@ -130,6 +131,8 @@ class Replica {
   // `applied` counts the entries.
   bool ProcessRaft(size_t* applied);
   bool ProcessTransactions();
+  // Those whose index is applied.
+  void ConfirmReads();
   void FollowSpace();
   void FollowLeadership(const raft::SoftState& state);
   void WriteAndSend(raft::Output* output);
@@ -157,6 +160,8 @@ class Replica {
   std::deque<HeldMessages> held_;
   // Records that wait for Raft's flow control; only while leading.
   std::deque<std::string> pending_proposals_;
+  // Confirmed by others, in the order of their indexes; only while leading.
+  std::deque<raft::ReadState> reads_;
   Timestamp no_space_since_ = Timestamp::Infinite();  // while leading
   bool leading_ = false;
   Term leading_term_;

@@ -102,6 +102,7 @@ void Core::LoseLeadership(Timestamp now) {
   role_ = Role::kFollower;
   // Not taken yet, so not appended: in a later term nobody would know of them.
   out_.proposals.clear();
+  out_.reads.clear();
   driver_->Abandon();
   inheritance_->End();
   registrar_->Abandon();
@@ -293,6 +294,11 @@ void Core::OnAcknowledged(const BranchId& branch, AckResult result,
                           std::string_view detail, Timestamp now) {
   Advance(now);
   driver_->OnAcknowledged(branch, result, detail, now);
+}
+
+void Core::OnReadConfirmed(RequestToken token, Timestamp now) {
+  Advance(now);
+  driver_->OnReadConfirmed(token, now);
 }
 
 void Core::ExpireWaiting(Timestamp now) {

@@ -17,6 +17,9 @@
 //      If one cannot be appended, call LoseLeadership.
 //   2. then send messages and answers, in any order. They wait for no flush: what
 //      had to be log-committed before them was handed to Apply before.
+//   3. for each of `reads`: when others have confirmed that this node still leads
+//      (Raft's read index), and all that was log-committed before that is applied,
+//      call OnReadConfirmed.
 // Raft steps down -> LoseLeadership, before any entry of another leader is applied.
 // PREPARE that cannot be delivered (no address, no connection) -> OnVote with
 // Vote::kUnavailable; COMMIT or ROLLBACK -> OnAcknowledged with kUnavailable.
@@ -98,6 +101,10 @@ class Core {
   // --- Requests: each token gets one Answer, now or in a later output.
 
   void Submit(RequestToken token, Request request, Timestamp now);
+
+  // The table shows what was log-committed when `token` was taken from Output::reads, or
+  // later. No effect when its request was answered meanwhile.
+  void OnReadConfirmed(RequestToken token, Timestamp now);
 
   // --- From resource managers. Unexpected ones change nothing.
 

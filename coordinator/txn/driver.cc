@@ -190,6 +190,8 @@ void Driver::Abandon() {
   }
   drives_.clear();
   timers_.clear();
+  for (const auto& [token, request] : reading_) Tell(token, NotLeaderReply{});
+  reading_.clear();
   ended_.clear();
   ended_due_ = Timestamp::Infinite();
 }

@@ -39,6 +39,7 @@ class Driver {
   void Enlist(RequestToken token, const EnlistRequest& request, Timestamp now);
   void Inquire(RequestToken token, const InquireRequest& request, Timestamp now);
   void AskOutcome(RequestToken token, const OutcomeRequest& request, Timestamp now);
+  void OnReadConfirmed(RequestToken token, Timestamp now);
 
   // From resource managers.
   void OnVote(const BranchId& branch, Vote vote, std::string_view detail, Timestamp now);
@@ -62,8 +63,8 @@ class Driver {
   size_t Tick(size_t limit, Timestamp now);
   [[nodiscard]] Timestamp NextTimer() const;
   // Leadership is lost: forgets all. Waiting requests are answered Undecided, since what
-  // was appended for them may be log-committed by the next leader; inquiries, which were
-  // promised nothing, NotLeader.
+  // was appended for them may be log-committed by the next leader; inquiries and reads,
+  // which were promised nothing, NotLeader.
   void Abandon();
   // Whether there is room for work that has not begun. What has begun goes on without.
   void AdmitNewWork(bool admit) { admits_new_work_ = admit; }
@@ -95,6 +96,9 @@ class Driver {
   void AwaitEnlisted(Drive* drive, RequestToken token, const EnlistRequest& request,
                      Timestamp now);
   void RefuseEnlistment(RequestToken token, const BranchId& branch, Timestamp now);
+  // False: as far as this table shows, nobody has asked to commit it.
+  [[nodiscard]] bool AnswerIfStaged(RequestToken token, const OutcomeRequest& request,
+                                    Timestamp now);
   [[nodiscard]] static UndecidedReply Undecided(const Drive* drive);
 
   // driver_votes.cc
@@ -148,6 +152,7 @@ class Driver {
   std::map<Gtid, Drive> drives_;
   std::set<std::pair<Timestamp, Gtid>> timers_;
   bool admits_new_work_ = true;
+  std::map<RequestToken, OutcomeRequest> reading_;  // until it is confirmed who leads
   std::vector<Gtid> ended_;
   Timestamp ended_due_ = Timestamp::Infinite();
 };

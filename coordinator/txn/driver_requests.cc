@@ -290,17 +290,35 @@ void Driver::Inquire(RequestToken token, const InquireRequest& request, Timestam
   Schedule(drive);
 }
 
+// An outcome is final whoever tells it. That there is none is not: a leader that was
+// deposed and does not know it may lack what the next one has committed. So it says that
+// only when it is confirmed that it led after it was asked.
 void Driver::AskOutcome(RequestToken token, const OutcomeRequest& request,
                         Timestamp now) {
-  if (AnswerIfOver(token, request.gtid)) return;
+  if (AnswerIfStaged(token, request, now)) return;
+  reading_.emplace(token, request);
+  out_.reads.push_back(token);
+}
+
+void Driver::OnReadConfirmed(RequestToken token, Timestamp now) {
+  const auto found = reading_.find(token);
+  if (found == reading_.end()) return;
+  const OutcomeRequest request = found->second;
+  reading_.erase(found);
+  if (!AnswerIfStaged(token, request, now)) Tell(token, NotStagedReply{});
+}
+
+bool Driver::AnswerIfStaged(RequestToken token, const OutcomeRequest& request,
+                            Timestamp now) {
+  if (AnswerIfOver(token, request.gtid)) return true;
   Drive* drive = FindDrive(request.gtid);
-  if (drive == nullptr || drive->phase == Phase::kOpen) {
-    return Tell(token, NotStagedReply{});
-  }
+  if (drive == nullptr || drive->phase == Phase::kOpen) return false;
   if (request.wait || drive->answered_early) {
-    return Attach(drive, token, request.answer_within, now);
+    Attach(drive, token, request.answer_within, now);
+  } else {
+    Tell(token, Undecided(drive));
   }
-  Tell(token, Undecided(drive));
+  return true;
 }
 
 UndecidedReply Driver::Undecided(const Drive* drive) {

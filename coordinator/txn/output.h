@@ -11,6 +11,7 @@
 #include "coordinator/base/clock.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/reply.h"
+#include "coordinator/txn/request.h"
 #include "coordinator/txn/types.h"
 
 namespace concordat::txn {
@@ -66,10 +67,14 @@ struct Output {
   std::vector<std::string> proposals;  // encoded records, to be appended in this order
   std::vector<Message> messages;
   std::vector<Answer> answers;
+  // Requests that are answered from the table alone, and wait until it is known to show
+  // everything that was log-committed before they came (Core::OnReadConfirmed).
+  std::vector<RequestToken> reads;
   std::vector<Event> events;
 
   [[nodiscard]] bool empty() const {
-    return proposals.empty() && messages.empty() && answers.empty() && events.empty();
+    return proposals.empty() && messages.empty() && answers.empty() && reads.empty() &&
+           events.empty();
   }
 };
 

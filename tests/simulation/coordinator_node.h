@@ -101,6 +101,7 @@ class CoordinatorNode final : public Process,
     size_t inquiry_position = 0;
     std::shared_ptr<size_t> inquiry_missing;
     bool asked_a_leader = false;  // that was ready when the request came
+    bool decided_before = false;  // the outcome was in the log when it came
   };
   struct UnflushedPersist {
     wal::Lsn lsn;  // of the last record

@@ -10,6 +10,7 @@ namespace concordat::simulation {
 void CoordinatorNode::Submit(PendingRequest pending, txn::Request request) {
   const txn::RequestToken token(++last_token_);
   pending.asked_a_leader = replica_->core().is_ready();
+  pending.decided_before = checks_.judge->DecisionOf(pending.gtid).has_value();
   requests_[token] = std::move(pending);
   replica_->Submit(token, std::move(request));
 }
@@ -108,6 +109,12 @@ OutcomeReply CoordinatorNode::ToOutcomeReply(const PendingRequest& pending,
     if (!out.leads) world_->rare().Add(Rare::kBegunAndLeft);
   } else if (std::holds_alternative<txn::NotStagedReply>(reply)) {
     out.code = Code::kNotFound;
+    world_->rare().Add(Rare::kNotStagedAnswer);
+    if (pending.decided_before) {
+      world_->Fail(absl::StrCat("node ", id().value(), " knows nothing of ",
+                                ToString(gtid),
+                                ", which was decided before it was asked"));
+    }
   } else if (std::holds_alternative<txn::NotLeaderReply>(reply)) {
     out.code = Code::kNotLeader;
   } else if (std::holds_alternative<txn::NotReadyReply>(reply)) {

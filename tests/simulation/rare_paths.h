@@ -120,6 +120,7 @@ namespace concordat::simulation {
   X(kRepeatedAfterEnded, "commit repeated after ENDED")                                \
   X(kWatermarkPassed, "watermark advanced")                                            \
   X(kForgottenAnswer, "FORGOTTEN answered")                                            \
+  X(kNotStagedAnswer, "nobody has asked to commit it, a leader answered")              \
   X(kHeuristicRecorded, "heuristic outcome recorded")
 
 enum class Rare : uint16_t {

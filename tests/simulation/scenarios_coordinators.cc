@@ -249,6 +249,25 @@ TEST(Scenario10, StaleLeader_AskedForAnOutcome_NeverPresumesAbort) {
   EXPECT_TRUE(BothCommitted(&s, t));
 }
 
+// Its clock stands still, so that it goes on to believe that it leads.
+TEST(Scenario10, DeposedLeaderThatDoesNotKnowIt_NeverSaysThatNothingIsKnown) {
+  Scenario s;
+  CoordinatorNode& stale = s.Elect();
+  const Transfer t = s.BeginTransfer();
+  s.CutFromPeers(stale);
+  s.world().ClockOf(stale.process()).SetRate(0);
+  CoordinatorNode& leader = s.ElectOther(stale);
+  EXPECT_EQ(s.Await(s.Commit(leader, t)).outcome, Outcome::kCommitted);
+  ASSERT_TRUE(stale.IsReadyLeader());
+  const auto asked = s.AskOutcome(stale, t.gtid);
+  s.RunForMillis(100);
+  EXPECT_FALSE(asked->has_value());
+  s.world().ClockOf(stale.process()).SetRate(1000);
+  s.Reconnect(stale);
+  EXPECT_EQ(s.Await(asked).code, Code::kNotLeader);
+  s.Finish();
+}
+
 TEST(Scenario11, TimeOutAbortRacesTheLastVote_TheLogSaysWhatHappens) {
   Scenario s;
   CoordinatorNode& leader = s.Elect();

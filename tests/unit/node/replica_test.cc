@@ -106,6 +106,40 @@ class ReplicaTest : public ::testing::Test {
     for (int i = 0; i < 4; ++i) Flush();
     ASSERT_TRUE(replica_->raft().is_ready_leader());
   }
+  void Receive(NodeId from, Term term, raft::Message::Body body) {
+    EXPECT_TRUE(
+        replica_
+            ->OnPeerMessage(raft::Message{kGroup, from, NodeId(1), term, std::move(body),
+                                          replica_->raft().cluster()})
+            .ok());
+    Process();
+  }
+  // Answers each append to that node that has left.
+  void AcknowledgeAll(NodeId from) {
+    for (const raft::Message& message : std::exchange(world_.sent, {})) {
+      const auto* append = std::get_if<raft::AppendRequest>(&message.body);
+      if (append == nullptr || message.to != from) continue;
+      raft::AppendResponse response;
+      response.success = true;
+      response.match_index =
+          LogIndex(append->prev_log_index.value() + append->entries.size());
+      response.read_round = append->read_round;
+      Receive(from, message.term, response);
+    }
+  }
+  void LeadOfThree() {
+    Create({NodeId(1), NodeId(2), NodeId(3)});
+    Pass(Duration::Millis(500));
+    Receive(NodeId(2), Term(), raft::PreVoteResponse{Term(1), true});
+    Flush();
+    Receive(NodeId(2), Term(1), raft::VoteResponse{true});
+    for (int i = 0; i < 4; ++i) {
+      Flush();
+      AcknowledgeAll(NodeId(2));
+    }
+    ASSERT_TRUE(replica_->raft().is_ready_leader());
+    world_.sent.clear();
+  }
   Gtid Allocate(uint32_t count) {
     replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{count});
     Process();
@@ -176,6 +210,34 @@ TEST_F(ReplicaTest, Scenario88_ReserveIsExhausted_WritesWaitForSpace) {
   log_.space_for_finish = true;
   Pass(Duration::Millis(10));
   Flush();
+  EXPECT_EQ(world_.answers.size(), 1u);
+}
+
+// Scenario 10: what a leader does not know of it says only when another node has
+// confirmed that it leads.
+TEST_F(ReplicaTest, Scenario10_UnknownOutcome_IsAnsweredWhenAPeerHasConfirmedTheLeader) {
+  LeadOfThree();
+  world_.answers.clear();
+  const Gtid gtid = Allocate(1);
+  world_.answers.clear();
+  replica_->Submit(txn::RequestToken(++token_), txn::OutcomeRequest{gtid});
+  Process();
+  EXPECT_TRUE(world_.answers.empty());
+  AcknowledgeAll(NodeId(2));
+  ASSERT_EQ(world_.answers.size(), 1u);
+  EXPECT_TRUE(std::holds_alternative<txn::NotStagedReply>(world_.answers[0].reply));
+}
+
+TEST_F(ReplicaTest, Scenario10_UnknownOutcomeAtADeposedLeader_SendsTheCallerOn) {
+  LeadOfThree();
+  const Gtid gtid = Allocate(1);
+  world_.answers.clear();
+  replica_->Submit(txn::RequestToken(++token_), txn::OutcomeRequest{gtid});
+  Process();
+  Receive(NodeId(3), replica_->raft().term().Next(), raft::VoteResponse{});
+  ASSERT_EQ(world_.answers.size(), 1u);
+  EXPECT_TRUE(std::holds_alternative<txn::NotLeaderReply>(world_.answers[0].reply));
+  AcknowledgeAll(NodeId(2));
   EXPECT_EQ(world_.answers.size(), 1u);
 }
 

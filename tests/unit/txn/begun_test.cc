@@ -86,5 +86,36 @@ TEST_F(BegunTest, Scenario77_NoRoom_OnlyAReadyLeaderRefuses_AndOnlyWhatIsNew) {
   EXPECT_THAT(next.Said(refused), StartsWith("REFUSED overloaded"));
 }
 
+// Scenario 10: that nothing is known of it, only a leader says that is confirmed to have
+// led after it was asked.
+TEST_F(BegunTest, Scenario10_NothingIsKnown_WaitsUntilTheLeaderIsConfirmed) {
+  old.hold_reads = true;
+  const Gtid g = old.NewGtid(), h = old.NewGtid();
+  const auto unknown = old.Outcome(g), staged_meanwhile = old.Outcome(h);
+  EXPECT_EQ(old.Said(unknown), "");
+  old.Commit(h, {A(h)});
+  old.CommitLog();
+  old.ConfirmReads();
+  EXPECT_EQ(old.Said(unknown), "NOT_FOUND");
+  EXPECT_THAT(old.Said(staged_meanwhile), StartsWith("UNDECIDED"));
+}
+
+TEST_F(BegunTest, Scenario10_DeposedLeaderKnowsNothing_SendsTheCallerOn) {
+  old.hold_reads = true;
+  const Gtid g = old.NewGtid();
+  next.CatchUp();
+  next.Lead(2);
+  next.Commit(g, {A(g)});
+  next.CommitLog();
+  next.Prepared({A(g)});
+  next.CommitLog();
+  const auto asked = old.Outcome(g);  // it has not heard of the other leader
+  EXPECT_EQ(old.Said(asked), "");
+  old.Lose();
+  EXPECT_EQ(old.Said(asked), "NOT_LEADER");
+  old.ConfirmReads();  // too late, and for nobody
+  EXPECT_EQ(next.Said(next.Outcome(g)), "COMMITTED");
+}
+
 }  // namespace
 }  // namespace concordat::txn

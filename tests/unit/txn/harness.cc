@@ -27,6 +27,14 @@ void Node::Collect() {
     EXPECT_TRUE(first) << "two answers to one request: " << answers_[answer.token]
                        << " and " << Describe(answer.reply);
   }
+  reads_.insert(reads_.end(), out.reads.begin(), out.reads.end());
+  if (!hold_reads) ConfirmReads();
+}
+
+void Node::ConfirmReads() {
+  const std::vector<RequestToken> reads = std::exchange(reads_, {});
+  for (const RequestToken token : reads) core_.OnReadConfirmed(token, now_);
+  if (!reads.empty()) Collect();
 }
 
 void Node::Lead(uint64_t term, bool ready) {

@@ -64,6 +64,8 @@ class Node {
   void Ack(const BranchId& branch, AckResult result = AckResult::kDone,
            std::string_view detail = "");
   void Pass(Duration time);  // and Tick
+  // Others confirm that this node leads, and it has applied what was committed.
+  void ConfirmReads();
   // Commits the first `count` appended records and applies them, and whatever they
   // make the core append too if count is left out.
   void CommitLog();
@@ -86,6 +88,8 @@ class Node {
   [[nodiscard]] Timestamp now() const { return now_; }
   [[nodiscard]] std::vector<std::string>& pending() { return pending_; }
   void Collect();
+  // Reads are confirmed at once, unless this is set.
+  bool hold_reads = false;
 
  private:
   void ApplyNext();
@@ -98,6 +102,7 @@ class Node {
   uint64_t next_token_ = 1;
   std::vector<std::string> pending_;
   std::vector<Message> messages_;
+  std::vector<RequestToken> reads_;
   std::vector<Event> events_;
   std::map<RequestToken, std::string> answers_;
 };

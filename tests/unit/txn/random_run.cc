@@ -96,6 +96,10 @@ void RandomRun::Collect(size_t index) {
     Hear(asked, answer.reply);
   }
   for (const Event& event : out.events) Count(std::string(ToString(event.kind)));
+  // Nobody confirms a deposed leader.
+  if (out.reads.empty() || index != leader_ || !ready_) return;
+  for (const RequestToken token : out.reads) server.core->OnReadConfirmed(token, now_);
+  Collect(index);
 }
 
 // Only the leader of the latest term gets anything into the log.
@@ -295,6 +299,7 @@ void RandomRun::ClientActs() {
 
 void RandomRun::Submit(size_t server, Request request, Asked asked) {
   const RequestToken token(next_token_++);
+  asked.committed_before = told_[asked.gtid].committed;
   asked_[{server, token}] = std::move(asked);
   servers_[server].core->Submit(token, std::move(request), now_);
   Collect(server);
@@ -311,6 +316,9 @@ void RandomRun::Hear(const Asked& asked, const Reply& reply) {
     told.enlisted.insert(*asked.enlistment);
   if (std::holds_alternative<CommittedReply>(reply)) told.committed = true;
   if (std::holds_alternative<AbortedReply>(reply)) told.aborted = true;
+  if (std::holds_alternative<NotStagedReply>(reply) && asked.committed_before) {
+    Problem(absl::StrCat(ToString(asked.gtid), " was COMMITTED, and later not known"));
+  }
   if (told.committed && told.aborted) {
     Problem(absl::StrCat(ToString(asked.gtid), " was told COMMITTED and ABORTED"));
   }

@@ -58,6 +58,7 @@ class RandomRun {
     Gtid gtid;
     std::optional<BranchId> inquiry;
     std::optional<BranchId> enlistment;
+    bool committed_before = false;  // somebody had been told COMMITTED
   };
   struct Client {
     Gtid gtid;
