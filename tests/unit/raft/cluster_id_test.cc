@@ -81,6 +81,22 @@ TEST(ClusterId, Scenario79_Follower_AdoptsItWhenItIsCommitted) {
   EXPECT_EQ(again.raft.cluster(), kTheirs);
 }
 
+TEST(ClusterId, Scenario79_Adopted_IsSaidWhenItIsOnTheDisk) {
+  Config config = NewGroup();
+  config.max_unflushed_bytes = 1;  // one write at a time
+  TestNode node({}, config);
+  node.hold_disk = true;
+  const std::vector<Entry> entries{First(kTheirs, 1)};
+  ASSERT_TRUE(Tell(&node, 2, 1, Append(0, 0, entries), kTheirs).ok());
+  ASSERT_TRUE(Tell(&node, 2, 1, Append(1, 1, {}, 1), kTheirs).ok());
+  ASSERT_EQ(node.raft.cluster(), kTheirs);
+  node.Flush();  // of the entry
+  ASSERT_FALSE(node.Sent<AppendResponse>(2).empty());
+  for (const Message& message : node.sent) EXPECT_TRUE(message.cluster.is_none());
+  node.Flush();
+  EXPECT_EQ(node.sent.back().cluster, kTheirs);
+}
+
 // Two first leaders, one of which was lost before anybody had its entry.
 TEST(ClusterId, Scenario79_UncommittedOne_GivesWayToAnotherLeaders) {
   TestNode node({}, NewGroup());
