@@ -59,6 +59,14 @@ MUTATIONS = [
         "if (log_.Matches(entry.index, entry.term)) continue;",
         "if (log_.Has(entry.index)) continue;"),
     Mutation(
+        "own-cluster-id",
+        "A node takes the id that it drew itself for the cluster's.",
+        RAFT + "raft.cc",
+        "    hard_state_.cluster = configuration_.cluster();\n  }\n}\n\n"
+        "// A configuration counts",
+        "    hard_state_.cluster = config_.new_cluster;\n  }\n}\n\n"
+        "// A configuration counts"),
+    Mutation(
         "promises-before-flush",
         "The node sends messages that promise what is not written yet.",
         "coordinator/node/replica.cc",
@@ -128,11 +136,10 @@ MUTATIONS = [
     Mutation(
         "mode-of-the-retry", "The mode is taken from a repeated commit request.",
         TXN + "driver_requests.cc",
-        "  Note(EventKind::kAttached, request.gtid, now);\n"
-        "  Attach(drive, token, now);\n"
+        "  Attach(drive, token, request.answer_within, now);\n"
         "  AddStrays(request.gtid, request.branches, now);\n}\n\nvoid Driver::Stage(",
         "  drive->mode = request.mode;\n"
-        "  Attach(drive, token, now);\n"
+        "  Attach(drive, token, request.answer_within, now);\n"
         "  AddStrays(request.gtid, request.branches, now);\n}\n\nvoid Driver::Stage("),
     Mutation(
         "stranger-told-commit",
@@ -185,8 +192,9 @@ MUTATIONS = [
         "enlisted-before-record",
         "A service is told that its branch is enlisted before that is log-committed.",
         TXN + "driver_requests.cc",
-        "  drive->waiters.push_back(\n"
-        "      Waiter{token, Waiter::Kind::kEnlist, branch, now + options_.client_wait});\n",
+        "  Propose(EnlistedRecord{branch});\n"
+        "  AwaitEnlisted(drive, token, request, now);\n",
+        "  Propose(EnlistedRecord{branch});\n"
         "  Tell(token, EnlistedReply{});\n"),
     Mutation(
         "ended-before-acknowledgements",
