@@ -1,12 +1,15 @@
-// Scenarios 42, 77 and 88: a coordinator's disk is really full; the only one's, or a
-// follower's.
+// Scenarios 42, 77 and 88: a coordinator's disk is really full; the only one's, a
+// follower's, or the leader's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "coordinator/client/context.h"
@@ -194,6 +197,71 @@ TEST_F(DiskFullOfOneInThree, Scenario77_FollowerSendsItsCallersOn_AndTheClusterS
   EXPECT_TRUE(cluster_->WaitUntilSettled());
   EXPECT_EQ(cluster_->KvBalance("carol"), -5);
   EXPECT_EQ(cluster_->SqlBalance("dave"), 5);
+}
+
+// Commits money from alice to bob, one transaction after the other, until it is stopped.
+class Load {
+ public:
+  explicit Load(std::unique_ptr<client::Client> client)
+      : client_(std::move(client)), thread_([this] { Run(); }) {}
+  ~Load() { Stop(); }
+  void Stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  int committed() const { return committed_; }
+  int unknown() const { return unknown_; }
+
+ private:
+  void Run() {
+    while (!stop_) {
+      const CommitResult result = client_->Run([](client::Transaction& t) {
+        return Cluster::Transfer(&t, "alice", "bob", 1);
+      });
+      if (result.outcome == Outcome::kCommitted) ++committed_;
+      if (result.outcome == Outcome::kUnknown) ++unknown_;
+    }
+  }
+  std::unique_ptr<client::Client> client_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<int> committed_ = 0;
+  std::atomic<int> unknown_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(DiskFullOfOneInThree, Scenario88_LeadersDiskFills_ItHandsOverAndFollowsAgain) {
+  const int full = cluster_->Leader();
+  const SmallDisk disk(cluster_->node(full).pid(), cluster_->NodeDir(full));
+  const wire::BeginReply gtids = Begin(10'000, full);
+  ASSERT_EQ(gtids.result.code, wire::Code::OK);
+  Load load(cluster_->NewClient());
+  EXPECT_GT(disk.Fill(), 0u);
+  wire::Gtid gtid = gtids.first;
+  for (int i = 0; i < gtids.count && !cluster_->Status(full).disk_full; ++i) {
+    (void)Rollback(gtid, full);
+    ++gtid.sequence;
+  }
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return cluster_->Leader() != full; }));
+  EXPECT_TRUE(cluster_->node(full).WaitForLine("handing leadership over", kPatience));
+
+  const int before = load.committed();
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return load.committed() >= before + 20; }));
+  const wire::StatusReply waiting = cluster_->Status(full);
+  EXPECT_EQ(waiting.result.code, wire::Code::OK) << "it lives";
+  EXPECT_TRUE(waiting.disk_full);
+
+  disk.MakeRoom();
+  const int leader = cluster_->Leader();
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return !cluster_->Status(full).disk_full; }));
+  const auto reached = cluster_->Status(leader).applied_index;
+  EXPECT_TRUE(WaitUntil(kPatience, [&] {
+    return cluster_->Status(full).applied_index >= reached;
+  })) << "it follows again";
+  load.Stop();
+  EXPECT_EQ(load.unknown(), 0);
+  EXPECT_TRUE(cluster_->WaitUntilSettled());
+  EXPECT_EQ(cluster_->KvBalance("alice"), -load.committed());
+  EXPECT_EQ(cluster_->SqlBalance("bob"), load.committed());
 }
 
 }  // namespace
