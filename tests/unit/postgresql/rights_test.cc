@@ -243,8 +243,10 @@ TEST_F(RightsTest, Scenario95_WhateverABranchLeaves_IsGoneBeforeTheNext) {
     EXPECT_EQ(Select("SELECT count(*) FROM pg_cursors WHERE name='c'"), "0");
     EXPECT_EQ(Sql("SELECT count(*) FROM pg_locks WHERE locktype='advisory' AND objid=77"),
               "0");
-    EXPECT_EQ(CommitOnePhase(BeginAndRun("SELECT nextval('counter')")).outcome,
-              OnePhase::kCommitted);
+    // The server writes down one value of a sequence in 32.
+    const OnePhase drawn =
+        CommitOnePhase(BeginAndRun("SELECT nextval('counter')")).outcome;
+    EXPECT_TRUE(drawn == OnePhase::kCommitted || drawn == OnePhase::kReadOnly);
     EXPECT_EQ(Execute(Begin(), "SELECT currval('counter')").result.code, Code::INVALID);
     Open(), Close(), OpenAt(UrlOf("app"));
   }
