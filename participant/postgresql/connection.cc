@@ -250,6 +250,7 @@ void Connection::PollConnect() {
 
 void Connection::SetUpSession() {
   state_ = State::kReady;
+  greeted_ = true;
   Run(SetUpStatements(config_), [this](BatchResult r) {
     if (!r.ok() || PQntuples(r.results[1].get()) != 1) {
       return Connected(r.lost ? absl::UnavailableError(r.Error())
@@ -302,6 +303,7 @@ void Connection::SendBatch(std::vector<Statement> statements,
   batch.count = statements.size();
   batch.done = std::move(done);
   batch.sink = std::move(sink);
+  batch.reads_before = reads_;
   bool sent = true;
   for (const Statement& statement : statements) sent = sent && Send(statement, &batch);
   sent = sent && PQpipelineSync(pg_) == 1;
@@ -400,23 +402,31 @@ void Connection::OnFdEvent(bool readable, bool writable) {
   if (state_ == State::kConnecting) return PollConnect();
   if (state_ != State::kReady) return;
   if (writable) Flush();
-  if (readable && !CountBytes()) return;
-  const bool open = PQconsumeInput(pg_) == 1;
+  const bool open = !readable || Consume();
+  if (unanswered_bytes_ > kMaxRowBytes) return CutOff();
   ReadResults();
-  if (state_ == State::kReady && (!open || PQstatus(pg_) == CONNECTION_BAD)) {
-    Break(ErrorMessage());
+  if (state_ != State::kReady) return;
+  if (batches_.empty()) paced_read_.Close();
+  if (!open || PQstatus(pg_) == CONNECTION_BAD) {
+    Break(paced_read_.error().empty() ? ErrorMessage() : paced_read_.error());
   }
 }
 
-// libpq keeps a row until all of it has arrived. Counted is what waits in the socket each
-// time, some of it twice: the limit is far above what may come.
-bool Connection::CountBytes() {
+// The first piece of an answer is no longer than the buffer that libpq has. Of what comes
+// behind it so much is taken in at a time that a row can be cut off.
+bool Connection::Consume() {
+  const bool more = !batches_.empty() && batches_.front().reads_before < reads_;
+  ++reads_;
+  if (more) return paced_read_.Consume(pg_, &unanswered_bytes_);
   int waiting = 0;
   if (ioctl(PQsocket(pg_), FIONREAD, &waiting) == 0) unanswered_bytes_ += waiting;
-  if (unanswered_bytes_ <= kMaxRowBytes) return true;
+  return PQconsumeInput(pg_) == 1;
+}
+
+// libpq keeps a row until all of it has arrived.
+void Connection::CutOff() {
   if (!batches_.empty()) batches_.front().result.row_too_large = true;
   Break(absl::StrCat("a row was larger than ", kMaxRowBytes >> 20, " MiB"));
-  return false;
 }
 
 void Connection::ReadResults() {
@@ -521,6 +531,7 @@ void Connection::Break(std::string why) {
   loop_->Cancel(connect_timer_);
   PQfinish(pg_);
   pg_ = nullptr;
+  paced_read_.Close();
   if (connecting) return Connected(absl::UnavailableError(why));
   std::deque<Batch> batches = std::move(batches_);
   batches_.clear();

@@ -28,6 +28,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "coordinator/base/clock.h"
+#include "participant/postgresql/paced_read.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::participant::postgresql {
@@ -88,8 +89,7 @@ struct BatchResult {
 using RowSink = absl::AnyInvocable<bool(size_t statement, const PGresult* row)>;
 
 // What the connection takes in of one row before it is cut off: more than any row of
-// kMaxAnswerBytes is on the way, in hexadecimal digits, with what follows it in the
-// socket.
+// kMaxAnswerBytes is on the way, in hexadecimal digits.
 inline constexpr int64_t kMaxRowBytes = 16 << 20;
 
 // Which backend of the server a connection has; a pid alone may be used again.
@@ -140,6 +140,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void Connect(absl::AnyInvocable<void(absl::Status)> done);
   // Connected, and not known to be broken.
   [[nodiscard]] bool alive() const { return state_ == State::kReady; }
+  // The server has let us in, whatever became of the session.
+  [[nodiscard]] bool greeted() const { return greeted_; }
   [[nodiscard]] bool busy() const { return !batches_.empty(); }
 
   // Batches are done in order. On a connection that is not alive: lost, at once. The rows
@@ -174,6 +176,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
     absl::AnyInvocable<void(BatchResult)> done;
     RowSink sink;
     bool sink_full = false;
+    uint64_t reads_before = 0;  // when it was sent
     BatchResult result;
     Result current;
     Result parse_error;
@@ -201,7 +204,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void SendBatch(std::vector<Statement> statements,
                  absl::AnyInvocable<void(BatchResult)> done, RowSink sink);
   void OnReset(const BatchResult& r);
-  [[nodiscard]] bool CountBytes();
+  [[nodiscard]] bool Consume();
+  void CutOff();
   void AskForSingleRows(const Batch& batch);
   void GiveToSink(Batch* batch, const PGresult* row);
   void Flush();
@@ -217,6 +221,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   const ConnectionConfig config_;
   Counters* const counters_;
   State state_ = State::kNew;
+  bool greeted_ = false;
   PGconn* pg_ = nullptr;
   std::unique_ptr<rpc::FdWatch> watch_;
   rpc::TimerId connect_timer_;
@@ -227,6 +232,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   std::list<std::string> uses_;                  // keys, the last used first
   uint64_t last_name_ = 0;
   int64_t unanswered_bytes_ = 0;  // taken in since the last whole result
+  uint64_t reads_ = 0;            // of the socket
+  PacedRead paced_read_;
   bool resetting_ = false;
   std::deque<HeldBack> held_back_;  // until the reset is answered
   bool plans_stale_ = false;
