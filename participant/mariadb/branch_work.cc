@@ -132,7 +132,9 @@ void BranchWork::OnCallFailed(Branch* branch, const BatchResult& r) {
   if (r.FirstFailed() < branch->first) code = wire::Code::RESOURCE_ERROR;
   const bool prepare_failed =
       branch->prepare_at > 0 && r.FirstFailed() >= branch->prepare_at;
-  if (prepare_failed && code != wire::Code::CONFLICT) code = wire::Code::RESOURCE_ERROR;
+  if (prepare_failed && RefusalOf(r) != Vote::kConflict) {
+    code = wire::Code::RESOURCE_ERROR;
+  }
   if (EndsBranch(code)) return EndWith(branch, code, r.Error());
   UndoCall(branch, code, r.Error());
 }
@@ -141,7 +143,7 @@ std::vector<Statement> BranchWork::UndoStatements(const Branch& branch) {
   branch.connection->written_rows.clear();
   if (!branch.opens) return {{"ROLLBACK TO SAVEPOINT concordat_call"}};
   const std::string xid = XidOf(branch);
-  return {XaEnd(xid), XaRollback(xid)};
+  return {XaEnd(xid), XaRollback(xid), ReleaseLocks()};
 }
 
 }  // namespace concordat::participant::mariadb

@@ -315,8 +315,8 @@ void Connection::Run(std::vector<Statement> statements,
                      absl::AnyInvocable<void(BatchResult)> done) {
   if (state_ != State::kReady) {
     BatchResult lost;
-    lost.lost = true;
-    lost.why_lost = "it is not connected";
+    lost.lost = lost.not_sent = true;
+    lost.why_lost = "the connection to the database is lost";
     return done(std::move(lost));
   }
   if (!binlog_) {
@@ -406,6 +406,11 @@ void Connection::TakeResult(Rows rows) {
     unreported_ = true;
     result.changed = rows->arrived();
     result.counts = statement.writes;
+  }
+  if (statement.asks_reports) {
+    // A function may have told the server to keep quiet before it changed something.
+    tainted_ = tainted_ || rows == nullptr || rows->row_count() != 1 ||
+               rows->Field(0, 1) != "1" || rows->Field(0, 2) != "STATE";
   }
   if (statement.writes && (rows != nullptr || mysql_insert_id(mysql_) != 0)) {
     leaves_insert_id_ = true;

@@ -60,6 +60,7 @@ unsigned BatchResult::ErrorNumber() const {
 }
 
 std::string BatchResult::Error() const {
+  if (not_sent) return why_lost;
   if (lost) return absl::StrCat("the connection was lost: ", why_lost);
   const size_t failed = FirstFailed();
   if (failed == results.size()) return "";

@@ -26,6 +26,8 @@ struct Statement {
   bool taints = false;
   // Our own, which the server reports as a change of the session's state.
   bool changes_session = false;
+  // Our own: its columns 1 and 2 say whether the server still reports such changes.
+  bool asks_reports = false;
 };
 
 // The rows of one result, copied as they arrive.
@@ -96,6 +98,8 @@ struct BatchResult {
   // The connection went before the end of the batch: nothing is known of what was done.
   bool lost = false;
   std::string why_lost;
+  // It was never sent: lost with nothing done.
+  bool not_sent = false;
   std::vector<Result> results;  // one a statement; empty when lost
   bool in_transaction = false;  // the session is, after the batch
   // The rows of users' statements were more than the connection takes in: some results

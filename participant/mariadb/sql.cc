@@ -230,7 +230,13 @@ Statement DropRole() {
   return drop;
 }
 
-Statement ReleaseLocks() { return {"DO RELEASE_ALL_LOCKS()"}; }
+Statement ReleaseLocks() {
+  Statement release{
+      "SELECT RELEASE_ALL_LOCKS(),@@session_track_state_change,"
+      "@@session_track_transaction_info"};
+  release.asks_reports = true;
+  return release;
+}
 
 Statement AnnounceSession(const Owner& owner) {
   return {absl::StrCat("REPLACE INTO concordat.sessions SELECT CONNECTION_ID(),",
@@ -288,6 +294,13 @@ absl::StatusOr<std::string> IsolationSql(std::string_view isolation) {
 
 // --- errors: MariaDB's server/reference/error-codes ---
 
+namespace {
+
+// max_statement_time.
+bool RanTooLong(unsigned error) { return IsOneOf(error, {1969, 3024}); }
+
+}  // namespace
+
 wire::Code::type Classify(const Result& failure) {
   const unsigned error = failure.error;
   // Deadlock, lock time-out, a row changed since the snapshot; and what a branch answers
@@ -305,10 +318,11 @@ wire::Code::type Classify(const Result& failure) {
   if (IsOneOf(error, {1021, 1037, 1038, 1040, 1041, 1114, 1135, 1203, 1226, 1461})) {
     return wire::Code::OVERLOADED;
   }
-  // The engine's failures, interruption, time, a server that became read-only; 1206, too
-  // many locks, has rolled everything back.
+  if (RanTooLong(error)) return wire::Code::TIMED_OUT;
+  // The engine's failures, interruption, a server that became read-only; 1206, too many
+  // locks, has rolled everything back.
   if (IsOneOf(error, {1030, 1053, 1180, 1181, 1206, 1290, 1317, 1397, 1400, 1401, 1792,
-                      1836, 1927, 1969, 3024})) {
+                      1836, 1927})) {
     return wire::Code::RESOURCE_ERROR;
   }
   return wire::Code::INVALID;
@@ -316,7 +330,18 @@ wire::Code::type Classify(const Result& failure) {
 
 bool EndsBranch(wire::Code::type code) {
   return code == wire::Code::CONFLICT || code == wire::Code::RESOURCE_ERROR ||
-         code == wire::Code::BRANCH_GONE;
+         code == wire::Code::TIMED_OUT || code == wire::Code::BRANCH_GONE;
+}
+
+// What was interrupted, or ran out of time, may go well another time.
+Vote RefusalOf(const BatchResult& r) {
+  if (r.lost) return Vote::kLost;
+  const size_t failed = r.FirstFailed();
+  if (failed == r.results.size()) return Vote::kRefused;
+  const Result& failure = r.results[failed];
+  const bool again = Classify(failure) == wire::Code::CONFLICT ||
+                     failure.error == kInterrupted || RanTooLong(failure.error);
+  return again ? Vote::kConflict : Vote::kRefused;
 }
 
 bool IsTransient(unsigned error) {

@@ -103,11 +103,15 @@ inline constexpr char kServerStart[] =
 [[nodiscard]] absl::StatusOr<std::string> IsolationSql(std::string_view isolation);
 
 // Error numbers that more than one place asks for.
-inline constexpr unsigned kXaNota = 1397, kXaRmFail = 1399, kXaRollback = 1402;
+inline constexpr unsigned kInterrupted = 1317, kXaNota = 1397, kXaRmFail = 1399,
+                          kXaRollback = 1402;
 
-// How a failed statement of a user's call is answered. CONFLICT and RESOURCE_ERROR end
-// the branch.
+// How a failed statement of a user's call is answered. CONFLICT, RESOURCE_ERROR and
+// TIMED_OUT end the branch.
 [[nodiscard]] wire::Code::type Classify(const Result& failure);
+// How a branch votes whose prepare, or commit in one phase, failed or was lost:
+// kConflict, kLost, or kRefused, which would be refused again (scenario 101).
+[[nodiscard]] Vote RefusalOf(const BatchResult& r);
 [[nodiscard]] bool EndsBranch(wire::Code::type code);
 // The server could not do it now, and may do it the next time.
 [[nodiscard]] bool IsTransient(unsigned error);

@@ -93,6 +93,56 @@ TEST_F(SessionTest, Scenario95_WhatACallLeaves_IsGoneBeforeTheNextBranch) {
   EXPECT_EQ(Look("SELECT CONNECTION_ID()"), session) << "it was never closed";
 }
 
+// What a function or a trigger sets changes what statements mean, or what they promise.
+// One of them tells the server to report no changes, before it makes any.
+TEST_F(SessionTest, Scenario94_SettingsChangedInAFunction_AreSetBackBeforeTheNextBranch) {
+  Sql("CREATE FUNCTION set_f() RETURNS int BEGIN SET check_constraint_checks=0, "
+      "sql_select_limit=1, timestamp=1, max_statement_time=77, completion_type=2, "
+      "sql_safe_updates=1, innodb_lock_wait_timeout=77, lock_wait_timeout=77, "
+      "auto_increment_increment=7, max_error_count=0, default_storage_engine=Aria; "
+      "RETURN 1; END;"
+      "CREATE FUNCTION blind_f() RETURNS int BEGIN SET session_track_state_change=0; "
+      "SET session_track_transaction_info='OFF'; SET foreign_key_checks=0, "
+      "check_constraint_checks=0; RETURN 1; END;"
+      "CREATE FUNCTION winks_f() RETURNS int BEGIN SET session_track_state_change=0; "
+      "SET foreign_key_checks=0; SET session_track_state_change=1; RETURN 1; END;"
+      "CREATE PROCEDURE blind() SET session_track_state_change=0, unique_checks=0;"
+      "CREATE TABLE trigger_t(i int);"
+      "CREATE TRIGGER blind_t AFTER INSERT ON trigger_t FOR EACH ROW SET @x=blind_f();");
+  const char settings[] =
+      "SELECT @@check_constraint_checks,@@sql_select_limit,@@max_statement_time,"
+      "@@completion_type,@@sql_safe_updates,@@innodb_lock_wait_timeout,"
+      "@@lock_wait_timeout,@@auto_increment_increment,@@max_error_count,"
+      "@@default_storage_engine,@@foreign_key_checks,@@unique_checks,"
+      "@@session_track_state_change,@@session_track_transaction_info,"
+      "YEAR(NOW())>2000";
+  const std::string fresh = Look(settings);
+  for (const char* sql :
+       {"SELECT set_f()", "DO set_f()", "SELECT blind_f()", "DO blind_f()",
+        "UPDATE account SET balance=balance WHERE blind_f()=1 AND id=1",
+        "SELECT winks_f()", "CALL blind()", "INSERT INTO trigger_t VALUES (1)",
+        "INSERT INTO trigger_t VALUES (1) RETURNING i"}) {
+    for (const int way : {0, 1, 2}) {
+      RunAndEnd(sql, way);
+      EXPECT_EQ(Look(settings), fresh) << sql << ", ended in way " << way;
+    }
+  }
+}
+
+// A first call that fails is undone, and its session goes to others.
+TEST_F(SessionTest, Scenario95_WhatAFailedFirstCallLeaves_IsGoneBeforeTheNextBranch) {
+  Sql("CREATE FUNCTION fails_f() RETURNS int BEGIN DO GET_LOCK('left',0); SET "
+      "foreign_key_checks=0; SIGNAL SQLSTATE '45000'; RETURN 1; END");
+  const char settings[] = "SELECT @@foreign_key_checks,IS_USED_LOCK('left')";
+  for (const char* sql : {"SELECT fails_f()", "SELECT GET_LOCK('left',0)"}) {
+    const BranchId branch = Begin();
+    EXPECT_NE(Execute(branch, {Stmt(sql), Stmt("SELECT no_such_column")}).result.code,
+              Code::OK);
+    EXPECT_EQ(Look(settings), "1,NULL") << sql;
+    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  }
+}
+
 // Plain work costs nothing of this.
 TEST_F(SessionTest, BranchThatChangesRowsOnly_KeepsItsSessionAsItIs) {
   for (int i = 0; i < 5; ++i) {

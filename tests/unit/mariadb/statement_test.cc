@@ -308,7 +308,7 @@ TEST_F(StatementTest, AStatementThatRunsTooLong_EndsTheBranch) {
                     "account i WHERE a.id+b.id+c.id+d.id+e.id+f.id+g.id+h.id+i.id"
                     "=RAND()")
                 .result.code,
-            Code::RESOURCE_ERROR);
+            Code::TIMED_OUT);
   EXPECT_EQ(Execute(branch, "SELECT 1").result.code, Code::BRANCH_GONE);
 }
 
