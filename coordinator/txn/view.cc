@@ -52,6 +52,17 @@ void FillFromDrive(const Drive& drive, Timestamp now, TransactionView* view) {
   }
 }
 
+// A branch that is waited for, and has said nothing yet, waits for what its resource
+// does.
+void FillUnavailable(const Registrar& registrar, TransactionView* view) {
+  for (const BranchId& waited_for : view->waiting_for) {
+    for (BranchView& branch : view->branches) {
+      if (branch.id != waited_for || !branch.detail.empty()) continue;
+      branch.detail = registrar.Unavailable(branch.id.resource);
+    }
+  }
+}
+
 // Branches sort by their gtid first.
 void FillHeuristics(const TransactionTable& table, TransactionView* view) {
   auto entry = table.heuristics().lower_bound(BranchId{view->gtid, {}, {}, 0});
@@ -70,6 +81,7 @@ TransactionView Core::Show(const Gtid& gtid, Timestamp now) const {
   view.gtid = gtid;
   FillFromTable(table_, &view);
   if (const Drive* drive = driver_->Find(gtid)) FillFromDrive(*drive, now, &view);
+  FillUnavailable(*registrar_, &view);
   FillHeuristics(table_, &view);
   return view;
 }

@@ -18,7 +18,9 @@ struct BranchView {
   BranchId id;
   bool in_set = true;  // false: named too late, or not staged yet
   std::optional<Vote> vote;
-  std::string detail;  // the vote's, or why it cannot be reached
+  // The vote's, or why it cannot be reached; of one that is waited for, why its
+  // participant cannot use the resource.
+  std::string detail;
   bool acknowledged = false;
   uint32_t attempts = 0;  // of the message that is being sent now
   std::optional<Heuristic> heuristic;

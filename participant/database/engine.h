@@ -5,7 +5,7 @@
 //
 // Database is that of branch_work.h, and says besides:
 //
-//   using Guard = …;       // with Take, held, connection, Close
+//   using Guard = …;       // with Take, held, why_not_held, connection, Close
 //   using BranchWork = …;  // derived from database::BranchWork<Database>
 //   using Scan = …;        // with ours and others
 //
@@ -23,11 +23,13 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
+#include "coordinator/base/mutex.h"
 #include "coordinator/base/system_clock.h"
 #include "participant/database/branch_work.h"
 #include "participant/database/pool.h"
@@ -70,7 +72,8 @@ class Engine {
   void Scan(Callback<absl::StatusOr<PreparedScan>> done);
   void SetMark(uint64_t mark, Callback<absl::Status> done);
   void Close();
-  // Why no branch may be begun; empty when one may. Thread-safe, after Recover.
+  // Why no branch may be begun, or the server has not answered when it was last asked;
+  // empty when all is well. Thread-safe, after Recover.
   [[nodiscard]] std::string WhyNotServed() const;
   // After Recover's callback.
   [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
@@ -128,6 +131,7 @@ class Engine {
   void OnMark(absl::StatusOr<uint64_t> mark, const RecoverDone& done);
   void OnFirstScan(absl::StatusOr<PreparedScan> scan, const RecoverDone& done);
   void LookAround();
+  void NoteLook(const absl::Status& status);
   void CountPrepared(const PreparedScan& scan);
   void ReportFound(std::vector<FoundBranch> prepared);
   // Counts the call as pending until it is called back.
@@ -141,6 +145,8 @@ class Engine {
   std::atomic<uint64_t> prepared_by_others_{0};
   std::atomic<bool> open_{false};
   std::atomic<uint32_t> branches_{0};
+  mutable Mutex mutex_;
+  std::string look_failed_ ABSL_GUARDED_BY(mutex_);  // the last one, and why
   // The loop's.
   size_t pending_ = 0;
   std::unique_ptr<Work> work_;
@@ -251,6 +257,7 @@ void Engine<Database>::LookAround() {
   settler_->BeginLook();
   settler_->Scan(
       Tracked<absl::StatusOr<PreparedScan>>([this](absl::StatusOr<PreparedScan> scan) {
+        NoteLook(scan.status());
         if (scan.ok()) {
           CountPrepared(*scan);
           ReportFound(std::move(scan->ours));
@@ -258,6 +265,14 @@ void Engine<Database>::LookAround() {
         settler_->EndLook();
         looking_ = false;
       }));
+}
+
+template <class Database>
+void Engine<Database>::NoteLook(const absl::Status& status) {
+  MutexLock lock(&mutex_);
+  look_failed_ = status.ok() ? ""
+                             : absl::StrCat("the database does not answer: ",
+                                            std::string(status.message()));
 }
 
 // Strangers only. The list is as old as the question, so a branch of ours may be in it
@@ -323,12 +338,9 @@ absl::StatusOr<std::string> Engine<Database>::CheckStartOf(
 template <class Database>
 std::string Engine<Database>::WhyNotServed() const {
   if (!open_.load(std::memory_order_acquire)) return kClosing;
-  if (guard_->held()) return "";
-  std::string why;
-  if constexpr (requires { guard_->why_not_held(); }) why = guard_->why_not_held();
-  if (!why.empty()) return why;
-  return "the resource's lock in the database is lost: the server is not reached, or "
-         "another process has taken the resource over";
+  if (!guard_->held()) return guard_->why_not_held();
+  MutexLock lock(&mutex_);
+  return look_failed_;
 }
 
 template <class Database>

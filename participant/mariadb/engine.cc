@@ -36,9 +36,9 @@ void Engine::Build(ClusterId cluster) {
   work_pool_ =
       std::make_unique<Pool>(thread_->loop(), config, WorkPoolOptions(), &counters_);
 
-  settler_ =
-      std::make_unique<Settler>(thread_->loop(), settle_pool_.get(), work_pool_.get(),
-                                owner, options_.settle_patience, &counters_);
+  settler_ = std::make_unique<Settler>(thread_->loop(), settle_pool_.get(),
+                                       work_pool_.get(), owner, options_.settle_patience,
+                                       options_.answer_time, &counters_);
   work_pool_->OnStarved([this] { settler_->DetachOne(); });
 }
 

@@ -20,7 +20,8 @@ Guard::Guard(rpc::EventLoop* loop, ConnectionConfig config, Owner owner,
       config_(std::move(config)),
       owner_(std::move(owner)),
       id_(std::move(id)),
-      counters_(counters) {}
+      counters_(counters),
+      why_(loop, owner_.resource) {}
 
 Guard::~Guard() { *alive_ = false; }
 
@@ -53,6 +54,7 @@ void Guard::Connect() {
     if (!*alive || closed_ || !held()) return;
     held_.store(false, std::memory_order_release);
     id_->assign("none");  // nobody's: new connections are refused
+    why_.Lost("the connection to the database was lost");
     LogEvent(Level::kWarning, "the resource's lock was lost with its connection")
         .Field("resource", owner_.resource);
     After(Duration::Millis(1), &Guard::Connect);
@@ -75,11 +77,7 @@ void Guard::Failed(const absl::Status& status) {
       (!absl::IsUnavailable(status) || loop_->Now() >= give_up_at_)) {
     return std::exchange(taken_, nullptr)(status);
   }
-  if (!std::exchange(reported_, true)) {
-    LogEvent(Level::kWarning, "waiting for the database")
-        .Field("resource", owner_.resource)
-        .Field("error", status.message());
-  }
+  why_.Report(Level::kWarning, "waiting for the database", std::string(status.message()));
   After(kReconnect, &Guard::Connect);
 }
 
@@ -121,16 +119,16 @@ void Guard::OnLock(const BatchResult& r) {
                    before_.server_start == connection_->backend().server_start;
   if (own) {
     connection_->Run({KillSession(before_.id)}, [](BatchResult) {});
-  } else if (!std::exchange(reported_, true)) {
-    LogEvent(Level::kError, "another process has taken the resource over; stop one")
-        .Field("resource", owner_.resource);
+  } else {
+    why_.Report(Level::kError, "another process has taken the resource over",
+                "stop one of the two");
   }
   After(own ? kPoll : kReconnect, &Guard::TryLock);
 }
 
 void Guard::Held() {
   first_ = false;
-  reported_ = false;
+  why_.Held();
   before_ = connection_->backend();
   *id_ = before_.id;
   held_.store(true, std::memory_order_release);

@@ -19,7 +19,7 @@
 // second round. The last one to start wins; the one before it sees the lock gone, tries
 // to get it back without ending anybody (but its own old session, which may not have
 // noticed that it was cut off), and refuses new branches meanwhile. For the loop's
-// thread, but for held().
+// thread, but for held() and why_not_held().
 #ifndef PARTICIPANT_MARIADB_GUARD_H_
 #define PARTICIPANT_MARIADB_GUARD_H_
 
@@ -29,6 +29,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "participant/database/why_not_held.h"
 #include "participant/mariadb/connection.h"
 #include "participant/mariadb/sql.h"
 #include "thrift/rpc/event_loop.h"
@@ -49,6 +50,8 @@ class Guard {
   void Take(Duration patience, absl::AnyInvocable<void(absl::Status)> done);
   // Thread-safe.
   [[nodiscard]] bool held() const { return held_.load(std::memory_order_acquire); }
+  // Why it is not held; empty when it is. Thread-safe.
+  [[nodiscard]] std::string why_not_held() const { return why_.text(); }
   // The connection that holds the lock, for start checks. After Take was OK.
   [[nodiscard]] Connection* connection() { return connection_.get(); }
   void Close();
@@ -78,8 +81,8 @@ class Guard {
   bool first_ = true;
   bool locked_ = false;  // and now the rest is ended
   bool closed_ = false;
-  bool reported_ = false;
   std::atomic<bool> held_{false};
+  database::WhyNotHeld why_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

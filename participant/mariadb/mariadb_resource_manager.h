@@ -98,6 +98,9 @@ struct MariadbOptions {
   // A commit, rollback or look-up that cannot be carried out is tried again for so long
   // before it is given back with kRetry or kUnknown.
   Duration settle_patience = Duration::Seconds(3);
+  // What ends a branch, or asks after one, waits so long for the server's answer, and
+  // then again as long as the server answers others. Then its connection is given up.
+  Duration answer_time = Duration::Seconds(15);
   // XA RECOVER is looked at so often, for branches that turn up after the start.
   Duration scan_interval = Duration::Seconds(5);
   // Limits: the rows one call returns, branches that are not prepared.

@@ -11,7 +11,6 @@ namespace {
 
 constexpr Duration kPoll = Duration::Millis(20);
 constexpr Duration kReconnect = Duration::Millis(200);
-constexpr Duration kReportAgain = Duration::Seconds(60);
 
 }  // namespace
 
@@ -27,7 +26,8 @@ Guard::Guard(rpc::EventLoop* loop, ConnectionConfig config, Owner owner,
       config_(std::move(config)),
       owner_(std::move(owner)),
       pid_(std::move(pid)),
-      counters_(counters) {}
+      counters_(counters),
+      why_(loop, owner_.resource) {}
 
 Guard::~Guard() { *alive_ = false; }
 
@@ -49,8 +49,7 @@ void Guard::Connect() {
     if (!*alive || closed_ || !held()) return;
     held_.store(false, std::memory_order_release);
     pid_->assign("none");  // nobody's: new connections are refused
-    SetWhy("the connection to the database was lost");
-    report_at_ = Timestamp();
+    why_.Lost("the connection to the database was lost");
     LogEvent(Level::kWarning, "the resource's lock was lost with its connection")
         .Field("resource", owner_.resource);
     After(Duration::Millis(1), &Guard::Connect);
@@ -73,26 +72,8 @@ void Guard::Failed(const absl::Status& status) {
       (!absl::IsUnavailable(status) || loop_->Now() >= give_up_at_)) {
     return std::exchange(taken_, nullptr)(status);
   }
-  Report(Level::kWarning, "waiting for the database", std::string(status.message()));
+  why_.Report(Level::kWarning, "waiting for the database", std::string(status.message()));
   After(kReconnect, &Guard::Connect);
-}
-
-void Guard::Report(Level level, const char* event, std::string why) {
-  if (loop_->Now() >= report_at_) {
-    report_at_ = loop_->Now() + kReportAgain;
-    LogEvent(level, event).Field("resource", owner_.resource).Field("error", why);
-  }
-  SetWhy(absl::StrCat(event, ": ", why));
-}
-
-void Guard::SetWhy(std::string why) {
-  MutexLock lock(&mutex_);
-  why_ = std::move(why);
-}
-
-std::string Guard::why_not_held() const {
-  MutexLock lock(&mutex_);
-  return held() ? "" : why_;
 }
 
 namespace {
@@ -162,8 +143,8 @@ void Guard::TryLock() {
     }
     const bool own = r.results.size() > 1 && PQntuples(r.results[0].get()) > 0;
     if (!first_ && !own) {
-      Report(Level::kError, "another process has taken the resource over",
-             "stop one of the two");
+      why_.Report(Level::kError, "another process has taken the resource over",
+                  "stop one of the two");
     }
     After(first_ || own ? kPoll : kReconnect,
           first_ ? &Guard::EndOthers : &Guard::TryLock);
@@ -179,7 +160,7 @@ void Guard::EndTheRest() {
 
 void Guard::Held() {
   first_ = false;
-  report_at_ = Timestamp();
+  why_.Held();
   before_ = connection_->backend();
   *pid_ = before_.pid;
   held_.store(true, std::memory_order_release);

@@ -25,8 +25,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "coordinator/base/log.h"
-#include "coordinator/base/mutex.h"
+#include "participant/database/why_not_held.h"
 #include "participant/postgresql/connection.h"
 #include "participant/postgresql/sql.h"
 #include "thrift/rpc/event_loop.h"
@@ -51,7 +50,7 @@ class Guard {
   // Thread-safe.
   [[nodiscard]] bool held() const { return held_.load(std::memory_order_acquire); }
   // Why it is not held; empty when it is. Thread-safe.
-  [[nodiscard]] std::string why_not_held() const;
+  [[nodiscard]] std::string why_not_held() const { return why_.text(); }
   // The connection that holds the lock, for start checks. After Take was OK.
   [[nodiscard]] Connection* connection() { return connection_.get(); }
   void Close();
@@ -66,9 +65,6 @@ class Guard {
   void EndTheRest();
   void Held();
   void Failed(const absl::Status& status);
-  // Notes it for why_not_held, and logs it now and every minute.
-  void Report(Level level, const char* event, std::string why);
-  void SetWhy(std::string why);
   void After(Duration delay, void (Guard::*step)());
 
   rpc::EventLoop* const loop_;
@@ -82,10 +78,8 @@ class Guard {
   Timestamp give_up_at_;
   bool first_ = true;
   bool closed_ = false;
-  Timestamp report_at_;  // the same again, not before
   std::atomic<bool> held_{false};
-  mutable Mutex mutex_;
-  std::string why_ ABSL_GUARDED_BY(mutex_);
+  database::WhyNotHeld why_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

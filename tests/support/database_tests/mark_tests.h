@@ -58,10 +58,15 @@ TEST_F(MarkTest, ServerNotReached_IsMarkedLater) {
   ASSERT_TRUE(SetMark(10).ok());
   own.Stop();
   EXPECT_TRUE(absl::IsUnavailable(SetMark(20)));
+  // In the server's, or the system's, own words (trial 28).
+  EXPECT_TRUE(Eventually([&] {
+    return manager().unavailable().rfind("waiting for the database: ", 0) == 0;
+  })) << manager().unavailable();
   own.Start();
   uint64_t mark = 30;
   EXPECT_TRUE(Eventually([&] { return SetMark(++mark).ok(); }));
   EXPECT_EQ(MarkRow(), std::to_string(mark));
+  EXPECT_TRUE(Eventually([&] { return manager().unavailable().empty(); }));
   UseServerAsItIs(&SharedServer());
 }
 

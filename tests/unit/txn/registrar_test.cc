@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/unit/txn/harness.h"
@@ -222,6 +223,28 @@ TEST_F(RegistrarTest, ResourceThatCannotBeUsedNow_IsRegisteredAndListedSo) {
             "waiting for the database: connection refused");
   EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{BankAt(kSeen)})), "REGISTERED");
   EXPECT_EQ(node.core().Resources(node.now())[0].unavailable, "");
+}
+
+// Trial 23: a branch that waits for its database says what for.
+TEST_F(RegistrarTest, BranchThatWaitsForAResourceThatCannotBeUsed_ShowsWhy) {
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g), B(g)});
+  node.Prepared({A(g), B(g)});
+  node.CommitLog();
+  const auto details = [&] {
+    std::vector<std::string> all;
+    for (const auto& b : node.core().Show(g, node.now()).branches)
+      all.push_back(b.detail);
+    return all;
+  };
+  EXPECT_THAT(details(), ElementsAre("", ""));
+  node.Submit(RegisterResourceRequest{BankAt(kSeen), "", "waiting for the database"});
+  node.CommitLog();
+  EXPECT_THAT(details(), ElementsAre("waiting for the database", ""));
+  node.Ack(A(g), AckResult::kUnavailable, "the connection was lost");
+  EXPECT_THAT(details(), ElementsAre("the connection was lost", ""));
+  node.Ack(A(g));
+  EXPECT_THAT(details(), ElementsAre("", ""));
 }
 
 TEST_F(RegistrarTest, Scenario29_PersonWhoAcceptsTheBackup_IsObeyed) {
