@@ -71,6 +71,7 @@ void BranchWork<Database>::RunCall(Branch* branch) {
   branch->tainted = branch->tainted || branch->call.taints;
   branch->prepare_at = 0;
   branch->rows = {};
+  branch->sent = SystemClock().Now();
   std::vector<Statement> batch = MakeBatch(branch);
   branch->savepoint = !branch->opens;
   SendCall(branch, std::move(batch));

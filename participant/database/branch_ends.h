@@ -10,6 +10,14 @@
 
 namespace concordat::participant::database {
 
+template <class Database>
+Callback<PrepareResult> BranchWork<Database>::AsReadOnly(Callback<OnePhaseResult> done) {
+  return [done = std::move(done)](PrepareResult r) mutable {
+    const bool ended = r.vote == Vote::kReadOnly;
+    done({ended ? OnePhase::kReadOnly : AsOnePhase(r.vote), std::move(r.detail)});
+  };
+}
+
 // --- lost answers ---
 
 template <class Database>
@@ -58,10 +66,7 @@ void BranchWork<Database>::ResolvePrepare(const BranchId& id,
         return done({Vote::kPrepared, "committed by somebody since"});
       case Evidence::kCommittedAlone:
       case Evidence::kNone:
-        return done(
-            {Vote::kRefused,
-             "the branch was lost while it was ending, and the database has rolled it "
-             "back"});
+        return done({Vote::kLost, kLostAtItsEnd});
     }
   });
 }
@@ -80,10 +85,7 @@ void BranchWork<Database>::ResolveOnePhase(const BranchId& id,
                      absl::StrCat("the answer to ", Database::kCommit,
                                   " was lost, and the server cannot be asked yet")});
       case Evidence::kNone:
-        return done(
-            {OnePhase::kRolledBack,
-             "the branch was lost while it was ending, and the database has rolled it "
-             "back"});
+        return done({OnePhase::kLost, kLostAtItsEnd});
     }
   });
 }

@@ -47,6 +47,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
+#include "coordinator/base/system_clock.h"
 #include "participant/database/pool.h"
 #include "participant/sdk/resource_manager.h"
 
@@ -68,6 +69,15 @@ template <class T>
 
 inline constexpr char kLostBefore[] =
     "the connection was lost before, and the database has rolled the branch back";
+inline constexpr char kLostAtItsEnd[] =
+    "the branch was lost while it was ending, and the database has rolled it back";
+inline constexpr char kNotThere[] = "the branch is not there";
+
+// A vote that is no vote for the commit, of a branch that was to commit in one phase.
+[[nodiscard]] inline OnePhase AsOnePhase(Vote refusal) {
+  if (refusal == Vote::kConflict) return OnePhase::kConflict;
+  return refusal == Vote::kLost ? OnePhase::kLost : OnePhase::kRolledBack;
+}
 
 template <class Database>
 class BranchWork {
@@ -146,6 +156,7 @@ class BranchWork {
 
     // The call under way.
     Call call;
+    Timestamp sent;         // when it was
     bool opens = false;     // it began the transaction
     size_t first = 0;       // its first statement's place in the batch
     bool asks = false;      // the batch has a question in it whether anything was written
@@ -225,6 +236,8 @@ class BranchWork {
   void Answer(Branch* branch, wire::Code::type code, std::string message);
 
   // branch_ends.h
+  // CommitOnePhase, of a branch that has written nothing.
+  [[nodiscard]] static Callback<PrepareResult> AsReadOnly(Callback<OnePhaseResult> done);
   void BecomeUncertain(Branch* branch, const std::string& why);
   void ResolvePrepare(const BranchId& id, Callback<PrepareResult> done);
   void ResolveOnePhase(const BranchId& id, Callback<OnePhaseResult> done);

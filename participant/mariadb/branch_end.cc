@@ -6,8 +6,32 @@
 
 namespace concordat::participant::mariadb {
 
+using database::AsOnePhase;
 using database::kLostBefore;
+using database::kNotThere;
 using database::Shared;
+
+namespace {
+
+// `done` of a verb that is found out, because its last statement gave `r`. What is found
+// to be rolled back was refused for the reason that the server gave, if it gave one.
+Callback<PrepareResult> WithReason(const BatchResult& r, Callback<PrepareResult> done) {
+  if (r.lost) return done;
+  return [reason = PrepareResult{RefusalOf(r), r.Error()},
+          done = std::move(done)](PrepareResult result) mutable {
+    done(result.vote == Vote::kLost ? std::move(reason) : std::move(result));
+  };
+}
+
+Callback<OnePhaseResult> WithReason(const BatchResult& r, Callback<OnePhaseResult> done) {
+  if (r.lost) return done;
+  return [reason = OnePhaseResult{AsOnePhase(RefusalOf(r)), r.Error()},
+          done = std::move(done)](OnePhaseResult result) mutable {
+    done(result.outcome == OnePhase::kLost ? std::move(reason) : std::move(result));
+  };
+}
+
+}  // namespace
 
 // --- a branch that has written nothing ---
 
@@ -29,23 +53,27 @@ void BranchWork::AskWhetherWritten(const BranchId& id, Callback<bool> done) {
       });
 }
 
-// `done` gets why it failed, or nothing. When the answer is lost it counts as failed:
+// `done` gets kReadOnly, or why it failed. When the answer is lost it counts as failed:
 // there was nothing to commit.
-void BranchWork::CommitReadOnly(const BranchId& id, Callback<std::string> done) {
+void BranchWork::CommitReadOnly(const BranchId& id, Callback<PrepareResult> done) {
   Branch* branch = Find(id);
-  if (branch == nullptr || !branch->open) {
-    if (branch != nullptr) Remove(branch, /*clean=*/true);
-    return done("");
+  if (branch == nullptr) return done({Vote::kLost, kNotThere});
+  if (!branch->open) {
+    Remove(branch, /*clean=*/true);
+    return done({Vote::kReadOnly, ""});
   }
   branch->phase = Phase::kEnding;
   const std::string xid = XidOf(*branch);
   branch->connection->Run(
       {XaEnd(xid), XaCommitOnePhase(xid), ReleaseLocks()},
       [this, id, done = std::move(done)](BatchResult r) mutable {
-        const std::string why =
-            r.ok() ? "" : absl::StrCat("the branch could not be ended: ", r.Error());
+        PrepareResult result{Vote::kReadOnly, ""};
+        if (!r.ok()) {
+          result = {RefusalOf(r),
+                    absl::StrCat("the branch could not be ended: ", r.Error())};
+        }
         if (Branch* b = Find(id)) Remove(b, r.ok() && !r.in_transaction);
-        done(why);
+        done(std::move(result));
       });
 }
 
@@ -53,16 +81,13 @@ void BranchWork::CommitReadOnly(const BranchId& id, Callback<std::string> done) 
 
 void BranchWork::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   Branch* branch = Find(id);
-  if (branch == nullptr) return done({Vote::kRefused, "the branch is not there"});
+  if (branch == nullptr) return done({Vote::kLost, kNotThere});
   if (branch->phase == Phase::kUncertain) {
     return ResolvePrepare(id, std::move(done));
   }
   AskWhetherWritten(id, [this, id, done = std::move(done)](bool written) mutable {
     if (written) return PrepareWritten(id, std::move(done));
-    CommitReadOnly(id, [done = std::move(done)](std::string why) mutable {
-      if (!why.empty()) return done({Vote::kRefused, std::move(why)});
-      done({Vote::kReadOnly, ""});
-    });
+    CommitReadOnly(id, std::move(done));
   });
 }
 
@@ -77,7 +102,7 @@ void BranchWork::PrepareWritten(const BranchId& id, Callback<PrepareResult> done
   Branch* branch = Find(id);
   if (!branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
-    return done({Vote::kRefused, kLostBefore});
+    return done({Vote::kLost, kLostBefore});
   }
   branch->phase = Phase::kEnding;
   branch->connection->Run(PrepareStatements(*branch),
@@ -93,7 +118,7 @@ void BranchWork::OnPrepared(const BranchId& id,
   // When it is XA PREPARE that has failed, engine and binary log may be of two minds.
   if (r.lost || r.FirstFailed() == kXaPrepare) {
     BecomeUncertain(branch, r.Error());
-    return ResolvePrepare(id, std::move(*done));
+    return ResolvePrepare(id, WithReason(r, std::move(*done)));
   }
   if (r.ok()) {
     HandToSettler(branch, /*clean=*/true);
@@ -103,8 +128,8 @@ void BranchWork::OnPrepared(const BranchId& id,
                kWroteForGood});
     });
   }
-  RollBackNow(branch, [done, why = r.Error()](FinishResult) {
-    (*done)({Vote::kRefused, why});
+  RollBackNow(branch, [done, vote = RefusalOf(r), why = r.Error()](FinishResult) {
+    (*done)({vote, why});
   });
 }
 
@@ -126,16 +151,13 @@ void BranchWork::HandToSettler(Branch* branch, bool clean) {
 
 void BranchWork::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
   Branch* branch = Find(id);
-  if (branch == nullptr) return done({OnePhase::kRolledBack, "the branch is not there"});
+  if (branch == nullptr) return done({OnePhase::kLost, kNotThere});
   if (branch->phase == Phase::kUncertain) {
     return ResolveOnePhase(id, std::move(done));
   }
   AskWhetherWritten(id, [this, id, done = std::move(done)](bool written) mutable {
     if (written) return CommitWritten(id, std::move(done));
-    CommitReadOnly(id, [done = std::move(done)](std::string why) mutable {
-      if (!why.empty()) return done({OnePhase::kRolledBack, std::move(why)});
-      done({OnePhase::kReadOnly, ""});
-    });
+    CommitReadOnly(id, AsReadOnly(std::move(done)));
   });
 }
 
@@ -143,7 +165,7 @@ void BranchWork::CommitWritten(const BranchId& id, Callback<OnePhaseResult> done
   Branch* branch = Find(id);
   if (!branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
-    return done({OnePhase::kRolledBack, kLostBefore});
+    return done({OnePhase::kLost, kLostBefore});
   }
   branch->phase = Phase::kEnding;
   branch->alone = true;
@@ -165,7 +187,7 @@ void BranchWork::OnCommitted(const BranchId& id,
   if (branch == nullptr) return;
   if (r.lost || (!r.ok() && r.FirstFailed() >= kXaPrepare)) {
     BecomeUncertain(branch, r.Error());
-    return ResolveOnePhase(id, std::move(*done));
+    return ResolveOnePhase(id, WithReason(r, std::move(*done)));
   }
   if (r.ok()) {
     if (WroteForGood(r)) {
@@ -175,8 +197,8 @@ void BranchWork::OnCommitted(const BranchId& id,
     Remove(branch, !r.in_transaction);
     return (*done)({OnePhase::kCommitted, ""});
   }
-  RollBackNow(branch, [done, why = r.Error()](FinishResult) {
-    (*done)({OnePhase::kRolledBack, why});
+  RollBackNow(branch, [done, vote = RefusalOf(r), why = r.Error()](FinishResult) {
+    (*done)({AsOnePhase(vote), why});
   });
 }
 

@@ -74,7 +74,7 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
   static constexpr size_t kXaPrepare = 4;  // and XA COMMIT ONE PHASE in its place
   // Calls back whether the branch has written; false also when it is over by then.
   void AskWhetherWritten(const BranchId& id, Callback<bool> done);
-  void CommitReadOnly(const BranchId& id, Callback<std::string> done);
+  void CommitReadOnly(const BranchId& id, Callback<PrepareResult> done);
   void PrepareWritten(const BranchId& id, Callback<PrepareResult> done);
   void CommitWritten(const BranchId& id, Callback<OnePhaseResult> done);
   void OnPrepared(const BranchId& id,

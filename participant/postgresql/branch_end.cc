@@ -7,7 +7,9 @@
 
 namespace concordat::participant::postgresql {
 
+using database::AsOnePhase;
 using database::kLostBefore;
+using database::kNotThere;
 using database::Shared;
 
 namespace {
@@ -63,28 +65,8 @@ Vote RefusalOf(const BatchResult& r) {
   const size_t failed = r.FirstFailed();
   if (failed == r.results.size()) return Vote::kRefused;
   const std::string state = SqlState(r.results[failed].get());
-  const bool again = Classify(state) == wire::Code::CONFLICT || state == "57014";
+  const bool again = Classify(state) == wire::Code::CONFLICT || state == kCanceled;
   return again ? Vote::kConflict : Vote::kRefused;
-}
-
-OnePhase AsOnePhase(Vote refusal) {
-  if (refusal == Vote::kConflict) return OnePhase::kConflict;
-  return refusal == Vote::kLost ? OnePhase::kLost : OnePhase::kRolledBack;
-}
-
-// What is refused when a lost answer has been found out is a branch that was lost.
-Callback<PrepareResult> RefusedIsLost(Callback<PrepareResult> done) {
-  return [done = std::move(done)](PrepareResult result) mutable {
-    if (result.vote == Vote::kRefused) result.vote = Vote::kLost;
-    done(std::move(result));
-  };
-}
-
-Callback<OnePhaseResult> RolledBackIsLost(Callback<OnePhaseResult> done) {
-  return [done = std::move(done)](OnePhaseResult result) mutable {
-    if (result.outcome == OnePhase::kRolledBack) result.outcome = OnePhase::kLost;
-    done(std::move(result));
-  };
 }
 
 }  // namespace
@@ -115,9 +97,9 @@ void BranchWork::CommitReadOnly(Branch* branch, Callback<PrepareResult> done) {
 
 void BranchWork::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   Branch* branch = Find(id);
-  if (branch == nullptr) return done({Vote::kLost, "the branch is not there"});
+  if (branch == nullptr) return done({Vote::kLost, kNotThere});
   if (branch->phase == Phase::kUncertain) {
-    return ResolvePrepare(id, RefusedIsLost(std::move(done)));
+    return ResolvePrepare(id, std::move(done));
   }
   if (branch->open && !branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
@@ -137,7 +119,7 @@ void BranchWork::OnPrepared(const BranchId& id,
   if (branch == nullptr) return;
   if (r.lost) {
     BecomeUncertain(branch, r.Error());
-    return ResolvePrepare(id, RefusedIsLost(std::move(*done)));
+    return ResolvePrepare(id, std::move(*done));
   }
   if (HasPrepared(*branch, r)) {
     HandToSettler(branch, IsIdle(r));
@@ -153,19 +135,16 @@ void BranchWork::OnPrepared(const BranchId& id,
 
 void BranchWork::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
   Branch* branch = Find(id);
-  if (branch == nullptr) return done({OnePhase::kLost, "the branch is not there"});
+  if (branch == nullptr) return done({OnePhase::kLost, kNotThere});
   if (branch->phase == Phase::kUncertain) {
-    return ResolveOnePhase(id, RolledBackIsLost(std::move(done)));
+    return ResolveOnePhase(id, std::move(done));
   }
   if (branch->open && !branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
     return done({OnePhase::kLost, kLostBefore});
   }
   if (!branch->written) {
-    return CommitReadOnly(branch, [done = std::move(done)](PrepareResult r) mutable {
-      const bool ended = r.vote == Vote::kReadOnly;
-      done({ended ? OnePhase::kReadOnly : AsOnePhase(r.vote), std::move(r.detail)});
-    });
+    return CommitReadOnly(branch, AsReadOnly(std::move(done)));
   }
   branch->phase = Phase::kEnding;
   branch->alone = true;
@@ -183,7 +162,7 @@ void BranchWork::OnCommitted(const BranchId& id,
   if (branch == nullptr) return;
   if (r.lost) {
     BecomeUncertain(branch, r.Error());
-    return ResolveOnePhase(id, RolledBackIsLost(std::move(*done)));
+    return ResolveOnePhase(id, std::move(*done));
   }
   if (r.ok() && LastTag(r) == "COMMIT") {
     Remove(branch, IsIdle(r));

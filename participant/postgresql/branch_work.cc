@@ -158,6 +158,13 @@ void BranchWork::OnCallPrepared(Branch* branch, const BatchResult& r) {
   done(std::move(reply));
 }
 
+// statement_timeout and pg_cancel_backend have one SQLSTATE, and texts in the server's
+// language. The server's clock for a statement begins after the call was sent.
+bool BranchWork::RanForItsTime(const Branch& branch) const {
+  return options_.statement_time > Duration() &&
+         SystemClock().Now() - branch.sent >= options_.statement_time;
+}
+
 void BranchWork::OnCallFailed(Branch* branch, const BatchResult& r) {
   if (branch->rows.too_many) return UndoCall(branch, wire::Code::INVALID, TooManyRows());
   const PGresult* failure = r.results[r.FirstFailed()].get();
@@ -167,9 +174,10 @@ void BranchWork::OnCallFailed(Branch* branch, const BatchResult& r) {
   // The tables have changed under a statement that the session keeps: a new session
   // will do.
   if (branch->connection->plans_stale()) code = wire::Code::CONFLICT;
+  if (state == kCanceled && RanForItsTime(*branch)) code = wire::Code::TIMED_OUT;
   const bool prepare_failed =
       branch->prepare_at > 0 && r.FirstFailed() >= branch->prepare_at;
-  if (prepare_failed && code != wire::Code::CONFLICT) {
+  if (prepare_failed && code != wire::Code::CONFLICT && code != wire::Code::TIMED_OUT) {
     // When PREPARE itself has failed the server has rolled back already (scenario 28).
     code = wire::Code::RESOURCE_ERROR;
     text = WhyNotEnded(r);

@@ -44,6 +44,7 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
   void OnCallDone(Branch* branch, const BatchResult& r) override;
   void OnCallPrepared(Branch* branch, const BatchResult& r) override;
   void OnCallFailed(Branch* branch, const BatchResult& r) override;
+  [[nodiscard]] bool RanForItsTime(const Branch& branch) const;
   [[nodiscard]] std::vector<Statement> UndoStatements(const Branch& branch) override;
   [[nodiscard]] bool IsSpent(const Connection& connection) const override {
     return connection.plans_stale();

@@ -147,7 +147,7 @@ wire::Code::type Classify(std::string_view sqlstate) {
 
 bool EndsBranch(wire::Code::type code) {
   return code == wire::Code::CONFLICT || code == wire::Code::RESOURCE_ERROR ||
-         code == wire::Code::BRANCH_GONE;
+         code == wire::Code::TIMED_OUT || code == wire::Code::BRANCH_GONE;
 }
 
 bool IsTransient(std::string_view sqlstate) {

@@ -57,8 +57,11 @@ inline constexpr int kDeleteBatch = 2000;
 // "BEGIN ISOLATION LEVEL …". INVALID_ARGUMENT: not an isolation level.
 [[nodiscard]] absl::StatusOr<std::string> BeginSql(std::string_view isolation);
 
-// How a failed statement of a user's call is answered. CONFLICT and RESOURCE_ERROR end
-// the branch.
+// query_canceled: by statement_timeout, or by somebody.
+inline constexpr std::string_view kCanceled = "57014";
+
+// How a failed statement of a user's call is answered. CONFLICT, RESOURCE_ERROR and
+// TIMED_OUT end the branch.
 [[nodiscard]] wire::Code::type Classify(std::string_view sqlstate);
 [[nodiscard]] bool EndsBranch(wire::Code::type code);
 // The server could not do it now, and may do it the next time.

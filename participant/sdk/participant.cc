@@ -19,7 +19,7 @@ Incarnation NewIncarnation() { return Incarnation((SystemRandom64() >> 1) | 1); 
 AfterExecute After(const wire::ExecuteReply& reply) {
   const wire::Code::type code = reply.result.code;
   const bool over = code == wire::Code::CONFLICT || code == wire::Code::BRANCH_GONE ||
-                    code == wire::Code::RESOURCE_ERROR;
+                    code == wire::Code::RESOURCE_ERROR || code == wire::Code::TIMED_OUT;
   if (over) return AfterExecute::kOver;
   return reply.__isset.prepared && reply.prepared ? AfterExecute::kPrepared
                                                   : AfterExecute::kActive;

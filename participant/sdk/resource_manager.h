@@ -151,8 +151,8 @@ class ResourceManager {
 
   // Does the work in `request` (its kv, sql or opaque field) in the branch and
   // fills the reply's result and the field that goes with the request's. The
-  // participant fills the rest. After CONFLICT, BRANCH_GONE or RESOURCE_ERROR the
-  // branch is rolled back and over; after anything else it lives on. `request` lives
+  // participant fills the rest. After CONFLICT, BRANCH_GONE, RESOURCE_ERROR or TIMED_OUT
+  // the branch is rolled back and over; after anything else it lives on. `request` lives
   // until `done` has been called.
   // With request.prepare no other call will come: a manager may End and Prepare the
   // branch in the same step, when the work has succeeded and has written something, and

@@ -99,7 +99,7 @@ void CallScheduler::SendToReader(Branch* branch) {
   readers_->Run(branch->id, request, branch->deadline,
                 [this, id = branch->id,
                  done = std::move(branch->reply)](wire::ExecuteReply reply) mutable {
-                  if (reply.result.code == wire::Code::RESOURCE_ERROR) drop_(id);
+                  if (EndsBranch(reply.result.code)) drop_(id);
                   done(std::move(reply));
                 });
 }
@@ -270,8 +270,7 @@ void CallScheduler::Wait(Branch* branch, const std::string& key) {
 
 void CallScheduler::Finish(Branch* branch, CallResult result) {
   if (result.end.code != wire::Code::OK) {
-    const bool over = result.end.code == wire::Code::RESOURCE_ERROR ||
-                      result.end.code == wire::Code::CONFLICT;
+    const bool over = EndsBranch(result.end.code);
     Answer(branch, MakeReply(result.end.code, std::move(result.end.message)));
     if (over) branches_->Remove(branch);
     return;
@@ -321,7 +320,7 @@ void CallScheduler::Expire(Branch* branch, Timestamp now) {
     return;
   }
   if (branch->deadline <= now) {
-    Cancel(branch, wire::Code::RESOURCE_ERROR,
+    Cancel(branch, wire::Code::TIMED_OUT,
            absl::StrCat("the caller's deadline came while the call waited ",
                         waits ? "for a lock that another transaction holds"
                               : "for a moment in which nobody else was at work",

@@ -242,12 +242,12 @@ RunResult SqlRunner::Stopped() const {
   const Duration allowed = deadline_ - started_;
   if (allowed < options_.statement_time) {
     return {
-        wire::Code::RESOURCE_ERROR,
+        wire::Code::TIMED_OUT,
         "the caller's deadline came while the call ran: it was stopped, and the branch "
         "is rolled back",
         true};
   }
-  return {wire::Code::RESOURCE_ERROR,
+  return {wire::Code::TIMED_OUT,
           absl::StrCat("the call ran longer than ", options_.statement_time.millis(),
                        " ms and was stopped"),
           true};

@@ -29,6 +29,12 @@ struct RunResult {
   bool yielded = false;
 };
 
+// The branch is rolled back after such an answer.
+[[nodiscard]] inline bool EndsBranch(wire::Code::type code) {
+  return code == wire::Code::RESOURCE_ERROR || code == wire::Code::TIMED_OUT ||
+         code == wire::Code::CONFLICT;
+}
+
 // A compiled statement, and what is known of it.
 struct UserStatement {
   Statement statement;

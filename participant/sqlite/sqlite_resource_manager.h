@@ -72,7 +72,7 @@ struct SqliteOptions {
   bool foreign_keys = true;
   // How long an Execute waits for a lock before its branch gives up with CONFLICT.
   Duration lock_wait = Duration::Seconds(5);
-  // How long the statements of one call may run; RESOURCE_ERROR then.
+  // How long the statements of one call may run; TIMED_OUT then.
   Duration statement_time = Duration::Seconds(10);
   // Limits: the changes of one branch, the rows one call returns, open branches.
   uint64_t max_branch_bytes = uint64_t{64} << 20;

@@ -200,7 +200,7 @@ TEST_F(StatementTest, TableThatCannotRollBack_EndsTheBranchAndSaysWhatStays) {
   const wire::ExecuteReply reply = Execute(branch, "INSERT INTO aria VALUES (1)");
   EXPECT_EQ(reply.result.code, Code::RESOURCE_ERROR);
   EXPECT_THAT(reply.result.message, HasSubstr("ENGINE=InnoDB"));
-  EXPECT_EQ(Prepare(branch).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(branch).vote, Vote::kLost);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
 }
 
@@ -374,7 +374,7 @@ TEST_F(StatementTest, Scenario34_LockTimeout_ConflictAndTheBranchIsOver) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=2");
   EXPECT_EQ(Execute(branch, "UPDATE account SET balance=2 WHERE id=1").result.code,
             Code::CONFLICT);
-  EXPECT_EQ(Prepare(branch).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(branch).vote, Vote::kLost);
   EXPECT_EQ(Rollback(holder).finish, Finish::kDone);
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "1000");
 }
@@ -390,7 +390,7 @@ TEST_F(StatementTest, Scenario34_Deadlock_OneConflictsAndTheOtherGoesOn) {
   EXPECT_NE(first == Code::OK, second == Code::OK);
   EXPECT_EQ(Prepare(first == Code::OK ? a : b).vote, Vote::kPrepared);
   EXPECT_EQ(Commit(first == Code::OK ? a : b).finish, Finish::kDone);
-  EXPECT_EQ(Prepare(first == Code::OK ? b : a).vote, Vote::kRefused);
+  EXPECT_EQ(Prepare(first == Code::OK ? b : a).vote, Vote::kLost);
   // The session of the loser is as good as before.
   const uint64_t connects = manager().Stats().connects;
   for (int i = 0; i < 5; ++i) {

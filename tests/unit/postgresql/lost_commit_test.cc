@@ -1,4 +1,5 @@
 // Lost in a commit or a rollback, and what is settled by others: see lost_fixture.h.
+#include "tests/support/database_tests/lost_alone.h"
 #include "tests/unit/postgresql/lost_fixture.h"
 
 namespace concordat::participant {
@@ -108,13 +109,11 @@ TEST_F(LostCommitTest,
 }
 
 // Its client was told UNKNOWN, and never comes back.
-TEST_F(LostCommitTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
-  PostgresqlOptions options = Options();
-  options.settle_patience = Duration::Millis(200);
-  options.scan_interval = Duration::Millis(50);
-  options.max_branches = 1;
+using LostAloneTest = LostAlone<LostTest, PostgresqlOptions>;
+
+TEST_F(LostAloneTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
   for (const bool committed : {true, false}) {
-    Open(options);
+    Open(OnePlace());
     const BranchId branch = BeginAndRun(kUpdate);
     if (committed) {
       AnswersFlow(false);
@@ -130,15 +129,9 @@ TEST_F(LostCommitTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
       server().Kill();
       EXPECT_EQ(done.Get().outcome, OnePhase::kUnknown);
     }
-    EXPECT_FALSE(manager().Start(NextBranch(), {}).ok());
+    ExpectHeld();
     server().Start();
-    BranchId next;
-    EXPECT_TRUE(Eventually([&] {
-      next = NextBranch();
-      return manager().Start(next, {}).ok();
-    })) << "the place of the lost branch is not free";
-    EXPECT_EQ(LookUp(branch), committed ? Evidence::kCommittedAlone : Evidence::kNone);
-    EXPECT_EQ(Rollback(next).finish, Finish::kDone);
+    ExpectLetGo(branch, committed ? Evidence::kCommittedAlone : Evidence::kNone);
   }
 }
 

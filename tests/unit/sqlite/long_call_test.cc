@@ -149,7 +149,7 @@ TEST_F(LongCallTest, DeadlineOfTheCaller_StopsAWriteAndFreesItsRows) {
       id, std::string(kEndless) + "UPDATE account SET balance=(SELECT max(i) FROM n)",
       200);
   const wire::ExecuteReply reply = call.reply.get();
-  EXPECT_EQ(reply.result.code, wire::Code::RESOURCE_ERROR);
+  EXPECT_EQ(reply.result.code, wire::Code::TIMED_OUT);
   EXPECT_NE(reply.result.message.find("deadline"), std::string::npos)
       << reply.result.message;
   Commit("UPDATE account SET balance=8 WHERE id=3");
@@ -161,7 +161,7 @@ TEST_F(LongCallTest, DeadlineOfTheCaller_EndsAWaitForALockToo) {
   Run(holder, "UPDATE account SET balance=7 WHERE id=3");
   PendingCall call = SendWithDeadline(Begin(), "DELETE FROM account WHERE id=3", 200);
   const wire::ExecuteReply reply = call.reply.get();
-  EXPECT_EQ(reply.result.code, wire::Code::RESOURCE_ERROR);
+  EXPECT_EQ(reply.result.code, wire::Code::TIMED_OUT);
   EXPECT_NE(reply.result.message.find("deadline"), std::string::npos)
       << reply.result.message;
 }

@@ -234,7 +234,7 @@ TEST_F(StatementTest, EndlessStatement_IsStoppedAndTheBranchIsOver) {
         endless + "INSERT INTO account SELECT i+1000, 1, i FROM n"}) {
     for (int round = 0; round < 2; ++round) {  // at the writer, then at a reader
       const BranchId id = Begin();
-      EXPECT_EQ(Try(id, sql).result.code, wire::Code::RESOURCE_ERROR);
+      EXPECT_EQ(Try(id, sql).result.code, wire::Code::TIMED_OUT);
       EXPECT_EQ(Try(id, "SELECT 1").result.code, wire::Code::BRANCH_GONE);
     }
   }

@@ -1,0 +1,39 @@
+// A commit in one phase whose answer is lost, and a client that never asks again
+// (scenario 98): the same for every database. Lost is the fixture of one, whose server
+// can be killed.
+#ifndef TESTS_SUPPORT_DATABASE_TESTS_LOST_ALONE_H_
+#define TESTS_SUPPORT_DATABASE_TESTS_LOST_ALONE_H_
+
+#include <gtest/gtest.h>
+
+#include "tests/support/manager_calls.h"
+
+namespace concordat::participant {
+
+template <class Lost, class Options>
+class LostAlone : public Lost {
+ protected:
+  // Looks often, and admits one branch.
+  [[nodiscard]] Options OnePlace() const {
+    Options options = Lost::Options();
+    options.settle_patience = Duration::Millis(200);
+    options.scan_interval = Duration::Millis(50);
+    options.max_branches = 1;
+    return options;
+  }
+  // The only branch, whose client was told UNKNOWN, is let go by itself.
+  void ExpectLetGo(const BranchId& branch, Evidence evidence) {
+    BranchId next;
+    EXPECT_TRUE(Eventually([&] {
+      next = this->NextBranch();
+      return this->manager().Start(next, {}).ok();
+    })) << "the place of the lost branch is not free";
+    EXPECT_EQ(this->LookUp(branch), evidence);
+    EXPECT_EQ(this->Rollback(next).finish, Finish::kDone);
+  }
+  void ExpectHeld() { EXPECT_FALSE(this->manager().Start(this->NextBranch(), {}).ok()); }
+};
+
+}  // namespace concordat::participant
+
+#endif  // TESTS_SUPPORT_DATABASE_TESTS_LOST_ALONE_H_

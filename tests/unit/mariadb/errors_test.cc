@@ -1,0 +1,55 @@
+// How MariaDB's errors are told: what a failed call is answered, and how a branch votes
+// whose end has failed.
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "participant/mariadb/sql.h"
+
+namespace concordat::participant::mariadb {
+namespace {
+
+Result Failure(unsigned error, const char* state = "HY000", const char* message = "") {
+  Result result;
+  result.error = error;
+  result.sqlstate = state;
+  result.message = message;
+  return result;
+}
+
+Vote VoteAfter(Result failure) {
+  BatchResult r;
+  r.results.emplace_back();
+  r.results.push_back(std::move(failure));
+  r.results.emplace_back().error = kSkipped;
+  return RefusalOf(r);
+}
+
+TEST(ErrorsTest, Scenario101_WhatMayGoWellTheNextTime_IsAConflictOrLost) {
+  for (const unsigned error : {1205, 1213, 1020, 1402, 1613, 1614, 1317, 1969}) {
+    EXPECT_EQ(VoteAfter(Failure(error)), Vote::kConflict) << error;
+  }
+  EXPECT_EQ(VoteAfter(Failure(kXaRmFail, "XAE07", "state is ROLLBACK ONLY")),
+            Vote::kConflict);
+  BatchResult lost;
+  lost.lost = true;
+  EXPECT_EQ(RefusalOf(lost), Vote::kLost);
+}
+
+TEST(ErrorsTest, Scenario101_WhatLasts_IsRefused) {
+  // A duplicate, a trigger's SIGNAL, a right, a full disk, an engine's failure.
+  EXPECT_EQ(VoteAfter(Failure(1062, "23000")), Vote::kRefused);
+  EXPECT_EQ(VoteAfter(Failure(1644, "45000")), Vote::kRefused);
+  for (const unsigned error : {1142, 1021, 1030, 1290, 1397}) {
+    EXPECT_EQ(VoteAfter(Failure(error)), Vote::kRefused) << error;
+  }
+}
+
+TEST(ErrorsTest, OutOfTime_IsToldApartFromInterruption) {
+  EXPECT_EQ(Classify(Failure(1969)), wire::Code::TIMED_OUT);
+  EXPECT_EQ(Classify(Failure(kInterrupted)), wire::Code::RESOURCE_ERROR);
+  EXPECT_TRUE(EndsBranch(wire::Code::TIMED_OUT));
+}
+
+}  // namespace
+}  // namespace concordat::participant::mariadb
