@@ -75,6 +75,8 @@ class MariadbServer {
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
+  // False: it has ended before it took connections.
+  [[nodiscard]] bool StartOnce(const std::vector<std::string>& words);
   [[nodiscard]] std::string Query(const std::string& sql, const std::string& database,
                                   unsigned column, std::vector<std::string>* values);
 

@@ -26,7 +26,7 @@ Vote VoteAfter(Result failure) {
 }
 
 TEST(ErrorsTest, Scenario101_WhatMayGoWellTheNextTime_IsAConflictOrLost) {
-  for (const unsigned error : {1205, 1213, 1020, 1402, 1613, 1614, 1317, 1969}) {
+  for (const unsigned error : {1205u, 1213u, 1020u, 1402u, 1613u, 1614u, 1317u, 1969u}) {
     EXPECT_EQ(VoteAfter(Failure(error)), Vote::kConflict) << error;
   }
   EXPECT_EQ(VoteAfter(Failure(kXaRmFail, "XAE07", "state is ROLLBACK ONLY")),
@@ -40,7 +40,7 @@ TEST(ErrorsTest, Scenario101_WhatLasts_IsRefused) {
   // A duplicate, a trigger's SIGNAL, a right, a full disk, an engine's failure.
   EXPECT_EQ(VoteAfter(Failure(1062, "23000")), Vote::kRefused);
   EXPECT_EQ(VoteAfter(Failure(1644, "45000")), Vote::kRefused);
-  for (const unsigned error : {1142, 1021, 1030, 1290, 1397}) {
+  for (const unsigned error : {1142u, 1021u, 1030u, 1290u, 1397u}) {
     EXPECT_EQ(VoteAfter(Failure(error)), Vote::kRefused) << error;
   }
 }

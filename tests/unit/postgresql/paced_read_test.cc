@@ -141,7 +141,7 @@ TEST(PacedReadTest, Scenario96_ServerAsFastAsItCan_SendsNoMoreThanIsTaken) {
 }
 
 TEST(PacedReadTest, AnyPieces_TheAnswerIsWhole) {
-  for (const size_t piece : {1, 7, 100'000}) {
+  for (const size_t piece : {size_t{1}, size_t{7}, size_t{100'000}}) {
     const uint32_t size = piece == 1 ? 40'000 : 300'000;
     OneRowServer server(size, piece);
     PGconn* pg = PQconnectdb(server.Url().c_str());

@@ -119,7 +119,7 @@ TEST(SnapshotStore, Scenario83_OlderSnapshots_GoButForTheOneThatIsSent) {
   wal::FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open(kLog).ok());
-  for (const uint64_t at : {3, 5, 7, 9}) {
+  for (const uint64_t at : {uint64_t{3}, uint64_t{5}, uint64_t{7}, uint64_t{9}}) {
     ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(at), "state").ok());
   }
   store.RemoveOlder(kSnapshotGroup, LogIndex(9), LogIndex(5));
