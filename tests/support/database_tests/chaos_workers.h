@@ -18,6 +18,7 @@
 #include "coordinator/base/mutex.h"
 #include "coordinator/base/random.h"
 #include "tests/support/manager_calls.h"
+#include "tests/support/processes.h"
 
 namespace concordat::participant {
 
@@ -126,6 +127,24 @@ class ChaosWorkers : public DatabaseTest {
     disturb();
     stop.store(true);
     for (std::thread& worker : workers) worker.join();
+  }
+  // A disturbance comes after so much work, however long this machine takes for it;
+  // false: it did not come to that.
+  bool AwaitCommits(size_t more) {
+    const auto committed = [this] {
+      MutexLock lock(&mutex_);
+      return committed_.size();
+    };
+    const size_t wanted = committed() + more;
+    return testing::WaitUntil(60, [&] { return committed() >= wanted; });
+  }
+  bool AwaitEnds(int more) {
+    const auto ended = [this] {
+      MutexLock lock(&mutex_);
+      return static_cast<int>(committed_.size()) + failed_.load();
+    };
+    const int wanted = ended() + more;
+    return testing::WaitUntil(10, [&] { return ended() >= wanted; });
   }
   // What else goes on beside the workers.
   virtual void Meanwhile() {}

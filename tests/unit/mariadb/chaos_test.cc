@@ -101,8 +101,8 @@ TEST_P(ChaosTest, Scenario27_SessionsKilledAllTheTime_TheBooksAgree) {
       return testing::NowSeconds() > begin + 1.5 && manager().Stats().lost_ends >= 3 &&
              committed_.size() > 50;
     };
-    while (!enough() && testing::NowSeconds() < begin + 60) {
-      SleepMs(5);
+    while (!enough() && testing::NowSeconds() < begin + 240) {
+      (void)AwaitEnds(3);
       // One in the middle of its end, if there is one.
       const std::string id =
           TrySql("SELECT id FROM information_schema.processlist WHERE db='" + Database() +
@@ -128,7 +128,8 @@ TEST_P(ChaosTest, Scenario25And33_ServerKilledAgainAndAgain_TheBooksAgree) {
       return manager().Stats().lost_ends > 0 && committed_.size() > 50;
     };
     for (int i = 0; i < 5 || (i < 60 && !enough()); ++i) {
-      SleepMs(200 + 37 * (i % 6));
+      EXPECT_TRUE(AwaitCommits(11));
+      SleepMs(37 * (i % 6));
       server().Kill();
       SleepMs(50);
       server().Start();

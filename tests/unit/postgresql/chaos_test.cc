@@ -40,8 +40,8 @@ TEST_F(ChaosTest, Scenario27_BackendsEndedAllTheTime_TheBooksAgree) {
       return testing::NowSeconds() > begin + 1.5 && manager().Stats().lost_ends >= 3 &&
              committed_.size() > 50;
     };
-    while (!enough() && testing::NowSeconds() < begin + 60) {
-      SleepMs(10);
+    while (!enough() && testing::NowSeconds() < begin + 240) {
+      (void)AwaitEnds(3);
       (void)TrySql(
           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
           "application_name LIKE 'concordat%' ORDER BY state='active' DESC, random() "
@@ -60,7 +60,8 @@ TEST_F(ChaosTest, Scenario25_ServerKilledAgainAndAgain_TheBooksAgree) {
       return manager().Stats().lost_ends > 0 && committed_.size() > 50;
     };
     for (int i = 0; i < 6 || (i < 60 && !enough()); ++i) {
-      SleepMs(250 + 37 * (i % 6));
+      EXPECT_TRUE(AwaitCommits(9));
+      SleepMs(37 * (i % 6));
       if (i % 3 != 0) {
         // One backend, in whatever it does: the server ends all others at once, and
         // recovers.
