@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <set>
 #include <string>
@@ -22,9 +21,7 @@
 
 namespace concordat::participant {
 
-inline void SleepMs(int64_t ms) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
-}
+using testing::SleepMs;
 
 // Workers, each with one branch after the other. They write their names into a table
 // `ledger`, and move money between 300 accounts.

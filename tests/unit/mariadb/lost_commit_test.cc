@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/database_tests/late_messages.h"
 #include "tests/support/database_tests/lost_alone.h"
 #include "tests/unit/mariadb/lost_fixture.h"
 
 namespace concordat::participant {
 namespace {
 
-class LostCommitTest : public LostTest {};
+class LostCommitTest : public LateMessages<LostTest, MariadbOptions> {};
 
 // --- commit ---
 
@@ -284,25 +285,7 @@ TEST_P(LostCommitTest, Scenario26And30_SettledByHand_HeuristicWhereItDiffers) {
 // --- late messages ---
 
 TEST_P(LostCommitTest, Scenario17_LateCommitAndRollback_DoNothingToTheNextBranch) {
-  MariadbOptions options = Options();
-  options.max_connections = 1;
-  options.settle_connections = 1;
-  Open(options);
-  const BranchId committed = BeginAndPrepare(kUpdate);
-  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
-  const BranchId rolled_back = BeginAndPrepare(kUpdate);
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
-  const BranchId next = BeginAndRun(kUpdate);
-  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(committed).finish, Finish::kHeuristicCommit);
-  Query(next, "SELECT 1");
-  EXPECT_EQ(Prepare(next).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
-  EXPECT_EQ(LookUp(next), Evidence::kPrepared);
-  EXPECT_EQ(Commit(next).finish, Finish::kDone);
-  EXPECT_EQ(Balance(), "90");
+  ComeLate();
 }
 
 std::string BinlogName(const ::testing::TestParamInfo<bool>& binlog) {

@@ -1,11 +1,12 @@
 // Lost in a commit or a rollback, and what is settled by others: see lost_fixture.h.
+#include "tests/support/database_tests/late_messages.h"
 #include "tests/support/database_tests/lost_alone.h"
 #include "tests/unit/postgresql/lost_fixture.h"
 
 namespace concordat::participant {
 namespace {
 
-class LostCommitTest : public LostTest {};
+class LostCommitTest : public LateMessages<LostTest, PostgresqlOptions> {};
 
 // --- commit ---
 
@@ -203,25 +204,7 @@ TEST_F(LostCommitTest, Scenario34_SlotsExhausted_RefusedAndTheRestGoesOn) {
 // --- late messages ---
 
 TEST_F(LostCommitTest, Scenario17_LateCommitAndRollback_DoNothingToTheNextBranch) {
-  PostgresqlOptions options = Options();
-  options.max_connections = 1;
-  options.settle_connections = 1;
-  Open(options);
-  const BranchId committed = BeginAndPrepare(kUpdate);
-  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
-  const BranchId rolled_back = BeginAndPrepare(kUpdate);
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
-  const BranchId next = BeginAndRun(kUpdate);
-  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(committed).finish, Finish::kHeuristicCommit);
-  Query(next, "SELECT 1");
-  EXPECT_EQ(Prepare(next).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(committed).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
-  EXPECT_EQ(LookUp(next), Evidence::kPrepared);
-  EXPECT_EQ(Commit(next).finish, Finish::kDone);
-  EXPECT_EQ(Balance(), "90");
+  ComeLate();
 }
 
 }  // namespace

@@ -1,0 +1,41 @@
+// COMMIT and ROLLBACK that come after the end of their branch (scenario 17), when its
+// connection serves the next one: the same for every database. Lost is the fixture of
+// one, kUpdate takes 5 from an account's 100.
+#ifndef TESTS_SUPPORT_DATABASE_TESTS_LATE_MESSAGES_H_
+#define TESTS_SUPPORT_DATABASE_TESTS_LATE_MESSAGES_H_
+
+#include <gtest/gtest.h>
+
+#include "tests/support/manager_calls.h"
+
+namespace concordat::participant {
+
+template <class Lost, class Options>
+class LateMessages : public Lost {
+ protected:
+  void ComeLate() {
+    Options options = Lost::Options();
+    options.max_connections = 1;
+    options.settle_connections = 1;
+    this->Open(options);
+    const BranchId committed = this->BeginAndPrepare(Lost::kUpdate);
+    EXPECT_EQ(this->Commit(committed).finish, Finish::kDone);
+    const BranchId rolled_back = this->BeginAndPrepare(Lost::kUpdate);
+    EXPECT_EQ(this->Rollback(rolled_back).finish, Finish::kDone);
+    const BranchId next = this->BeginAndRun(Lost::kUpdate);
+    EXPECT_EQ(this->Commit(committed).finish, Finish::kDone);
+    EXPECT_EQ(this->Rollback(rolled_back).finish, Finish::kDone);
+    EXPECT_EQ(this->Rollback(committed).finish, Finish::kHeuristicCommit);
+    this->Query(next, "SELECT 1");
+    EXPECT_EQ(this->Prepare(next).vote, Vote::kPrepared);
+    EXPECT_EQ(this->Commit(committed).finish, Finish::kDone);
+    EXPECT_EQ(this->Rollback(rolled_back).finish, Finish::kDone);
+    EXPECT_EQ(this->LookUp(next), Evidence::kPrepared);
+    EXPECT_EQ(this->Commit(next).finish, Finish::kDone);
+    EXPECT_EQ(this->Balance(), "90");
+  }
+};
+
+}  // namespace concordat::participant
+
+#endif  // TESTS_SUPPORT_DATABASE_TESTS_LATE_MESSAGES_H_
