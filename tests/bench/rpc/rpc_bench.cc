@@ -243,11 +243,11 @@ int Main(int argc, char** argv) {
     unlink(path.c_str());
     std::printf("%-5s floor: a bare round trip of %zu bytes, p50 %.1f us\n", name,
                 kPingBytes, floor_us);
-    for (const size_t in_flight : {1, 16, 256}) {
+    for (const size_t in_flight : {size_t{1}, size_t{16}, size_t{256}}) {
       Measure(name, listen, in_flight, 0, time, floor_us);
       unlink(path.c_str());
     }
-    for (const size_t in_flight : {1, 8}) {
+    for (const size_t in_flight : {size_t{1}, size_t{8}}) {
       Measure(name, listen, in_flight, 128, time, floor_us);
       unlink(path.c_str());
     }
