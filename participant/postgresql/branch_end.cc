@@ -50,6 +50,12 @@ std::vector<Statement> BranchWork::PrepareStatements(const BranchId& id) const {
   return batch;
 }
 
+void BranchWork::OnPreparedHere(Branch* branch, const BatchResult& r) {
+  const PGresult* evidence = r.results[r.results.size() - 2].get();
+  if (IsIdle(r) && Field(evidence, 0, 0) == "t") branch->connection->NoteReset();
+  HandToSettler(branch, IsIdle(r));
+}
+
 void BranchWork::HandToSettler(Branch* branch, bool clean) {
   settler_->AddPrepared(branch->id);
   Remove(branch, clean);
@@ -122,7 +128,7 @@ void BranchWork::OnPrepared(const BranchId& id,
     return ResolvePrepare(id, std::move(*done));
   }
   if (HasPrepared(*branch, r)) {
-    HandToSettler(branch, IsIdle(r));
+    OnPreparedHere(branch, r);
     return (*done)({Vote::kPrepared, ""});
   }
   // When PREPARE itself has failed the server has rolled back already (scenario 28).

@@ -154,7 +154,7 @@ void BranchWork::OnCallPrepared(Branch* branch, const BatchResult& r) {
   }
   reply.__set_prepared(true);
   Callback<wire::ExecuteReply> done = std::exchange(branch->execute_done, nullptr);
-  HandToSettler(branch, IsIdle(r));
+  OnPreparedHere(branch, r);
   done(std::move(reply));
 }
 

@@ -73,6 +73,8 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
     return r.transaction == PQTRANS_IDLE;
   }
   void HandToSettler(Branch* branch, bool clean) override;
+  // `r` ends with the statements of Prepare, which have done it.
+  void OnPreparedHere(Branch* branch, const BatchResult& r);
   void RollBackNow(Branch* branch, Callback<FinishResult> done) override;
   [[nodiscard]] std::vector<Statement> PrepareStatements(const BranchId& id) const;
   void CommitReadOnly(Branch* branch, Callback<PrepareResult> done);

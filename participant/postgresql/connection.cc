@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
@@ -55,6 +56,15 @@ bool EndsSession(const PGresult* result) {
   const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   return severity != nullptr &&
          (std::string_view(severity) == "FATAL" || std::string_view(severity) == "PANIC");
+}
+
+// What the session keeps does not fit any more: the tables have changed, or a client's
+// code has dropped the statement (DEALLOCATE in a function).
+bool IsStale(const PGresult* result) {
+  const std::string state = SqlState(result);
+  if (state == "26000") return PQresultErrorField(result, PG_DIAG_CONTEXT) == nullptr;
+  return state == "0A000" &&
+         absl::StrContains(PQresultErrorMessage(result), "cached plan");
 }
 
 // What the session needs whatever the server's configuration says. As start-up options
@@ -299,6 +309,7 @@ void Connection::Run(std::vector<Statement> statements,
 
 void Connection::SendBatch(std::vector<Statement> statements,
                            absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
+  is_reset_ = false;
   Batch& batch = batches_.emplace_back();
   batch.count = statements.size();
   batch.done = std::move(done);
@@ -362,7 +373,7 @@ bool Connection::Keep(const std::string& key, const Statement& statement, Batch*
 // --- between branches ---
 
 void Connection::Reset() {
-  if (state_ != State::kReady) return;
+  if (state_ != State::kReady || is_reset_) return;
   resetting_ = true;
   SendBatch(
       ResetSession(kept_.size()),
@@ -478,11 +489,7 @@ void Connection::EndStatement(Batch* batch) {
   const Awaited awaited = std::move(batch->awaited.front());
   batch->awaited.pop_front();
   if (EndHelper(batch, awaited, &result)) return;
-  if (SqlState(result.get()) == "0A000" &&
-      std::string_view(PQresultErrorMessage(result.get())).find("cached plan") !=
-          std::string_view::npos) {
-    plans_stale_ = true;
-  }
+  plans_stale_ = plans_stale_ || IsStale(result.get());
   if (batch->parse_error != nullptr) result = std::move(batch->parse_error);
   batch->result.results.push_back(std::move(result));
 }

@@ -150,7 +150,10 @@ class Connection final : public std::enable_shared_from_this<Connection>,
            RowSink sink = nullptr);
   // After a branch, outside of a transaction: nothing of it stays in the session. What
   // is run next is sent when that is certain; when it cannot be, the connection breaks.
+  // Nothing is sent when the branch itself has seen to it (NoteReset).
   void Reset();
+  // What was run last has taken the session back to what it was.
+  void NoteReset() { is_reset_ = true; }
   // Drops the connection; batches under way are lost.
   void Close(const std::string& why);
   // Called once when the connection breaks, after the batches have been called back.
@@ -235,6 +238,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   uint64_t reads_ = 0;            // of the socket
   PacedRead paced_read_;
   bool resetting_ = false;
+  bool is_reset_ = false;
   std::deque<HeldBack> held_back_;  // until the reset is answered
   bool plans_stale_ = false;
   Backend backend_;

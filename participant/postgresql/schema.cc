@@ -135,39 +135,70 @@ END $f$;
 // `caller` is current_user where the function is called: inside it is the owner. What
 // prepares must be what ends the prepared transaction. SET LOCAL outlives the function;
 // no statement of a client comes between it and the commit.
+//
+// A branch that is to be prepared is set back here, before its end, which spares the
+// session a round trip of its own. PREPARE TRANSACTION refuses what is not set back: a
+// LISTEN, a NOTIFY, a cursor WITH HOLD, and whatever has to do with temporary objects. True: nothing of the
+// branch will be in the session. Of a branch that commits alone, what it holds by
+// advisory locks must be seen before they go, and it is set back afterwards.
+//
+// RESET ALL takes the role's own search_path: from there on it must not matter, so that
+// all names have their schema, and operators, too. That is also faster than a
+// search_path of the function's own.
 constexpr char kEvidence[] =
-    R"sql(CREATE OR REPLACE FUNCTION concordat.add_evidence(secret text,
+    R"sql(DO $do$ BEGIN  -- the one of version 2 had no result
+  IF EXISTS (SELECT FROM pg_catalog.pg_proc p
+             WHERE p.pronamespace='concordat'::regnamespace
+               AND p.proname='add_evidence' AND p.prorettype<>'boolean'::regtype) THEN
+    DROP FUNCTION concordat.add_evidence(text, bigint, bigint, bigint, bigint, bigint,
+                                         boolean, name);
+  END IF;
+END $do$;
+CREATE OR REPLACE FUNCTION concordat.add_evidence(secret text,
     gtid_group bigint, gtid_term bigint, gtid_sequence bigint, incarnation bigint,
     number bigint, alone boolean, caller name)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $f$
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $f$
 BEGIN
   INSERT INTO concordat.branches
     SELECT s.resource, s.cluster, $2, $3, $4, $5, $6,
            CASE WHEN $7 THEN 'alone' ELSE 'prepared' END
     FROM concordat.sessions s
-    WHERE s.pid = pg_backend_pid() AND s.secret = $1 AND s.role = $8
-      AND s.role = session_user;
+    WHERE s.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+      AND s.secret OPERATOR(pg_catalog.=) $1 AND s.role OPERATOR(pg_catalog.=) $8
+      AND s.role OPERATOR(pg_catalog.=) session_user;
   IF NOT FOUND THEN
     PERFORM concordat.session($1);
-    RAISE insufficient_privilege
-      USING MESSAGE = 'the branch has taken on role ' || $8 ||
-        ', and only the role that has prepared a transaction can end it: RESET ROLE '
-        'before the branch ends';
-  END IF;
-  SET LOCAL synchronous_commit TO DEFAULT;
-  IF current_setting('synchronous_commit') = 'off' THEN
-    SET LOCAL synchronous_commit TO on;
+    RAISE insufficient_privilege USING MESSAGE = pg_catalog.format(
+      'the branch has taken on role %s, and only the role that has prepared a '
+      'transaction can end it: RESET ROLE before the branch ends', $8);
   END IF;
   IF $7 THEN
-    EXECUTE 'CLOSE ALL';
-    IF pg_my_temp_schema() <> 0 AND (
-        EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema()) OR
-        EXISTS (SELECT FROM pg_proc WHERE pronamespace = pg_my_temp_schema())) THEN
-      RAISE feature_not_supported USING MESSAGE =
-        'cannot commit a branch that has made a temporary table, view or function';
-    END IF;
+    SET LOCAL synchronous_commit TO DEFAULT;
+  ELSE
+    PERFORM pg_catalog.pg_advisory_unlock_all();
+    DISCARD SEQUENCES;
+    RESET ALL;
   END IF;
+  IF pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' THEN
+    SET LOCAL synchronous_commit TO on;
+  END IF;
+  IF NOT $7 THEN
+    PERFORM FROM pg_catalog.pg_prepared_statement() p WHERE p.from_sql;
+    RETURN NOT FOUND
+      AND pg_catalog.current_setting('role') OPERATOR(pg_catalog.=) 'none';
+  END IF;
+  EXECUTE 'CLOSE ALL';
+  IF pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0 AND (
+      EXISTS (SELECT FROM pg_catalog.pg_class c
+              WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())
+      OR
+      EXISTS (SELECT FROM pg_catalog.pg_proc p
+              WHERE p.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()))
+  THEN
+    RAISE feature_not_supported USING MESSAGE =
+      'cannot commit a branch that has made a temporary table, view or function';
+  END IF;
+  RETURN false;
 END $f$;
 CREATE OR REPLACE FUNCTION concordat.add_own_evidence(resource text, cluster bigint,
     gtid_group bigint, gtid_term bigint, gtid_sequence bigint, incarnation bigint,

@@ -9,7 +9,8 @@
 //
 //   open_session(secret)   once a session: who it works for. A second call fails, also
 //                          when a client makes it
-//   add_evidence(secret…)  the row of the branch, in the branch's transaction
+//   add_evidence(secret…)  the row of the branch, in the branch's transaction; a session
+//                          whose branch is to be prepared is set back as well
 //   forget(secret…)        deletes rows that nobody asks about any more
 //   read_mark, set_mark    the store's mark, which never gets smaller
 //   add_own_evidence(…)    for applications that prepare on connections of their own;
@@ -49,7 +50,7 @@ inline constexpr char kSessionColumns[] =
     "bigint, secret text";
 // Changes with the functions: comment of the schema. A database that has another one is
 // made ready once more.
-inline constexpr char kSchemaVersion[] = "Concordat 2";
+inline constexpr char kSchemaVersion[] = "Concordat 3";
 
 // Makes everything; repeatable, and brings what an earlier version has made up to date.
 // With the rights for `role`; empty: as comments.

@@ -31,7 +31,8 @@ struct Owner {
 [[nodiscard]] std::vector<Statement> ResetSession(size_t kept);
 // The branch's evidence, in its transaction. What it checks holds until the commit or the
 // PREPARE TRANSACTION that comes next: deferred triggers, which are clients' code, have
-// run before.
+// run before. The last of them has one row: whether nothing of the branch will be in the
+// session when it is prepared; false when it is `alone`.
 [[nodiscard]] std::vector<Statement> AddEvidence(const Owner& owner,
                                                  const BranchId& branch, bool alone);
 // One row with `how`, or none.

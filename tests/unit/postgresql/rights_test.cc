@@ -1,41 +1,17 @@
-// What a client's statements can do to Concordat's own, and to the branches that use the
-// session after theirs. The resource is served under a role without rights of its own.
+// What a client's statements can do to Concordat's own. The resource is served under a
+// role without rights of its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
 #include "absl/strings/str_cat.h"
-#include "tests/unit/postgresql/support.h"
+#include "tests/unit/postgresql/rights_fixture.h"
 
 namespace concordat::participant {
 namespace {
 
 using ::testing::HasSubstr;
 using wire::Code;
-
-class RightsTest : public PostgresqlTest {
- protected:
-  static constexpr char kUpdate[] = "UPDATE account SET balance=balance-1 WHERE id=1";
-  RightsTest() { OpenAs("app"); }
-  std::string Balance() { return Sql("SELECT balance FROM account WHERE id=1"); }
-  // In a branch of its own, the only one in the session then.
-  std::string Select(const std::string& sql) {
-    const BranchId branch = Begin();
-    std::string rows = Query(branch, sql);
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
-    return rows;
-  }
-  // A function of somebody's, called `f`, that says `sql`.
-  void MakeFunction(const std::string& sql, const std::string& returns = "void") {
-    Sql(absl::StrCat("CREATE FUNCTION f() RETURNS ", returns,
-                     " LANGUAGE plpgsql AS $f$ BEGIN ", sql, "; END $f$"));
-  }
-  void MakeDeferredTrigger(const std::string& sql) {
-    MakeFunction(sql + "; RETURN NULL", "trigger");
-    Sql("CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON account DEFERRABLE INITIALLY "
-        "DEFERRED FOR EACH ROW EXECUTE FUNCTION f()");
-  }
-};
 
 // --- Concordat's own ---
 
@@ -213,106 +189,6 @@ TEST_F(RightsTest, RoleChangedByADeferredTrigger_IsRefusedBeforeTheVote) {
   MakeDeferredTrigger("PERFORM set_config('role','tenant',true)");
   EXPECT_EQ(Prepare(BeginAndRun(kUpdate)).vote, Vote::kRefused);
   Sql("DROP ROLE tenant");
-}
-
-// --- what must not stay in the session ---
-
-TEST_F(RightsTest, Scenario95_WhateverABranchLeaves_IsGoneBeforeTheNext) {
-  Sql("CREATE ROLE tenant; GRANT tenant TO app; CREATE SEQUENCE counter; GRANT ALL ON "
-      "SEQUENCE counter TO app");
-  MakeFunction(
-      "EXECUTE 'SET search_path=pg_catalog'; EXECUTE 'SET timezone=\"Asia/Tokyo\"';"
-      "EXECUTE 'SET my.variable=1'; EXECUTE 'SET statement_timeout=9000';"
-      "EXECUTE 'LISTEN x'; EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT 1';"
-      "PERFORM pg_advisory_lock(77);"
-      "EXECUTE 'SET ROLE tenant'");
-  const std::string before = Select("SHOW timezone");
-  for (const bool committed : {true, false}) {
-    const BranchId branch = BeginAndRun("SELECT f()");
-    if (committed) {
-      EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kReadOnly);
-    } else {
-      EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
-    }
-    EXPECT_EQ(Select("SELECT current_user"), "'app'");
-    EXPECT_EQ(Select("SHOW search_path"), "'\"$user\", public'");
-    EXPECT_EQ(Select("SHOW timezone"), before);
-    EXPECT_EQ(Select("SHOW statement_timeout"), "'10s'");
-    EXPECT_EQ(Select("SELECT COALESCE(current_setting('my.variable',true),'')"), "''");
-    EXPECT_EQ(Select("SELECT count(*) FROM pg_listening_channels()"), "0");
-    EXPECT_EQ(Select("SELECT count(*) FROM pg_cursors WHERE name='c'"), "0");
-    EXPECT_EQ(Sql("SELECT count(*) FROM pg_locks WHERE locktype='advisory' AND objid=77"),
-              "0");
-    // The server writes down one value of a sequence in 32.
-    const OnePhase drawn =
-        CommitOnePhase(BeginAndRun("SELECT nextval('counter')")).outcome;
-    EXPECT_TRUE(drawn == OnePhase::kCommitted || drawn == OnePhase::kReadOnly);
-    EXPECT_EQ(Execute(Begin(), "SELECT currval('counter')").result.code, Code::INVALID);
-    Open(), Close(), OpenAt(UrlOf("app"));
-  }
-  Sql("DROP ROLE tenant");
-}
-
-TEST_F(RightsTest, Scenario95_TemporaryTable_HidesNoTableOfTheNextBranch) {
-  for (const char* sql :
-       {"SELECT * INTO TEMP account FROM public.account",
-        "CREATE TABLE pg_temp.account AS SELECT * FROM public.account",
-        "DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE account(id int, balance int)'; END $$"}) {
-    const BranchId branch = BeginAndRun(sql);
-    const OnePhaseResult alone = CommitOnePhase(branch);
-    EXPECT_EQ(alone.outcome, OnePhase::kRolledBack) << sql;
-    EXPECT_THAT(alone.detail, HasSubstr("temporary")) << sql;
-    EXPECT_EQ(Prepare(BeginAndRun(sql)).vote, Vote::kRefused) << sql;
-    const std::string before = Balance();
-    EXPECT_EQ(CommitOnePhase(BeginAndRun(kUpdate)).outcome, OnePhase::kCommitted);
-    EXPECT_NE(Balance(), before) << sql;
-  }
-}
-
-// The statements that the session keeps have names that a function can use, too.
-TEST_F(RightsTest, Scenario95_StatementPutInThePlaceOfAKeptOne_IsNotRunForOthers) {
-  EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
-  const std::string names =
-      Select("SELECT string_agg(name,',') FROM pg_prepared_statements");
-  const BranchId branch = Begin();
-  Query(branch,
-        "DO $$ DECLARE n text; BEGIN FOR n IN SELECT name FROM pg_prepared_statements "
-        "WHERE statement LIKE 'SELECT balance%' LOOP EXECUTE 'DEALLOCATE '||n; EXECUTE "
-        "'PREPARE '||n||' AS SELECT 7::bigint'; END LOOP; END $$");
-  EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "7") << names;
-  EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kReadOnly);
-  EXPECT_TRUE(Eventually([&] {
-    const BranchId next = Begin();
-    const wire::ExecuteReply reply =
-        Execute(next, "SELECT balance FROM account WHERE id=1");
-    (void)Rollback(next);
-    if (reply.result.code != Code::OK) return false;  // the session was thrown away
-    EXPECT_EQ(Show(reply.sql.at(0)), "100");
-    return true;
-  }));
-}
-
-TEST_F(RightsTest, Sessions_AreUsedAgainAndKeepTheirStatements) {
-  EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
-  const uint64_t connects = manager().Stats().connects;
-  for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
-  }
-  EXPECT_EQ(manager().Stats().connects, connects);
-  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements WHERE statement='SELECT "
-                   "balance FROM account WHERE id=1'"),
-            "1");
-}
-
-TEST_F(RightsTest, KeptStatements_AreThoseUsedLast) {
-  for (int i = 0; i < 300; ++i) {
-    EXPECT_EQ(Select(absl::StrCat("SELECT ", i)), absl::StrCat(i));
-    EXPECT_EQ(Select("SELECT 'always'"), "'always'");
-  }
-  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements"), "128");
-  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE "
-                   "'SELECT ''always%' OR statement='SELECT 299'"),
-            "2");
 }
 
 // --- locks that are to last until the decision (trial 12) ---

@@ -89,7 +89,10 @@ TEST_F(StartTest, DatabaseOfAnEarlierVersion_IsRefusedUntilItIsMadeReadyOnceMore
   EXPECT_THAT(RefusalAs("early"), HasSubstr("once more"));
   Sql("DROP TABLE concordat.sessions CASCADE; ALTER TABLE concordat.branches OWNER TO "
       "early; ALTER TABLE concordat.marks OWNER TO early; GRANT INSERT, DELETE ON "
-      "concordat.branches TO PUBLIC");
+      "concordat.branches TO PUBLIC; DROP FUNCTION concordat.add_evidence; CREATE "
+      "FUNCTION "
+      "concordat.add_evidence(text,bigint,bigint,bigint,bigint,bigint,boolean,name) "
+      "RETURNS void LANGUAGE sql AS ''");
   EXPECT_THAT(RefusalAs("early"), HasSubstr("early may write concordat.branches itself"));
   ASSERT_TRUE(RunPostgresqlInit(Url(), "early").ok());
   OpenAt(UrlOf("early"));

@@ -1,0 +1,204 @@
+// What a branch leaves in its session is not there for the next one (scenario 95).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/postgresql/rights_fixture.h"
+
+namespace concordat::participant {
+namespace {
+
+using ::testing::HasSubstr;
+using wire::Code;
+
+class LeftoversTest : public RightsTest {
+ protected:
+  LeftoversTest() {
+    Sql("CREATE ROLE tenant; GRANT tenant TO app; CREATE SEQUENCE counter; GRANT ALL ON "
+        "SEQUENCE counter TO app");
+    zone_ = Select("SHOW timezone");
+  }
+  ~LeftoversTest() override {
+    Close();
+    Sql("DROP ROLE tenant");
+  }
+  LeftoversTest(const LeftoversTest&) = delete;
+  LeftoversTest& operator=(const LeftoversTest&) = delete;
+
+  void MakeLeaving(const std::string& more) {
+    MakeFunction(absl::StrCat(
+        "EXECUTE 'SET search_path=pg_catalog'; EXECUTE 'SET timezone=\"Asia/Tokyo\"';"
+        "EXECUTE 'SET my.variable=1'; EXECUTE 'SET statement_timeout=9000';"
+        "EXECUTE 'SET LOCAL synchronous_commit=off';"
+        "PERFORM nextval('public.counter'); PERFORM pg_advisory_lock(77)",
+        more));
+  }
+  void ExpectNothingLeft() {
+    EXPECT_EQ(Select("SELECT current_user"), "'app'");
+    EXPECT_EQ(Select("SHOW role"), "'none'");
+    EXPECT_EQ(Select("SHOW search_path"), "'\"$user\", public'");
+    EXPECT_EQ(Select("SHOW timezone"), zone_);
+    EXPECT_EQ(Select("SHOW statement_timeout"), "'10s'");
+    EXPECT_EQ(Select("SHOW synchronous_commit"), "'on'");
+    EXPECT_EQ(Select("SELECT COALESCE(current_setting('my.variable',true),'')"), "''");
+    EXPECT_EQ(Select("SELECT count(*) FROM pg_listening_channels()"), "0");
+    EXPECT_EQ(Select("SELECT count(*) FROM pg_cursors WHERE name='c'"), "0");
+    EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements WHERE from_sql"), "0");
+    EXPECT_EQ(Sql("SELECT count(*) FROM pg_locks WHERE locktype='advisory' AND objid=77"),
+              "0");
+    EXPECT_EQ(Execute(Begin(), "SELECT currval('counter')").result.code, Code::INVALID);
+  }
+  // As a client that runs its transaction again on a conflict, and on nothing else.
+  std::string SelectSurely(const std::string& sql) {
+    for (int i = 0; i < 20; ++i) {
+      const BranchId branch = Begin();
+      const wire::ExecuteReply reply = Execute(branch, sql);
+      (void)Rollback(branch);
+      if (reply.result.code == Code::OK) return Show(reply.sql.at(0));
+      if (reply.result.code == Code::CONFLICT) continue;
+      if (reply.result.code == Code::RESOURCE_ERROR) continue;  // the session was ended
+      return reply.result.message;
+    }
+    return "nothing but conflicts";
+  }
+
+ private:
+  std::string zone_;
+};
+
+TEST_F(LeftoversTest, Scenario95_WhateverABranchLeaves_IsGoneBeforeTheNext) {
+  MakeLeaving(
+      "; EXECUTE 'LISTEN x'; EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT 1'; EXECUTE "
+      "'SET ROLE tenant'");
+  for (const bool committed : {true, false}) {
+    const BranchId branch = BeginAndRun("SELECT f()");
+    if (committed) {
+      EXPECT_NE(CommitOnePhase(branch).outcome, OnePhase::kLost);
+    } else {
+      EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    }
+    ExpectNothingLeft();
+    Open(), Close(), OpenAt(UrlOf("app"));
+  }
+}
+
+// It is set back before it is prepared, and the session serves on.
+TEST_F(LeftoversTest, Scenario95_WhateverAPreparedBranchLeaves_IsGoneBeforeTheNext) {
+  MakeLeaving("");
+  (void)Select("SELECT 1");
+  const uint64_t connects = manager().Stats().connects;
+  const BranchId branch = BeginAndRun(kUpdate);
+  Query(branch, "SELECT f()");
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(Select("SHOW timezone") == "'Asia/Tokyo'", false);
+  EXPECT_EQ(manager().Stats().connects, connects);
+  ExpectNothingLeft();
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(), "99");
+}
+
+TEST_F(LeftoversTest, Scenario95_PreparedByAFunction_OrInTheSameRole_IsGoneToo) {
+  for (const char* left :
+       {"EXECUTE 'PREPARE mine AS SELECT 1'", "EXECUTE 'SET ROLE app'"}) {
+    MakeFunction(left);
+    const BranchId branch = BeginAndRun(kUpdate);
+    Query(branch, "SELECT f()");
+    EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared) << left;
+    EXPECT_EQ(Commit(branch).finish, Finish::kDone) << left;
+    ExpectNothingLeft();
+  }
+}
+
+// The server refuses what is not set back in time.
+TEST_F(LeftoversTest, Scenario95_WhatOutlivesATransactionElse_CannotBePrepared) {
+  for (const char* sql :
+       {"LISTEN x", "NOTIFY x", "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        "CREATE TEMP TABLE t(x int)"}) {
+    MakeFunction(absl::StrCat("EXECUTE '", sql, "'"));
+    const BranchId branch = BeginAndRun(kUpdate);
+    Query(branch, "SELECT f()");
+    const PrepareResult result = Prepare(branch);
+    EXPECT_EQ(result.vote, Vote::kRefused) << sql;
+    EXPECT_THAT(result.detail, HasSubstr("cannot PREPARE")) << sql;
+    ExpectNothingLeft();
+  }
+}
+
+TEST_F(LeftoversTest, Scenario95_DroppedKeptStatement_IsMadeAgain) {
+  const std::string read = "SELECT balance FROM account WHERE id=2";
+  for (const bool prepared : {false, true}) {
+    EXPECT_EQ(Select(read), "100");
+    const BranchId branch = BeginAndRun(kUpdate);
+    Query(branch, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$");
+    if (prepared) {
+      EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+      EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    } else {
+      EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
+    }
+    EXPECT_EQ(SelectSurely(read), "100");
+  }
+}
+
+TEST_F(LeftoversTest, Scenario95_TemporaryTable_HidesNoTableOfTheNextBranch) {
+  for (const char* sql :
+       {"SELECT * INTO TEMP account FROM public.account",
+        "CREATE TABLE pg_temp.account AS SELECT * FROM public.account",
+        "DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE account(id int, balance int)'; END $$"}) {
+    const BranchId branch = BeginAndRun(sql);
+    const OnePhaseResult alone = CommitOnePhase(branch);
+    EXPECT_EQ(alone.outcome, OnePhase::kRolledBack) << sql;
+    EXPECT_THAT(alone.detail, HasSubstr("temporary")) << sql;
+    EXPECT_EQ(Prepare(BeginAndRun(sql)).vote, Vote::kRefused) << sql;
+    const std::string before = Balance();
+    EXPECT_EQ(CommitOnePhase(BeginAndRun(kUpdate)).outcome, OnePhase::kCommitted);
+    EXPECT_NE(Balance(), before) << sql;
+  }
+}
+
+// The statements that the session keeps have names that a function can use, too.
+TEST_F(LeftoversTest, Scenario95_StatementPutInThePlaceOfAKeptOne_IsNotRunForOthers) {
+  const std::string read = "SELECT balance FROM account WHERE id=2";
+  for (const bool prepared : {false, true}) {
+    EXPECT_EQ(Select(read), "100");
+    const BranchId branch = BeginAndRun(kUpdate);
+    Query(branch,
+          "DO $$ DECLARE n text; BEGIN FOR n IN SELECT name FROM pg_prepared_statements "
+          "WHERE statement LIKE 'SELECT balance%' LOOP EXECUTE 'DEALLOCATE '||n; EXECUTE "
+          "'PREPARE '||n||' AS SELECT 7::bigint'; END LOOP; END $$");
+    EXPECT_EQ(Query(branch, read), "7");
+    if (prepared) {
+      EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+      EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    } else {
+      EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
+    }
+    EXPECT_EQ(SelectSurely(read), "100");
+  }
+}
+
+TEST_F(LeftoversTest, Sessions_AreUsedAgainAndKeepTheirStatements) {
+  EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
+  const uint64_t connects = manager().Stats().connects;
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(Select("SELECT balance FROM account WHERE id=1"), "100");
+  }
+  EXPECT_EQ(manager().Stats().connects, connects);
+  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements WHERE statement='SELECT "
+                   "balance FROM account WHERE id=1'"),
+            "1");
+}
+
+TEST_F(LeftoversTest, KeptStatements_AreThoseUsedLast) {
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(Select(absl::StrCat("SELECT ", i)), absl::StrCat(i));
+    EXPECT_EQ(Select("SELECT 'always'"), "'always'");
+  }
+  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements"), "128");
+  EXPECT_EQ(Select("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE "
+                   "'SELECT ''always%' OR statement='SELECT 299'"),
+            "2");
+}
+
+}  // namespace
+}  // namespace concordat::participant
