@@ -38,6 +38,7 @@ class StalledLog final : public storage::LogSink {
   bool HasSpace(wal::Reserve use) const override {
     return use == wal::Reserve::kNormal ? space : space_for_finish;
   }
+  [[nodiscard]] wal::Lsn last() const { return last_; }
   wal::Lsn Flush() {
     queued_ = 0;
     durable_ = last_;
@@ -127,18 +128,40 @@ class ReplicaTest : public ::testing::Test {
       Receive(from, message.term, response);
     }
   }
-  void LeadOfThree() {
+  // Elected; its own term's entry is not log-committed yet.
+  void BeElectedOfThree() {
     Create({NodeId(1), NodeId(2), NodeId(3)});
     Pass(Duration::Millis(500));
     Receive(NodeId(2), Term(), raft::PreVoteResponse{Term(1), true});
     Flush();
     Receive(NodeId(2), Term(1), raft::VoteResponse{true});
+    ASSERT_TRUE(replica_->raft().is_leader());
+  }
+  void LeadOfThree() {
+    BeElectedOfThree();
     for (int i = 0; i < 4; ++i) {
       Flush();
       AcknowledgeAll(NodeId(2));
     }
     ASSERT_TRUE(replica_->raft().is_ready_leader());
     world_.sent.clear();
+  }
+  // Heartbeats and their answers, and nothing else.
+  void PassQuietly(int heartbeats) {
+    for (int i = 0; i < heartbeats; ++i) {
+      Pass(Duration::Millis(40));
+      Flush();
+      AcknowledgeAll(NodeId(2));
+    }
+  }
+  template <class Body>
+  std::vector<Body> SentTo(NodeId to) const {
+    std::vector<Body> found;
+    for (const raft::Message& message : world_.sent) {
+      const Body* body = std::get_if<Body>(&message.body);
+      if (message.to == to && body != nullptr) found.push_back(*body);
+    }
+    return found;
   }
   Gtid Allocate(uint32_t count) {
     replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{count});
@@ -239,6 +262,133 @@ TEST_F(ReplicaTest, Scenario10_UnknownOutcomeAtADeposedLeader_SendsTheCallerOn) 
   EXPECT_TRUE(std::holds_alternative<txn::NotLeaderReply>(world_.answers[0].reply));
   AcknowledgeAll(NodeId(2));
   EXPECT_EQ(world_.answers.size(), 1u);
+}
+
+txn::Refusal RefusalOf(const txn::Answer& answer) {
+  const auto* refused = std::get_if<txn::RefusedReply>(&answer.reply);
+  return refused == nullptr ? txn::Refusal::kBadRequest : refused->why;
+}
+
+raft::AppendRequest FirstEntry(raft::EntryType type, std::string data) {
+  raft::AppendRequest append;
+  append.entries.push_back(
+      raft::Entry{Term(1), LogIndex(1), type, raft::Payload(std::move(data))});
+  return append;
+}
+
+TEST_F(ReplicaTest, Scenario77_FollowerWithoutSpace_TellsTheLeaderAndStoresNothing) {
+  Create({NodeId(1), NodeId(2), NodeId(3)});
+  log_.space = false;
+  Pass(Duration::Millis(10));
+  Receive(NodeId(2), Term(1), FirstEntry(raft::EntryType::kTermStart, ""));
+  Flush();
+  ASSERT_FALSE(SentTo<raft::AppendResponse>(NodeId(2)).empty());
+  EXPECT_TRUE(SentTo<raft::AppendResponse>(NodeId(2)).back().no_space);
+  EXPECT_EQ(replica_->raft().log().last_index(), LogIndex());
+}
+
+// Scenario 50: before it is acknowledged, for what is acknowledged may be committed.
+TEST_F(ReplicaTest, Scenario50_RecordThatThisVersionDoesNotKnow_IsNotAcknowledged) {
+  Create({NodeId(1), NodeId(2), NodeId(3)});
+  EXPECT_FALSE(replica_
+                   ->OnPeerMessage(
+                       raft::Message{kGroup, NodeId(2), NodeId(1), Term(1),
+                                     FirstEntry(raft::EntryType::kCommand, "\xff\xff")})
+                   .ok());
+  Process();
+  Flush();
+  EXPECT_TRUE(SentTo<raft::AppendResponse>(NodeId(2)).empty());
+  EXPECT_EQ(replica_->raft().log().last_index(), LogIndex());
+}
+
+// Two writes are under way, and the first is flushed.
+TEST_F(ReplicaTest, Acknowledgement_WaitsForTheWriteThatItSpeaksOf) {
+  Create({NodeId(1), NodeId(2), NodeId(3)});
+  Receive(NodeId(2), Term(1), FirstEntry(raft::EntryType::kTermStart, ""));
+  const wal::Lsn first = log_.last();
+  raft::AppendRequest second = FirstEntry(raft::EntryType::kTermStart, "");
+  second.prev_log_index = second.entries[0].index;
+  second.prev_log_term = Term(1);
+  second.entries[0].index = LogIndex(2);
+  Receive(NodeId(2), Term(1), second);
+  ASSERT_GT(log_.last(), first);
+  EXPECT_TRUE(SentTo<raft::AppendResponse>(NodeId(2)).empty());
+  replica_->OnDurable(first);
+  Process();
+  for (const auto& response : SentTo<raft::AppendResponse>(NodeId(2))) {
+    EXPECT_EQ(response.match_index, LogIndex(1));
+  }
+  Flush();
+  EXPECT_EQ(SentTo<raft::AppendResponse>(NodeId(2)).back().match_index, LogIndex(2));
+}
+
+// Its disk is full for a while: it hands over. One that has room never does.
+TEST_F(ReplicaTest, Scenario88_LeaderWithoutSpace_HandsOverWhenThatLasts) {
+  LeadOfThree();
+  const uint64_t& begun = replica_->raft().counters().transfers_begun;
+  PassQuietly(20);
+  EXPECT_EQ(begun, 0u);
+  log_.space = false;
+  PassQuietly(10);
+  EXPECT_EQ(begun, 0u) << "it may be over in a moment";
+  log_.space = true;
+  PassQuietly(1);
+  log_.space = false;
+  PassQuietly(10);
+  EXPECT_EQ(begun, 0u) << "the time before there was space does not count";
+  PassQuietly(5);
+  EXPECT_EQ(begun, 1u);
+}
+
+TEST_F(ReplicaTest, Scenario88_SpaceIsGoneSinceTheLastTick_NewWorkIsRefused) {
+  LeadOfThree();
+  log_.space = false;
+  replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{1});
+  Process();
+  ASSERT_EQ(world_.answers.size(), 1u);
+  EXPECT_EQ(RefusalOf(world_.answers[0]), txn::Refusal::kOverloaded);
+}
+
+TEST_F(ReplicaTest, Scenario88_SpaceIsGoneWhenTheLeaderIsReady_WhatHasWaitedIsRefused) {
+  BeElectedOfThree();
+  replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{1});
+  Process();
+  Flush();
+  ASSERT_TRUE(world_.answers.empty());
+  log_.space = false;
+  for (int i = 0; i < 4; ++i) AcknowledgeAll(NodeId(2));
+  ASSERT_EQ(world_.answers.size(), 1u);
+  EXPECT_EQ(RefusalOf(world_.answers[0]), txn::Refusal::kOverloaded);
+}
+
+// Nobody takes over: what was asked for meanwhile is done then.
+TEST_F(ReplicaTest, ProposalsWhileLeadershipIsHandedOver_WaitForTheEndOfThat) {
+  LeadOfThree();
+  const Gtid gtid = Allocate(1);
+  world_.answers.clear();
+  ASSERT_TRUE(replica_->HandOver().ok());
+  replica_->Submit(txn::RequestToken(++token_), txn::RollbackRequest{.gtid = gtid});
+  Process();
+  EXPECT_TRUE(world_.answers.empty());
+  PassQuietly(10);
+  ASSERT_FALSE(replica_->raft().is_transferring());
+  ASSERT_TRUE(replica_->raft().is_leader());
+  ASSERT_EQ(world_.answers.size(), 1u);
+  EXPECT_TRUE(std::holds_alternative<txn::AbortedReply>(world_.answers[0].reply));
+}
+
+// Scenario 80: heartbeats have their turn between two portions.
+TEST_F(ReplicaTest, Scenario80_ManyEntriesCommittedAtOnce_AreAppliedInPortions) {
+  LeadAlone();
+  Gtid gtid = Allocate(10'000);
+  for (int i = 0; i < 10'000; ++i, ++gtid.sequence) {
+    replica_->Submit(txn::RequestToken(++token_), txn::RollbackRequest{.gtid = gtid});
+  }
+  Process();
+  const LogIndex before = replica_->raft().applied_index();
+  replica_->OnDurable(log_.Flush());
+  EXPECT_TRUE(replica_->Process());
+  EXPECT_LE(replica_->raft().applied_index().value() - before.value(), 4096u);
 }
 
 }  // namespace

@@ -149,6 +149,46 @@ TEST(LostTail, FollowerWithoutIt_DoesNotStandForElection) {
   EXPECT_FALSE(node.Sent<PreVoteRequest>().empty());
 }
 
+TEST(LostTail, FollowerThatIsAsked_DoesNotStandEither) {
+  TestNode node(Recovered(1, {1, 1}));
+  node.Receive(2, 1, Knowing(Append(5, 1, {}), 5, 5, 1));
+  ASSERT_TRUE(node.raft.lost_tail());
+  node.Receive(2, 1, TimeoutNow{});
+  EXPECT_EQ(node.raft.role(), Role::kFollower);
+  EXPECT_EQ(node.raft.term(), Term(1));
+  node.Receive(2, 1, Knowing(Append(2, 1, Commands(3, {1, 1, 1})), 0, 5, 1, 1));
+  node.Receive(2, 1, TimeoutNow{});
+  EXPECT_EQ(node.raft.role(), Role::kCandidate);
+}
+
+// It is sent appends ahead of its answers again, and has not everything yet.
+TEST(LostTail, FollowerThatIsBeingRefilled_IsNotHandedTheLeadership) {
+  TestNode node;
+  Settle(&node);
+  node.Receive(2, 1, LostTail(2, 1));
+  AppendResponse full = Accepted(5);
+  full.no_space = true;
+  node.Receive(3, 1, full);
+  AppendResponse part = Accepted(4);
+  part.loss_round = 1;
+  node.Receive(2, 1, part);
+  ASSERT_EQ(node.raft.progress().at(NodeId(2)).state, ProgressState::kReplicate);
+  EXPECT_TRUE(absl::IsFailedPrecondition(node.raft.TransferLeadership()));
+  part.match_index = LogIndex(5);
+  node.Receive(2, 1, part);
+  EXPECT_TRUE(node.raft.TransferLeadership().ok());
+}
+
+// How often one leader has found a loss is nothing to the next one, which would take the
+// answer for one from before a loss that it has found.
+TEST(LostTail, NextLeadersFirstChunk_IsAnsweredWithoutTheRoundsOfTheLastOne) {
+  TestNode node(Recovered(1, {1, 1}));
+  node.Receive(2, 1, Knowing(Append(2, 1, {}, 2), 0, 2, 1, /*loss_round=*/1));
+  EXPECT_EQ(node.Last<AppendResponse>(2).loss_round, 1u);
+  node.Receive(3, 2, SnapshotChunk{Snapshot(2, 1), 0, Payload("abc"), true});
+  EXPECT_EQ(node.Last<AppendResponse>(3).loss_round, 0u);
+}
+
 // It restarts once more before it has everything: the leader, who has lowered what it
 // counts, still says what was promised.
 TEST(LostTail, RestartDuringTheRefill_DoesNotMakeItForgotten) {

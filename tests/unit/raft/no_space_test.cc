@@ -86,6 +86,81 @@ TEST(NoSpace, PausesGrow) {
   EXPECT_LE(pauses.back(), 1100);
 }
 
+// Runs out of space, and has some as soon as it is asked: how long the leader waited.
+int64_t PauseAfterNoSpace(TestNode* node) {
+  node->Receive(2, 1, NoSpace());
+  const Timestamp since = node->now;
+  while (node->raft.progress().at(NodeId(2)).state == ProgressState::kNoSpace) {
+    if (node->now - since > Duration::Seconds(60)) break;
+    node->Pass(Duration::Millis(10));
+    node->Receive(2, 1, Accepted(1));
+    node->Receive(3, 1, Accepted(2));
+  }
+  return (node->now - since).millis();
+}
+
+TEST(NoSpace, FollowerThatHasStoredSomething_IsAskedSoonTheNextTime) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  node.Propose({"x"});
+  for (int i = 0; i < 8; ++i) PauseAfterNoSpace(&node);
+  node.Receive(2, 1, Accepted(2));
+  node.Propose({"y"});
+  EXPECT_LE(PauseAfterNoSpace(&node), 50);
+}
+
+// A snapshot is much to send in vain.
+TEST(NoSpace, FollowerThatCannotKeepASnapshot_IsLeftAloneForLonger) {
+  Config config = TestConfig();
+  config.no_space_pause_max = Duration::Millis(100);
+  config.snapshot_pause_max = Duration::Millis(400);
+  TestNode node({}, config);
+  node.BecomeLeader();
+  node.Receive(3, 1, Accepted(1));
+  node.Propose({"x"});
+  node.Receive(3, 1, Accepted(2));
+  node.raft.OnSnapshotTaken(node.raft.SnapshotMetaAt(LogIndex(2)));
+  node.Pump();
+  node.Receive(2, 1, Rejected(0, 0, 0));
+  int64_t longest = 0;
+  for (int i = 0; i < 6; ++i) {
+    node.Pass(Duration::Millis(40));
+    ASSERT_EQ(node.raft.progress().at(NodeId(2)).state, ProgressState::kSnapshot);
+    node.Receive(2, 1, NoSpace());
+    const Timestamp since = node.now;
+    while (node.raft.progress().at(NodeId(2)).state == ProgressState::kNoSpace) {
+      ASSERT_LT(node.now - since, Duration::Seconds(10));
+      node.Pass(Duration::Millis(10));
+      node.Receive(3, 1, Accepted(2));
+      node.Receive(2, 1, Rejected(0, 0, 0));
+    }
+    longest = std::max(longest, (node.now - since).millis());
+  }
+  EXPECT_GE(longest, 400);
+  EXPECT_LE(longest, 450);
+}
+
+// What it would need is not in the log any more: no snapshot is begun for it before it
+// has space.
+TEST(NoSpace, LogCompactedMeanwhile_NoSnapshotIsSentBeforeThereIsSpace) {
+  TestNode node;
+  node.BecomeSettledLeader();
+  node.Propose({"x"});
+  node.Receive(2, 1, NoSpace());
+  node.Receive(3, 1, Accepted(2));
+  node.raft.OnSnapshotTaken(node.raft.SnapshotMetaAt(LogIndex(2)));
+  node.Pump();
+  for (int i = 0; i < 10; ++i) {
+    node.Pass(Duration::Millis(40));
+    node.Receive(2, 1, AcceptedWithoutSpace(1));
+    node.Receive(3, 1, Accepted(2));
+  }
+  EXPECT_TRUE(node.snapshot_reads.empty());
+  EXPECT_EQ(node.raft.progress().at(NodeId(2)).state, ProgressState::kNoSpace);
+  node.Receive(2, 1, Accepted(1));
+  EXPECT_EQ(node.snapshot_reads.size(), 1u);
+}
+
 TEST(NoSpace, SnapshotForAFollowerWithoutSpace_Waits) {
   TestNode node;
   node.raft.SetHasSpace(false);

@@ -87,6 +87,14 @@ TEST(OwnDisk, Scenario80_ManyEntriesAtOnce_AreWrittenInPortionsAsTheDiskHasRoom)
   EXPECT_FALSE(node.raft.HasOutput()) << "asked for in a busy loop";
   EXPECT_EQ(node.raft.persisted_index(), LogIndex(1));
 
+  // Each write that ends makes room for others beside those that are under way.
+  for (int i = 0; i < 10; ++i) {
+    node.Flush();
+    size_t left = 0;
+    for (const auto& write : node.disk) left += Bytes(write.persist);
+    EXPECT_GT(left, 200u);
+    EXPECT_LE(left, 400u);
+  }
   while (!node.disk.empty()) node.Flush();
   EXPECT_EQ(node.raft.persisted_index(), LogIndex(101));
   for (const Persist& persist : node.written) EXPECT_LE(Bytes(persist), 200u);
@@ -111,6 +119,33 @@ TEST(OwnDisk, AcknowledgementOfEntriesThatWaitForTheDisk_LeavesWhenTheyAreFlushe
     node.Flush();
   }
   EXPECT_EQ(node.Last<AppendResponse>(1).match_index, LogIndex(20));
+}
+
+// Less is under way than may be, by more than one write holds.
+TEST(OwnDisk, WriteBesideASmallOne_HoldsNoMoreThanItsBytes) {
+  Config config = SmallWrites();
+  config.max_unflushed_bytes = 4000;
+  TestNode node({}, config);
+  node.BecomeSettledLeader();
+  node.hold_disk = true;
+  node.Propose({"x"});
+  node.Propose(std::vector<std::string>(30, "x"));
+  ASSERT_GT(node.disk.size(), 10u);
+  for (const auto& write : node.disk) EXPECT_LE(Bytes(write.persist), 200u);
+}
+
+// The other leader's log is as long: where an acknowledgement's entries would stand there
+// are entries, and not those.
+TEST(OwnDisk, AcknowledgementOfEntriesThatAnotherLeaderHasReplaced_DoesNotLeave) {
+  Config config = SmallWrites();
+  config.self = NodeId(2);
+  TestNode node({}, config);
+  node.hold_disk = true;
+  node.Receive(1, 1, Append(0, 0, Commands(1, std::vector<uint64_t>(20, 1))));
+  node.Receive(3, 2, Append(0, 0, Commands(1, std::vector<uint64_t>(25, 2))));
+  while (!node.disk.empty()) node.Flush();
+  EXPECT_TRUE(node.Sent<AppendResponse>(1).empty());
+  EXPECT_EQ(node.Last<AppendResponse>(3).match_index, LogIndex(25));
 }
 
 // What was overwritten before it was ever written was never on the disk.
@@ -265,6 +300,24 @@ TEST(LeadersDisk, QuorumOfFollowers_CommitsWithoutIt_AppliedWhenItIsHereToo) {
   EXPECT_EQ(node.raft.applied_index(), LogIndex(1));
   node.Flush();
   EXPECT_EQ(node.raft.applied_index(), LogIndex(2));
+}
+
+// Heartbeats have their turn between two portions of them.
+TEST(CommitIndex, ManyEntriesCommittedAtOnce_AreHandedOutInPortions) {
+  Config config = TestConfig();
+  config.max_committed_per_output = 10;
+  TestNode node({}, config);
+  node.Receive(2, 1, Append(0, 0, Commands(1, std::vector<uint64_t>(35, 1))));
+  ASSERT_TRUE(node.raft
+                  .Step(Message{GroupId(1), NodeId(2), NodeId(1), Term(1),
+                                Append(35, 1, {}, /*commit=*/35)})
+                  .ok());
+  std::vector<size_t> portions;
+  while (node.raft.HasOutput()) {
+    const Output output = node.raft.TakeOutput();
+    if (!output.committed.empty()) portions.push_back(output.committed.size());
+  }
+  EXPECT_EQ(portions, (std::vector<size_t>{10, 10, 10, 5}));
 }
 
 TEST(Disk, SeveralWritesUnderWay_EachReleasesItsOwnAcknowledgement) {

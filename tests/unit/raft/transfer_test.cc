@@ -80,6 +80,34 @@ TEST(Transfer, Follower_StandsAtOnceWithoutAPreVote) {
   EXPECT_TRUE(node.Last<VoteRequest>(3).leadership_transfer);
 }
 
+// It could not make its own vote durable, or would stand with a log that is about to be
+// replaced. Without its tail: LostTail.FollowerThatIsAsked_DoesNotStandEither.
+TEST(Transfer, FollowerWhoseDiskStandsStill_DoesNotStandWhenItIsAsked) {
+  TestNode node;
+  node.hold_disk = true;
+  for (int i = 0; i < 11; ++i) {
+    node.Receive(2, 1, Append(0, 0, Commands(1, {1})));
+    node.Pass(Duration::Millis(40));
+  }
+  node.Receive(2, 1, TimeoutNow{});
+  EXPECT_EQ(node.raft.role(), Role::kFollower);
+  while (!node.disk.empty()) node.Flush();
+  node.Receive(2, 1, TimeoutNow{});
+  EXPECT_EQ(node.raft.role(), Role::kCandidate);
+}
+
+TEST(Transfer, FollowerThatInstallsASnapshot_DoesNotStandWhenItIsAsked) {
+  TestNode node;
+  node.Receive(2, 4, SnapshotChunk{Snapshot(9, 3), 0, Payload("abc"), true});
+  ASSERT_EQ(node.installs.size(), 1u);
+  node.Receive(2, 4, TimeoutNow{});
+  EXPECT_EQ(node.raft.role(), Role::kFollower);
+  node.raft.OnSnapshotInstalled(node.installs[0]);
+  node.Pump();
+  node.Receive(2, 4, TimeoutNow{});
+  EXPECT_EQ(node.raft.role(), Role::kCandidate);
+}
+
 TEST(Transfer, TimeoutNowFromAnotherThanTheLeader_IsIgnored) {
   TestNode node;
   node.Receive(2, 1, Append(0, 0, {}));
