@@ -52,8 +52,9 @@ std::vector<Statement> BranchWork::PrepareStatements(const BranchId& id) const {
 
 void BranchWork::OnPreparedHere(Branch* branch, const BatchResult& r) {
   const PGresult* evidence = r.results[r.results.size() - 2].get();
-  if (IsIdle(r) && Field(evidence, 0, 0) == "t") branch->connection->NoteReset();
-  HandToSettler(branch, IsIdle(r));
+  const bool clean = IsIdle(r) && Field(evidence, 0, 0) == "t";
+  if (clean) branch->connection->NoteReset();
+  HandToSettler(branch, clean);
 }
 
 void BranchWork::HandToSettler(Branch* branch, bool clean) {

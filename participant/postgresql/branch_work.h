@@ -73,7 +73,8 @@ class BranchWork final : public database::BranchWork<BranchTypes> {
     return r.transaction == PQTRANS_IDLE;
   }
   void HandToSettler(Branch* branch, bool clean) override;
-  // `r` ends with the statements of Prepare, which have done it.
+  // `r` ends with the statements of Prepare, which have done it. The session serves on
+  // when they say that nothing of the branch is left in it.
   void OnPreparedHere(Branch* branch, const BatchResult& r);
   void RollBackNow(Branch* branch, Callback<FinishResult> done) override;
   [[nodiscard]] std::vector<Statement> PrepareStatements(const BranchId& id) const;
