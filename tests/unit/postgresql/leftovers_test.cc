@@ -52,6 +52,14 @@ class LeftoversTest : public RightsTest {
     EXPECT_EQ(Execute(branch, "SELECT currval('counter')").result.code, Code::INVALID);
     EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
   }
+  void End(const BranchId& branch, bool prepared) {
+    if (!prepared) {
+      EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
+      return;
+    }
+    EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  }
   // As a client that runs its transaction again on a conflict, and on nothing else.
   std::string SelectSurely(const std::string& sql) {
     for (int i = 0; i < 20; ++i) {
@@ -106,8 +114,7 @@ TEST_F(LeftoversTest, Scenario95_PreparedByAFunction_OrInTheSameRole_IsGoneToo) 
     MakeFunction(left);
     const BranchId branch = BeginAndRun(kUpdate);
     Query(branch, "SELECT f()");
-    EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared) << left;
-    EXPECT_EQ(Commit(branch).finish, Finish::kDone) << left;
+    End(branch, /*prepared=*/true);
     ExpectNothingLeft();
   }
 }
@@ -133,12 +140,7 @@ TEST_F(LeftoversTest, Scenario95_DroppedKeptStatement_IsMadeAgain) {
     EXPECT_EQ(Select(read), "100");
     const BranchId branch = BeginAndRun(kUpdate);
     Query(branch, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$");
-    if (prepared) {
-      EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-      EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-    } else {
-      EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
-    }
+    End(branch, prepared);
     EXPECT_EQ(SelectSurely(read), "100");
   }
 }
@@ -170,12 +172,7 @@ TEST_F(LeftoversTest, Scenario95_StatementPutInThePlaceOfAKeptOne_IsNotRunForOth
           "WHERE statement LIKE 'SELECT balance%' LOOP EXECUTE 'DEALLOCATE '||n; EXECUTE "
           "'PREPARE '||n||' AS SELECT 7::bigint'; END LOOP; END $$");
     EXPECT_EQ(Query(branch, read), "7");
-    if (prepared) {
-      EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-      EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-    } else {
-      EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
-    }
+    End(branch, prepared);
     EXPECT_EQ(SelectSurely(read), "100");
   }
 }
