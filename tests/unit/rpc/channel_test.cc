@@ -119,6 +119,16 @@ TEST_F(ChannelTest, ServerNotThere_AttemptsBackOff) {
   }
 }
 
+// To connect is no success: the peer closes each connection without an answer.
+TEST_F(ChannelTest, PeerThatClosesEachConnection_AttemptsBackOff) {
+  RawListener listener;
+  OpenChannelTo(listener.address(), {}, {.keep_connected = true});
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 7; ++i) listener.Accept().Close();
+  // 20, 40, 80, ... 640 ms lie between them, each drawn from its upper half.
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(600));
+}
+
 TEST_F(ChannelTest, DuringBackOff_CallsFailAtOnceAndConnectNothing) {
   Channel* const channel = OpenChannelTo(
       FreeAddress(), {},
@@ -410,6 +420,29 @@ TEST_F(ChannelTest, PeerThatDoesNotRead_QueueFillsAndCallsAreNotSent) {
   for (int i = 0; i < 60; ++i) results.push_back(Start(channel, request));
   EXPECT_EQ(results.back().get().outcome, CallOutcome::kNotSent);
   OnClient([&] { channel->Close(); });
+}
+
+TEST_F(ChannelTest, CallsWhileConnecting_FillTheQueueOnlyToItsLimit) {
+  StartServer();
+  Limits limits;
+  limits.max_buffered_out_bytes = 100'000;
+  Channel* const channel = OpenChannel(limits);
+  EchoRequest request = MakeRequest(1);
+  request.__set_payload(std::string(30'000, 'x'));
+  std::vector<CallOutcome> outcomes;
+  OnClient([&] {  // within one turn of the loop: nothing is connected meanwhile
+    for (int i = 0; i < 5; ++i) {
+      StartEcho(channel, request, Duration::Seconds(10),
+                [&](const auto& result) { outcomes.push_back(result.outcome); });
+    }
+  });
+  const auto count = [&] {
+    size_t size = 0;
+    OnClient([&] { size = outcomes.size(); });
+    return size;
+  };
+  ASSERT_TRUE(Eventually([&] { return count() == 5; }));
+  EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), CallOutcome::kNotSent), 2);
 }
 
 TEST_F(ChannelTest, StateHook_ToldOfUpAndDownBeforeTheCallbacks) {

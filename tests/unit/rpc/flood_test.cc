@@ -1,5 +1,6 @@
 // Slow peers, too many peers, too many calls: scenario 57. Others are served.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -8,6 +9,7 @@
 #include <future>
 #include <iostream>
 
+#include "coordinator/base/mutex.h"
 #include "tests/unit/rpc/raw_peer.h"
 #include "thrift/rpc/process.h"
 
@@ -18,9 +20,23 @@ class FloodTest : public RpcTest {
  protected:
   // What the server says of a connection that it closes belongs to the test's output.
   void SetUp() override {
-    SetMessageSink([](const Message& message) { std::cout << message.text << "\n"; });
+    SetMessageSink([this](const Message& message) {
+      MutexLock lock(&mutex_);
+      said_ += std::string(message.text) + "\n";
+    });
   }
-  void TearDown() override { SetMessageSink(nullptr); }
+  void TearDown() override {
+    SetMessageSink(nullptr);
+    std::cout << Said();
+  }
+  std::string Said() {
+    MutexLock lock(&mutex_);
+    return said_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::string said_ ABSL_GUARDED_BY(mutex_);
 };
 
 TEST_F(FloodTest, Scenario57_SlowSender_IsClosedThoughItKeepsSending) {
@@ -82,8 +98,43 @@ TEST_F(FloodTest, Scenario57_PeerThatDoesNotReadItsAnswers_IsHeldBackAndThenClos
   EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(2)).ok());
   sender.join();  // the server closes, or this never ends
   EXPECT_EQ(Stats().timed_out, 1U);
+  EXPECT_THAT(Said(), ::testing::HasSubstr("the peer does not read"));
   // 1 MiB of answers here, and what two sockets' buffers take.
   EXPECT_LT(handler_->calls.load(), 200);
+}
+
+// They are all under way when the first of them is answered: it is too late to read no
+// more requests.
+TEST_F(FloodTest, Scenario57_AnswersOfCallsUnderWay_AreKeptOnlyToTheLimit) {
+  Limits limits;
+  limits.max_buffered_out_bytes = 1 << 20;
+  StartServer(limits);
+  RawPeer deaf(address_);
+  const int small = 4096;
+  setsockopt(deaf.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  EchoRequest request = MakeRequest(1, "hold");
+  request.__set_payload(std::string(100'000, 'x'));
+  for (int i = 1; i <= 150; ++i) ASSERT_TRUE(deaf.Send(Framed(EchoCall(i, request))));
+  ASSERT_TRUE(Eventually([&] { return handler_->waiting == 150; }));
+  OnServer([&] { handler_->Release(); });
+  EXPECT_TRUE(Eventually([&] { return Stats().connections == 0; }));
+  EXPECT_THAT(Said(), ::testing::HasSubstr("the peer leaves its answers"));
+  EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(2)).ok());
+}
+
+// The server reads no further while the first call is under way: the time in which the
+// second frame stands still is not the peer's fault.
+TEST_F(FloodTest, FrameInPiecesWhileTheServerDoesNotRead_IsNotLate) {
+  Limits limits;
+  limits.frame_timeout = Duration::Millis(150);
+  limits.max_calls_in_flight = 1;
+  StartServer(limits);
+  RawPeer peer(address_);
+  const std::string second = Framed(PingCall(2));
+  peer.Send(Framed(EchoCall(1, MakeRequest(1, "", 600))) + second.substr(0, 6));
+  ASSERT_TRUE(peer.ReadAnswer().has_value());
+  ASSERT_TRUE(peer.Send(second.substr(6)));
+  EXPECT_TRUE(peer.ReadAnswer().has_value());
 }
 
 TEST_F(FloodTest, MoreCallsThanTheLimit_WaitAndAreAllAnswered) {
@@ -177,6 +228,51 @@ TEST_F(FloodTest, Scenario81_ConnectionLimitWithCallsUnderWay_NewOneWaitsUntilOn
   EXPECT_TRUE(extra.ReadAnswer(Duration::Seconds(10)).has_value());
   OnServer([&] { handler_->Release(); });
   EXPECT_TRUE(busy.front()->ReadAnswer().has_value());
+}
+
+TEST_F(FloodTest, Scenario81_ConnectionLimitAndAllHaveJustCalled_NewOneWaits) {
+  Limits limits;
+  limits.max_connections = 3;
+  limits.quiet_before_replaced = Duration::Seconds(60);
+  StartServer(limits);
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 3; ++i) {
+    peers.push_back(std::make_unique<RawPeer>(address_));
+    ASSERT_TRUE(peers.back()->Send(Framed(PingCall(1))));
+    ASSERT_TRUE(peers.back()->ReadAnswer().has_value());
+  }
+  RawPeer extra(address_);
+  ASSERT_TRUE(extra.Send(Framed(PingCall(1))));
+  ASSERT_TRUE(Eventually([&] { return Stats().accept_pauses >= 2; }));
+  EXPECT_EQ(Stats().replaced, 0U);
+  for (auto& peer : peers) {
+    ASSERT_TRUE(peer->Send(Framed(PingCall(2))));
+    EXPECT_TRUE(peer->ReadAnswer().has_value());
+  }
+  peers.pop_back();
+  EXPECT_TRUE(extra.ReadAnswer(Duration::Seconds(10)).has_value());
+}
+
+// It has called and is answered, but it has not read all of that yet.
+TEST_F(FloodTest, Scenario81_ConnectionLimitWithAnswersOnTheirWay_NoneIsLost) {
+  Limits limits;
+  limits.max_connections = 1;
+  limits.silent_before_replaced = limits.quiet_before_replaced = Duration::Millis(1);
+  StartServer(limits);
+  RawPeer slow(address_);
+  constexpr int kAnswers = 70;
+  EchoRequest request = MakeRequest(1);
+  request.__set_payload(std::string(100'000, 'x'));
+  for (int i = 1; i <= kAnswers; ++i) {
+    ASSERT_TRUE(slow.Send(Framed(EchoCall(i, request))));
+  }
+  ASSERT_TRUE(Eventually([&] { return handler_->calls == kAnswers; }));
+  RawPeer extra(address_);
+  ASSERT_TRUE(extra.Send(Framed(PingCall(1))));
+  ASSERT_TRUE(Eventually([&] { return Stats().accept_pauses >= 2; }));
+  EXPECT_EQ(Stats().replaced, 0U);
+  for (int i = 0; i < kAnswers; ++i) ASSERT_TRUE(slow.ReadAnswer().has_value()) << i;
+  EXPECT_TRUE(extra.ReadAnswer(Duration::Seconds(10)).has_value());
 }
 
 TEST_F(FloodTest, Scenario57_FloodFromOneAddress_LeavesRoomForAnother) {

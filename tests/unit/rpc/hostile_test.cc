@@ -189,6 +189,36 @@ TEST_F(HostileTest, MoreElementsThanTheLimit_RefusedWithNumberAndLimit) {
   ExpectOthersAreServed();
 }
 
+class LimitTest : public RpcTest {};
+
+TEST_F(LimitTest, LongerTextThanTheLimit_RefusedWithLengthAndLimit) {
+  Limits limits;
+  limits.max_string_bytes = 100;
+  StartServer(limits);
+  RawPeer peer(address_);
+  EchoRequest request = MakeRequest(1);
+  request.__set_payload(std::string(101, 'x'));
+  peer.Send(Framed(EchoCall(9, request)));
+  const std::optional<Answer> answer = peer.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->error_type, TApplicationException::PROTOCOL_ERROR);
+  EXPECT_EQ(answer->error_text,
+            "the arguments of echo have a text or binary of 101 bytes, and 100 are "
+            "allowed");
+  EXPECT_EQ(handler_->calls.load(), 0);
+  request.__set_payload(std::string(100, 'x'));
+  EXPECT_TRUE(Echo(OpenChannel(), request).ok());
+}
+
+// The limits are those of one call, on both sides.
+TEST_F(LimitTest, ManyCallsOfManyElements_AreServed) {
+  StartServer();
+  EchoRequest request = MakeRequest(1);
+  request.__set_words(std::vector<std::string>(16000, "x"));
+  Channel* const channel = OpenChannel();
+  for (int i = 0; i < 6; ++i) EXPECT_TRUE(Echo(channel, request).ok()) << i;
+}
+
 TEST_F(HostileTest, Scenario56_GarbageBytes_Closed) {
   ExpectClosed("GET / HTTP/1.1\r\n\r\n");
   ExpectClosed(Framed("not thrift at all"));
@@ -207,7 +237,7 @@ TEST_F(HostileTest, Scenario56_SequenceKnownButNoName_Refused) {
                     "pi",
                 TApplicationException::PROTOCOL_ERROR);
   ExpectRefused(start + Varint(UINT32_MAX), TApplicationException::PROTOCOL_ERROR);
-  ExpectRefused(start + Varint(5000) + std::string(5000, 'x'),
+  ExpectRefused(start + Varint(129) + std::string(129, 'x') + std::string(1, '\0'),
                 TApplicationException::PROTOCOL_ERROR);
 }
 

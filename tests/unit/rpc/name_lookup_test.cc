@@ -25,7 +25,11 @@ class Resolver {
     MutexLock lock(&mutex_);
     known_[name] = *address.ToSocketLiteral();
   }
-  // Look-ups hang while it is on.
+  void Forget(const std::string& name) {
+    MutexLock lock(&mutex_);
+    known_.erase(name);
+  }
+  // Look-ups hang while it is on, but for those of "prompt".
   void Hang(bool on) {
     MutexLock lock(&mutex_);
     hang_ = on;
@@ -45,7 +49,7 @@ class Resolver {
     MutexLock lock(&mutex_);
     ++asked_[name.host()];
     ++hanging_;
-    while (hang_) changed_.Wait(&mutex_);
+    while (hang_ && name.host() != "prompt") changed_.Wait(&mutex_);
     --hanging_;
     const auto found = known_.find(name.host());
     if (found == known_.end()) return absl::NotFoundError("no such name");
@@ -121,6 +125,84 @@ TEST_F(NameLookupTest, Scenario84_OneNameAskedByMany_IsLookedUpOnce) {
   resolver_->Hang(false);
   EXPECT_TRUE(Eventually([&] { return answered == 50; })) << answered;
   EXPECT_EQ(resolver_->asked("shared"), 1);
+}
+
+// Counts who was told.
+class Told {
+ public:
+  [[nodiscard]] NameLookup::Done Done() {
+    return [this](const NameLookup::Found&) { ++count_; };
+  }
+  [[nodiscard]] bool Reaches(int count) {
+    return Eventually([&] { return count_ == count; });
+  }
+
+ private:
+  std::atomic<int> count_{0};
+};
+
+TEST_F(NameLookupTest, Scenario84_NamesThatTookLongTheLastTime_LeaveThreadsToOthers) {
+  Told told;
+  const int slow = static_cast<int>(NameLookup::kMaxThreads);
+  const auto ask_slow = [&] {
+    for (int i = 0; i < slow; ++i) {
+      lookup_.Find(Address::Tcp(absl::StrCat("slow-", i), 1), told.Done());
+    }
+  };
+  resolver_->Hang(true);
+  ask_slow();
+  ASSERT_TRUE(Eventually([&] { return resolver_->hanging() == slow; }));
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(NameLookup::kSlow.millis() + 100));
+  resolver_->Hang(false);
+  ASSERT_TRUE(told.Reaches(slow));
+  resolver_->Hang(true);
+  ask_slow();
+  const int most = static_cast<int>(NameLookup::kMaxSlow);
+  ASSERT_TRUE(Eventually([&] { return resolver_->hanging() >= most; }));
+  lookup_.Find(Address::Tcp("prompt", 1), told.Done());
+  EXPECT_TRUE(told.Reaches(slow + 1));
+  resolver_->Hang(false);
+  EXPECT_TRUE(told.Reaches(2 * slow + 1));
+}
+
+TEST_F(NameLookupTest, MoreNamesThanAreKept_TheOldestIsForgotten) {
+  Told told;
+  const int count = static_cast<int>(NameLookup::kMaxCached) + 1;
+  const auto name = [](int i) { return absl::StrCat("name-", i); };
+  for (int i = 0; i < count; ++i) {
+    resolver_->Set(name(i), *Address::Parse("127.0.0.1:1"));
+    lookup_.Find(Address::Tcp(name(i), 1), told.Done());
+    if (i > 0) continue;
+    ASSERT_TRUE(told.Reaches(1));
+  }
+  ASSERT_TRUE(told.Reaches(count));
+  EXPECT_TRUE(lookup_.Cached(Address::Tcp(name(0), 1)).empty());
+  EXPECT_FALSE(lookup_.Cached(Address::Tcp(name(count - 1), 1)).empty());
+}
+
+TEST_F(NameLookupTest, MoreNamesThanAreKeptAndAllAreAskedFor_EachIsAnswered) {
+  Told told;
+  const int count = static_cast<int>(NameLookup::kMaxCached) + 100;
+  resolver_->Hang(true);
+  for (int i = 0; i < count; ++i) {
+    lookup_.Find(Address::Tcp(absl::StrCat("name-", i), 1), told.Done());
+  }
+  resolver_->Hang(false);
+  EXPECT_TRUE(told.Reaches(count));
+}
+
+// The resolver may be down, and the server not.
+TEST_F(NameLookupTest, NameThatIsNotFoundAnyMore_KeepsWhatItStoodFor) {
+  Told told;
+  const Address name = Address::Tcp("known", 1);
+  resolver_->Set("known", *Address::Parse("127.0.0.1:1"));
+  lookup_.Find(name, told.Done());
+  ASSERT_TRUE(told.Reaches(1));
+  resolver_->Forget("known");
+  lookup_.Find(name, told.Done());
+  ASSERT_TRUE(told.Reaches(2));
+  EXPECT_EQ(lookup_.Cached(name).size(), 1U);
 }
 
 TEST_F(NameLookupTest, NameThatStandsForAnotherAddressNow_IsFollowed) {

@@ -1,6 +1,9 @@
 // What a process may write and open: messages of one kind, file descriptors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
 
 #include "thrift/rpc/descriptors.h"
 #include "thrift/rpc/message_limiter.h"
@@ -22,6 +25,19 @@ TEST(MessageLimiter, MoreOfOneKind_AreCountedAndSaidInTheNextWindow) {
   const Timestamp later = begin + MessageLimiter::kWindow;
   EXPECT_EQ(limiter.Admit("closed", later), 37U);
   EXPECT_EQ(limiter.Admit("closed", later), 0U);
+}
+
+TEST(Descriptors, SoftLimit_IsRaisedToTheHardOne) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit low = before;
+  low.rlim_cur = std::min<rlim_t>(256, before.rlim_max);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  EXPECT_EQ(RaiseDescriptorLimit(), before.rlim_max);
+  rlimit after{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &after), 0);
+  EXPECT_EQ(after.rlim_cur, before.rlim_max);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(Descriptors, Scenario81_WhatOthersNeed_IsNotForConnections) {
