@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "coordinator/client/context.h"
@@ -32,6 +34,20 @@ TEST(CommitAnswers, Scenario76_BegunAndLeft_ThenRefused_IsAskedUntilALeaderKnows
       EXPECT_THAT(cluster.calls(), Not(Contains(HasSubstr("rollback"))));
     }
   }
+}
+
+// The coordinators forget a gtid that is used late, and would take it for one that is
+// over.
+TEST(CommitAnswers, GtidsThatWereKeptForLong_AreNotUsed) {
+  ScriptedCluster cluster;
+  cluster.GtidsAreValidFor(2);
+  const auto first = cluster.client()->Begin();
+  ASSERT_TRUE(first.ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto second = cluster.client()->Begin();
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(first->gtid().sequence, 1u);
+  EXPECT_EQ(second->gtid().sequence, 101u);
 }
 
 TEST(CommitAnswers, Scenario76_BegunAndThenRefusedUntilTimeIsUp_IsUnknown) {

@@ -2,10 +2,12 @@
 // never a commit that misses work.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -147,6 +149,28 @@ TEST_F(Scenario99, ObjectThatWasMovedFrom_GivesAStatus) {
   EXPECT_TRUE(to.Commit().committed());
 }
 
+TEST_F(Scenario99, CommitAfterTheTimeLimit_Aborts) {
+  TransactionOptions options;
+  options.time_limit = Duration::Millis(1);
+  auto t = client_->Begin(options);
+  ASSERT_TRUE(t.ok()) << t.status();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const CommitResult result = t->Commit();
+  EXPECT_EQ(result.outcome, Outcome::kAborted);
+  EXPECT_EQ(result.cause, AbortCause::kTimedOut);
+}
+
+// What is carried back after a rollback names no branches that could be waited for.
+TEST_F(Scenario99, CarryBackAfterRollback_SaysThatTheWorkIsLost) {
+  Transaction t = Begun();
+  auto joined = client_->Join(t.Share());
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  ASSERT_TRUE(joined->Kv("bank-b", {Add("gil", 1)}).ok());
+  (void)joined->Rollback("no");
+  EXPECT_TRUE(absl::IsUnavailable(t.Merge(joined->CarryBack())));
+  EXPECT_EQ(t.Commit().outcome, Outcome::kAborted);
+}
+
 // On the client's own loop a call would wait for itself.
 TEST_F(Scenario99, BlockingCallOnTheLoopsThread_GivesAStatus) {
   Transaction t = Begun();
@@ -280,6 +304,52 @@ TEST_F(Scenario99Async, TwoCallsAtOneResourceAtOnce_TheSecondIsRefused) {
   EXPECT_TRUE(result.committed()) << result;
   EXPECT_EQ(second, wire::Code::CONDITION_FAILED);
   EXPECT_EQ(banks_.Balance("bank-a", "dave"), 1);
+}
+
+// What a service hands over must be whole: the branch of a first call that is under way
+// has no name yet.
+TEST_F(Scenario99Async, EnlistOrCarryBackWhileACallIsUnderWay_HandsNothingOver) {
+  auto caller = BegunAsync();
+  for (const bool enlists : {true, false}) {
+    std::string context;
+    AsyncClient::TransactionPtr joined;
+    std::optional<absl::Status> enlisted;
+    const CommitResult called = OnLoop([&](AsyncTransaction::CommitCallback done) {
+      client_->async()->Join(
+          caller->Share(), [&, done = std::move(done)](auto result) mutable {
+            joined = *result;
+            auto shared =
+                std::make_shared<AsyncTransaction::CommitCallback>(std::move(done));
+            joined->Execute("bank-a", AddOne("fay"),
+                            [shared](const wire::ExecuteReply&) { (*shared)({}); });
+            if (enlists) {
+              joined->Enlist([&](const absl::Status& s) { enlisted = s; });
+            } else {
+              context = joined->CarryBack();
+            }
+          });
+    });
+    if (enlists) {
+      ASSERT_TRUE(enlisted.has_value());
+      EXPECT_TRUE(absl::IsFailedPrecondition(*enlisted)) << *enlisted;
+    } else {
+      const CommitResult merged = OnLoop([&](AsyncTransaction::CommitCallback done) {
+        CommitResult result;
+        result.work = caller->Merge(context);
+        done(result);
+      });
+      EXPECT_TRUE(absl::IsUnavailable(merged.work)) << merged.work;
+    }
+    (void)OnLoop([&](AsyncTransaction::CommitCallback done) {
+      joined->Abandon();
+      joined.reset();
+      done({});
+    });
+  }
+  const CommitResult ended = OnLoop([&](AsyncTransaction::CommitCallback done) {
+    caller->Rollback("the service's work is not whole", std::move(done));
+  });
+  EXPECT_EQ(ended.outcome, Outcome::kAborted);
 }
 
 // The branch's name comes after the rollback; its locks must not stay.

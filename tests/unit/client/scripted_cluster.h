@@ -9,6 +9,8 @@
 #ifndef TESTS_UNIT_CLIENT_SCRIPTED_CLUSTER_H_
 #define TESTS_UNIT_CLIENT_SCRIPTED_CLUSTER_H_
 
+#include <atomic>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <initializer_list>
@@ -61,8 +63,13 @@ class Script {
     MutexLock lock(&mutex_);
     return calls_;
   }
+  // Blocks of gtids that were given out before.
+  int64_t NextBlock() { return blocks_++; }
+
+  std::atomic<int32_t> gtids_valid_ms{100'000};
 
  private:
+  std::atomic<int64_t> blocks_{0};
   Mutex mutex_;
   std::deque<Said> answers_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
@@ -84,9 +91,9 @@ class ScriptedNode final : public wire::CoordinatorServiceCobSvNull {
     wire::BeginReply reply;
     reply.first.group = 1;
     reply.first.term = 1;
-    reply.first.sequence = 1;
+    reply.first.sequence = 1 + 100 * script_->NextBlock();
     reply.count = 100;
-    reply.valid_ms = 100'000;
+    reply.valid_ms = script_->gtids_valid_ms;
     cob(reply);
   }
   void resolve(std::function<void(const wire::ResolveReply&)> cob,
@@ -194,6 +201,8 @@ class ScriptedCluster final : public LinkProvider {
   ParticipantLink* Participant(const std::string&) override { return &participant_; }
 
   void Answer(std::initializer_list<Said> answers) { script_.Answer(answers); }
+  // Before the first transaction.
+  void GtidsAreValidFor(int32_t ms) { script_.gtids_valid_ms = ms; }
   [[nodiscard]] std::vector<std::string> calls() { return script_.calls(); }
   [[nodiscard]] Client* client() { return client_.get(); }
   [[nodiscard]] Transaction Worked(const std::vector<std::string>& banks) {

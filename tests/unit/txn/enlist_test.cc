@@ -148,6 +148,41 @@ TEST_F(EnlistTest, StrayThatNeverAnswers_IsGivenUpAfterSomeTries) {
   EXPECT_EQ(node.core().Status().in_progress, 0u);
 }
 
+// What nobody staged is rolled back for whoever names it, as far as there is room.
+TEST_F(EnlistTest, StraysOfTransactionsThatAreOver_AreBounded) {
+  CoreOptions options;
+  options.max_in_progress = 2;
+  Log own_log;
+  Node small(&own_log, options);
+  small.Lead(1);
+  std::vector<Gtid> over;
+  for (int i = 0; i < 5; ++i) {
+    over.push_back(small.NewGtid());
+    small.RunToEnd(over.back(), {A(over.back())});
+  }
+  for (const Gtid& gtid : over) small.Enlist(B(gtid));
+  EXPECT_EQ(small.core().Status().in_progress, 2u);
+}
+
+TEST_F(EnlistTest, StraysOfOneTransaction_AreBounded) {
+  CoreOptions options;
+  options.max_branches = 2;
+  Log own_log;
+  Node small(&own_log, options);
+  small.Lead(1);
+  const Gtid g = small.NewGtid();
+  small.Commit(g, {A(g), B(g)});
+  for (uint64_t n = 2; n < 20; ++n) small.Commit(g, {MakeBranch(g, "bank-c", n)});
+  small.CommitLog();
+  small.Vote(A(g), Vote::kRefused);
+  small.CommitLog();
+  int told = 0;
+  for (uint64_t n = 2; n < 20; ++n) {
+    told += small.Sent(Verb::kRollback, MakeBranch(g, "bank-c", n)) > 0 ? 1 : 0;
+  }
+  EXPECT_EQ(told, 2);
+}
+
 TEST_F(EnlistTest, TooMany_AreRefused) {
   CoreOptions options;
   options.max_branches = 2;

@@ -75,6 +75,18 @@ TEST_F(FullDiskTest, Scenario88_RollbacksAndInquiriesOfWhatNobodyStaged_AreRefus
   EXPECT_THAT(node.Said(rollback), StartsWith("ABORTED"));
 }
 
+// Only an enlistment is on its way: nothing of it is staged.
+TEST_F(FullDiskTest, Scenario88_EnlistedAMomentAgo_IsNewWorkToo) {
+  const Gtid g = node.NewGtid();
+  node.Enlist(A(g));
+  SetFull(true);
+  EXPECT_THAT(node.Said(node.Commit(g, {A(g)})), StartsWith(kFull));
+  EXPECT_THAT(node.Said(node.Rollback(g)), StartsWith(kFull));
+  EXPECT_THAT(node.Said(node.Inquire(A(g))), StartsWith(kFull));
+  EXPECT_THAT(node.Said(node.Enlist(B(g))), StartsWith(kFull));
+  EXPECT_THAT(node.Appended(), ElementsAre(StartsWith("ENLISTED")));
+}
+
 TEST_F(FullDiskTest, Scenario88_WhatOperatorsChange_IsRefused) {
   Register(Bank("bank-a"));
   const Gtid g = node.NewGtid();

@@ -248,10 +248,13 @@ TEST_F(RecoveryTest, LostLeadership_DropsProposalsThatWereNotTaken) {
   Core core(kGroup, CoreOptions());
   core.BecomeLeader(Term(1), Timestamp());
   core.OwnTermEntryApplied(Term(1), Timestamp());
-  core.Submit(RequestToken(1), AllocateGtidsRequest{1}, Timestamp());
+  core.Submit(RequestToken(1), AllocateGtidsRequest{2}, Timestamp());
   core.Submit(RequestToken(2), CommitRequest{G(1, 1), {A(G(1, 1))}}, Timestamp());
+  core.Submit(RequestToken(3), OutcomeRequest{G(1, 2)}, Timestamp());
   core.LoseLeadership(Timestamp());
-  EXPECT_THAT(core.TakeOutput().proposals, IsEmpty());
+  const Output output = core.TakeOutput();
+  EXPECT_THAT(output.proposals, IsEmpty());
+  EXPECT_THAT(output.reads, IsEmpty());
 }
 
 TEST_F(RecoveryTest, Follower_AppliesAndKeepsQuiet) {

@@ -396,6 +396,39 @@ TEST_F(RegistrarTest, Scenario85_ServedOrNeededResource_IsNotRetired) {
   EXPECT_EQ(node.Said(retired), "RETIRED");
 }
 
+// Their records may reach the log under the next leader. When this node leads again and
+// the same is asked for anew, those who have been answered are not answered once more.
+TEST_F(RegistrarTest, LeadershipLost_WhatWasAskedForIsNotKnown) {
+  node.Submit(RegisterResourceRequest{Bank("bank-a")});
+  const Gtid g = node.NewGtid();
+  node.Commit(g, {A(g)});
+  node.CommitLog();
+  node.Prepared({A(g)});
+  node.CommitLog();
+  node.Ack(A(g), AckResult::kHeuristicMixed, "by hand");
+  node.Pass(Duration::Seconds(6));
+  node.CommitLog();
+  ASSERT_TRUE(node.table().heuristics().contains(A(g)));
+  const std::vector<Request> requests = {RegisterResourceRequest{Bank("bank-b")},
+                                         ForgetHeuristicRequest{A(g), "ann"},
+                                         RetireResourceRequest{"bank-a", "ann"}};
+  std::vector<RequestToken> asked;
+  for (const Request& request : requests) asked.push_back(node.Submit(request));
+  for (const RequestToken token : asked) EXPECT_EQ(node.Said(token), "");
+  node.Lose();
+  for (const RequestToken token : asked) EXPECT_EQ(node.Said(token), "UNDECIDED");
+
+  node.Lead(2);
+  node.Pass(Duration::Seconds(6));
+  std::vector<RequestToken> anew;
+  for (const Request& request : requests) anew.push_back(node.Submit(request));
+  node.CommitLog();
+  EXPECT_EQ(node.Said(anew[0]), "REGISTERED");
+  EXPECT_EQ(node.Said(anew[2]), "RETIRED");
+  EXPECT_FALSE(node.table().heuristics().contains(A(g)));
+  for (const RequestToken token : asked) EXPECT_EQ(node.Said(token), "UNDECIDED");
+}
+
 // The leader looked before a commit request came, and the log has the request first.
 TEST_F(RegistrarTest, Scenario85_TransactionThatComesFirstInTheLog_KeepsTheName) {
   node.Submit(RegisterResourceRequest{Bank("bank-a", "here:1")});
