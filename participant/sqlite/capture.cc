@@ -164,7 +164,9 @@ void Capture::RecordUpdate(const Table& table) {
   std::string mask((table.columns.size() + 7) / 8, '\0');
   bool any = false;
   for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (table.columns[i].generated || old_row_[i] == new_row_[i]) continue;
+    // An old NULL may stand for the default, and a new one in its place is a change.
+    const bool same = old_row_[i] == new_row_[i] && !IsUncertain(table.columns[i], i);
+    if (table.columns[i].generated || same) continue;
     mask[i / 8] = static_cast<char>(mask[i / 8] | (1 << (i % 8)));
     any = true;
   }
@@ -191,12 +193,16 @@ bool Capture::Changed(const std::vector<int>& columns) const {
   return false;
 }
 
+bool Capture::IsUncertain(const Column& column, size_t index) const {
+  return column.default_not_null && old_row_[index].is_null();
+}
+
 bool Capture::UncertainOld(const Table& table, const std::vector<int>& columns,
                            bool has_old) const {
   if (!has_old) return false;
   for (const int column : columns) {
     const auto i = static_cast<size_t>(column);
-    if (table.columns[i].default_not_null && old_row_[i].is_null()) return true;
+    if (IsUncertain(table.columns[i], i)) return true;
   }
   return false;
 }
@@ -267,8 +273,9 @@ void Capture::LockReferences(const Table& table, bool has_old, bool has_new) {
   }
   if (!has_old) return;
   for (const ReferencedKey& key : table.referenced) {
-    if (has_new && !Changed(key.columns)) continue;
-    if (UncertainOld(table, key.columns, true)) {
+    const bool uncertain = UncertainOld(table, key.columns, true);
+    if (has_new && !uncertain && !Changed(key.columns)) continue;
+    if (uncertain) {
       Want(key.child_key, LockMode::kKeep);
     } else if (!AnyNull(old_row_, key.columns)) {
       Want(TupleKey(key.prefix, old_row_, key.columns, key.collations),

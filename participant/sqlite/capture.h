@@ -64,6 +64,8 @@ class Capture {
                                std::string* lock_key);
   void LockReferences(const Table& table, bool has_old, bool has_new);
   [[nodiscard]] bool Changed(const std::vector<int>& columns) const;
+  // Whether the old value may be the column's default: see Column::default_not_null.
+  [[nodiscard]] bool IsUncertain(const Column& column, size_t index) const;
   [[nodiscard]] bool UncertainOld(const Table& table, const std::vector<int>& columns,
                                   bool has_old) const;
   void Want(std::string key, LockMode mode);

@@ -116,6 +116,18 @@ TEST_F(CaptureTrapTest, DeleteOfAWholeTable_IsSeen) {
   EXPECT_EQ(Query("SELECT count(*) FROM t"), "0");
 }
 
+// The row is older than the column: before it is written it shows NULL, as it does after.
+TEST_F(CaptureTrapTest, NullInThePlaceOfAnAddedColumnsDefault_IsWritten) {
+  Open(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES(1,5),(2,6);"
+      "ALTER TABLE t ADD COLUMN note TEXT DEFAULT 'none';");
+  RunAndCommit({"UPDATE t SET note=NULL WHERE id=1"});
+  RunAndCommit({"UPDATE t SET a=7, note=NULL WHERE id=2"});
+  EXPECT_EQ(Query("SELECT id, a, note IS NULL FROM t"), "1,5,1|2,7,1");
+  RunAndCommit({"UPDATE t SET a=8, note=NULL WHERE id=2"});
+  EXPECT_EQ(Query("SELECT id, a, note IS NULL FROM t"), "1,5,1|2,8,1");
+}
+
 TEST_F(CaptureTrapTest, UniqueValuesThatSwap_AreChangedInTheSameOrder) {
   Open(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, u INT UNIQUE);"

@@ -1,6 +1,7 @@
 // Unique keys that are not simply some columns: partial indexes, indexes on expressions,
 // generated columns, keys that compare otherwise than their columns do. Whatever votes
 // PREPARED can be committed.
+#include "absl/strings/str_cat.h"
 #include "tests/unit/sqlite/lock_fixture.h"
 
 namespace concordat::participant {
@@ -107,6 +108,60 @@ TEST_F(IndexLockTest, OldRowThatMayHaveADefault_LocksTheTable) {
       "CREATE UNIQUE INDEX i ON t(a) WHERE gone=0;");
   ExpectWaits("UPDATE t SET gone=0 WHERE id=1", "UPDATE t SET gone=0 WHERE id=2",
               wire::Code::CONDITION_FAILED);
+}
+
+// Read back before it is written, the old row shows NULL where the file has the default:
+// it would seem to be in the index already.
+TEST_F(IndexLockTest, OldRowThatSeemsToBeInTheIndex_LocksTheTable) {
+  Open(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES(1,5),(2,5);"
+      "ALTER TABLE t ADD COLUMN gone INT DEFAULT 1;"
+      "CREATE UNIQUE INDEX i ON t(a) WHERE gone IS NULL;");
+  ExpectWaits("UPDATE t SET gone=NULL WHERE id=1", "UPDATE t SET gone=NULL WHERE id=2",
+              wire::Code::CONDITION_FAILED);
+}
+
+// The key is given up without a value of it being seen.
+TEST_F(IndexLockTest, ParentsKeyThatIsADefault_IsHeldWhenNullTakesItsPlace) {
+  Open(
+      "CREATE TABLE p(id INTEGER PRIMARY KEY, a INT); INSERT INTO p VALUES(1,1);"
+      "ALTER TABLE p ADD COLUMN k TEXT DEFAULT 'x'; CREATE UNIQUE INDEX u ON p(k);"
+      "CREATE TABLE c(id INTEGER PRIMARY KEY, pk TEXT REFERENCES p(k));");
+  ExpectWaits("UPDATE p SET k=NULL WHERE id=1", "INSERT INTO c VALUES(1,'x')",
+              wire::Code::CONDITION_FAILED);
+}
+
+TEST_F(IndexLockTest, PartialIndexWithoutCase_TuplesThatCompareEqual_Wait) {
+  Open(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, email TEXT, deleted INT);"
+      "CREATE UNIQUE INDEX i ON t(email COLLATE NOCASE) WHERE deleted=0;");
+  ExpectWaits("INSERT INTO t VALUES(1,'ann@x',0)", "INSERT INTO t VALUES(2,'ANN@x',0)",
+              wire::Code::CONDITION_FAILED);
+}
+
+// The prepared branch has no lock on a tuple of an index that was not there.
+TEST_F(IndexLockTest, IndexMadeUnderAPreparedBranch_OthersWaitForItsEnd) {
+  Open(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, gone INT);"
+      "CREATE UNIQUE INDEX i ON t(a) WHERE gone=1;");
+  int row = 0;
+  for (const char* change : {"DROP INDEX i; CREATE UNIQUE INDEX i ON t(a) WHERE gone=0",
+                             "DROP INDEX i; CREATE UNIQUE INDEX j ON t(a)"}) {
+    ++row;
+    const auto insert = [row](int id) {
+      return absl::StrCat("INSERT INTO t VALUES(", id, ",", row, ",0)");
+    };
+    const BranchId a = Begin();
+    Run(a, insert(row));
+    ASSERT_EQ(call_->Prepare(a).vote, Vote::kPrepared);
+    Query(change);
+    const BranchId b = Begin(older_++);
+    PendingCall waiting = call_->Send(b, {Sql(insert(100 + row))});
+    EXPECT_FALSE(waiting.IsDone()) << change;
+    EXPECT_EQ(call_->Commit(a).finish, Finish::kDone);
+    EXPECT_EQ(waiting.reply.get().result.code, wire::Code::CONDITION_FAILED) << change;
+    call_->Rollback(b);
+  }
 }
 
 TEST_F(IndexLockTest, IndexThatDependsOnTheHiddenRowid_TableIsRefused) {
