@@ -326,6 +326,19 @@ TEST_F(LockTest, Serializable_WriterWaitsForAnOlderReaderUntilItsPrepare) {
   EXPECT_EQ(waiting.reply.get().result.code, wire::Code::OK);
 }
 
+TEST_F(LockTest, Serializable_ReaderThatWritesLater_StillKeepsWritersOut) {
+  Open(kAccounts);
+  const BranchId reader = Begin(1, "serializable");
+  Run(reader, "SELECT sum(balance) FROM account");
+  Run(reader, "INSERT INTO account VALUES(9,900)");
+  const BranchId writer = Begin();
+  PendingCall waiting =
+      call_->Send(writer, {Sql("UPDATE account SET balance=0 WHERE id=1")});
+  EXPECT_FALSE(waiting.IsDone());
+  EXPECT_EQ(call_->CommitOnePhase(reader).outcome, OnePhase::kCommitted);
+  EXPECT_EQ(waiting.reply.get().result.code, wire::Code::OK);
+}
+
 TEST_F(LockTest, Serializable_WriteSkewIsImpossible) {
   // Two branches each check that the sum allows a debit from the other's row.
   for (const std::string isolation : {"serializable", "read-committed"}) {
