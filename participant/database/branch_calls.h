@@ -83,7 +83,7 @@ template <class Database>
 void BranchWork<Database>::OnCall(const BranchId& id, BatchResult r) {
   Branch* branch = Find(id);
   if (branch == nullptr) return;
-  if (branch->rollback_done) return OnCallAfterRollback(branch, r);
+  if (branch->phase == Phase::kCanceling) return OnCanceledCall(branch, r);
   if (r.lost || MayHavePrepared(*branch, r)) return OnCallLost(branch, r);
   if (!r.ok()) return OnCallFailed(branch, r);
   if (branch->prepare_at > 0) return OnCallPrepared(branch, r);
@@ -92,19 +92,15 @@ void BranchWork<Database>::OnCall(const BranchId& id, BatchResult r) {
 
 // Its caller has been answered.
 template <class Database>
-void BranchWork<Database>::OnCallAfterRollback(Branch* branch, const BatchResult& r) {
-  branch->call_ended = true;
-  branch->call_prepared = branch->prepare_at > 0 && HasPrepared(*branch, r);
+void BranchWork<Database>::OnCanceledCall(Branch* branch, const BatchResult& r) {
+  branch->call_end = CallEnd::kOver;
   if (r.lost || MayHavePrepared(*branch, r)) {
-    Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
-    if (branch->prepare_at > 0) {
-      BecomeUncertain(branch, r.Error());
-      return RollBackUncertain(branch->id, std::move(done));
-    }
-    Remove(branch, /*clean=*/false);
-    return done({Finish::kDone, ""});
+    branch->call_end = CallEnd::kLost;
+    branch->why_lost = r.Error();
+  } else if (branch->prepare_at > 0 && HasPrepared(*branch, r)) {
+    branch->call_end = CallEnd::kPrepared;
   }
-  if (branch->cancel_ended) RollBackCanceled(branch);
+  RollBackCanceled(branch);
 }
 
 template <class Database>
@@ -154,7 +150,7 @@ void BranchWork<Database>::UndoCall(Branch* branch, wire::Code::type code,
       [this, id = branch->id, code, message = std::move(message)](BatchResult r) {
         Branch* b = Find(id);
         if (b == nullptr) return;
-        if (b->rollback_done) return OnCall(id, std::move(r));
+        if (b->phase == Phase::kCanceling) return OnCanceledCall(b, r);
         if (!r.ok()) return EndWith(b, wire::Code::RESOURCE_ERROR, message);
         if (b->opens) GiveBack(b, IsIdle(r));
         b->phase = Phase::kIdle;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/base/check.h"
 #include "participant/database/branch_work.h"
 
 namespace concordat::participant::database {
@@ -130,6 +131,8 @@ void BranchWork<Database>::Rollback(const BranchId& id, Callback<FinishResult> d
       return done({Finish::kDone, ""});
     case Phase::kRunning:
       return CancelAndRollBack(branch, std::move(done));
+    case Phase::kCanceling:
+      return done({Finish::kRetry, "the branch is just being rolled back"});
     case Phase::kUncertain:
       return RollBackUncertain(id, std::move(done));
     case Phase::kEnding:
@@ -145,28 +148,43 @@ void BranchWork<Database>::Rollback(const BranchId& id, Callback<FinishResult> d
 template <class Database>
 void BranchWork<Database>::CancelAndRollBack(Branch* branch,
                                              Callback<FinishResult> done) {
+  branch->phase = Phase::kCanceling;
   branch->rollback_done = std::move(done);
   Answer(branch, wire::Code::BRANCH_GONE, "the branch was rolled back");
   settler_->Cancel(branch->connection->backend(), [this, id = branch->id](bool sent) {
-    Branch* b = Find(id);
-    if (b == nullptr) return;
-    b->cancel_ended = true;
-    if (!sent && !b->call_ended) {
-      // The server ends the transaction when it finds the connection closed.
-      return b->connection->Close("the branch was rolled back");
-    }
-    if (b->call_ended) RollBackCanceled(b);
+    OnCancelEnded(id, sent);
   });
 }
 
-// The call has ended, and no cancel request can reach the session any more.
+// The branch is here, and in no other phase: nothing else ends it before.
+template <class Database>
+void BranchWork<Database>::OnCancelEnded(const BranchId& id, bool sent) {
+  Branch* branch = Find(id);
+  CONCORDAT_CHECK(branch != nullptr && branch->phase == Phase::kCanceling);
+  branch->cancel_ended = true;
+  if (!sent && branch->call_end == CallEnd::kNotYet) {
+    // The call is lost by that, and the server ends the transaction when it finds the
+    // connection closed.
+    return branch->connection->Close("the branch was rolled back");
+  }
+  RollBackCanceled(branch);
+}
+
+// Goes on when the call has ended and no cancel request can reach the session any more.
 template <class Database>
 void BranchWork<Database>::RollBackCanceled(Branch* branch) {
+  if (!branch->cancel_ended || branch->call_end == CallEnd::kNotYet) return;
   Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
-  if (!branch->call_prepared) return RollBackNow(branch, std::move(done));
   const BranchId id = branch->id;
-  HandToSettler(branch, /*clean=*/true);
-  settler_->End(id, /*commit=*/false, std::move(done));
+  if (branch->call_end == CallEnd::kPrepared) {
+    HandToSettler(branch, /*clean=*/true);
+    return settler_->End(id, /*commit=*/false, std::move(done));
+  }
+  if (branch->call_end == CallEnd::kLost && branch->prepare_at > 0) {
+    BecomeUncertain(branch, branch->why_lost);
+    return RollBackUncertain(id, std::move(done));
+  }
+  RollBackNow(branch, std::move(done));
 }
 
 template <class Database>

@@ -4,9 +4,12 @@
 // participant/mariadb/branch_work.h).
 //
 //   idle ──Execute──> waiting ──connection──> running ──answer──> idle
-//    │ │                 │                      │ Rollback: cancel, roll back
-//    │ │                 │                      │ (a call may prepare: the settler's)
-//    │ └─Rollback────────┴──────────────────────┴──────> over
+//    │ │                 │                      │
+//    │ │                 │                      └─Rollback──> canceling ──the call's
+//    │ │                 │                          answer and the cancel's: roll back
+//    │ │                 │                          (prepared: the settler's; lost and
+//    │ │                 │                          may be prepared: uncertain)
+//    │ └─Rollback────────┴─────────────────────────────────────────────────────> over
 //    │
 //    ├─Prepare───────> ending ──the database's prepare──> the settler's
 //    ├─CommitOnePhase─> ending ──its commit─────────────> over
@@ -141,7 +144,16 @@ class BranchWork {
     bool too_many = false;  // the call is being interrupted, and will be undone
   };
 
-  enum class Phase : uint8_t { kIdle, kWaiting, kRunning, kEnding, kUncertain };
+  enum class Phase : uint8_t {
+    kIdle,
+    kWaiting,
+    kRunning,
+    kCanceling,
+    kEnding,
+    kUncertain
+  };
+  // How the call ended that a Rollback has interrupted.
+  enum class CallEnd : uint8_t { kNotYet, kOver, kPrepared, kLost };
 
   struct Branch {
     BranchId id;
@@ -163,11 +175,12 @@ class BranchWork {
     size_t prepare_at = 0;  // where the statements of Prepare begin in it; 0: without
     Rows rows;
     Callback<wire::ExecuteReply> execute_done;
-    // A Rollback came while it ran: it ends when the call has ended and the cancel
-    // request cannot reach the session any more.
+    // A Rollback that came while it ran (kCanceling), or while its end is being rolled
+    // back. The former goes on when both have come, in any order: the answer to the call,
+    // and that to the cancel request, which cannot reach the session any more then.
     Callback<FinishResult> rollback_done;
-    bool call_ended = false;
-    bool call_prepared = false;  // and has prepared the branch
+    CallEnd call_end = CallEnd::kNotYet;
+    std::string why_lost;
     bool cancel_ended = false;
     bool rolling_back = false;  // that is under way
 
@@ -253,11 +266,12 @@ class BranchWork {
  private:
   void OnConnection(const BranchId& id, absl::StatusOr<ConnectionPtr> connection);
   void RunCall(Branch* branch);
-  void OnCallAfterRollback(Branch* branch, const BatchResult& r);
+  void OnCanceledCall(Branch* branch, const BatchResult& r);
   void OnCallLost(Branch* branch, const BatchResult& r);
   // Takes the branch out unless the answer is kUnknown.
   void Resolve(const BranchId& id, Callback<Evidence> done);
   void CancelAndRollBack(Branch* branch, Callback<FinishResult> done);
+  void OnCancelEnded(const BranchId& id, bool sent);
   void RollBackCanceled(Branch* branch);
   void RollBackUncertain(const BranchId& id, Callback<FinishResult> done);
 };
