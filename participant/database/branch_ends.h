@@ -151,9 +151,8 @@ void BranchWork<Database>::CancelAndRollBack(Branch* branch,
   branch->phase = Phase::kCanceling;
   branch->rollback_done = std::move(done);
   Answer(branch, wire::Code::BRANCH_GONE, "the branch was rolled back");
-  settler_->Cancel(branch->connection->backend(), [this, id = branch->id](bool sent) {
-    OnCancelEnded(id, sent);
-  });
+  settler_->Cancel(branch->connection->backend(),
+                   [this, id = branch->id](bool sent) { OnCancelEnded(id, sent); });
 }
 
 // The branch is here, and in no other phase: nothing else ends it before.

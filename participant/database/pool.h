@@ -64,8 +64,6 @@ class Pool {
   // Called from time to time while somebody waits and all connections are in use: the
   // owner may have some that it can do without.
   void OnStarved(absl::AnyInvocable<void()> listener) { starved_ = std::move(listener); }
-  // Whether the server answers a new connection, which is closed then.
-  void Probe(absl::AnyInvocable<void(bool answers, const absl::Status& status)> done);
   // Closes all connections, also those in use, and fails those who wait. For good.
   void Close(const std::string& why);
 
@@ -215,21 +213,6 @@ void Pool<Connection>::Release(ConnectionPtr connection) {
     idle_.push_back(std::move(connection));
   }
   Serve();
-}
-
-template <class Connection>
-void Pool<Connection>::Probe(absl::AnyInvocable<void(bool, const absl::Status&)> done) {
-  auto connection = std::make_shared<Connection>(loop_, config_, counters_);
-  all_.insert(connection);
-  connection->Connect([this, alive = alive_, weak = std::weak_ptr<Connection>(connection),
-                       done = std::move(done)](const absl::Status& status) mutable {
-    const ConnectionPtr probe = weak.lock();
-    if (!*alive || probe == nullptr) return;
-    const bool answers = probe->greeted();
-    probe->Close("it was only asked whether the server answers");
-    all_.erase(probe);
-    done(answers, status);
-  });
 }
 
 template <class Connection>

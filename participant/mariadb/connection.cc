@@ -28,9 +28,12 @@ std::string OneLine(std::string text) {
   return text;
 }
 
+bool IsTheConnectors(unsigned error) {
+  return error >= kFirstClientError && error <= kLastClientError;
+}
+
 bool ConnectionIsGone(unsigned error) {
-  return (error >= kFirstClientError && error <= kLastClientError) ||
-         error == kShutdown || error == kKilled;
+  return IsTheConnectors(error) || error == kShutdown || error == kKilled;
 }
 
 }  // namespace
@@ -74,9 +77,12 @@ MYSQL* ConnectTo(const Address& a, MYSQL* handle) {
 }
 
 Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* counters)
-    : loop_(loop), config_(std::move(config)), counters_(counters) {}
+    : loop_(loop), config_(std::move(config)), counters_(counters) {
+  if (config_.watched != nullptr) config_.watched->insert(this);
+}
 
 Connection::~Connection() {
+  if (config_.watched != nullptr) config_.watched->erase(this);
   loop_->Cancel(connect_timer_);
   watch_.reset();
   if (mysql_ != nullptr) CloseHandle();
@@ -146,6 +152,7 @@ void Connection::Watch() {
 // `wanted`: what the step under way waits for; 0: it is done. Goes on until something
 // has to be waited for.
 void Connection::Drive(int wanted) {
+  ++progress_;
   while (wanted == 0) {
     stepping_ = false;
     const std::optional<Step> next = StepDone();
@@ -282,6 +289,7 @@ constexpr char kTlsHelp[] =
 void Connection::OnConnectDone() {
   if (connect_result_ == nullptr) {
     const unsigned error = mysql_errno(mysql_);
+    greeted_ = !IsTheConnectors(error);
     std::string text = absl::StrCat(error, ": ", ErrorMessage());
     if (error == kTlsError) absl::StrAppend(&text, kTlsHelp);
     return Connected(MayWorkLater(error) ? absl::UnavailableError(text)
@@ -331,6 +339,7 @@ void Connection::Run(std::vector<Statement> statements,
 void Connection::StartBatch() {
   Batch& batch = batches_.front();
   running_ = true;
+  ++progress_;
   if (batch.resets) return BeginSoon(Step::kReset);
   Compose(&batch);
   counters_->statements.fetch_add(batch.statements.size(), std::memory_order_relaxed);

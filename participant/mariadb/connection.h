@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "coordinator/base/clock.h"
@@ -47,6 +48,9 @@ struct Backend {
   [[nodiscard]] bool is_none() const { return id.empty(); }
 };
 
+class Connection;
+using Connections = absl::flat_hash_set<Connection*>;
+
 struct ConnectionConfig {
   Address address;
   Owner owner;
@@ -62,6 +66,10 @@ struct ConnectionConfig {
   uint64_t max_result_values = 0;
   // When set, and not empty: the session that must hold the resource's lock (guard.h).
   std::shared_ptr<const std::string> guard_id;
+  // When set: where the connection is listed for as long as it lives (answer_watch.h).
+  std::shared_ptr<Connections> watched;
+  // The session is used as the server gives it, and is not announced: for a question.
+  bool bare = false;
 };
 
 // The server may take us the next time: it is starting, full, shutting down, or takes no
@@ -81,6 +89,7 @@ struct Counters {
   std::atomic<uint64_t> lost_ends{0};
   std::atomic<uint64_t> detached{0};
   std::atomic<uint64_t> resets{0};
+  std::atomic<uint64_t> left_undone{0};
 };
 
 class Connection final : public std::enable_shared_from_this<Connection>,
@@ -100,9 +109,15 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void Connect(absl::AnyInvocable<void(absl::Status)> done);
   // Connected, and not known to be broken.
   [[nodiscard]] bool alive() const { return state_ == State::kReady; }
-  // The server has let us in, whatever became of the session.
+  // The server has let us in, whatever became of the session, or has said why not.
   [[nodiscard]] bool greeted() const { return greeted_; }
   [[nodiscard]] bool busy() const { return !batches_.empty(); }
+  // A batch was sent, and the session is set up: its answer is waited for.
+  [[nodiscard]] bool waits() const {
+    return state_ == State::kReady && running_ && connected_ == nullptr;
+  }
+  // Goes up with each batch that is begun, and with all that comes from the server.
+  [[nodiscard]] uint64_t progress() const { return progress_; }
 
   // Batches are done in order. On a connection that is not alive: lost, at once.
   void Run(std::vector<Statement> statements, absl::AnyInvocable<void(BatchResult)> done);
@@ -202,6 +217,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   absl::AnyInvocable<void()> on_broken_;
   std::deque<Batch> batches_;
   bool running_ = false;  // the first batch was sent
+  uint64_t progress_ = 0;
   // The step under way.
   Step step_ = Step::kConnect;
   bool stepping_ = false;

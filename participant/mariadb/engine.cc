@@ -20,6 +20,7 @@ void Engine::Build(ClusterId cluster) {
   config.address = address_;
   config.owner = owner;
   config.connect_timeout = options_.connect_timeout;
+  config.watched = std::make_shared<Connections>();
   config.lock_timeout = Duration::Seconds(1);  // rows of evidence, which nobody holds
   guard_ = std::make_unique<Guard>(thread_->loop(), config, owner, guard_id_, &counters_);
 
@@ -36,9 +37,11 @@ void Engine::Build(ClusterId cluster) {
   work_pool_ =
       std::make_unique<Pool>(thread_->loop(), config, WorkPoolOptions(), &counters_);
 
+  auto watch = std::make_unique<AnswerWatch>(thread_->loop(), config,
+                                             options_.answer_time, &counters_);
   settler_ = std::make_unique<Settler>(thread_->loop(), settle_pool_.get(),
                                        work_pool_.get(), owner, options_.settle_patience,
-                                       options_.answer_time, &counters_);
+                                       std::move(watch), &counters_);
   work_pool_->OnStarved([this] { settler_->DetachOne(); });
 }
 
@@ -58,6 +61,7 @@ MariadbStats Engine::Stats() const {
   MariadbStats stats;
   FillStats(&stats);
   stats.resets = counters_.resets.load(std::memory_order_relaxed);
+  stats.left_undone = counters_.left_undone.load(std::memory_order_relaxed);
   stats.detached = counters_.detached.load(std::memory_order_relaxed);
   return stats;
 }

@@ -40,6 +40,7 @@
 //     start_check: may the database be served
 //     branch_work: branches at work, with a connection each
 //     settler: prepared ones
+//     answer_watch: batches that nobody answers
 //     guard: one process a resource; ends old sessions
 //     pool, connection: batches, each as one packet
 //     address, value, statement_check, sql: texts
@@ -98,8 +99,9 @@ struct MariadbOptions {
   // A commit, rollback or look-up that cannot be carried out is tried again for so long
   // before it is given back with kRetry or kUnknown.
   Duration settle_patience = Duration::Seconds(3);
-  // What ends a branch, or asks after one, waits so long for the server's answer, and
-  // then again as long as the server answers others. Then its connection is given up.
+  // A packet of statements that has brought no answer for so long is asked after, by a
+  // new connection. When the server does not answer that either, or its session is seen
+  // to do nothing, the packet's connection is given up; one that works is waited for.
   Duration answer_time = Duration::Seconds(15);
   // XA RECOVER is looked at so often, for branches that turn up after the start.
   Duration scan_interval = Duration::Seconds(5);
@@ -121,6 +123,7 @@ struct MariadbStats {
   uint64_t statements = 0;     // statements sent, ours and the users'
   uint64_t round_trips = 0;    // packets sent: each is waited for once
   uint64_t lost_ends = 0;      // branches lost in the middle of PREPARE or COMMIT
+  uint64_t left_undone = 0;    // packets whose rest the server has never done
   uint64_t detached = 0;       // prepared branches that had to give up theirs
   uint64_t resets = 0;         // sessions made as new between two branches
   uint64_t prepared_here = 0;  // prepared branches of this resource, at the last look

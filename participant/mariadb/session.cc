@@ -104,6 +104,7 @@ absl::Status Connection::TakeSession(const BatchResult& r, const std::string& gu
 void Connection::SetUpSession() {
   state_ = State::kReady;
   greeted_ = true;
+  if (config_.bare) return Connected(absl::OkStatus());
   const std::string guard = config_.guard_id == nullptr ? "" : *config_.guard_id;
   Run(SetUpStatements(/*first=*/true), [this, guard](BatchResult r) {
     absl::Status status = TakeSession(r, guard);

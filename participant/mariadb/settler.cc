@@ -39,13 +39,14 @@ struct Settler::Query {
 };
 
 Settler::Settler(rpc::EventLoop* loop, Pool* pool, Pool* work_pool, Owner owner,
-                 Duration patience, Duration answer_time, Counters* counters)
+                 Duration patience, std::unique_ptr<AnswerWatch> watch,
+                 Counters* counters)
     : loop_(loop),
       pool_(pool),
       work_pool_(work_pool),
       owner_(std::move(owner)),
       patience_(patience),
-      answer_time_(answer_time),
+      watch_(std::move(watch)),
       counters_(counters) {}
 
 Settler::~Settler() { *alive_ = false; }
@@ -103,39 +104,13 @@ void Settler::Run(std::vector<Statement> statements, Answered done) {
       return done(std::move(lost), Backend());
     }
     const ConnectionPtr connection = *std::move(got);
-    RunWatched(connection, std::move(statements),
-               [this, alive, connection, done = std::move(done)](BatchResult r) mutable {
-                 const Backend backend = connection->backend();
-                 if (*alive) pool_->Release(connection);
-                 done(std::move(r), backend);
-               });
-  });
-}
-
-void Settler::RunWatched(const ConnectionPtr& connection,
-                         std::vector<Statement> statements, Callback<BatchResult> done) {
-  const auto watch = std::make_shared<Watch>(Watch{connection, {}, false});
-  AwaitAnswer(watch);
-  connection->Run(std::move(statements),
-                  [loop = loop_, watch, done = std::move(done)](BatchResult r) mutable {
-                    watch->over = true;
-                    loop->Cancel(watch->timer);
-                    done(std::move(r));
-                  });
-}
-
-void Settler::AwaitAnswer(const std::shared_ptr<Watch>& watch) {
-  watch->timer = loop_->RunAfter(answer_time_, [this, alive = alive_, watch] {
-    if (!*alive || watch->over) return;
-    pool_->Probe([this, alive, watch](bool answers, const absl::Status& status) {
-      if (!*alive || watch->over) return;
-      if (answers) return AwaitAnswer(watch);
-      const ConnectionPtr connection = watch->connection.lock();
-      if (connection == nullptr) return;
-      connection->Close(
-          absl::StrCat("no answer within ", answer_time_.millis(),
-                       " ms, and none to a new connection: ", status.message()));
-    });
+    connection->Run(
+        std::move(statements),
+        [this, alive, connection, done = std::move(done)](BatchResult r) mutable {
+          const Backend backend = connection->backend();
+          if (*alive) pool_->Release(connection);
+          done(std::move(r), backend);
+        });
   });
 }
 
@@ -199,15 +174,15 @@ std::vector<Statement> FinishHeld(const std::string& xid, bool commit) {
 
 void Settler::FinishHere(std::shared_ptr<Ending> ending, Held held) {
   const ConnectionPtr connection = held.connection;
-  RunWatched(connection,
-             FinishHeld(XidSql(owner_.cluster, ending->branch), ending->commit),
-             [this, ending, held = std::move(held)](BatchResult r) mutable {
-               if (!r.ok()) ending->suspect = held.connection->backend();
-               if (r.lost) counters_->lost_ends.fetch_add(1, std::memory_order_relaxed);
-               GiveBack(std::move(held), r.ok() && !r.in_transaction);
-               if (r.ok()) return Answer(ending, Finish::kDone, "");
-               TryAgain(ending, r.Error());
-             });
+  connection->Run(FinishHeld(XidSql(owner_.cluster, ending->branch), ending->commit),
+                  [this, ending, held = std::move(held)](BatchResult r) mutable {
+                    if (!r.ok()) ending->suspect = held.connection->backend();
+                    if (r.lost)
+                      counters_->lost_ends.fetch_add(1, std::memory_order_relaxed);
+                    GiveBack(std::move(held), r.ok() && !r.in_transaction);
+                    if (r.ok()) return Answer(ending, Finish::kDone, "");
+                    TryAgain(ending, r.Error());
+                  });
 }
 
 void Settler::FinishElsewhere(std::shared_ptr<Ending> ending) {
@@ -362,8 +337,11 @@ void Settler::EndBackend(const Backend& backend, Timestamp until, Callback<bool>
 }
 
 void Settler::Cancel(const Backend& backend, Callback<bool> done) {
-  Run({KillQuery(backend.id)},
-      [done = std::move(done)](BatchResult r, const Backend&) mutable { done(r.ok()); });
+  Run({KillQuery(backend.id)}, [this, alive = alive_, backend, done = std::move(done)](
+                                   BatchResult r, const Backend&) mutable {
+    if (r.ok() && *alive) watch_->Hurry(backend);
+    done(r.ok());
+  });
 }
 
 void Settler::Abandon(const Backend& backend) {

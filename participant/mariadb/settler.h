@@ -29,6 +29,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "participant/mariadb/answer_watch.h"
 #include "participant/mariadb/mariadb_resource_manager.h"
 #include "participant/mariadb/pool.h"
 #include "participant/mariadb/sql.h"
@@ -40,7 +41,7 @@ class Settler {
  public:
   // `work_pool` is where held connections come from, and go back to.
   Settler(rpc::EventLoop* loop, Pool* pool, Pool* work_pool, Owner owner,
-          Duration patience, Duration answer_time, Counters* counters);
+          Duration patience, std::unique_ptr<AnswerWatch> watch, Counters* counters);
   ~Settler();
   Settler(const Settler&) = delete;
   Settler& operator=(const Settler&) = delete;
@@ -89,11 +90,6 @@ class Settler {
  private:
   struct Ending;
   struct Query;
-  struct Watch {
-    std::weak_ptr<Connection> connection;
-    rpc::TimerId timer;
-    bool over = false;
-  };
   struct Held {
     ConnectionPtr connection;
     Timestamp since;
@@ -101,12 +97,6 @@ class Settler {
   // `backend` is none when there was no connection to be had.
   using Answered = absl::AnyInvocable<void(BatchResult, const Backend& backend)>;
   void Run(std::vector<Statement> statements, Answered done);
-  // On this connection, which is given up when the server answers neither it nor a new
-  // one: a server that is stopped, or a host that is gone. One that answers others is
-  // only slow: a commit may be waiting for a replica, and must not be cut short.
-  void RunWatched(const ConnectionPtr& connection, std::vector<Statement> statements,
-                  Callback<BatchResult> done);
-  void AwaitAnswer(const std::shared_ptr<Watch>& watch);
   // Again while the connection is lost or the server is passing through something.
   void RunSurely(std::vector<Statement> statements, Timestamp until,
                  Callback<BatchResult> done);
@@ -128,7 +118,7 @@ class Settler {
   Pool* const work_pool_;
   const Owner owner_;
   const Duration patience_;
-  const Duration answer_time_;
+  const std::unique_ptr<AnswerWatch> watch_;
   Counters* const counters_;
   bool stopped_ = false;
   absl::flat_hash_set<BranchId> prepared_;

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "coordinator/base/check.h"
 
 namespace concordat::participant::mariadb {
@@ -263,6 +264,23 @@ Statement DeleteOldSessions(const Owner& owner) {
 Statement CountSession(const Backend& backend) {
   return {absl::StrCat("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID=",
                        backend.id, " AND ", backend.server_start, "=", kServerStart)};
+}
+
+// A session that is interrupted while it waits for its client is called Killed until its
+// next statement.
+Statement SessionsAtRest(const std::vector<std::string>& ids) {
+  return {
+      absl::StrCat("SELECT ID,COMMAND='Sleep' OR (COMMAND='Killed' AND INFO IS NULL),",
+                   kServerStart, " FROM information_schema.PROCESSLIST WHERE ID IN (",
+                   absl::StrJoin(ids, ","), ")")};
+}
+
+bool Works(const Result& rows, const Backend& backend) {
+  for (size_t row = 0; row < rows.row_count(); ++row) {
+    if (rows.Field(row, 0) != backend.id) continue;
+    return rows.Field(row, 1) == "0" && rows.Field(row, 2) == backend.server_start;
+  }
+  return false;
 }
 
 Statement KillSession(std::string_view id) {

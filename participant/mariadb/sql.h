@@ -94,6 +94,10 @@ inline constexpr char kServerStart[] =
 [[nodiscard]] Statement DeleteOldSessions(const Owner& owner);
 // One row: 0 when the session is over.
 [[nodiscard]] Statement CountSession(const Backend& backend);
+// One row for each of them that the server has, after which Works knows of it.
+[[nodiscard]] Statement SessionsAtRest(const std::vector<std::string>& ids);
+// The session is doing something. False: it waits for its client, or is over.
+[[nodiscard]] bool Works(const Result& rows, const Backend& backend);
 [[nodiscard]] Statement KillSession(std::string_view id);
 [[nodiscard]] Statement KillQuery(std::string_view id);
 // The user lock of the process that serves the resource.

@@ -73,6 +73,13 @@ void SocketProxy::HoldAnswers() {
   Wake();
 }
 
+void SocketProxy::HoldAnswersOfTheLast() {
+  MutexLock lock(&mutex_);
+  CONCORDAT_CHECK(!pairs_.empty());
+  pairs_.back().holds = true;
+  Wake();
+}
+
 void SocketProxy::Wake() { CONCORDAT_CHECK(write(wake_[1], "x", 1) == 1); }
 
 void SocketProxy::Accept() {

@@ -25,6 +25,8 @@ class SocketProxy {
   [[nodiscard]] const std::string& path() const { return path_; }
   // Of the connections there are: answers are kept back, for good.
   void HoldAnswers();
+  // The same for the connection that was made last.
+  void HoldAnswersOfTheLast();
   void Cut();
 
  private:

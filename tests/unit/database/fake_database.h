@@ -157,14 +157,15 @@ class Work final : public BranchWork<Database> {
       Remove(branch, /*clean=*/false);
       return done({Finish::kDone, ""});
     }
-    branch->connection->Run({{"rollback"}}, [this, id = branch->id, done = std::move(done)](
-                                                BatchResult r) mutable {
-      Branch* b = Find(id);
-      Callback<FinishResult> also = std::move(b->rollback_done);
-      Remove(b, r.ok());
-      done({Finish::kDone, ""});
-      if (also) also({Finish::kDone, ""});
-    });
+    branch->connection->Run(
+        {{"rollback"}},
+        [this, id = branch->id, done = std::move(done)](BatchResult r) mutable {
+          Branch* b = Find(id);
+          Callback<FinishResult> also = std::move(b->rollback_done);
+          Remove(b, r.ok());
+          done({Finish::kDone, ""});
+          if (also) also({Finish::kDone, ""});
+        });
   }
 };
 

@@ -1,0 +1,225 @@
+// Packets whose rest the server never does (answer_watch.h): a KILL QUERY that comes
+// between two of their statements. Whoever waits is answered, and with the truth. How a
+// test gets there:
+//   - a commit that waits for a replica's word, interrupted, is done all the same, and
+//     nothing behind it is;
+//   - a proxy holds the answers back: a session that sleeps, and a packet that is not
+//     answered, is all that can be seen from here;
+//   - somebody interrupts all sessions, until it has happened.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/mariadb/lost_fixture.h"
+
+namespace concordat::participant {
+namespace {
+
+class InterruptedTest : public LostTest {
+ protected:
+  InterruptedTest() { ReopenSoon(Duration::Millis(300)); }
+  ~InterruptedTest() override { WaitForReplicas(false); }
+
+  void ReopenSoon(Duration answer_time) {
+    MariadbOptions options = Options();
+    options.settle_patience = Duration::Seconds(10);
+    options.answer_time = answer_time;
+    ReopenWith(options);
+    (void)LookUp(NextBranch());  // a connection to settle by is there
+  }
+  // No commit is answered before a replica has it, and there is none.
+  void WaitForReplicas(bool on) {
+    if (server().running()) {
+      Sql(
+          absl::StrCat("SET GLOBAL rpl_semi_sync_master_timeout=3600000;"
+                       "SET GLOBAL rpl_semi_sync_master_enabled=",
+                       on ? "ON" : "OFF"));
+    }
+  }
+  // What waits for a replica is interrupted: that is done, and the rest is not.
+  void Interrupt() {
+    const char waits[] =
+        "SELECT id FROM information_schema.processlist WHERE state LIKE "
+        "'Waiting for semi-sync ACK%'";
+    EXPECT_TRUE(Eventually([&] { return !Sql(waits).empty(); }));
+    Sql(absl::StrCat("KILL QUERY ", Sql(waits)));
+    EXPECT_TRUE(Eventually([&] { return Sql(waits).empty(); }));
+    WaitForReplicas(false);
+  }
+};
+
+class InterruptedWithBinlogTest : public InterruptedTest {};
+
+// XA COMMIT was done, and its flush was not (scenario 93).
+TEST_P(InterruptedWithBinlogTest, Scenario93_CommitBeforeItsFlush_FlushedBeforeDone) {
+  const BranchId branch = BeginAndPrepare(kUpdate);
+  const uint64_t flushes = Flushes();
+  WaitForReplicas(true);
+  Later<FinishResult> done = CommitLater(branch);
+  Interrupt();
+  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(manager().Stats().left_undone, 1u);
+  EXPECT_GT(Flushes(), flushes);
+  server().Kill();
+  server().Start();
+  EXPECT_TRUE(Prepared().empty());
+  EXPECT_EQ(Balance(), "95");
+}
+
+// --- a session that sleeps, and has not answered ---
+
+TEST_P(InterruptedTest, Scenario24_Prepare_IsFoundOut) {
+  const BranchId branch = BeginAndRun(kUpdate);
+  proxy_->HoldAnswersOfTheLast();
+  EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
+  EXPECT_EQ(manager().Stats().left_undone, 1u);
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(), "95");
+}
+
+TEST_P(InterruptedTest, Scenario25_CommitAndRollback_AreFoundOut) {
+  BranchId branch = BeginAndPrepare(kUpdate);
+  proxy_->HoldAnswersOfTheLast();
+  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(), "95");
+  branch = BeginAndPrepare(kUpdate);
+  proxy_->HoldAnswersOfTheLast();
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Balance(), "95");
+  EXPECT_EQ(manager().Stats().left_undone, 2u);
+}
+
+TEST_P(InterruptedTest, Scenario35_OnePhase_IsFoundOut) {
+  for (const bool writes : {true, false}) {
+    const BranchId branch =
+        BeginAndRun(writes ? kUpdate : "SELECT balance FROM account WHERE id=1");
+    proxy_->HoldAnswersOfTheLast();
+    EXPECT_EQ(CommitOnePhase(branch).outcome,
+              writes ? OnePhase::kCommitted : OnePhase::kLost);
+  }
+  EXPECT_EQ(Balance(), "95");
+  EXPECT_EQ(manager().Stats().left_undone, 2u);
+}
+
+TEST_P(InterruptedTest, Scenario13_CallAndRollback_AreAnswered) {
+  for (const bool last : {false, true}) {
+    const BranchId branch = BeginAndRun(kUpdate);
+    proxy_->HoldAnswersOfTheLast();
+    EXPECT_EQ((last ? ExecuteLast(branch, {Stmt(kUpdate)}) : Execute(branch, kUpdate))
+                  .result.code,
+              last ? Code::UNKNOWN : Code::RESOURCE_ERROR);
+    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  }
+  const BranchId branch = BeginAndRun(kUpdate);
+  proxy_->HoldAnswersOfTheLast();
+  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(manager().Stats().left_undone, 3u);
+  EXPECT_TRUE(Prepared().empty());
+  EXPECT_EQ(Balance(), "100");
+}
+
+// The interruption is our own: nobody waits for answer_time then, which is an hour here.
+TEST_P(InterruptedTest, Scenario13_RollbackThatInterruptsACall_IsAnsweredSoon) {
+  ReopenSoon(Duration::Seconds(3600));
+  for (const bool last : {false, true}) {
+    const BranchId branch = BeginAndRun(kUpdate);
+    const std::vector<wire::SqlStatement> work = {Stmt("SELECT SLEEP(600)"),
+                                                  Stmt(kUpdate)};
+    const auto call = last ? ExecuteLastLater(branch, work) : ExecuteLater(branch, work);
+    EXPECT_TRUE(Waits("User sleep"));
+    proxy_->HoldAnswersOfTheLast();
+    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
+  }
+  EXPECT_EQ(manager().Stats().left_undone, 2u);
+  EXPECT_TRUE(Prepared().empty());
+  EXPECT_EQ(Balance(), "100");
+}
+
+// One that works is waited for.
+TEST_P(InterruptedTest, SlowCall_IsNotCutShort) {
+  const BranchId branch = BeginAndRun(kUpdate);
+  const auto call = ExecuteLater(branch, {Stmt("DO SLEEP(1.5)"), Stmt("SELECT 1")});
+  EXPECT_EQ(call->reply.Get().result.code, Code::OK);
+  EXPECT_EQ(manager().Stats().left_undone, 0u);
+  EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
+}
+
+// --- at any moment ---
+
+class InterruptedAtAnyMomentTest : public InterruptedTest {
+ protected:
+  static constexpr int kMoney = 1000000;
+
+  InterruptedAtAnyMomentTest() {
+    Sql(absl::StrCat("UPDATE account SET balance=", kMoney, " WHERE id=1"));
+  }
+  // Somebody interrupts all sessions, as often as possible.
+  void InterruptAll(const std::atomic<bool>& over) {
+    while (!over) {
+      std::string kills = "DO 0";
+      for (const std::string& id : Sessions())
+        absl::StrAppend(&kills, "; KILL QUERY ", id);
+      for (int i = 0; i < 20 && !over; ++i) (void)TrySql(kills);
+    }
+  }
+  // One branch that takes 1. Returns whether it was committed.
+  bool RunBranch(int way) {
+    const BranchId branch = NextBranch();
+    if (!manager().Start(branch, {}).ok()) return false;
+    const Code::type code =
+        Execute(branch, "UPDATE account SET balance=balance-1 WHERE id=1").result.code;
+    if (code != Code::OK) return End(branch, /*commit=*/false);
+    if (way % 2 == 0) return CommitAlone(branch);
+    Vote vote = Prepare(branch).vote;
+    while (vote == Vote::kUnavailable) vote = Prepare(branch).vote;
+    return End(branch, vote == Vote::kPrepared && way % 4 == 1);
+  }
+  bool End(const BranchId& branch, bool commit) {
+    Finish finish = Finish::kRetry;
+    while (finish == Finish::kRetry) {
+      finish = (commit ? Commit(branch) : Rollback(branch)).finish;
+    }
+    EXPECT_EQ(finish, Finish::kDone);
+    return commit;
+  }
+  bool CommitAlone(const BranchId& branch) {
+    const OnePhase outcome = CommitOnePhase(branch).outcome;
+    if (outcome != OnePhase::kUnknown) return outcome == OnePhase::kCommitted;
+    Evidence evidence = Evidence::kUnknown;
+    while (evidence == Evidence::kUnknown) evidence = LookUp(branch);
+    return evidence == Evidence::kCommittedAlone;
+  }
+};
+
+TEST_P(InterruptedAtAnyMomentTest, Scenario13_KillQuery_EverybodyHearsTheTruth) {
+  std::atomic<bool> over{false};
+  std::thread somebody([this, &over] { InterruptAll(over); });
+  int committed = 0, branches = 0;
+  (void)Eventually(
+      [&] {
+        if (RunBranch(branches++)) ++committed;
+        return manager().Stats().left_undone >= 1 && branches >= 100;
+      },
+      120);
+  over = true;
+  somebody.join();
+  EXPECT_GT(manager().Stats().left_undone, 0u) << branches << " branches";
+  EXPECT_TRUE(Prepared().empty());
+  EXPECT_EQ(Balance(), std::to_string(kMoney - committed)) << branches << " branches";
+}
+
+std::string BinlogIs(const ::testing::TestParamInfo<bool>& binlog) {
+  return binlog.param ? "On" : "Off";
+}
+INSTANTIATE_TEST_SUITE_P(Binlog, InterruptedTest, ::testing::Bool(), BinlogIs);
+INSTANTIATE_TEST_SUITE_P(Binlog, InterruptedAtAnyMomentTest, ::testing::Bool(), BinlogIs);
+INSTANTIATE_TEST_SUITE_P(Binlog, InterruptedWithBinlogTest, ::testing::Values(true),
+                         BinlogIs);
+
+}  // namespace
+}  // namespace concordat::participant
