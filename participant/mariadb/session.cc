@@ -94,6 +94,10 @@ absl::Status Connection::TakeSession(const BatchResult& r, const std::string& gu
     return absl::UnavailableError(
         "the lock that makes this process the only one for the resource is lost");
   }
+  // A cancel request for the call that waits behind a set-up interrupts the set-up.
+  if (asked->Field(0, 0).empty() || asked->Field(0, 1).empty()) {
+    return absl::UnavailableError("the session's set-up was interrupted");
+  }
   backend_.id = std::string(asked->Field(0, 0));
   backend_.server_start = std::string(asked->Field(0, 1));
   binlog_ = asked->Field(0, 2) != "0";

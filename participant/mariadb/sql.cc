@@ -262,8 +262,11 @@ Statement DeleteOldSessions(const Owner& owner) {
 }
 
 Statement CountSession(const Backend& backend) {
-  return {absl::StrCat("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID=",
-                       backend.id, " AND ", backend.server_start, "=", kServerStart)};
+  return {absl::StrCat("SELECT IF(SUM(ID=CONNECTION_ID())=1,SUM(ID=", backend.id, " AND ",
+                       backend.server_start, "=", kServerStart,
+                       "),NULL) FROM information_schema.PROCESSLIST WHERE ID IN "
+                       "(CONNECTION_ID(),",
+                       backend.id, ")")};
 }
 
 // A session that is interrupted while it waits for its client is called Killed until its
@@ -362,9 +365,10 @@ Vote RefusalOf(const BatchResult& r) {
   return again ? Vote::kConflict : Vote::kRefused;
 }
 
+// 1242: kServerStart was interrupted.
 bool IsTransient(unsigned error) {
-  return IsOneOf(error, {1021, 1037, 1038, 1040, 1041, 1053, 1114, 1135, 1205, 1213, 1203,
-                         1223, 1226, 1290, 1317, 1836, 1927, 1969, 3024});
+  return IsOneOf(error, {1021, 1037, 1038, 1040, 1041, 1053, 1114, 1135, 1205, 1213,
+                         1203, 1223, 1226, 1242, 1290, 1317, 1836, 1927, 1969, 3024});
 }
 
 }  // namespace concordat::participant::mariadb

@@ -82,17 +82,21 @@ inline constexpr char kRole[] = "concordat_rm";
 // Gives up the user locks that a branch may have left.
 [[nodiscard]] Statement ReleaseLocks();
 // An expression: when the server was started, in seconds since 1970. Exact, for both
-// terms are of the moment at which the statement began.
+// terms are of the moment at which the statement began. When it is interrupted, the
+// table is empty and the statement goes well (10.11.19): the second term, of two rows,
+// makes an error of that.
 inline constexpr char kServerStart[] =
-    "(SELECT UNIX_TIMESTAMP()-CAST(VARIABLE_VALUE AS SIGNED) FROM "
-    "information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='UPTIME')";
+    "COALESCE((SELECT UNIX_TIMESTAMP()-CAST(VARIABLE_VALUE AS SIGNED) FROM "
+    "information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='UPTIME'),"
+    "(SELECT 1 UNION SELECT 2))";
 // The session's row in concordat.sessions, by which the next process finds it.
 [[nodiscard]] Statement AnnounceSession(const Owner& owner);
 // Their ids, with the guard's, but for this one.
 [[nodiscard]] Statement OtherSessions(const Owner& owner);
 // Rows of sessions that are over.
 [[nodiscard]] Statement DeleteOldSessions(const Owner& owner);
-// One row: 0 when the session is over.
+// One row: 0 when the session is over; NULL when the list of sessions, which misses even
+// the one that asks, says nothing.
 [[nodiscard]] Statement CountSession(const Backend& backend);
 // One row for each of them that the server has, after which Works knows of it.
 [[nodiscard]] Statement SessionsAtRest(const std::vector<std::string>& ids);
