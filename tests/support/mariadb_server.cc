@@ -123,7 +123,13 @@ void MariadbServer::Restore() {
   process_.Run({"/bin/cp", "-a", dir_->path() + "/backup", dir_->path() + "/data"});
 }
 
-void MariadbServer::Pause() { kill(pid_, SIGSTOP); }
+// On a busy machine threads work on for a while: until the last one has stopped.
+void MariadbServer::Pause() {
+  kill(pid_, SIGSTOP);
+  siginfo_t stopped;
+  const auto pid = static_cast<id_t>(pid_);
+  CONCORDAT_CHECK(waitid(P_PID, pid, &stopped, WSTOPPED) == 0) << "it is not stopped";
+}
 void MariadbServer::Resume() { kill(pid_, SIGCONT); }
 
 std::string MariadbServer::Query(const std::string& sql, const std::string& database,

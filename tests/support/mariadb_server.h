@@ -40,9 +40,9 @@ class MariadbServer {
 
   // Returns when it takes connections.
   void Start();
-  void Kill();  // SIGKILL
-  void Stop();  // a clean shutdown; prepared branches stay
-  void Pause();
+  void Kill();   // SIGKILL
+  void Stop();   // a clean shutdown; prepared branches stay
+  void Pause();  // nothing of it runs any more when this returns
   void Resume();
   [[nodiscard]] bool running() const { return pid_ > 0; }
   // A copy of the data directory, of which there is one; and back. While it is stopped.

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <csignal>
 #include <string>
 #include <vector>
 
@@ -220,9 +219,7 @@ class StoppedServerTest : public LostTest {
     options.scan_interval = Duration::Millis(100);
     ReopenWith(options);
   }
-  ~StoppedServerTest() override { Continue(); }
-  void Stop() { ASSERT_EQ(kill(server().pid(), SIGSTOP), 0); }
-  void Continue() { ASSERT_EQ(kill(server().pid(), SIGCONT), 0); }
+  ~StoppedServerTest() override { server().Resume(); }
 };
 
 // Connections stand, and nothing comes: whoever waits hears why, in time.
@@ -230,7 +227,7 @@ TEST_P(StoppedServerTest, CommitsAndRollbacks_AreToBeTriedAgainAndSayWhy) {
   const BranchId committed = BeginAndPrepare(kUpdate);
   const BranchId rolled_back = BeginAndPrepare("UPDATE account SET balance=1 WHERE id=2");
   EXPECT_EQ(manager().unavailable(), "");
-  Stop();
+  server().Pause();
   Later<FinishResult> commit = CommitLater(committed);
   const FinishResult rollback = Rollback(rolled_back);
   EXPECT_EQ(rollback.finish, Finish::kRetry);
@@ -238,7 +235,7 @@ TEST_P(StoppedServerTest, CommitsAndRollbacks_AreToBeTriedAgainAndSayWhy) {
   EXPECT_EQ(commit.Get().finish, Finish::kRetry);
   EXPECT_EQ(LookUp(committed), Evidence::kUnknown);
   EXPECT_TRUE(Eventually([&] { return !manager().unavailable().empty(); }));
-  Continue();
+  server().Resume();
   EXPECT_TRUE(Eventually([&] { return Commit(committed).finish == Finish::kDone; }));
   EXPECT_TRUE(Eventually([&] { return Rollback(rolled_back).finish == Finish::kDone; }));
   EXPECT_EQ(Balance(), "95");
