@@ -106,7 +106,8 @@ void BranchWork<Database>::OnCanceledCall(Branch* branch, const BatchResult& r) 
 template <class Database>
 void BranchWork<Database>::OnCallLost(Branch* branch, const BatchResult& r) {
   if (branch->prepare_at == 0) {
-    return EndWith(branch, wire::Code::RESOURCE_ERROR,
+    // Another run may go well, when the server is there again (scenario 101).
+    return EndWith(branch, wire::Code::BRANCH_GONE,
                    absl::StrCat(r.Error(), "; the branch is rolled back"));
   }
   // It may be prepared: found out when somebody wants to end it.

@@ -48,8 +48,9 @@
 // A call's statements are all done or all undone: when one fails, the call is undone
 // and the branch lives on (CONDITION_FAILED for constraints and SIGNAL, INVALID for the
 // statement itself, OVERLOADED for the server's limits). Ends the branch: CONFLICT
-// (1213 deadlock, 1205 lock time-out) and RESOURCE_ERROR (1969 the statement ran too
-// long, the connection was lost, or a table was written that cannot roll back).
+// (1213 deadlock, 1205 lock time-out), BRANCH_GONE (the connection was lost), TIMED_OUT
+// (1969 the statement ran too long) and RESOURCE_ERROR (1317 somebody has interrupted it,
+// or a table was written that cannot roll back).
 //
 // StartOptions.isolation: "read-committed", "repeatable-read" (default), "serializable";
 // they are InnoDB's own, for this database alone. docs/resource-managers.md says what a

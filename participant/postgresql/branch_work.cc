@@ -98,16 +98,22 @@ void BranchWork::OnInterrupted(const BranchId& id,
   OnCall(id, *std::exchange(interruption->result, std::nullopt));
 }
 
-// Its connection is gone. A branch that had nothing else on it lives on.
+// Its connection is gone. A branch that had nothing else on it lives on; another one is
+// over, and would be again.
 void BranchWork::OnRowTooLarge(const BranchId& id, BatchResult r) {
   Branch* branch = Find(id);
-  const bool fresh = branch != nullptr && branch->opens && branch->prepare_at == 0 &&
-                     !branch->rollback_done;
-  if (!fresh) return OnCall(id, std::move(r));
+  if (branch == nullptr || branch->phase != Phase::kRunning || branch->prepare_at > 0) {
+    return OnCall(id, std::move(r));
+  }
+  std::string why = absl::StrCat(r.why_lost, ": ", TooManyRows());
+  if (!branch->opens) {
+    return EndWith(branch, wire::Code::RESOURCE_ERROR,
+                   absl::StrCat(why, "; the branch is rolled back"));
+  }
   GiveBack(branch, /*clean=*/false);
   branch->phase = Phase::kIdle;
   branch->call = {};
-  Answer(branch, wire::Code::INVALID, absl::StrCat(r.why_lost, ": ", TooManyRows()));
+  Answer(branch, wire::Code::INVALID, std::move(why));
 }
 
 std::vector<wire::SqlResult> BranchWork::TakeRows(Branch* branch, const BatchResult& r) {

@@ -35,8 +35,9 @@
 // A call's statements are all done or all undone: when one fails, the call is undone
 // and the branch lives on (CONDITION_FAILED for constraints and RAISE, INVALID for the
 // statement itself, OVERLOADED for the server's limits). Ends the branch: CONFLICT
-// (40001 serialization failure, 40P01 deadlock, 55P03 lock time-out) and RESOURCE_ERROR
-// (57014 the statement ran too long, or the connection was lost).
+// (40001 serialization failure, 40P01 deadlock, 55P03 lock time-out), BRANCH_GONE (the
+// connection was lost), TIMED_OUT (57014 the statement ran too long) and RESOURCE_ERROR
+// (57014 somebody has interrupted it; 58 and XX, the server's own errors).
 //
 // StartOptions.isolation: "read-committed" (default), "repeatable-read",
 // "serializable"; they are PostgreSQL's own, for this database alone.

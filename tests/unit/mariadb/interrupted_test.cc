@@ -111,7 +111,7 @@ TEST_P(InterruptedTest, Scenario13_CallAndRollback_AreAnswered) {
     proxy_->HoldAnswersOfTheLast();
     EXPECT_EQ((last ? ExecuteLast(branch, {Stmt(kUpdate)}) : Execute(branch, kUpdate))
                   .result.code,
-              last ? Code::UNKNOWN : Code::RESOURCE_ERROR);
+              last ? Code::UNKNOWN : Code::BRANCH_GONE);
     EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
   }
   const BranchId branch = BeginAndRun(kUpdate);

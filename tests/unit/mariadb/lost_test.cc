@@ -14,10 +14,8 @@ namespace {
 TEST_P(LostTest, ConnectionLostBetweenCalls_TheBranchIsOver) {
   const BranchId executed = BeginAndRun(kUpdate);
   KillAllSessions();
-  EXPECT_TRUE(Eventually([&] {
-    const Code::type code = Execute(executed, "SELECT 1").result.code;
-    return code == Code::BRANCH_GONE || code == Code::RESOURCE_ERROR;
-  }));
+  EXPECT_TRUE(Eventually(
+      [&] { return Execute(executed, "SELECT 1").result.code == Code::BRANCH_GONE; }));
   EXPECT_TRUE(Eventually([&] { return manager().Start(NextBranch(), {}).ok(); }));
   const BranchId prepared = BeginAndRun(kUpdate);
   const BranchId alone = BeginAndRun("UPDATE account SET balance=1 WHERE id=2");
@@ -29,13 +27,13 @@ TEST_P(LostTest, ConnectionLostBetweenCalls_TheBranchIsOver) {
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "1000");
 }
 
-TEST_P(LostTest, ConnectionLostDuringACall_ResourceErrorAndTheBranchIsOver) {
+TEST_P(LostTest, Scenario101_ConnectionLostDuringACall_TheBranchIsGone) {
   const BranchId branch = BeginAndRun(kUpdate);
   const auto call = ExecuteLater(branch, {Stmt("SELECT SLEEP(60)")});
   EXPECT_TRUE(Waits("User sleep"));
   KillSession(
       Sql("SELECT id FROM information_schema.processlist WHERE state='User sleep'"));
-  EXPECT_EQ(call->reply.Get().result.code, Code::RESOURCE_ERROR);
+  EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Execute(branch, "SELECT 1").result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Balance(), "100");
 }

@@ -68,7 +68,7 @@ class LeftoversTest : public RightsTest {
       (void)Rollback(branch);
       if (reply.result.code == Code::OK) return Show(reply.sql.at(0));
       if (reply.result.code == Code::CONFLICT) continue;
-      if (reply.result.code == Code::RESOURCE_ERROR) continue;  // the session was ended
+      if (reply.result.code == Code::BRANCH_GONE) continue;  // the session was ended
       return reply.result.message;
     }
     return "nothing but conflicts";

@@ -14,7 +14,7 @@ TEST_F(LostTest, ConnectionLostBetweenCalls_TheBranchIsOver) {
   Terminate(WorkBackend());
   EXPECT_TRUE(Eventually([&] { return WorkBackend().empty(); }));
   const Code::type code = Execute(executed, "SELECT 1").result.code;
-  EXPECT_TRUE(code == Code::BRANCH_GONE || code == Code::RESOURCE_ERROR) << code;
+  EXPECT_EQ(code, Code::BRANCH_GONE);
 
   const BranchId prepared = BeginAndRun(kUpdate);
   Terminate(WorkBackend());
@@ -30,11 +30,11 @@ TEST_F(LostTest, ConnectionLostBetweenCalls_TheBranchIsOver) {
   EXPECT_EQ(Balance(), "100");
 }
 
-TEST_F(LostTest, ConnectionLostDuringACall_ResourceErrorAndTheBranchIsOver) {
+TEST_F(LostTest, Scenario101_ConnectionLostDuringACall_TheBranchIsGone) {
   const BranchId branch = BeginAndRun(kUpdate);
   const auto call = ExecuteLater(branch, {Stmt("SELECT pg_sleep(60)")});
   Terminate(Waiting("PgSleep"));
-  EXPECT_EQ(call->reply.Get().result.code, Code::RESOURCE_ERROR);
+  EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Execute(branch, "SELECT 1").result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Balance(), "100");
 }
@@ -219,7 +219,7 @@ TEST_F(LostTest, CutOffWhileItWorks_TheBackendAndItsLocksGoSoon) {
   const auto call = ExecuteLater(branch, {Stmt("SELECT pg_sleep(8)")});
   (void)Waiting("PgSleep");
   proxy.Cut();
-  EXPECT_EQ(call->reply.Get().result.code, Code::RESOURCE_ERROR);
+  EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   EXPECT_TRUE(Eventually([&] { return WorkBackend().empty(); }, 3));
   EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).finish, Finish::kDone);
 }
