@@ -138,9 +138,10 @@ END $f$;
 //
 // A branch that is to be prepared is set back here, before its end, which spares the
 // session a round trip of its own. PREPARE TRANSACTION refuses what is not set back: a
-// LISTEN, a NOTIFY, a cursor WITH HOLD, and whatever has to do with temporary objects. True: nothing of the
-// branch will be in the session. Of a branch that commits alone, what it holds by
-// advisory locks must be seen before they go, and it is set back afterwards.
+// LISTEN, a NOTIFY, a cursor WITH HOLD, and whatever has to do with temporary objects.
+// True: nothing of the branch will be in the session. Of a branch that commits alone,
+// what it holds by advisory locks must be seen before they go, and it is set back
+// afterwards.
 //
 // RESET ALL takes the role's own search_path: from there on it must not matter, so that
 // all names have their schema, and operators, too. That is also faster than a
