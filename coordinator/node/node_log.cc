@@ -18,8 +18,8 @@ Level LevelOf(txn::EventKind kind) {
       return Level::kWarning;
     case txn::EventKind::kLeading:
     case txn::EventKind::kReady:
-    case txn::EventKind::kLeft:
-    case txn::EventKind::kDeadlineHeld:
+    case txn::EventKind::kSteppedDown:
+    case txn::EventKind::kTimeoutSuppressed:
     case txn::EventKind::kResource:
       return Level::kInfo;
     default:
@@ -39,7 +39,7 @@ void Write(Level level, NodeId node, const txn::Event& event) {
   switch (event.kind) {
     case txn::EventKind::kLeading:
     case txn::EventKind::kReady:
-    case txn::EventKind::kLeft:
+    case txn::EventKind::kSteppedDown:
       line.Field("term", event.number);
       break;
     case txn::EventKind::kVoted:
@@ -50,10 +50,10 @@ void Write(Level level, NodeId node, const txn::Event& event) {
       line.Field("outcome", event.outcome);
       if (event.cause != txn::AbortCause::kNone) line.Field("cause", event.cause);
       break;
-    case txn::EventKind::kTold:
+    case txn::EventKind::kDecisionSent:
       line.Field("outcome", event.outcome).Field("attempt", event.number);
       break;
-    case txn::EventKind::kAsked:
+    case txn::EventKind::kPrepareSent:
       line.Field("attempt", event.number);
       break;
     default:

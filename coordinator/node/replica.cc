@@ -174,7 +174,7 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
     if (entry.type == raft::EntryType::kTermStart) {
       if (leading_ && entry.term == leading_term_) {
         core_.AdmitNewWork(store_->HasSpaceForNewWork());  // requests have waited for it
-        core_.OwnTermEntryApplied(entry.term, now_);
+        core_.LeaderReady(entry.term, now_);
       }
     } else if (entry.type == raft::EntryType::kCommand) {
       const absl::Status applied = core_.Apply(entry.index, entry.data.view(), now_);

@@ -281,7 +281,7 @@ wire::TransactionView ToWire(const txn::TransactionView& view) {
   }
   out.__set_branches(branches);
   out.__set_heuristics(heuristics);
-  if (view.driven_here) out.__set_age_ms(view.age.millis());
+  if (view.in_flight_here) out.__set_age_ms(view.age.millis());
   if (!view.waiting_for.empty()) out.__set_waiting_for(WaitingFor(view.waiting_for));
   return out;
 }

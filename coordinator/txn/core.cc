@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
-#include "coordinator/txn/driver.h"
-#include "coordinator/txn/recovery_driver.h"
+#include "coordinator/txn/commit_protocol.h"
+#include "coordinator/txn/inheritance.h"
 #include "coordinator/txn/registrar.h"
 #include "coordinator/txn/retention.h"
 
@@ -26,8 +26,8 @@ Overloaded(Ts...) -> Overloaded<Ts...>;
 Core::Core(GroupId group, const CoreOptions& options)
     : options_(options),
       table_(group),
-      driver_(std::make_unique<Driver>(options_, table_, &out_)),
-      inheritance_(std::make_unique<Inheritance>(table_, driver_.get())),
+      protocol_(std::make_unique<CommitProtocol>(options_, table_, &out_)),
+      inheritance_(std::make_unique<Inheritance>(table_, protocol_.get())),
       registrar_(std::make_unique<Registrar>(options_, table_, &out_)),
       watermark_(std::make_unique<WatermarkKeeper>(options_, table_)) {}
 
@@ -38,7 +38,7 @@ void Core::Advance(Timestamp now) {
   now_ = now;
 }
 
-void Core::Note(EventKind kind, Timestamp now, uint64_t number) {
+void Core::Emit(EventKind kind, Timestamp now, uint64_t number) {
   Event& event = out_.events.emplace_back();
   event.time = now;
   event.kind = kind;
@@ -52,14 +52,14 @@ void Core::BecomeLeader(Term term, Timestamp now) {
   role_ = Role::kLeading;
   term_ = term;
   next_sequence_ = 1;
-  Note(EventKind::kLeading, now, term.value());
+  Emit(EventKind::kLeading, now, term.value());
 }
 
-void Core::OwnTermEntryApplied(Term term, Timestamp now) {
+void Core::LeaderReady(Term term, Timestamp now) {
   Advance(now);
   if (role_ != Role::kLeading || term != term_) return;
   role_ = Role::kReady;
-  Note(EventKind::kReady, now, term.value());
+  Emit(EventKind::kReady, now, term.value());
   watermark_->BeginTerm(term, now);
   registrar_->BeginTerm(now);
   for (auto& [expires, request] : std::exchange(waiting_, {})) {
@@ -83,16 +83,16 @@ void Core::WorkOff(Timestamp now) {
     waited_.pop_front();
     Dispatch(request.token, std::move(request.request), now);
   }
-  work_in_output_ += driver_->Tick(room(), now);
+  work_in_output_ += protocol_->Tick(room(), now);
 }
 
 bool Core::HasMoreWork() const {
   if (role_ != Role::kReady) return false;
-  return inheritance_->under_way() || !waited_.empty() || driver_->NextTimer() <= now_;
+  return inheritance_->under_way() || !waited_.empty() || protocol_->NextTimer() <= now_;
 }
 
 void Core::AdmitNewWork(bool admit) {
-  driver_->AdmitNewWork(admit);
+  protocol_->AdmitNewWork(admit);
   registrar_->AdmitNewWork(admit);
 }
 
@@ -103,7 +103,7 @@ void Core::LoseLeadership(Timestamp now) {
   // Not taken yet, so not appended: in a later term nobody would know of them.
   out_.proposals.clear();
   out_.reads.clear();
-  driver_->Abandon();
+  protocol_->Abandon();
   inheritance_->End();
   registrar_->Abandon();
   watermark_->EndTerm();
@@ -115,7 +115,7 @@ void Core::LoseLeadership(Timestamp now) {
   }
   waiting_.clear();
   waited_.clear();
-  Note(EventKind::kLeft, now, term_.value());
+  Emit(EventKind::kSteppedDown, now, term_.value());
 }
 
 absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) {
@@ -124,18 +124,18 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
   if (!record.ok()) return record.status();
   const Effect effect = table_.Apply(index, *record);
   // Until the own term's entry is applied the records are earlier leaders', and the
-  // recovery driver finds in the table what they add up to.
+  // Inheritance finds in the table what they add up to.
   if (role_ != Role::kReady) return absl::OkStatus();
-  std::visit(Overloaded{[&](const StagedEffect& e) { driver_->OnStaged(e, now); },
+  std::visit(Overloaded{[&](const StagedEffect& e) { protocol_->OnStaged(e, now); },
                         [&](const DecidedEffect& e) {
-                          driver_->OnDecided(std::get<DecidedRecord>(*record), e, now);
+                          protocol_->OnDecided(std::get<DecidedRecord>(*record), e, now);
                         },
-                        [&](const EnlistedEffect& e) { driver_->OnEnlisted(e, now); },
+                        [&](const EnlistedEffect& e) { protocol_->OnEnlisted(e, now); },
                         [&](const EndedEffect& e) {
-                          driver_->OnEnded(std::get<EndedRecord>(*record), e, now);
+                          protocol_->OnEnded(std::get<EndedRecord>(*record), e, now);
                         },
                         [&](const WatermarkEffect& e) {
-                          Note(EventKind::kWatermark, now);
+                          Emit(EventKind::kWatermark, now);
                           out_.events.back().gtid = e.watermark;
                         },
                         [&](const ResourceEffect& e) {
@@ -145,7 +145,7 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
                             return registrar_->OnOvertaken(resource, now);
                           }
                           registrar_->OnResource(resource, e.only_mark, now);
-                          if (!e.only_mark) driver_->HurryResource(resource.name, now);
+                          if (!e.only_mark) protocol_->RetryNow(resource.name, now);
                         },
                         [&](const HeuristicEffect&) {
                           registrar_->OnHeuristic(std::get<HeuristicRecord>(*record));
@@ -211,19 +211,19 @@ void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
       Overloaded{
           [&](const AllocateGtidsRequest& r) { Handle(token, r, now); },
           [&](const CommitRequest& r) {
-            if (CheckGtid(token, r.gtid, now)) driver_->Commit(token, r, now);
+            if (CheckGtid(token, r.gtid, now)) protocol_->Commit(token, r, now);
           },
           [&](const RollbackRequest& r) {
-            if (CheckGtid(token, r.gtid, now)) driver_->Rollback(token, r, now);
+            if (CheckGtid(token, r.gtid, now)) protocol_->Rollback(token, r, now);
           },
           [&](const EnlistRequest& r) {
-            if (CheckGtid(token, r.branch.gtid, now)) driver_->Enlist(token, r, now);
+            if (CheckGtid(token, r.branch.gtid, now)) protocol_->Enlist(token, r, now);
           },
           [&](const InquireRequest& r) {
-            if (CheckGtid(token, r.branch.gtid, now)) driver_->Inquire(token, r, now);
+            if (CheckGtid(token, r.branch.gtid, now)) protocol_->Inquire(token, r, now);
           },
           [&](const OutcomeRequest& r) {
-            if (CheckGtid(token, r.gtid, now)) driver_->AskOutcome(token, r, now);
+            if (CheckGtid(token, r.gtid, now)) protocol_->AskOutcome(token, r, now);
           },
           [&](const RegisterResourceRequest& r) {
             // Heard of again after a silence: what waits for it is sent now, and not
@@ -232,7 +232,7 @@ void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
             registrar_->Register(token, r, now);
             if (seen && now - *seen > options_.silence &&
                 registrar_->LastSeen(r.resource.name) == now) {
-              driver_->HurryResource(r.resource.name, now);
+              protocol_->RetryNow(r.resource.name, now);
             }
           },
           [&](const ForgetHeuristicRequest& r) { registrar_->ForgetHeuristic(token, r); },
@@ -248,7 +248,7 @@ void Core::Handle(RequestToken token, const AllocateGtidsRequest& request,
         Answer{token, RefusedReply{Refusal::kBadRequest, "no gtids asked for"}});
     return;
   }
-  if (!driver_->admits_new_work()) {
+  if (!protocol_->admits_new_work()) {
     out_.answers.push_back(
         Answer{token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)}});
     return;
@@ -278,7 +278,7 @@ bool Core::CheckGtid(RequestToken token, const Gtid& gtid, Timestamp now) {
     inheritance_->Hurry(gtid, now);
     return true;
   }
-  Note(EventKind::kRefusedRequest, now);
+  Emit(EventKind::kRefusedRequest, now);
   out_.events.back().gtid = gtid;
   out_.events.back().detail = "not a gtid that this leader can know";
   return false;
@@ -287,18 +287,18 @@ bool Core::CheckGtid(RequestToken token, const Gtid& gtid, Timestamp now) {
 void Core::OnVote(const BranchId& branch, Vote vote, std::string_view detail,
                   Timestamp now) {
   Advance(now);
-  driver_->OnVote(branch, vote, detail, now);
+  protocol_->OnVote(branch, vote, detail, now);
 }
 
 void Core::OnAcknowledged(const BranchId& branch, AckResult result,
                           std::string_view detail, Timestamp now) {
   Advance(now);
-  driver_->OnAcknowledged(branch, result, detail, now);
+  protocol_->OnAcknowledged(branch, result, detail, now);
 }
 
 void Core::OnReadConfirmed(RequestToken token, Timestamp now) {
   Advance(now);
-  driver_->OnReadConfirmed(token, now);
+  protocol_->OnReadConfirmed(token, now);
 }
 
 void Core::ExpireWaiting(Timestamp now) {
@@ -312,7 +312,7 @@ void Core::Tick(Timestamp now) {
   Advance(now);
   if (role_ != Role::kReady) return ExpireWaiting(now);
   WorkOff(now);
-  if (!driver_->admits_new_work()) return;  // the watermark can wait
+  if (!protocol_->admits_new_work()) return;  // the watermark can wait
   if (const auto watermark = watermark_->Tick(now)) {
     out_.proposals.push_back(EncodeRecord(WatermarkRecord{*watermark}));
   }
@@ -323,7 +323,7 @@ Timestamp Core::NextTimer() const {
   if (HasMoreWork()) return now_;
   if (!waiting_.empty()) next = waiting_.begin()->first;
   if (role_ != Role::kReady) return next;
-  return std::min({next, driver_->NextTimer(), watermark_->NextTimer()});
+  return std::min({next, protocol_->NextTimer(), watermark_->NextTimer()});
 }
 
 Output Core::TakeOutput() {

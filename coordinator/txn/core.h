@@ -4,7 +4,7 @@
 //
 //   Core core(GroupId(1), options);
 //   core.BecomeLeader(term, now);              // Raft: this node won the term
-//   core.OwnTermEntryApplied(term, now);       // its empty entry is applied: go
+//   core.LeaderReady(term, now);       // its empty entry is applied: go
 //   core.Submit(token, CommitRequest{...}, now);
 //   core.OnVote(branch, Vote::kPrepared, "", now);
 //   status = core.Apply(index, bytes, now);    // a log-committed record
@@ -25,7 +25,7 @@
 // Vote::kUnavailable; COMMIT or ROLLBACK -> OnAcknowledged with kUnavailable.
 //
 // States of leadership:
-//   follower --BecomeLeader--> leading --OwnTermEntryApplied--> ready
+//   follower --BecomeLeader--> leading --LeaderReady--> ready
 //      ^-----------------------LoseLeadership---------------------/
 // A request is answered NotLeader as follower, waits a while when leading, and is
 // dealt with when ready.
@@ -55,7 +55,7 @@
 
 namespace concordat::txn {
 
-class Driver;
+class CommitProtocol;
 class Inheritance;
 class Registrar;
 class WatermarkKeeper;
@@ -73,7 +73,7 @@ class Core {
   void BecomeLeader(Term term, Timestamp now);
   // The first entry of the leader's own term is applied (Raft, section 8): everything
   // that earlier leaders had log-committed is in the table. Another term's is ignored.
-  void OwnTermEntryApplied(Term term, Timestamp now);
+  void LeaderReady(Term term, Timestamp now);
   // Every waiting request is answered: NotLeaderReply if nothing was appended for it,
   // else UndecidedReply. No effect at a follower.
   void LoseLeadership(Timestamp now);
@@ -156,7 +156,7 @@ class Core {
   void Handle(RequestToken token, const AllocateGtidsRequest& request, Timestamp now);
   // False, and answered, when no such gtid can have been handed out.
   [[nodiscard]] bool CheckGtid(RequestToken token, const Gtid& gtid, Timestamp now);
-  void Note(EventKind kind, Timestamp now, uint64_t number = 0);
+  void Emit(EventKind kind, Timestamp now, uint64_t number = 0);
   void ExpireWaiting(Timestamp now);
   // Goes on with what is inherited, with the requests that waited for it, and with what
   // is due, as far as this output may hold it.
@@ -174,7 +174,7 @@ class Core {
   uint64_t arrivals_ = 0;
   std::deque<Waiting> waited_;  // when ready: their turn is to come
   // The leader's; they refer to options_, table_ and out_.
-  std::unique_ptr<Driver> driver_;
+  std::unique_ptr<CommitProtocol> protocol_;
   std::unique_ptr<Inheritance> inheritance_;
   std::unique_ptr<Registrar> registrar_;
   std::unique_ptr<WatermarkKeeper> watermark_;

@@ -27,7 +27,7 @@ struct CoreOptions {
   // what waits for it is sent at once. More than two heartbeats.
   Duration silence = Duration::Millis(2500);
   // Tries for a branch that does not belong to the set: it also asks by itself.
-  uint32_t stray_attempts = 8;
+  uint32_t unlisted_attempts = 8;
 
   // A request that finds no outcome is answered "undecided, ask again" after this.
   Duration client_wait = Duration::Seconds(30);

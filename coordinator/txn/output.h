@@ -23,28 +23,28 @@ struct Message {
 };
 
 enum class EventKind : uint8_t {
-  kLeading,         // leader, waiting for the entry of its own term (term)
-  kReady,           // that is applied: drives and answers from here
-  kLeft,            // no leader any more
-  kCommitAsked,     // first commit request; detail: branches, mode, time-out
-  kAttached,        // a repeated request waits for what is under way
-  kStaged,          // STAGED applied
-  kInherited,       // driven again by this leader
-  kEnlisted,        // ENLISTED applied (branch)
-  kAsked,           // PREPARE sent (branch, attempt)
-  kVoted,           // (branch, vote)
-  kAnsweredEarly,   // mode parallel: COMMITTED told before DECIDED is log-committed
-  kDeciding,        // DECIDED appended (outcome, cause)
-  kDecided,         // DECIDED applied (outcome, cause): this is the outcome
-  kTold,            // COMMIT or ROLLBACK sent (branch, outcome, attempt)
-  kAcknowledged,    // (branch)
-  kEnded,           // ENDED applied
-  kDeadlineHeld,    // deadline passed, and the transaction must not time out
-  kHeuristic,       // (branch, detail)
-  kRefusedRequest,  // forged, too late or malformed; detail
-  kIgnoredRecord,   // a record changed nothing; detail
-  kWatermark,       // outcomes up to gtid are forgotten
-  kResource,        // registered or changed; detail
+  kLeading,            // leader, waiting for the entry of its own term (term)
+  kReady,              // that is applied: it serves from here
+  kSteppedDown,        // no leader any more
+  kCommitAsked,        // first commit request; detail: branches, mode, time-out
+  kAttached,           // a repeated request waits for what is under way
+  kStaged,             // STAGED applied
+  kInherited,          // in flight again, at this leader
+  kEnlisted,           // ENLISTED applied (branch)
+  kPrepareSent,        // (branch, attempt)
+  kVoted,              // (branch, vote)
+  kAnsweredEarly,      // mode parallel: COMMITTED told before DECIDED is log-committed
+  kDeciding,           // DECIDED appended (outcome, cause)
+  kDecided,            // DECIDED applied (outcome, cause): this is the outcome
+  kDecisionSent,       // COMMIT or ROLLBACK sent (branch, outcome, attempt)
+  kAcknowledged,       // (branch)
+  kEnded,              // ENDED applied
+  kTimeoutSuppressed,  // deadline passed, and the transaction must not time out
+  kHeuristic,          // (branch, detail)
+  kRefusedRequest,     // forged, too late or malformed; detail
+  kIgnoredRecord,      // a record changed nothing; detail
+  kWatermark,          // outcomes up to gtid are forgotten
+  kResource,           // registered or changed; detail
 };
 [[nodiscard]] std::string_view ToString(EventKind kind);
 

@@ -32,7 +32,7 @@ inline constexpr size_t kMaxDetailLength = 1024;
 
 // Commit was asked for: the branches named then, to which the table adds those that
 // were enlisted. The time-out is relative, because clocks of nodes are not compared:
-// each leader counts it from when it begins to drive the transaction.
+// each leader counts it from when the transaction is in flight at it.
 struct StagedRecord {
   Gtid gtid{};
   std::vector<BranchId> branches{};

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/txn/driver.h"
+#include "coordinator/txn/commit_protocol.h"
 
 namespace concordat::txn {
 namespace {
@@ -20,7 +20,7 @@ std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource)
       resource.store.size() > kMaxDetailLength || resource.mark > kMaxMark) {
     return RefusedReply{Refusal::kBadRequest,
                         absl::StrCat("not a resource that can be registered: '",
-                                     Cut(resource.name), "'")};
+                                     Truncated(resource.name), "'")};
   }
   if (!options_.cluster.is_none() && resource.cluster != options_.cluster) {
     return RefusedReply{
@@ -113,14 +113,14 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
   }
   // Not heard of as alive: it wants to be listed, and nothing to be sent to it.
   if (!request.quarantined.empty()) {
-    return Refuse(token, resource.name, {Refusal::kQuarantined, Cut(request.quarantined)},
-                  now);
+    return Refuse(token, resource.name,
+                  {Refusal::kQuarantined, Truncated(request.quarantined)}, now);
   }
   last_seen_[resource.name] = now;
   if (request.unavailable.empty()) {
     unavailable_.erase(resource.name);
   } else {
-    unavailable_[resource.name] = Cut(request.unavailable);
+    unavailable_[resource.name] = Truncated(request.unavailable);
   }
   const auto known = table_.resources().find(resource.name);
   if (known != table_.resources().end() && known->second == plain) {
@@ -167,8 +167,8 @@ void Registrar::ForgetHeuristic(RequestToken token,
   }
   if (!admits_new_work_) return RefuseForSpace(token);
   forgetting_.emplace_back(token, request.branch);
-  out_.proposals.push_back(EncodeRecord(
-      HeuristicRecord{request.branch, Heuristic::kForgotten, Cut("by " + request.by)}));
+  out_.proposals.push_back(EncodeRecord(HeuristicRecord{
+      request.branch, Heuristic::kForgotten, Truncated("by " + request.by)}));
 }
 
 void Registrar::OnHeuristic(const HeuristicRecord& record) {
@@ -208,7 +208,7 @@ void Registrar::Retire(RequestToken token, const RetireResourceRequest& request,
     return;
   }
   if (!admits_new_work_) return RefuseForSpace(token);
-  retiring_.emplace_back(token, RetiredRecord{request.name, Cut(request.by)});
+  retiring_.emplace_back(token, RetiredRecord{request.name, Truncated(request.by)});
   out_.proposals.push_back(EncodeRecord(retiring_.back().second));
 }
 

@@ -47,9 +47,9 @@ std::string Text(const ResourceRetiredReply& reply) {
 bool NamesBranch(EventKind kind) {
   switch (kind) {
     case EventKind::kEnlisted:
-    case EventKind::kAsked:
+    case EventKind::kPrepareSent:
     case EventKind::kVoted:
-    case EventKind::kTold:
+    case EventKind::kDecisionSent:
     case EventKind::kAcknowledged:
     case EventKind::kHeuristic:
       return true;
@@ -70,10 +70,10 @@ std::string Particulars(const Event& event) {
       }
       return text;
     }
-    case EventKind::kTold:
+    case EventKind::kDecisionSent:
       return absl::StrCat(" ", std::string(ToString(event.outcome)),
                           " attempt=", event.number);
-    case EventKind::kAsked:
+    case EventKind::kPrepareSent:
       return absl::StrCat(" attempt=", event.number);
     case EventKind::kLeading:
     case EventKind::kReady:
@@ -133,8 +133,8 @@ std::string_view ToString(EventKind kind) {
       return "leading";
     case EventKind::kReady:
       return "ready";
-    case EventKind::kLeft:
-      return "left";
+    case EventKind::kSteppedDown:
+      return "stepped-down";
     case EventKind::kCommitAsked:
       return "commit-asked";
     case EventKind::kAttached:
@@ -145,8 +145,8 @@ std::string_view ToString(EventKind kind) {
       return "inherited";
     case EventKind::kEnlisted:
       return "enlisted";
-    case EventKind::kAsked:
-      return "asked";
+    case EventKind::kPrepareSent:
+      return "prepare-sent";
     case EventKind::kVoted:
       return "voted";
     case EventKind::kAnsweredEarly:
@@ -155,14 +155,14 @@ std::string_view ToString(EventKind kind) {
       return "deciding";
     case EventKind::kDecided:
       return "decided";
-    case EventKind::kTold:
-      return "told";
+    case EventKind::kDecisionSent:
+      return "decision-sent";
     case EventKind::kAcknowledged:
       return "acknowledged";
     case EventKind::kEnded:
       return "ended";
-    case EventKind::kDeadlineHeld:
-      return "deadline-held";
+    case EventKind::kTimeoutSuppressed:
+      return "timeout-suppressed";
     case EventKind::kHeuristic:
       return "heuristic";
     case EventKind::kRefusedRequest:

@@ -3,8 +3,8 @@
 
 #include <utility>
 
+#include "coordinator/txn/commit_protocol.h"
 #include "coordinator/txn/core.h"
-#include "coordinator/txn/driver.h"
 #include "coordinator/txn/registrar.h"
 
 namespace concordat::txn {
@@ -28,27 +28,27 @@ void FillFromTable(const TransactionTable& table, TransactionView* view) {
   }
 }
 
-void FillFromDrive(const Drive& drive, Timestamp now, TransactionView* view) {
-  view->driven_here = true;
-  view->inherited = drive.inherited;
-  view->mode = drive.mode;
-  view->age = now - drive.begun;
-  if (drive.preparing() && drive.deadline != Timestamp::Infinite()) {
-    view->until_deadline = drive.deadline - now;
+void FillFromInFlight(const InFlight& txn, Timestamp now, TransactionView* view) {
+  view->in_flight_here = true;
+  view->inherited = txn.inherited;
+  view->mode = txn.mode;
+  view->age = now - txn.begun;
+  if (txn.preparing() && txn.deadline != Timestamp::Infinite()) {
+    view->until_deadline = txn.deadline - now;
   }
   view->branches.clear();
-  for (const BranchWork& work : drive.branches) {
+  for (const BranchProgress& progress : txn.branches) {
     BranchView& branch = view->branches.emplace_back();
-    branch.id = work.id;
-    branch.in_set = work.in_set;
-    branch.vote = work.vote;
-    branch.detail = work.detail;
-    branch.acknowledged = work.acknowledged;
-    branch.attempts = work.attempts;
-    const bool silent = drive.preparing()
-                            ? work.in_set && !work.vote
-                            : drive.phase == Phase::kFinishing && !work.acknowledged;
-    if (silent) view->waiting_for.push_back(work.id);
+    branch.id = progress.id;
+    branch.in_set = progress.in_set;
+    branch.vote = progress.vote;
+    branch.detail = progress.detail;
+    branch.acknowledged = progress.acknowledged;
+    branch.attempts = progress.attempts;
+    const bool silent = txn.preparing()
+                            ? progress.in_set && !progress.vote
+                            : txn.phase == Phase::kFinishing && !progress.acknowledged;
+    if (silent) view->waiting_for.push_back(progress.id);
   }
 }
 
@@ -80,7 +80,7 @@ TransactionView Core::Show(const Gtid& gtid, Timestamp now) const {
   TransactionView view;
   view.gtid = gtid;
   FillFromTable(table_, &view);
-  if (const Drive* drive = driver_->Find(gtid)) FillFromDrive(*drive, now, &view);
+  if (const InFlight* txn = protocol_->Find(gtid)) FillFromInFlight(*txn, now, &view);
   FillUnavailable(*registrar_, &view);
   FillHeuristics(table_, &view);
   return view;
@@ -131,7 +131,7 @@ StatusView Core::Status() const {
   status.table_hash = table_.Hash();
   status.watermark = table_.watermark();
   status.live = table_.live().size();
-  status.in_progress = driver_->size();
+  status.in_progress = protocol_->size();
   status.retained = table_.ended().size();
   status.retained_bytes = table_.ended().bytes();
   status.waiting_requests = waiting_.size();

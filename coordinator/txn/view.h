@@ -32,7 +32,7 @@ struct HeuristicView {
   std::string detail;
 };
 
-// Who votes and who has acknowledged is known to the leader only (driven_here).
+// Who votes and who has acknowledged is known to the leader only (in_flight_here).
 struct TransactionView {
   Gtid gtid;
   TxnState state = TxnState::kUnknown;
@@ -42,9 +42,9 @@ struct TransactionView {
   std::string detail;
   std::string by;
   std::vector<BranchView> branches;
-  bool driven_here = false;
+  bool in_flight_here = false;
   bool inherited = false;             // staged under an earlier leader
-  Duration age;                       // since this leader began to drive it
+  Duration age;                       // since it is in flight at this leader
   Duration until_deadline;            // negative: passed; zero once decided
   std::vector<BranchId> waiting_for;  // that have not voted, or not acknowledged
   // On record for any branch of the transaction, also when it is over.
@@ -71,7 +71,7 @@ struct StatusView {
   uint64_t table_hash = 0;
   Gtid watermark;
   size_t live = 0;         // transactions in the table that are not ended
-  size_t in_progress = 0;  // driven by this leader
+  size_t in_progress = 0;  // in flight at this leader
   size_t retained = 0;     // ended outcomes kept
   size_t retained_bytes = 0;
   size_t waiting_requests = 0;  // for the leader's own entry

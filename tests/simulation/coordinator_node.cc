@@ -372,8 +372,8 @@ void CoordinatorNode::OnEvents(const std::vector<txn::Event>& events) {
       case txn::EventKind::kDecided:
         timing_out_.erase(event.gtid);
         break;
-      case txn::EventKind::kDeadlineHeld:
-        rare.Add(Rare::kDeadlineHeld);
+      case txn::EventKind::kTimeoutSuppressed:
+        rare.Add(Rare::kTimeoutSuppressed);
         break;
       default:
         break;

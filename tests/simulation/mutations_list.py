@@ -84,27 +84,27 @@ MUTATIONS = [
     # --- The commit protocol at the coordinator
     Mutation(
         "commit-before-record", "COMMIT is sent before its decision is log-committed.",
-        TXN + "driver_votes.cc",
+        TXN + "commit_protocol_votes.cc",
         "  event.detail = record.detail;\n  Propose(record);\n}",
         "  event.detail = record.detail;\n  Propose(record);\n"
-        "  if (record.outcome == Outcome::kCommitted) Finish(drive, record.outcome, now);"
+        "  if (record.outcome == Outcome::kCommitted) Finish(txn, record.outcome, now);"
         "\n}"),
     Mutation(
         "rollback-before-record",
         "ROLLBACK is sent before its decision is log-committed.",
-        TXN + "driver_votes.cc",
+        TXN + "commit_protocol_votes.cc",
         "  event.detail = record.detail;\n  Propose(record);\n}",
         "  event.detail = record.detail;\n  Propose(record);\n"
-        "  if (record.outcome == Outcome::kAborted) Finish(drive, record.outcome, now);"
+        "  if (record.outcome == Outcome::kAborted) Finish(txn, record.outcome, now);"
         "\n}"),
     Mutation(
         "abort-answered-before-record",
         "A client is told ABORTED before the abort is log-committed.",
-        TXN + "driver_votes.cc",
+        TXN + "commit_protocol_votes.cc",
         "  event.detail = record.detail;\n  Propose(record);\n}",
         "  event.detail = record.detail;\n  Propose(record);\n"
         "  if (record.outcome == Outcome::kAborted) {\n"
-        "    AnswerWaiters(drive, AbortedReply{record.cause, record.detail});\n  }\n}"),
+        "    AnswerWaiters(txn, AbortedReply{record.cause, record.detail});\n  }\n}"),
     Mutation(
         "inquiry-before-own-entry",
         "A fresh leader answers an inquiry before its own entry is applied.",
@@ -120,88 +120,88 @@ MUTATIONS = [
     Mutation(
         "inquiry-presumes-abort",
         "An inquiry about an unknown gtid is answered without a record.",
-        TXN + "driver_requests.cc",
-        "  Drive* drive = Open(branch.gtid, now);\n  drive->waiters.push_back(\n"
+        TXN + "commit_protocol_requests.cc",
+        "  InFlight* txn = Open(branch.gtid, now);\n  txn->waiters.push_back(\n"
         "      Waiter{token, Waiter::Kind::kInquiry",
         "  if (table_.StateOf(branch.gtid) == TxnState::kUnknown) {\n"
-        "    return Tell(token, InquiryReply{BranchFate::kRollback});\n  }\n"
-        "  Drive* drive = Open(branch.gtid, now);\n  drive->waiters.push_back(\n"
+        "    return Respond(token, InquiryReply{BranchFate::kRollback});\n  }\n"
+        "  InFlight* txn = Open(branch.gtid, now);\n  txn->waiters.push_back(\n"
         "      Waiter{token, Waiter::Kind::kInquiry"),
     Mutation(
         "inherited-parallel-times-out",
         "A new leader aborts an inherited parallel transaction by time-out.",
-        TXN + "driver_votes.cc",
-        "return drive.inherited && drive.mode == Mode::kParallel;",
-        "(void)drive;\n  return false;"),
+        TXN + "commit_protocol_votes.cc",
+        "return txn.inherited && txn.mode == Mode::kParallel;",
+        "(void)txn;\n  return false;"),
     Mutation(
         "mode-of-the-retry", "The mode is taken from a repeated commit request.",
-        TXN + "driver_requests.cc",
-        "  Attach(drive, token, request.answer_within, now);\n"
-        "  AddStrays(request.gtid, request.branches, now);\n}\n\nvoid Driver::Stage(",
-        "  drive->mode = request.mode;\n"
-        "  Attach(drive, token, request.answer_within, now);\n"
-        "  AddStrays(request.gtid, request.branches, now);\n}\n\nvoid Driver::Stage("),
+        TXN + "commit_protocol_requests.cc",
+        "  Attach(txn, token, request.answer_within, now);\n"
+        "  AddUnlisted(request.gtid, request.branches, now);\n}\n\nvoid CommitProtocol::Stage(",
+        "  txn->mode = request.mode;\n"
+        "  Attach(txn, token, request.answer_within, now);\n"
+        "  AddUnlisted(request.gtid, request.branches, now);\n}\n\nvoid CommitProtocol::Stage("),
     Mutation(
         "stranger-told-commit",
         "A branch outside the decided set that asks is told COMMIT.",
-        TXN + "driver_requests.cc",
+        TXN + "commit_protocol_requests.cc",
         "const bool member = table_.InCommittedSet(branch);",
         "const bool member =\n"
         "        table_.FindSettled(branch.gtid)->outcome == Outcome::kCommitted;"),
     Mutation(
         "stray-told-commit",
         "A branch that only a retry named is told COMMIT.",
-        TXN + "driver.cc",
-        "const bool commit = work.in_set && drive.outcome == Outcome::kCommitted;",
-        "const bool commit = drive.outcome == Outcome::kCommitted;"),
+        TXN + "commit_protocol.cc",
+        "const bool commit = progress.in_set && txn.outcome == Outcome::kCommitted;",
+        "const bool commit = txn.outcome == Outcome::kCommitted;"),
     Mutation(
         "early-answer-with-read-only",
         "Mode parallel answers early although a vote was READ_ONLY.",
-        TXN + "driver_votes.cc",
-        "if (drive->mode != Mode::kParallel || !all_prepared) return;",
-        "if (drive->mode != Mode::kParallel) return;"),
+        TXN + "commit_protocol_votes.cc",
+        "if (txn->mode != Mode::kParallel || !all_prepared) return;",
+        "if (txn->mode != Mode::kParallel) return;"),
     Mutation(
         "early-answer-in-mode-decided",
         "Mode decided answers before the decision is log-committed.",
-        TXN + "driver_votes.cc",
-        "if (drive->mode != Mode::kParallel || !all_prepared) return;",
+        TXN + "commit_protocol_votes.cc",
+        "if (txn->mode != Mode::kParallel || !all_prepared) return;",
         "if (!all_prepared) return;"),
     Mutation(
         "committed-with-an-abort-under-way",
         "COMMITTED is answered when the last vote comes behind an appended abort.",
-        TXN + "driver_votes.cc",
-        "if (!drive->preparing() || !work->in_set) return;  // too late to count",
-        "if (drive->phase == Phase::kDeciding && drive->mode == Mode::kParallel &&\n"
-        "      work->in_set && vote == Vote::kPrepared) {\n"
-        "    work->vote = vote;\n"
+        TXN + "commit_protocol_votes.cc",
+        "if (!txn->preparing() || !progress->in_set) return;  // too late to count",
+        "if (txn->phase == Phase::kDeciding && txn->mode == Mode::kParallel &&\n"
+        "      progress->in_set && vote == Vote::kPrepared) {\n"
+        "    progress->vote = vote;\n"
         "    bool all = true;\n"
-        "    for (const BranchWork& w : drive->branches) {\n"
+        "    for (const BranchProgress& w : txn->branches) {\n"
         "      all = all && (!w.in_set || w.vote == Vote::kPrepared);\n"
         "    }\n"
-        "    if (all) AnswerWaiters(drive, CommittedReply{});\n"
+        "    if (all) AnswerWaiters(txn, CommittedReply{});\n"
         "  }\n"
-        "  if (!drive->preparing() || !work->in_set) return;"),
+        "  if (!txn->preparing() || !progress->in_set) return;"),
     Mutation(
         "committed-alone-taken-for-prepared",
         "A branch that committed in one phase counts as prepared.",
-        TXN + "driver_votes.cc",
+        TXN + "commit_protocol_votes.cc",
         "if (vote == Vote::kPrepared || vote == Vote::kReadOnly) return "
-        "TryCommit(drive, now);",
-        "if (vote != Vote::kRefused) return TryCommit(drive, now);"),
+        "TryCommit(txn, now);",
+        "if (vote != Vote::kRefused) return TryCommit(txn, now);"),
     Mutation(
         "enlisted-before-record",
         "A service is told that its branch is enlisted before that is log-committed.",
-        TXN + "driver_requests.cc",
+        TXN + "commit_protocol_requests.cc",
         "  Propose(EnlistedRecord{branch});\n"
-        "  AwaitEnlisted(drive, token, request, now);\n",
+        "  AwaitEnlisted(txn, token, request, now);\n",
         "  Propose(EnlistedRecord{branch});\n"
-        "  Tell(token, EnlistedReply{});\n"),
+        "  Respond(token, EnlistedReply{});\n"),
     Mutation(
         "ended-before-acknowledgements",
         "ENDED is written when all branches were told, not when all have answered.",
-        TXN + "driver_finish.cc",
-        "    if (work.acknowledged) continue;\n    (work.in_set",
-        "    if (work.acknowledged || work.attempts > 0) continue;\n    (work.in_set"),
+        TXN + "commit_protocol_finish.cc",
+        "    if (progress.acknowledged) continue;\n    (progress.in_set",
+        "    if (progress.acknowledged || progress.attempts > 0) continue;\n    (progress.in_set"),
     Mutation(
         "watermark-over-open-gtid",
         "The watermark passes a committed gtid that has not ended.",
@@ -212,7 +212,7 @@ MUTATIONS = [
     Mutation(
         "read-only-votes-not-in-the-log",
         "DECIDED(commit) does not say who has voted READ_ONLY.",
-        TXN + "driver_votes.cc",
+        TXN + "commit_protocol_votes.cc",
         "  const bool all_prepared = record.read_only.empty();\n",
         "  const bool all_prepared = record.read_only.empty();\n"
         "  record.read_only.clear();\n"),
@@ -221,9 +221,9 @@ MUTATIONS = [
     Mutation(
         "begun-and-left-called-not-begun",
         "A leader that steps down says NOT_LEADER of what it had begun.",
-        TXN + "driver.cc",
-        "Tell(waiter.token, Undecided(&drive));\n      }\n    }\n  }\n  drives_.clear();",
-        "Tell(waiter.token, NotLeaderReply{});\n      }\n    }\n  }\n  drives_.clear();"),
+        TXN + "commit_protocol.cc",
+        "Respond(waiter.token, Undecided(&txn));\n      }\n    }\n  }\n  in_flight_.clear();",
+        "Respond(waiter.token, NotLeaderReply{});\n      }\n    }\n  }\n  in_flight_.clear();"),
     Mutation(
         "refusal-after-begun-is-the-end",
         "A client takes a refusal for the end although an earlier attempt may have begun.",
@@ -265,7 +265,7 @@ MUTATIONS = [
         BRANCHES + "branch_requests.cc",
         "      branch->state = BranchState::kPreparing;\n",
         "      branch->state = BranchState::kPreparing;\n"
-        "      Reply(token, VoteAnswer{Vote::kPrepared, \"\"});\n"
+        "      Respond(token, VoteAnswer{Vote::kPrepared, \"\"});\n"
         "      token = RequestToken();\n"),
     Mutation(
         "acknowledged-before-flush",
@@ -273,7 +273,7 @@ MUTATIONS = [
         BRANCHES + "branch_requests.cc",
         "  branch->tokens.push_back(token);\n"
         "  if (branch->state == BranchState::kCommitting) return;\n",
-        "  Reply(token, FinishAnswer{Finish::kDone, false, \"\"});\n"
+        "  Respond(token, FinishAnswer{Finish::kDone, false, \"\"});\n"
         "  if (branch->state == BranchState::kCommitting) return;\n"),
     Mutation(
         "recovering-refuses",
@@ -281,7 +281,7 @@ MUTATIONS = [
         BRANCHES + "branch_evidence.cc",
         "    // AnswerFromEvidence knows the answer to \"cannot tell\".\n",
         "    if (kind == RequestKind::kPrepare) {\n"
-        "      return Reply(token, VoteAnswer{Vote::kRefused, \"not there\"});\n    }\n"),
+        "      return Respond(token, VoteAnswer{Vote::kRefused, \"not there\"});\n    }\n"),
     Mutation(
         "client-rolls-a-prepared-branch-back",
         "A client that gives up rolls back a branch that has voted.",

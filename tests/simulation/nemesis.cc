@@ -184,7 +184,7 @@ void Nemesis::AimAtTransition() {
       txn::EventKind::kAnsweredEarly, txn::EventKind::kAnsweredEarly,
       txn::EventKind::kDeciding,      txn::EventKind::kDeciding,
       txn::EventKind::kDecided,       txn::EventKind::kDecided,
-      txn::EventKind::kTold,          txn::EventKind::kAcknowledged,
+      txn::EventKind::kDecisionSent,  txn::EventKind::kAcknowledged,
       txn::EventKind::kEnded,         txn::EventKind::kEnlisted,
       txn::EventKind::kWatermark,     txn::EventKind::kInherited};
   aim_ = kTargets[random_.Below(std::size(kTargets))];

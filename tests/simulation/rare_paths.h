@@ -90,7 +90,7 @@ namespace concordat::simulation {
   X(kEarlyAnswer, "mode parallel: answered before DECIDED")                            \
   X(kEarlyAnswerLeaderLost, "mode parallel: answered, leader lost before DECIDED")     \
   X(kEarlyAnswerHeldForReadOnly, "mode parallel: answer waited for a READ_ONLY vote")  \
-  X(kDeadlineHeld, "inherited parallel transaction held past its deadline")            \
+  X(kTimeoutSuppressed, "inherited parallel transaction held past its deadline")       \
   X(kTimeoutAbort, "time-out abort")                                                   \
   X(kTimeoutRacesLastVote, "last vote arrived after a time-out abort was appended")    \
   X(kInherited, "new leader drove an inherited transaction")                           \

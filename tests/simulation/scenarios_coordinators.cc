@@ -387,7 +387,7 @@ TEST(Scenario21, ParallelLeaderDiesAfterItsAnswer_NobodyAbortsUntilTheRmReturns)
   CoordinatorNode& leader = s.ElectOther(old_leader);
   s.RunFor(Duration::Seconds(3600));
   EXPECT_EQ(s.judge().DecisionOf(t.gtid), std::nullopt);
-  EXPECT_EQ(s.Count(Rare::kDeadlineHeld), 1u);
+  EXPECT_EQ(s.Count(Rare::kTimeoutSuppressed), 1u);
   EXPECT_EQ(s.FactOf(t.branches[0]), BranchFact::kPrepared);
   // Not even the client can take it back.
   const auto rollback = s.Rollback(leader, t);

@@ -34,18 +34,18 @@ void BranchTable::AnswerRemembered(RequestKind kind, RequestToken token,
   switch (kind) {
     case RequestKind::kPrepare:
       if (record.how == How::kHeuristic) {
-        return Reply(
+        return Respond(
             token, VoteAnswer{Vote::kRefused, "the branch ended before, heuristically"});
       }
-      return Reply(token,
-                   VoteAnswer{alone ? Vote::kCommittedAlone : Vote::kReadOnly, ""});
+      return Respond(token,
+                     VoteAnswer{alone ? Vote::kCommittedAlone : Vote::kReadOnly, ""});
     case RequestKind::kCommit:
     case RequestKind::kRollback:
-      return Reply(token, FinishAnswer{record.finish, false, ""});
+      return Respond(token, FinishAnswer{record.finish, false, ""});
     case RequestKind::kCommitOnePhase:
-      if (alone) return Reply(token, OnePhaseAnswer{OnePhaseVerdict::kCommitted, ""});
-      return Reply(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
-                                         "the branch was ended in two phases"});
+      if (alone) return Respond(token, OnePhaseAnswer{OnePhaseVerdict::kCommitted, ""});
+      return Respond(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
+                                           "the branch was ended in two phases"});
   }
 }
 
@@ -54,14 +54,15 @@ void BranchTable::AnswerNeverStarted(RequestKind kind, const BranchId& id,
                                      RequestToken token) {
   switch (kind) {
     case RequestKind::kPrepare:
-      return Reply(token, VoteAnswer{Vote::kRefused, "no such branch was ever started"});
+      return Respond(token,
+                     VoteAnswer{Vote::kRefused, "no such branch was ever started"});
     case RequestKind::kCommit:
       return ReplyProtocolError(id, token, "COMMIT for a branch that was never started");
     case RequestKind::kRollback:
-      return Reply(token, FinishAnswer{Finish::kDone, false, ""});
+      return Respond(token, FinishAnswer{Finish::kDone, false, ""});
     case RequestKind::kCommitOnePhase:
-      return Reply(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
-                                         "no such branch was ever started"});
+      return Respond(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
+                                           "no such branch was ever started"});
   }
 }
 
@@ -126,36 +127,37 @@ void BranchTable::AnswerFromEvidence(const Waiting& request, const BranchId& id,
   const bool unknown = evidence == Evidence::kUnknown || evidence == Evidence::kPrepared;
   switch (request.kind) {
     case RequestKind::kPrepare:
-      return Reply(request.token, VoteFrom(evidence, WhyGone(id)));
+      return Respond(request.token, VoteFrom(evidence, WhyGone(id)));
     case RequestKind::kRollback:
-      return Reply(request.token, RollbackFrom(evidence));
+      return Respond(request.token, RollbackFrom(evidence));
     case RequestKind::kCommit:
       if (unknown) {
-        return Reply(request.token,
-                     FinishAnswer{Finish::kRetry, false, "cannot tell now"});
+        return Respond(request.token,
+                       FinishAnswer{Finish::kRetry, false, "cannot tell now"});
       }
-      return Reply(request.token, evidence == Evidence::kNone
-                                      ? CommitWithoutEvidence(id)
-                                      : FinishAnswer{Finish::kDone, false, ""});
+      return Respond(request.token, evidence == Evidence::kNone
+                                        ? CommitWithoutEvidence(id)
+                                        : FinishAnswer{Finish::kDone, false, ""});
     case RequestKind::kCommitOnePhase:
       break;
   }
   if (unknown) {
-    return Reply(request.token,
-                 OnePhaseAnswer{OnePhaseVerdict::kUnknown, "cannot tell now"});
+    return Respond(request.token,
+                   OnePhaseAnswer{OnePhaseVerdict::kUnknown, "cannot tell now"});
   }
   if (evidence != Evidence::kNone) {
-    return Reply(request.token, OnePhaseAnswer{OnePhaseVerdict::kCommitted, ""});
+    return Respond(request.token, OnePhaseAnswer{OnePhaseVerdict::kCommitted, ""});
   }
   if (IsBelowWatermark(id.gtid)) {  // the evidence may have been dropped
-    return Reply(request.token, OnePhaseAnswer{OnePhaseVerdict::kForgotten,
-                                               "the transaction is too old to be known"});
+    return Respond(request.token,
+                   OnePhaseAnswer{OnePhaseVerdict::kForgotten,
+                                  "the transaction is too old to be known"});
   }
-  Reply(request.token,
-        OnePhaseAnswer{OnePhaseVerdict::kLost,
-                       absl::StrCat("the branch is not there and left no evidence of a "
-                                    "commit",
-                                    WhyGone(id))});
+  Respond(request.token,
+          OnePhaseAnswer{OnePhaseVerdict::kLost,
+                         absl::StrCat("the branch is not there and left no evidence of a "
+                                      "commit",
+                                      WhyGone(id))});
 }
 
 // In brackets, if this table has rolled it back by itself not long ago.

@@ -47,7 +47,7 @@ struct BranchTable::Branch {
 
 template <class Body>
 void BranchTable::ReplyAll(Branch* branch, const Body& body) {
-  for (RequestToken token : branch->tokens) Reply(token, body);
+  for (RequestToken token : branch->tokens) Respond(token, body);
   branch->tokens.clear();
 }
 

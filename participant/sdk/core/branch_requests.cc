@@ -12,7 +12,7 @@ namespace concordat::participant {
 void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken token,
                           const ExecuteOptions& options, Timestamp now) {
   if (!recovered_) {
-    Reply(token, ExecuteAnswer{ExecuteVerdict::kUnavailable, nullptr, "recovering"});
+    Respond(token, ExecuteAnswer{ExecuteVerdict::kUnavailable, nullptr, "recovering"});
     return;
   }
   Branch* branch = Find(id);
@@ -20,17 +20,17 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
                         branch->state == BranchState::kPrepared && branch->may_prepare;
   if (!repeated &&
       (branch == nullptr || branch->state != BranchState::kActive || branch->ended)) {
-    Reply(token,
-          ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
-                        absl::StrCat("the branch is rolled back, finished or not here",
-                                     WhyGone(id), "; roll the transaction back")});
+    Respond(token,
+            ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
+                          absl::StrCat("the branch is rolled back, finished or not here",
+                                       WhyGone(id), "; roll the transaction back")});
     return;
   }
   if (call_number == branch->call_number && branch->executing) {
     branch->execute_tokens.push_back(token);
   } else if (call_number == branch->call_number && branch->last_reply != nullptr) {
     branch->last_call = now;
-    Reply(token, ExecuteAnswer{ExecuteVerdict::kReply, branch->last_reply, ""});
+    Respond(token, ExecuteAnswer{ExecuteVerdict::kReply, branch->last_reply, ""});
   } else if (call_number == branch->call_number && call_number > 0) {
     AnswerDroppedReply(branch, token, now);
   } else if (call_number == branch->call_number + 1 && !branch->executing) {
@@ -43,20 +43,21 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
     branch->execute_tokens.push_back(token);
     Send(CommandKind::kExecute, id, token);
   } else {
-    Reply(token, ExecuteAnswer{ExecuteVerdict::kWrongNumber, nullptr,
-                               "call numbers count up by one, and one call runs at a "
-                               "time"});
+    Respond(token, ExecuteAnswer{ExecuteVerdict::kWrongNumber, nullptr,
+                                 "call numbers count up by one, and one call runs at a "
+                                 "time"});
   }
 }
 
 // What the call did is done; the caller will never know what it gave. A branch that has
 // voted is the coordinators' to end.
 void BranchTable::AnswerDroppedReply(Branch* branch, RequestToken token, Timestamp now) {
-  Reply(token, ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
-                             absl::StrCat("call ", branch->call_number,
-                                          " was carried out, but its answer is not kept "
-                                          "any more; roll the transaction back and run "
-                                          "it again")});
+  Respond(token,
+          ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
+                        absl::StrCat("call ", branch->call_number,
+                                     " was carried out, but its answer is not kept "
+                                     "any more; roll the transaction back and run "
+                                     "it again")});
   if (branch->state == BranchState::kActive) BeginRollback(branch, RequestToken(), now);
 }
 
@@ -78,8 +79,8 @@ void BranchTable::Abandon(const BranchId& id, RequestToken token, Timestamp now)
       voting || (branch != nullptr && branch->state != BranchState::kActive &&
                  branch->state != BranchState::kRollingBack);
   if (!may_have_voted) return Rollback(id, token, now);
-  Reply(token, FinishAnswer{Finish::kRetry, false,
-                            "the branch may have voted: only the coordinator ends it"});
+  Respond(token, FinishAnswer{Finish::kRetry, false,
+                              "the branch may have voted: only the coordinator ends it"});
 }
 
 void BranchTable::CommitOnePhase(const BranchId& branch, RequestToken token,
@@ -113,10 +114,11 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
   switch (branch->state) {
     case BranchState::kActive:
       if (branch->executing || branch->doomed) {
-        Reply(token, VoteAnswer{branch->doomed ? Vote::kLost : Vote::kRefused,
-                                branch->doomed
-                                    ? "the branch is being rolled back"
-                                    : "work was still running in it when PREPARE came"});
+        Respond(token,
+                VoteAnswer{branch->doomed ? Vote::kLost : Vote::kRefused,
+                           branch->doomed
+                               ? "the branch is being rolled back"
+                               : "work was still running in it when PREPARE came"});
         return BeginRollback(branch, RequestToken(), now);
       }
       Send(branch->ended ? CommandKind::kPrepareAgain : CommandKind::kPrepare,
@@ -129,7 +131,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
       return;
     case BranchState::kPreparing:
       if (!branch->waiting.empty()) {  // a ROLLBACK
-        return Reply(token, VoteAnswer{Vote::kLost, "the branch is being rolled back"});
+        return Respond(token, VoteAnswer{Vote::kLost, "the branch is being rolled back"});
       }
       branch->tokens.push_back(token);
       return;
@@ -137,11 +139,11 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
     case BranchState::kCommitting:
       if (branch->told != Told::kRollback) {
         AskBy(branch, now + options_.in_doubt_inquiry);  // a coordinator knows it
-        return Reply(token, VoteAnswer{Vote::kPrepared, ""});
+        return Respond(token, VoteAnswer{Vote::kPrepared, ""});
       }
       [[fallthrough]];
     case BranchState::kRollingBack:
-      return Reply(token, VoteAnswer{Vote::kLost, "the branch is being rolled back"});
+      return Respond(token, VoteAnswer{Vote::kLost, "the branch is being rolled back"});
     case BranchState::kCommittingAlone:
     case BranchState::kLookingUp:
       branch->waiting.push_back({RequestKind::kPrepare, token});
@@ -218,11 +220,12 @@ void BranchTable::CommitOnePhaseHere(Branch* branch, RequestToken token, Timesta
     case BranchState::kCommitting:
       break;
   }
-  Reply(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
-                              branch->executing
-                                  ? "work is still running in the branch"
-                                  : "the branch was asked to prepare: only a coordinator "
-                                    "may end it"});
+  Respond(token,
+          OnePhaseAnswer{OnePhaseVerdict::kInvalid,
+                         branch->executing
+                             ? "work is still running in the branch"
+                             : "the branch was asked to prepare: only a coordinator "
+                               "may end it"});
 }
 
 }  // namespace concordat::participant

@@ -87,7 +87,7 @@ void BranchTable::OnPreparedAndRollbackWaits(Branch* branch, PrepareResult resul
   const bool alive = result.vote == Vote::kPrepared || result.vote == Vote::kUnavailable;
   if (!alive) {
     for (const Waiting& r : rollbacks) {
-      Reply(r.token, FinishAnswer{Finish::kDone, false, ""});
+      Respond(r.token, FinishAnswer{Finish::kDone, false, ""});
     }
     return EndBranch(branch, now);
   }

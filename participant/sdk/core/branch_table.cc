@@ -243,13 +243,13 @@ void BranchTable::Emit(EventKind kind, const BranchId& id, std::string detail) {
 void BranchTable::ReplyProtocolError(const BranchId& id, RequestToken token,
                                      std::string detail) {
   Emit(EventKind::kProtocolError, id, detail);
-  Reply(token,
-        FinishAnswer{Finish::kRetry, true, absl::StrCat("protocol error: ", detail)});
+  Respond(token,
+          FinishAnswer{Finish::kRetry, true, absl::StrCat("protocol error: ", detail)});
 }
 
 void BranchTable::AnswerExecutes(Branch* branch, const ExecuteAnswer& answer) {
   branch->executing = false;
-  for (RequestToken token : branch->execute_tokens) Reply(token, answer);
+  for (RequestToken token : branch->execute_tokens) Respond(token, answer);
   branch->execute_tokens.clear();
 }
 

@@ -211,7 +211,7 @@ class BranchTable {
   void Send(CommandKind kind, const BranchId& id, RequestToken token = RequestToken());
   void Emit(EventKind kind, const BranchId& id, std::string detail);
   template <class Body>
-  void Reply(RequestToken token, Body body) {
+  void Respond(RequestToken token, Body body) {
     if (!token.is_none()) output_.answers.emplace_back(token, std::move(body));
   }
   template <class Body>

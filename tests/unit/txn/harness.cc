@@ -45,7 +45,7 @@ void Node::Lead(uint64_t term, bool ready) {
 }
 
 void Node::Ready() {
-  core_.OwnTermEntryApplied(Term(term_), now_);
+  core_.LeaderReady(Term(term_), now_);
   Collect();
 }
 

@@ -50,7 +50,7 @@ class Portions : public ::testing::Test {
 };
 
 TEST_F(Portions, Scenario80_InheritedByANewLeader_AskedInPortions) {
-  core_.OwnTermEntryApplied(Term(2), now_);
+  core_.LeaderReady(Term(2), now_);
   size_t messages = 0;
   size_t steps = 0;
   do {
@@ -62,7 +62,7 @@ TEST_F(Portions, Scenario80_InheritedByANewLeader_AskedInPortions) {
 }
 
 TEST_F(Portions, Scenario80_DueTogether_DecidedInPortions) {
-  core_.OwnTermEntryApplied(Term(2), now_);
+  core_.LeaderReady(Term(2), now_);
   do {
     (void)Step();
   } while (core_.HasMoreWork());
@@ -78,7 +78,7 @@ TEST_F(Portions, Scenario80_DueTogether_DecidedInPortions) {
 }
 
 TEST_F(Portions, RequestForATransactionWhoseTurnIsToCome_FindsItInherited) {
-  core_.OwnTermEntryApplied(Term(2), now_);
+  core_.LeaderReady(Term(2), now_);
   (void)core_.TakeOutput();
   const Gtid last = G(1, kTransactions);
   core_.Submit(RequestToken(1),
@@ -108,7 +108,7 @@ TEST_F(Portions, RequestsThatWaitedForTheLeader_AreDealtWithInPortions) {
   for (uint64_t i = 1; i <= kRequests; ++i) {
     core_.Submit(RequestToken(i), AllocateGtidsRequest{1}, now_);
   }
-  core_.OwnTermEntryApplied(Term(2), now_);
+  core_.LeaderReady(Term(2), now_);
   size_t answers = 0;
   do {
     answers += Step().answers.size();
@@ -118,7 +118,7 @@ TEST_F(Portions, RequestsThatWaitedForTheLeader_AreDealtWithInPortions) {
 
 TEST_F(Portions, LeadershipLostInBetween_NothingIsLeft) {
   core_.Submit(RequestToken(1), AllocateGtidsRequest{1}, now_);
-  core_.OwnTermEntryApplied(Term(2), now_);
+  core_.LeaderReady(Term(2), now_);
   (void)core_.TakeOutput();
   core_.LoseLeadership(now_);
   EXPECT_FALSE(core_.HasMoreWork());
@@ -126,7 +126,7 @@ TEST_F(Portions, LeadershipLostInBetween_NothingIsLeft) {
   ASSERT_EQ(out.answers.size(), 1u);
   EXPECT_TRUE(std::holds_alternative<NotLeaderReply>(out.answers[0].reply));
   core_.BecomeLeader(Term(3), now_);
-  core_.OwnTermEntryApplied(Term(3), now_);
+  core_.LeaderReady(Term(3), now_);
   size_t messages = 0;
   do {
     messages += Step().messages.size();

@@ -460,13 +460,14 @@ TEST_F(ProtocolTest, Events_TellTheWholeStory) {
   node.Ack(A(g));
   EXPECT_EQ(node.LastEvent(EventKind::kCommitAsked),
             "commit-asked 1.1.1 branches=1 mode=decided timeout_ms=10000");
-  EXPECT_EQ(node.LastEvent(EventKind::kAsked), "asked 1.1.1/bank-a/5f3c.1 attempt=1");
+  EXPECT_EQ(node.LastEvent(EventKind::kPrepareSent),
+            "prepare-sent 1.1.1/bank-a/5f3c.1 attempt=1");
   EXPECT_EQ(node.LastEvent(EventKind::kVoted),
             "voted 1.1.1/bank-a/5f3c.1 refused overdrawn");
   EXPECT_THAT(node.LastEvent(EventKind::kDecided),
               StartsWith("decided 1.1.1 aborted cause=refused"));
-  EXPECT_EQ(node.LastEvent(EventKind::kTold),
-            "told 1.1.1/bank-a/5f3c.1 aborted attempt=1");
+  EXPECT_EQ(node.LastEvent(EventKind::kDecisionSent),
+            "decision-sent 1.1.1/bank-a/5f3c.1 aborted attempt=1");
   EXPECT_EQ(node.LastEvent(EventKind::kAcknowledged), "acknowledged 1.1.1/bank-a/5f3c.1");
 }
 
@@ -480,7 +481,7 @@ TEST_F(ProtocolTest, Views_ShowWhoIsWaitedFor) {
   ASSERT_EQ(views.size(), 1u);
   EXPECT_EQ(views[0].gtid, g);
   EXPECT_EQ(views[0].state, TxnState::kStaged);
-  EXPECT_TRUE(views[0].driven_here);
+  EXPECT_TRUE(views[0].in_flight_here);
   EXPECT_EQ(views[0].age, Duration::Millis(300));
   EXPECT_EQ(views[0].until_deadline, Duration::Millis(9700));
   EXPECT_THAT(views[0].waiting_for, ElementsAre(B(g)));
@@ -500,7 +501,7 @@ TEST_F(ProtocolTest, Views_ShowWhoIsWaitedFor) {
   follower.CatchUp();
   const auto remote = follower.core().Show(g, follower.now());
   EXPECT_EQ(remote.state, TxnState::kDecided);
-  EXPECT_FALSE(remote.driven_here);
+  EXPECT_FALSE(remote.in_flight_here);
   EXPECT_EQ(remote.branches.size(), 2u);
 }
 

@@ -159,7 +159,7 @@ void RandomRun::MakeReady() {
   for (std::string& record : surviving_) log_.push_back(std::move(record));
   surviving_.clear();
   CatchUp(&servers_[leader_]);
-  servers_[leader_].core->OwnTermEntryApplied(Term(term_), now_);
+  servers_[leader_].core->LeaderReady(Term(term_), now_);
   Collect(leader_);
 }
 

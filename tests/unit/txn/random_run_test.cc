@@ -26,7 +26,7 @@ TEST(RandomRun, AnySchedule_KeepsEveryPromise_AndReachesTheRarePaths) {
   for (const char* path :
        {"COMMITTED", "ABORTED", "FORGOTTEN", "UNDECIDED", "NOT_LEADER", "NOT_READY",
         "NOT_FOUND", "BRANCH", "ENLISTED", "REFUSED", "answered-early", "attached",
-        "deadline-held", "heuristic", "inherited", "refused-request", "watermark",
+        "timeout-suppressed", "heuristic", "inherited", "refused-request", "watermark",
         "leader changes"}) {
     EXPECT_GT(counts[path], 20) << path;
   }

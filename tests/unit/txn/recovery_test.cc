@@ -81,7 +81,7 @@ TEST_F(RecoveryTest, NewLeader_LetsRequestsWaitForABoundedTime) {
 
 TEST_F(RecoveryTest, NewLeader_IgnoresTheEntryOfAnotherTerm) {
   next.Lead(2, /*ready=*/false);
-  next.core().OwnTermEntryApplied(Term(1), next.now());
+  next.core().LeaderReady(Term(1), next.now());
   EXPECT_FALSE(next.core().is_ready());
   next.Ready();
   EXPECT_TRUE(next.core().is_ready());
@@ -172,7 +172,7 @@ TEST_F(RecoveryTest, OwnParallel_MayTimeOut_AndIsInheritedAfterReelection) {
   old.Lead(3);
   old.Pass(Duration::Seconds(10));
   EXPECT_THAT(old.Appended(), IsEmpty());  // it may have answered in its first life
-  EXPECT_EQ(old.Happened(EventKind::kDeadlineHeld), 1);
+  EXPECT_EQ(old.Happened(EventKind::kTimeoutSuppressed), 1);
 }
 
 // Trial: the leader changed and the reader's participant restarted between decision and
@@ -247,7 +247,7 @@ TEST_F(RecoveryTest, LostLeadership_WaitingForReadinessIsAnsweredToo) {
 TEST_F(RecoveryTest, LostLeadership_DropsProposalsThatWereNotTaken) {
   Core core(kGroup, CoreOptions());
   core.BecomeLeader(Term(1), Timestamp());
-  core.OwnTermEntryApplied(Term(1), Timestamp());
+  core.LeaderReady(Term(1), Timestamp());
   core.Submit(RequestToken(1), AllocateGtidsRequest{2}, Timestamp());
   core.Submit(RequestToken(2), CommitRequest{G(1, 1), {A(G(1, 1))}}, Timestamp());
   core.Submit(RequestToken(3), OutcomeRequest{G(1, 2)}, Timestamp());
@@ -276,7 +276,7 @@ TEST_F(RecoveryTest, Snapshot_StandsInForTheLog) {
           .ok());
   EXPECT_EQ(core.table().Hash(), old.table().Hash());
   core.BecomeLeader(Term(2), Timestamp());
-  core.OwnTermEntryApplied(Term(2), Timestamp());
+  core.LeaderReady(Term(2), Timestamp());
   const Output out = core.TakeOutput();
   ASSERT_EQ(out.messages.size(), 2u);
   EXPECT_EQ(out.messages[0].branch, A(g));

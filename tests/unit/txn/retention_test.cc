@@ -101,9 +101,9 @@ TEST_F(RetentionTest, WatermarkOnItsWay_IsNotProposedAgain) {
   EXPECT_EQ(node.Appended().size(), 1u);
 }
 
-// An abort that one branch never acknowledges does not hold the watermark; its drive
-// goes with it.
-TEST_F(RetentionTest, UnacknowledgedAbort_IsPassedAndNoLongerDriven) {
+// An abort that one branch never acknowledges does not hold the watermark, and is in
+// flight no longer when the watermark has passed it.
+TEST_F(RetentionTest, UnacknowledgedAbort_IsPassedAndNoLongerInFlight) {
   const Gtid g = node.NewGtid();
   node.Commit(g, {A(g), B(g)});
   node.Vote(A(g), Vote::kRefused);

@@ -194,7 +194,7 @@ TEST_F(RulesTest, Rule05_ModeIsThatOfStaged_RetryInDecidedDoesNotExposeToTimeout
   const auto retry = next.Commit(g, {A(g)}, Mode::kDecided, 1000);
   next.Pass(Duration::Seconds(5));
   EXPECT_THAT(next.Appended(), IsEmpty());
-  EXPECT_EQ(next.Happened(EventKind::kDeadlineHeld), 1);
+  EXPECT_EQ(next.Happened(EventKind::kTimeoutSuppressed), 1);
   next.Prepared({A(g)});
   EXPECT_EQ(next.Said(retry), "COMMITTED");  // early, as STAGED allows
 }

@@ -1,5 +1,6 @@
-// Drive: what a leader knows of one transaction that it drives. Volatile: an election
-// loses it, and the next leader makes its own from the table.
+// InFlight: what a leader knows of one transaction that it carries through the commit
+// protocol. Volatile: an election loses it, and the next leader makes its own from the
+// table.
 //
 //   Enlist, Outcome          Commit                     STAGED applied
 //  ------> kOpen ----------------------> kStaging -----------------------> kPreparing
@@ -9,7 +10,7 @@
 //         kDeciding <--------------------------------------------------- or all votes
 //            | DECIDED applied
 //            v
-//         kFinishing --all acknowledged, ENDED applied, no stray left--> (gone)
+//         kFinishing --all acknowledged, ENDED applied, no unlisted left--> (gone)
 //
 // When all had voted before the request came, STAGED decides in the same step: kOpen goes
 // to kDeciding, and to kFinishing when STAGED is applied; or to kPreparing, when the
@@ -17,8 +18,8 @@
 //
 // A new leader begins with kPreparing for what is staged and with kFinishing for what
 // is decided.
-#ifndef COORDINATOR_TXN_DRIVE_H_
-#define COORDINATOR_TXN_DRIVE_H_
+#ifndef COORDINATOR_TXN_IN_FLIGHT_H_
+#define COORDINATOR_TXN_IN_FLIGHT_H_
 
 #include <cstdint>
 #include <optional>
@@ -41,11 +42,11 @@ struct Waiter {
   Timestamp expires;
 };
 
-// One branch in a drive.
-struct BranchWork {
+// How far one of its branches is.
+struct BranchProgress {
   BranchId id;
   // Before STAGED is applied: as this leader asked for. Then: as the table says. A
-  // branch outside the set is a stray: it is only ever rolled back.
+  // branch outside the set is unlisted: it is only ever rolled back.
   bool in_set = false;
   bool enlisting = false;  // ENLISTED proposed, not applied
   std::optional<Vote> vote;
@@ -61,7 +62,7 @@ struct BranchWork {
 
 enum class Phase : uint8_t { kOpen, kStaging, kPreparing, kDeciding, kFinishing };
 
-struct Drive {
+struct InFlight {
   Gtid gtid;
   Phase phase = Phase::kOpen;
   bool inherited = false;  // staged under an earlier leader
@@ -77,22 +78,22 @@ struct Drive {
   Outcome outcome = Outcome::kAborted;  // in kFinishing
   bool end_queued = false;
   bool ended = false;
-  std::vector<BranchWork> branches;
+  std::vector<BranchProgress> branches;
   std::vector<Waiter> waiters;
-  Timestamp timer = Timestamp::Infinite();  // its place in the driver's timers
+  Timestamp timer = Timestamp::Infinite();  // its place in the protocol's timers
 
   [[nodiscard]] bool preparing() const {
     return phase == Phase::kStaging || phase == Phase::kPreparing;
   }
-  [[nodiscard]] const BranchWork* FindBranch(const BranchId& id) const {
-    for (const BranchWork& work : branches) {
-      if (work.id == id) return &work;
+  [[nodiscard]] const BranchProgress* FindBranch(const BranchId& id) const {
+    for (const BranchProgress& progress : branches) {
+      if (progress.id == id) return &progress;
     }
     return nullptr;
   }
-  [[nodiscard]] BranchWork* FindBranch(const BranchId& id) {
-    for (BranchWork& work : branches) {
-      if (work.id == id) return &work;
+  [[nodiscard]] BranchProgress* FindBranch(const BranchId& id) {
+    for (BranchProgress& progress : branches) {
+      if (progress.id == id) return &progress;
     }
     return nullptr;
   }
@@ -100,4 +101,4 @@ struct Drive {
 
 }  // namespace concordat::txn
 
-#endif  // COORDINATOR_TXN_DRIVE_H_
+#endif  // COORDINATOR_TXN_IN_FLIGHT_H_

@@ -1,4 +1,4 @@
-#include "coordinator/txn/recovery_driver.h"
+#include "coordinator/txn/inheritance.h"
 
 namespace concordat::txn {
 
@@ -19,11 +19,11 @@ void Inheritance::Hurry(const Gtid& gtid, Timestamp now) {
   if (entry != nullptr) Inherit(gtid, *entry, now);
 }
 
-// What is driven already was hurried, or is this leader's own.
+// What is in flight already was hurried, or is this leader's own.
 void Inheritance::Inherit(const Gtid& gtid, const TransactionTable::Entry& entry,
                           Timestamp now) {
   if (!entry.staged && !entry.decided) return;
-  if (driver_.Find(gtid) == nullptr) driver_.Inherit(gtid, entry, now);
+  if (protocol_.Find(gtid) == nullptr) protocol_.Inherit(gtid, entry, now);
 }
 
 }  // namespace concordat::txn

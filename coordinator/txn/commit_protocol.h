@@ -1,15 +1,16 @@
-// Driver: the commit protocol at a ready leader. It proposes STAGED, asks for votes,
-// appends the decision, tells the branches and ends the transaction; and it answers
-// the requests that wait for any of this. docs/protocol.md has the rules.
+// CommitProtocol: the commit protocol at a ready leader. It proposes STAGED, asks for
+// votes, appends the decision, tells the branches and ends the transaction; and it
+// answers the requests that wait for any of this. docs/protocol.md has the rules.
 //
 // It acts on the table's state only, never on "I appended it": the node's log decides.
 // Checking whether a decision may be appended and appending it are one step.
 // Used by Core alone; gtids that reach it have passed Core's check.
 //
-//   driver_requests.cc  what is asked of it     driver_votes.cc   up to the decision
-//   driver_finish.cc    after the decision      driver.cc         timers, sending
-#ifndef COORDINATOR_TXN_DRIVER_H_
-#define COORDINATOR_TXN_DRIVER_H_
+//   commit_protocol_requests.cc  what is asked of it     commit_protocol_votes.cc   up to
+//   the decision commit_protocol_finish.cc    after the decision      commit_protocol.cc
+//   timers, sending
+#ifndef COORDINATOR_TXN_COMMIT_PROTOCOL_H_
+#define COORDINATOR_TXN_COMMIT_PROTOCOL_H_
 
 #include <map>
 #include <optional>
@@ -19,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "coordinator/txn/drive.h"
+#include "coordinator/txn/in_flight.h"
 #include "coordinator/txn/options.h"
 #include "coordinator/txn/output.h"
 #include "coordinator/txn/request.h"
@@ -27,10 +28,10 @@
 
 namespace concordat::txn {
 
-class Driver {
+class CommitProtocol {
  public:
   // All three outlive it.
-  Driver(const CoreOptions& options, const TransactionTable& table, Output* out)
+  CommitProtocol(const CoreOptions& options, const TransactionTable& table, Output* out)
       : options_(options), table_(table), out_(*out) {}
 
   // Requests (request.h).
@@ -52,13 +53,13 @@ class Driver {
   void OnEnlisted(const EnlistedEffect& effect, Timestamp now);
   void OnEnded(const EndedRecord& record, const EndedEffect& effect, Timestamp now);
 
-  // For the recovery driver: goes on with what earlier leaders began. The entry is
+  // For Inheritance: goes on with what earlier leaders began. The entry is
   // staged or decided (checked).
   void Inherit(const Gtid& gtid, const TransactionTable::Entry& entry, Timestamp now);
 
   // A resource can be reached again: what is due for it later is due now. Looks at
   // every transaction, so it is for registrations that changed something.
-  void HurryResource(std::string_view resource, Timestamp now);
+  void RetryNow(std::string_view resource, Timestamp now);
   // Fires no more than `limit` timers that are due; how many there were.
   size_t Tick(size_t limit, Timestamp now);
   [[nodiscard]] Timestamp NextTimer() const;
@@ -70,11 +71,11 @@ class Driver {
   void AdmitNewWork(bool admit) { admits_new_work_ = admit; }
   [[nodiscard]] bool admits_new_work() const { return admits_new_work_; }
 
-  [[nodiscard]] const Drive* Find(const Gtid& gtid) const;
-  [[nodiscard]] size_t size() const { return drives_.size(); }
+  [[nodiscard]] const InFlight* Find(const Gtid& gtid) const;
+  [[nodiscard]] size_t size() const { return in_flight_.size(); }
 
  private:
-  // driver_requests.cc
+  // commit_protocol_requests.cc
   void Refuse(RequestToken token, const Gtid& gtid, RefusedReply refusal, Timestamp now);
   [[nodiscard]] bool CheckBranch(RequestToken token, const BranchId& branch,
                                  Timestamp now);
@@ -87,69 +88,70 @@ class Driver {
   [[nodiscard]] bool RefuseForSpace(RequestToken token, const Gtid& gtid);
   // True, and refused: nothing has begun for it, and nothing new is to.
   [[nodiscard]] bool RefuseNewWork(RequestToken token, const Gtid& gtid);
-  void Stage(Drive* drive, const CommitRequest& request, Timestamp now);
+  void Stage(InFlight* txn, const CommitRequest& request, Timestamp now);
   // True: all of the set have, and there is a set.
-  [[nodiscard]] static bool TakeEarlyVotes(Drive* drive, const CommitRequest& request);
+  [[nodiscard]] static bool TakeEarlyVotes(InFlight* txn, const CommitRequest& request);
   // How long a request waits that wants an answer within that time (0: does not say).
   [[nodiscard]] static Duration WaitOf(Duration answer_within, Duration most);
-  void Attach(Drive* drive, RequestToken token, Duration answer_within, Timestamp now);
-  void AwaitEnlisted(Drive* drive, RequestToken token, const EnlistRequest& request,
+  void Attach(InFlight* txn, RequestToken token, Duration answer_within, Timestamp now);
+  void AwaitEnlisted(InFlight* txn, RequestToken token, const EnlistRequest& request,
                      Timestamp now);
   void RefuseEnlistment(RequestToken token, const BranchId& branch, Timestamp now);
   // False: as far as this table shows, nobody has asked to commit it.
   [[nodiscard]] bool AnswerIfStaged(RequestToken token, const OutcomeRequest& request,
                                     Timestamp now);
-  [[nodiscard]] static UndecidedReply Undecided(const Drive* drive);
+  [[nodiscard]] static UndecidedReply Undecided(const InFlight* txn);
 
-  // driver_votes.cc
-  void TakeVote(Drive* drive, BranchWork* work, Vote vote, std::string_view detail,
-                Timestamp now);
-  void SyncSet(Drive* drive);
-  void OnStagedAndCommitted(Drive* drive, Timestamp now);
-  void TryCommit(Drive* drive, Timestamp now);
-  void OnDeadline(Drive* drive, Timestamp now);
+  // commit_protocol_votes.cc
+  void TakeVote(InFlight* txn, BranchProgress* progress, Vote vote,
+                std::string_view detail, Timestamp now);
+  void SyncSet(InFlight* txn);
+  void OnStagedAndCommitted(InFlight* txn, Timestamp now);
+  void TryCommit(InFlight* txn, Timestamp now);
+  void OnDeadline(InFlight* txn, Timestamp now);
   // The client may have been told COMMITTED by an earlier leader.
-  [[nodiscard]] static bool MayHaveBeenAnswered(const Drive& drive);
-  void AppendDecision(Drive* drive, DecidedRecord record, Timestamp now);
-  void NoteHeuristic(BranchWork* work, Heuristic what, std::string_view detail,
+  [[nodiscard]] static bool MayHaveBeenAnswered(const InFlight& txn);
+  void AppendDecision(InFlight* txn, DecidedRecord record, Timestamp now);
+  void NoteHeuristic(BranchProgress* progress, Heuristic what, std::string_view detail,
                      Timestamp now);
 
-  // driver_finish.cc
-  void Finish(Drive* drive, Outcome outcome, Timestamp now);
-  void AnswerWaiters(Drive* drive, const Reply& client_reply);
+  // commit_protocol_finish.cc
+  void Finish(InFlight* txn, Outcome outcome, Timestamp now);
+  void AnswerWaiters(InFlight* txn, const Reply& client_reply);
   // Branches that were named for a transaction that goes on, or went, without them.
-  void AddStrays(const Gtid& gtid, const std::vector<BranchId>& branches, Timestamp now);
-  void Forget(Drive* drive, Timestamp now);
-  // Queues ENDED, drops the drive or sets its timer. The drive may be gone after it.
-  void Settle(Drive* drive, Timestamp now);
+  void AddUnlisted(const Gtid& gtid, const std::vector<BranchId>& branches,
+                   Timestamp now);
+  void Forget(InFlight* txn, Timestamp now);
+  // Queues ENDED, and drops the transaction or sets its timer: it may be gone after it.
+  void Settle(InFlight* txn, Timestamp now);
   void FlushEnded();
 
-  // driver.cc
-  Drive* FindDrive(const Gtid& gtid);
-  Drive* Open(const Gtid& gtid, Timestamp now);
-  void Erase(Drive* drive);
-  static BranchWork* AddBranch(Drive* drive, const BranchId& id);
+  // commit_protocol.cc
+  InFlight* FindInFlight(const Gtid& gtid);
+  InFlight* Open(const Gtid& gtid, Timestamp now);
+  void Erase(InFlight* txn);
+  static BranchProgress* AddBranch(InFlight* txn, const BranchId& id);
   void Fire(const Gtid& gtid, Timestamp now);
-  void ExpireWaiters(Drive* drive, Timestamp now);
-  // What is to be sent to the branch now; false when nothing is.
-  [[nodiscard]] static bool Wanted(const Drive& drive, const BranchWork& work,
-                                   Verb* verb);
-  void SendDue(Drive* drive, Timestamp now);
-  void RetrySoon(Drive* drive, BranchWork* work, Timestamp now);
-  void Schedule(Drive* drive);
-  void SetTimer(Drive* drive, Timestamp at);
+  void ExpireWaiters(InFlight* txn, Timestamp now);
+  // What is to be sent to the branch next; none: nothing is.
+  [[nodiscard]] static std::optional<Verb> NextMessage(const InFlight& txn,
+                                                       const BranchProgress& progress);
+  void SendDue(InFlight* txn, Timestamp now);
+  void RetrySoon(InFlight* txn, BranchProgress* progress, Timestamp now);
+  void Schedule(InFlight* txn);
+  void SetTimer(InFlight* txn, Timestamp at);
 
   void Propose(const Record& record) { out_.proposals.push_back(EncodeRecord(record)); }
-  void Tell(RequestToken token, Reply reply) {
+  void Respond(RequestToken token, Reply reply) {
     out_.answers.push_back(Answer{token, std::move(reply)});
   }
-  Event& Note(EventKind kind, const Gtid& gtid, Timestamp now);
-  Event& Note(EventKind kind, const BranchId& branch, Timestamp now);
+  Event& Emit(EventKind kind, const Gtid& gtid, Timestamp now);
+  Event& Emit(EventKind kind, const BranchId& branch, Timestamp now);
 
   const CoreOptions& options_;
   const TransactionTable& table_;
   Output& out_;
-  std::map<Gtid, Drive> drives_;
+  std::map<Gtid, InFlight> in_flight_;
   std::set<std::pair<Timestamp, Gtid>> timers_;
   bool admits_new_work_ = true;
   std::map<RequestToken, OutcomeRequest> reading_;  // until it is confirmed who leads
@@ -162,8 +164,8 @@ inline constexpr std::string_view kDiskFull =
     "the coordinator's disk is full; nothing was begun";
 
 // At most kMaxDetailLength bytes of it, for a record.
-[[nodiscard]] std::string Cut(std::string_view text);
+[[nodiscard]] std::string Truncated(std::string_view text);
 
 }  // namespace concordat::txn
 
-#endif  // COORDINATOR_TXN_DRIVER_H_
+#endif  // COORDINATOR_TXN_COMMIT_PROTOCOL_H_

@@ -1,10 +1,10 @@
 // What a new leader does first: it goes on with everything that earlier leaders had
 // log-committed and not finished. An election aborts nothing.
-#ifndef COORDINATOR_TXN_RECOVERY_DRIVER_H_
-#define COORDINATOR_TXN_RECOVERY_DRIVER_H_
+#ifndef COORDINATOR_TXN_INHERITANCE_H_
+#define COORDINATOR_TXN_INHERITANCE_H_
 
 #include "coordinator/base/clock.h"
-#include "coordinator/txn/driver.h"
+#include "coordinator/txn/commit_protocol.h"
 #include "coordinator/txn/table.h"
 
 namespace concordat::txn {
@@ -18,8 +18,8 @@ namespace concordat::txn {
 // inherited first.
 class Inheritance {
  public:
-  Inheritance(const TransactionTable& table, Driver* driver)
-      : table_(table), driver_(*driver) {}
+  Inheritance(const TransactionTable& table, CommitProtocol* protocol)
+      : table_(table), protocol_(*protocol) {}
 
   void Begin() {
     under_way_ = true;
@@ -36,11 +36,11 @@ class Inheritance {
   void Inherit(const Gtid& gtid, const TransactionTable::Entry& entry, Timestamp now);
 
   const TransactionTable& table_;
-  Driver& driver_;
+  CommitProtocol& protocol_;
   bool under_way_ = false;
   Gtid last_;  // looked at, and all before it
 };
 
 }  // namespace concordat::txn
 
-#endif  // COORDINATOR_TXN_RECOVERY_DRIVER_H_
+#endif  // COORDINATOR_TXN_INHERITANCE_H_

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/txn/driver.h"
+#include "coordinator/txn/commit_protocol.h"
 
 namespace concordat::txn {
 
@@ -25,31 +25,33 @@ std::string WrongBranches(const Gtid& gtid, const std::vector<BranchId>& branche
 }
 
 // The branches that are enlisted, and those whose records are on their way.
-size_t CountEnlisted(const TransactionTable::Entry* entry, const Drive* drive) {
+size_t CountEnlisted(const TransactionTable::Entry* entry, const InFlight* txn) {
   size_t count = entry == nullptr ? 0 : entry->branches.size();
-  if (drive == nullptr) return count;
-  for (const BranchWork& work : drive->branches) {
-    if (work.enlisting) ++count;
+  if (txn == nullptr) return count;
+  for (const BranchProgress& progress : txn->branches) {
+    if (progress.enlisting) ++count;
   }
   return count;
 }
 
 }  // namespace
 
-void Driver::Refuse(RequestToken token, const Gtid& gtid, RefusedReply refusal,
-                    Timestamp now) {
-  Note(EventKind::kRefusedRequest, gtid, now).detail = refusal.detail;
-  Tell(token, std::move(refusal));
+void CommitProtocol::Refuse(RequestToken token, const Gtid& gtid, RefusedReply refusal,
+                            Timestamp now) {
+  Emit(EventKind::kRefusedRequest, gtid, now).detail = refusal.detail;
+  Respond(token, std::move(refusal));
 }
 
-bool Driver::CheckBranch(RequestToken token, const BranchId& branch, Timestamp now) {
+bool CommitProtocol::CheckBranch(RequestToken token, const BranchId& branch,
+                                 Timestamp now) {
   std::string wrong = WrongBranches(branch.gtid, {branch});
   if (wrong.empty()) return true;
   Refuse(token, branch.gtid, {Refusal::kBadRequest, std::move(wrong)}, now);
   return false;
 }
 
-std::optional<RefusedReply> Driver::WrongCommit(const CommitRequest& request) const {
+std::optional<RefusedReply> CommitProtocol::WrongCommit(
+    const CommitRequest& request) const {
   const size_t count = request.branches.size();
   if (count > options_.max_branches) {
     return RefusedReply{Refusal::kTooManyBranches,
@@ -70,66 +72,67 @@ std::optional<RefusedReply> Driver::WrongCommit(const CommitRequest& request) co
   return RefusedReply{Refusal::kBadRequest, std::move(wrong)};
 }
 
-bool Driver::AnswerIfOver(RequestToken token, const Gtid& gtid) {
+bool CommitProtocol::AnswerIfOver(RequestToken token, const Gtid& gtid) {
   if (table_.IsForgotten(gtid)) {
-    Tell(token, ForgottenReply{});
+    Respond(token, ForgottenReply{});
     return true;
   }
   const auto settled = table_.FindSettled(gtid);
   if (!settled) return false;
   if (settled->outcome == Outcome::kCommitted) {
-    Tell(token, CommittedReply{});
+    Respond(token, CommittedReply{});
   } else {
-    Tell(token, AbortedReply{settled->cause, settled->detail});
+    Respond(token, AbortedReply{settled->cause, settled->detail});
   }
   return true;
 }
 
 // The log's reserve is for the decisions and ends of what is staged, which is bounded. A
 // first word about a transaction is new work, also when it is an abort.
-bool Driver::RefuseForSpace(RequestToken token, const Gtid& gtid) {
-  const Drive* drive = Find(gtid);
-  if (admits_new_work_ || (drive != nullptr && drive->phase != Phase::kOpen)) {
+bool CommitProtocol::RefuseForSpace(RequestToken token, const Gtid& gtid) {
+  const InFlight* txn = Find(gtid);
+  if (admits_new_work_ || (txn != nullptr && txn->phase != Phase::kOpen)) {
     return false;
   }
-  Tell(token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)});
+  Respond(token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)});
   return true;
 }
 
 // Before anything is begun; what is under way is never refused.
-bool Driver::RefuseNewWork(RequestToken token, const Gtid& gtid) {
+bool CommitProtocol::RefuseNewWork(RequestToken token, const Gtid& gtid) {
   if (RefuseForSpace(token, gtid)) return true;
-  const Drive* drive = Find(gtid);
-  if (drives_.size() < options_.max_in_progress || drive != nullptr) return false;
-  Tell(token,
-       RefusedReply{Refusal::kOverloaded,
-                    absl::StrCat(drives_.size(), " transactions are in progress")});
+  const InFlight* txn = Find(gtid);
+  if (in_flight_.size() < options_.max_in_progress || txn != nullptr) return false;
+  Respond(token,
+          RefusedReply{Refusal::kOverloaded,
+                       absl::StrCat(in_flight_.size(), " transactions are in progress")});
   return true;
 }
 
-void Driver::Commit(RequestToken token, const CommitRequest& request, Timestamp now) {
+void CommitProtocol::Commit(RequestToken token, const CommitRequest& request,
+                            Timestamp now) {
   const auto wrong = WrongCommit(request);
   // Of a repeated request the branches count for nothing, right or wrong.
   if (AnswerIfOver(token, request.gtid)) {
-    if (!wrong) AddStrays(request.gtid, request.branches, now);
+    if (!wrong) AddUnlisted(request.gtid, request.branches, now);
     return;
   }
   if (wrong) return Refuse(token, request.gtid, *wrong, now);
   if (RefuseNewWork(token, request.gtid)) return;
-  Drive* drive = Open(request.gtid, now);
-  if (drive->phase == Phase::kOpen) {
-    Stage(drive, request, now);
-    Attach(drive, token, request.answer_within, now);
-    return Schedule(drive);
+  InFlight* txn = Open(request.gtid, now);
+  if (txn->phase == Phase::kOpen) {
+    Stage(txn, request, now);
+    Attach(txn, token, request.answer_within, now);
+    return Schedule(txn);
   }
   // Rule 9: the branches are not compared. Those that nobody staged are rolled back
   // once the outcome is known, as nobody else would tell them.
-  Note(EventKind::kAttached, request.gtid, now);
-  Attach(drive, token, request.answer_within, now);
-  AddStrays(request.gtid, request.branches, now);
+  Emit(EventKind::kAttached, request.gtid, now);
+  Attach(txn, token, request.answer_within, now);
+  AddUnlisted(request.gtid, request.branches, now);
 }
 
-void Driver::Stage(Drive* drive, const CommitRequest& request, Timestamp now) {
+void CommitProtocol::Stage(InFlight* txn, const CommitRequest& request, Timestamp now) {
   Duration timeout =
       request.timeout > Duration() ? request.timeout : options_.default_timeout;
   timeout = std::min(timeout, options_.max_timeout);
@@ -139,93 +142,96 @@ void Driver::Stage(Drive* drive, const CommitRequest& request, Timestamp now) {
   record.timeout_ms = static_cast<uint64_t>(std::max<int64_t>(timeout.millis(), 1));
   record.mode = request.mode;
 
-  drive->phase = Phase::kStaging;
-  drive->mode = request.mode;
-  drive->begun = now;
-  drive->deadline = now + timeout;
-  for (const BranchId& id : record.branches) AddBranch(drive, id)->in_set = true;
+  txn->phase = Phase::kStaging;
+  txn->mode = request.mode;
+  txn->begun = now;
+  txn->deadline = now + timeout;
+  for (const BranchId& id : record.branches) AddBranch(txn, id)->in_set = true;
   if (const auto* entry = table_.FindLive(request.gtid)) {
-    for (const BranchId& id : entry->branches) AddBranch(drive, id)->in_set = true;
+    for (const BranchId& id : entry->branches) AddBranch(txn, id)->in_set = true;
   }
   // ENLISTED records that are on their way stand before this STAGED.
-  for (BranchWork& work : drive->branches) work.in_set = work.in_set || work.enlisting;
-  if (TakeEarlyVotes(drive, request)) {
+  for (BranchProgress& progress : txn->branches)
+    progress.in_set = progress.in_set || progress.enlisting;
+  if (TakeEarlyVotes(txn, request)) {
     // The record decides, and so is the decision that this leader has appended.
     record.all_prepared = true;
-    drive->staging_decides = true;
-    drive->appended = Outcome::kCommitted;
-    drive->phase = Phase::kDeciding;
+    txn->staging_decides = true;
+    txn->appended = Outcome::kCommitted;
+    txn->phase = Phase::kDeciding;
   }
 
-  Event& event = Note(EventKind::kCommitAsked, request.gtid, now);
+  Event& event = Emit(EventKind::kCommitAsked, request.gtid, now);
   event.detail = absl::StrCat(
-      "branches=", drive->branches.size(), " mode=", std::string(ToString(request.mode)),
+      "branches=", txn->branches.size(), " mode=", std::string(ToString(request.mode)),
       " timeout_ms=", record.timeout_ms, record.all_prepared ? " all prepared" : "");
   Propose(record);
-  SendDue(drive, now);
+  SendDue(txn, now);
 }
 
-bool Driver::TakeEarlyVotes(Drive* drive, const CommitRequest& request) {
+bool CommitProtocol::TakeEarlyVotes(InFlight* txn, const CommitRequest& request) {
   for (const uint32_t position : request.prepared) {
-    drive->FindBranch(request.branches[position])->vote = Vote::kPrepared;
+    txn->FindBranch(request.branches[position])->vote = Vote::kPrepared;
   }
-  bool all = !drive->branches.empty();
-  for (const BranchWork& work : drive->branches) {
-    all = all && (!work.in_set || work.vote == Vote::kPrepared);
+  bool all = !txn->branches.empty();
+  for (const BranchProgress& progress : txn->branches) {
+    all = all && (!progress.in_set || progress.vote == Vote::kPrepared);
   }
   return all && !request.prepared.empty();
 }
 
-Duration Driver::WaitOf(Duration answer_within, Duration most) {
+Duration CommitProtocol::WaitOf(Duration answer_within, Duration most) {
   return answer_within > Duration() ? std::min(answer_within, most) : most;
 }
 
-void Driver::Attach(Drive* drive, RequestToken token, Duration answer_within,
-                    Timestamp now) {
-  if (drive->answered_early) return Tell(token, CommittedReply{});
-  drive->waiters.push_back(Waiter{token, Waiter::Kind::kClient, BranchId(),
-                                  now + WaitOf(answer_within, options_.client_wait)});
-  Schedule(drive);
+void CommitProtocol::Attach(InFlight* txn, RequestToken token, Duration answer_within,
+                            Timestamp now) {
+  if (txn->answered_early) return Respond(token, CommittedReply{});
+  txn->waiters.push_back(Waiter{token, Waiter::Kind::kClient, BranchId(),
+                                now + WaitOf(answer_within, options_.client_wait)});
+  Schedule(txn);
 }
 
-void Driver::Rollback(RequestToken token, const RollbackRequest& request, Timestamp now) {
+void CommitProtocol::Rollback(RequestToken token, const RollbackRequest& request,
+                              Timestamp now) {
   std::string wrong = WrongBranches(request.gtid, request.branches);
   if (AnswerIfOver(token, request.gtid)) {
-    if (wrong.empty()) AddStrays(request.gtid, request.branches, now);
+    if (wrong.empty()) AddUnlisted(request.gtid, request.branches, now);
     return;
   }
   if (!wrong.empty()) {
     return Refuse(token, request.gtid, {Refusal::kBadRequest, std::move(wrong)}, now);
   }
   if (RefuseForSpace(token, request.gtid)) return;
-  Drive* drive = Open(request.gtid, now);
+  InFlight* txn = Open(request.gtid, now);
   const bool by_operator = request.cause == AbortCause::kOperator;
-  if (!drive->appended && (by_operator || !MayHaveBeenAnswered(*drive))) {
+  if (!txn->appended && (by_operator || !MayHaveBeenAnswered(*txn))) {
     // Rule 7: also for a gtid that this leader has never heard of.
     DecidedRecord record;
     record.gtid = request.gtid;
     record.cause =
         request.cause == AbortCause::kNone ? AbortCause::kClientRollback : request.cause;
-    record.detail = Cut(request.reason);
-    record.by = Cut(request.by);
-    AppendDecision(drive, std::move(record), now);
+    record.detail = Truncated(request.reason);
+    record.by = Truncated(request.by);
+    AppendDecision(txn, std::move(record), now);
   } else {
-    Note(EventKind::kAttached, request.gtid, now);
+    Emit(EventKind::kAttached, request.gtid, now);
   }
-  Attach(drive, token, request.answer_within, now);
-  AddStrays(request.gtid, request.branches, now);
+  Attach(txn, token, request.answer_within, now);
+  AddUnlisted(request.gtid, request.branches, now);
 }
 
-void Driver::Enlist(RequestToken token, const EnlistRequest& request, Timestamp now) {
+void CommitProtocol::Enlist(RequestToken token, const EnlistRequest& request,
+                            Timestamp now) {
   const BranchId& branch = request.branch;
   if (!CheckBranch(token, branch, now)) return;
   const auto* entry = table_.FindLive(branch.gtid);
   if (entry != nullptr && entry->Contains(branch)) {
-    return Tell(token, EnlistedReply{});  // the first answer was lost
+    return Respond(token, EnlistedReply{});  // the first answer was lost
   }
-  Drive* known = FindDrive(branch.gtid);
-  const BranchWork* work = known == nullptr ? nullptr : known->FindBranch(branch);
-  if (work != nullptr && work->enlisting) {
+  InFlight* known = FindInFlight(branch.gtid);
+  const BranchProgress* progress = known == nullptr ? nullptr : known->FindBranch(branch);
+  if (progress != nullptr && progress->enlisting) {
     // Its record is on its way, perhaps before a STAGED: that one's answer is this one's.
     return AwaitEnlisted(known, token, request, now);
   }
@@ -235,97 +241,99 @@ void Driver::Enlist(RequestToken token, const EnlistRequest& request, Timestamp 
     return RefuseEnlistment(token, branch, now);
   }
   if (CountEnlisted(entry, known) >= options_.max_branches) {
-    return Tell(token, RefusedReply{Refusal::kTooManyBranches,
-                                    absl::StrCat("at most ", options_.max_branches)});
+    return Respond(token, RefusedReply{Refusal::kTooManyBranches,
+                                       absl::StrCat("at most ", options_.max_branches)});
   }
   if (RefuseNewWork(token, branch.gtid)) return;
-  Drive* drive = Open(branch.gtid, now);
-  AddBranch(drive, branch)->enlisting = true;
+  InFlight* txn = Open(branch.gtid, now);
+  AddBranch(txn, branch)->enlisting = true;
   Propose(EnlistedRecord{branch});
-  AwaitEnlisted(drive, token, request, now);
+  AwaitEnlisted(txn, token, request, now);
 }
 
-void Driver::AwaitEnlisted(Drive* drive, RequestToken token, const EnlistRequest& request,
-                           Timestamp now) {
-  drive->waiters.push_back(
+void CommitProtocol::AwaitEnlisted(InFlight* txn, RequestToken token,
+                                   const EnlistRequest& request, Timestamp now) {
+  txn->waiters.push_back(
       Waiter{token, Waiter::Kind::kEnlist, request.branch,
              now + WaitOf(request.answer_within, options_.client_wait)});
-  Schedule(drive);
+  Schedule(txn);
 }
 
-void Driver::RefuseEnlistment(RequestToken token, const BranchId& branch, Timestamp now) {
-  if (table_.InCommittedSet(branch)) return Tell(token, EnlistedReply{});
+void CommitProtocol::RefuseEnlistment(RequestToken token, const BranchId& branch,
+                                      Timestamp now) {
+  if (table_.InCommittedSet(branch)) return Respond(token, EnlistedReply{});
   const std::string detail =
       absl::StrCat(ToString(branch), " came too late: commit or rollback of ",
                    ToString(branch.gtid), " had been asked for");
-  Note(EventKind::kRefusedRequest, branch, now).detail = detail;
-  Tell(token, RefusedReply{Refusal::kTooLate, detail});
-  AddStrays(branch.gtid, {branch}, now);
+  Emit(EventKind::kRefusedRequest, branch, now).detail = detail;
+  Respond(token, RefusedReply{Refusal::kTooLate, detail});
+  AddUnlisted(branch.gtid, {branch}, now);
 }
 
-void Driver::Inquire(RequestToken token, const InquireRequest& request, Timestamp now) {
+void CommitProtocol::Inquire(RequestToken token, const InquireRequest& request,
+                             Timestamp now) {
   const BranchId& branch = request.branch;
   if (!CheckBranch(token, branch, now)) return;
   if (table_.IsForgotten(branch.gtid)) {
-    return Tell(token, InquiryReply{BranchFate::kRollback});
+    return Respond(token, InquiryReply{BranchFate::kRollback});
   }
   if (table_.FindSettled(branch.gtid)) {
     // Rule 4: only a member of the decided set is told COMMIT.
     const bool member = table_.InCommittedSet(branch);
-    return Tell(token,
-                InquiryReply{member ? BranchFate::kCommit : BranchFate::kRollback});
+    return Respond(token,
+                   InquiryReply{member ? BranchFate::kCommit : BranchFate::kRollback});
   }
   if (RefuseForSpace(token, branch.gtid)) return;
-  Drive* drive = Open(branch.gtid, now);
-  drive->waiters.push_back(
+  InFlight* txn = Open(branch.gtid, now);
+  txn->waiters.push_back(
       Waiter{token, Waiter::Kind::kInquiry, branch, now + options_.inquiry_wait});
-  if (drive->phase == Phase::kOpen) {
+  if (txn->phase == Phase::kOpen) {
     DecidedRecord record;
     record.gtid = branch.gtid;
     record.cause = AbortCause::kInquiry;
     record.detail =
         absl::StrCat(ToString(branch), " asked, and no commit request was known");
-    AppendDecision(drive, std::move(record), now);
+    AppendDecision(txn, std::move(record), now);
   }
-  Schedule(drive);
+  Schedule(txn);
 }
 
 // An outcome is final whoever tells it. That there is none is not: a leader that was
 // deposed and does not know it may lack what the next one has committed. So it says that
 // only when it is confirmed that it led after it was asked.
-void Driver::AskOutcome(RequestToken token, const OutcomeRequest& request,
-                        Timestamp now) {
+void CommitProtocol::AskOutcome(RequestToken token, const OutcomeRequest& request,
+                                Timestamp now) {
   if (AnswerIfStaged(token, request, now)) return;
   reading_.emplace(token, request);
   out_.reads.push_back(token);
 }
 
-void Driver::OnReadConfirmed(RequestToken token, Timestamp now) {
+void CommitProtocol::OnReadConfirmed(RequestToken token, Timestamp now) {
   const auto found = reading_.find(token);
   if (found == reading_.end()) return;
   const OutcomeRequest request = found->second;
   reading_.erase(found);
-  if (!AnswerIfStaged(token, request, now)) Tell(token, NotStagedReply{});
+  if (!AnswerIfStaged(token, request, now)) Respond(token, NotStagedReply{});
 }
 
-bool Driver::AnswerIfStaged(RequestToken token, const OutcomeRequest& request,
-                            Timestamp now) {
+bool CommitProtocol::AnswerIfStaged(RequestToken token, const OutcomeRequest& request,
+                                    Timestamp now) {
   if (AnswerIfOver(token, request.gtid)) return true;
-  Drive* drive = FindDrive(request.gtid);
-  if (drive == nullptr || drive->phase == Phase::kOpen) return false;
-  if (request.wait || drive->answered_early) {
-    Attach(drive, token, request.answer_within, now);
+  InFlight* txn = FindInFlight(request.gtid);
+  if (txn == nullptr || txn->phase == Phase::kOpen) return false;
+  if (request.wait || txn->answered_early) {
+    Attach(txn, token, request.answer_within, now);
   } else {
-    Tell(token, Undecided(drive));
+    Respond(token, Undecided(txn));
   }
   return true;
 }
 
-UndecidedReply Driver::Undecided(const Drive* drive) {
+UndecidedReply CommitProtocol::Undecided(const InFlight* txn) {
   UndecidedReply reply;
-  if (!drive->preparing()) return reply;
-  for (const BranchWork& work : drive->branches) {
-    if (work.in_set && !work.vote) reply.waiting_for.push_back(work.id);
+  if (!txn->preparing()) return reply;
+  for (const BranchProgress& progress : txn->branches) {
+    if (progress.in_set && !progress.vote) reply.waiting_for.push_back(progress.id);
   }
   return reply;
 }
