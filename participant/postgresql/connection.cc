@@ -260,7 +260,6 @@ void Connection::PollConnect() {
 
 void Connection::SetUpSession() {
   state_ = State::kReady;
-  greeted_ = true;
   Run(SetUpStatements(config_), [this](BatchResult r) {
     if (!r.ok() || PQntuples(r.results[1].get()) != 1) {
       return Connected(r.lost ? absl::UnavailableError(r.Error())

@@ -140,8 +140,6 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void Connect(absl::AnyInvocable<void(absl::Status)> done);
   // Connected, and not known to be broken.
   [[nodiscard]] bool alive() const { return state_ == State::kReady; }
-  // The server has let us in, whatever became of the session.
-  [[nodiscard]] bool greeted() const { return greeted_; }
   [[nodiscard]] bool busy() const { return !batches_.empty(); }
 
   // Batches are done in order. On a connection that is not alive: lost, at once. The rows
@@ -224,7 +222,6 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   const ConnectionConfig config_;
   Counters* const counters_;
   State state_ = State::kNew;
-  bool greeted_ = false;
   PGconn* pg_ = nullptr;
   std::unique_ptr<rpc::FdWatch> watch_;
   rpc::TimerId connect_timer_;

@@ -149,7 +149,7 @@ MUTATIONS = [
         "const bool member =\n"
         "        table_.FindSettled(branch.gtid)->outcome == Outcome::kCommitted;"),
     Mutation(
-        "stray-told-commit",
+        "unlisted-told-commit",
         "A branch that only a retry named is told COMMIT.",
         TXN + "commit_protocol.cc",
         "const bool commit = progress.in_set && txn.outcome == Outcome::kCommitted;",

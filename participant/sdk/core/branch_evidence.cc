@@ -57,7 +57,8 @@ void BranchTable::AnswerNeverStarted(RequestKind kind, const BranchId& id,
       return Respond(token,
                      VoteAnswer{Vote::kRefused, "no such branch was ever started"});
     case RequestKind::kCommit:
-      return ReplyProtocolError(id, token, "COMMIT for a branch that was never started");
+      return RespondProtocolError(id, token,
+                                  "COMMIT for a branch that was never started");
     case RequestKind::kRollback:
       return Respond(token, FinishAnswer{Finish::kDone, false, ""});
     case RequestKind::kCommitOnePhase:

@@ -46,7 +46,7 @@ struct BranchTable::Branch {
 };
 
 template <class Body>
-void BranchTable::ReplyAll(Branch* branch, const Body& body) {
+void BranchTable::RespondAll(Branch* branch, const Body& body) {
   for (RequestToken token : branch->tokens) Respond(token, body);
   branch->tokens.clear();
 }

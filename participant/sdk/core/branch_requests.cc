@@ -153,12 +153,12 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
 
 void BranchTable::CommitHere(Branch* branch, RequestToken token, Timestamp now) {
   if (!branch->prepared) {
-    return ReplyProtocolError(branch->id, token,
-                              "COMMIT for a branch that has not voted; it was not done");
+    return RespondProtocolError(
+        branch->id, token, "COMMIT for a branch that has not voted; it was not done");
   }
   if (branch->told == Told::kRollback) {
-    return ReplyProtocolError(branch->id, token,
-                              "COMMIT for a branch that was told ROLLBACK before");
+    return RespondProtocolError(branch->id, token,
+                                "COMMIT for a branch that was told ROLLBACK before");
   }
   branch->tokens.push_back(token);
   if (branch->state == BranchState::kCommitting) return;
@@ -170,8 +170,8 @@ void BranchTable::CommitHere(Branch* branch, RequestToken token, Timestamp now) 
 
 void BranchTable::RollbackHere(Branch* branch, RequestToken token, Timestamp now) {
   if (branch->told == Told::kCommit) {
-    return ReplyProtocolError(branch->id, token,
-                              "ROLLBACK for a branch that was told COMMIT before");
+    return RespondProtocolError(branch->id, token,
+                                "ROLLBACK for a branch that was told COMMIT before");
   }
   switch (branch->state) {
     case BranchState::kActive:

@@ -58,15 +58,15 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
       branch->state = BranchState::kPrepared;
       branch->since = now;
       EnterPrepared(branch, Duration(), now);
-      return ReplyAll(branch, VoteAnswer{Vote::kPrepared, std::move(result.detail)});
+      return RespondAll(branch, VoteAnswer{Vote::kPrepared, std::move(result.detail)});
     case Vote::kUnavailable:
       branch->state = BranchState::kActive;
       branch->since = now;
       branch->last_call = now;
-      return ReplyAll(branch, VoteAnswer{Vote::kUnavailable, std::move(result.detail)});
+      return RespondAll(branch, VoteAnswer{Vote::kUnavailable, std::move(result.detail)});
     case Vote::kReadOnly:
       remembered_.Add(BranchKey(id), {RememberedBranches::How::kReadOnly, Finish::kDone});
-      ReplyAll(branch, VoteAnswer{Vote::kReadOnly, std::move(result.detail)});
+      RespondAll(branch, VoteAnswer{Vote::kReadOnly, std::move(result.detail)});
       return EndBranch(branch, now);
     case Vote::kCommittedAlone:  // not a resource manager's to say
       result.vote = Vote::kRefused;
@@ -74,7 +74,7 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
     case Vote::kRefused:
     case Vote::kConflict:
     case Vote::kLost:
-      ReplyAll(branch, VoteAnswer{result.vote, std::move(result.detail)});
+      RespondAll(branch, VoteAnswer{result.vote, std::move(result.detail)});
       return EndBranch(branch, now);
   }
 }
@@ -82,7 +82,7 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
 // The outcome is known to be ROLLBACK, so no vote for it may go out any more.
 void BranchTable::OnPreparedAndRollbackWaits(Branch* branch, PrepareResult result,
                                              Timestamp now) {
-  ReplyAll(branch, VoteAnswer{Vote::kLost, "a rollback came before the vote"});
+  RespondAll(branch, VoteAnswer{Vote::kLost, "a rollback came before the vote"});
   std::vector<Waiting> rollbacks = std::exchange(branch->waiting, {});
   const bool alive = result.vote == Vote::kPrepared || result.vote == Vote::kUnavailable;
   if (!alive) {
@@ -109,12 +109,12 @@ void BranchTable::OnCommitted(const BranchId& id, FinishResult result, Timestamp
   if (branch == nullptr || branch->state != BranchState::kCommitting) return;
   switch (result.finish) {
     case Finish::kDone:
-      ReplyAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
+      RespondAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
       return EndBranch(branch, now);
     case Finish::kRetry:
       branch->state = BranchState::kPrepared;
-      return ReplyAll(branch,
-                      FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
+      return RespondAll(branch,
+                        FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
     case Finish::kHeuristicCommit:
     case Finish::kHeuristicRollback:
     case Finish::kHeuristicMixed:
@@ -129,12 +129,12 @@ void BranchTable::OnRolledBack(const BranchId& id, FinishResult result, Timestam
   switch (result.finish) {
     case Finish::kDone:
       AnswerExecutes(branch, RolledBackMeanwhile(*branch));
-      ReplyAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
+      RespondAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
       return EndBranch(branch, now);
     case Finish::kRetry:
       branch->state = branch->prepared ? BranchState::kPrepared : BranchState::kActive;
       branch->ended = true;  // nobody may go on working in a branch that is to go
-      ReplyAll(branch, FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
+      RespondAll(branch, FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
       return RequestAgain(id, std::exchange(branch->waiting, {}), now);
     case Finish::kHeuristicCommit:
     case Finish::kHeuristicRollback:
@@ -169,7 +169,7 @@ void BranchTable::OnCommittedOnePhase(const BranchId& id, OnePhaseResult result,
     case OnePhase::kUnknown:
       break;
   }
-  ReplyAll(branch, OnePhaseAnswer{verdict, std::move(result.detail)});
+  RespondAll(branch, OnePhaseAnswer{verdict, std::move(result.detail)});
   EndBranch(branch, now);
 }
 
@@ -181,7 +181,7 @@ void BranchTable::EndHeuristically(Branch* branch, FinishResult result, Timestam
                     std::string(ToString(result.finish)), "; ", result.detail));
   AnswerExecutes(branch,
                  ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr, result.detail});
-  ReplyAll(branch, FinishAnswer{result.finish, false, std::move(result.detail)});
+  RespondAll(branch, FinishAnswer{result.finish, false, std::move(result.detail)});
   EndBranch(branch, now);
 }
 

@@ -240,8 +240,8 @@ void BranchTable::Emit(EventKind kind, const BranchId& id, std::string detail) {
   output_.events.push_back({kind, id, std::move(detail)});
 }
 
-void BranchTable::ReplyProtocolError(const BranchId& id, RequestToken token,
-                                     std::string detail) {
+void BranchTable::RespondProtocolError(const BranchId& id, RequestToken token,
+                                       std::string detail) {
   Emit(EventKind::kProtocolError, id, detail);
   Respond(token,
           FinishAnswer{Finish::kRetry, true, absl::StrCat("protocol error: ", detail)});

@@ -215,8 +215,8 @@ class BranchTable {
     if (!token.is_none()) output_.answers.emplace_back(token, std::move(body));
   }
   template <class Body>
-  void ReplyAll(Branch* branch, const Body& body);
-  void ReplyProtocolError(const BranchId& id, RequestToken token, std::string detail);
+  void RespondAll(Branch* branch, const Body& body);
+  void RespondProtocolError(const BranchId& id, RequestToken token, std::string detail);
   void AnswerExecutes(Branch* branch, const ExecuteAnswer& answer);
   void KeepReply(Branch* branch, ExecuteReplyPtr reply);
   void DropReply(Branch* branch);

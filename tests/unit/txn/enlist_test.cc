@@ -139,7 +139,7 @@ TEST_F(EnlistTest, Rollback_TellsTheEnlisted) {
   EXPECT_EQ(node.core().Status().in_progress, 0u);
 }
 
-TEST_F(EnlistTest, StrayThatNeverAnswers_IsGivenUpAfterSomeTries) {
+TEST_F(EnlistTest, UnlistedThatNeverAnswers_IsGivenUpAfterSomeTries) {
   const Gtid g = node.NewGtid();
   node.RunToEnd(g, {A(g)});
   node.Enlist(B(g));
@@ -149,12 +149,10 @@ TEST_F(EnlistTest, StrayThatNeverAnswers_IsGivenUpAfterSomeTries) {
 }
 
 // What nobody staged is rolled back for whoever names it, as far as there is room.
-TEST_F(EnlistTest, StraysOfTransactionsThatAreOver_AreBounded) {
+TEST_F(EnlistTest, UnlistedOfTransactionsThatAreOver_AreBounded) {
   CoreOptions options;
   options.max_in_progress = 2;
-  Log own_log;
-  Node small(&own_log, options);
-  small.Lead(1);
+  LeadingNode small(options);
   std::vector<Gtid> over;
   for (int i = 0; i < 5; ++i) {
     over.push_back(small.NewGtid());
@@ -164,12 +162,10 @@ TEST_F(EnlistTest, StraysOfTransactionsThatAreOver_AreBounded) {
   EXPECT_EQ(small.core().Status().in_progress, 2u);
 }
 
-TEST_F(EnlistTest, StraysOfOneTransaction_AreBounded) {
+TEST_F(EnlistTest, UnlistedOfOneTransaction_AreBounded) {
   CoreOptions options;
   options.max_branches = 2;
-  Log own_log;
-  Node small(&own_log, options);
-  small.Lead(1);
+  LeadingNode small(options);
   const Gtid g = small.NewGtid();
   small.Commit(g, {A(g), B(g)});
   for (uint64_t n = 2; n < 20; ++n) small.Commit(g, {MakeBranch(g, "bank-c", n)});
@@ -186,9 +182,7 @@ TEST_F(EnlistTest, StraysOfOneTransaction_AreBounded) {
 TEST_F(EnlistTest, TooMany_AreRefused) {
   CoreOptions options;
   options.max_branches = 2;
-  Log own_log;
-  Node small(&own_log, options);
-  small.Lead(1);
+  LeadingNode small(options);
   const Gtid g = small.NewGtid();
   small.Enlist(A(g));
   small.Enlist(B(g));

@@ -90,13 +90,7 @@ TEST_F(FullDiskTest, Scenario88_EnlistedAMomentAgo_IsNewWorkToo) {
 TEST_F(FullDiskTest, Scenario88_WhatOperatorsChange_IsRefused) {
   Register(Bank("bank-a"));
   const Gtid g = node.NewGtid();
-  node.Commit(g, {A(g)});
-  node.CommitLog();
-  node.Prepared({A(g)});
-  node.CommitLog();
-  node.Ack(A(g), AckResult::kHeuristicMixed, "by hand");
-  node.CommitLog();
-  ASSERT_TRUE(node.table().heuristics().contains(A(g)));
+  node.RunToHeuristic(g, A(g));
   node.Pass(Duration::Seconds(60));
   node.CommitLog();
   SetFull(true);

@@ -147,6 +147,16 @@ void Node::RunToEnd(const Gtid& gtid, const std::vector<BranchId>& branches) {
   ASSERT_EQ(table().StateOf(gtid), TxnState::kEnded);
 }
 
+void Node::RunToHeuristic(const Gtid& gtid, const BranchId& branch) {
+  Commit(gtid, {branch});
+  CommitLog();
+  Prepared({branch});
+  CommitLog();
+  Ack(branch, AckResult::kHeuristicMixed, "by hand");
+  CommitLog();
+  ASSERT_TRUE(table().heuristics().contains(branch));
+}
+
 std::string Node::Said(RequestToken token) const {
   const auto found = answers_.find(token);
   return found == answers_.end() ? "" : found->second;

@@ -72,6 +72,8 @@ class Node {
   void CommitLog(size_t count);
   // The whole of it: voted, decided, acknowledged, ended.
   void RunToEnd(const Gtid& gtid, const std::vector<BranchId>& branches);
+  // Decided COMMIT, and put on record as ended by hand, in part.
+  void RunToHeuristic(const Gtid& gtid, const BranchId& branch);
 
   // What was answered: Describe(reply); "" when nothing yet.
   [[nodiscard]] std::string Said(RequestToken token) const;
@@ -105,6 +107,18 @@ class Node {
   std::vector<RequestToken> reads_;
   std::vector<Event> events_;
   std::map<RequestToken, std::string> answers_;
+};
+
+namespace internal {
+struct OwnLog {
+  Log own_log;
+};
+}  // namespace internal
+
+// A node with a log that nobody else has, and its leader.
+class LeadingNode : private internal::OwnLog, public Node {
+ public:
+  explicit LeadingNode(const CoreOptions& options) : Node(&own_log, options) { Lead(1); }
 };
 
 }  // namespace concordat::txn

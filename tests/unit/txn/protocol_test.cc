@@ -201,9 +201,7 @@ TEST_F(ProtocolTest, Step6_Acknowledged_EndedIsWrittenLazilyForMany) {
 TEST_F(ProtocolTest, Step6_Ended_IsWrittenAtOnceWhenABatchIsFull) {
   CoreOptions options;
   options.ended_batch = 2;
-  Log own_log;
-  Node small(&own_log, options);
-  small.Lead(1);
+  LeadingNode small(options);
   for (int i = 0; i < 2; ++i) {
     const Gtid g = small.NewGtid();
     small.Commit(g, {A(g)});
@@ -407,9 +405,7 @@ TEST_F(ProtocolTest, WrongCommitRequest_OfAKnownOutcome_IsAnswered) {
 TEST_F(ProtocolTest, Overload_IsRefusedBeforePrepareAndNeverAfter) {
   CoreOptions options;
   options.max_in_progress = 2;
-  Log own_log;
-  Node small(&own_log, options);
-  small.Lead(1);
+  LeadingNode small(options);
   const Gtid a = small.NewGtid(), b = small.NewGtid(), c = small.NewGtid();
   small.Commit(a, {A(a)});
   small.Commit(b, {A(b)});

@@ -401,14 +401,9 @@ TEST_F(RegistrarTest, Scenario85_ServedOrNeededResource_IsNotRetired) {
 TEST_F(RegistrarTest, LeadershipLost_WhatWasAskedForIsNotKnown) {
   node.Submit(RegisterResourceRequest{Bank("bank-a")});
   const Gtid g = node.NewGtid();
-  node.Commit(g, {A(g)});
-  node.CommitLog();
-  node.Prepared({A(g)});
-  node.CommitLog();
-  node.Ack(A(g), AckResult::kHeuristicMixed, "by hand");
+  node.RunToHeuristic(g, A(g));
   node.Pass(Duration::Seconds(6));
   node.CommitLog();
-  ASSERT_TRUE(node.table().heuristics().contains(A(g)));
   const std::vector<Request> requests = {RegisterResourceRequest{Bank("bank-b")},
                                          ForgetHeuristicRequest{A(g), "ann"},
                                          RetireResourceRequest{"bank-a", "ann"}};
