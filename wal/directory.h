@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "wal/file_env.h"
+#include "coordinator/base/file_env.h"
 
 namespace concordat::wal {
 

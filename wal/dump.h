@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "wal/file_env.h"
+#include "coordinator/base/file_env.h"
 #include "wal/log.h"
 
 namespace concordat::wal {

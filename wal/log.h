@@ -21,8 +21,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/strong_id.h"
-#include "wal/file_env.h"
 
 namespace concordat::wal {
 

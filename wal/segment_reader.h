@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "wal/file_env.h"
+#include "coordinator/base/file_env.h"
 #include "wal/segment.h"
 
 namespace concordat::wal {

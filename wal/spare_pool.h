@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "wal/file_env.h"
+#include "coordinator/base/file_env.h"
 
 namespace concordat::wal {
 

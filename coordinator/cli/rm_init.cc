@@ -7,8 +7,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "coordinator/cli/commands.h"
-#include "participant/mariadb/mariadb_resource_manager.h"
-#include "participant/postgresql/postgresql_resource_manager.h"
+#include "participant/resources/mariadb/mariadb_resource_manager.h"
+#include "participant/resources/postgresql/postgresql_resource_manager.h"
 
 namespace concordat::cli {
 

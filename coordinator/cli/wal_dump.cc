@@ -1,11 +1,11 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/storage/raft_records.h"
 #include "coordinator/txn/record.h"
 #include "wal/dump.h"
-#include "wal/file_env.h"
 
 namespace concordat::cli {
 
@@ -32,7 +32,7 @@ int DumpLog(const std::string& dir, bool segments_only) {
   options.records = !segments_only;
   options.format_owner = "concordatd:";
   options.format = FormatRecord;
-  const absl::Status dumped = wal::Dump(wal::PosixFileEnv(), dir, options, std::cout);
+  const absl::Status dumped = wal::Dump(PosixFileEnv(), dir, options, std::cout);
   if (dumped.ok()) return kExitOk;
   std::cerr << "concordat: " << dumped.message() << "\n";
   return kExitNegative;

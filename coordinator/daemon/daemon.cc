@@ -10,12 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/CoordinatorService.h"
 #include "concordat_wire/RaftService.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/log.h"
 #include "coordinator/base/log_limit.h"
 #include "coordinator/base/system_clock.h"
 #include "thrift/rpc/codec.h"
 #include "thrift/rpc/descriptors.h"
-#include "wal/file_env.h"
 
 namespace concordat::daemon {
 
@@ -123,7 +123,7 @@ absl::Status Daemon::StartOnLoop(const Options& options) {
   if (absl::Status s = TryAddresses(loop, options.members.at(options.self)); !s.ok()) {
     return s;
   }
-  auto node = node::Node::Open(loop, wal::PosixFileEnv(), MakeNodeOptions(options));
+  auto node = node::Node::Open(loop, PosixFileEnv(), MakeNodeOptions(options));
   if (!node.ok()) return node.status();
   node_ = std::move(*node);
   std::map<NodeId, rpc::Address> peers;

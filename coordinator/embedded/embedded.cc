@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/mutex.h"
 #include "coordinator/embedded/direct_sender.h"
 #include "coordinator/rpc/txn_wire.h"
-#include "wal/file_env.h"
 
 namespace concordat {
 
@@ -128,7 +128,7 @@ absl::StatusOr<std::unique_ptr<Embedded>> Embedded::Start(
 absl::Status Embedded::StartOnLoop(const EmbeddedOptions& options,
                                    std::vector<EmbeddedResource> resources) {
   rpc::EventLoop* loop = thread_->loop();
-  auto node = node::Node::Open(loop, wal::PosixFileEnv(), MakeNodeOptions(options));
+  auto node = node::Node::Open(loop, PosixFileEnv(), MakeNodeOptions(options));
   if (!node.ok()) return node.status();
   node_ = std::move(*node);
   handler_ = std::make_unique<rpc::CoordinatorServiceHandler>(node_.get());

@@ -34,7 +34,7 @@ absl::Status ExplainLostLog(const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Node>> Node::Open(rpc::EventLoop* loop, wal::FileEnv* env,
+absl::StatusOr<std::unique_ptr<Node>> Node::Open(rpc::EventLoop* loop, FileEnv* env,
                                                  NodeOptions options) {
   if (options.data_dir.empty()) {
     return absl::InvalidArgumentError("no data directory was named");
@@ -45,7 +45,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(rpc::EventLoop* loop, wal::File
   return node;
 }
 
-Node::Node(rpc::EventLoop* loop, wal::FileEnv* env, NodeOptions options)
+Node::Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options)
     : loop_(loop),
       options_(std::move(options)),
       started_(loop->Now()),
@@ -61,7 +61,7 @@ Node::~Node() {
   for (auto& [token, done] : std::exchange(waiting_, {})) done(txn::UndecidedReply{});
 }
 
-absl::Status Node::OpenLog(wal::FileEnv* env) {
+absl::Status Node::OpenLog(FileEnv* env) {
   if (absl::Status s = storage::CheckFolder(env, options_.data_dir); !s.ok()) return s;
   const storage::NodeIdentity identity{options_.cluster_name, options_.self, Voters()};
   const auto recorded = storage::RecordedLog(env, options_.data_dir, identity);

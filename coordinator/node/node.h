@@ -2,7 +2,7 @@
 // the requests that wait for an answer. What connects it to others is handed in, so
 // that the daemon (sockets) and an embedding process (function calls) share it.
 //
-//   auto node = Node::Open(loop, wal::PosixFileEnv(), options);
+//   auto node = Node::Open(loop, PosixFileEnv(), options);
 //   (*node)->Start(&peers, &resources);
 //   (*node)->Submit(txn::CommitRequest{...}, [](txn::Reply reply) { ... });
 //
@@ -24,6 +24,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/log_limit.h"
 #include "coordinator/node/node_log.h"
 #include "coordinator/node/replica.h"
@@ -34,7 +35,6 @@
 #include "coordinator/storage/raft_store.h"
 #include "coordinator/storage/snapshot_store.h"
 #include "thrift/rpc/event_loop.h"
-#include "wal/file_env.h"
 #include "wal/log_writer.h"
 
 namespace concordat::node {
@@ -70,7 +70,7 @@ class Node final : public rpc::CoordinatorBackend,
   //   DATA_LOSS            damaged, naming file and offset; nothing was changed
   //   others               could not be read or written
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Node>> Open(rpc::EventLoop* loop,
-                                                                  wal::FileEnv* env,
+                                                                  FileEnv* env,
                                                                   NodeOptions options);
   // Requests without an answer are answered Undecided: what they began may be on disk.
   ~Node() override;
@@ -135,8 +135,8 @@ class Node final : public rpc::CoordinatorBackend,
     wal::LogWriter* const writer_;
   };
 
-  Node(rpc::EventLoop* loop, wal::FileEnv* env, NodeOptions options);
-  absl::Status OpenLog(wal::FileEnv* env);
+  Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options);
+  absl::Status OpenLog(FileEnv* env);
   absl::Status RecoverReplica();
   std::vector<NodeId> Voters() const;
   void Schedule();

@@ -62,7 +62,7 @@ absl::StatusOr<uint64_t> Compare(const std::string& dir,
 
 }  // namespace
 
-absl::Status CheckFolder(wal::FileEnv* env, const std::string& dir) {
+absl::Status CheckFolder(FileEnv* env, const std::string& dir) {
   absl::StatusOr<std::vector<std::string>> names = env->List(dir);
   if (absl::IsNotFound(names.status())) return absl::OkStatus();
   if (!names.ok()) return names.status();
@@ -88,16 +88,16 @@ bool IsValidClusterName(std::string_view name) {
          });
 }
 
-absl::StatusOr<uint64_t> RecordedLog(wal::FileEnv* env, const std::string& dir,
+absl::StatusOr<uint64_t> RecordedLog(FileEnv* env, const std::string& dir,
                                      const NodeIdentity& identity) {
-  absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + kFile);
+  absl::StatusOr<std::string> text = ReadWholeFile(env, dir + kFile);
   if (absl::IsNotFound(text.status())) return 0;
   if (!text.ok()) return text.status();
   const std::vector<std::string> lines = absl::StrSplit(*text, '\n', absl::SkipEmpty());
   return Compare(dir, lines, identity);
 }
 
-absl::Status ClaimDirectory(wal::FileEnv* env, const std::string& dir,
+absl::Status ClaimDirectory(FileEnv* env, const std::string& dir,
                             const NodeIdentity& identity, const OpenedLog& log) {
   const absl::StatusOr<uint64_t> recorded = RecordedLog(env, dir, identity);
   if (!recorded.ok()) return recorded.status();
@@ -115,7 +115,7 @@ absl::Status ClaimDirectory(wal::FileEnv* env, const std::string& dir,
   }
   std::vector<std::string> lines = Lines(identity);
   lines.push_back(absl::StrCat(kLogLine, wal::LogIdText(log.id)));
-  return wal::WriteWholeFile(env, dir, "node", absl::StrJoin(lines, "\n") + "\n");
+  return WriteWholeFile(env, dir, "node", absl::StrJoin(lines, "\n") + "\n");
 }
 
 }  // namespace concordat::storage

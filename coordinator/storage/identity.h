@@ -28,8 +28,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/ids.h"
-#include "wal/file_env.h"
 
 namespace concordat::storage {
 
@@ -47,15 +47,14 @@ struct NodeIdentity {
 
 // Before anything is made in the directory: FAILED_PRECONDITION when it holds what no
 // coordinator has made. A directory that has been claimed may hold other files.
-[[nodiscard]] absl::Status CheckFolder(wal::FileEnv* env, const std::string& dir);
+[[nodiscard]] absl::Status CheckFolder(FileEnv* env, const std::string& dir);
 
 // The id of the log that the directory's file names, which must be opened and no other;
 // 0 when there is no file yet. Changes nothing.
 //   FAILED_PRECONDITION  another node's, another cluster's, another set of members
 //   DATA_LOSS            the file cannot be read as one of ours
 //   others               could not be read
-[[nodiscard]] absl::StatusOr<uint64_t> RecordedLog(wal::FileEnv* env,
-                                                   const std::string& dir,
+[[nodiscard]] absl::StatusOr<uint64_t> RecordedLog(FileEnv* env, const std::string& dir,
                                                    const NodeIdentity& identity);
 
 struct OpenedLog {
@@ -68,7 +67,7 @@ struct OpenedLog {
 //   FAILED_PRECONDITION  as RecordedLog; or another log than the recorded one, or a log
 //                        with records and no file
 //   others               as RecordedLog, or could not be written
-[[nodiscard]] absl::Status ClaimDirectory(wal::FileEnv* env, const std::string& dir,
+[[nodiscard]] absl::Status ClaimDirectory(FileEnv* env, const std::string& dir,
                                           const NodeIdentity& identity,
                                           const OpenedLog& log);
 

@@ -115,7 +115,7 @@ absl::StatusOr<SnapshotHeader> ParseHeader(const std::string& path,
                        : Damaged(path, "its header");
 }
 
-absl::StatusOr<std::string> ReadAll(const wal::File& file, const std::string& path,
+absl::StatusOr<std::string> ReadAll(const File& file, const std::string& path,
                                     uint64_t offset, uint64_t size) {
   std::string bytes(size, '\0');
   const auto read = file.ReadAt(offset, size, bytes.data());
@@ -124,8 +124,7 @@ absl::StatusOr<std::string> ReadAll(const wal::File& file, const std::string& pa
                        : Damaged(path, "its length");
 }
 
-absl::StatusOr<SnapshotHeader> ReadHeader(const wal::File& file,
-                                          const std::string& path) {
+absl::StatusOr<SnapshotHeader> ReadHeader(const File& file, const std::string& path) {
   std::string head(kHeadBytes, '\0');
   const auto read = file.ReadAt(0, head.size(), head.data());
   if (!read.ok()) return read.status();
@@ -155,8 +154,7 @@ std::optional<LogIndex> IndexInName(std::string_view name, GroupId group) {
 // A snapshot's file whose checksums are known.
 class SnapshotStore::OpenFile {
  public:
-  static absl::StatusOr<std::unique_ptr<OpenFile>> Open(wal::FileEnv* env,
-                                                        std::string path,
+  static absl::StatusOr<std::unique_ptr<OpenFile>> Open(FileEnv* env, std::string path,
                                                         uint64_t log_id) {
     auto file = env->OpenReadOnly(path);
     if (!file.ok()) return file.status();
@@ -194,7 +192,7 @@ class SnapshotStore::OpenFile {
   }
 
  private:
-  OpenFile(std::string path, std::unique_ptr<wal::File> file)
+  OpenFile(std::string path, std::unique_ptr<File> file)
       : path_(std::move(path)), file_(std::move(file)) {}
 
   absl::Status ReadChecksums() {
@@ -216,13 +214,13 @@ class SnapshotStore::OpenFile {
   }
 
   const std::string path_;
-  const std::unique_ptr<wal::File> file_;
+  const std::unique_ptr<File> file_;
   SnapshotHeader header_;
   uint64_t state_at_ = 0;            // in the file
   std::vector<uint32_t> checksums_;  // of the state's blocks
 };
 
-SnapshotStore::SnapshotStore(wal::FileEnv* env, std::string dir)
+SnapshotStore::SnapshotStore(FileEnv* env, std::string dir)
     : env_(env), dir_(std::move(dir)) {}
 
 SnapshotStore::~SnapshotStore() = default;

@@ -31,10 +31,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/ids.h"
 #include "coordinator/raft/output.h"
 #include "coordinator/raft/types.h"
-#include "wal/file_env.h"
 
 namespace concordat::storage {
 
@@ -45,7 +45,7 @@ struct Snapshot {
 
 class SnapshotStore {
  public:
-  SnapshotStore(wal::FileEnv* env, std::string dir);
+  SnapshotStore(FileEnv* env, std::string dir);
   ~SnapshotStore();
 
   // Makes the directory and removes what an interrupted write left. Snapshots belong to
@@ -81,7 +81,7 @@ class SnapshotStore {
   [[nodiscard]] absl::StatusOr<std::unique_ptr<OpenFile>> Open(GroupId group,
                                                                LogIndex index) const;
 
-  wal::FileEnv* const env_;
+  FileEnv* const env_;
   const std::string dir_;
   uint64_t log_id_ = 0;
   // Those being sent: followers ask for them chunk by chunk.

@@ -10,8 +10,8 @@
 
 #include "coordinator/base/log.h"
 #include "examples/own-resource/seat_service.h"
-#include "participant/service/serve.h"
-#include "participant/service/service_resource_manager.h"
+#include "participant/resources/service/serve.h"
+#include "participant/resources/service/service_resource_manager.h"
 
 namespace {
 

@@ -23,7 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/base/mutex.h"
-#include "participant/service/service.h"
+#include "participant/resources/service/service.h"
 
 struct sqlite3;
 

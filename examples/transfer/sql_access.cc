@@ -168,8 +168,8 @@ class SqlAccess final : public ResourceAccess {
     return client::Sql(std::move(numbered), std::move(values));
   }
 
-  // In SQLite a SELECT locks nothing (participant/sqlite): an UPDATE that changes nothing
-  // does.
+  // In SQLite a SELECT locks nothing (participant/resources/sqlite): an UPDATE that
+  // changes nothing does.
   [[nodiscard]] const char* LockedRead() const {
     return dialect_ == SqlDialect::kSqlite
                ? "UPDATE accounts SET balance = balance WHERE id = ? RETURNING balance"

@@ -10,11 +10,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "participant/kv/kv_resource_manager.h"
-#include "participant/mariadb/mariadb_resource_manager.h"
-#include "participant/postgresql/postgresql_resource_manager.h"
-#include "participant/sqlite/sqlite_resource_manager.h"
-#include "participant/xa/xa_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
+#include "participant/resources/mariadb/mariadb_resource_manager.h"
+#include "participant/resources/postgresql/postgresql_resource_manager.h"
+#include "participant/resources/sqlite/sqlite_resource_manager.h"
+#include "participant/resources/xa/xa_resource_manager.h"
 
 namespace concordat::participant {
 namespace {

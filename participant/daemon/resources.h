@@ -15,10 +15,10 @@
 // mariadb): those of MariadbResourceManager's constructor and of ParseMariadbUrl.
 //
 // Parameters of xa: switch and work, the names of the switch and of the work function
-// (participant/xa/work.h); dir, a folder for the evidence; work_library, when the
-// function is in another library; open and close, the strings that xa_open and xa_close
-// get; lanes, how many branches work at once (8). % and two hexadecimal digits stand for
-// a byte in texts: %26 for &, %25 for %.
+// (participant/resources/xa/work.h); dir, a folder for the evidence; work_library, when
+// the function is in another library; open and close, the strings that xa_open and
+// xa_close get; lanes, how many branches work at once (8). % and two hexadecimal digits
+// stand for a byte in texts: %26 for &, %25 for %.
 #ifndef PARTICIPANT_DAEMON_RESOURCES_H_
 #define PARTICIPANT_DAEMON_RESOURCES_H_
 

@@ -23,7 +23,7 @@ bool IsOurs(const std::string& name) {
   return false;
 }
 
-absl::Status CheckFiles(wal::FileEnv* env, const std::string& dir,
+absl::Status CheckFiles(FileEnv* env, const std::string& dir,
                         const StoreFolderKind& kind) {
   absl::StatusOr<std::vector<std::string>> names = env->List(dir);
   if (!names.ok()) return names.status();
@@ -46,7 +46,7 @@ struct Found {
 constexpr char kLogLine[] = "log ";
 
 // Of a folder that has no file `store` yet.
-absl::StatusOr<Found> MakeIdentity(wal::FileEnv* env, const std::string& dir,
+absl::StatusOr<Found> MakeIdentity(FileEnv* env, const std::string& dir,
                                    const std::string& head) {
   for (const char* part : {"/checkpoint", "/wal", "/mark"}) {
     if (env->OpenReadOnly(dir + part).ok()) {
@@ -59,7 +59,7 @@ absl::StatusOr<Found> MakeIdentity(wal::FileEnv* env, const std::string& dir,
   Found found;
   found.id = absl::StrFormat("%016x", env->NewId());
   found.text = absl::StrCat(head, found.id, "\n");
-  const absl::Status written = wal::WriteWholeFile(env, dir, "store", found.text);
+  const absl::Status written = WriteWholeFile(env, dir, "store", found.text);
   if (!written.ok()) return written;
   return found;
 }
@@ -82,12 +82,12 @@ absl::StatusOr<Found> ParseIdentity(const std::string& dir, std::string text,
       absl::StrCat(dir, "/store is damaged. Restore the folder from a copy"));
 }
 
-absl::StatusOr<Found> FindIdentity(wal::FileEnv* env, const std::string& dir,
+absl::StatusOr<Found> FindIdentity(FileEnv* env, const std::string& dir,
                                    const StoreFolderKind& kind, ClusterId cluster) {
   const std::string format = absl::StrCat(kind.format, "\n");
   const std::string head =
       absl::StrCat(format, absl::StrFormat("cluster %016x\nid ", cluster.value()));
-  absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + "/store");
+  absl::StatusOr<std::string> text = ReadWholeFile(env, dir + "/store");
   if (absl::IsNotFound(text.status())) return MakeIdentity(env, dir, head);
   if (!text.ok()) return text.status();
   if (text->rfind(head, 0) == 0) return ParseIdentity(dir, *std::move(text), head.size());
@@ -102,8 +102,8 @@ absl::StatusOr<Found> FindIdentity(wal::FileEnv* env, const std::string& dir,
 }
 
 // 0 when there is none.
-absl::StatusOr<uint64_t> ReadMark(wal::FileEnv* env, const std::string& dir) {
-  const absl::StatusOr<std::string> text = wal::ReadWholeFile(env, dir + "/mark");
+absl::StatusOr<uint64_t> ReadMark(FileEnv* env, const std::string& dir) {
+  const absl::StatusOr<std::string> text = ReadWholeFile(env, dir + "/mark");
   if (absl::IsNotFound(text.status())) return 0;
   if (!text.ok()) return text.status();
   uint64_t mark = 0;
@@ -114,12 +114,12 @@ absl::StatusOr<uint64_t> ReadMark(wal::FileEnv* env, const std::string& dir) {
 
 }  // namespace
 
-absl::StatusOr<StoreFolder> StoreFolder::Claim(wal::FileEnv* env, const std::string& dir,
+absl::StatusOr<StoreFolder> StoreFolder::Claim(FileEnv* env, const std::string& dir,
                                                const StoreFolderKind& kind,
                                                ClusterId cluster) {
   if (absl::Status s = env->CreateDir(dir); !s.ok()) return s;
   if (absl::Status s = CheckFiles(env, dir, kind); !s.ok()) return s;
-  absl::StatusOr<std::unique_ptr<wal::FileLock>> lock = env->Lock(dir + "/lock");
+  absl::StatusOr<std::unique_ptr<FileLock>> lock = env->Lock(dir + "/lock");
   if (!lock.ok()) {
     return absl::Status(
         lock.status().code(),
@@ -146,7 +146,7 @@ absl::Status StoreFolder::KeepLog(uint64_t log_id) {
   if (log_id_ == log_id) return absl::OkStatus();
   const std::string text =
       absl::StrCat(text_, kLogLine, absl::StrFormat("%016x", log_id), "\n");
-  if (absl::Status s = wal::WriteWholeFile(env_, dir_, "store", text); !s.ok()) return s;
+  if (absl::Status s = WriteWholeFile(env_, dir_, "store", text); !s.ok()) return s;
   text_ = text;
   log_id_ = log_id;
   return absl::OkStatus();
@@ -162,7 +162,7 @@ absl::Status StoreFolder::SetMark(uint64_t mark) {
         ". End the process, and put back the newer one"));
   }
   const absl::Status written =
-      wal::WriteWholeFile(env_, dir_, "mark", absl::StrCat(mark, "\n"));
+      WriteWholeFile(env_, dir_, "mark", absl::StrCat(mark, "\n"));
   if (written.ok()) {
     mark_ = mark;
     return written;

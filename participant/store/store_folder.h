@@ -20,8 +20,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/ids.h"
-#include "wal/file_env.h"
 
 namespace concordat::participant {
 
@@ -39,7 +39,7 @@ class StoreFolder {
   //   FAILED_PRECONDITION  locked; holds other files; of another kind or version, or of
   //                        another cluster; has a log but not the file that says whose
   //   others               it could not be made, read or written
-  [[nodiscard]] static absl::StatusOr<StoreFolder> Claim(wal::FileEnv* env,
+  [[nodiscard]] static absl::StatusOr<StoreFolder> Claim(FileEnv* env,
                                                          const std::string& dir,
                                                          const StoreFolderKind& kind,
                                                          ClusterId cluster);
@@ -62,13 +62,13 @@ class StoreFolder {
   void Release() { lock_.reset(); }
 
  private:
-  wal::FileEnv* env_ = nullptr;
+  FileEnv* env_ = nullptr;
   std::string dir_;
   std::string text_;  // of the file `store`
   std::string id_;
   uint64_t log_id_ = 0;
   uint64_t mark_ = 0;
-  std::unique_ptr<wal::FileLock> lock_;
+  std::unique_ptr<FileLock> lock_;
 };
 
 }  // namespace concordat::participant

@@ -123,12 +123,12 @@ class Planted(unittest.TestCase):
             "coordinator/client": "participant/sdk",
             "participant/sdk": "coordinator/client",
             "participant/sdk/core": "participant/sdk",
-            "participant/kv": "participant/sqlite",
-            "participant/sqlite": "thrift/rpc", "participant/daemon": "coordinator/node",
-            "coordinator/daemon": "participant/kv", "coordinator/cli": "participant/sdk",
+            "participant/resources/kv": "participant/resources/sqlite",
+            "participant/resources/sqlite": "thrift/rpc", "participant/daemon": "coordinator/node",
+            "coordinator/daemon": "participant/resources/kv", "coordinator/cli": "participant/sdk",
             "examples/transfer": "coordinator/node",
             "coordinator/embedded": "examples/transfer",
-            "participant/postgresql": "coordinator/txn",
+            "participant/resources/postgresql": "coordinator/txn",
         }
         for folder, target in headers.items():
             self.plant(f"{target}/{PLANT}.h", "")

@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "coordinator/base/check.h"
+#include "coordinator/base/fault_env.h"
 #include "coordinator/base/random.h"
 #include "tests/simulation/node_disk.h"
-#include "wal/fault_env.h"
 
 namespace concordat::simulation {
 
@@ -68,7 +68,7 @@ class LogDisk final : public NodeDisk {
     if (HasUnflushed() && random_.Percent(50)) TearFlush();
     snapshots_.reset();
     log_.reset();
-    using Unsynced = wal::FaultEnv::Unsynced;
+    using Unsynced = FaultEnv::Unsynced;
     env_.Crash(power ? Unsynced::kRandom : Unsynced::kKeepAll);
   }
 
@@ -103,7 +103,7 @@ class LogDisk final : public NodeDisk {
 
   Random random_;
   RarePaths* rare_;
-  wal::FaultEnv env_;
+  FaultEnv env_;
   std::unique_ptr<wal::Log> log_;
   std::optional<storage::SnapshotStore> snapshots_;
   wal::Lsn appended_;

@@ -8,7 +8,7 @@
 //
 // Two kinds. RecordDisk keeps whole records and loses any number of the last ones that
 // were not flushed: fast, used for most seeds. LogDisk is the real wal::Log on
-// wal::FaultEnv with the real storage::SnapshotStore: sectors are lost one by one and
+// FaultEnv with the real storage::SnapshotStore: sectors are lost one by one and
 // the log's own recovery cuts the torn tail.
 #ifndef TESTS_SIMULATION_NODE_DISK_H_
 #define TESTS_SIMULATION_NODE_DISK_H_

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/client/operations.h"
-#include "participant/mariadb/mariadb_resource_manager.h"
-#include "participant/postgresql/postgresql_resource_manager.h"
+#include "participant/resources/mariadb/mariadb_resource_manager.h"
+#include "participant/resources/postgresql/postgresql_resource_manager.h"
 #include "tests/support/mariadb_server.h"
 #include "tests/support/postgresql_server.h"
 

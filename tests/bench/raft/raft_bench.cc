@@ -96,7 +96,7 @@ class BenchNode {
       loop_->Post([this, lsn] { OnDurable(lsn); });
     };
     auto writer = wal::LogWriter::Open(
-        wal::PosixFileEnv(), log, options,
+        PosixFileEnv(), log, options,
         [this](wal::Lsn lsn, uint8_t type, std::string_view payload) {
           store_.Replay(lsn, type, payload);
         });

@@ -22,7 +22,7 @@
 
 #include "coordinator/base/mutex.h"
 #include "coordinator/base/random.h"
-#include "participant/sqlite/sqlite_resource_manager.h"
+#include "participant/resources/sqlite/sqlite_resource_manager.h"
 
 namespace concordat::participant {
 namespace {

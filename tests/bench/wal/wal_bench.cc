@@ -31,8 +31,8 @@
 #include <vector>
 
 #include "coordinator/base/check.h"
+#include "coordinator/base/file_env.h"
 #include "coordinator/base/mutex.h"
-#include "wal/file_env.h"
 #include "wal/log.h"
 #include "wal/log_writer.h"
 

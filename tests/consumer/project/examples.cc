@@ -6,7 +6,7 @@
 
 #include "coordinator/client/client.h"
 #include "coordinator/embedded/embedded.h"
-#include "participant/kv/kv_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/channel_link.h"
 #include "participant/sdk/participant.h"
 #include "thrift/rpc/server.h"

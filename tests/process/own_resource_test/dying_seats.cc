@@ -7,8 +7,8 @@
 #include "absl/strings/str_split.h"
 #include "coordinator/base/log.h"
 #include "examples/own-resource/seat_service.h"
-#include "participant/service/serve.h"
-#include "participant/service/service_resource_manager.h"
+#include "participant/resources/service/serve.h"
+#include "participant/resources/service/service_resource_manager.h"
 #include "tests/process/own_resource_test/dying_service.h"
 
 int main(int argc, char** argv) {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "participant/service/service.h"
+#include "participant/resources/service/service.h"
 
 namespace concordat::testing {
 

@@ -11,7 +11,7 @@
 #include "coordinator/base/check.h"
 #include "coordinator/client/client.h"
 #include "coordinator/embedded/embedded.h"
-#include "participant/kv/kv_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/resource_manager.h"
 #include "tests/unit/wal/temp_dir.h"
 

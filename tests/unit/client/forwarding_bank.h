@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "participant/kv/kv_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "tests/unit/client/banks.h"
 
 namespace concordat::client {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "participant/database/branch_work.h"
+#include "participant/resources/database/branch_work.h"
 
 namespace concordat::participant::database::fake {
 

@@ -19,8 +19,8 @@
 
 #include "coordinator/base/system_clock.h"
 #include "coordinator/client/operations.h"
-#include "participant/kv/kv_resource_manager.h"
-#include "participant/sqlite/sqlite_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
+#include "participant/resources/sqlite/sqlite_resource_manager.h"
 #include "tests/unit/wal/temp_dir.h"
 
 namespace concordat {

@@ -58,7 +58,7 @@ class KvCrashTest : public KvTest {
     throw std::logic_error("no answer, and the power is on");
   }
 
-  void OpenOrDie(wal::FaultEnv* env) {
+  void OpenOrDie(FaultEnv* env) {
     rm_ = std::make_unique<KvResourceManager>("/kv", env, options_);
     Later<absl::StatusOr<std::vector<BranchId>>> recovered;
     rm_->Recover(kCluster, recovered.callback());
@@ -110,7 +110,7 @@ class KvCrashTest : public KvTest {
   }
 
   // Each branch writes two keys of its own and one that all share.
-  void Workload(wal::FaultEnv* env) {
+  void Workload(FaultEnv* env) {
     OpenOrDie(env);
     std::vector<BranchId> held;
     for (int i = 0; i < 24; ++i) {
@@ -205,7 +205,7 @@ class KvCrashTest : public KvTest {
 
   // False when the workload ended before the power did.
   bool RunUntil(uint64_t operation, uint64_t seed) {
-    wal::FaultEnv env(seed);
+    FaultEnv env(seed);
     power_is_off = false;
     fates_.clear();
     order_.clear();

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "coordinator/base/check.h"
+#include "coordinator/base/fault_env.h"
 #include "coordinator/base/mutex.h"
-#include "participant/kv/kv_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "tests/support/later.h"
-#include "wal/fault_env.h"
 
 namespace concordat::participant::kv {
 
@@ -172,7 +172,7 @@ class KvTest : public ::testing::Test {
     return pairs.empty() ? "(none)" : pairs[0].value;
   }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
   KvOptions options_ = SmallOptions();
   std::unique_ptr<KvResourceManager> rm_;
   std::vector<BranchId> in_doubt_;

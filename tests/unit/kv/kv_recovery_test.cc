@@ -153,7 +153,7 @@ TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(rm_->Checkpoint().ok());
     // The disk as a kill would leave it now.
-    const std::unique_ptr<wal::FaultEnv> disk = env_.Clone(static_cast<uint64_t>(i));
+    const std::unique_ptr<FaultEnv> disk = env_.Clone(static_cast<uint64_t>(i));
     KvResourceManager twin("/kv", disk.get(), options_);
     Later<absl::StatusOr<std::vector<BranchId>>> recovered;
     twin.Recover(kCluster, recovered.callback());
@@ -181,7 +181,7 @@ TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
 // its way out of it when the test is over: so the state is shared.
 class HeldFlushes {
  public:
-  explicit HeldFlushes(wal::FaultEnv* env) : env_(env) {
+  explicit HeldFlushes(FaultEnv* env) : env_(env) {
     env->SetSyncHook([state = state_] { state->Wait(); });
   }
   ~HeldFlushes() {
@@ -220,7 +220,7 @@ class HeldFlushes {
     bool held = true;
     int waiting = 0;
   };
-  wal::FaultEnv* const env_;
+  FaultEnv* const env_;
   const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
@@ -274,10 +274,10 @@ TEST_F(KvTest, DamagedCheckpoint_IsReportedAndNotServed) {
   Write(1, {Put("a", "1")});
   ASSERT_TRUE(rm_->Checkpoint().ok());
   rm_.reset();
-  const uint64_t size = wal::ReadWholeFile(&env_, "/kv/checkpoint")->size();
+  const uint64_t size = ReadWholeFile(&env_, "/kv/checkpoint")->size();
   for (uint64_t offset = 0; offset < size; ++offset) {
     SCOPED_TRACE(offset);
-    const std::unique_ptr<wal::FaultEnv> disk = env_.Clone(offset);
+    const std::unique_ptr<FaultEnv> disk = env_.Clone(offset);
     disk->FlipBit("/kv/checkpoint", offset, static_cast<int>(offset % 8));
     const auto state = ReadCheckpoint(disk.get(), "/kv");
     ASSERT_TRUE(absl::IsDataLoss(state.status())) << state.status();

@@ -1,4 +1,4 @@
-#include "participant/kv/lock_manager.h"
+#include "participant/resources/kv/lock_manager.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

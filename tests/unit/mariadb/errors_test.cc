@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "participant/mariadb/sql.h"
+#include "participant/resources/mariadb/sql.h"
 
 namespace concordat::participant::mariadb {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "coordinator/base/xid.h"
-#include "participant/mariadb/mariadb_resource_manager.h"
+#include "participant/resources/mariadb/mariadb_resource_manager.h"
 #include "tests/support/manager_calls.h"
 #include "tests/support/mariadb_server.h"
 

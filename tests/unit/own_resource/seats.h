@@ -1,7 +1,7 @@
 // The example of docs/resource-managers.md: the seats of a theatre as a resource
 // manager. The page quotes this file; keep both alike.
 //
-//   Seats seats(wal::PosixFileEnv(), {.dir = "/var/lib/seats"});
+//   Seats seats(PosixFileEnv(), {.dir = "/var/lib/seats"});
 //
 // Work is the `opaque` field of an ExecuteRequest, and so is what comes back:
 //   "book 12A"   "booked". CONDITION_FAILED: it is sold. CONFLICT: another branch holds
@@ -14,7 +14,8 @@
 //     +----CommitOnePhase, Rollback------------------------------------------------> over
 //
 // The log is the store: its records make the tables in memory again. Nothing is ever
-// released from it, so it grows for ever; participant/kv/checkpoint.h shows how not to.
+// released from it, so it grows for ever; participant/resources/kv/checkpoint.h shows how
+// not to.
 #ifndef TESTS_UNIT_OWN_RESOURCE_SEATS_H_
 #define TESTS_UNIT_OWN_RESOURCE_SEATS_H_
 
@@ -41,7 +42,7 @@ namespace concordat::participant {
 class Seats final : public ResourceManager {
  public:
   // `log.owner` is filled in.
-  Seats(wal::FileEnv* env, wal::LogOptions log) : env_(env), options_(std::move(log)) {}
+  Seats(FileEnv* env, wal::LogOptions log) : env_(env), options_(std::move(log)) {}
   ~Seats() override { Close(); }
 
   [[nodiscard]] std::string_view kind() const override { return "seats"; }
@@ -92,7 +93,7 @@ class Seats final : public ResourceManager {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Free(const BranchId& branch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  wal::FileEnv* const env_;
+  FileEnv* const env_;
   wal::LogOptions options_;
   std::unique_ptr<wal::LogWriter> log_;  // set by Recover, then never changed
 

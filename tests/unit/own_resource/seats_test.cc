@@ -8,11 +8,11 @@
 #include <optional>
 #include <utility>
 
+#include "coordinator/base/fault_env.h"
 #include "coordinator/client/operations.h"
 #include "coordinator/embedded/embedded.h"
-#include "participant/kv/kv_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "tests/unit/wal/temp_dir.h"
-#include "wal/fault_env.h"
 
 namespace concordat::participant {
 namespace {
@@ -41,7 +41,7 @@ wal::LogOptions SmallLog() {
 // A resource manager on a disk that can fail, and calls that wait for their answers.
 class Life {
  public:
-  explicit Life(wal::FaultEnv* env) : seats_(env, SmallLog()) {}
+  explicit Life(FaultEnv* env) : seats_(env, SmallLog()) {}
 
   absl::StatusOr<std::vector<BranchId>> Recover(ClusterId cluster = ClusterId(7)) {
     auto [done, result] = Later<absl::StatusOr<std::vector<BranchId>>>();
@@ -108,9 +108,9 @@ class SeatsTest : public ::testing::Test {
   SeatsTest() { EXPECT_TRUE(life_.Recover().ok()); }
 
   // The disk as the loss of power would leave it now: nothing that was not flushed.
-  std::unique_ptr<wal::FaultEnv> DiskAfterPowerLoss() {
+  std::unique_ptr<FaultEnv> DiskAfterPowerLoss() {
     auto disk = env_.Clone(2);
-    disk->Crash(wal::FaultEnv::Unsynced::kDropAll);
+    disk->Crash(FaultEnv::Unsynced::kDropAll);
     return disk;
   }
   BranchId Booked(uint64_t number, const std::string& seat) {
@@ -119,7 +119,7 @@ class SeatsTest : public ::testing::Test {
     return id;
   }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
   Life life_{&env_};
 };
 
@@ -291,7 +291,7 @@ TEST(OwnResourceTest, SeatAndPayment_AreBothThereOrNeither) {
   std::vector<EmbeddedResource> resources;
   wal::LogOptions log = SmallLog();
   log.dir = folder.path() + "/seats";
-  resources.push_back({"seats", std::make_unique<Seats>(wal::PosixFileEnv(), log)});
+  resources.push_back({"seats", std::make_unique<Seats>(PosixFileEnv(), log)});
   kv::KvOptions small;
   small.segment_bytes = 8 << 20;
   small.reserve_bytes = 1 << 20;

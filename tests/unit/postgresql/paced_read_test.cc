@@ -1,6 +1,6 @@
 // A server that sends a row as fast as it can, and byte by byte. By TCP on one machine
 // PQconsumeInput alone takes in all of such a row in one call.
-#include "participant/postgresql/paced_read.h"
+#include "participant/resources/postgresql/paced_read.h"
 
 #include <gtest/gtest.h>
 #include <libpq-fe.h>

@@ -1,5 +1,5 @@
 // Which statements are let through, without a server.
-#include "participant/postgresql/statement_check.h"
+#include "participant/resources/postgresql/statement_check.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "participant/postgresql/postgresql_resource_manager.h"
+#include "participant/resources/postgresql/postgresql_resource_manager.h"
 #include "tests/support/manager_calls.h"
 #include "tests/support/postgresql_server.h"
 

@@ -10,10 +10,10 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "participant/kv/kv_resource_manager.h"
+#include "coordinator/base/fault_env.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/participant.h"
 #include "participant/sdk/wire_ids.h"
-#include "wal/fault_env.h"
 
 namespace concordat::participant {
 namespace {
@@ -25,8 +25,8 @@ constexpr int64_t kCluster = 4711;
 constexpr char kFolder[] = "/kv";
 constexpr char kMarkFile[] = "/kv/mark";
 
-uint64_t MarkIn(wal::FaultEnv* env) {
-  const absl::StatusOr<std::string> text = wal::ReadWholeFile(env, kMarkFile);
+uint64_t MarkIn(FaultEnv* env) {
+  const absl::StatusOr<std::string> text = ReadWholeFile(env, kMarkFile);
   uint64_t mark = 0;
   if (!text.ok()) return 0;
   EXPECT_TRUE(absl::SimpleAtoi(*text, &mark)) << *text;
@@ -65,7 +65,7 @@ struct Registry {
 
 class NotingLink final : public CoordinatorLink {
  public:
-  NotingLink(Registry* registry, wal::FaultEnv* env) : registry_(registry), env_(env) {}
+  NotingLink(Registry* registry, FaultEnv* env) : registry_(registry), env_(env) {}
   void Hello(const wire::CallContext&, Done<wire::HelloReply> done) override {
     wire::HelloReply reply;
     reply.cluster = kCluster;
@@ -97,7 +97,7 @@ class NotingLink final : public CoordinatorLink {
 
  private:
   Registry* const registry_;
-  wal::FaultEnv* const env_;
+  FaultEnv* const env_;
 };
 
 class MarkTest : public ::testing::Test {
@@ -202,7 +202,7 @@ class MarkTest : public ::testing::Test {
     return static_cast<uint64_t>(registry_.Last().mark);
   }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
   Registry registry_;
   ParticipantOptions options_;
   std::unique_ptr<rpc::LoopThread> thread_;
@@ -241,7 +241,7 @@ TEST_F(MarkTest, Mark_SurvivesTheLossOfPowerAndIsToldAtTheStart) {
   BeginAndServe();
   const uint64_t mark = WorkUntilMarked(1, 0);
   End();
-  env_.Crash(wal::FaultEnv::Unsynced::kDropAll);
+  env_.Crash(FaultEnv::Unsynced::kDropAll);
   const size_t before = registry_.Count();
   BeginAndServe();
   EXPECT_GT(registry_.Count(), before);
@@ -254,7 +254,7 @@ TEST_F(MarkTest, ClockThatWasSetBack_DoesNotStopIt) {
   WorkUntilMarked(1, 0);
   End();
   constexpr uint64_t kFuture = 4'102'444'800'000;
-  ASSERT_TRUE(wal::WriteWholeFile(&env_, kFolder, "mark", absl::StrCat(kFuture)).ok());
+  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "mark", absl::StrCat(kFuture)).ok());
   BeginAndServe();
   EXPECT_EQ(WorkUntilMarked(2, kFuture), kFuture + 1);
 }
@@ -311,7 +311,7 @@ TEST_F(MarkTest, Scenario29_StoreReplacedByAnOlderCopyInUse_IsServedNoMoreAndLis
   BeginAndServe();
   const uint64_t backup = WorkUntilMarked(1, 0);
   const uint64_t mark = WorkUntilMarked(2, backup);
-  ASSERT_TRUE(wal::WriteWholeFile(&env_, kFolder, "mark", absl::StrCat(backup)).ok());
+  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "mark", absl::StrCat(backup)).ok());
   Work(3);
   ASSERT_TRUE(Eventually([this] { return registry_.Last().__isset.quarantined; }));
   EXPECT_THAT(registry_.Last().quarantined,
@@ -349,7 +349,7 @@ TEST_F(MarkTest, FullDisk_KeepsTheLastMarkAndTriesAgain) {
 TEST_F(MarkTest, MarkThatIsNoNumber_IsDamage) {
   BeginAndServe();
   End();
-  ASSERT_TRUE(wal::WriteWholeFile(&env_, kFolder, "mark", "soon").ok());
+  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "mark", "soon").ok());
   Begin();
   ASSERT_TRUE(Eventually([this] { return ready().has_value(); }));
   EXPECT_TRUE(absl::IsDataLoss(*ready())) << *ready();

@@ -9,11 +9,11 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "participant/kv/kv_resource_manager.h"
+#include "coordinator/base/fault_env.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/channel_link.h"
 #include "tests/unit/sdk/test_coordinator.h"
 #include "thrift/rpc/channel.h"
-#include "wal/fault_env.h"
 
 namespace concordat::participant {
 namespace {
@@ -34,7 +34,7 @@ bool Eventually(Condition condition) {
 // One life of a participant and its server.
 class Life {
  public:
-  Life(wal::FaultEnv* env, const std::vector<std::string>& coordinators,
+  Life(FaultEnv* env, const std::vector<std::string>& coordinators,
        ParticipantOptions options, const std::string& resource) {
     thread_ = *rpc::LoopThread::Start();
     thread_->RunSync([&] {
@@ -250,7 +250,7 @@ class ParticipantTest : public ::testing::Test {
                                                                               Context());
   }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
   std::unique_ptr<rpc::LoopThread> client_thread_;
   std::shared_ptr<TestCoordinator> coordinators_[2];
   ParticipantOptions options_;
@@ -538,7 +538,7 @@ TEST_F(ParticipantTest, Store_HasOneIdentityForItsLife) {
   Restart();
   EXPECT_EQ(coordinators_[0]->resources()[0].store, store);
   life_.reset();
-  env_.Crash(wal::FaultEnv::Unsynced::kDropAll);
+  env_.Crash(FaultEnv::Unsynced::kDropAll);
   options_.replace_stores = {"bank-a"};
   BeginAndServe();
   EXPECT_EQ(coordinators_[0]->resources()[0].store, store);

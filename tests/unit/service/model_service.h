@@ -1,7 +1,7 @@
 // A seat service as a user would write one, in memory that stands for a durable store,
-// and a referee: it notes each call that the SDK's contract (participant/service/
-// service.h) does not allow. It can fail before or after it has done what it was asked,
-// hold calls back, and tell a test of each step.
+// and a referee: it notes each call that the SDK's contract
+// (participant/resources/service/ service.h) does not allow. It can fail before or after
+// it has done what it was asked, hold calls back, and tell a test of each step.
 #ifndef TESTS_UNIT_SERVICE_MODEL_SERVICE_H_
 #define TESTS_UNIT_SERVICE_MODEL_SERVICE_H_
 
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "coordinator/base/mutex.h"
-#include "participant/service/service.h"
+#include "participant/resources/service/service.h"
 
 namespace concordat::participant::service {
 

@@ -24,7 +24,7 @@ using Facts = std::map<BranchId, Fact>;
 
 // A moment: the disk, the store and what was known then.
 struct Moment {
-  std::unique_ptr<wal::FaultEnv> disk;
+  std::unique_ptr<FaultEnv> disk;
   std::unique_ptr<ModelWorld> world;
   Facts facts;
 };
@@ -32,7 +32,7 @@ struct Moment {
 // Keeps moments of a life: all of them, or some.
 class Camera {
  public:
-  Camera(wal::FaultEnv* env, ModelWorld* world, const Facts* facts, uint64_t one_in)
+  Camera(FaultEnv* env, ModelWorld* world, const Facts* facts, uint64_t one_in)
       : env_(env), world_(world), facts_(facts), one_in_(one_in) {
     env_->SetSyncHook([this] { Shoot(); });
     world_->on_step = [this] { Shoot(); };
@@ -53,7 +53,7 @@ class Camera {
   }
 
  private:
-  wal::FaultEnv* const env_;
+  FaultEnv* const env_;
   ModelWorld* const world_;
   const Facts* const facts_;
   const uint64_t one_in_;
@@ -191,7 +191,7 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
 
   // The next life; with `depth`, it is killed as well.
   void Survive(Moment moment, int depth) {
-    const auto unsynced = static_cast<wal::FaultEnv::Unsynced>(random_.Below(3));
+    const auto unsynced = static_cast<FaultEnv::Unsynced>(random_.Below(3));
     moment.disk->Crash(unsynced);
     moment.world->fails = Dice(8);
     std::vector<Moment> more;
@@ -243,7 +243,7 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
 };
 
 TEST_P(CrashTest, PowerOffAtEveryStep_KeepsPromisesAndTheContract) {
-  wal::FaultEnv env(GetParam());
+  FaultEnv env(GetParam());
   ModelWorld world;
   world.fails = Dice(10);
   Facts facts;

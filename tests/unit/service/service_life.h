@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "participant/service/service_resource_manager.h"
+#include "coordinator/base/fault_env.h"
+#include "participant/resources/service/service_resource_manager.h"
 #include "tests/unit/service/model_service.h"
-#include "wal/fault_env.h"
 
 namespace concordat::participant::service {
 
@@ -61,7 +61,7 @@ inline ServiceOptions SmallOptions() {
 
 class Life {
  public:
-  Life(wal::FaultEnv* env, ModelWorld* world, ServiceOptions options = SmallOptions())
+  Life(FaultEnv* env, ModelWorld* world, ServiceOptions options = SmallOptions())
       : rm_("/seats", std::make_unique<ModelService>(world), options, env) {}
 
   static BranchId IdOf(uint64_t sequence, uint64_t number) {
@@ -166,14 +166,14 @@ class ServiceTest : public ::testing::Test {
   // Power off and on again: nothing unflushed is left. The old life ends in a world of
   // its own.
   void PowerCycle() {
-    std::unique_ptr<wal::FaultEnv> disk;
+    std::unique_ptr<FaultEnv> disk;
     std::unique_ptr<ModelWorld> world;
     {
       MutexLock lock(&world_->mutex);
       disk = env_->Clone(2);
       world = world_->AfterCrash();
     }
-    disk->Crash(wal::FaultEnv::Unsynced::kDropAll);
+    disk->Crash(FaultEnv::Unsynced::kDropAll);
     world_->Release();
     End();
     env_ = std::move(disk);
@@ -186,7 +186,7 @@ class ServiceTest : public ::testing::Test {
     return in_doubt.ok() ? *in_doubt : std::vector<BranchId>();
   }
 
-  std::unique_ptr<wal::FaultEnv> env_ = std::make_unique<wal::FaultEnv>(1);
+  std::unique_ptr<FaultEnv> env_ = std::make_unique<FaultEnv>(1);
   std::unique_ptr<ModelWorld> world_ = std::make_unique<ModelWorld>();
   std::unique_ptr<Life> life_ = std::make_unique<Life>(env_.get(), world_.get());
 };

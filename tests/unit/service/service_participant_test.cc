@@ -4,7 +4,7 @@
 
 #include "coordinator/client/operations.h"
 #include "coordinator/embedded/embedded.h"
-#include "participant/kv/kv_resource_manager.h"
+#include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/participant.h"
 #include "tests/unit/service/service_life.h"
 #include "tests/unit/wal/temp_dir.h"
@@ -143,7 +143,7 @@ class ServedService : public ::testing::Test {
   }
   std::string Seat(const std::string& seat) { return world_.Store().Seat(seat); }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
   ModelWorld world_;
   std::unique_ptr<rpc::LoopThread> thread_ = *rpc::LoopThread::Start();
   std::shared_ptr<Participant> participant_;
@@ -243,7 +243,7 @@ TEST_F(ServedService, PreparedBranch_IsThereAfterARestart) {
 
 TEST(ServiceTransaction, SeatAndPayment_AreBothThereOrNeither) {
   const wal::TempDir folder;
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   ModelWorld world;
   std::vector<EmbeddedResource> resources;
   resources.push_back({"seats", std::make_unique<ServiceResourceManager>(

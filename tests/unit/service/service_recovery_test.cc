@@ -234,7 +234,7 @@ TEST_F(ServiceTest, Scenario78_FolderWithoutItsLog_IsNotServedAsAnEmptyOne) {
 
 TEST_F(ServiceTest, FolderWithOtherFiles_IsRefused) {
   ASSERT_TRUE(env_->CreateDir("/other").ok());
-  ASSERT_TRUE(wal::WriteWholeFile(env_.get(), "/other", "seats.db", "x").ok());
+  ASSERT_TRUE(WriteWholeFile(env_.get(), "/other", "seats.db", "x").ok());
   ServiceResourceManager rm("/other", std::make_unique<ModelService>(world_.get()),
                             SmallOptions(), env_.get());
   auto [done, result] = Later<absl::StatusOr<std::vector<BranchId>>>();
@@ -303,7 +303,7 @@ TEST_F(ServiceTest, DamagedCheckpoint_IsReportedNotBelieved) {
 
 TEST_F(ServiceTest, LogAndStartUp_StayBoundedOverManyBranches) {
   End();
-  env_ = std::make_unique<wal::FaultEnv>(3);
+  env_ = std::make_unique<FaultEnv>(3);
   ServiceOptions options = SmallOptions();
   options.journal.checkpoint_bytes = 32 << 10;
   life_ = std::make_unique<Life>(env_.get(), world_.get(), options);
@@ -362,7 +362,7 @@ class BlockingTest : public ::testing::Test {
     return std::move(result);
   }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
   ServiceResourceManager rm_;
 };
 

@@ -10,7 +10,7 @@ using wire::Code;
 // Holds the log's flushes while it lives.
 class FlushGate {
  public:
-  explicit FlushGate(wal::FaultEnv* env) : env_(env) {
+  explicit FlushGate(FaultEnv* env) : env_(env) {
     env_->SetSyncHook([gate = open_.get_future().share()] { gate.wait(); });
   }
   ~FlushGate() { Open(); }
@@ -21,7 +21,7 @@ class FlushGate {
   }
 
  private:
-  wal::FaultEnv* const env_;
+  FaultEnv* const env_;
   std::promise<void> open_;
   bool opened_ = false;
 };
@@ -207,7 +207,7 @@ TEST_F(ServiceTest, FailedTryThatLeftNothing_IsCancelledAllTheSame) {
 
 TEST_F(ServiceTest, TooLongAnAnswer_EndsTheBranch) {
   End();
-  env_ = std::make_unique<wal::FaultEnv>(3);
+  env_ = std::make_unique<FaultEnv>(3);
   ServiceOptions options = SmallOptions();
   options.branches.max_answer_bytes = 8;
   life_ = std::make_unique<Life>(env_.get(), world_.get(), options);

@@ -1,5 +1,5 @@
 // The threads between a service that blocks and its callers.
-#include "participant/service/threaded_service.h"
+#include "participant/resources/service/threaded_service.h"
 
 #include <gtest/gtest.h>
 

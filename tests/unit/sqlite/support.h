@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "participant/sqlite/sqlite_resource_manager.h"
+#include "participant/resources/sqlite/sqlite_resource_manager.h"
 
 namespace concordat::participant {
 

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/base/check.h"
-#include "wal/fault_env.h"
+#include "coordinator/base/fault_env.h"
 
 namespace concordat::storage {
 namespace {
@@ -34,7 +34,7 @@ class IdentityTest : public testing::Test {
     return std::string(status.message());
   }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
 };
 
 TEST_F(IdentityTest, FirstStart_ClaimsTheDirectoryForGood) {
@@ -111,7 +111,7 @@ TEST_F(IdentityTest, ClusterNames_StandOnOneLine) {
 
 TEST_F(IdentityTest, PowerCutAtEveryStepOfTheClaim_LeavesAClaimOrNone) {
   for (uint64_t step = 1; step < 10; ++step) {
-    wal::FaultEnv env(step);
+    FaultEnv env(step);
     ASSERT_TRUE(env.CreateDir("/data").ok());
     env.PowerOffAfter(step);
     (void)ClaimDirectory(&env, "/data", Ours(), kNewLog).ok();

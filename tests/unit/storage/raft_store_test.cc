@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "coordinator/base/fault_env.h"
 #include "coordinator/storage/raft_records.h"
-#include "wal/fault_env.h"
 #include "wal/log.h"
 
 namespace concordat::storage {
@@ -57,7 +57,7 @@ class RaftStoreTest : public ::testing::Test {
   void Restart() {
     sink_.reset();
     log_.reset();
-    env_.Crash(wal::FaultEnv::Unsynced::kDropAll);
+    env_.Crash(FaultEnv::Unsynced::kDropAll);
     Open();
   }
   raft::RecoveredState Recovered() {
@@ -96,7 +96,7 @@ class RaftStoreTest : public ::testing::Test {
     Persist(std::move(persist));
   }
 
-  wal::FaultEnv env_{1};
+  FaultEnv env_{1};
   std::unique_ptr<RaftStore> store_;
   std::unique_ptr<wal::Log> log_;
   std::unique_ptr<Sink> sink_;

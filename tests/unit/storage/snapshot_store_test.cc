@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
-#include "wal/fault_env.h"
+#include "coordinator/base/fault_env.h"
 
 namespace concordat::storage {
 namespace {
@@ -17,7 +17,7 @@ raft::SnapshotMeta Meta(uint64_t index) {
 }
 
 TEST(SnapshotStore, WhatWasSaved_IsLoadedAndReadInParts) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open(kLog).ok());
   const std::string state(10'000, 's');
@@ -36,7 +36,7 @@ TEST(SnapshotStore, WhatWasSaved_IsLoadedAndReadInParts) {
 // Scenario 45: old state or new, never a mixture.
 TEST(SnapshotStore, Scenario45_CrashAtEveryStepOfASave_LeavesTheOldOneOrTheNewOne) {
   for (uint64_t step = 1; step < 12; ++step) {
-    wal::FaultEnv env(step);
+    FaultEnv env(step);
     SnapshotStore store(&env, "/snapshots");
     ASSERT_TRUE(store.Open(kLog).ok());
     ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "old").ok());
@@ -58,7 +58,7 @@ TEST(SnapshotStore, Scenario45_CrashAtEveryStepOfASave_LeavesTheOldOneOrTheNewOn
 }
 
 TEST(SnapshotStore, Scenario78_SnapshotsOfAnotherLog_AreRefused) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open(kLog).ok());
   ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "the state").ok());
@@ -72,12 +72,12 @@ TEST(SnapshotStore, Scenario78_SnapshotsOfAnotherLog_AreRefused) {
 }
 
 TEST(SnapshotStore, AFlippedBit_IsFoundWhereverItIs) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open(kLog).ok());
   ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "the state").ok());
   const std::string path = "/snapshots/group-1-5.snapshot";
-  const auto bytes = wal::ReadWholeFile(&env, path);
+  const auto bytes = ReadWholeFile(&env, path);
   ASSERT_TRUE(bytes.ok());
   for (uint64_t at = 0; at < bytes->size(); ++at) {
     env.FlipBit(path, at, 3);
@@ -89,7 +89,7 @@ TEST(SnapshotStore, AFlippedBit_IsFoundWhereverItIs) {
 
 // Scenario 83: a part is read and checked without the rest, wherever it begins.
 TEST(SnapshotStore, Scenario83_APartOfTheState_IsCheckedAlone) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open(kLog).ok());
   std::string state;
@@ -107,7 +107,7 @@ TEST(SnapshotStore, Scenario83_APartOfTheState_IsCheckedAlone) {
     ASSERT_EQ(read, state);
   }
   const std::string path = "/snapshots/group-1-5.snapshot";
-  const auto bytes = wal::ReadWholeFile(&env, path);
+  const auto bytes = ReadWholeFile(&env, path);
   ASSERT_TRUE(bytes.ok());
   env.FlipBit(path, bytes->size() - 1, 3);
   EXPECT_TRUE(store.Read(kSnapshotGroup, LogIndex(5), 0, 500'000).ok());
@@ -116,7 +116,7 @@ TEST(SnapshotStore, Scenario83_APartOfTheState_IsCheckedAlone) {
 }
 
 TEST(SnapshotStore, Scenario83_OlderSnapshots_GoButForTheOneThatIsSent) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open(kLog).ok());
   for (const uint64_t at : {uint64_t{3}, uint64_t{5}, uint64_t{7}, uint64_t{9}}) {
@@ -136,7 +136,7 @@ TEST(SnapshotStore, Scenario83_OlderSnapshots_GoButForTheOneThatIsSent) {
 }
 
 TEST(SnapshotStore, FullDisk_KeepsTheOldSnapshot) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");
   ASSERT_TRUE(store.Open(kLog).ok());
   ASSERT_TRUE(store.Save(kSnapshotGroup, Meta(5), "old").ok());

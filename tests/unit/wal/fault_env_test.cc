@@ -1,5 +1,5 @@
 // The faults that FaultEnv makes are the ones its header calls legal, and no others.
-#include "wal/fault_env.h"
+#include "coordinator/base/fault_env.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

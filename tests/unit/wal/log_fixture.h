@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "coordinator/base/check.h"
-#include "wal/fault_env.h"
+#include "coordinator/base/fault_env.h"
 #include "wal/log.h"
 
 namespace concordat::wal {

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/file_env.h"
 #include "tests/unit/wal/log_fixture.h"
 #include "tests/unit/wal/temp_dir.h"
-#include "wal/file_env.h"
 #include "wal/log_writer.h"
 
 namespace concordat::wal {

@@ -8,7 +8,7 @@
 #include <sstream>
 #include <string>
 
-#include "participant/xa/work.h"
+#include "participant/resources/xa/work.h"
 
 namespace {
 

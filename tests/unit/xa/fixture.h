@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "participant/xa/xa_resource_manager.h"
+#include "participant/resources/xa/xa_resource_manager.h"
 #include "tests/support/later.h"
 #include "tests/support/processes.h"
 

@@ -19,8 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include "participant/xa/work.h"
-#include "participant/xa/xa.h"
+#include "participant/resources/xa/work.h"
+#include "participant/resources/xa/xa.h"
 
 namespace {
 

@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "absl/strings/escaping.h"
-#include "participant/xa/codes.h"
+#include "coordinator/base/fault_env.h"
+#include "participant/resources/xa/codes.h"
 #include "tests/unit/xa/fixture.h"
-#include "wal/fault_env.h"
 
 namespace concordat::participant::xa {
 namespace {
@@ -227,7 +227,7 @@ TEST_F(XaTest, AfterXaerRmfail_TheResourceManagerIsOpenedAnew) {
 }
 
 TEST(EvidenceLogTest, Scenario78_FolderWithoutItsLog_IsRefused) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   {
     EvidenceLog log("/xa", &env);
     ASSERT_TRUE(log.Open(ClusterId(7)).ok());
@@ -241,7 +241,7 @@ TEST(EvidenceLogTest, Scenario78_FolderWithoutItsLog_IsRefused) {
 }
 
 TEST(EvidenceLogTest, WhatWasDecidedAloneSurvivesTheLossOfPower) {
-  wal::FaultEnv env(1);
+  FaultEnv env(1);
   {
     EvidenceLog log("/evidence", &env);
     ASSERT_TRUE(log.Open(kCluster).ok());
@@ -251,7 +251,7 @@ TEST(EvidenceLogTest, WhatWasDecidedAloneSurvivesTheLossOfPower) {
     log.NoteCommitted(MakeBranch(3));
     EXPECT_EQ(log.Find(MakeBranch(3)), Evidence::kCommitted);
   }
-  env.Crash(wal::FaultEnv::Unsynced::kDropAll);
+  env.Crash(FaultEnv::Unsynced::kDropAll);
   EvidenceLog log("/evidence", &env);
   ASSERT_TRUE(log.Open(kCluster).ok());
   EXPECT_EQ(log.Find(MakeBranch(1)), Evidence::kCommittedAlone);

@@ -1,7 +1,0 @@
-#include "participant/postgresql/pool.h"
-
-namespace concordat::participant::database {
-
-template class Pool<postgresql::Connection>;
-
-}  // namespace concordat::participant::database

@@ -1,0 +1,86 @@
+// What the verbs of the KV shard do, apart from locks: one operation against the
+// committed rows and the branch's own writes. Pure.
+#ifndef PARTICIPANT_RESOURCES_KV_OPERATIONS_H_
+#define PARTICIPANT_RESOURCES_KV_OPERATIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "concordat_wire/participant_types.h"
+#include "participant/resources/kv/lock_manager.h"
+#include "participant/resources/kv/store.h"
+
+namespace concordat::participant::kv {
+
+struct OperationLimits {
+  size_t max_key_bytes = 4096;
+  size_t max_value_bytes = 512 << 10;
+  size_t max_range_bytes = 512 << 10;  // keys and values of one RANGE
+  int32_t max_range_pairs = 10'000;    // also where the request names no limit
+};
+
+// How an operation ended: OK, CONDITION_FAILED or INVALID, with a text for people.
+struct OperationStatus {
+  wire::Code::type code = wire::Code::OK;
+  std::string message;
+  [[nodiscard]] bool ok() const { return code == wire::Code::OK; }
+};
+
+// What to put back so that a call that fails has changed nothing.
+struct Undo {
+  std::string key;
+  bool was_written = false;
+  std::optional<std::string> value;
+};
+void Revert(std::vector<Undo>* undo, WriteSet* writes);
+
+// One branch's view: its own writes over the committed rows.
+class BranchView {
+ public:
+  BranchView(const Rows& rows, const OperationLimits& limits, WriteSet* writes,
+             std::vector<Undo>* undo)
+      : rows_(rows), limits_(limits), writes_(*writes), undo_(*undo) {}
+
+  // Wrong fields and sizes, told before anything is locked.
+  [[nodiscard]] static OperationStatus Check(const wire::KvOperation& operation,
+                                             const OperationLimits& limits);
+  // The part of a RANGE that its answer will depend on, as things are: less than what
+  // was asked for when the limit is reached before.
+  [[nodiscard]] KeyRange RangeToLock(const wire::KvOperation& operation) const;
+
+  // The locks must be held.
+  [[nodiscard]] OperationStatus Run(const wire::KvOperation& operation,
+                                    wire::KvResult* result);
+
+ private:
+  struct Found {
+    const std::string* value = nullptr;  // null: there is none
+    uint64_t version = 0;                // 0: written by this branch, not committed
+  };
+  [[nodiscard]] Found Find(std::string_view key) const;
+  void Write(const std::string& key, std::optional<std::string> value);
+  OperationStatus Get(const wire::KvOperation& operation, wire::KvResult* result) const;
+  OperationStatus AddIfAtLeast(const wire::KvOperation& operation,
+                               wire::KvResult* result);
+  OperationStatus CompareAndSet(const wire::KvOperation& operation);
+  OperationStatus Range(const wire::KvOperation& operation, wire::KvResult* result) const;
+  // Calls back for each pair in order, until false.
+  template <class Visitor>
+  void Scan(const std::string& from, const std::string& to, Visitor visit) const;
+  [[nodiscard]] int32_t LimitOf(const wire::KvOperation& operation) const;
+
+  const Rows& rows_;
+  const OperationLimits& limits_;
+  WriteSet& writes_;
+  std::vector<Undo>& undo_;
+};
+
+// Whether the verb can change anything.
+[[nodiscard]] bool IsWrite(wire::KvVerb::type verb);
+
+}  // namespace concordat::participant::kv
+
+#endif  // PARTICIPANT_RESOURCES_KV_OPERATIONS_H_

@@ -1,0 +1,530 @@
+#include "participant/resources/mariadb/connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/base/log.h"
+#include "participant/resources/mariadb/sql.h"
+
+namespace concordat::participant::mariadb {
+
+namespace {
+
+constexpr uint64_t kRowsAtOnce = 1024;  // then others have their turn
+// One row is held in memory whole, on its way here.
+constexpr unsigned long kMaxPacket = 64u << 20;
+constexpr unsigned long kMinimumVersion = 101100;
+// From the connector itself (errmsg.h), not from the server.
+constexpr unsigned kFirstClientError = 2000, kLastClientError = 2999;
+constexpr unsigned kShutdown = 1053, kKilled = 1927;
+
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+bool IsTheConnectors(unsigned error) {
+  return error >= kFirstClientError && error <= kLastClientError;
+}
+
+bool ConnectionIsGone(unsigned error) {
+  return IsTheConnectors(error) || error == kShutdown || error == kKilled;
+}
+
+}  // namespace
+
+bool MayWorkLater(unsigned error) {
+  return ConnectionIsGone(error) || IsTransient(error);
+}
+
+void ApplyAddress(const Address& address, MYSQL* handle) {
+  const unsigned off = 0;
+  const my_bool no = 0;
+  const my_bool tls = address.tls ? 1 : 0;
+  const my_bool verify = address.tls && address.tls_verify ? 1 : 0;
+  mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+  mysql_options(handle, MYSQL_OPT_LOCAL_INFILE, &off);
+  mysql_options(handle, MYSQL_OPT_MAX_ALLOWED_PACKET, &kMaxPacket);
+  mysql_options(handle, MYSQL_OPT_RECONNECT, &no);
+  mysql_options(handle, MYSQL_OPT_SSL_ENFORCE, &tls);
+  mysql_options(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+  const auto name = [handle](mysql_option option, const std::string& file) {
+    if (!file.empty()) mysql_options(handle, option, file.c_str());
+  };
+  name(MYSQL_OPT_SSL_CA, address.tls_ca);
+  name(MYSQL_OPT_SSL_CERT, address.tls_cert);
+  name(MYSQL_OPT_SSL_KEY, address.tls_key);
+}
+
+namespace {
+// A row that an UPDATE finds counts as changed, as in the other databases, also when it
+// already has the new values.
+constexpr unsigned long kFlags = CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS;
+
+const char* OrNull(const std::string& text) {
+  return text.empty() ? nullptr : text.c_str();
+}
+}  // namespace
+
+MYSQL* ConnectTo(const Address& a, MYSQL* handle) {
+  return mysql_real_connect(handle, OrNull(a.host), OrNull(a.user), OrNull(a.password),
+                            a.database.c_str(), a.port, OrNull(a.socket), kFlags);
+}
+
+Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* counters)
+    : loop_(loop), config_(std::move(config)), counters_(counters) {
+  if (config_.watched != nullptr) config_.watched->insert(this);
+}
+
+Connection::~Connection() {
+  if (config_.watched != nullptr) config_.watched->erase(this);
+  loop_->Cancel(connect_timer_);
+  watch_.reset();
+  if (mysql_ != nullptr) CloseHandle();
+}
+
+std::string Connection::ErrorMessage() const { return OneLine(mysql_error(mysql_)); }
+
+// --- steps: calls of Connector/C that may have to wait ---
+
+int Connection::Begin(Step step) {
+  step_ = step;
+  stepping_ = true;
+  switch (step) {
+    case Step::kConnect: {
+      const Address& a = config_.address;
+      return mysql_real_connect_start(
+          &connect_result_, mysql_, OrNull(a.host), OrNull(a.user), OrNull(a.password),
+          a.database.c_str(), a.port, OrNull(a.socket), kFlags);
+    }
+    case Step::kQuery:
+      return mysql_real_query_start(&int_result_, mysql_, batches_.front().text.data(),
+                                    batches_.front().text.size());
+    case Step::kReset:
+      return mysql_reset_connection_start(&int_result_, mysql_);
+    case Step::kFetch:
+      return mysql_fetch_row_start(&row_result_, fetching_);
+    case Step::kNext:
+      return mysql_next_result_start(&int_result_, mysql_);
+  }
+  return 0;
+}
+
+int Connection::Continue(int ready) {
+  switch (step_) {
+    case Step::kConnect:
+      return mysql_real_connect_cont(&connect_result_, mysql_, ready);
+    case Step::kQuery:
+      return mysql_real_query_cont(&int_result_, mysql_, ready);
+    case Step::kReset:
+      return mysql_reset_connection_cont(&int_result_, mysql_, ready);
+    case Step::kFetch:
+      return mysql_fetch_row_cont(&row_result_, fetching_, ready);
+    case Step::kNext:
+      return mysql_next_result_cont(&int_result_, mysql_, ready);
+  }
+  return 0;
+}
+
+// Connector/C closes the descriptor by itself when a connection fails, and opens another
+// one for the next address; the event loop must not believe that it still watches the
+// number. So the watch goes wherever that may have happened without Break following at
+// once.
+void Connection::Unwatch() { watch_.reset(); }
+
+void Connection::Wait(int wanted) {
+  Watch();
+  watch_->WatchRead((wanted & (MYSQL_WAIT_READ | MYSQL_WAIT_EXCEPT)) != 0);
+  watch_->WatchWrite((wanted & MYSQL_WAIT_WRITE) != 0);
+}
+
+void Connection::Watch() {
+  if (watch_ != nullptr) return;
+  watch_ = std::make_unique<rpc::FdWatch>(
+      loop_, static_cast<int>(mysql_get_socket(mysql_)), this);
+}
+
+// `wanted`: what the step under way waits for; 0: it is done. Goes on until something
+// has to be waited for.
+void Connection::Drive(int wanted) {
+  ++progress_;
+  while (wanted == 0) {
+    stepping_ = false;
+    const std::optional<Step> next = StepDone();
+    if (!next.has_value()) return;
+    wanted = Begin(*next);
+  }
+  Wait(wanted);
+}
+
+void Connection::OnFdEvent(bool readable, bool writable) {
+  const auto self = shared_from_this();
+  if (state_ == State::kBroken || due_) return;
+  if (!stepping_) {
+    // Nothing was asked: the server is ending the session.
+    return Break("the server has closed the connection");
+  }
+  if (step_ == Step::kConnect) Unwatch();
+  Drive(Continue((readable ? MYSQL_WAIT_READ : 0) | (writable ? MYSQL_WAIT_WRITE : 0)));
+}
+
+// The next step of the batch; none when it was the last, or another batch was begun.
+std::optional<Connection::Step> Connection::StepDone() {
+  switch (step_) {
+    case Step::kConnect:
+      OnConnectDone();
+      return std::nullopt;
+    case Step::kQuery:
+    case Step::kNext:
+      // Below zero: of a query, that it could not be sent; else, that there is no more.
+      if (step_ == Step::kQuery ? int_result_ != 0 : int_result_ > 0) {
+        TakeError();
+        return std::nullopt;
+      }
+      if (mysql_field_count(mysql_) != 0) {
+        fetching_ = mysql_use_result(mysql_);
+        CONCORDAT_CHECK(fetching_ != nullptr) << "out of memory";
+        rows_ = std::make_unique<RowSet>(fetching_);
+        return Step::kFetch;
+      }
+      TakeResult(nullptr);
+      break;
+    case Step::kReset:
+      if (int_result_ != 0) {
+        Fail();
+      } else {
+        OnReset();
+      }
+      return std::nullopt;
+    case Step::kFetch:
+      return FetchDone();
+  }
+  return NextStep();
+}
+
+std::optional<Connection::Step> Connection::FetchDone() {
+  if (row_result_ != nullptr) {
+    TakeRow();
+    if (rows_->arrived() % kRowsAtOnce != 0) return Step::kFetch;
+    BeginSoon(Step::kFetch);
+    return std::nullopt;
+  }
+  const bool failed = mysql_errno(mysql_) != 0;
+  mysql_free_result(std::exchange(fetching_, nullptr));
+  if (failed) {
+    TakeError();
+    return std::nullopt;
+  }
+  TakeResult(std::move(rows_));
+  return NextStep();
+}
+
+std::optional<Connection::Step> Connection::NextStep() {
+  if (mysql_more_results(mysql_) != 0) return Step::kNext;
+  EndBatch();
+  return std::nullopt;
+}
+
+// --- connecting ---
+
+void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
+  CONCORDAT_CHECK(state_ == State::kNew) << "connected twice";
+  state_ = State::kConnecting;
+  connected_ = std::move(done);
+  mysql_ = mysql_init(nullptr);
+  CONCORDAT_CHECK(mysql_ != nullptr) << "out of memory";
+  ApplyAddress(config_.address, mysql_);
+  mysql_options(mysql_, MYSQL_OPT_NONBLOCK, nullptr);
+  connect_timer_ = loop_->RunAfter(config_.connect_timeout, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr || self->connected_ == nullptr) return;
+    self->Break(
+        absl::StrCat("no answer within ", self->config_.connect_timeout.millis(), " ms"));
+  });
+  BeginSoon(Step::kConnect);
+}
+
+// Nothing is called back from here.
+void Connection::BeginSoon(Step step) {
+  const int wanted = Begin(step);
+  if (wanted != 0) return Wait(wanted);
+  due_ = true;  // it has been done, or has failed, at once
+  Unwatch();
+  loop_->Defer([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr || self->state_ == State::kBroken) return;
+    self->due_ = false;
+    self->Drive(0);
+  });
+}
+
+namespace {
+// A peer that is gone without a word is noticed.
+void WatchPeer(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return;
+  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return;
+  const int on = 1, idle = 10, interval = 5, count = 3, timeout_ms = 15000;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+}
+}  // namespace
+
+namespace {
+constexpr unsigned kTlsError = 2026;  // CR_SSL_CONNECTION_ERROR
+constexpr char kTlsHelp[] =
+    ". tls_ca must name the file with the authority of the server's certificate, and the "
+    "certificate must be for the host in the URL; tls=no-verify does without";
+}  // namespace
+
+void Connection::OnConnectDone() {
+  if (connect_result_ == nullptr) {
+    const unsigned error = mysql_errno(mysql_);
+    greeted_ = !IsTheConnectors(error);
+    std::string text = absl::StrCat(error, ": ", ErrorMessage());
+    if (error == kTlsError) absl::StrAppend(&text, kTlsHelp);
+    return Connected(MayWorkLater(error) ? absl::UnavailableError(text)
+                                         : absl::FailedPreconditionError(text));
+  }
+  WatchPeer(static_cast<int>(mysql_get_socket(mysql_)));
+  const std::string version = mysql_get_server_info(mysql_);
+  if (mariadb_connection(mysql_) == 0 ||
+      mysql_get_server_version(mysql_) < kMinimumVersion) {
+    return Connected(absl::FailedPreconditionError(
+        absl::StrCat("the server is ", version,
+                     "; MariaDB 10.11 or later is needed: upgrade it (before 10.5 a "
+                     "prepared branch did not outlive its session, and MySQL has other "
+                     "statements)")));
+  }
+  SetUpSession();
+}
+
+void Connection::Connected(absl::Status status) {
+  loop_->Cancel(connect_timer_);
+  if (!status.ok()) {
+    state_ = State::kBroken;
+    watch_.reset();
+  }
+  if (auto done = std::exchange(connected_, nullptr)) done(std::move(status));
+}
+
+// --- sending ---
+
+void Connection::Run(std::vector<Statement> statements,
+                     absl::AnyInvocable<void(BatchResult)> done) {
+  if (state_ != State::kReady) {
+    BatchResult lost;
+    lost.lost = lost.not_sent = true;
+    lost.why_lost = "the connection to the database is lost";
+    return done(std::move(lost));
+  }
+  if (!binlog_) {
+    std::erase_if(statements, [](const Statement& s) { return s.only_with_binlog; });
+  }
+  Batch& batch = batches_.emplace_back();
+  batch.statements = std::move(statements);
+  batch.done = std::move(done);
+  if (batches_.size() == 1) StartBatch();
+}
+
+void Connection::StartBatch() {
+  Batch& batch = batches_.front();
+  running_ = true;
+  ++progress_;
+  if (batch.resets) return BeginSoon(Step::kReset);
+  Compose(&batch);
+  counters_->statements.fetch_add(batch.statements.size(), std::memory_order_relaxed);
+  counters_->round_trips.fetch_add(1, std::memory_order_relaxed);
+  BeginSoon(Step::kQuery);
+}
+
+// --- reading ---
+
+void Connection::TakeRow() {
+  Batch& batch = batches_.front();
+  const bool extra = batch.next_slot >= batch.slots.size();  // of a procedure
+  if (extra && batch.result.results.back().rows != nullptr) return rows_->Skip();
+  const size_t index =
+      extra ? batch.statements.size() - 1 : batch.slots[batch.next_slot].statement;
+  if (!batch.statements[index].keep || config_.max_result_bytes == 0) {
+    return rows_->Add(fetching_, row_result_);
+  }
+  const unsigned long* sizes = mysql_fetch_lengths(fetching_);
+  for (size_t c = 0; c < rows_->columns().size(); ++c) batch.bytes += 16 + sizes[c];
+  batch.values += rows_->columns().size();
+  if (batch.bytes > config_.max_result_bytes ||
+      rows_->arrived() >= config_.max_result_rows ||
+      batch.values > config_.max_result_values) {
+    batch.result.too_large = true;
+  }
+  if (batch.result.too_large) return rows_->Skip();
+  rows_->Add(fetching_, row_result_);
+}
+
+// Without rows the server tells what the statement has done to the session: whether it
+// has changed it, and what the transaction has written to.
+void Connection::NoteSession(const Slot* slot, Result* result) {
+  const char* text = nullptr;
+  size_t size = 0;
+  const bool changed = mysql_session_track_get_first(mysql_, SESSION_TRACK_STATE_CHANGE,
+                                                     &text, &size) == 0;
+  const bool transaction =
+      mysql_session_track_get_first(mysql_, SESSION_TRACK_TRANSACTION_STATE, &text,
+                                    &size) == 0;
+  if (transaction) {
+    result->wrote_for_good = std::string_view(text, size).find('w') != std::string::npos;
+  }
+  const bool ours =
+      slot != nullptr &&
+      (slot->is_silent() || batches_.front().statements[slot->statement].changes_session);
+  if (changed && (!ours || unreported_)) tainted_ = true;
+  if (changed || transaction) unreported_ = false;
+}
+
+void Connection::TakeResult(Rows rows) {
+  Batch& batch = batches_.front();
+  const Slot* slot =
+      batch.next_slot < batch.slots.size() ? &batch.slots[batch.next_slot++] : nullptr;
+  Result result;
+  if (rows == nullptr) {
+    result.changed = mysql_affected_rows(mysql_);
+    result.counts = true;
+    NoteSession(slot, &result);
+  }
+  if (slot == nullptr) {
+    // A procedure, which stands last (statement_check.h): its first rows count.
+    CONCORDAT_CHECK(!batch.result.results.empty());
+    Result& last = batch.result.results.back();
+    last.wrote_for_good = last.wrote_for_good || result.wrote_for_good;
+    result.rows = std::move(rows);
+    if (last.rows == nullptr) last = std::move(result);
+    return;
+  }
+  if (slot->is_silent()) return;
+  const Statement& statement = batch.statements[slot->statement];
+  if (statement.keep && rows != nullptr) {
+    unreported_ = true;
+    result.changed = rows->arrived();
+    result.counts = statement.writes;
+  }
+  if (statement.asks_reports) {
+    // A function may have told the server to keep quiet before it changed something.
+    tainted_ = tainted_ || rows == nullptr || rows->row_count() != 1 ||
+               rows->Field(0, 1) != "1" || rows->Field(0, 2) != "STATE";
+  }
+  if (statement.writes && (rows != nullptr || mysql_insert_id(mysql_) != 0)) {
+    leaves_insert_id_ = true;
+  }
+  result.rows = std::move(rows);
+  batch.result.results.push_back(std::move(result));
+}
+
+// What was to be prepared or dropped, here or behind, was not.
+void Connection::ForgetSlots(const Batch& batch) {
+  for (size_t i = batch.next_slot; i < batch.slots.size(); ++i) {
+    const Slot& slot = batch.slots[i];
+    if (!slot.prepares.empty() && kept_.erase(slot.prepares) > 0) {
+      kept_bytes_ -= slot.prepares.size();
+    }
+    if (!slot.drops.empty()) drops_.push_back(slot.drops);
+  }
+}
+
+void Connection::TakeError() {
+  const unsigned error = mysql_errno(mysql_);
+  if (ConnectionIsGone(error)) return Fail();
+  Batch& batch = batches_.front();
+  Result result;
+  result.error = error;
+  result.sqlstate = mysql_sqlstate(mysql_);
+  result.message = ErrorMessage();
+  if (batch.next_slot >= batch.slots.size()) {
+    batch.result.results.back() = std::move(result);  // a procedure failed in its middle
+  } else {
+    // It may have changed the session before it failed.
+    const Slot& slot = batch.slots[batch.next_slot];
+    unreported_ =
+        unreported_ || (batch.statements[slot.statement].keep && !slot.is_silent());
+    ForgetSlots(batch);
+    batch.result.results.push_back(std::move(result));
+  }
+  // What was to be set, or set back, in the session was not.
+  for (size_t i = batch.result.results.size() - 1; i < batch.statements.size(); ++i) {
+    tainted_ = tainted_ || batch.statements[i].changes_session;
+  }
+  while (batch.result.results.size() < batch.statements.size()) {
+    batch.result.results.emplace_back().error = kSkipped;
+  }
+  EndBatch();
+}
+
+void Connection::EndBatch() {
+  Batch batch = std::move(batches_.front());
+  batches_.pop_front();
+  running_ = false;
+  CONCORDAT_CHECK(batch.result.results.size() == batch.statements.size())
+      << batch.result.results.size() << " answers for " << batch.statements.size()
+      << " statements";
+  unsigned status = 0;
+  mariadb_get_infov(mysql_, MARIADB_CONNECTION_SERVER_STATUS, &status);
+  batch.result.in_transaction = (status & SERVER_STATUS_IN_TRANS) != 0;
+  Wait(MYSQL_WAIT_READ);  // for the end of the connection
+  batch.done(std::move(batch.result));
+  if (state_ == State::kReady && !running_ && !batches_.empty()) StartBatch();
+}
+
+// --- the end ---
+
+void Connection::Fail() {
+  const std::string why = ErrorMessage();
+  Break(why.empty() ? "the connection does not answer as it should" : why);
+}
+
+void Connection::Close(const std::string& why) {
+  const auto self = shared_from_this();
+  Break(why);
+}
+
+void Connection::CloseHandle() {
+  if (fetching_ != nullptr) {
+    // Reads what is left of the rows, unless it is told that nobody does.
+    fetching_->handle = nullptr;
+    mysql_free_result(std::exchange(fetching_, nullptr));
+  }
+  mysql_close(std::exchange(mysql_, nullptr));
+}
+
+void Connection::Break(std::string why) {
+  if (state_ == State::kBroken) return;
+  const bool connecting = state_ == State::kConnecting;
+  state_ = State::kBroken;
+  loop_->Cancel(connect_timer_);
+  watch_.reset();
+  if (stepping_) {
+    // In the middle of something one cannot take leave: a QUIT would wait for its turn.
+    const int fd = static_cast<int>(mysql_get_socket(mysql_));
+    if (fd >= 0) shutdown(fd, SHUT_RDWR);
+  }
+  CloseHandle();
+  if (connecting) return Connected(absl::UnavailableError(why));
+  std::deque<Batch> batches = std::move(batches_);
+  batches_.clear();
+  for (Batch& batch : batches) {
+    BatchResult lost;
+    lost.lost = true;
+    lost.why_lost = why;
+    batch.done(std::move(lost));
+  }
+  if (auto listener = std::exchange(on_broken_, nullptr)) listener();
+}
+
+}  // namespace concordat::participant::mariadb

@@ -1,0 +1,146 @@
+// The session behind a connection: set up, and made as new between two branches.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "participant/resources/mariadb/connection.h"
+#include "participant/resources/mariadb/sql.h"
+
+namespace concordat::participant::mariadb {
+
+namespace {
+
+// Statements of the set-up, by their places.
+constexpr size_t kTakeRole = 2, kAnnounce = 3;
+constexpr unsigned kBinlogFormatRefused = 1665;
+
+std::string Seconds(Duration time, int64_t least) {
+  return absl::StrCat(std::max(least, (time.millis() + 999) / 1000));
+}
+
+Statement Changes(std::string sql) {
+  Statement statement{std::move(sql)};
+  statement.changes_session = true;
+  return statement;
+}
+
+absl::Status SetUpFailed(const BatchResult& r) {
+  if (r.lost) return absl::UnavailableError(r.Error());
+  if (MayWorkLater(r.ErrorNumber())) {
+    return absl::UnavailableError(absl::StrCat(
+        r.Error(),
+        r.FirstFailed() == kAnnounce
+            ? "; the server takes no writes now (FLUSH TABLES WITH READ LOCK, a backup, "
+              "read_only)"
+            : ""));
+  }
+  if (r.ErrorNumber() == kBinlogFormatRefused) {
+    return absl::FailedPreconditionError(
+        "binlog_format is STATEMENT, which InnoDB refuses for read-committed: SET GLOBAL "
+        "binlog_format=ROW, and the same in the configuration");
+  }
+  const std::string error = absl::StrCat("the session cannot be set up: ", r.Error());
+  if (r.FirstFailed() != kTakeRole && r.FirstFailed() != kAnnounce) {
+    return absl::FailedPreconditionError(error);
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(error, ". Make Concordat's tables and the role ", kRole,
+                   " with \"concordat rm init URL\", as an administrator, and GRANT ",
+                   kRole, " TO the user in the URL"));
+}
+
+}  // namespace
+
+// What this session needs whatever the server's configuration says. Its row comes before
+// the look at the guard's lock: see guard.h.
+std::vector<Statement> Connection::SetUpStatements(bool first) const {
+  const std::string wait = Seconds(config_.lock_timeout, 1);
+  std::vector<Statement> set_up;
+  set_up.push_back(Changes("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"));
+  set_up.push_back(Changes(
+      absl::StrCat("SET SESSION sql_mode='STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
+                   "NO_ENGINE_SUBSTITUTION',autocommit=1,completion_type=NO_CHAIN,"
+                   "session_track_transaction_info='STATE',session_track_state_change=1,"
+                   "session_track_schema=0,wait_timeout=31536000,foreign_key_checks=1,"
+                   "unique_checks=1,last_insert_id=0,innodb_lock_wait_timeout=",
+                   wait, ",lock_wait_timeout=", wait,
+                   ",max_statement_time=", Seconds(config_.statement_timeout, 0),
+                   ",tx_isolation='READ-COMMITTED',tx_read_only=0")));
+  set_up.push_back(TakeRole());
+  if (first) set_up.push_back(AnnounceSession(config_.owner));
+  set_up.push_back({absl::StrCat(
+      "SELECT CONNECTION_ID(),", kServerStart,
+      ",@@global.log_bin,CONCAT_WS(',',@@character_set_client,@@character_set_results,"
+      "@@collation_connection),IS_USED_LOCK('",
+      GuardLock(config_.owner), "')")});
+  if (config_.for_work) {
+    set_up.push_back(DropRole());
+    set_up.push_back(Changes("SET SESSION autocommit=0"));
+  }
+  return set_up;
+}
+
+absl::Status Connection::TakeSession(const BatchResult& r, const std::string& guard) {
+  if (!r.ok()) return SetUpFailed(r);
+  const auto asked =
+      std::find_if(r.results.begin(), r.results.end(),
+                   [](const Result& result) { return result.rows != nullptr; });
+  const std::string charset(asked->Field(0, 3));
+  if (charset != "utf8mb4,utf8mb4,utf8mb4_general_ci") {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the server does not let a session use utf8mb4: SET NAMES has given ", charset));
+  }
+  if (!guard.empty() && asked->Field(0, 4) != guard) {
+    return absl::UnavailableError(
+        "the lock that makes this process the only one for the resource is lost");
+  }
+  // A cancel request for the call that waits behind a set-up interrupts the set-up.
+  if (asked->Field(0, 0).empty() || asked->Field(0, 1).empty()) {
+    return absl::UnavailableError("the session's set-up was interrupted");
+  }
+  backend_.id = std::string(asked->Field(0, 0));
+  backend_.server_start = std::string(asked->Field(0, 1));
+  binlog_ = asked->Field(0, 2) != "0";
+  tainted_ = false;
+  return absl::OkStatus();
+}
+
+void Connection::SetUpSession() {
+  state_ = State::kReady;
+  greeted_ = true;
+  if (config_.bare) return Connected(absl::OkStatus());
+  const std::string guard = config_.guard_id == nullptr ? "" : *config_.guard_id;
+  Run(SetUpStatements(/*first=*/true), [this, guard](BatchResult r) {
+    absl::Status status = TakeSession(r, guard);
+    if (status.ok()) counters_->connects.fetch_add(1, std::memory_order_relaxed);
+    Connected(std::move(status));
+  });
+}
+
+// --- between two branches ---
+
+void Connection::Recycle() {
+  if (state_ != State::kReady) return;
+  if (tainted_) {
+    written_rows.clear();  // the server counts anew
+    batches_.emplace_back().resets = true;
+    batches_.back().done = [](BatchResult) {};
+    if (batches_.size() == 1) StartBatch();
+    return Run(SetUpStatements(/*first=*/false), [this](BatchResult r) {
+      const absl::Status status = TakeSession(r, "");
+      if (!status.ok()) Close(std::string(status.message()));
+    });
+  }
+  KeepWanted();
+}
+
+void Connection::OnReset() {
+  counters_->resets.fetch_add(1, std::memory_order_relaxed);
+  kept_.clear();
+  kept_bytes_ = 0;
+  drops_.clear();
+  tainted_ = unreported_ = leaves_insert_id_ = false;
+  EndBatch();
+}
+
+}  // namespace concordat::participant::mariadb

@@ -1,0 +1,251 @@
+#include "participant/resources/mariadb/start_check.h"
+
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/log.h"
+#include "participant/resources/mariadb/sql.h"
+
+namespace concordat::participant::mariadb {
+
+namespace {
+
+// The questions, by their places in the batch.
+enum Question : size_t {
+  kServer,
+  kGalera,
+  kColumns,
+  kMarks,
+  kSessions,
+  kEngines,
+  kStore
+};
+
+enum ServerColumn : unsigned {
+  kDatabase,
+  kUser,
+  kReadOnly,
+  kInnodbReadOnly,
+  kFlushAtCommit,
+  kLogBin,
+  kSyncBinlog,
+  kBinlogFormat,
+  kMaxConnections,
+  kMaxPacket,
+  kDatabaseHash
+};
+constexpr char kServerSql[] =
+    "SELECT DATABASE(),CURRENT_USER(),@@global.read_only,@@global.innodb_read_only,"
+    "@@global.innodb_flush_log_at_trx_commit,@@global.log_bin,@@global.sync_binlog,"
+    "@@global.binlog_format,@@global.max_connections,@@global.max_allowed_packet,"
+    "LEFT(SHA1(DATABASE()),16)";
+// A server without Galera has no such variable.
+constexpr char kGaleraSql[] =
+    "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES WHERE "
+    "VARIABLE_NAME='WSREP_ON'";
+std::string ColumnsSql(const char* table) {
+  return absl::StrCat(
+      "SELECT t.ENGINE,(SELECT GROUP_CONCAT(CONCAT(c.COLUMN_NAME,' ',c.COLUMN_TYPE) "
+      "ORDER BY c.ORDINAL_POSITION SEPARATOR ', ') FROM information_schema.COLUMNS c "
+      "WHERE c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME='",
+      table,
+      "'),(SELECT COUNT(*) FROM information_schema.STATISTICS s WHERE "
+      "s.TABLE_SCHEMA='concordat' AND s.TABLE_NAME='",
+      table,
+      "' AND s.INDEX_NAME='PRIMARY') FROM information_schema.TABLES t WHERE "
+      "t.TABLE_SCHEMA='concordat' AND t.TABLE_NAME='",
+      table, "'");
+}
+// Tables that a branch could not be rolled back in.
+constexpr char kEnginesSql[] =
+    "SELECT t.TABLE_NAME,t.ENGINE FROM information_schema.TABLES t WHERE "
+    "t.TABLE_SCHEMA=DATABASE() AND t.TABLE_TYPE='BASE TABLE' AND t.ENGINE NOT IN "
+    "(SELECT e.ENGINE FROM information_schema.ENGINES e WHERE e.XA='YES') "
+    "ORDER BY 1 LIMIT 1";
+constexpr uint64_t kLeastPacket = 8u << 20;  // an answer's worth of parameters, in hex
+
+absl::Status Refused(std::string why) { return absl::FailedPreconditionError(why); }
+
+absl::Status CheckWritable(const Result& row) {
+  if (row.Field(0, kReadOnly) != "0" || row.Field(0, kInnodbReadOnly) != "0") {
+    return Refused(
+        "the server is read-only: name the primary in the URL, or SET GLOBAL "
+        "read_only=OFF (and innodb_read_only=OFF in its configuration)");
+  }
+  return absl::OkStatus();
+}
+
+// A vote PREPARED says that the branch survives the loss of power.
+absl::Status CheckDurable(const Result& row) {
+  const std::string flush(row.Field(0, kFlushAtCommit));
+  if (flush != "1" && flush != "3") {
+    return Refused(absl::StrCat(
+        "innodb_flush_log_at_trx_commit is ", flush,
+        ": what was prepared or committed may be lost in a crash. SET GLOBAL "
+        "innodb_flush_log_at_trx_commit=1, and the same in the configuration"));
+  }
+  if (row.Field(0, kLogBin) == "0") return absl::OkStatus();
+  if (row.Field(0, kSyncBinlog) != "1") {
+    return Refused(absl::StrCat(
+        "the binary log is on and sync_binlog is ",
+        std::string(row.Field(0, kSyncBinlog)),
+        ": after a crash the log and the tables may disagree on a branch. SET GLOBAL "
+        "sync_binlog=1, and the same in the configuration"));
+  }
+  if (row.Field(0, kBinlogFormat) == "STATEMENT") {
+    return Refused(
+        "binlog_format is STATEMENT, which InnoDB refuses for read-committed: SET GLOBAL "
+        "binlog_format=ROW, and the same in the configuration");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLimits(const Result& row, const MariadbOptions& options) {
+  const auto number = [&row](unsigned column) {
+    return std::strtoull(std::string(row.Field(0, column)).c_str(), nullptr, 10);
+  };
+  const uint64_t own = uint64_t{options.max_connections} + options.settle_connections + 2;
+  if (number(kMaxConnections) < own) {
+    return Refused(absl::StrCat("max_connections is ", number(kMaxConnections),
+                                ", but this resource may use ", own,
+                                ": SET GLOBAL max_connections=", own + 20,
+                                ", or lower the resource's max_connections"));
+  }
+  if (number(kMaxPacket) < kLeastPacket) {
+    return Refused(absl::StrCat(
+        "max_allowed_packet is ", number(kMaxPacket),
+        ", and larger calls would lose their connection: SET GLOBAL max_allowed_packet=",
+        kLeastPacket, ", and the same in the configuration"));
+  }
+  return absl::OkStatus();
+}
+
+// One of ours, as it must be.
+struct TableNeeds {
+  const char* name;
+  const char* columns;
+  const char* key_columns;
+  const char* key_words;
+};
+constexpr TableNeeds kBranchTable = {"concordat.branches", kEvidenceColumns, "7",
+                                     "seven"};
+constexpr TableNeeds kMarkTable = {"concordat.marks", kMarkColumns, "2", "two"};
+constexpr TableNeeds kSessionTable = {"concordat.sessions", kSessionColumns, "1", "one"};
+
+absl::Status CheckTable(const Result& rows, const TableNeeds& needs) {
+  if (rows.row_count() == 0) {
+    return Refused(absl::StrCat(
+        "the table ", needs.name,
+        " is not there, or this user may not see it: make it with \"concordat rm init "
+        "URL\", which shows its SQL"));
+  }
+  if (rows.Field(0, 0) != "InnoDB") {
+    return Refused(absl::StrCat(needs.name, " has the engine ",
+                                std::string(rows.Field(0, 0)),
+                                ", and would not be rolled back with its branch: ALTER "
+                                "TABLE ",
+                                needs.name, " ENGINE=InnoDB"));
+  }
+  if (rows.Field(0, 1) != needs.columns || rows.Field(0, 2) != needs.key_columns) {
+    return Refused(absl::StrCat(
+        needs.name, " has the columns (", std::string(rows.Field(0, 1)),
+        "), wanted are (", needs.columns, ") with a primary key over the first ",
+        needs.key_words,
+        ": it is another program's, or another version's. Move it away, then "
+        "\"concordat rm init URL\""));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEngines(const Result& rows) {
+  if (rows.row_count() == 0) return absl::OkStatus();
+  const std::string name(rows.Field(0, 0));
+  return Refused(absl::StrCat(
+      "table ", name, " has the engine ", std::string(rows.Field(0, 1)),
+      ", which cannot roll back, so what a branch writes there stays whatever becomes of "
+      "it: ALTER TABLE `",
+      name, "` ENGINE=InnoDB, or move it to another database"));
+}
+
+// Writing rows and rolling them back, with the role; and the last question, a change of a
+// mark without it, which is to fail.
+absl::Status CheckRights(const BatchResult& answers) {
+  const std::string user(answers.results[kServer].Field(0, kUser));
+  if (answers.ok()) {
+    LogEvent(Level::kWarning,
+             "this user has rights of its own to Concordat's tables, a superuser? A "
+             "client's statements can change them. Serve under a user that has the role "
+             "only")
+        .Field("user", user)
+        .Field("role", kRole);
+    return absl::OkStatus();
+  }
+  if (answers.FirstFailed() + 1 == answers.results.size()) return absl::OkStatus();
+  if (IsTransient(answers.ErrorNumber())) {
+    return absl::UnavailableError(absl::StrCat(
+        answers.Error(),
+        "; the server takes no writes now (FLUSH TABLES WITH READ LOCK, a backup)"));
+  }
+  return Refused(absl::StrCat(
+      "the role ", kRole, " of user ", user, " lacks rights (", answers.Error(),
+      "): run \"concordat rm init URL\" again, as an administrator, which grants them"));
+}
+
+}  // namespace
+
+std::vector<Statement> StartQuestions() {
+  const char* key =
+      "resource='' AND cluster=0 AND gtid_group=0 AND gtid_term=0 AND gtid_sequence=0 "
+      "AND incarnation=0 AND number=0";
+  return {{kServerSql},
+          {kGaleraSql},
+          {ColumnsSql("branches")},
+          {ColumnsSql("marks")},
+          {ColumnsSql("sessions")},
+          {kEnginesSql},
+          {"SELECT id FROM concordat.store"},
+          {"START TRANSACTION"},
+          {"INSERT INTO concordat.branches VALUES ('',0,0,0,0,0,0,'probe')"},
+          {absl::StrCat("SELECT how FROM concordat.branches WHERE ", key)},
+          {absl::StrCat("DELETE FROM concordat.branches WHERE ", key)},
+          {"INSERT INTO concordat.marks VALUES ('',0,0) ON DUPLICATE KEY UPDATE mark=1"},
+          {"ROLLBACK"},
+          FlushEngine(),
+          DropRole(),
+          {"UPDATE concordat.marks SET mark=mark WHERE FALSE"}};
+}
+
+std::string StoreId(const BatchResult& answers) {
+  return absl::StrCat(std::string(answers.results[kStore].Field(0, 0)), "-",
+                      std::string(answers.results[kServer].Field(0, kDatabaseHash)));
+}
+
+absl::Status CheckStart(const BatchResult& answers, const MariadbOptions& options) {
+  if (answers.lost) return absl::UnavailableError(answers.Error());
+  if (answers.FirstFailed() < kStore) {
+    return Refused(
+        absl::StrCat("the server's settings cannot be read: ", answers.Error()));
+  }
+  const Result& server = answers.results[kServer];
+  const Result& galera = answers.results[kGalera];
+  if (galera.row_count() > 0 && galera.Field(0, 0) == "ON") {
+    return Refused(
+        "the server is a node of a Galera cluster, which does not replicate XA: use a "
+        "server with wsrep_on=OFF");
+  }
+  for (absl::Status status :
+       {CheckWritable(server), CheckDurable(server), CheckLimits(server, options),
+        CheckTable(answers.results[kColumns], kBranchTable),
+        CheckTable(answers.results[kMarks], kMarkTable),
+        CheckTable(answers.results[kSessions], kSessionTable),
+        CheckEngines(answers.results[kEngines]), CheckRights(answers)}) {
+    if (!status.ok()) return status;
+  }
+  if (answers.results[kStore].row_count() != 1) {
+    return Refused(
+        "concordat.store is empty: \"concordat rm init URL\" names the server");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace concordat::participant::mariadb

@@ -1,0 +1,557 @@
+#include "participant/resources/postgresql/connection.h"
+
+#include <sys/ioctl.h>
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "coordinator/base/check.h"
+#include "coordinator/base/log.h"
+#include "participant/resources/postgresql/sql.h"
+
+namespace concordat::participant::postgresql {
+
+namespace {
+
+constexpr size_t kMaxKept = 128;
+// Before 14 a backend that waits for a lock does not notice that its client is gone.
+constexpr int kMinimumVersion = 140000;
+
+std::string OneLine(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+// Parameters may stand in a kept statement with other types the next time.
+std::string KeyOf(const Statement& statement) {
+  std::string key;
+  for (const Param& p : statement.params) key.push_back(p.type == 0 ? 't' : 'b');
+  return absl::StrCat(key, " ", statement.sql);
+}
+
+struct ParamArrays {
+  explicit ParamArrays(const std::vector<Param>& params) {
+    for (const Param& p : params) {
+      types.push_back(p.type);
+      values.push_back(p.value ? p.value->c_str() : nullptr);
+      lengths.push_back(p.value ? static_cast<int>(p.value->size()) : 0);
+      formats.push_back(p.binary ? 1 : 0);
+    }
+  }
+  std::vector<Oid> types;
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+};
+
+void LogNotice(void* /*connection*/, const PGresult* result) {
+  if (!LogEnabled(Level::kDebug)) return;
+  LogEvent(Level::kDebug, "postgresql notice")
+      .Field("message", OneLine(PQresultErrorMessage(result)));
+}
+
+bool EndsSession(const PGresult* result) {
+  const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  return severity != nullptr &&
+         (std::string_view(severity) == "FATAL" || std::string_view(severity) == "PANIC");
+}
+
+// What the session keeps does not fit any more: the tables have changed, or a client's
+// code has dropped the statement (DEALLOCATE in a function).
+bool IsStale(const PGresult* result) {
+  const std::string state = SqlState(result);
+  if (state == "26000") return PQresultErrorField(result, PG_DIAG_CONTEXT) == nullptr;
+  return state == "0A000" &&
+         absl::StrContains(PQresultErrorMessage(result), "cached plan");
+}
+
+// What the session needs whatever the server's configuration says. As start-up options
+// they are what RESET goes back to. Texts are UTF-8 and numbers come in one form; a
+// backend whose client has gone ends soon, also while it waits for a lock; a new
+// statement sees what was committed before it (LookUp relies on that).
+std::string SessionOptions(const ConnectionConfig& config) {
+  return absl::StrCat(
+      "-c bytea_output=hex -c extra_float_digits=1"
+      " -c default_transaction_isolation=read\\ committed"
+      " -c client_connection_check_interval=500"
+      " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
+      " -c lock_timeout=", config.lock_timeout.millis(),
+      " -c statement_timeout=", config.statement_timeout.millis(),
+      config.for_clients ? "" : " -c search_path=pg_catalog");
+}
+
+// Those of the URL.
+std::string OptionsOf(const std::string& url) {
+  PQconninfoOption* parsed = PQconninfoParse(url.c_str(), nullptr);
+  std::string options;
+  for (const PQconninfoOption* o = parsed; o != nullptr && o->keyword != nullptr; ++o) {
+    if (std::string_view(o->keyword) == "options" && o->val != nullptr) options = o->val;
+  }
+  PQconninfoFree(parsed);
+  return options;
+}
+
+// A commit that was answered is on disk: where a branch ends, add_evidence (schema.h)
+// sees to it.
+constexpr char kSetUp[] =
+    "SELECT pid, extract(epoch FROM backend_start),"
+    " $1::text='' OR EXISTS(SELECT 1 FROM pg_locks WHERE locktype='advisory'"
+    "  AND granted AND pid::text=$1),"
+    " CASE WHEN current_setting('synchronous_commit')='off'"
+    "  THEN set_config('synchronous_commit','on',false) END"
+    " FROM pg_stat_activity WHERE pid=pg_backend_pid()";
+
+// What runs as long as the session is not for clients sees pg_catalog alone: the role may
+// have set a search_path for itself, and operators of its own in it.
+std::vector<Statement> SetUpStatements(const ConnectionConfig& config) {
+  std::vector<Statement> batch;
+  batch.push_back({"SET search_path TO pg_catalog"});
+  batch.push_back({kSetUp, {Text(config.guard_pid == nullptr ? "" : *config.guard_pid)}});
+  if (config.opening.has_value()) batch.push_back(*config.opening);
+  if (config.for_clients) batch.push_back({"RESET search_path"});
+  return batch;
+}
+
+// Of a message with the SQLSTATE in it ("FATAL:  28P01: password …  LOCATION: …").
+absl::Status WhyNotConnected(std::string message) {
+  if (const size_t end = message.find(" LOCATION:"); end != message.npos) {
+    message.resize(end);
+  }
+  if (message.find("unrecognized configuration parameter") != message.npos) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "at least PostgreSQL 14 is needed: upgrade the server (", message, ")"));
+  }
+  // Wrong password, no such role, not in pg_hba.conf; no such database: the next time,
+  // too.
+  for (const std::string_view state : {":  28000: ", ":  28P01: ", ":  3D000: "}) {
+    if (message.find(state) != message.npos) {
+      return absl::FailedPreconditionError(std::move(message));
+    }
+  }
+  return absl::UnavailableError(std::move(message));
+}
+
+}  // namespace
+
+std::string SqlState(const PGresult* result) {
+  switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_SINGLE_TUPLE:
+      return "";
+    case PGRES_PIPELINE_ABORTED:
+      return std::string(kSkipped);
+    case PGRES_EMPTY_QUERY:
+      return "42601";  // syntax_error
+    default:
+      break;
+  }
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  return state == nullptr ? "08000" : state;
+}
+
+std::string ErrorText(const PGresult* result) {
+  if (PQresultStatus(result) == PGRES_EMPTY_QUERY) return "an empty statement";
+  const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  const char* detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+  std::string text = message != nullptr ? message : PQresultErrorMessage(result);
+  if (detail != nullptr) absl::StrAppend(&text, " (", detail, ")");
+  return OneLine(absl::StrCat(SqlState(result), ": ", text));
+}
+
+std::string_view Field(const PGresult* result, int row, int column) {
+  return {PQgetvalue(result, row, column),
+          static_cast<size_t>(PQgetlength(result, row, column))};
+}
+
+size_t BatchResult::FirstFailed() const {
+  size_t i = 0;
+  while (i < results.size() && SqlState(results[i].get()).empty()) ++i;
+  return i;
+}
+
+std::string BatchResult::Error() const {
+  if (not_sent) return why_lost;
+  if (lost) return absl::StrCat("the connection was lost: ", why_lost);
+  const size_t failed = FirstFailed();
+  return failed == results.size() ? "" : ErrorText(results[failed].get());
+}
+
+Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* counters)
+    : loop_(loop), config_(std::move(config)), counters_(counters) {}
+
+Connection::~Connection() {
+  loop_->Cancel(connect_timer_);
+  watch_.reset();
+  PQfinish(pg_);
+}
+
+std::string Connection::ErrorMessage() const { return OneLine(PQerrorMessage(pg_)); }
+
+// --- connecting ---
+
+void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
+  CONCORDAT_CHECK(state_ == State::kNew) << "connected twice";
+  state_ = State::kConnecting;
+  connected_ = std::move(done);
+  // What stands before the URL is a default, what stands behind it overrides it.
+  const std::string options =
+      absl::StrCat(OptionsOf(config_.url), " ", SessionOptions(config_));
+  const char* const names[] = {"keepalives_idle",
+                               "keepalives_interval",
+                               "keepalives_count",
+                               "tcp_user_timeout",
+                               "dbname",
+                               "application_name",
+                               "client_encoding",
+                               "options",
+                               nullptr};
+  const char* const values[] = {"10",
+                                "5",
+                                "3",
+                                "15000",
+                                config_.url.c_str(),
+                                config_.application_name.c_str(),
+                                "UTF8",
+                                options.c_str(),
+                                nullptr};
+  pg_ = PQconnectStartParams(names, values, /*expand_dbname=*/1);
+  CONCORDAT_CHECK(pg_ != nullptr) << "out of memory";
+  if (PQstatus(pg_) == CONNECTION_BAD) {
+    return Connected(absl::UnavailableError(ErrorMessage()));
+  }
+  PQsetNoticeReceiver(pg_, LogNotice, nullptr);
+  PQsetErrorVerbosity(pg_, PQERRORS_VERBOSE);  // for WhyNotConnected
+  connect_timer_ = loop_->RunAfter(config_.connect_timeout, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr || self->connected_ == nullptr) return;
+    self->Break(
+        absl::StrCat("no answer within ", self->config_.connect_timeout.millis(), " ms"));
+  });
+  watch_ = std::make_unique<rpc::FdWatch>(loop_, PQsocket(pg_), this);
+  watch_->WatchWrite(true);  // as PQconnectStart's manual page has it
+}
+
+void Connection::PollConnect() {
+  watch_.reset();  // the descriptor may be another one after the call
+  const PostgresPollingStatusType wanted = PQconnectPoll(pg_);
+  if (wanted == PGRES_POLLING_FAILED) return Connected(WhyNotConnected(ErrorMessage()));
+  watch_ = std::make_unique<rpc::FdWatch>(loop_, PQsocket(pg_), this);
+  if (wanted != PGRES_POLLING_OK) {
+    watch_->WatchRead(wanted == PGRES_POLLING_READING);
+    watch_->WatchWrite(wanted == PGRES_POLLING_WRITING);
+    return;
+  }
+  watch_->WatchRead(true);
+  PQsetErrorVerbosity(pg_, PQERRORS_DEFAULT);
+  server_version_ = PQserverVersion(pg_);
+  if (server_version_ < kMinimumVersion) {
+    return Connected(absl::FailedPreconditionError(
+        absl::StrCat("the server is PostgreSQL ", server_version_ / 10000,
+                     "; at least 14 is needed: upgrade it")));
+  }
+  if (PQsetnonblocking(pg_, 1) != 0 || PQenterPipelineMode(pg_) != 1) {
+    return Connected(absl::UnavailableError(ErrorMessage()));
+  }
+  SetUpSession();
+}
+
+void Connection::SetUpSession() {
+  state_ = State::kReady;
+  Run(SetUpStatements(config_), [this](BatchResult r) {
+    if (!r.ok() || PQntuples(r.results[1].get()) != 1) {
+      return Connected(r.lost ? absl::UnavailableError(r.Error())
+                              : absl::FailedPreconditionError(absl::StrCat(
+                                    "the session cannot be set up: ", r.Error())));
+    }
+    const PGresult* row = r.results[1].get();
+    if (Field(row, 0, 2) != "t") {
+      return Connected(absl::UnavailableError(
+          "the lock that makes this process the only one for the resource is lost"));
+    }
+    backend_.pid = std::string(Field(row, 0, 0));
+    backend_.start = std::string(Field(row, 0, 1));
+    counters_->connects.fetch_add(1, std::memory_order_relaxed);
+    Connected(absl::OkStatus());
+  });
+}
+
+void Connection::Connected(absl::Status status) {
+  loop_->Cancel(connect_timer_);
+  if (!status.ok()) {
+    state_ = State::kBroken;
+    watch_.reset();
+  }
+  if (auto done = std::exchange(connected_, nullptr)) done(std::move(status));
+}
+
+// --- sending ---
+
+void Connection::Run(std::vector<Statement> statements,
+                     absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
+  if (state_ != State::kReady) {
+    BatchResult lost;
+    lost.lost = lost.not_sent = true;
+    lost.why_lost = "the connection to the database is lost";
+    return done(std::move(lost));
+  }
+  counters_->statements.fetch_add(statements.size(), std::memory_order_relaxed);
+  counters_->round_trips.fetch_add(1, std::memory_order_relaxed);
+  if (resetting_) {
+    held_back_.push_back({std::move(statements), std::move(done), std::move(sink)});
+    return;
+  }
+  SendBatch(std::move(statements), std::move(done), std::move(sink));
+}
+
+void Connection::SendBatch(std::vector<Statement> statements,
+                           absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
+  is_reset_ = false;
+  Batch& batch = batches_.emplace_back();
+  batch.count = statements.size();
+  batch.done = std::move(done);
+  batch.sink = std::move(sink);
+  batch.reads_before = reads_;
+  bool sent = true;
+  for (const Statement& statement : statements) sent = sent && Send(statement, &batch);
+  sent = sent && PQpipelineSync(pg_) == 1;
+  if (sent) return Flush();
+  // Not from within the caller, who does not expect to be called back here.
+  loop_->Defer([self = shared_from_this(), why = ErrorMessage()] { self->Break(why); });
+}
+
+bool Connection::Send(const Statement& statement, Batch* batch) {
+  if (statement.keep) return SendKept(statement, batch);
+  const ParamArrays p(statement.params);
+  batch->awaited.push_back({.to_sink = statement.to_sink});
+  return PQsendQueryParams(pg_, statement.sql.c_str(), static_cast<int>(p.types.size()),
+                           p.types.data(), p.values.data(), p.lengths.data(),
+                           p.formats.data(), /*resultFormat=*/0) == 1;
+}
+
+bool Connection::SendKept(const Statement& statement, Batch* batch) {
+  const std::string key = KeyOf(statement);
+  auto known = kept_.find(key);
+  if (known == kept_.end()) {
+    if (!Keep(key, statement, batch)) return false;
+    known = kept_.find(key);
+  }
+  uses_.splice(uses_.begin(), uses_, known->second.use);
+  batch->awaited.push_back({.to_sink = statement.to_sink});
+  const ParamArrays p(statement.params);
+  return PQsendQueryPrepared(pg_, known->second.name.c_str(),
+                             static_cast<int>(p.types.size()), p.values.data(),
+                             p.lengths.data(), p.formats.data(),
+                             /*resultFormat=*/0) == 1;
+}
+
+bool Connection::Keep(const std::string& key, const Statement& statement, Batch* batch) {
+  if (kept_.size() >= kMaxKept) {
+    const auto oldest = kept_.find(uses_.back());
+    const std::string sql = absl::StrCat("DEALLOCATE ", oldest->second.name);
+    kept_.erase(oldest);
+    uses_.pop_back();
+    batch->awaited.push_back({.kind = Awaited::Kind::kDeallocate});
+    if (PQsendQueryParams(pg_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) !=
+        1) {
+      return false;
+    }
+  }
+  uses_.push_front(key);
+  const Kept& kept =
+      kept_.try_emplace(key, Kept{absl::StrCat("c", ++last_name_), uses_.begin()})
+          .first->second;
+  batch->awaited.push_back({.kind = Awaited::Kind::kParse, .key = key});
+  const ParamArrays p(statement.params);
+  return PQsendPrepare(pg_, kept.name.c_str(), statement.sql.c_str(),
+                       static_cast<int>(p.types.size()), p.types.data()) == 1;
+}
+
+// --- between branches ---
+
+void Connection::Reset() {
+  if (state_ != State::kReady || is_reset_) return;
+  resetting_ = true;
+  SendBatch(
+      ResetSession(kept_.size()),
+      [self = shared_from_this()](BatchResult r) { self->OnReset(r); }, nullptr);
+}
+
+void Connection::OnReset(const BatchResult& r) {
+  resetting_ = false;
+  if (r.lost) return;
+  if (!r.ok() || Field(r.results.back().get(), 0, 0) != "t") {
+    LogEvent(Level::kDebug, "a session is not used again")
+        .Field("session", backend_.pid)
+        .Field("error", r.ok() ? "its prepared statements were changed" : r.Error());
+    return Break("the session could not be made ready for the next branch");
+  }
+  while (PGnotify* notify = PQnotifies(pg_)) PQfreemem(notify);
+  std::deque<HeldBack> waiting = std::move(held_back_);
+  held_back_.clear();
+  for (HeldBack& batch : waiting) {
+    SendBatch(std::move(batch.statements), std::move(batch.done), std::move(batch.sink));
+  }
+}
+
+void Connection::Flush() {
+  const int left = PQflush(pg_);
+  if (left < 0) {
+    loop_->Defer([self = shared_from_this(), why = ErrorMessage()] { self->Break(why); });
+    return;
+  }
+  watch_->WatchWrite(left == 1);
+}
+
+// --- reading ---
+
+void Connection::OnFdEvent(bool readable, bool writable) {
+  const auto self = shared_from_this();
+  if (state_ == State::kConnecting) return PollConnect();
+  if (state_ != State::kReady) return;
+  if (writable) Flush();
+  const bool open = !readable || Consume();
+  if (unanswered_bytes_ > kMaxRowBytes) return CutOff();
+  ReadResults();
+  if (state_ != State::kReady) return;
+  if (batches_.empty()) paced_read_.Close();
+  if (!open || PQstatus(pg_) == CONNECTION_BAD) {
+    Break(paced_read_.error().empty() ? ErrorMessage() : paced_read_.error());
+  }
+}
+
+// The first piece of an answer is no longer than the buffer that libpq has. Of what comes
+// behind it so much is taken in at a time that a row can be cut off.
+bool Connection::Consume() {
+  const bool more = !batches_.empty() && batches_.front().reads_before < reads_;
+  ++reads_;
+  if (more) return paced_read_.Consume(pg_, &unanswered_bytes_);
+  int waiting = 0;
+  if (ioctl(PQsocket(pg_), FIONREAD, &waiting) == 0) unanswered_bytes_ += waiting;
+  return PQconsumeInput(pg_) == 1;
+}
+
+// libpq keeps a row until all of it has arrived.
+void Connection::CutOff() {
+  if (!batches_.empty()) batches_.front().result.row_too_large = true;
+  Break(absl::StrCat("a row was larger than ", kMaxRowBytes >> 20, " MiB"));
+}
+
+void Connection::ReadResults() {
+  // After its last batch a connection has nothing to give, and PQgetResult would say so
+  // for ever.
+  while (state_ == State::kReady && !batches_.empty()) {
+    AskForSingleRows(batches_.front());
+    if (PQisBusy(pg_) != 0 || PQstatus(pg_) == CONNECTION_BAD) return;
+    Result result(PQgetResult(pg_));
+    if (result != nullptr) unanswered_bytes_ = 0;
+    TakeResult(std::move(result));
+  }
+}
+
+// To be said for each statement, when the one before it has ended and before libpq has
+// read of its rows; later it changes nothing.
+void Connection::AskForSingleRows(const Batch& batch) {
+  if (batch.current != nullptr || batch.awaited.empty()) return;
+  if (batch.awaited.front().to_sink) PQsetSingleRowMode(pg_);
+}
+
+void Connection::TakeResult(Result result) {
+  Batch& batch = batches_.front();
+  if (result == nullptr) {
+    if (batch.current != nullptr) EndStatement(&batch);
+    return;
+  }
+  if (PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) return EndBatch();
+  if (PQresultStatus(result.get()) == PGRES_SINGLE_TUPLE) {
+    return GiveToSink(&batch, result.get());
+  }
+  // The session's last words, or libpq's own about its end, may come when all statements
+  // have been answered.
+  if (EndsSession(result.get()) || batch.awaited.empty()) {
+    return Break(ErrorText(result.get()));
+  }
+  batch.current = std::move(result);
+}
+
+void Connection::GiveToSink(Batch* batch, const PGresult* row) {
+  if (batch->sink_full) return;
+  const size_t statement = batch->result.results.size();
+  batch->sink_full = batch->sink == nullptr || !batch->sink(statement, row);
+}
+
+void Connection::EndStatement(Batch* batch) {
+  Result result = std::move(batch->current);
+  CONCORDAT_CHECK(!batch->awaited.empty()) << "more answers than statements";
+  const Awaited awaited = std::move(batch->awaited.front());
+  batch->awaited.pop_front();
+  if (EndHelper(batch, awaited, &result)) return;
+  plans_stale_ = plans_stale_ || IsStale(result.get());
+  if (batch->parse_error != nullptr) result = std::move(batch->parse_error);
+  batch->result.results.push_back(std::move(result));
+}
+
+// An answer that nobody has asked for but this class. When it is an error, it is the
+// error of the statement that follows.
+bool Connection::EndHelper(Batch* batch, const Awaited& awaited, Result* result) {
+  if (awaited.kind == Awaited::Kind::kStatement) return false;
+  if (SqlState(result->get()).empty()) return true;
+  if (awaited.kind == Awaited::Kind::kParse) {  // the server does not have it
+    const auto kept = kept_.find(awaited.key);
+    if (kept != kept_.end()) {
+      uses_.erase(kept->second.use);
+      kept_.erase(kept);
+    }
+  }
+  if (batch->parse_error == nullptr) batch->parse_error = std::move(*result);
+  return true;
+}
+
+void Connection::EndBatch() {
+  Batch batch = std::move(batches_.front());
+  batches_.pop_front();
+  CONCORDAT_CHECK(batch.result.results.size() == batch.count)
+      << batch.result.results.size() << " answers for " << batch.count << " statements";
+  if (batches_.empty()) {
+    // The status is known when the queue is seen to be empty.
+    if (PQtransactionStatus(pg_) == PQTRANS_ACTIVE) PQclear(PQgetResult(pg_));
+    batch.result.transaction = PQtransactionStatus(pg_);
+  }
+  batch.done(std::move(batch.result));
+}
+
+// --- the end ---
+
+void Connection::Close(const std::string& why) {
+  const auto self = shared_from_this();
+  Break(why);
+}
+
+void Connection::Break(std::string why) {
+  if (state_ == State::kBroken) return;
+  const bool connecting = state_ == State::kConnecting;
+  state_ = State::kBroken;
+  watch_.reset();
+  loop_->Cancel(connect_timer_);
+  PQfinish(pg_);
+  pg_ = nullptr;
+  paced_read_.Close();
+  if (connecting) return Connected(absl::UnavailableError(why));
+  std::deque<Batch> batches = std::move(batches_);
+  batches_.clear();
+  for (HeldBack& held : std::exchange(held_back_, {})) {
+    batches.emplace_back().done = std::move(held.done);
+  }
+  for (Batch& batch : batches) {
+    BatchResult lost;
+    lost.lost = true;
+    lost.why_lost = why;
+    lost.row_too_large = batch.result.row_too_large;
+    batch.done(std::move(lost));
+  }
+  if (auto listener = std::exchange(on_broken_, nullptr)) listener();
+}
+
+}  // namespace concordat::participant::postgresql

@@ -1,0 +1,26 @@
+// Whether the server, the database and the role can serve branches at all. Each error
+// names what to change.
+#ifndef PARTICIPANT_RESOURCES_POSTGRESQL_START_CHECK_H_
+#define PARTICIPANT_RESOURCES_POSTGRESQL_START_CHECK_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "participant/resources/postgresql/connection.h"
+#include "participant/resources/postgresql/own_branch.h"
+#include "participant/resources/postgresql/postgresql_resource_manager.h"
+
+namespace concordat::participant::postgresql {
+
+// One batch; its answers go to CheckStart.
+[[nodiscard]] std::vector<Statement> StartQuestions();
+// FAILED_PRECONDITION; UNAVAILABLE when the connection was lost. Logs what works but
+// should not be left so.
+[[nodiscard]] absl::Status CheckStart(const BatchResult& answers,
+                                      const PostgresqlOptions& options);
+// Of answers that CheckStart has accepted.
+[[nodiscard]] Server AnsweringServer(const BatchResult& answers);
+
+}  // namespace concordat::participant::postgresql
+
+#endif  // PARTICIPANT_RESOURCES_POSTGRESQL_START_CHECK_H_

@@ -1,0 +1,233 @@
+// The branches of a service without threads and files: what is asked for, what the
+// user's functions have answered, and what is to be called next.
+//
+//   branches.Commit(id, done);
+//   Work work = branches.TakeWork();      // calls to make, callbacks that are due
+//   branches.OnSettled(reservation, absl::OkStatus());
+//
+// A branch:
+//
+//   active --Prepare--> preparing --durable--> prepared --Commit, Rollback--> settling
+//     |  (Execute: a record "trying" is flushed, then Try is called)            | ^  |
+//     |                                                          a call failed  | |  |
+//     +--CommitOnePhase, one reservation-----------> settling <-----------------+-+  |
+//     +--CommitOnePhase, several--> deciding --durable--> settling                   |
+//     +--Rollback, Conflict, Failed----------------> settling --all done--> over <---+
+//
+//   after a start, for what the log has open (its reservations are looked up first):
+//     prepared, all confirmed       over: committed, its record was lost
+//     prepared                      prepared: in doubt, listed by Recover
+//     deciding                      settling: confirm; it was decided
+//     trying, all confirmed         over: committed in one phase, its record was lost
+//     trying                        settling: cancel (presumed abort)
+//
+//   settling, for each reservation: Lookup if a call may have been made without an
+//   answer; then Confirm or Cancel unless it is done; if that fails, wait, Lookup again.
+#ifndef PARTICIPANT_RESOURCES_SERVICE_BRANCHES_H_
+#define PARTICIPANT_RESOURCES_SERVICE_BRANCHES_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/base/clock.h"
+#include "participant/resources/service/journal.h"
+#include "participant/resources/service/records.h"
+#include "participant/resources/service/service.h"
+#include "participant/resources/service/stats.h"
+#include "participant/sdk/resource_manager.h"
+
+namespace concordat::participant::service {
+
+struct BranchesOptions {
+  size_t max_reservations = 100;  // in one branch
+  size_t max_answer_bytes = kMaxAnswerBytes;
+  // Between two tries of what has failed: first, doubled each time, up to.
+  Duration first_retry = Duration::Millis(100);
+  Duration max_retry = Duration::Seconds(10);
+};
+
+// A call of one of the user's functions.
+struct ServiceCall {
+  enum class Kind : uint8_t { kTry, kQuery, kConfirm, kCancel, kLookup };
+  Kind kind = Kind::kLookup;
+  Reservation reservation;
+  std::string request;  // of kTry and kQuery
+};
+
+// What is to be done, without the mutex.
+struct Work {
+  struct Retry {
+    BranchKey branch;
+    Duration delay;
+  };
+  std::vector<ServiceCall> calls;
+  std::vector<Retry> retries;
+  std::vector<Gtid> forget;  // watermarks for the user's store
+  std::vector<absl::AnyInvocable<void()>> callbacks;
+};
+
+// Not thread-safe. The verbs are those of ResourceManager.
+class Branches {
+ public:
+  Branches(Journal* journal, const Clock* clock, BranchesOptions options)
+      : journal_(journal), clock_(clock), options_(options) {}
+  ~Branches();
+
+  // What the log has. `recovered` is called with the branches in doubt when every
+  // reservation has been looked up.
+  void Load(LogState state, Callback<absl::StatusOr<std::vector<BranchId>>> recovered);
+
+  [[nodiscard]] absl::Status Start(const BranchId& branch);
+  void Execute(const BranchId& branch, const wire::ExecuteRequest& request, bool query,
+               Callback<wire::ExecuteReply> done);
+  void Prepare(const BranchId& branch, Callback<PrepareResult> done);
+  void Commit(const BranchId& branch, Callback<FinishResult> done);
+  void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done);
+  void Rollback(const BranchId& branch, Callback<FinishResult> done);
+  [[nodiscard]] Evidence LookUp(const BranchId& branch) const;
+  void ForgetBelow(const Gtid& watermark);
+  // Cancels what is active, tries nothing again. Then wait until idle().
+  void BeginClose();
+
+  // --- results ---
+  void OnDurable(wal::Lsn lsn);
+  void OnTried(const Reservation& reservation, TryResult result);
+  void OnQueried(const Reservation& reservation, QueryResult result);
+  void OnSettled(const Reservation& reservation, const absl::Status& status);
+  void OnLookedUp(const Reservation& reservation, const absl::StatusOr<State>& state);
+  void OnRetry(const BranchKey& branch);
+
+  [[nodiscard]] Work TakeWork() { return std::exchange(work_, Work()); }
+  // No call runs, and nothing waits for the log.
+  [[nodiscard]] bool idle() const { return calls_running_ == 0 && pending_.empty(); }
+
+  // --- for checkpoints and people ---
+  [[nodiscard]] std::string EncodeAllOpen(uint64_t* count) const;
+  [[nodiscard]] const EvidenceMap& evidence() const { return evidence_; }
+  [[nodiscard]] ServiceStats Stats() const;
+
+ private:
+  enum class Phase : uint8_t {
+    kLearning,
+    kActive,
+    kPreparing,
+    kPrepared,
+    kDeciding,
+    kSettling,
+    kOver,  // ended against the decision; kept until the watermark has passed it
+  };
+  enum class Goal : uint8_t { kNone, kConfirm, kCancel };
+  enum class Fate : uint8_t {
+    kHeld,     // tried, as far as is known
+    kNothing,  // Try has reserved nothing
+    kConfirmed,
+    kCancelled,
+    kMissing,  // the store has no trace of it
+  };
+  struct Item {
+    uint64_t number = 0;
+    Fate fate = Fate::kHeld;
+    bool doubtful = false;  // a call was made whose result is not known
+  };
+  struct Branch {
+    BranchId id;
+    Phase phase = Phase::kActive;
+    Logged logged = Logged::kNothing;
+    Goal goal = Goal::kNone;
+    bool calling = false;    // a call runs, or waits for its record
+    bool recovered = false;  // of an earlier life
+    bool alone = false;      // to be committed in one phase
+    int64_t last_call = 0;
+    std::vector<Item> items;
+    // Who waits.
+    Callback<wire::ExecuteReply> execute;
+    std::optional<wire::ExecuteReply> last_words;  // for `execute`, once cancelled
+    Callback<PrepareResult> prepare;
+    Callback<OnePhaseResult> one_phase;
+    std::vector<Callback<FinishResult>> finish;
+    // What does not succeed.
+    uint64_t attempts = 0;
+    Timestamp failing_since;
+    Duration delay;
+    bool retry_waits = false;
+    std::string error;
+    FinishResult verdict;  // kOver
+  };
+  struct Pending {
+    enum class What : uint8_t { kTry, kVote, kDecision, kForget };
+    wal::Lsn lsn;
+    What what;
+    BranchKey branch;
+    uint64_t number = 0;
+    std::string request;
+    Gtid watermark;
+  };
+  // How the reservations of a branch ended.
+  struct Ends {
+    size_t confirmed = 0;
+    size_t cancelled = 0;
+    size_t missing = 0;
+  };
+
+  [[nodiscard]] Branch* Find(const BranchKey& key) const;
+  [[nodiscard]] Item* FindItem(Branch* branch, uint64_t number) const;
+  void Erase(Branch* branch);
+  template <class T>
+  void CallBack(Callback<T> callback, T result);
+  void AnswerExecute(Branch* branch, wire::Code::type code, std::string why);
+  void AnswerFinish(Branch* branch, const FinishResult& result);
+  void Call(Branch* branch, ServiceCall::Kind kind, const Item& item);
+  [[nodiscard]] static std::vector<uint64_t> HeldNumbers(const Branch& branch);
+
+  // branches.cc
+  void BeginTry(Branch* branch, const std::string& request,
+                Callback<wire::ExecuteReply> done);
+  void RunTry(Branch* branch, Pending* pending);
+  void EndVote(Branch* branch);
+  // Of a branch that is not active, or (null) not there.
+  [[nodiscard]] static PrepareResult VoteAgain(const Branch* branch);
+
+  // settling.cc
+  void BeginSettling(Branch* branch, Goal goal);
+  void Settle(Branch* branch);
+  void Fail(Branch* branch, std::string error);
+  void FinishConfirmed(Branch* branch);
+  void FinishCancelled(Branch* branch);
+  void EndCommitted(Branch* branch, bool alone);
+  void EndCancelled(Branch* branch);
+  void EndAgainst(Branch* branch, const Ends& ends);
+  [[nodiscard]] static Ends CountEnds(const Branch& branch);
+  // recovery
+  void Learn(Branch* branch);
+  void Classify(Branch* branch);
+  void MaybeFinishRecovery();
+
+  Journal* const journal_;
+  const Clock* const clock_;
+  const BranchesOptions options_;
+  // Ordered: what comes out must not differ from run to run.
+  absl::btree_map<BranchKey, std::unique_ptr<Branch>> branches_;
+  EvidenceMap evidence_;
+  std::deque<Pending> pending_;  // by lsn
+  Work work_;
+  size_t calls_running_ = 0;
+  bool closing_ = false;
+  size_t learning_ = 0;
+  Callback<absl::StatusOr<std::vector<BranchId>>> recovered_;
+  BranchKey highest_started_;  // of one incarnation
+  ServiceStats counts_;
+};
+
+}  // namespace concordat::participant::service
+
+#endif  // PARTICIPANT_RESOURCES_SERVICE_BRANCHES_H_

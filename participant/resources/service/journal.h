@@ -1,0 +1,105 @@
+// The folder of a service's resource manager: whose it is, the log, the checkpoint.
+//
+//   store        text: what the folder is, the cluster's id, the store's own id
+//   mark         text: how far it has come
+//   lock         held by the process that serves it
+//   checkpoint   records.h
+//   wal/         the log
+#ifndef PARTICIPANT_RESOURCES_SERVICE_JOURNAL_H_
+#define PARTICIPANT_RESOURCES_SERVICE_JOURNAL_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/file_env.h"
+#include "coordinator/base/ids.h"
+#include "participant/resources/service/records.h"
+#include "participant/store/store_folder.h"
+#include "wal/log_writer.h"
+
+namespace concordat::participant::service {
+
+struct JournalOptions {
+  uint64_t segment_bytes = 4ull << 20;
+  // Space kept back for ends, when the disk is full.
+  uint64_t reserve_bytes = 4ull << 20;
+  size_t queue_bytes = 1u << 20;
+  // A checkpoint is due when the log has grown by so much.
+  uint64_t checkpoint_bytes = 16ull << 20;
+  // A caller flushes itself, instead of waking a thread, while that takes less.
+  Duration flush_here_below = Duration::Micros(300);
+};
+
+// Append and AppendLazily under the owner's mutex, the rest is thread-safe. A failed
+// write or flush ends the process (FatalIoError).
+class Journal {
+ public:
+  Journal(std::string dir, FileEnv* env, JournalOptions options)
+      : dir_(std::move(dir)), env_(env), options_(options) {}
+
+  // Opens the folder, or makes it, and reads what is in it. `on_durable` as
+  // LogWriterOptions has it; it may come before Open has returned.
+  //   FAILED_PRECONDITION: locked, of another cluster, or not a service's folder
+  //   DATA_LOSS: damaged. RESOURCE_EXHAUSTED: no room
+  [[nodiscard]] absl::StatusOr<LogState> Open(ClusterId cluster,
+                                              std::function<void(wal::Lsn)> on_durable);
+  [[nodiscard]] bool is_open() const { return writer_ != nullptr; }
+  [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
+  // See StoreFolder.
+  [[nodiscard]] uint64_t mark() const { return folder_.mark(); }
+  [[nodiscard]] absl::Status SetMark(uint64_t mark) { return folder_.SetMark(mark); }
+  [[nodiscard]] const std::string& dir() const { return dir_; }
+
+  // A record that somebody waits for, behind all lazy ones. Errors of LogWriter::Append;
+  // nothing was written then.
+  [[nodiscard]] absl::StatusOr<wal::Lsn> Append(RecordType type, std::string payload,
+                                                wal::Reserve use);
+  // A record that may be lost in a crash: goes with the next flush.
+  void AppendLazily(RecordType type, std::string payload);
+  // Hands the lazy ones to the log; the number of the last record that is in it.
+  wal::Lsn PushLazy();
+
+  [[nodiscard]] bool HasSpace() const { return writer_->HasSpace(wal::Reserve::kNormal); }
+  [[nodiscard]] wal::Lsn durable_lsn() const { return writer_->durable_lsn(); }
+  void Hold() { writer_->Hold(); }
+  void Flush() { writer_->Flush(); }
+  // Flushes all, closes the folder.
+  void Close();
+
+  [[nodiscard]] bool checkpoint_due() const {
+    return bytes_ >= options_.checkpoint_bytes;
+  }
+  // The first record that a checkpoint begun now does not hold. Under the mutex.
+  [[nodiscard]] wal::Lsn BeginCheckpoint();
+  // RESOURCE_EXHAUSTED: no room, the last one stays. Other failures end the process.
+  [[nodiscard]] absl::Status InstallCheckpoint(wal::Lsn start, std::string_view bytes);
+
+  [[nodiscard]] uint64_t flush_count() const {
+    return writer_ == nullptr ? 0 : writer_->flush_count();
+  }
+
+ private:
+  [[nodiscard]] absl::Status OpenLog(wal::Lsn start, LogState* state,
+                                     std::function<void(wal::Lsn)> on_durable);
+  [[nodiscard]] absl::Status Damaged(std::string_view file, std::string_view what) const;
+
+  const std::string dir_;
+  FileEnv* const env_;
+  const JournalOptions options_;
+  StoreFolder folder_;
+  std::unique_ptr<wal::LogWriter> writer_;
+  std::vector<wal::Record> lazy_;
+  size_t lazy_bytes_ = 0;
+  uint64_t bytes_ = 0;  // written since the last checkpoint
+};
+
+}  // namespace concordat::participant::service
+
+#endif  // PARTICIPANT_RESOURCES_SERVICE_JOURNAL_H_

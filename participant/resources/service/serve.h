@@ -1,0 +1,52 @@
+// The process of a service: serves resource managers to the coordinators and clients,
+// on a loop of its own, until it is told to end. What a main() of yours calls.
+//
+//   int main(…) {
+//     std::vector<service::Resource> resources;
+//     resources.push_back({"seats", std::make_unique<service::ServiceResourceManager>(
+//         "/var/lib/seats/branches", std::make_unique<SeatService>(…))});
+//     absl::Status end = service::Serve(
+//         {.listen = "10.0.0.9:7080", .coordinators = {"10.0.0.1:7001"}},
+//         std::move(resources), [](const std::string& address) { … });
+//     if (!end.ok()) …
+//   }
+//
+// A service that has a loop of its own does it by participant/sdk/participant.h.
+#ifndef PARTICIPANT_RESOURCES_SERVICE_SERVE_H_
+#define PARTICIPANT_RESOURCES_SERVICE_SERVE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "participant/sdk/participant.h"
+#include "participant/sdk/resource_manager.h"
+
+namespace concordat::participant::service {
+
+struct Resource {
+  std::string name;  // in the cluster, for ever: see IsValidResourceName
+  std::unique_ptr<ResourceManager> manager;
+};
+
+struct ServeOptions {
+  std::string listen;     // host:port (port 0: the system chooses) or unix:/path
+  std::string advertise;  // how others reach it, if that is another address
+  std::vector<std::string> coordinators;  // client addresses; name all
+  ParticipantOptions participant;         // its `advertise` is not read
+};
+
+// Returns OK after SIGTERM or SIGINT, when all is closed. Waits for a coordinator for as
+// long as it takes; `ready` is called once everything is served, with the address, on
+// another thread. Call it from main, before other threads are started: it blocks both
+// signals. kill -9 is an end like any other: nothing promised is lost.
+//   INVALID_ARGUMENT: a bad address or name. ALREADY_EXISTS: somebody listens there
+//   others: a resource cannot be opened; the message says which, why, and what to do
+[[nodiscard]] absl::Status Serve(ServeOptions options, std::vector<Resource> resources,
+                                 std::function<void(const std::string&)> ready);
+
+}  // namespace concordat::participant::service
+
+#endif  // PARTICIPANT_RESOURCES_SERVICE_SERVE_H_

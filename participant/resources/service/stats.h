@@ -1,0 +1,45 @@
+// What a service's resource manager shows people: how much is open, and why something
+// is stuck.
+#ifndef PARTICIPANT_RESOURCES_SERVICE_STATS_H_
+#define PARTICIPANT_RESOURCES_SERVICE_STATS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "coordinator/base/clock.h"
+#include "coordinator/base/xid.h"
+
+namespace concordat::participant::service {
+
+// A branch whose Confirm, Cancel or Lookup has failed, and is tried again.
+struct StuckBranch {
+  BranchId branch;
+  std::string what;  // "confirm", "cancel", "lookup"
+  uint64_t attempts = 0;
+  Duration since_first_failure;
+  std::string last_error;  // in the user's words
+};
+
+struct ServiceStats {
+  // Now.
+  size_t branches = 0;  // not over
+  size_t prepared = 0;  // in doubt
+  size_t settling = 0;  // being confirmed or cancelled
+  size_t evidence = 0;
+  std::vector<StuckBranch> stuck;
+  // Since the start.
+  uint64_t tries = 0;
+  uint64_t refused = 0;
+  uint64_t conflicts = 0;
+  uint64_t confirms = 0;        // calls
+  uint64_t cancels = 0;         // calls
+  uint64_t lookups = 0;         // calls
+  uint64_t failed_calls = 0;    // of the last three
+  uint64_t contradictions = 0;  // the store says what nobody has asked for
+};
+
+}  // namespace concordat::participant::service
+
+#endif  // PARTICIPANT_RESOURCES_SERVICE_STATS_H_

@@ -1,0 +1,65 @@
+// Changes rows again, from a branch's redo.
+//
+// Every step must find exactly the row that it left from: an UPDATE or DELETE names the
+// primary key and the old values. When it does not, somebody has written past our
+// locks; the caller undoes the branch's steps, keeps the branch and raises an alarm.
+// Triggers and foreign-key actions must be off on the connection: what they did is in
+// the redo already.
+#ifndef PARTICIPANT_RESOURCES_SQLITE_APPLY_H_
+#define PARTICIPANT_RESOURCES_SQLITE_APPLY_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "coordinator/base/byte_codec.h"
+#include "participant/resources/sqlite/catalog.h"
+#include "participant/resources/sqlite/database.h"
+#include "participant/resources/sqlite/redo.h"
+
+namespace concordat::participant::sqlite {
+
+struct ApplyResult {
+  int rc = SQLITE_OK;    // of the step that failed
+  std::string conflict;  // not empty: a row or table is not as the branch left it
+
+  [[nodiscard]] bool ok() const { return rc == SQLITE_OK && conflict.empty(); }
+};
+
+class Applier {
+ public:
+  Applier(Database* db, const Catalog* catalog) : db_(db), catalog_(catalog) {}
+
+  // Stops at the first step that fails; the steps before it have been done.
+  [[nodiscard]] ApplyResult Apply(const std::vector<Redo>& calls);
+
+  // Why the locks that were taken with these changes may not be the right ones any more:
+  // somebody has changed the keys of a table. Empty: they are.
+  [[nodiscard]] std::string WhyLocksAreOld(const std::vector<Redo>& calls) const;
+
+  // Whether a table in it has triggers or foreign keys.
+  [[nodiscard]] bool HasSideEffects(const std::vector<Redo>& calls) const;
+
+  // Before the catalog is loaded anew.
+  void Forget() { statements_.clear(); }
+
+ private:
+  [[nodiscard]] ApplyResult ApplyCall(const Redo& call);
+  [[nodiscard]] ApplyResult Resolve(const RedoTable& wanted, const Table** table) const;
+  [[nodiscard]] ApplyResult ApplyWhole(char step, const Table& table, size_t columns,
+                                       ByteReader* in);
+  [[nodiscard]] ApplyResult ApplyUpdate(const Table& table, size_t columns,
+                                        ByteReader* in);
+  [[nodiscard]] ApplyResult Run(char step, const Table& table, Statement* statement);
+  // Null, with the error in `result`, when it cannot be prepared.
+  [[nodiscard]] Statement* Get(char step, const Table& table, size_t columns,
+                               const std::string& mask, ApplyResult* result);
+
+  Database* const db_;
+  const Catalog* const catalog_;
+  absl::flat_hash_map<std::string, Statement> statements_;
+};
+
+}  // namespace concordat::participant::sqlite
+
+#endif  // PARTICIPANT_RESOURCES_SQLITE_APPLY_H_

@@ -1,0 +1,155 @@
+// The thread that owns a SQLite file: takes jobs off a queue, runs calls, writes
+// batches, and answers.
+//
+// One round, for as long as there is work:
+//   1. take all that is queued; sort it into calls and durable work
+//   2. run the calls in the scratch transaction, on what is committed; a call that takes
+//      long is stopped when others wait, and runs anew later
+//   3. write the durable work in one transaction with one flush, then let locks go,
+//      then answer
+//   4. forget old evidence and move the write-ahead file on, a little
+// While a flush runs the queue fills: that makes the next batch.
+#ifndef PARTICIPANT_RESOURCES_SQLITE_WRITER_H_
+#define PARTICIPANT_RESOURCES_SQLITE_WRITER_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "coordinator/base/mutex.h"
+#include "participant/resources/sqlite/call_scheduler.h"
+#include "participant/resources/sqlite/durable_batch.h"
+#include "participant/resources/sqlite/file_guard.h"
+#include "participant/resources/sqlite/store.h"
+
+namespace concordat::participant::sqlite {
+
+struct StartJob {
+  Gtid age;
+  bool serializable = false;
+};
+struct ExecuteJob {
+  const wire::ExecuteRequest* request;
+  Callback<wire::ExecuteReply> done;
+};
+struct PrepareJob {
+  Callback<PrepareResult> done;
+};
+struct CommitJob {
+  Callback<FinishResult> done;
+};
+struct RollbackJob {
+  Callback<FinishResult> done;
+};
+struct OnePhaseJob {
+  Callback<OnePhaseResult> done;
+};
+struct LookUpJob {
+  Callback<Evidence> done;
+};
+struct MarkJob {
+  uint64_t mark = 0;
+  Callback<absl::Status> done;
+};
+struct DropJob {};    // a reader ended the branch
+struct ForgetJob {};  // below the job's gtid
+
+struct Job {
+  BranchId branch;
+  std::variant<StartJob, ExecuteJob, PrepareJob, CommitJob, RollbackJob, OnePhaseJob,
+               LookUpJob, MarkJob, DropJob, ForgetJob>
+      work;
+};
+
+class Writer {
+ public:
+  // The options outlive the writer.
+  Writer(std::string path, const SqliteOptions& options);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer();
+
+  // Thread-safe; once.
+  void Open(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
+  // After Open's callback.
+  [[nodiscard]] const std::string& store_id() const { return store_id_; }
+  [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
+  // Whether Open has succeeded, and Close was not called.
+  [[nodiscard]] bool is_open() const { return open_.load(std::memory_order_acquire); }
+  // Thread-safe. False, and the job is untouched, when the writer is not open.
+  [[nodiscard]] bool Push(Job&& job);
+  // RESOURCE_EXHAUSTED, see SqliteResourceManager::Start. Thread-safe.
+  [[nodiscard]] absl::Status Admit();
+  void Close();
+
+ private:
+  [[nodiscard]] absl::StatusOr<std::vector<BranchId>> OpenFile(ClusterId cluster);
+  [[nodiscard]] std::vector<BranchId> Restore(std::vector<StoredBranch> stored);
+  void Run(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
+  [[nodiscard]] bool TakeJobs(std::vector<Job>* jobs);
+  void Round(std::vector<Job>* jobs);
+  void Shut();
+
+  void Accept(Job* job);
+  void Accept(const BranchId& id, StartJob* job);
+  void Accept(const BranchId& id, ExecuteJob* job);
+  void Accept(const BranchId& id, PrepareJob* job);
+  void Accept(const BranchId& id, CommitJob* job);
+  void Accept(const BranchId& id, RollbackJob* job);
+  void Accept(const BranchId& id, OnePhaseJob* job);
+  void Accept(const BranchId& id, LookUpJob* job);
+  void Accept(const BranchId& id, MarkJob* job);
+  void Accept(const BranchId& id, DropJob* job);
+  void Accept(const BranchId& id, ForgetJob* job);
+
+  // Whether work waits for the calls to end.
+  [[nodiscard]] bool OthersWait() const {
+    return !durable_.empty() || jobs_wait_.load(std::memory_order_relaxed);
+  }
+  void TakeBackPrepare(Branch* branch);
+  void WriteBatch();
+  void WriteMark();
+  void Settle(DurableItem* item);
+  void SettlePrepare(DurableItem* item);
+  void SettleFinish(DurableItem* item);
+  void SettleOnePhase(DurableItem* item);
+  void MaybeCheckpoint();
+
+  const std::string path_;
+  const SqliteOptions& options_;
+  const SystemClock clock_;
+  std::thread thread_;
+  std::atomic<bool> open_{false};
+  std::atomic<int64_t> full_until_micros_{0};
+  // Jobs are in the queue. Read while a call runs, to see whether it holds them up.
+  std::atomic<bool> jobs_wait_{false};
+
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::vector<Job> queue_ ABSL_GUARDED_BY(mutex_);
+  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // From here on for the thread alone. The order is that of destruction, backwards.
+  std::string store_id_;
+  uint64_t first_mark_ = 0;
+  std::optional<FileIdentity> file_;
+  std::optional<FileGuard> guard_;
+  Catalog catalog_;
+  BranchTable branches_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Scratch> scratch_;
+  std::unique_ptr<DurableBatch> batch_;
+  std::unique_ptr<ReaderPool> readers_;
+  std::unique_ptr<CallScheduler> calls_;
+  std::vector<DurableItem> durable_;  // of this round
+  std::optional<MarkJob> mark_;       // of this round
+};
+
+}  // namespace concordat::participant::sqlite
+
+#endif  // PARTICIPANT_RESOURCES_SQLITE_WRITER_H_

@@ -1,0 +1,77 @@
+// What was committed through XA, kept because a switch cannot tell: a branch that a
+// resource manager does not know may have been committed, or never have been there.
+//
+//   alone      decided in one phase; on disk before the resource manager is told COMMIT
+//   committed  in two phases; lazily, for who asks again in this life. After a restart
+//              XA's own rule serves: what was prepared and is not there has been
+//              committed (the resource manager keeps what it ends by itself, until
+//              xa_forget)
+//   undone     of one alone: the resource manager rolled it back all the same
+#ifndef PARTICIPANT_RESOURCES_XA_EVIDENCE_LOG_H_
+#define PARTICIPANT_RESOURCES_XA_EVIDENCE_LOG_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "coordinator/base/mutex.h"
+#include "coordinator/base/xid.h"
+#include "participant/sdk/core/results.h"
+#include "participant/store/store_folder.h"
+#include "wal/log.h"
+
+namespace concordat::participant::xa {
+
+// Thread-safe. A failed write or flush ends the process (FatalIoError).
+class EvidenceLog {
+ public:
+  EvidenceLog(std::string dir, FileEnv* env) : dir_(std::move(dir)), env_(env) {}
+
+  // Opens the folder, or makes it. Errors of StoreFolder::Claim and wal::Log::Open.
+  [[nodiscard]] absl::Status Open(ClusterId cluster);
+  [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
+  // See StoreFolder. A call that was given up may come late: a larger mark stays.
+  [[nodiscard]] uint64_t mark();
+  [[nodiscard]] absl::Status SetMark(uint64_t mark);
+  void Close();
+
+  // Whether a branch that begins now can be committed: RESOURCE_EXHAUSTED otherwise.
+  [[nodiscard]] absl::Status CheckSpace();
+
+  // Durable when they return OK. RESOURCE_EXHAUSTED: no room; nothing was written.
+  [[nodiscard]] absl::Status WriteAlone(const BranchId& branch);
+  [[nodiscard]] absl::Status WriteUndone(const BranchId& branch);
+  void NoteCommitted(const BranchId& branch);
+
+  // kNone, kCommitted or kCommittedAlone.
+  [[nodiscard]] Evidence Find(const BranchId& branch);
+  void ForgetBelow(const Gtid& watermark);
+  [[nodiscard]] uint64_t flush_count();
+
+ private:
+  absl::Status Write(uint8_t type, const BranchId& branch, bool durable);
+  void Apply(wal::Lsn lsn, uint8_t type, const BranchId& branch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  [[nodiscard]] bool IsForgotten(const Gtid& gtid) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string dir_;
+  FileEnv* const env_;
+  StoreFolder folder_;
+  Mutex mark_mutex_;  // besides Open
+  Mutex mutex_;
+  std::unique_ptr<wal::Log> log_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<BranchId, Evidence> evidence_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::pair<wal::Lsn, BranchId>> order_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<GroupId, Gtid> watermarks_ ABSL_GUARDED_BY(mutex_);
+  uint64_t flushes_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace concordat::participant::xa
+
+#endif  // PARTICIPANT_RESOURCES_XA_EVIDENCE_LOG_H_

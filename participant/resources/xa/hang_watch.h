@@ -1,0 +1,55 @@
+// Sees when a call of a switch does not come back. It cannot be ended safely: it is
+// logged and counted, those who wait for it are told that nobody can tell yet, and it
+// goes on.
+//
+//   HangWatch watch("queue", Duration::Seconds(10));
+//   watch.Add(lane);      // any number; they outlive the watch
+//   watch.Stats();
+#ifndef PARTICIPANT_RESOURCES_XA_HANG_WATCH_H_
+#define PARTICIPANT_RESOURCES_XA_HANG_WATCH_H_
+
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "coordinator/base/clock.h"
+#include "coordinator/base/mutex.h"
+#include "participant/resources/xa/lane.h"
+
+namespace concordat::participant::xa {
+
+struct XaStats {
+  uint64_t hanging_calls = 0;  // now
+  uint64_t hung_calls = 0;     // so far, with those that have come back
+};
+
+// Thread-safe.
+class HangWatch {
+ public:
+  HangWatch(std::string resource, Duration limit);
+  ~HangWatch();
+  HangWatch(const HangWatch&) = delete;
+  HangWatch& operator=(const HangWatch&) = delete;
+
+  void Add(Lane* lane);
+  [[nodiscard]] XaStats Stats();
+
+ private:
+  void Run();
+  void Look();
+
+  const std::string resource_;
+  const Duration limit_;
+  Mutex mutex_;
+  ConditionVariable wakes_;
+  std::vector<Lane*> lanes_ ABSL_GUARDED_BY(mutex_);
+  uint64_t hung_calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace concordat::participant::xa
+
+#endif  // PARTICIPANT_RESOURCES_XA_HANG_WATCH_H_
