@@ -10,6 +10,7 @@ import pathlib
 import re
 import sys
 
+import graph
 import rules
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -53,6 +54,14 @@ class Source:
             if match:
                 self.includes.append((number, match.group(1) == '"', match.group(2)))
 
+    def targets(self):
+        """Of each include of ours: its line, the header, and the folder it lies in."""
+        for line, quoted, header in self.includes:
+            if header.startswith("concordat_wire/"):
+                yield line, header, rules.GENERATED
+            elif is_ours(quoted, header):
+                yield line, header, os.path.dirname(header)
+
     def pure(self):
         return any(under(self.folder, pure) for pure in rules.PURE)
 
@@ -88,6 +97,8 @@ class Checker:
         self.check_top_level()
         self.check_sizes()
         self.check_libraries()
+        self.check_circles()
+        self.check_rules_are_used()
         for source in self.sources.values():
             self.check_form(source)
             self.check_direction(source)
@@ -127,6 +138,44 @@ class Checker:
                 self.report(f"{folder}/CMakeLists.txt", 1,
                             f"{libraries} libraries in a folder, wanted {wanted}")
 
+    @functools.cached_property
+    def folders(self):
+        """Which folder includes which: folder -> {other folder: (file, line)}."""
+        edges = {}
+        for source in self.sources.values():
+            for line, _, target in source.targets():
+                if target != source.folder:
+                    edges.setdefault(source.folder, {}).setdefault(
+                        target, (source.path, line))
+        return edges
+
+    def check_circles(self):
+        for circle in graph.circles(self.folders):
+            for folder in circle:
+                for target, (path, line) in sorted(self.folders[folder].items()):
+                    if target in circle:
+                        self.report(path, line, f"{folder} and {target} are in a circle "
+                                    f"of folders that include each other: "
+                                    + ", ".join(circle))
+
+    def check_rules_are_used(self):
+        """A folder that may see more than it looks at is not as the picture shows it."""
+        for key, allowed in rules.ALLOWED.items():
+            if key == "tests":
+                continue
+            seen = {target for folder, targets in self.folders.items()
+                    if self.key_of(folder) == key for target in targets}
+            for entry in allowed:
+                if not any(under(target, entry) for target in seen):
+                    self.report("tests/layering/rules.py", 1,
+                                f"{key} may include {entry}, and nothing there does")
+
+    @staticmethod
+    def key_of(folder):
+        """The rule that holds for a folder: that of the longest key it lies under."""
+        return max((key for key in rules.ALLOWED if under(folder, key)), key=len,
+                   default=None)
+
     def check_form(self, source):
         for line, quoted, header in source.includes:
             for banned, why in rules.BANNED_HEADERS.items():
@@ -143,18 +192,11 @@ class Checker:
                 self.report(source.path, line, f"includes {header}, which is not there")
 
     def check_direction(self, source):
-        keys = [key for key in rules.ALLOWED if under(source.folder, key)]
-        if not keys:
+        key = self.key_of(source.folder)
+        if key is None:
             self.report(source.path, 1, "lies in a folder that rules.py does not know")
             return
-        key = max(keys, key=len)
-        for line, quoted, header in source.includes:
-            if header.startswith("concordat_wire/"):
-                target = rules.GENERATED
-            elif is_ours(quoted, header):
-                target = os.path.dirname(header)
-            else:
-                continue
+        for line, header, target in source.targets():
             if not self.may_include(key, target):
                 self.report(source.path, line, f"{key} must not include {header}")
 

@@ -10,6 +10,8 @@ import tempfile
 import unittest
 
 import check
+import graph
+import picture
 import rules
 
 ROOT = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path(".")
@@ -181,6 +183,37 @@ class Planted(unittest.TestCase):
                    + include('"absl/log/log.h"'))
         self.assert_found(f"{path}:1:", "ThreadSanitizer")
         self.assert_found(f"{path}:2:", "coordinator/base/log.h")
+
+    def test_circle_of_folders_is_found(self):
+        self.plant(f"wal/{PLANT}.h", "")
+        self.plant(f"thrift/rpc/{PLANT}.h", include(f'"wal/{PLANT}.h"'))
+        path = f"wal/{PLANT}.cc"
+        self.plant(path, include(f'"thrift/rpc/{PLANT}.h"'))
+        self.assert_found(f"{path}:1:", "circle of folders", "thrift/rpc, wal")
+
+    def test_circles_are_those_that_reach_each_other(self):
+        edges = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": set()}
+        self.assertEqual(graph.circles(edges), [["a", "b", "c"]])
+
+    def test_rule_that_nothing_needs_is_found(self):
+        rules.ALLOWED["wal"].append("thrift/rpc")
+        self.addCleanup(rules.ALLOWED["wal"].remove, "thrift/rpc")
+        self.after = None
+        self.assert_found("tests/layering/rules.py", "wal may include thrift/rpc")
+
+    def test_picture_leaves_out_what_other_arrows_say(self):
+        edges = {"a": ["b", "c"], "b": ["c"], "c": []}
+        self.assertEqual(graph.reduced(edges), {"a": ["b"], "b": ["c"], "c": []})
+        self.assertEqual(graph.floors(edges), {"a": 2, "b": 1, "c": 0})
+
+    def test_picture_follows_the_rules(self):
+        page = f"x\n{picture.BEGIN}\nold\n{picture.END}\ny\n"
+        before = picture.with_picture(page)
+        self.assertIn("wal --> coordinator_base", before)
+        self.assertEqual(picture.with_picture(before), before)
+        rules.ALLOWED["wal"].append("thrift/rpc")
+        self.addCleanup(rules.ALLOWED["wal"].remove, "thrift/rpc")
+        self.assertIn("wal --> thrift_rpc", picture.with_picture(page))
 
     def test_folder_without_a_rule_is_found(self):
         self.plant(f"coordinator/{PLANT}/a.cc", "")
