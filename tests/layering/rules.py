@@ -26,6 +26,8 @@ ALLOWED = {
     _RPC: [_BASE],
     "coordinator/raft": [_BASE],
     "coordinator/txn": [_BASE],
+    # A replica of any state machine: none of the machines.
+    "coordinator/group": [_BASE],
     "coordinator/storage": [_BASE, "wal", "coordinator/raft"],
     "coordinator/rpc": [_BASE, "coordinator/raft", "coordinator/txn", _RPC, GENERATED],
     "coordinator/node": [_BASE, "coordinator/raft", "coordinator/txn",

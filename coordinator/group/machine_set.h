@@ -1,0 +1,72 @@
+// MachineSet: several state machines in one group, as one. Each has a number, which is
+// the first byte of its commands in the log and of its portions in a snapshot, where the
+// machines stand in the order of their numbers.
+//
+//   MachineSet set({{MachineId(1), &transactions}, {MachineId(2), &registry}});
+//
+// A command is applied to its machine alone. Leadership, time and room are told to all,
+// in the order of their numbers. A machine may look at the state of another while it
+// applies a command: both have applied the same part of the log, at every node.
+#ifndef COORDINATOR_GROUP_MACHINE_SET_H_
+#define COORDINATOR_GROUP_MACHINE_SET_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/group/state_machine.h"
+
+namespace concordat::group {
+
+// Part of the log's format: never change one, only add.
+using MachineId = StrongId<struct MachineIdTag, uint8_t>;
+
+// A command of the log as its machine made it.
+struct MachineCommand {
+  MachineId machine;
+  std::string_view command;
+};
+// DATA_LOSS for an empty one.
+[[nodiscard]] absl::StatusOr<MachineCommand> SplitCommand(std::string_view bytes);
+[[nodiscard]] std::string JoinCommand(MachineId machine, std::string_view command);
+
+class MachineSet final : public StateMachine {
+ public:
+  // They outlive it, and the snapshots' restores that it begins.
+  explicit MachineSet(std::map<MachineId, StateMachine*> machines);
+
+  // A command or portion of a machine that is not here: UNIMPLEMENTED.
+  [[nodiscard]] absl::Status Check(std::string_view command) const override;
+  [[nodiscard]] absl::Status Apply(LogIndex index, std::string_view command,
+                                   Timestamp now) override;
+  void BecomeLeader(Term term, Timestamp now) override;
+  void LeaderReady(Term term, Timestamp now) override;
+  void LoseLeadership(Timestamp now) override;
+  void AdmitNewWork(bool admit) override;
+  void Tick(Timestamp now) override;
+  [[nodiscard]] bool HasMoreWork() const override;
+  [[nodiscard]] Timestamp NextTimer() const override;
+  [[nodiscard]] std::vector<std::string> TakeProposals() override;
+  [[nodiscard]] std::vector<ReadToken> TakeReads() override;
+  void OnReadConfirmed(ReadToken token, Timestamp now) override;
+  [[nodiscard]] std::unique_ptr<SnapshotSource> TakeSnapshot() override;
+  [[nodiscard]] std::unique_ptr<SnapshotRestore> BeginRestore(LogIndex at) override;
+
+ private:
+  [[nodiscard]] absl::StatusOr<StateMachine*> Find(MachineId machine) const;
+
+  const std::map<MachineId, StateMachine*> machines_;
+  uint64_t last_read_ = 0;
+  // Those that are not confirmed, by the set's own numbers.
+  std::map<ReadToken, std::pair<StateMachine*, ReadToken>> reads_;
+};
+
+}  // namespace concordat::group
+
+#endif  // COORDINATOR_GROUP_MACHINE_SET_H_
