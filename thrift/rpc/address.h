@@ -1,9 +1,9 @@
 // Where a server listens: "host:port", "[::1]:port" or "unix:/path".
 //
 //   auto address = Address::Parse("127.0.0.1:7070");
-//   address->ToString();    // the same text again
+//   address->ToString();    // returns the same text
 //
-// Port 0 is for listening only: the system chooses, Server::Listen returns which.
+// Port 0 is only for listening: the system chooses a port, and Server::Listen returns it.
 #ifndef THRIFT_RPC_ADDRESS_H_
 #define THRIFT_RPC_ADDRESS_H_
 
@@ -28,16 +28,16 @@ struct SocketAddress {
 
 class Address {
  public:
-  // No address; ToString() gives "".
+  // The default Address is no address; its ToString() returns "".
   Address() = default;
 
-  // INVALID_ARGUMENT, naming the text and what is wrong with it. Names are not
+  // INVALID_ARGUMENT contains the text and what is wrong with it. Host names are not
   // looked up here.
   [[nodiscard]] static absl::StatusOr<Address> Parse(std::string_view text);
   [[nodiscard]] static Address Unix(std::string path);
   [[nodiscard]] static Address Tcp(std::string host, uint16_t port);
-  // What accept, getsockname and getpeername give. A peer on a Unix socket has no
-  // path: "unix:".
+  // Converts what accept, getsockname and getpeername return. A peer on a Unix socket
+  // has no path: its text is "unix:".
   [[nodiscard]] static Address FromSocket(const SocketAddress& socket_address);
 
   [[nodiscard]] bool is_unix() const { return is_unix_; }
@@ -46,11 +46,11 @@ class Address {
   [[nodiscard]] uint16_t port() const { return port_; }
   [[nodiscard]] std::string ToString() const;
 
-  // The kernel's form, without asking anybody: NOT_FOUND for a name that has to be
-  // looked up, INVALID_ARGUMENT for a path longer than a Unix socket's may be.
+  // Returns the kernel's form without a look-up. NOT_FOUND: the host is a name that has
+  // to be looked up. INVALID_ARGUMENT: the path is too long for a Unix socket.
   [[nodiscard]] absl::StatusOr<SocketAddress> ToSocketLiteral() const;
-  // The same, with names looked up; may block for seconds, so not on a loop. Never
-  // empty; to be tried in this order.
+  // The same with names looked up. This may block for seconds, so it must not run on a
+  // loop. The result is never empty; the addresses are to be tried in this order.
   [[nodiscard]] absl::StatusOr<std::vector<SocketAddress>> Resolve() const;
 
   friend bool operator==(const Address&, const Address&) = default;
@@ -60,8 +60,8 @@ class Address {
 
  private:
   bool is_unix_ = false;
-  std::string host_;
-  uint16_t port_ = 0;
+  std::string host_;   // the path when is_unix_
+  uint16_t port_ = 0;  // 0 when is_unix_
 };
 
 }  // namespace concordat::rpc

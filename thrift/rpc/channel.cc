@@ -63,7 +63,7 @@ class ChannelConnection final : public Connection {
   void OnFrame(const uint8_t* data, size_t size) override { core_->OnReply(data, size); }
   void OnClosed(const absl::Status& why) override { core_->OnConnectionClosed(why); }
 
-  ChannelCore* const core_;  // closes the connection before it goes
+  ChannelCore* const core_;  // closes this connection before it is destroyed itself
 };
 
 // A socket that is connecting.
@@ -123,7 +123,7 @@ void ChannelCore::Shutdown() {
 int32_t ChannelCore::BeginMessage(std::string_view method, MessageKind kind) {
   using apache::thrift::protocol::T_CALL;
   using apache::thrift::protocol::T_ONEWAY;
-  // 0 stands for none. An id whose call still waits is passed over.
+  // 0 stands for no id. The id of a call that still waits is skipped.
   do {
     last_sequence_ = last_sequence_ == INT32_MAX ? 1 : last_sequence_ + 1;
   } while (calls_.contains(last_sequence_));
@@ -136,7 +136,7 @@ int32_t ChannelCore::BeginMessage(std::string_view method, MessageKind kind) {
 
 absl::Status ChannelCore::Admit(size_t frame_bytes) {
   if (state_ == State::kClosed) return absl::CancelledError("the channel was closed");
-  // Before the rest: that does not depend on the connection.
+  // This is checked first, since it does not depend on the connection.
   if (frame_bytes > limits_.max_frame_bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("the request has ", frame_bytes, " bytes, and ",
@@ -199,7 +199,7 @@ bool ChannelCore::EndOneway() {
   CONCORDAT_CHECK(loop_->InLoopThread()) << "called from another thread";
   const absl::Status sent = SendFrame(0, nullptr);
   if (absl::IsInvalidArgument(sent)) {
-    // Nobody would hear of it, and sent again it would be refused again.
+    // The caller gets no error, and the request would be refused again: so it is logged.
     const std::string text =
         absl::StrCat(address_.ToString(), ": ", method_, ": ", sent.message());
     Report({Level::kError, "message too large to be sent", "channel", text});
@@ -223,7 +223,7 @@ void ChannelCore::FailAll(const absl::Status& why, uint64_t written, CallFault f
   for (auto& [sequence, call] : calls) {
     if (call == nullptr) continue;
     call->fault = fault;
-    // A request that has not left whole cannot have been acted on.
+    // A request that has not left completely cannot have been executed.
     const bool left = call->end_offset != 0 && call->end_offset <= written;
     FailSoon(std::move(call), left ? CallOutcome::kUnknown : CallOutcome::kNotSent, text);
   }
@@ -249,7 +249,8 @@ void ChannelCore::Connect() {
   } else {
     found = target.status();
   }
-  // Posted, because this may be inside a Call, and an error would run the hook there.
+  // This is posted because it may run inside a Call, and an error would run the hook
+  // there.
   loop_->Post([weak = weak_from_this(), attempt, found = std::move(found)] {
     const std::shared_ptr<ChannelCore> self = weak.lock();
     if (self == nullptr || self->state_ != State::kConnecting ||
@@ -261,7 +262,7 @@ void ChannelCore::Connect() {
   });
 }
 
-// One at a time: attempts that follow wait for the same answer.
+// Only one look-up runs at a time: later attempts wait for the same answer.
 void ChannelCore::LookUpName() {
   if (std::exchange(lookup_under_way_, true)) return;
   NameLookup& lookup =
@@ -277,8 +278,8 @@ void ChannelCore::LookUpName() {
 
 void ChannelCore::OnNameFound(const NameLookup::Found& found) {
   lookup_under_way_ = false;
-  // In back-off, or already connecting to what the name stood for before: it is kept for
-  // the next attempt.
+  // In back-off, or when a connect to the former addresses of the name is under way,
+  // the answer is kept for the next attempt.
   if (state_ != State::kConnecting || connector_ != nullptr || !targets_.empty()) return;
   if (found.ok()) targets_.assign(found->begin(), found->end());
   ConnectToNext(found.status());
@@ -328,7 +329,7 @@ void ChannelCore::OnConnected() {
 void ChannelCore::FlushQueue() {
   for (const Queued& queued : std::exchange(queue_, {})) {
     const auto call = calls_.find(queued.sequence);
-    // Its deadline has passed, and its caller was told that it was not sent.
+    // The deadline of the call has passed, and its caller was told that it was not sent.
     if (queued.sequence != 0 && call == calls_.end()) continue;
     connection_->AppendFrame(reinterpret_cast<const uint8_t*>(queued.frame.data()),
                              queued.frame.size());
@@ -368,7 +369,7 @@ void ChannelCore::EnterBackoff(const absl::Status& why) {
 }
 
 void ChannelCore::OnConnectionClosed(const absl::Status& why) {
-  if (state_ != State::kUp) return;  // by Shutdown
+  if (state_ != State::kUp) return;  // closed by Shutdown
   const std::shared_ptr<ChannelCore> self = shared_from_this();
   const uint64_t written = connection_->written();
   connection_ = nullptr;
@@ -402,7 +403,7 @@ void ChannelCore::OnReply(const uint8_t* data, size_t size) {
   answered_ = true;
   abandoned_since_ = loop_->Now();
   if (call == nullptr) {
-    --abandoned_;  // too late
+    --abandoned_;  // the answer is too late
     return;
   }
   FinishReply(std::move(call), header, data, size);
@@ -492,7 +493,7 @@ Duration ChannelCore::UnacknowledgedFor(Timestamp now) {
     in_flight_since_ = Timestamp::Infinite();
     return Duration();
   }
-  // An acknowledgement from before they left says nothing of them.
+  // An acknowledgement from before these bytes left says nothing about them.
   in_flight_since_ = std::min(in_flight_since_, now);
   return std::min(now - in_flight_since_, in_flight.since_last_acknowledgement);
 }

@@ -1,4 +1,4 @@
-// Calls a server: one connection, many calls in flight, answers in any order.
+// Calls a server over one connection, with many calls in flight and answers in any order.
 //
 //   Channel channel(loop, address, limits, {.seed = rng.Next()});
 //   channel.Call<EchoService_echo_pargs, EchoService_echo_presult, EchoReply>(
@@ -6,8 +6,8 @@
 //         switch (result.outcome) { ... }
 //       });
 //
-// The callback runs exactly once, on the loop's thread, never inside Call, Close or
-// the destructor (they post it; it is dropped only if the loop itself ends first).
+// The callback runs exactly once, on the loop's thread, and never inside Call, Close or
+// the destructor: they post it. It does not run if the loop ends first.
 //
 // The state of a channel:
 //
@@ -15,13 +15,13 @@
 //                      |                                            ^
 //                      +--(refused, timed out)--> back-off --(delay)-+
 //
-// While it is connecting calls are queued. During back-off they fail at once
-// (kNotSent), and the first one after the delay connects again. The delay doubles
-// from reconnect_min to reconnect_max, is drawn from [delay/2, delay] with the seed
-// handed in, and starts anew when the server has answered something. A connection
-// that is lost before it answered anything counts as refused.
+// While the channel is connecting, calls are queued. During back-off they fail at once
+// (kNotSent), and the first call after the delay connects again. The delay doubles from
+// reconnect_min to reconnect_max, is drawn from [delay/2, delay] with the seed in the
+// options, and begins at reconnect_min again when the server has answered a call. A
+// connection that is lost before any answer counts as refused.
 //
-// Everything here is for the loop's thread, or before the loop runs. The loop must
+// All functions are called on the loop's thread, or before the loop runs. The loop must
 // outlive the channel.
 #ifndef THRIFT_RPC_CHANNEL_H_
 #define THRIFT_RPC_CHANNEL_H_
@@ -44,24 +44,24 @@
 
 namespace concordat::rpc {
 
-// The Reply of a method that returns void.
+// The Reply type of a method that returns void.
 using Void = std::monostate;
 
 template <class Reply>
 struct CallResult {
   CallOutcome outcome = CallOutcome::kUnknown;
-  Reply reply{};        // of kReply
-  std::string error;    // for people; empty with kReply
-  int remote_type = 0;  // TApplicationExceptionType, of kRemoteError
+  Reply reply{};        // valid when outcome is kReply
+  std::string error;    // for operators; empty when outcome is kReply
+  int remote_type = 0;  // TApplicationExceptionType; valid when outcome is kRemoteError
   CallFault fault = CallFault::kNone;
 
   [[nodiscard]] bool ok() const { return outcome == CallOutcome::kReply; }
-  // The handler at the server was surely never called.
+  // True: the handler at the server was certainly never called.
   [[nodiscard]] bool not_executed() const {
     return outcome == CallOutcome::kNotSent ||
            (outcome == CallOutcome::kRemoteError && RemoteRefusedUnread(remote_type));
   }
-  // Whoever is at the address is no server of this service.
+  // True: another service, or no Thrift server at all, is at the address.
   [[nodiscard]] bool is_other_server() const {
     return fault == CallFault::kForeignPeer ||
            (outcome == CallOutcome::kRemoteError && RemoteHasNoSuchMethod(remote_type));
@@ -104,7 +104,7 @@ class TypedCall final : public PendingCall {
   CallCallback<Reply> callback_;
 };
 
-// Points the only member of a generated pargs at the argument, whatever its name.
+// Points the only member of a generated pargs at the argument, whatever its name is.
 template <class Pargs, class Request>
 void SetOnlyArgument(Pargs* pargs, const Request& request) {
   auto& [argument] = *pargs;
@@ -117,14 +117,14 @@ class Channel {
  public:
   Channel(EventLoop* loop, Address address, Limits limits = {},
           ChannelOptions options = {});
-  // Closes.
+  // Closes the channel.
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  // Calls a method with one argument. `deadline` is from now; its granularity is
-  // kDeadlineGranularity. After it the outcome is kUnknown if the request may have
-  // left, or may still leave, this process; an answer that comes later is ignored.
+  // Calls a method with one argument. `deadline` is measured from now, with a granularity
+  // of kDeadlineGranularity. When it passes, the outcome is kUnknown if the request may
+  // have left this process or may still leave it. A later answer is ignored.
   template <class Pargs, class Presult, class Reply, class Request>
   void Call(std::string_view method, const Request& request, Duration deadline,
             CallCallback<Reply> callback) {
@@ -133,7 +133,7 @@ class Channel {
     CallWith<Pargs, Presult, Reply>(method, pargs, deadline, std::move(callback));
   }
 
-  // The same with a pargs filled in by the caller: none or several arguments.
+  // The same for a method with no argument or several: the caller fills in the pargs.
   template <class Pargs, class Presult, class Reply>
   void CallWith(std::string_view method, const Pargs& pargs, Duration deadline,
                 CallCallback<Reply> callback) {
@@ -144,7 +144,8 @@ class Channel {
         std::make_unique<internal::TypedCall<Presult, Reply>>(std::move(callback)));
   }
 
-  // Sends and forgets. False: surely not sent. True: perhaps.
+  // Sends a request that has no answer. False: certainly not sent. True: it may have
+  // been sent.
   template <class Pargs, class Request>
   bool Oneway(std::string_view method, const Request& request) {
     Pargs pargs;
@@ -154,18 +155,18 @@ class Channel {
     return core_->EndOneway();
   }
 
-  // Told whenever the connection comes up (true, OK) or goes down, or could not be
-  // made (false, why). Runs on the loop's thread, before the callbacks of the calls
-  // that failed with it. May not destroy the channel.
+  // The hook runs whenever the connection is made (true, OK), is lost, or cannot be
+  // made (false, the reason). It runs on the loop's thread, before the callbacks of the
+  // calls that failed with the connection. It must not destroy the channel.
   void SetStateHook(absl::AnyInvocable<void(bool up, const absl::Status& why)> hook) {
     core_->SetStateHook(std::move(hook));
   }
 
-  // Fails all calls; later ones fail at once. Idempotent.
+  // Fails all calls now and every later call at once. May be called more than once.
   void Close() { core_->Shutdown(); }
 
   [[nodiscard]] bool is_up() const { return core_->is_up(); }
-  // Calls without an answer, those whose deadline has passed included.
+  // Number of calls without an answer, including those whose deadline has passed.
   [[nodiscard]] size_t calls_in_flight() const { return core_->calls_in_flight(); }
   [[nodiscard]] const Address& address() const { return core_->address(); }
 

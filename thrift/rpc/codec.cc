@@ -12,8 +12,8 @@ using apache::thrift::protocol::TType;
 
 namespace {
 
-// Elements of these kinds would take no bytes: nothing sends them, and a count of
-// them would be a loop without an end in the frame.
+// Elements of these types would take no bytes. No peer of ours sends them, and their
+// declared count would be a loop that the frame's size does not bound.
 bool IsElementType(TType type) {
   return type != apache::thrift::protocol::T_STOP &&
          type != apache::thrift::protocol::T_VOID;
@@ -21,8 +21,8 @@ bool IsElementType(TType type) {
 
 constexpr uint32_t kUnlimitedDepth = 1U << 30;
 
-// Containers are checked here, so that the limit can be named. But before that Thrift
-// multiplies the count by the least bytes of an element, in an int.
+// Containers are checked in this file, so that the error can name the limit. But before
+// that, Thrift multiplies the count by the least size of an element, in an int.
 constexpr int32_t kMostThriftCanMultiply = std::numeric_limits<int32_t>::max() / 64;
 
 }  // namespace
@@ -187,7 +187,7 @@ std::shared_ptr<Codec> MakeWriter(const Limits& limits) {
 
 namespace {
 
-// At most five bytes; false when there is none.
+// Reads at most five bytes; false when they are no varint.
 bool ReadVarint(const uint8_t*& at, const uint8_t* end, uint32_t* value) {
   uint64_t result = 0;
   for (int shift = 0; shift < 35 && at != end; shift += 7) {

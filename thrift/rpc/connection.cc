@@ -13,7 +13,7 @@ namespace concordat::rpc::internal {
 namespace {
 
 constexpr size_t kLengthBytes = 4;
-// Buffers of a connection that is quiet are given back when they are larger.
+// The buffers of a quiet connection are freed when they are larger than this.
 constexpr size_t kKeepBytes = 4096;
 constexpr Duration kQuiet = Duration::Millis(500);
 
@@ -38,8 +38,8 @@ Connection::Connection(EventLoop* loop, std::unique_ptr<Stream> stream,
 }
 
 Connection::~Connection() {
-  // The last reference may go in another thread, after the loop's end; the watch and
-  // the descriptor are gone by then.
+  // The last reference may be released on another thread, after the loop's end. The
+  // watch and the descriptor are gone by then.
   CONCORDAT_CHECK(stream_ == nullptr) << "a connection must be closed";
 }
 
@@ -141,7 +141,7 @@ size_t Connection::AddToPartial(const uint8_t* data, size_t size) {
     return took;
   }
   if (partial_.size() < wanted || wanted == kLengthBytes) return took;
-  // A whole frame. It is moved out, so that what OnFrame does finds none here.
+  // The frame is complete. It is moved out, so that OnFrame finds partial_ empty.
   std::vector<uint8_t> frame = std::exchange(partial_, {});
   OnFrame(frame.data() + kLengthBytes, frame.size() - kLengthBytes);
   if (partial_.empty() && frame.capacity() <= EventLoop::kReadBufferBytes) {
@@ -159,8 +159,8 @@ void Connection::PauseReading() {
 
 void Connection::ResumeReading() {
   if (stream_ == nullptr || !paused_ || resume_posted_) return;
-  // Not from here: this is called from inside a handler's answer, and the frames
-  // that wait would run handlers inside it.
+  // The frames that wait are not consumed here, since this is called from inside a
+  // handler's answer and they would run other handlers inside it.
   resume_posted_ = true;
   loop_->Post([self = shared_from_this()] { self->ConsumeKept(); });
 }

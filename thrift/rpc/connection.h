@@ -1,9 +1,9 @@
-// A stream of frames on one socket, the same for both ends: four bytes of length,
-// big-endian, and so many bytes (Thrift's framed transport).
+// A stream of frames on one socket, used by both ends. A frame is four bytes of length,
+// big-endian, and as many bytes of payload (Thrift's framed transport).
 //
-// Input is read in large chunks into the loop's buffer and handed on frame by frame,
-// in place; only the rest of a chunk is kept. Output is collected and written once
-// an iteration. An idle connection holds no buffers.
+// Input is read in large chunks into the loop's buffer and passed on frame by frame, in
+// place; only an incomplete frame at the end of a chunk is copied. Output is collected
+// and written once an iteration of the loop. An idle connection holds no buffers.
 #ifndef THRIFT_RPC_CONNECTION_H_
 #define THRIFT_RPC_CONNECTION_H_
 
@@ -26,9 +26,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Starts reading. Not in the constructor, because it needs shared_from_this.
+  // Starts reading. The constructor cannot do this, because it needs shared_from_this.
   void Open();
-  // At once; output not yet written is lost. OnClosed runs inside, the first time.
+  // Closes at once; output that is not yet written is lost. The first call runs OnClosed.
   void Close(const absl::Status& why);
   [[nodiscard]] bool is_open() const { return stream_ != nullptr; }
 
@@ -36,35 +36,35 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // Writes what can be written now.
   void FlushNow() { Flush(); }
 
-  // Frames that have been read wait, and nothing more is read.
+  // Pauses: frames that have been read wait, and nothing more is read.
   void PauseReading();
   void ResumeReading();
   [[nodiscard]] bool is_paused() const { return paused_; }
 
-  // Bytes appended so far, and how many of them the kernel has taken.
+  // How many bytes were appended so far, and how many of them the kernel has taken.
   [[nodiscard]] uint64_t appended() const { return appended_; }
   [[nodiscard]] uint64_t written() const { return written_; }
   [[nodiscard]] size_t buffered_out() const { return out_.size() - out_head_; }
   [[nodiscard]] Timestamp last_input() const { return last_input_; }
-  // Of an open connection.
+  // May be called only while the connection is open.
   [[nodiscard]] InFlight bytes_in_flight() const { return BytesInFlight(stream_->fd()); }
-  // When the peer last said something, or took something of what it is told.
+  // When the peer last sent something, or took some of the output.
   [[nodiscard]] Timestamp last_activity() const {
     return last_input_ > last_output_ ? last_input_ : last_output_;
   }
 
-  // Why the connection should be closed now, as time has passed: a slow sender, a
-  // slow reader, or, when `may_be_idle`, nothing at all for `idle_timeout`. OK: it
-  // should not. Also gives back memory that is not needed.
+  // Returns why the connection should be closed now because time has passed: a slow
+  // sender, a slow reader, or, when `may_be_idle`, no bytes at all for `idle_timeout`.
+  // OK: it should stay open. This also frees buffers that are not needed.
   [[nodiscard]] absl::Status CheckTime(Timestamp now, bool may_be_idle,
                                        Duration idle_timeout);
 
  protected:
   ~Connection();
-  // One frame, without its length; valid during the call.
+  // A frame arrived. `data` is without its length and valid only during the call.
   virtual void OnFrame(const uint8_t* data, size_t size) = 0;
   virtual void OnClosed(const absl::Status& why) = 0;
-  // Output has been taken by the kernel.
+  // The kernel has taken output.
   virtual void OnWritten() {}
 
   EventLoop* const loop_;
@@ -75,26 +75,27 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void OnFdEvent(bool readable, bool writable) final;
   void OnReadable();
   void Consume(const uint8_t* data, size_t size);
-  // Takes bytes into partial_; how many it took.
+  // Copies bytes into partial_ and returns how many.
   size_t AddToPartial(const uint8_t* data, size_t size);
-  // Of the frame that begins with `data`, at least four bytes.
+  // Checks the length of the frame that begins with `data`, which has at least four
+  // bytes.
   [[nodiscard]] bool CheckLength(const uint8_t* data, size_t size);
   void ConsumeKept();
 
-  std::unique_ptr<Stream> stream_;
-  std::unique_ptr<FdWatch> watch_;
+  std::unique_ptr<Stream> stream_;  // null when closed
+  std::unique_ptr<FdWatch> watch_;  // null when closed
 
   std::vector<uint8_t> partial_;  // the start of a frame; when paused, any frames
-  Timestamp partial_since_;
+  Timestamp partial_since_;       // when the first byte of partial_ came
   Timestamp last_input_;
   bool paused_ = false;
-  bool resume_posted_ = false;
+  bool resume_posted_ = false;  // ConsumeKept is posted and has not run
 
-  std::vector<uint8_t> out_;
+  std::vector<uint8_t> out_;  // output; the bytes before out_head_ have been written
   size_t out_head_ = 0;
   uint64_t appended_ = 0;
   uint64_t written_ = 0;
-  Timestamp last_output_;  // the peer took something, or there was nothing to take
+  Timestamp last_output_;  // when the peer took output, or the output was empty
 };
 
 }  // namespace concordat::rpc::internal

@@ -1,5 +1,6 @@
-// File descriptors of the process: a server that takes all of them takes those that the
-// log, the snapshots, the other nodes and the databases need.
+// Plans the file descriptors of a process. Without a plan, a server's connections could
+// take the descriptors that the log, the snapshots, the other nodes and the databases
+// need.
 //
 //   auto plan = PlanDescriptors(RaiseDescriptorLimit(), reserve, limits.max_connections);
 //   limits.max_connections = plan->connections;
@@ -13,24 +14,25 @@
 namespace concordat::rpc {
 
 // Sets the soft limit of open files (RLIMIT_NOFILE) to the hard one, and returns the
-// limit that holds then. Where the system refuses, that is the one from before.
+// limit that is in force then. If the system refuses, that is the previous one.
 [[nodiscard]] uint64_t RaiseDescriptorLimit();
 
-// What every daemon needs besides connections: standard streams, the log file, loops,
-// listeners, name look-ups, the write-ahead log and a snapshot.
+// How many descriptors every daemon needs besides connections: standard streams, the
+// log file, loops, listeners, name look-ups, the write-ahead log and a snapshot.
 inline constexpr uint64_t kDescriptorsOfAProcess = 48;
-// With fewer connections a server is of no use.
+// The smallest number of connections with which a server is useful.
 inline constexpr uint64_t kLeastConnections = 16;
 
 struct DescriptorPlan {
-  uint64_t limit = 0;
-  uint64_t reserve = 0;
-  uint32_t connections = 0;  // of the server, at most
+  uint64_t limit = 0;        // descriptors that the process may open
+  uint64_t reserve = 0;      // descriptors that are not for connections
+  uint32_t connections = 0;  // the most connections that the server may hold
 };
 
-// How many connections a server may hold when `reserve` descriptors are for others; not
-// more than `most`. RESOURCE_EXHAUSTED, saying how many are needed and what to do, when
-// fewer than kLeastConnections are left.
+// Computes how many connections a server may hold, at most `most`, when `reserve`
+// descriptors are needed for other purposes. RESOURCE_EXHAUSTED: fewer than
+// kLeastConnections are left; the message says how many descriptors are needed and what
+// to do.
 [[nodiscard]] absl::StatusOr<DescriptorPlan> PlanDescriptors(uint64_t limit,
                                                              uint64_t reserve,
                                                              uint32_t most);

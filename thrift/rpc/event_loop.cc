@@ -23,14 +23,14 @@ void PostQueue::Post(Task task) {
     MutexLock lock(&mutex_);
     if (closed_) return;
     tasks_.push_back(std::move(task));
-    if (tasks_.size() > 1) return;  // somebody has woken the loop already
+    if (tasks_.size() > 1) return;  // the loop has been woken already
   }
   Wake();
 }
 
 void PostQueue::Wake() {
   const uint64_t one = 1;
-  // It can only fail when the counter is full, and then the loop wakes anyway.
+  // The write can fail only when the counter is full, and then the loop wakes anyway.
   [[maybe_unused]] const ssize_t written = write(event_fd_, &one, sizeof one);
 }
 
@@ -56,7 +56,7 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
   auto posts = std::make_shared<PostQueue>(event_fd);
   event_config* config = event_config_new();
   CONCORDAT_CHECK(config != nullptr) << "out of memory";
-  // One thread uses the base; others come in through the event descriptor.
+  // One thread uses the base; other threads come in through the event descriptor.
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
   event_base* base = event_base_new_with_config(config);
   event_config_free(config);
@@ -74,7 +74,8 @@ EventLoop::EventLoop(event_base* base, std::shared_ptr<PostQueue> posts)
 
 EventLoop::~EventLoop() {
   CONCORDAT_CHECK(thread_.load() == std::thread::id{}) << "the loop is running";
-  // What these own may itself cancel timers and post, so the members must be there.
+  // What these functions own may cancel timers and post when it is destroyed, so the
+  // members must still exist.
   posts_->Close().clear();
   std::exchange(local_posts_, {}).clear();
   std::exchange(deferred_, {}).clear();
@@ -154,8 +155,8 @@ void EventLoop::Post(Task task) {
 }
 
 void EventLoop::RunPosted() {
-  // What these post themselves runs in the next iteration, so that a function that
-  // posts itself again does not keep the loop from its sockets.
+  // What these functions post runs in the next iteration, so that a function that posts
+  // itself again does not keep the loop from its sockets.
   std::vector<Task> local = std::exchange(local_posts_, {});
   for (Task& task : local) task();
   if (!posts_ready_) return;
@@ -167,7 +168,7 @@ void EventLoop::RunPosted() {
 void EventLoop::Defer(Task task) { deferred_.push_back(std::move(task)); }
 
 void EventLoop::RunDeferred() {
-  // Bounded, so that functions that defer each other for ever do not stop the loop.
+  // Bounded, so that functions that defer each other endlessly do not stop the loop.
   for (int round = 0; round < 16 && !deferred_.empty(); ++round) {
     std::vector<Task> deferred = std::exchange(deferred_, {});
     for (Task& task : deferred) task();
@@ -193,7 +194,7 @@ TimerId EventLoop::RunEvery(Duration period, Task task) {
 void EventLoop::Cancel(TimerId timer) { timers_.erase(timer); }
 
 void EventLoop::RunTimers() {
-  // Timers that these add with no delay wait for the next iteration.
+  // Timers that these tasks add without a delay wait for the next iteration.
   const uint64_t last_timer = last_timer_;
   while (!due_.empty()) {
     const Due due = due_.top();
@@ -239,7 +240,7 @@ void EventLoop::CancelFlush(Flushable* flushable) {
 }
 
 void EventLoop::FlushOutput() {
-  // Flushing may queue more, behind these; a connection that fails takes itself out.
+  // Flushing may queue more, after these; a connection that fails removes itself.
   const size_t count = flushes_.size();
   for (size_t i = 0; i < count; ++i) {
     Flushable* const flushable = std::exchange(flushes_[i], nullptr);

@@ -4,14 +4,14 @@
 //   (*loop)->RunAfter(Duration::Millis(5), [] { ... });
 //   (*loop)->Run();                           // until Stop()
 //
-// One iteration, always in this order; a step sees what the ones before it queued:
+// One iteration always has this order; each step sees what the steps before it queued:
 //
 //   ready sockets are read -> posted functions -> due timers -> deferred functions
-//     -> output of all connections is written -> what waited for that -> wait
+//     -> output of all connections is written -> AfterOutput functions -> wait
 //
-// So a node that collects its inputs and calls Defer() turns everything that
-// arrived at once into one batch of work, and all its answers leave in one write a
-// connection. Nothing that runs on the loop may block.
+// So a node that collects its inputs and calls Defer() turns everything that arrived at
+// once into one batch of work, and all its answers on one connection leave in one
+// write. Nothing that runs on the loop may block.
 #ifndef THRIFT_RPC_EVENT_LOOP_H_
 #define THRIFT_RPC_EVENT_LOOP_H_
 
@@ -39,11 +39,11 @@ namespace concordat::rpc {
 
 using Task = absl::AnyInvocable<void()>;
 
-// Names a timer of one loop. 0 is no timer.
+// The id of a timer of one loop. 0 means no timer.
 using TimerId = StrongId<struct TimerIdTag, uint64_t>;
 
-// Functions handed to the loop by other threads. It outlives the loop for those
-// who hold it: what is posted after the loop's end is dropped.
+// Functions that other threads pass to the loop. The queue may outlive the loop: what
+// is posted after the loop's end is dropped.
 class PostQueue {
  public:
   explicit PostQueue(int event_fd) : event_fd_(event_fd) {}
@@ -51,23 +51,23 @@ class PostQueue {
   PostQueue(const PostQueue&) = delete;
   PostQueue& operator=(const PostQueue&) = delete;
 
-  // Thread-safe. One wake-up of the loop serves all that is posted until it runs.
+  // Thread-safe. The loop is woken once for all functions that are posted before it runs.
   void Post(Task task);
   void Wake();
-  // Loop thread: takes all that is there.
+  // Called on the loop's thread. Takes all functions that are queued.
   [[nodiscard]] std::vector<Task> Take();
-  // From now on everything is dropped; returns what was not run.
+  // From now on every posted function is dropped. Returns those that did not run.
   [[nodiscard]] std::vector<Task> Close();
   [[nodiscard]] int event_fd() const { return event_fd_; }
 
  private:
-  const int event_fd_;
+  const int event_fd_;  // eventfd(2) that wakes the loop; owned
   Mutex mutex_;
   std::vector<Task> tasks_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// What has output to write at the end of an iteration. Used by connections.
+// An object that has output to write at the end of an iteration. Used by connections.
 class Flushable {
  public:
   virtual void Flush() = 0;
@@ -78,7 +78,7 @@ class Flushable {
  private:
   friend class EventLoop;
   static constexpr size_t kNotQueued = SIZE_MAX;
-  size_t flush_slot_ = kNotQueued;
+  size_t flush_slot_ = kNotQueued;  // its index in EventLoop::flushes_
 };
 
 class EventLoop {
@@ -86,57 +86,61 @@ class EventLoop {
   // Fails when the process is out of file descriptors. Ignores SIGPIPE in the whole
   // process, unless the program has set a handler of its own.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<EventLoop>> Create();
-  // Not while Run() runs. Functions that were posted and have not run are destroyed.
+  // Must not be called while Run() runs. Functions that were posted and have not run
+  // are destroyed.
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
   // Runs in the calling thread until Stop(). May be called once.
   void Run();
-  // Thread-safe. The iteration under way is finished; Run() then returns.
+  // Thread-safe. The current iteration is finished, then Run() returns.
   void Stop();
 
-  // Thread-safe. Runs in the loop's thread, in the order posted, never inside Post.
+  // Thread-safe. The task runs on the loop's thread, in the order of posting, never
+  // inside Post.
   void Post(Task task);
 
-  // The rest is for the loop's thread, or for any one thread before Run().
+  // The other functions are called on the loop's thread, or on any one thread before
+  // Run().
 
-  // Runs once, at the end of the current iteration: after all ready sockets were
-  // read and before output is written. What is deferred by a deferred function runs
-  // in the same iteration.
+  // Runs the task once, at the end of the current iteration: after all ready sockets
+  // were read and before output is written. A task that a deferred task defers runs in
+  // the same iteration.
   void Defer(Task task);
-  // Runs once, when the output of the current iteration has been written: for work
-  // that may take a moment, such as a short flush, and should keep nothing back that
-  // could leave before it. What it queues itself comes in the next iteration, at once.
+  // Runs the task once, when the output of the current iteration has been written. This
+  // is for work that may take a moment, such as a short flush, and should not delay
+  // output that is ready before it. What the task itself queues is done in the next
+  // iteration, which follows at once.
   void AfterOutput(Task task) { after_output_.push_back(std::move(task)); }
-  // Runs after at least `delay`; the granularity is that of epoll, 1 ms.
+  // Runs the task after at least `delay`. The granularity is that of epoll, 1 ms.
   TimerId RunAfter(Duration delay, Task task);
-  // The first time after `period`. Missed runs are not made up for.
+  // Runs the task for the first time after `period`. Missed runs are not made up for.
   TimerId RunEvery(Duration period, Task task);
-  // A timer that has run, was cancelled or never was: nothing happens.
+  // Does nothing if the timer has run, was cancelled or never existed.
   void Cancel(TimerId timer);
-  // Monotonic time, read once an iteration.
+  // Monotonic time, read once in each iteration.
   [[nodiscard]] Timestamp Now() const;
-  // True in the thread that is in Run(), and everywhere while no thread is.
+  // True on the thread that is in Run(), and on every thread while none is in Run().
   [[nodiscard]] bool InLoopThread() const;
-  // True in the thread that is in Run(), only.
+  // True only on the thread that is in Run().
   [[nodiscard]] bool RunsInThisThread() const;
 
-  // For those who may outlive the loop.
+  // For objects that may outlive the loop.
   [[nodiscard]] std::shared_ptr<PostQueue> post_queue() const { return posts_; }
 
-  // Connections of this folder only.
+  // Only for the connections of this folder.
   void QueueFlush(Flushable* flushable);
   void CancelFlush(Flushable* flushable);
   [[nodiscard]] event_base* base() { return base_; }
-  // One read buffer for all connections: a connection keeps only what is left over.
+  // One buffer serves all connections. A connection keeps only an incomplete frame.
   [[nodiscard]] uint8_t* read_buffer() { return read_buffer_.get(); }
   static constexpr size_t kReadBufferBytes = size_t{256} << 10;
 
  private:
   struct Timer {
     Task task;
-    Duration period;  // zero: once
+    Duration period;  // zero: the timer runs once
   };
   struct Due {
     Timestamp when;
@@ -160,27 +164,28 @@ class EventLoop {
 
   event_base* const base_;
   const std::shared_ptr<PostQueue> posts_;
-  event* wake_event_ = nullptr;
-  event* timeout_event_ = nullptr;
+  event* wake_event_ = nullptr;     // posts_ has functions
+  event* timeout_event_ = nullptr;  // the next timer is due
   std::unique_ptr<uint8_t[]> read_buffer_;
   std::atomic<bool> stop_{false};
-  std::atomic<std::thread::id> thread_{};
+  std::atomic<std::thread::id> thread_{};  // the thread in Run(); none: no thread
 
-  bool posts_ready_ = false;
-  std::vector<Task> local_posts_;
+  bool posts_ready_ = false;       // posts_ was signalled
+  std::vector<Task> local_posts_;  // functions posted from the loop's thread
   std::vector<Task> deferred_;
-  std::vector<Flushable*> flushes_;
+  std::vector<Flushable*> flushes_;  // null: cancelled
   std::vector<Task> after_output_;
-  mutable Timestamp now_;
-  mutable bool now_known_ = false;
-  uint64_t last_timer_ = 0;
+  mutable Timestamp now_;           // valid when now_known_
+  mutable bool now_known_ = false;  // the time was read in this iteration
+  uint64_t last_timer_ = 0;         // the highest TimerId so far
   absl::flat_hash_map<TimerId, Timer> timers_;
+  // May hold timers that were cancelled: they are not in timers_.
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
-  Timestamp armed_for_ = Timestamp::Infinite();
+  Timestamp armed_for_ = Timestamp::Infinite();  // when timeout_event_ fires
 };
 
-// Calls back when a file descriptor is readable or writable. Loop thread only. The
-// descriptor must stay open for as long as the watch lives.
+// Calls back when a file descriptor is readable or writable. Only for the loop's
+// thread. The descriptor must stay open for as long as the watch exists.
 class FdWatch {
  public:
   // `on_event(readable, writable)` may destroy the watch.
@@ -211,7 +216,7 @@ class FdWatch {
   bool writing_ = false;
 };
 
-// A loop and the thread it runs in. The destructor stops both.
+// A loop and the thread that it runs on. The destructor stops both.
 class LoopThread {
  public:
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<LoopThread>> Start();
@@ -220,10 +225,10 @@ class LoopThread {
   LoopThread& operator=(const LoopThread&) = delete;
 
   [[nodiscard]] EventLoop* loop() { return loop_.get(); }
-  // Runs the function in the loop's thread and waits for it. Not from that thread,
-  // where it would wait for itself: there it runs at once.
+  // Runs the function on the loop's thread and waits for it. When it is called on that
+  // thread, where it would wait for itself, the function runs at once.
   void RunSync(absl::AnyInvocable<void()> function);
-  // Ends the thread; the loop stays, so that what lives on it can be destroyed.
+  // Ends the thread. The loop stays, so that objects which use it can be destroyed.
   void StopAndJoin();
 
  private:

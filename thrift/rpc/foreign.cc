@@ -36,11 +36,11 @@ std::string_view StreamLooksLike(const uint8_t* data, size_t size) {
     return "Thrift's compact protocol, without frames";
   }
   if (StartsWith(data, size, "-ERR")) return "Redis";
-  // An error or a request for authentication, with its length.
+  // An error or a request for authentication, followed by its length.
   if ((data[0] == 'E' || data[0] == 'R') && data[1] == 0 && data[2] == 0) {
     return "PostgreSQL";
   }
-  // The greeting: three bytes of length, the lowest first, number 0.
+  // MariaDB's greeting: three bytes of length, the lowest first, and number 0.
   if (data[0] != 0 && data[1] == 0 && data[2] == 0 && data[3] == 0) {
     return "MariaDB or MySQL";
   }
@@ -50,7 +50,7 @@ std::string_view StreamLooksLike(const uint8_t* data, size_t size) {
 std::string_view FrameLooksLike(const uint8_t* data, size_t size) {
   if (size >= 2 && data[0] == 0x80 && data[1] == 0x01) return "Thrift's binary protocol";
   if (size >= 2 && data[0] == 0x0F && data[1] == 0xFF) return "Thrift's header protocol";
-  // Without a version the name's length comes first.
+  // Without a version, the name's length comes first.
   if (size >= 4 && data[0] == 0 && data[1] == 0 && data[2] == 0 && data[3] != 0) {
     return "Thrift's binary protocol";
   }

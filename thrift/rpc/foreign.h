@@ -1,4 +1,4 @@
-// What somebody speaks who does not speak framed, compact Thrift.
+// Recognizes the protocol of a peer that does not speak framed, compact Thrift.
 #ifndef THRIFT_RPC_FOREIGN_H_
 #define THRIFT_RPC_FOREIGN_H_
 
@@ -8,10 +8,11 @@
 
 namespace concordat::rpc::internal {
 
-// By the first bytes of a stream, at least four: "HTTP", "a TLS handshake", … Empty
-// when they look like nothing that is known.
+// Judges by the first bytes of a stream, at least four: "HTTP", "a TLS handshake", …
+// Empty when the bytes are like no known protocol.
 [[nodiscard]] std::string_view StreamLooksLike(const uint8_t* data, size_t size);
-// By the first bytes of a frame's payload: "Thrift's binary protocol", … Empty as above.
+// Judges by the first bytes of a frame's payload: "Thrift's binary protocol", … Empty
+// as above.
 [[nodiscard]] std::string_view FrameLooksLike(const uint8_t* data, size_t size);
 
 }  // namespace concordat::rpc::internal

@@ -1,7 +1,7 @@
-// One frame in memory, as Thrift's protocols see it: they read from a window on
-// received bytes, and write into a buffer that is used again and again. No virtual
-// calls, no copies on the way in, no counting of what a frame has declared: a read
-// past the window's end throws, and that is all.
+// One frame in memory, as Thrift's protocols use it. They read from a window on
+// received bytes and write into a buffer that is used again and again. There are no
+// virtual calls, no copies of input, and no count of what a frame has declared: a read
+// past the window's end throws, and nothing else is checked.
 #ifndef THRIFT_RPC_FRAME_BUFFER_H_
 #define THRIFT_RPC_FRAME_BUFFER_H_
 
@@ -31,9 +31,9 @@ class FrameBuffer final
   [[nodiscard]] size_t remaining() const {
     return static_cast<size_t>(read_end_ - read_);
   }
-  // Everything was read, and the reader said so (readEnd).
+  // True: everything was read, and the reader has called readEnd.
   [[nodiscard]] bool read_complete() const { return read_complete_; }
-  // The next bytes, in place.
+  // Returns the next bytes, in place.
   const uint8_t* Take(size_t size) {
     if (size > remaining()) {
       throw Exception(Exception::END_OF_FILE, "the frame ends too early");
@@ -45,7 +45,7 @@ class FrameBuffer final
 
   // --- writing ---
   void ClearOutput() {
-    // One large frame is not a reason to keep its memory.
+    // One large frame is no reason to keep its memory.
     if (out_.size() > kKeepBytes) {
       out_.resize(kKeepBytes);
       out_.shrink_to_fit();
@@ -75,8 +75,8 @@ class FrameBuffer final
     if (size != 0) std::memcpy(out_.data() + written_, bytes, size);
     written_ += size;
   }
-  // The end of a message. Bytes left over mean that the peer and we do not agree on
-  // what it said.
+  // Called at the end of a message. Bytes left over mean that the peer and this process
+  // do not agree on the contents of the message.
   uint32_t readEnd() override {
     if (remaining() != 0) {
       throw Exception(Exception::CORRUPTED_DATA, "bytes left over in the frame");
@@ -87,7 +87,7 @@ class FrameBuffer final
   uint32_t writeEnd() override { return static_cast<uint32_t>(written_); }
   void flush() override {}
 
-  // Instead of Thrift's own, which counts against a message size of its own.
+  // Replaces Thrift's own check, which counts against a message size of its own.
   void checkReadBytesAvailable(long bytes) const {
     if (bytes < 0 || static_cast<size_t>(bytes) > remaining()) {
       throw Exception(Exception::END_OF_FILE, "more declared than the frame holds");
@@ -103,11 +103,11 @@ class FrameBuffer final
     out_.resize(capacity);
   }
 
-  const uint8_t* read_ = nullptr;
-  const uint8_t* read_end_ = nullptr;
+  const uint8_t* read_ = nullptr;      // the next byte of input
+  const uint8_t* read_end_ = nullptr;  // the end of input
   bool read_complete_ = false;
-  std::vector<uint8_t> out_;
-  size_t written_ = 0;
+  std::vector<uint8_t> out_;  // output; its size is the capacity
+  size_t written_ = 0;        // bytes of output in out_
 };
 
 }  // namespace concordat::rpc

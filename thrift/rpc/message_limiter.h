@@ -1,5 +1,5 @@
-// How many messages of one kind are written: whoever sends us garbage must not be able
-// to fill the log with it.
+// Limits how many log messages of one kind are written. A peer that sends garbage must
+// not be able to fill the log.
 #ifndef THRIFT_RPC_MESSAGE_LIMITER_H_
 #define THRIFT_RPC_MESSAGE_LIMITER_H_
 
@@ -15,11 +15,12 @@ namespace concordat::rpc::internal {
 // Not thread-safe.
 class MessageLimiter {
  public:
+  // At most kMost messages of one kind are written in kWindow.
   static constexpr uint64_t kMost = 5;
   static constexpr Duration kWindow = Duration::Seconds(10);
 
-  // None: the message is not written. Otherwise how many of its kind were left out
-  // since the last one that was.
+  // nullopt: the message must not be written. Otherwise the number of messages of this
+  // kind that were left out since the last written one.
   [[nodiscard]] std::optional<uint64_t> Admit(const std::string& kind, Timestamp now);
 
  private:

@@ -17,7 +17,7 @@ namespace concordat::rpc {
 
 namespace {
 
-// A thread without work ends after this.
+// A thread ends when it has had no work for this long.
 constexpr Duration kIdle = Duration::Seconds(5);
 
 using Dones = std::vector<NameLookup::Done>;
@@ -31,36 +31,40 @@ void TellAll(Dones* dones, const NameLookup::Found& found) {
 struct NameLookup::State {
   struct Name {
     Address address;
-    Dones waiting;
-    bool under_way = false;  // in a queue, or with a thread
-    bool slow = false;       // the last time
-    std::vector<SocketAddress> known;
-    Timestamp asked_at;
+    Dones waiting;                     // callbacks of Find
+    bool under_way = false;            // queued, or being looked up by a thread
+    bool slow = false;                 // the last look-up took longer than kSlow
+    std::vector<SocketAddress> known;  // addresses when it was last found
+    Timestamp asked_at;                // when the last look-up was queued
   };
 
   explicit State(Resolve r) : resolve(std::move(r)) {}
 
-  // Puts the name into its queue. True: a thread must be started for it.
+  // Puts the name into its queue. True: the caller must start a thread.
   bool Enqueue(const std::string& key, Name* name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  // The name to look up next; empty: none now.
+  // Returns the name to look up next; empty: there is none now.
   std::string NextName() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void DropOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  // Looks one name up, without the lock.
+  // Looks one name up. The mutex is not held during the look-up.
   void LookUp(const std::string& key);
 
   const Resolve resolve;
   Mutex mutex;
-  ConditionVariable work;
+  ConditionVariable work;  // signals threads: a name is queued, or closed is set
   std::map<std::string, Name> names ABSL_GUARDED_BY(mutex);  // by host and port
+  // Names that were not slow the last time.
   std::deque<std::string> queue ABSL_GUARDED_BY(mutex);
+  // Names that were slow the last time.
   std::deque<std::string> slow_queue ABSL_GUARDED_BY(mutex);
   size_t threads ABSL_GUARDED_BY(mutex) = 0;
-  size_t idle ABSL_GUARDED_BY(mutex) = 0;
+  size_t idle ABSL_GUARDED_BY(mutex) = 0;  // threads that wait for work
+  // Threads that look up a name of slow_queue.
   size_t running_slow ABSL_GUARDED_BY(mutex) = 0;
   bool closed ABSL_GUARDED_BY(mutex) = false;
 
   static void RunThread(const std::shared_ptr<State>& state);
-  // With the lock held by nobody. Tells those who wait when there is no thread at all.
+  // Called without the mutex. If there is no thread at all, calls back all waiting
+  // callers with an error.
   static void StartThread(const std::shared_ptr<State>& state);
 };
 
@@ -118,7 +122,7 @@ void NameLookup::State::LookUp(const std::string& key) {
     if (counted_slow) --running_slow;
     name.under_way = false;
     name.slow = slow;
-    // A name that cannot be found now keeps what it stood for.
+    // A name that cannot be found now keeps its former addresses.
     if (found.ok()) name.known = *found;
     waiting = std::exchange(name.waiting, {});
     if (closed) return;
@@ -158,7 +162,7 @@ void NameLookup::State::StartThread(const std::shared_ptr<State>& state) {
   Dones waiting;
   {
     MutexLock lock(&state->mutex);
-    if (--state->threads > 0) return;  // the others will come to it
+    if (--state->threads > 0) return;  // another thread will take the name
     state->queue.clear();
     state->slow_queue.clear();
     for (auto& [key, name] : state->names) {

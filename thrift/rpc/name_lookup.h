@@ -1,10 +1,12 @@
-// Looks names of hosts up, on a few threads that all channels of a process share. A
-// look-up may hang for half a minute: then it is known for how many threads, those who
-// ask for the same name wait for the same answer, and what a name stood for last goes on
-// being used.
+// Looks up host names on a few threads that all channels of a process share. A look-up
+// may hang for half a minute. Therefore the number of threads is limited, callers that
+// ask for the same name wait for the same answer, and the last known addresses of a
+// name remain in use.
 //
 //   std::vector<SocketAddress> known = NameLookup::Shared().Cached(address);
-//   if (known.empty()) NameLookup::Shared().Find(address, [](const Found& found) {...});
+//   if (known.empty()) {
+//     NameLookup::Shared().Find(address, [](const NameLookup::Found& found) { ... });
+//   }
 //
 // Thread-safe.
 #ifndef THRIFT_RPC_NAME_LOOKUP_H_
@@ -25,34 +27,37 @@ namespace concordat::rpc {
 class NameLookup {
  public:
   using Found = absl::StatusOr<std::vector<SocketAddress>>;
-  // Blocks, for as long as it likes.
+  // Looks up one name. It may block for any time.
   using Resolve = std::function<Found(const Address&)>;
   using Done = absl::AnyInvocable<void(const Found&)>;
 
   static constexpr size_t kMaxThreads = 8;
-  // Names that took long last time may hold so many of the threads.
+  // At most this many threads look up names that were slow the last time.
   static constexpr size_t kMaxSlow = 6;
+  // A name is slow when its look-up took longer than this.
   static constexpr Duration kSlow = Duration::Seconds(1);
-  // What is known is asked for again, at most so often.
+  // A known name is looked up again at most this often.
   static constexpr Duration kRefresh = Duration::Seconds(1);
+  // How many names are kept.
   static constexpr size_t kMaxCached = 4096;
 
-  // The process's own, with the system's resolver. Never destroyed.
+  // The process's own instance, with the system's resolver. It is never destroyed.
   static NameLookup& Shared();
-  // Look-ups under way go on after the end of this object, and nobody is told.
+  // Look-ups under way continue after the destruction of this object, but no callback
+  // runs.
   explicit NameLookup(Resolve resolve);
   ~NameLookup();
   NameLookup(const NameLookup&) = delete;
   NameLookup& operator=(const NameLookup&) = delete;
 
-  // What the name stood for when it was last found; empty: never. Also has it looked up
-  // anew, for the next time.
+  // Returns the addresses of the name when it was last found; empty if it never was.
+  // Also has the name looked up again for the next call.
   [[nodiscard]] std::vector<SocketAddress> Cached(const Address& address);
-  // `done` runs once, on a thread of the look-up, or at once when no thread can be
-  // started (RESOURCE_EXHAUSTED). It must not block.
+  // `done` runs once, on a thread of the look-up; or at once, with RESOURCE_EXHAUSTED,
+  // when no thread can be started. It must not block.
   void Find(const Address& address, Done done);
 
-  // Threads that there are now.
+  // How many threads there are now.
   [[nodiscard]] size_t threads() const;
 
  private:

@@ -27,7 +27,7 @@ struct Sink {
 };
 
 Sink& TheSink() {
-  static Sink* const sink = new Sink;  // outlives every thread
+  static Sink* const sink = new Sink;  // never destroyed: it outlives every thread
   return *sink;
 }
 

@@ -1,4 +1,4 @@
-// What the RPC runtime needs of the whole process, and where it reports to.
+// What the RPC runtime sets for the whole process, and how it reports to operators.
 #ifndef THRIFT_RPC_PROCESS_H_
 #define THRIFT_RPC_PROCESS_H_
 
@@ -10,11 +10,12 @@
 namespace concordat::rpc {
 
 // Ignores SIGPIPE, unless the program has set a handler of its own, and takes over
-// Thrift's GlobalOutput. Done by EventLoop::Create; needed by hand only where Thrift's
-// own sockets are used without a loop. Thread-safe, the first call counts.
+// Thrift's GlobalOutput. EventLoop::Create does this; a call is needed only where
+// Thrift's own sockets are used without a loop. Thread-safe; only the first call has an
+// effect.
 void PrepareProcess();
 
-// What this runtime has to say to operators.
+// A message of this runtime to operators.
 struct Message {
   Level level;
   std::string_view event;   // a short phrase, the same for every message of its kind
@@ -22,12 +23,13 @@ struct Message {
   std::string_view text;    // one line
 };
 
-// Messages go to the log (coordinator/base/log.h). Of one event and source at most
-// MessageLimiter::kMost are written in MessageLimiter::kWindow; the next one after that
-// says how many were left out. Thread-safe.
+// Writes a message to the log (coordinator/base/log.h). At most MessageLimiter::kMost
+// messages of one event and source are written in MessageLimiter::kWindow; the next
+// message after that says how many were left out. Thread-safe.
 void Report(const Message& message);
 
-// Takes the place of the log, for tests; null: the log again. From any thread.
+// For tests: messages go to the sink instead of the log. Null: to the log again.
+// Thread-safe.
 using MessageSink = std::function<void(const Message& message)>;
 void SetMessageSink(MessageSink sink);
 

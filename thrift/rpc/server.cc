@@ -21,10 +21,10 @@ namespace internal {
 
 namespace {
 
-// How long a listener rests when the process is out of descriptors.
+// How long a listener waits when the process is out of descriptors.
 constexpr Duration kAcceptPause = Duration::Millis(50);
-// Connections taken in one iteration, so that a flood does not keep the loop from the
-// connections that are there.
+// How many connections are accepted in one iteration, so that a flood of connections
+// does not keep the loop from those that exist.
 constexpr int kAcceptsAtOnce = 64;
 
 ConnectionId NextConnectionId() {
@@ -32,7 +32,7 @@ ConnectionId NextConnectionId() {
   return ConnectionId(last.fetch_add(1, std::memory_order_relaxed) + 1);
 }
 
-// What a connection is counted under.
+// The key under which a connection is counted.
 std::string PeerKey(const Address& peer) {
   return peer.is_unix() ? std::string("unix") : peer.host();
 }
@@ -56,7 +56,7 @@ class Listener final : private FdWatch::Handler {
     core_->loop()->Cancel(pause_timer_);
     watch_.reset();
     struct stat now {};
-    // Not the file of somebody who has taken our place.
+    // The file is not removed if it belongs to another process that has taken our place.
     if (address_.is_unix() && stat(address_.host().c_str(), &now) == 0 &&
         now.st_dev == file_.st_dev && now.st_ino == file_.st_ino) {
       unlink(address_.host().c_str());
@@ -67,7 +67,8 @@ class Listener final : private FdWatch::Handler {
   void OnFdEvent(bool /*readable*/, bool /*writable*/) override {
     for (int i = 0; i < kAcceptsAtOnce; ++i) {
       if (core_->IsFull()) {
-        if (i > 0) return;  // perhaps nobody waits; who does brings another event
+        // Perhaps no connection waits; one that does causes another event.
+        if (i > 0) return;
         if (!core_->MakeRoom()) {
           return Pause("all connections that are allowed are in use");
         }
@@ -88,7 +89,7 @@ class Listener final : private FdWatch::Handler {
   }
 
   // At the limit, or out of descriptors or memory: the connection stays in the kernel's
-  // queue, and waiting for it to be readable would spin.
+  // queue. Waiting for the socket to be readable would spin.
   void Pause(std::string_view why) {
     watch_->WatchRead(false);
     core_->OnAcceptPaused(why);
@@ -165,7 +166,7 @@ ServerCore::ServerCore(EventLoop* loop,
       options_(std::move(options)),
       reader_(MakeReader(limits)),
       writer_(MakeWriter(limits)) {
-  // Often enough that no time-out is missed by more than a quarter.
+  // Time-outs are checked so often that none is exceeded by more than a quarter.
   const Duration shortest =
       std::min({limits_.idle_timeout, limits_.frame_timeout, limits_.write_timeout});
   const int64_t period = std::clamp<int64_t>(shortest.micros() / 4, 10000, 500000);
@@ -190,7 +191,7 @@ void ServerCore::Accept(OwnedFd fd, const SocketAddress& peer) {
     const std::string text = absl::StrCat(of_peer, " connections from ", PeerKey(address),
                                           ", and no more are allowed");
     Report({Level::kWarning, "connection refused", options_.name, text});
-    return;  // closes it
+    return;  // the descriptor closes itself
   }
   ++of_peer;
   ++stats.accepted;
@@ -276,7 +277,7 @@ void ServerCore::Stop(Duration grace, absl::AnyInvocable<void()> done) {
 
 void ServerCore::FinishStopIfIdle() {
   if (!stopping_ || calls_ > 0) return;
-  // Not from here: this is called from inside a handler's answer.
+  // The server is not stopped here, since this is called from inside a handler's answer.
   loop_->Cancel(stop_timer_);
   stop_timer_ = loop_->RunAfter(Duration(), [this] { FinishStop(); });
 }

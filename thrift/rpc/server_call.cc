@@ -1,4 +1,4 @@
-// From a frame to a handler, and from its answer to a frame.
+// Calls the handler for a frame, and makes a frame of its answer.
 #include <exception>
 #include <utility>
 
@@ -40,7 +40,8 @@ std::string Unreadable(const std::string& method, const std::string& excess) {
 
 ServerCall::~ServerCall() {
   if (answered_) return;
-  // Nobody can answer any more. Perhaps another thread's doing: to the loop with it.
+  // No answer can come any more. This may be another thread, so the rest is posted to
+  // the loop.
   const std::shared_ptr<PostQueue> posts = record_.core->posts();
   posts->Post([record = std::move(record_)] {
     if (!record.oneway) {
@@ -129,7 +130,7 @@ void ServerCore::RunProcessor(const std::shared_ptr<ServerCall>& call) {
   try {
     processor_->process([call](bool ok) { call->Done(ok); }, reader_, writer_);
   } catch (const std::exception& error) {
-    // From a handler, or from skipping the arguments of an unknown method.
+    // Thrown by a handler, or by the skipping of the arguments of an unknown method.
     DiscardAnswer();
     call->Threw(error.what());
   }
@@ -178,7 +179,7 @@ std::string ServerCore::AnswerExcess() const {
   return writer_->write_excess();
 }
 
-// A reply by hand: { 0 success: { 1 result: { 1: code, 2: text } } }.
+// Writes a reply by hand: { 0 success: { 1 result: { 1: code, 2: text } } }.
 void ServerCore::SendTooLarge(const CallRecord& call, const std::string& excess) {
   const std::string text =
       absl::StrCat("the answer of ", call.method, " has ", excess, "; ask for less");

@@ -1,5 +1,5 @@
-// What a Server is made of. Calls keep it alive: a handler may answer after the
-// Server is gone, and nothing happens then. For this folder only.
+// The implementation of Server. Calls keep it alive: a handler may answer after the
+// Server is gone, and the answer is dropped. For this folder only.
 #ifndef THRIFT_RPC_SERVER_CORE_H_
 #define THRIFT_RPC_SERVER_CORE_H_
 
@@ -34,7 +34,7 @@ class ServerConnection final : public Connection {
   [[nodiscard]] bool has_called() const { return has_called_; }
   void AddCall(size_t bytes);
   void RemoveCall(size_t bytes);
-  // Stays paused from now on.
+  // Reads nothing more from now on.
   void StopReading();
   void CountBadFrame();
 
@@ -48,22 +48,22 @@ class ServerConnection final : public Connection {
   ServerCore* const core_;  // valid while the connection is open
   const CallContext context_;
   bool has_called_ = false;
-  size_t calls_ = 0;
-  size_t call_bytes_ = 0;
-  uint32_t bad_frames_ = 0;
-  bool stopping_ = false;
+  size_t calls_ = 0;         // without an answer
+  size_t call_bytes_ = 0;    // of the requests without an answer
+  uint32_t bad_frames_ = 0;  // frames that were refused
+  bool stopping_ = false;    // StopReading was called
 };
 
-// One call between its dispatch and its answer. Shared by the copies of the
-// handler's callback; the last one to go, on whatever thread, without an answer
-// posts one.
+// One call between its dispatch and its answer. The copies of the handler's callback
+// share it. When the last copy is destroyed without an answer, on whatever thread, an
+// error is posted as the answer.
 struct CallRecord {
   std::shared_ptr<ServerCore> core;
   std::shared_ptr<ServerConnection> connection;
   std::string method;
   int32_t sequence = 0;
   bool oneway = false;
-  size_t bytes = 0;
+  size_t bytes = 0;  // size of the request
 };
 
 class ServerCall {
@@ -73,17 +73,17 @@ class ServerCall {
   ServerCall(const ServerCall&) = delete;
   ServerCall& operator=(const ServerCall&) = delete;
 
-  // What the generated code calls when the answer has been written, or (false) when
+  // The generated code calls this when the answer has been written, or with false when
   // the arguments could not be read.
   void Done(bool ok);
-  // The processor threw.
+  // The processor threw an exception.
   void Threw(const std::string& what);
   [[nodiscard]] bool was_malformed() const { return malformed_; }
 
  private:
   CallRecord record_;
   bool answered_ = false;
-  bool malformed_ = false;
+  bool malformed_ = false;  // the arguments could not be read
 };
 
 class Listener;
@@ -99,31 +99,31 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void Stop(Duration grace, absl::AnyInvocable<void()> done);
   void CloseAll();
 
-  // From listeners.
+  // Called by listeners.
   [[nodiscard]] bool IsFull() const {
     return connections_.size() >= limits_.max_connections;
   }
-  // Closes a quiet connection for a new one. False: there is none.
+  // Closes a quiet connection in favour of a new one. False: there is none to close.
   [[nodiscard]] bool MakeRoom();
   void Accept(OwnedFd fd, const SocketAddress& peer);
   void OnAcceptPaused(std::string_view why);
 
-  // From connections.
+  // Called by connections.
   void Dispatch(ServerConnection* connection, const uint8_t* data, size_t size);
   void OnConnectionClosed(ServerConnection* connection, const absl::Status& why);
 
-  // From calls: the answer is in the writer.
+  // Called by calls. SendAnswer sends the answer that is in writer_.
   void SendAnswer(const CallRecord& call);
   void SendError(const CallRecord& call, ErrorType type, const std::string& text);
   void Release(const CallRecord& call);
-  // Whether the frame being dispatched could be read to its end.
+  // True: the frame that is being dispatched could be read to its end.
   [[nodiscard]] bool arguments_complete() const {
     return reader_->buffer()->read_complete();
   }
   [[nodiscard]] bool is_dispatching(const ServerCall* call) const {
     return dispatching_ == call;
   }
-  // Why a limit kept it from that; empty: none did.
+  // Which limit prevented that; empty: none.
   [[nodiscard]] const std::string& arguments_excess() const {
     return reader_->read_excess();
   }
@@ -136,14 +136,14 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   ServerStats stats;
 
  private:
-  // Who would lose its place to a new connection; null: nobody.
+  // Which connection would be closed in favour of a new one; null: none.
   [[nodiscard]] std::shared_ptr<ServerConnection> MostReplaceable() const;
   void RunProcessor(const std::shared_ptr<ServerCall>& call);
   void Refuse(ServerConnection* connection, const MessageHeader& header, ErrorType type,
               const std::string& text);
   void WriteError(ServerConnection* connection, std::string_view method, int32_t sequence,
                   ErrorType type, const std::string& text);
-  // The size and the limit that the answer in the writer is over; empty: none.
+  // Size and limit if the answer in writer_ is over a limit; empty: it is not.
   [[nodiscard]] std::string AnswerExcess() const;
   void SendTooLarge(const CallRecord& call, const std::string& excess);
   void Sweep();
@@ -156,21 +156,22 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   const Limits limits_;
   const ServerOptions options_;
 
-  // One of each serves all connections: a frame is read and an answer written in one
-  // go. A reader that has failed is replaced.
+  // One reader and one writer serve all connections, since a frame is read and an
+  // answer is written without interruption. A reader that has failed is replaced.
   std::shared_ptr<Codec> reader_;
   const std::shared_ptr<Codec> writer_;
-  const ServerCall* dispatching_ = nullptr;
+  const ServerCall* dispatching_ = nullptr;  // null: none; compared, never followed
 
   std::vector<std::unique_ptr<Listener>> listeners_;
   absl::flat_hash_map<ServerConnection*, std::shared_ptr<ServerConnection>> connections_;
+  // Number of connections by PeerKey.
   absl::flat_hash_map<std::string, uint32_t> connections_of_peer_;
-  TimerId sweep_timer_;
-  size_t calls_ = 0;
+  TimerId sweep_timer_;  // runs Sweep
+  size_t calls_ = 0;     // of all connections, without an answer
 
-  bool stopping_ = false;
-  TimerId stop_timer_;
-  absl::AnyInvocable<void()> stop_done_;
+  bool stopping_ = false;                 // Stop was called
+  TimerId stop_timer_;                    // the end of Stop's grace
+  absl::AnyInvocable<void()> stop_done_;  // Stop's `done`
 };
 
 }  // namespace concordat::rpc::internal

@@ -55,15 +55,15 @@ SocketAddress NameOf(int fd, int (*get)(int, sockaddr*, socklen_t*)) {
   return name;
 }
 
-// A connect to a free port of this machine's ephemeral range can meet itself (TCP's
-// simultaneous open): it succeeds, and nobody is there.
+// A connect to a free port in this machine's ephemeral range can connect a socket to
+// itself (TCP's simultaneous open): it succeeds although no server is there.
 bool IsConnectedToItself(int fd) {
   const SocketAddress local = NameOf(fd, getsockname);
   if (local.family() != AF_INET && local.family() != AF_INET6) return false;
   return Address::FromSocket(local) == Address::FromSocket(NameOf(fd, getpeername));
 }
 
-// Whether a Unix socket's file was left over by a process that is gone.
+// True: the file of a Unix socket was left by a process that has ended.
 bool IsStaleUnixSocket(const SocketAddress& address) {
   const OwnedFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   return probe.valid() && connect(probe.get(), Raw(address), address.length) != 0 &&
@@ -114,9 +114,9 @@ absl::Status FinishConnect(int fd) {
 void TuneSocket(int fd) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  // A dead machine: after 10 s quiet ask, every 5 s, three times; unacknowledged data
-  // for 20 s ends the connection. Not for less: a peer that only does not read would be
-  // taken for a dead one.
+  // For a dead machine: after 10 s of quiet, keep-alive probes are sent every 5 s,
+  // three times, and unacknowledged data ends the connection after 20 s. A shorter time
+  // would take a peer that only does not read for a dead one.
   const int idle_s = 10;
   const int interval_s = 5;
   const int probes = 3;

@@ -1,9 +1,10 @@
-// Sockets for this folder: descriptors that close themselves, and the byte stream
-// that a connection reads and writes.
+// Sockets for this folder: descriptors that close themselves, and the byte stream that
+// a connection reads and writes.
 //
-// TLS goes in here: a second Stream, over an SSL object on the same descriptor, made
-// where NewPlainStream is called (server.cc, channel.cc). Its handshake is part of
-// Read and Write, which may then ask to wait for the other direction (IoState).
+// TLS belongs here: it would be a second Stream, with an SSL object on the same
+// descriptor, made where NewPlainStream is called (server.cc, channel.cc). Its
+// handshake would be part of Read and Write, which may then ask to wait for the other
+// direction (IoState).
 #ifndef THRIFT_RPC_SOCKET_H_
 #define THRIFT_RPC_SOCKET_H_
 
@@ -38,18 +39,18 @@ class OwnedFd {
   [[nodiscard]] bool valid() const { return fd_ >= 0; }
 
  private:
-  int fd_ = -1;
+  int fd_ = -1;  // -1: none
 };
 
 enum class IoState : uint8_t { kDone, kWaitReadable, kWaitWritable, kEnd, kError };
 
 struct IoResult {
   IoState state;
-  size_t bytes = 0;  // of kDone
-  int error = 0;     // errno, of kError
+  size_t bytes = 0;  // valid with kDone
+  int error = 0;     // errno; valid with kError
 };
 
-// Non-blocking.
+// A non-blocking stream of bytes. It owns its descriptor.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -59,28 +60,28 @@ class Stream {
 };
 [[nodiscard]] std::unique_ptr<Stream> NewPlainStream(OwnedFd fd);
 
-// A non-blocking socket on which connect was called; ready once it is writable and
-// FinishConnect says so.
+// Creates a non-blocking socket and calls connect on it. The socket is connected once
+// it is writable and FinishConnect returns OK.
 [[nodiscard]] absl::StatusOr<OwnedFd> StartConnect(const SocketAddress& target);
-// OK: connected. Otherwise why not.
+// OK: the socket is connected. Otherwise the reason why it is not.
 [[nodiscard]] absl::Status FinishConnect(int fd);
 
-// No delay for small writes, and a peer whose machine is gone is noticed, after 20 s.
-// Without effect on Unix sockets.
+// Turns off the delay of small writes, and has a peer whose machine is gone noticed
+// after 20 s. No effect on Unix sockets.
 void TuneSocket(int fd);
 
-// What TCP says of bytes that the peer's machine has not acknowledged. A peer that does
-// not read acknowledges all the same, until its buffer is full: then nothing more is in
-// flight. Unix sockets: nothing ever is.
+// What TCP knows of bytes that the peer's machine has not acknowledged. A peer that
+// does not read still acknowledges until its buffer is full; then nothing more is in
+// flight. For Unix sockets nothing ever is in flight.
 struct InFlight {
   bool any = false;
   Duration since_last_acknowledgement;
 };
 [[nodiscard]] InFlight BytesInFlight(int fd);
 
-// A listening socket. ALREADY_EXISTS and INVALID_ARGUMENT as Server::Listen.
+// Returns a listening socket. ALREADY_EXISTS and INVALID_ARGUMENT as in Server::Listen.
 [[nodiscard]] absl::StatusOr<OwnedFd> ListenOn(const Address& address, int backlog);
-// Where a socket is bound.
+// The address that a socket is bound to.
 [[nodiscard]] Address LocalAddress(int fd);
 
 }  // namespace concordat::rpc::internal
