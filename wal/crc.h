@@ -1,5 +1,5 @@
-// The checksum of the log: CRC-32 as zlib has it. Finds every single flipped bit and
-// every burst of up to 32.
+// The checksum of the log: the CRC-32 of zlib. It detects every single flipped bit and
+// every burst of up to 32 bits.
 #ifndef WAL_CRC_H_
 #define WAL_CRC_H_
 
@@ -8,7 +8,7 @@
 
 namespace concordat::wal {
 
-// Continues `seed` over `bytes`; 0 starts anew.
+// Continues the checksum `seed` over `bytes`. A new checksum begins with 0.
 [[nodiscard]] uint32_t Crc32(uint32_t seed, std::string_view bytes);
 
 }  // namespace concordat::wal

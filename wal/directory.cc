@@ -39,7 +39,7 @@ std::string IdentityText(const LogIdentity& identity) {
   return text;
 }
 
-// The value of "key value"; nothing when the line has another key.
+// The value of a line "key value"; nullopt when the line has another key.
 std::optional<std::string> Value(const std::string& line, std::string_view key) {
   if (line.compare(0, key.size(), key) != 0) return std::nullopt;
   return line.substr(key.size());
@@ -105,8 +105,8 @@ absl::StatusOr<LogIdentity> ReadIdentity(FileEnv* env, const std::string& dir) {
   if (!text.ok()) return text.status();
   const absl::Status damaged = absl::DataLossError(path + " is damaged");
 
-  // First the checksum, the last line in every format version: so that a flipped bit
-  // is not taken for another version.
+  // The checksum is checked first, so that a flipped bit is not taken for another
+  // format version. It is the last line in every format version.
   const size_t sum = text->rfind("crc32 ");
   if (sum == std::string::npos) return damaged;
   const std::string body = text->substr(0, sum);

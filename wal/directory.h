@@ -2,9 +2,9 @@
 //
 //   LOCK                held by the process that has the log open
 //   IDENTITY            text: format version, owner, the log's id, a checksum
-//   IDENTITY.new        the same while it is being made
-//   segment-0000000007  a segment; its number is its generation, and never comes again
-//   spare-0000000003    a file of a segment's size that waits to become one
+//   IDENTITY.new        IDENTITY while it is being written
+//   segment-0000000007  a segment; its number is its generation and is never used again
+//   spare-0000000003    a file of a segment's size that waits to become a segment
 #ifndef WAL_DIRECTORY_H_
 #define WAL_DIRECTORY_H_
 
@@ -18,12 +18,13 @@
 
 namespace concordat::wal {
 
+// What ListLog found in the directory.
 struct Listing {
-  std::vector<uint32_t> segments;  // ascending
-  std::vector<uint32_t> spares;    // ascending
-  bool identity = false;
-  bool identity_new = false;
-  std::vector<std::string> foreign;
+  std::vector<uint32_t> segments;    // ascending
+  std::vector<uint32_t> spares;      // ascending
+  bool identity = false;             // is there an IDENTITY?
+  bool identity_new = false;         // is there an IDENTITY.new?
+  std::vector<std::string> foreign;  // names that do not belong to a log
 };
 [[nodiscard]] absl::StatusOr<Listing> ListLog(FileEnv* env, const std::string& dir);
 
@@ -33,20 +34,22 @@ struct Listing {
 [[nodiscard]] std::string SegmentPath(const std::string& dir, uint32_t generation);
 [[nodiscard]] std::string SparePath(const std::string& dir, uint32_t number);
 
+// The contents of IDENTITY.
 struct LogIdentity {
-  std::string owner;
-  uint64_t log_id = 0;
+  std::string owner;    // what the log holds: LogOptions::owner
+  uint64_t log_id = 0;  // 64 random bits, never 0 in a log that was made
 };
-// As it is written and shown: 16 hexadecimal digits.
+// The log's id as it is written in IDENTITY and shown to operators: 16 hexadecimal
+// digits.
 [[nodiscard]] std::string LogIdText(uint64_t log_id);
-// Durable when it returns OK.
+// Writes IDENTITY. It is durable when this returns OK.
 [[nodiscard]] absl::Status WriteIdentity(FileEnv* env, const std::string& dir,
                                          const LogIdentity& identity);
-// DATA_LOSS when the file is damaged, FAILED_PRECONDITION for another format version.
+// DATA_LOSS: the file is damaged. FAILED_PRECONDITION: another format version.
 [[nodiscard]] absl::StatusOr<LogIdentity> ReadIdentity(FileEnv* env,
                                                        const std::string& dir);
 
-// 1 to 64 printable characters without spaces.
+// An owner has 1 to 64 printable characters without spaces.
 [[nodiscard]] bool IsValidOwner(std::string_view owner);
 
 }  // namespace concordat::wal

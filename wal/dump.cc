@@ -22,8 +22,8 @@ class Dumper {
  private:
   absl::Status PrintSegments(const Listing& listing);
   absl::Status PrintSegment(SegmentReader* reader, const SegmentHeader* next);
-  // Prints what stands at `at` in place of a whole batch; returns where to go on, 0
-  // when there is nothing more.
+  // Prints what is at the place of `batch`, which is not whole. Returns the sector
+  // where the dump continues; 0: there is nothing more.
   absl::StatusOr<uint32_t> PrintGap(SegmentReader* reader, const BatchRead& batch,
                                     const SegmentHeader* next);
   void PrintBatch(const BatchRead& batch);
@@ -34,12 +34,12 @@ class Dumper {
   FileEnv* const env_;
   const std::string dir_;
   const DumpOptions& options_;
-  bool format_ = false;
+  bool format_ = false;  // print records with options_.format
   std::ostream& out_;
   uint64_t log_id_ = 0;
-  Lsn next_lsn_;
-  Lsn released_;
-  std::string first_damage_;
+  Lsn next_lsn_;              // the next record that is due; none: not known
+  Lsn released_;              // the highest `released` so far
+  std::string first_damage_;  // empty: no damage so far
 };
 
 void Dumper::Damage(const std::string& what) {
@@ -120,7 +120,7 @@ absl::Status Dumper::PrintSegment(SegmentReader* reader, const SegmentHeader* ne
     auto on = PrintGap(reader, *batch, next);
     if (!on.ok()) return on.status();
     if (*on == 0 || (next != nullptr && *on >= next->previous_end)) break;
-    // Behind damage, the numbers are what the next good batch says they are.
+    // After damage, the numbers continue with what the next good batch says.
     at = *on;
     auto sector = reader->Sector(at);
     if (!sector.ok()) return sector.status();

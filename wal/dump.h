@@ -1,6 +1,6 @@
-// Prints a log for people: segments, batches, records, and where it is damaged.
-// Read-only: takes no lock, changes nothing, and goes on behind damage as far as
-// that is possible, so it can look at the log of a process that does not start.
+// Prints a log for operators: segments, batches, records, and where the log is damaged.
+// The dump only reads: it takes no lock and changes nothing. It continues after damage
+// as far as possible, so it can show the log of a process that does not start.
 //
 //   Dump(PosixFileEnv(), "/var/lib/x/wal", {}, std::cout);
 #ifndef WAL_DUMP_H_
@@ -19,23 +19,24 @@
 namespace concordat::wal {
 
 struct DumpOptions {
-  // Only records in [from, to].
+  // Only records from `from` to `to`, both included, are printed.
   Lsn from = Lsn(0);
   Lsn to = Lsn(UINT64_MAX);
-  // Segments and damage only.
+  // False: only segments and damage are printed.
   bool records = true;
-  // Bytes of a payload printed in hexadecimal when there is no formatter.
+  // How many bytes of a payload are printed in hexadecimal when there is no formatter.
   size_t hex_bytes = 32;
-  // What to print for a record, on one line, when the log's owner begins with
-  // `format_owner`; others are printed in hexadecimal. Optional.
+  // `format` returns what to print for a record, on one line. It is used when the log's
+  // owner begins with `format_owner`; records of other owners are printed in
+  // hexadecimal. It may be empty.
   std::string format_owner;
   std::function<std::string(Lsn lsn, uint8_t type, std::string_view payload)> format;
 };
 
-// OK: the log is whole (a torn tail that nobody was promised is no damage). DATA_LOSS:
-// it is damaged; the output says where. FAILED_PRECONDITION: not a log, or one of
-// another format version. Others: a file could not be read. While another process
-// writes the log, its newest records may look torn.
+// OK: the log is whole. A torn tail that was never promised to anybody is no damage.
+// DATA_LOSS: the log is damaged; the output says where. FAILED_PRECONDITION: the
+// directory holds no log, or one of another format version. Other errors: a file could
+// not be read. While another process writes the log, its newest records may look torn.
 [[nodiscard]] absl::Status Dump(FileEnv* env, const std::string& dir,
                                 const DumpOptions& options, std::ostream& out);
 

@@ -29,7 +29,8 @@ class SegmentedLog final : public Log {
         std::max<uint64_t>(1, (options_.reserve_bytes + capacity - 1) / capacity);
   }
 
-  // The two ways to begin.
+  // A new log begins with Create, an existing one with Recover. One of them is called
+  // once.
   absl::Status Create();
   absl::Status Recover(const Listing& listing, const ReadCallback& on_record);
 
@@ -54,7 +55,7 @@ class SegmentedLog final : public Log {
   void WriteBatch();
   void FillBehind(uint64_t start, std::string* bytes) const;
   void CleanTail(const Recovered& recovered);
-  // Released segments whose files can be reused once the release is on disk.
+  // How many segments can be reused once the release is on disk.
   [[nodiscard]] size_t Releasable() const;
   void MarkRelease();
   void Recycle();
@@ -66,24 +67,24 @@ class SegmentedLog final : public Log {
   uint64_t reserve_segments_ = 1;
   SparePool spares_;
 
-  std::deque<RecoveredSegment> segments_;  // oldest first; the last is written on
-  SegmentHeader segment_;                  // the last one
-  std::unique_ptr<File> file_;
-  uint32_t tail_ = 1;          // the sector where the next batch goes
-  bool fresh_ = false;         // blocks behind zeroed_until_ were never written
-  uint64_t zeroed_until_ = 0;  // bytes of the file up to which pages were written
+  std::deque<RecoveredSegment> segments_;  // oldest first; the last one is written
+  SegmentHeader segment_;                  // header of the last segment
+  std::unique_ptr<File> file_;             // the last segment
+  uint32_t tail_ = 1;                      // sector where the next batch goes
+  bool fresh_ = false;         // blocks after zeroed_until_ were never written
+  uint64_t zeroed_until_ = 0;  // bytes from the file's beginning whose pages were written
   BatchBuilder batch_;         // appended, not yet written
-  Lsn next_lsn_ = Lsn(1);      // includes batch_
+  Lsn next_lsn_ = Lsn(1);      // after the records of batch_
   Lsn durable_lsn_;
-  Lsn released_;          // what ReleaseBefore was told
-  Lsn released_durable_;  // what the log's files say about it
+  Lsn released_;          // the highest argument of ReleaseBefore
+  Lsn released_durable_;  // the highest `released` that is on disk
 };
 
 absl::Status SegmentedLog::Create() {
-  log_id_ = std::max<uint64_t>(1, env_->NewId());  // 0 is none
+  log_id_ = std::max<uint64_t>(1, env_->NewId());  // 0 means none
   if (absl::Status status = spares_.Fill(1); !status.ok()) return status;
   StartSegment();
-  // The identity last: where it is, a segment must be.
+  // The identity is written last: when it exists, a segment must exist too.
   absl::Status status = WriteIdentity(env_, options_.dir, {options_.owner, log_id_});
   if (absl::IsResourceExhausted(status)) return status;
   DieUnlessOk(status);
@@ -91,7 +92,7 @@ absl::Status SegmentedLog::Create() {
   return absl::OkStatus();
 }
 
-// Without space for the reserve the log opens all the same, and refuses normal records.
+// Without space for the reserve the log still opens, and refuses normal records.
 void SegmentedLog::FillReserve() {
   const absl::Status status = PrepareSpace();
   CONCORDAT_CHECK(status.ok() || absl::IsResourceExhausted(status)) << status.message();
@@ -126,10 +127,10 @@ absl::Status SegmentedLog::Recover(const Listing& listing,
 }
 
 // Makes durable what was replayed. The last batch is written again, byte for byte:
-// after a failed flush in an earlier life the cache may hold what the disk does not,
-// and a flush alone would say OK (Rebello et al., "Can Applications Recover from fsync
-// Failures?", USENIX ATC 2020). What was cut is zeroed, so that it can never be taken
-// for a part of the batches to come.
+// after a failed flush in an earlier process, the cache may hold what the disk does
+// not, and a flush alone would return OK (Rebello et al., "Can Applications Recover
+// from fsync Failures?", USENIX ATC 2020). What was truncated is overwritten with
+// zeros, so that it can never be taken for a part of later batches.
 void SegmentedLog::CleanTail(const Recovered& recovered) {
   if (recovered.leftovers_end > tail_) {
     const std::string zeros(size_t{recovered.leftovers_end - tail_} * kSectorBytes, '\0');
@@ -146,8 +147,9 @@ void SegmentedLog::CleanTail(const Recovered& recovered) {
   DieUnlessOk(file_->Sync());
 }
 
-// The file gets its header, flushed, before it gets its name: a file called a segment
-// has a good header, or is damaged. The directory is flushed before any batch goes in.
+// The file gets its header, which is flushed, before it gets its name: so the header of
+// a file with a segment's name is right, or the file is damaged. The directory is
+// flushed before any batch is written.
 void SegmentedLog::StartSegment() {
   const Spare spare = spares_.Take();
   const std::string from = SparePath(options_.dir, spare.number);
@@ -179,7 +181,7 @@ void SegmentedLog::StartSegment() {
 
 bool SegmentedLog::Fits(size_t payload_bytes) const {
   const uint64_t body = batch_.body_bytes() + kRecordOverhead + payload_bytes;
-  // The last sector is held back: see MarkRelease.
+  // The last sector is kept free: see MarkRelease.
   return tail_ + BatchSectors(body) < segment_.sectors;
 }
 
@@ -212,9 +214,9 @@ absl::StatusOr<Lsn> SegmentedLog::Append(uint8_t type, std::string_view payload,
   return lsn;
 }
 
-// Behind a batch, zeros to the end of the page, so that the system need not read the
-// page to write a part of it; in a file never written before, far more than that, so
-// that the file system keeps its books once for many batches.
+// Adds zeros after a batch. They reach to the end of the page, so that the system need
+// not read the page to write a part of it. In a file that was never written before they
+// reach much further, so that the file system updates its metadata once for many batches.
 void SegmentedLog::FillBehind(uint64_t start, std::string* bytes) const {
   const uint64_t end = start + bytes->size();
   if (end <= zeroed_until_) return;
@@ -263,9 +265,9 @@ size_t SegmentedLog::Releasable() const {
   return count;
 }
 
-// A batch without records, to bring the release mark to the disk. Each segment holds
-// one sector back for it, so that space can be released when there is none left: the
-// release then yields a spare.
+// Writes a batch without records, to bring `released` to the disk. Each segment keeps
+// one sector free for it, so that segments can be released when there is no space left.
+// The release then yields a spare.
 void SegmentedLog::MarkRelease() {
   if (released_durable_ >= released_) return;
   if (tail_ >= segment_.sectors) {
@@ -276,8 +278,9 @@ void SegmentedLog::MarkRelease() {
   WriteBatch();
 }
 
-// Only after the mark is on disk, so that a missing segment is known to have been
-// released. The directory is flushed before any file is written under its new name.
+// Segments are reused only after the release is on disk, so that a missing segment is
+// known to have been released. The directory is flushed before any file is written
+// under its new name.
 void SegmentedLog::Recycle() {
   if (released_durable_ < released_) return;
   const size_t count = Releasable();
@@ -311,7 +314,8 @@ absl::Status CheckOptions(const LogOptions& options) {
   return absl::OkStatus();
 }
 
-// Before the directory is made: where a mount is missing it is not there either.
+// This is checked before the directory is made: where a mount is missing, the directory
+// does not exist either.
 absl::Status CheckExpected(FileEnv* env, const LogOptions& options) {
   if (options.log_id == 0) return absl::OkStatus();
   const std::string wanted = LogIdText(options.log_id);
@@ -331,7 +335,7 @@ absl::Status CheckExpected(FileEnv* env, const LogOptions& options) {
                    "was changed"));
 }
 
-// What is in the directory, when it is new, or the owner's log.
+// Lists the directory. It must be new or hold this owner's log.
 absl::StatusOr<Listing> ListOurs(FileEnv* env, const LogOptions& options) {
   const std::string& dir = options.dir;
   auto listing = ListLog(env, dir);
@@ -348,8 +352,8 @@ absl::StatusOr<Listing> ListOurs(FileEnv* env, const LogOptions& options) {
       dir, " holds the log of '", identity->owner, "', not of '", options.owner, "'"));
 }
 
-// Without an identity: the directory is new, or its making was interrupted before
-// anything could be written.
+// Without an identity the directory is new, or its making was interrupted before any
+// record could be written.
 absl::Status ClearUnfinished(FileEnv* env, const std::string& dir,
                              const Listing& listing) {
   const absl::Status lost =
@@ -381,8 +385,8 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileEnv* env, LogOptions options,
   if (absl::Status status = CheckExpected(env, options); !status.ok()) return status;
   if (absl::Status status = env->CreateDir(options.dir); !status.ok()) return status;
   const std::string dir = options.dir;
-  // Before anything is made in it, the lock's file included; and again under the lock, as
-  // somebody may have made a log there in between.
+  // Checked before anything is made in the directory, even the lock's file; and checked
+  // again under the lock, since another process may have made a log there in between.
   if (absl::Status s = ListOurs(env, options).status(); !s.ok()) return s;
   auto lock = env->Lock(LockPath(dir));
   if (!lock.ok()) return lock.status();

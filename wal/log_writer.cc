@@ -15,10 +15,10 @@
 namespace concordat::wal {
 namespace {
 
-// Where records wait: one buffer, each record as 4 bytes of length, 1 of type, payload.
+// Records wait in one buffer, each as 4 bytes of length, 1 byte of type, and the payload.
 constexpr size_t kQueueHeaderBytes = 5;
 
-// What two batches, the one being flushed and the next, take besides their records.
+// What two batches, the one being flushed and the next one, take besides their records.
 constexpr size_t kBatchRounding = 4 * kSectorBytes;
 
 void Enqueue(std::string* queue, uint8_t type, std::string_view payload) {
@@ -73,8 +73,8 @@ class GroupCommit final : public LogWriter {
     ConditionVariable wake;
   };
 
-  // Common to both forms of Append: `bytes` of payloads in `count` records, which
-  // `enqueue` puts into the queue.
+  // Common to both forms of Append: `enqueue` puts `count` records with `bytes` of
+  // payload into the queue.
   template <class EnqueueAll>
   absl::StatusOr<Lsn> AppendQueued(size_t bytes, size_t count, Reserve use,
                                    EnqueueAll enqueue);
@@ -82,7 +82,7 @@ class GroupCommit final : public LogWriter {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void Run();
-  // False when there is nothing more to do, ever.
+  // False: the writer has stopped, and nothing is left to do.
   bool WaitForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Spin();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -91,45 +91,49 @@ class GroupCommit final : public LogWriter {
   void TakeBatch(std::string* batch, Lsn* release) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeBatchHere() ABSL_LOCKS_EXCLUDED(mutex_);
   void Write(std::string_view records, Lsn release);
-  // What is held is needed now.
+  // Wakes the writer although an owner holds, because somebody waits for what is queued.
   void EndHold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (std::exchange(held_, false)) work_.NotifyOne();
   }
   void NoteSpace();
   void Finished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::unique_ptr<Log> log_;  // of the thread that flushes: see writing_here_
+  const std::unique_ptr<Log> log_;  // used by the thread that flushes: see writing_here_
   const LogWriterOptions options_;
-  const size_t margin_segments_;
+  const size_t margin_segments_;  // spares kept for the accepted records: see NoteSpace
   const uint64_t log_id_;
   const size_t max_payload_;
 
   mutable Mutex mutex_;
-  ConditionVariable work_;
-  ConditionVariable room_;
+  ConditionVariable work_;  // signals the writer thread: there is work
+  ConditionVariable room_;  // signals appenders: the queue has room
+  // Encoded records, not yet taken for a flush.
   std::string queue_ ABSL_GUARDED_BY(mutex_);
+  // With kRecordOverhead for each record.
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of the batch that is being written.
   size_t flushing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  Lsn next_lsn_ ABSL_GUARDED_BY(mutex_);
-  Lsn release_ ABSL_GUARDED_BY(mutex_);
-  Lsn release_done_ ABSL_GUARDED_BY(mutex_);
+  Lsn next_lsn_ ABSL_GUARDED_BY(mutex_);      // highest argument of ReleaseBefore
+  Lsn release_ ABSL_GUARDED_BY(mutex_);       // highest argument of ReleaseBefore
+  Lsn release_done_ ABSL_GUARDED_BY(mutex_);  // the release that is carried out
   size_t queued_records_ ABSL_GUARDED_BY(mutex_) = 0;
   bool writer_sleeps_ ABSL_GUARDED_BY(mutex_) = false;
-  bool held_ ABSL_GUARDED_BY(mutex_) = false;
-  // A caller of Flush has the log; the writer thread keeps its hands off.
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;  // between Hold and Flush
+  // True: a caller of Flush uses log_ now, and the writer thread must not.
   bool writing_here_ ABSL_GUARDED_BY(mutex_) = false;
-  size_t waiting_for_room_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
+  size_t waiting_for_room_ ABSL_GUARDED_BY(mutex_) = 0;   // threads in WaitForRoom
+  std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);  // threads in WaitDurable
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   bool joined_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::atomic<uint64_t> durable_;
+  std::atomic<uint64_t> durable_;  // durable_lsn()
   std::atomic<uint64_t> flushes_ = 0;
-  std::atomic<int64_t> flush_micros_ = 0;  // moving average
+  std::atomic<int64_t> flush_micros_ = 0;  // duration of a flush, moving average
+  // Tells Spin, without the mutex, that there is work.
   std::atomic<bool> work_hint_ = false;
-  std::atomic<bool> normal_open_ = false;
-  std::atomic<bool> finish_open_ = false;
-  // Of the caller of Flush.
+  std::atomic<bool> normal_open_ = false;  // HasSpace(Reserve::kNormal)
+  std::atomic<bool> finish_open_ = false;  // HasSpace(Reserve::kFinish)
+  // The batch of the thread that called Flush.
   std::string batch_here_;
   Lsn release_here_;
   std::thread thread_;
@@ -179,8 +183,8 @@ absl::StatusOr<Lsn> GroupCommit::AppendQueued(size_t bytes, size_t count, Reserv
     queued_records_ += count;
     last = Lsn(next_lsn_.value() + count - 1);
     next_lsn_ = last.Next();
-    // A writer that flushes or spins looks at the queue by itself; waking one that is
-    // awake would cost a system call for each append.
+    // A writer that flushes or spins looks at the queue by itself. To wake a writer
+    // that is awake would cost a system call for each append.
     wake = writer_sleeps_ && !held_;
     if (wake) writer_sleeps_ = false;
     work_hint_.store(true, std::memory_order_relaxed);
@@ -242,7 +246,7 @@ void GroupCommit::Stop() {
   thread_.join();
 }
 
-// Looks for work for a moment before the writer goes to sleep.
+// Looks for work for a moment before the writer sleeps.
 void GroupCommit::Spin() {
   if (options_.spin <= Duration()) return;
   const auto end = std::chrono::steady_clock::now() +
@@ -280,7 +284,7 @@ void GroupCommit::TakeBatch(std::string* batch, Lsn* release) {
 bool GroupCommit::TakeBatchHere() {
   MutexLock lock(&mutex_);
   held_ = false;
-  // Whoever has the log now looks at the queue again afterwards.
+  // The thread that uses the log now looks at the queue again afterwards.
   if (!HasWork() || !writer_sleeps_ || writing_here_) return false;
   if (queue_.empty() || queued_records_ > options_.flush_here_records ||
       flush_micros_.load() >= options_.flush_here_below.micros() ||
@@ -294,8 +298,8 @@ bool GroupCommit::TakeBatchHere() {
   return true;
 }
 
-// The writer thread stays out until on_durable has returned: it must hear of flushes in
-// their order.
+// The writer thread must not use the log until on_durable has returned, since
+// on_durable must be told of flushes in their order.
 void GroupCommit::Flush() {
   if (!TakeBatchHere()) return;
   Write(batch_here_, release_here_);
@@ -330,8 +334,8 @@ void GroupCommit::Run() {
   }
 }
 
-// Room on the disk was made sure of when the records were accepted (NoteSpace): so
-// every one may use the reserve now, and none can fail.
+// NoteSpace made sure of space on the disk before the records were accepted. So every
+// record may use the reserve now, and no append can fail.
 void GroupCommit::Write(std::string_view records, Lsn release) {
   const bool any = !records.empty();
   const auto start = std::chrono::steady_clock::now();
@@ -353,17 +357,17 @@ void GroupCommit::Write(std::string_view records, Lsn release) {
     flush_micros_.store((7 * flush_micros_.load() + took.count()) / 8);
   }
   if (log_->spare_segments() <= log_->reserve_segments()) {
-    // A full disk is no error here: NoteSpace closes the door.
+    // A full disk is no error here: NoteSpace makes appends fail.
     (void)log_->PrepareSpace().ok();
   }
   NoteSpace();
 }
 
-// What has been accepted and not yet written is at most one queue full. The margin, a
-// part of the log's reserve, has room for that whatever the records' sizes are: two
-// segments one behind the other are never both less than half full, see Open. So
-// while the margin is whole, more may be accepted; and normal records only while the
-// rest of the reserve is whole too.
+// At most one full queue has been accepted and not yet written. The margin, a part of
+// the log's reserve, has room for it whatever the sizes of the records are, since two
+// consecutive segments are never both less than half full: see Open. So while the
+// margin is whole, more records may be accepted, and normal records only while the rest
+// of the reserve is whole too.
 void GroupCommit::NoteSpace() {
   normal_open_.store(log_->spare_segments() >= log_->reserve_segments());
   finish_open_.store(log_->spare_segments() >= margin_segments_);
@@ -393,8 +397,9 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Open(
     return absl::InvalidArgumentError("segment_bytes is too small");
   }
   // A record that does not fit into the rest of a segment leaves that rest unused. In
-  // the worst case two neighbours together hold little more than one segment's worth
-  // (next-fit packing), so Q bytes take at most 2Q / C segments, and one begun.
+  // the worst case two neighbouring segments together hold little more than one
+  // segment's worth (next-fit packing). So Q bytes take at most 2Q / C segments, and
+  // one that was begun.
   const uint64_t capacity = SegmentCapacity(log_options.segment_bytes);
   const uint64_t most = uint64_t{options.queue_bytes} + kBatchRounding;
   const uint64_t margin = 2 * most / capacity + 1;

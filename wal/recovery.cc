@@ -32,8 +32,8 @@ class Recovery {
   Recovered result_;
 };
 
-// Segments are numbered without a gap, and removed from the front only; so the ones
-// below a gap were released, and their removal did not reach the disk.
+// Segments are numbered without a gap and are removed only from the front. So the
+// segments below a gap were released, and their removal did not reach the disk.
 size_t FirstWithoutGap(const std::vector<uint32_t>& segments) {
   size_t first = segments.size() - 1;
   while (first > 0 && segments[first - 1] + 1 == segments[first]) --first;
@@ -72,8 +72,9 @@ void Recovery::Replay(const BatchRead& batch) {
   result_.released = std::max(result_.released, batch.header.released);
 }
 
-// A segment with another behind it: the next one's header, flushed before the file got
-// its name, says where this one ends. All before that was flushed.
+// Replays a segment that has a successor. The successor's header, which was flushed
+// before its file got its name, says where this segment ends. Everything up to there
+// was flushed.
 absl::Status Recovery::ReplaySealed(SegmentReader* reader, const SegmentHeader& next) {
   uint32_t at = 1;
   while (at < next.previous_end) {
@@ -115,8 +116,8 @@ absl::Status Recovery::ReplayLast(SegmentReader* reader) {
   }
 }
 
-// A batch is written only after the one before it was flushed. So the batch at the
-// tail was flushed, and may have been promised, if anything of a later one is there.
+// A batch is written only after the batch before it was flushed. So if there is anything
+// of a later batch, the batch at the tail was flushed and may have been promised.
 absl::Status Recovery::CutTail(SegmentReader* reader, const BatchRead& batch) {
   auto later = reader->FindLaterBatch(batch);
   if (!later.ok()) return later.status();

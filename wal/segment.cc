@@ -143,7 +143,7 @@ void BatchBuilder::Clear() {
 }
 
 uint64_t SegmentCapacity(uint64_t segment_bytes) {
-  // The header, and one sector held back for a release mark on a full disk.
+  // One sector is the header, and one is kept free for a release on a full disk.
   const uint64_t sectors = segment_bytes / kSectorBytes - 2;
   return sectors * kSectorDataBytes - kBatchHeaderBytes;
 }

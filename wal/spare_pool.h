@@ -1,5 +1,5 @@
-// Files of a segment's size, with blocks of their own, that wait to become segments:
-// what lets the log go on for a while when the disk is full.
+// Spare files: files of a segment's size, with their blocks allocated, that wait to
+// become segments. With them the log can go on for a while when the disk is full.
 #ifndef WAL_SPARE_POOL_H_
 #define WAL_SPARE_POOL_H_
 
@@ -14,9 +14,9 @@
 namespace concordat::wal {
 
 struct Spare {
-  uint32_t number = 0;
-  // Its blocks were never written: the file system writes its own books at the first
-  // write to each, so zeros are written ahead in large pieces.
+  uint32_t number = 0;  // in the file's name
+  // True: its blocks were never written. The file system updates its metadata at the
+  // first write to each block, so zeros are written ahead in large pieces.
   bool fresh = false;
 };
 
@@ -26,17 +26,18 @@ class SparePool {
   SparePool(FileEnv* env, std::string dir, uint64_t segment_bytes)
       : env_(env), dir_(std::move(dir)), segment_bytes_(segment_bytes) {}
 
-  // Takes over the files that an earlier life left; those of another size go.
+  // Takes over the files that an earlier process left. Files of another size are removed.
   [[nodiscard]] absl::Status Adopt(const std::vector<uint32_t>& numbers);
 
-  // Makes spares until there are `count`. RESOURCE_EXHAUSTED when the disk is full;
-  // nothing half-made stays.
+  // Makes spares until there are `count`. RESOURCE_EXHAUSTED: the disk is full. No
+  // partly made file remains.
   [[nodiscard]] absl::Status Fill(size_t count);
 
-  // The next one to use; one that was written before, if there is any. Not empty.
+  // Takes the next spare to use, one that was written before if there is any. The pool
+  // must not be empty.
   [[nodiscard]] Spare Take();
 
-  // Makes a spare of a released segment's file.
+  // Turns the file of a released segment into a spare.
   void Recycle(const std::string& segment_path);
 
   [[nodiscard]] size_t size() const { return spares_.size(); }
@@ -48,10 +49,10 @@ class SparePool {
   const std::string dir_;
   const uint64_t segment_bytes_;
   std::vector<Spare> spares_;
-  uint32_t next_number_ = 1;
+  uint32_t next_number_ = 1;  // of the next spare file
 };
 
-// Ends the process, by FatalIoError, unless `status` is OK.
+// Ends the process through FatalIoError unless `status` is OK.
 void DieUnlessOk(const absl::Status& status);
 
 }  // namespace concordat::wal
