@@ -18,7 +18,7 @@ constexpr std::string_view kSegmentPrefix = "segment-";
 constexpr std::string_view kSparePrefix = "spare-";
 constexpr size_t kDigits = 10;
 
-std::optional<uint32_t> NumberBehind(std::string_view prefix, const std::string& name) {
+std::optional<uint32_t> NumberAfter(std::string_view prefix, const std::string& name) {
   if (name.size() != prefix.size() + kDigits) return std::nullopt;
   if (name.compare(0, prefix.size(), prefix) != 0) return std::nullopt;
   const std::string digits = name.substr(prefix.size());
@@ -71,9 +71,9 @@ absl::StatusOr<Listing> ListLog(FileEnv* env, const std::string& dir) {
       listing.identity = true;
     } else if (name == "IDENTITY.new") {
       listing.identity_new = true;
-    } else if (auto segment = NumberBehind(kSegmentPrefix, name)) {
+    } else if (auto segment = NumberAfter(kSegmentPrefix, name)) {
       listing.segments.push_back(*segment);
-    } else if (auto spare = NumberBehind(kSparePrefix, name)) {
+    } else if (auto spare = NumberAfter(kSparePrefix, name)) {
       listing.spares.push_back(*spare);
     } else {
       listing.foreign.push_back(name);

@@ -53,11 +53,11 @@ class SegmentedLog final : public Log {
   void FillReserve();
   void StartSegment();
   void WriteBatch();
-  void FillBehind(uint64_t start, std::string* bytes) const;
+  void PadWithZeros(uint64_t start, std::string* bytes) const;
   void CleanTail(const Recovered& recovered);
   // How many segments can be reused once the release is on disk.
   [[nodiscard]] size_t Releasable() const;
-  void MarkRelease();
+  void WriteRelease();
   void Recycle();
 
   FileEnv* const env_;
@@ -169,7 +169,7 @@ void SegmentedLog::StartSegment() {
   tail_ = 1;
   fresh_ = spare.fresh;
   zeroed_until_ = 0;
-  FillBehind(0, &page);
+  PadWithZeros(0, &page);
   zeroed_until_ = page.size();
   DieUnlessOk(file_->WriteAt(0, page));
   DieUnlessOk(file_->Sync());
@@ -181,7 +181,7 @@ void SegmentedLog::StartSegment() {
 
 bool SegmentedLog::Fits(size_t payload_bytes) const {
   const uint64_t body = batch_.body_bytes() + kRecordOverhead + payload_bytes;
-  // The last sector is kept free: see MarkRelease.
+  // The last sector is kept free: see WriteRelease.
   return tail_ + BatchSectors(body) < segment_.sectors;
 }
 
@@ -217,7 +217,7 @@ absl::StatusOr<Lsn> SegmentedLog::Append(uint8_t type, std::string_view payload,
 // Adds zeros after a batch. They reach to the end of the page, so that the system need
 // not read the page to write a part of it. In a file that was never written before they
 // reach much further, so that the file system updates its metadata once for many batches.
-void SegmentedLog::FillBehind(uint64_t start, std::string* bytes) const {
+void SegmentedLog::PadWithZeros(uint64_t start, std::string* bytes) const {
   const uint64_t end = start + bytes->size();
   if (end <= zeroed_until_) return;
   uint64_t until = (end + kPageBytes - 1) / kPageBytes * kPageBytes;
@@ -233,7 +233,7 @@ void SegmentedLog::WriteBatch() {
   const uint64_t offset = uint64_t{tail_} * kSectorBytes;
   std::string* bytes = batch_.Seal(segment_, tail_, first, released_);
   const auto sectors = static_cast<uint32_t>(bytes->size() / kSectorBytes);
-  FillBehind(offset, bytes);
+  PadWithZeros(offset, bytes);
   DieUnlessOk(file_->WriteAt(offset, *bytes));
   DieUnlessOk(file_->Sync());
   zeroed_until_ = std::max(zeroed_until_, offset + bytes->size());
@@ -247,7 +247,7 @@ void SegmentedLog::Sync() {
   if (!batch_.empty()) {
     WriteBatch();
   } else if (Releasable() > 0) {
-    MarkRelease();
+    WriteRelease();
   }
   Recycle();
 }
@@ -268,7 +268,7 @@ size_t SegmentedLog::Releasable() const {
 // Writes a batch without records, to bring `released` to the disk. Each segment keeps
 // one sector free for it, so that segments can be released when there is no space left.
 // The release then yields a spare.
-void SegmentedLog::MarkRelease() {
+void SegmentedLog::WriteRelease() {
   if (released_durable_ >= released_) return;
   if (tail_ >= segment_.sectors) {
     if (spares_.size() == 0) return;
