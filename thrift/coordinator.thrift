@@ -1,5 +1,5 @@
 /**
- * What clients, participants and people ask a coordinator node. How calls travel, and
+ * What clients, participants and operators ask a coordinator node. How calls travel, and
  * their limits: types.thrift.
  */
 include "types.thrift"
@@ -98,7 +98,7 @@ struct OutcomeReply {
   2: optional types.Outcome outcome
   /** With ABORTED. */
   3: optional types.AbortCause cause
-  /** With ABORTED, for people: which branch, who had not voted, who asked. */
+  /** With ABORTED, in words: which branch, who had not voted, who asked. */
   4: optional string detail
 }
 
@@ -118,7 +118,7 @@ struct RollbackRequest {
    * the rest finds out by itself.
    */
   3: required list<types.BranchId> branches
-  /** For people: why; kept as the cause's detail. None: nothing to say. */
+  /** Why, in words; kept as the cause's detail. None: nothing to say. */
   4: optional string reason
 }
 
@@ -202,7 +202,7 @@ struct ResourceInfo {
    */
   7: optional string store
   /**
-   * In requests: a person says that this store takes the place of the one that had the
+   * In requests: an operator says that this store takes the place of the one that had the
    * name, and what was prepared there is lost. None: no.
    */
   8: optional bool replace_store
@@ -211,7 +211,7 @@ struct ResourceInfo {
    * milliseconds since the epoch as a rule. A smaller one than before is refused: an old
    * copy of the store was put back. None: it keeps none.
    */
-  9: optional i64 mark
+  9: optional i64 generation
   /**
    * The resource is not served. In answers: why its last registration was refused; none:
    * it was not. In requests: why its participant does not serve it; it is listed so, and
@@ -327,11 +327,11 @@ struct StatusReply {
 struct BranchView {
   /** The branch. */
   1: required types.BranchId branch
-  /** asked, prepared, read-only, refused, committed, rolled back, … */
+  /** prepare sent, prepared, read-only, refused, committed, rolled back, … */
   2: required string state
-  /** How often it was asked since this leader took over; 0 on other nodes. */
+  /** How often it was sent a message since this leader took over; 0 on other nodes. */
   3: optional i32 attempts
-  /** The last answer's text, for people. None: it had none. */
+  /** The last answer's text. None: it had none. */
   4: optional string detail
 }
 
@@ -348,7 +348,7 @@ struct TransactionView {
   /** With ABORTED: why. */
   5: optional types.AbortCause cause
   /**
-   * With ABORTED, for people: which branch, who had not voted, who asked. None:
+   * With ABORTED, in words: which branch, who had not voted, who asked. None:
    * nothing to add.
    */
   6: optional string detail
@@ -405,7 +405,7 @@ struct HeuristicBranch {
   1: required types.BranchId branch
   /** What became of it: commit, rollback, mixed or hazard. */
   2: required string what
-  /** For people: in the words of the resource, or of the person who did it. */
+  /** In the words of the resource, or of the operator who did it. */
   3: optional string detail
 }
 

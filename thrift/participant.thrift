@@ -29,16 +29,16 @@ enum Vote {
   CONFLICT = 6
   /**
    * No: the branch is not there. It was rolled back before, idle for too long, or lost
-   * with an earlier life of the participant. Another run may go well.
+   * with an earlier incarnation of the participant. Another run may go well.
    */
   LOST = 7
 }
 
-struct VoteItem {
+struct PrepareResult {
   /** The vote. */
   1: required Vote vote
   /**
-   * With anything but PREPARED and READ_ONLY: why, for people. None: nothing to add.
+   * With anything but PREPARED and READ_ONLY: why, in words. None: nothing to add.
    */
   2: optional string detail
 }
@@ -62,10 +62,10 @@ enum FinishState {
   HEURISTIC_HAZARD = 6
 }
 
-struct FinishItem {
+struct FinishResult {
   /** How it ended. */
   1: required FinishState state
-  /** With anything but DONE: why, for people. */
+  /** With anything but DONE: why, in words. */
   2: optional string detail
 }
 
@@ -87,7 +87,7 @@ struct PrepareReply {
   /** Of the call as a whole. */
   1: required types.Result result
   /** With OK: as many as there were branches. */
-  2: optional list<VoteItem> votes
+  2: optional list<PrepareResult> votes
 }
 
 /** One item a branch, in the order of the request. */
@@ -95,7 +95,7 @@ struct FinishReply {
   /** Of the call as a whole. */
   1: required types.Result result
   /** With OK: as many as there were branches. */
-  2: optional list<FinishItem> items
+  2: optional list<FinishResult> items
 }
 
 /** Starts a branch (X/Open XA, xa_start). */
@@ -117,18 +117,18 @@ struct StartOptions {
   3: optional i32 idle_timeout_ms
   /**
    * The application runs the branch on a connection of its own and prepares it itself:
-   * the call only asks for a branch, with no work, and the reply says `own`. Found in
+   * the call only asks for a branch, with no work, and the reply has `application_managed`. Found in
    * doubt, the branch is left alone until it has been prepared for this long, in
    * milliseconds (1,000 to 65,535,000, rounded up to seconds). None: an ordinary branch.
    */
-  4: optional i32 own_patience_ms
+  4: optional i32 grace_period_ms
 }
 
 /**
  * What an application says on its own connection to run a branch there, in the
  * language of the database. Any client library can follow it without knowing more.
  */
-struct OwnBranch {
+struct ApplicationManagedBranch {
   /**
    * A query, to be run first, outside of a transaction. It gives one text: why the
    * branch cannot run on this connection; empty: it can.
@@ -295,10 +295,10 @@ struct ExecuteReply {
   /** With OK to opaque work: the resource manager's own answer. */
   5: optional binary opaque
   /**
-   * With OK to own_patience_ms: how to run the branch. None: an ordinary branch, or a
+   * With OK to grace_period_ms: how to run the branch. None: an ordinary branch, or a
    * participant that does not know of others.
    */
-  6: optional OwnBranch own
+  6: optional ApplicationManagedBranch application_managed
   /**
    * With `prepare`: the branch has voted PREPARED, and the vote is on the disk; only the
    * coordinators end it now. None: it is as it would be without `prepare`.

@@ -128,7 +128,7 @@ struct Result {
   /** How it ended. */
   1: required Code code
   /**
-   * For people: what happened, the state of the transaction, what to do next. None:
+   * In words: what happened, the state of the transaction, what to do next. None:
    * nothing to add.
    */
   2: optional string message
@@ -170,9 +170,9 @@ enum AbortCause {
   TIMED_OUT = 2
   /** The client asked for it. */
   ROLLED_BACK = 3
-  /** A branch in doubt asked about a transaction nobody had asked to commit. */
+  /** A branch in doubt asked, and nobody had asked to commit (presumed abort). */
   PRESUMED = 4
-  /** A person decided it. */
+  /** An operator forced it. */
   OPERATOR = 5
   /** One of its branches had been committed alone, in one phase. */
   COMMITTED_ALONE = 6

@@ -68,7 +68,7 @@ class Clock {
   virtual ~Clock() = default;
   // Monotonic; does not jump when the wall clock is set.
   [[nodiscard]] virtual Timestamp Now() const = 0;
-  // Microseconds since the Unix epoch, for people to read. Nothing is decided by it.
+  // Microseconds since the Unix epoch, in readable form. Nothing is decided by it.
   [[nodiscard]] virtual int64_t WallMicros() const = 0;
 };
 

@@ -10,7 +10,7 @@
 namespace concordat {
 
 // A cluster's id: 128 bits, drawn at random by its first leader (raft.h). Its name is
-// for people.
+// for operators.
 struct ClusterKey {
   uint64_t high = 0;  // not 0, but for none
   uint64_t low = 0;

@@ -24,7 +24,7 @@ using GroupId = StrongId<struct GroupIdTag, uint32_t>;
 using Term = StrongId<struct TermTag, uint64_t>;
 using LogIndex = StrongId<struct LogIndexTag, uint64_t>;
 
-// One life of a participant's resource: drawn anew at every start of the process
+// One incarnation of a participant's resource: drawn anew at every start of the process
 // that serves it, and never used twice. Part of every branch id.
 using Incarnation = StrongId<struct IncarnationTag, uint64_t>;
 

@@ -1,4 +1,4 @@
-// What the processes tell people: events with a name and fields, one line each.
+// What the processes tell operators: events with a name and fields, one line each.
 //
 //   LogEvent(Level::kInfo, "leader elected").Field("node", id).Field("term", term);
 //

@@ -110,7 +110,7 @@ std::string LockHolder(int fd) {
   return absl::StrCat(" (process ", holder, ")");
 }
 
-// For people only; the lock does not depend on it.
+// For operators only; the lock does not depend on it.
 void WriteLockHolder(int fd) {
   const std::string text = absl::StrCat(::getpid(), "\n");
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) < 0) return;

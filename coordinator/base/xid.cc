@@ -57,11 +57,11 @@ std::string Bqual(const BranchId& branch) {
 // Fills resource, incarnation and number from the three texts.
 bool FillBranch(std::string_view resource, std::string_view incarnation,
                 std::string_view number, BranchId* branch) {
-  const auto life = ParseHex(incarnation);
+  const auto drawn = ParseHex(incarnation);
   const auto count = ParseHex(number);
-  if (!IsValidResourceName(resource) || !life || !count) return false;
+  if (!IsValidResourceName(resource) || !drawn || !count) return false;
   branch->resource = std::string(resource);
-  branch->incarnation = Incarnation(*life);
+  branch->incarnation = Incarnation(*drawn);
   branch->number = *count;
   return true;
 }

@@ -10,8 +10,8 @@
 #include "coordinator/base/xid.h"
 #include "coordinator/cli/printing.h"
 #include "coordinator/client/link.h"
-#include "coordinator/client/wire_names.h"
 #include "thrift/rpc/event_loop.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::cli {
 
@@ -107,7 +107,7 @@ Search FindNode(Asker* asker, const Target& target) {
     const auto hello = asker->Ask<wire::HelloReply>(
         address, [](client::CoordinatorLink* link,
                     std::function<void(const wire::HelloReply&)> done) {
-          link->hello(std::move(done), client::MakeContext());
+          link->hello(std::move(done), MakeContext());
         });
     const bool answered = hello.result.code == wire::Code::OK;
     // A node that does not know its cluster yet says NOT_LEADER, as the channel does of
@@ -188,7 +188,7 @@ void AskForMoreResources(Asker* asker, const std::string& address,
   bool more = status->more_resources && !status->resources.empty();
   while (more) {
     wire::ResolveRequest request;
-    request.context = client::MakeContext();
+    request.context = MakeContext();
     request.__set_after(status->resources.back().name);
     const auto reply = asker->Ask<wire::ResolveReply>(
         address, [&request](client::CoordinatorLink* link,
@@ -267,7 +267,7 @@ int Status(const Target& target) {
     auto reply = asker.Ask<wire::StatusReply>(
         address, [](client::CoordinatorLink* link,
                     std::function<void(const wire::StatusReply&)> done) {
-          link->status(std::move(done), client::MakeContext());
+          link->status(std::move(done), MakeContext());
         });
     if (reply.role == "leader") AskForMoreResources(&asker, address, &reply);
     rows.push_back(StatusRow(address, reply));
@@ -285,7 +285,7 @@ int ListTransactions(const Target& target, int limit) {
   ClusterNode node(target);
   wire::ListTransactionsReply all;
   wire::ListTransactionsRequest request;
-  request.context = client::MakeContext();
+  request.context = MakeContext();
   do {
     request.limit = limit - static_cast<int>(all.transactions.size());
     const auto [reply, failed] = node.Ask<wire::ListTransactionsReply>(
@@ -319,8 +319,8 @@ int ShowTransaction(const Target& target, const std::string& text) {
     return kExitUsage;
   }
   wire::OutcomeRequest request;
-  request.context = client::MakeContext();
-  request.gtid = client::ToWire(*gtid);
+  request.context = MakeContext();
+  request.gtid = ToWire(*gtid);
   ClusterNode node(target);
   const auto [reply, failed] = node.Ask<wire::ShowTransactionReply>(
       [&request](client::CoordinatorLink* link,
@@ -339,7 +339,7 @@ int ListHeuristics(const Target& target) {
   ClusterNode node(target);
   std::vector<wire::HeuristicBranch> all;
   wire::ListHeuristicsRequest request;
-  request.context = client::MakeContext();
+  request.context = MakeContext();
   bool more = true;
   while (more) {
     const auto [reply, failed] = node.Ask<wire::ListHeuristicsReply>(
@@ -370,8 +370,8 @@ int ForgetHeuristic(const Target& target, const std::string& text,
     return kExitUsage;
   }
   wire::ForgetHeuristicRequest request;
-  request.context = client::MakeContext();
-  request.branch = client::ToWire(*branch);
+  request.context = MakeContext();
+  request.branch = ToWire(*branch);
   request.by = by;
   ClusterNode node(target);
   const auto [forgotten, failed] =
@@ -388,7 +388,7 @@ int ForgetHeuristic(const Target& target, const std::string& text,
 
 int RetireResource(const Target& target, const std::string& name, const std::string& by) {
   wire::RetireResourceRequest request;
-  request.context = client::MakeContext();
+  request.context = MakeContext();
   request.name = name;
   request.by = by;
   ClusterNode node(target);

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "coordinator/base/xid.h"
-#include "coordinator/client/wire_names.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::cli {
 
@@ -13,10 +14,9 @@ namespace {
 
 std::string OutcomeText(const wire::TransactionView& view) {
   if (!view.__isset.outcome) return "none yet";
-  if (view.outcome == wire::Outcome::COMMITTED) return "COMMITTED";
-  std::string text = "ABORTED";
+  std::string text = absl::AsciiStrToUpper(std::string(ToString(FromWire(view.outcome))));
   if (view.__isset.cause) {
-    absl::StrAppend(&text, " (", client::ToString(client::FromWire(view.cause)), ")");
+    absl::StrAppend(&text, " (", std::string(ToString(FromWire(view.cause))), ")");
   }
   return text;
 }
@@ -41,13 +41,13 @@ void PrintTable(const std::vector<std::vector<std::string>>& rows, std::ostream&
 }
 
 std::string GtidText(const wire::Gtid& gtid) {
-  return ToString(Gtid{GroupId(static_cast<uint32_t>(gtid.group)),
-                       Term(static_cast<uint64_t>(gtid.term)),
-                       static_cast<uint64_t>(gtid.sequence)});
+  const absl::StatusOr<Gtid> id = FromWire(gtid);
+  return id.ok() ? ToString(*id) : std::string(id.status().message());
 }
 
 std::string BranchText(const wire::BranchId& branch) {
-  return ToString(client::FromWire(branch));
+  const absl::StatusOr<BranchId> id = FromWire(branch);
+  return id.ok() ? ToString(*id) : std::string(id.status().message());
 }
 
 std::string AgeText(int64_t ms) {
@@ -71,7 +71,8 @@ void PrintTransaction(const wire::TransactionView& view, std::ostream& out) {
     out << "heuristic    " << heuristic << "\n";
   }
   if (view.branches.empty()) return;
-  std::vector<std::vector<std::string>> rows = {{"branch", "state", "asked", "detail"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"branch", "state", "attempts", "detail"}};
   for (const wire::BranchView& branch : view.branches) {
     rows.push_back({BranchText(branch.branch), branch.state,
                     absl::StrCat(branch.attempts), branch.detail});

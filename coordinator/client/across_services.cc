@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/client/async_client.h"
-#include "coordinator/client/wire_names.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 

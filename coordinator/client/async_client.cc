@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
 #include "coordinator/client/one_phase.h"
-#include "coordinator/client/wire_names.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 
@@ -16,10 +16,8 @@ CommitResult FromReply(const wire::OutcomeReply& reply, const Gtid& gtid) {
   CommitResult result;
   result.gtid = gtid;
   if (reply.result.code == wire::Code::OK && reply.__isset.outcome) {
-    if (reply.outcome == wire::Outcome::COMMITTED) {
-      result.outcome = Outcome::kCommitted;
-    } else {
-      result.outcome = Outcome::kAborted;
+    result.outcome = FromWire(reply.outcome);
+    if (result.outcome == Outcome::kAborted) {
       result.cause = FromWire(reply.cause);
       result.detail = reply.detail;
     }
@@ -249,8 +247,7 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
     }
     request.branches.push_back(ToWire(branch.id));
   }
-  request.mode = options_.mode == Mode::kParallel ? wire::CommitMode::PARALLEL
-                                                  : wire::CommitMode::DECIDED;
+  request.mode = ToWire(options_.mode);
   request.timeout_ms = static_cast<int32_t>(
       std::max<int64_t>(TimeFor(client_->options_.commit_timeout).millis(), 1));
   auto reply = std::make_shared<wire::OutcomeReply>();

@@ -38,11 +38,6 @@
 
 namespace concordat::client {
 
-enum class Mode : uint8_t {
-  kDecided,   // COMMITTED is told when the decision is in the replicated log
-  kParallel,  // when all votes and the branch list are: one round less
-};
-
 struct ClientOptions {
   // Client addresses of coordinator nodes; one that answers is enough, the others
   // are learnt from it only if it knows who leads: name them all.
@@ -60,7 +55,8 @@ struct ClientOptions {
 };
 
 struct TransactionOptions {
-  Mode mode = Mode::kDecided;
+  // kParallel takes one round less.
+  CommitMode mode = CommitMode::kDecided;
   // Counts as old as this transaction when locks collide; a retry names the first try.
   Gtid age{};
   // The level that a resource's branch gets, by the resource's name and in its own
@@ -102,9 +98,10 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   absl::Status AtCommit(const std::string& resource, wire::ExecuteRequest work);
 
   // A name for a branch that the application runs on a connection of its own, and how:
-  // the reply has `branch` and `own`, or neither. Nothing is kept of it here.
-  void StartOwn(const std::string& resource, wire::StartOptions options,
-                ExecuteCallback done);
+  // the reply has `branch` and `application_managed`, or neither. Nothing is kept of it
+  // here.
+  void StartApplicationManaged(const std::string& resource, wire::StartOptions options,
+                               ExecuteCallback done);
   // Such branches, which are prepared now, or may be. From then on the transaction ends
   // through the coordinators.
   void AddPrepared(std::vector<BranchId> branches);
@@ -192,7 +189,7 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void CommitAfterWork(CommitCallback done);
   // Some of its branches are, or may be, prepared: only coordinators end it.
   [[nodiscard]] bool may_be_prepared() const {
-    return own_prepared_ || asked_to_prepare_;
+    return application_prepared_ || asked_to_prepare_;
   }
   void CommitTwoPhase(CommitCallback done);
   void AbortUnbegun(const std::string& why, CommitCallback done);
@@ -217,7 +214,8 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   int calls_under_way_ = 0;
   absl::AnyInvocable<void()> when_idle_;  // the commit, which waits for them
   std::optional<CommitResult> end_;
-  bool own_prepared_ = false;  // some of carried_ are prepared, and have not voted
+  // Some of carried_ are application-managed: prepared, and they have not voted.
+  bool application_prepared_ = false;
   bool asked_to_prepare_ = false;
   // Why it can only abort; kNone while it may commit.
   AbortCause doomed_ = AbortCause::kNone;

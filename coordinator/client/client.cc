@@ -9,7 +9,7 @@
 #include "coordinator/base/system_clock.h"
 #include "coordinator/client/await.h"
 #include "coordinator/client/run_pauses.h"
-#include "coordinator/client/wire_names.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 
@@ -90,7 +90,7 @@ Transaction::Transaction(Transaction&&) noexcept = default;
 
 Transaction::~Transaction() {
   if (transaction_ == nullptr) return;
-  RollBackOwn();
+  RollBackApplicationManaged();
   if (over_) return;
   // Fails when the client has gone: then the resources find out that it was given up.
   (void)loop_->Post([transaction = std::move(transaction_)] { transaction->Abandon(); });
@@ -168,7 +168,7 @@ absl::Status Transaction::AtCommit(const std::string& resource,
 CommitResult Transaction::Commit() {
   if (absl::Status s = Usable(); !s.ok()) return OutOfOrder(gtid_, s);
   CommitResult failed;
-  if (!own_.empty() && !PrepareOwn(&failed)) return failed;
+  if (!application_managed_.empty() && !PrepareApplicationManaged(&failed)) return failed;
   return End([](AsyncTransaction* t, AsyncTransaction::CommitCallback done) {
     t->Commit(std::move(done));
   });
@@ -176,7 +176,7 @@ CommitResult Transaction::Commit() {
 
 CommitResult Transaction::Rollback(std::string_view reason) {
   if (absl::Status s = Usable(); !s.ok()) return OutOfOrder(gtid_, s);
-  RollBackOwn();
+  RollBackApplicationManaged();
   return End([reason = std::string(reason)](AsyncTransaction* t,
                                             AsyncTransaction::CommitCallback done) {
     t->Rollback(reason, std::move(done));
@@ -186,7 +186,7 @@ CommitResult Transaction::Rollback(std::string_view reason) {
 // After work that failed: with the cause, if it has doomed the transaction.
 CommitResult Transaction::RollbackAfter(const absl::Status& worked) {
   if (absl::Status s = Usable(); !s.ok()) return OutOfOrder(gtid_, s);
-  RollBackOwn();
+  RollBackApplicationManaged();
   CommitResult result =
       End([reason = std::string(worked.message())](
               AsyncTransaction* t, AsyncTransaction::CommitCallback done) {
@@ -216,8 +216,8 @@ CommitResult Transaction::End(Ender end) {
 
 // --- branches on connections of the application's own ---
 
-absl::StatusOr<Transaction::OwnStart> Transaction::StartOwn(
-    const std::string& resource, Duration patience, const std::string& isolation) {
+absl::StatusOr<Transaction::ApplicationManagedStart> Transaction::StartApplicationManaged(
+    const std::string& resource, Duration grace_period, const std::string& isolation) {
   if (absl::Status s = Usable(); !s.ok()) return s;
   // Its branches must be prepared before the caller asks to commit: nobody would.
   if (transaction_->joined()) {
@@ -226,58 +226,60 @@ absl::StatusOr<Transaction::OwnStart> Transaction::StartOwn(
         "enlist it where the transaction was begun");
   }
   wire::StartOptions options;
-  options.__set_own_patience_ms(static_cast<int32_t>(patience.millis()));
+  options.__set_grace_period_ms(static_cast<int32_t>(grace_period.millis()));
   if (!isolation.empty()) options.__set_isolation(isolation);
   auto answer =
       OnLoop<wire::ExecuteReply>([resource, options](AsyncTransaction* t, auto setter) {
-        t->StartOwn(resource, options,
-                    [setter](const wire::ExecuteReply& r) { setter->Set(r); });
+        t->StartApplicationManaged(
+            resource, options, [setter](const wire::ExecuteReply& r) { setter->Set(r); });
       });
   if (!answer.ok()) return answer.status;
   const wire::ExecuteReply& reply = *answer.value;
   if (absl::Status s = ToStatus(reply.result); !s.ok()) return s;
-  if (!reply.__isset.branch || !reply.__isset.own) {
+  if (!reply.__isset.branch || !reply.__isset.application_managed) {
     return absl::InvalidArgumentError(
         absl::StrCat("the participant of resource ", resource,
                      " does not know of branches on an application's own connection: it "
                      "is of an older version"));
   }
-  return OwnStart{FromWire(reply.branch), reply.own};
+  const absl::StatusOr<BranchId> branch = FromWire(reply.branch);
+  if (!branch.ok()) return branch.status();
+  return ApplicationManagedStart{*branch, reply.application_managed};
 }
 
-void Transaction::AddOwn(const BranchId& branch,
-                         std::unique_ptr<OwnConnection> connection) {
-  own_.push_back({branch, std::move(connection)});
+void Transaction::AddApplicationManaged(
+    const BranchId& branch, std::unique_ptr<ApplicationConnection> connection) {
+  application_managed_.push_back({branch, std::move(connection)});
 }
 
-void Transaction::RollBackOwn() {
-  for (const Own& own : own_) own.connection->RollBack();
-  own_.clear();
+void Transaction::RollBackApplicationManaged() {
+  for (const auto& managed : application_managed_) managed.connection->RollBack();
+  application_managed_.clear();
 }
 
-bool Transaction::PrepareOwn(CommitResult* result) {
+bool Transaction::PrepareApplicationManaged(CommitResult* result) {
   const auto doomed = OnLoop<std::string>(
       [](AsyncTransaction* t, auto setter) { setter->Set(t->doomed()); });
   if (!doomed.ok() || !doomed.value->empty()) {  // Commit will say so
-    RollBackOwn();
+    RollBackApplicationManaged();
     return true;
   }
   std::vector<BranchId> prepared;
   AbortCause cause = AbortCause::kNone;
   std::string why;
-  for (const Own& own : own_) own.connection->SendPrepare();
-  for (const Own& own : own_) {
-    const OwnConnection::Answer answer = own.connection->AwaitPrepared();
-    using Prepared = OwnConnection::Prepared;
+  for (const auto& managed : application_managed_) managed.connection->SendPrepare();
+  for (const ApplicationManaged& managed : application_managed_) {
+    const ApplicationConnection::Answer answer = managed.connection->AwaitPrepared();
+    using Prepared = ApplicationConnection::Prepared;
     const bool gone =
         answer.prepared == Prepared::kRefused || answer.prepared == Prepared::kConflict;
-    if (!gone) prepared.push_back(own.branch);
+    if (!gone) prepared.push_back(managed.branch);
     if (answer.prepared == Prepared::kPrepared || cause != AbortCause::kNone) continue;
     cause = answer.prepared == Prepared::kConflict ? AbortCause::kConflict
                                                    : AbortCause::kRefused;
-    why = absl::StrCat(own.branch.resource, ": ", answer.detail);
+    why = absl::StrCat(managed.branch.resource, ": ", answer.detail);
   }
-  own_.clear();
+  application_managed_.clear();
   const auto added =
       OnLoop<bool>([prepared = std::move(prepared)](AsyncTransaction* t, auto setter) {
         t->AddPrepared(prepared);

@@ -72,11 +72,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "concordat_wire/participant_types.h"
+#include "coordinator/client/application_connection.h"
 #include "coordinator/client/async_client.h"
 #include "coordinator/client/await.h"
 #include "coordinator/client/operations.h"
 #include "coordinator/client/outcome.h"
-#include "coordinator/client/own_connection.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::client {
@@ -135,17 +135,17 @@ class Transaction {
 
   // For libraries that run a branch on a connection of the application's own, like
   // postgresql/enlist.h. A name for such a branch, and what to say on the connection;
-  // the branch is the transaction's only when AddOwn has brought its connection.
-  // FAILED_PRECONDITION: the transaction was joined. INVALID_ARGUMENT: the resource is of
-  // a kind that cannot do this, or the participant is too old to.
-  struct OwnStart {
+  // the branch is the transaction's only when AddApplicationManaged has brought its
+  // connection. FAILED_PRECONDITION: the transaction was joined. INVALID_ARGUMENT: the
+  // resource is of a kind that cannot do this, or the participant is too old to.
+  struct ApplicationManagedStart {
     BranchId branch;
-    wire::OwnBranch sql;
+    wire::ApplicationManagedBranch sql;
   };
-  [[nodiscard]] absl::StatusOr<OwnStart> StartOwn(const std::string& resource,
-                                                  Duration patience,
-                                                  const std::string& isolation);
-  void AddOwn(const BranchId& branch, std::unique_ptr<OwnConnection> connection);
+  [[nodiscard]] absl::StatusOr<ApplicationManagedStart> StartApplicationManaged(
+      const std::string& resource, Duration grace_period, const std::string& isolation);
+  void AddApplicationManaged(const BranchId& branch,
+                             std::unique_ptr<ApplicationConnection> connection);
 
   // Ends the transaction. Waits through elections up to ClientOptions::time_limit, then
   // says kUnknown. Called again, either one says how the transaction has ended.
@@ -180,18 +180,18 @@ class Transaction {
   CommitResult End(Ender end);
   CommitResult RollbackAfter(const absl::Status& worked);
   // False: not all of them are prepared, and `result` is the transaction's.
-  [[nodiscard]] bool PrepareOwn(CommitResult* result);
-  void RollBackOwn();
+  [[nodiscard]] bool PrepareApplicationManaged(CommitResult* result);
+  void RollBackApplicationManaged();
 
-  struct Own {
+  struct ApplicationManaged {
     BranchId branch;
-    std::unique_ptr<OwnConnection> connection;
+    std::unique_ptr<ApplicationConnection> connection;
   };
   std::shared_ptr<LoopHandle> loop_;
   AsyncClient::TransactionPtr transaction_;  // null: moved from
   Gtid gtid_;
   bool over_ = false;  // Commit or Rollback has ended it
-  std::vector<Own> own_;
+  std::vector<ApplicationManaged> application_managed_;
 };
 
 struct RunOptions {

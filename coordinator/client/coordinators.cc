@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "coordinator/base/check.h"
-#include "coordinator/client/wire_names.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 

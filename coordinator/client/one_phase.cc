@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/client/wire_names.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 
@@ -42,10 +42,8 @@ CommitResult Unknown(const BranchId& branch, std::string_view why) {
 CommitResult Known(const BranchId& branch, const wire::OnePhaseReply& reply) {
   CommitResult result;
   result.gtid = branch.gtid;
-  if (reply.outcome == wire::Outcome::COMMITTED) {
-    result.outcome = Outcome::kCommitted;
-  } else {
-    result.outcome = Outcome::kAborted;
+  result.outcome = FromWire(reply.outcome);
+  if (result.outcome == Outcome::kAborted) {
     result.cause = reply.__isset.cause ? FromWire(reply.cause) : AbortCause::kRefused;
     result.detail = absl::StrCat(branch.resource, ": ", reply.result.message);
   }

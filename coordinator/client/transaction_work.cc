@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/client/async_client.h"
-#include "coordinator/client/wire_names.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 
@@ -32,13 +32,6 @@ AbortCause CauseOf(wire::Code::type code) {
     default:
       return AbortCause::kRefused;
   }
-}
-
-wire::Result MakeResult(wire::Code::type code, std::string message) {
-  wire::Result result;
-  result.code = code;
-  result.__set_message(message);
-  return result;
 }
 
 // No branch is there, or was made: the transaction lives.
@@ -73,7 +66,7 @@ wire::Result AsyncTransaction::CheckWork(const std::string& resource) const {
                       absl::StrCat("another call at resource ", resource,
                                    " is under way: one at a time"));
   }
-  return MakeResult(wire::Code::OK, "");
+  return MakeResult(wire::Code::OK);
 }
 
 void AsyncTransaction::Execute(const std::string& resource, wire::ExecuteRequest work,
@@ -164,7 +157,12 @@ void AsyncTransaction::OnExecuted(const std::string& resource,
   branch.calling = false;
   branch.prepared = reply.__isset.prepared && reply.prepared;
   if (reply.__isset.branch && !branch.started) {
-    branch.id = FromWire(reply.branch);
+    const absl::StatusOr<BranchId> id = FromWire(reply.branch);
+    if (!id.ok()) {
+      return Doom(AbortCause::kLost, absl::StrCat(resource, " answered what is ",
+                                                  std::string(id.status().message())));
+    }
+    branch.id = *id;
     branch.started = true;
     if (ended_) RollbackAtResource(branch);  // it was rolled back without this one
   }
@@ -251,8 +249,9 @@ void AsyncTransaction::DoLastWork(CommitCallback done) {
   }
 }
 
-void AsyncTransaction::StartOwn(const std::string& resource, wire::StartOptions options,
-                                ExecuteCallback done) {
+void AsyncTransaction::StartApplicationManaged(const std::string& resource,
+                                               wire::StartOptions options,
+                                               ExecuteCallback done) {
   if (const wire::Result active = CheckWork(""); active.code != wire::Code::OK) {
     wire::ExecuteReply refused;
     refused.result = active;
@@ -299,7 +298,7 @@ void AsyncTransaction::StartOwn(const std::string& resource, wire::StartOptions 
 }
 
 void AsyncTransaction::AddPrepared(std::vector<BranchId> branches) {
-  own_prepared_ = own_prepared_ || !branches.empty();
+  application_prepared_ = application_prepared_ || !branches.empty();
   for (BranchId& branch : branches) carried_.push_back(std::move(branch));
 }
 

@@ -90,7 +90,7 @@ void AddFlags(CLI::App* app, Options* options, std::string* id, std::string* mem
          "Folder for the log and the snapshots; belongs to this node permanently")
       ->required();
   app->add_option("--cluster", options->cluster_name,
-                  "Name of the cluster, for people, the same on all nodes; what tells "
+                  "Name of the cluster, for operators, the same on all nodes; what tells "
                   "clusters apart is an id that their first leader draws")
       ->capture_default_str();
   app->add_option("--log-file", options->log_file, "Log here instead of standard error");

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "concordat_wire/types_constants.h"
 #include "coordinator/rpc/txn_wire.h"
 
 namespace concordat::embedded {
@@ -31,11 +30,7 @@ void DirectSender::SendAll() {
 }
 
 void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
-  wire::BranchList list;
-  list.context.version = wire::g_types_constants.PROTOCOL_VERSION;
-  list.context.__set_cluster(static_cast<int64_t>(cluster_.value()));
-  list.__set_decided(true);
-  for (const BranchId& branch : batch) list.branches.push_back(rpc::ToWire(branch));
+  const wire::BranchList list = rpc::MakeBranchList(cluster_, batch);
   const std::weak_ptr<bool> alive = alive_;
   if (verb == txn::Verb::kPrepare) {
     auto on_votes = [this, alive,
@@ -43,10 +38,9 @@ void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
       if (alive.expired()) return;
       const bool whole = reply.votes.size() == batch.size();
       for (size_t i = 0; i < batch.size(); ++i) {
-        listener_->OnVote(
-            batch[i],
-            whole ? rpc::FromWire(reply.votes[i].vote) : txn::Vote::kUnavailable,
-            whole ? reply.votes[i].detail : reply.result.message);
+        listener_->OnVote(batch[i],
+                          whole ? FromWire(reply.votes[i].vote) : Vote::kUnavailable,
+                          whole ? reply.votes[i].detail : reply.result.message);
       }
     };
     return participant_->prepare(std::move(on_votes), list);
@@ -57,8 +51,7 @@ void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
     const bool whole = reply.items.size() == batch.size();
     for (size_t i = 0; i < batch.size(); ++i) {
       listener_->OnAcknowledged(
-          batch[i],
-          whole ? rpc::FromWire(reply.items[i].state) : txn::AckResult::kUnavailable,
+          batch[i], whole ? FromWire(reply.items[i].state) : FinishState::kRetry,
           whole ? reply.items[i].detail : reply.result.message);
     }
   };

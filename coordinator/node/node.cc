@@ -218,13 +218,13 @@ void Node::LogRefusedMessage(NodeId from, const absl::Status& why) {
       .Field("left_out", limit.TakeHeldBack());
 }
 
-void Node::OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) {
+void Node::OnVote(const BranchId& branch, Vote vote, std::string_view detail) {
   replica_->Tick(loop_->Now());
   replica_->OnVote(branch, vote, detail);
   Schedule();
 }
 
-void Node::OnAcknowledged(const BranchId& branch, txn::AckResult result,
+void Node::OnAcknowledged(const BranchId& branch, FinishState result,
                           std::string_view detail) {
   replica_->Tick(loop_->Now());
   replica_->OnAcknowledged(branch, result, detail);

@@ -44,7 +44,7 @@ struct NodeOptions {
   // directory of another one is refused. Of another cluster of the same name the log's
   // first entry tells it: such nodes do not take each other's messages.
   std::string data_dir;
-  // For people, and a safeguard: nodes of another name are not spoken to.
+  // For logs, and a safeguard: nodes of another name are not spoken to.
   std::string cluster_name = "concordat";
   NodeId self;
   // All nodes, this one too, with the address that clients and participants use.
@@ -85,8 +85,8 @@ class Node final : public rpc::CoordinatorBackend,
   bool HandOver();
 
   // rpc::ResourceListener
-  void OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) override;
-  void OnAcknowledged(const BranchId& branch, txn::AckResult result,
+  void OnVote(const BranchId& branch, Vote vote, std::string_view detail) override;
+  void OnAcknowledged(const BranchId& branch, FinishState result,
                       std::string_view detail) override;
 
   // rpc::CoordinatorBackend

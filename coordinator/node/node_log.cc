@@ -8,8 +8,8 @@ namespace concordat::node {
 
 namespace {
 
-// An election takes some tenths of a second; without a leader for longer, people want to
-// know.
+// An election takes some tenths of a second; without a leader for longer, operators want
+// to know.
 constexpr Duration kLeaderlessAfter = Duration::Seconds(2);
 
 Level LevelOf(txn::EventKind kind) {
@@ -29,7 +29,7 @@ Level LevelOf(txn::EventKind kind) {
 
 // The fields that the kind of event has; the event's name is the line's.
 void Write(Level level, NodeId node, const txn::Event& event) {
-  LogEvent line(level, txn::ToString(event.kind));
+  LogEvent line(level, ToString(event.kind));
   line.Field("node", node.value());
   if (!event.branch.resource.empty()) {
     line.Field("branch", event.branch);
@@ -48,7 +48,7 @@ void Write(Level level, NodeId node, const txn::Event& event) {
     case txn::EventKind::kDeciding:
     case txn::EventKind::kDecided:
       line.Field("outcome", event.outcome);
-      if (event.cause != txn::AbortCause::kNone) line.Field("cause", event.cause);
+      if (event.cause != AbortCause::kNone) line.Field("cause", event.cause);
       break;
     case txn::EventKind::kDecisionSent:
       line.Field("outcome", event.outcome).Field("attempt", event.number);
@@ -65,7 +65,7 @@ void Write(Level level, NodeId node, const txn::Event& event) {
 }  // namespace
 
 void NodeLog::OnEvent(const txn::Event& event, Timestamp now) {
-  if (event.kind == txn::EventKind::kDecided && event.outcome == txn::Outcome::kAborted) {
+  if (event.kind == txn::EventKind::kDecided && event.outcome == Outcome::kAborted) {
     return LogAbort(event, now);
   }
   const Level level = LevelOf(event.kind);
@@ -75,10 +75,8 @@ void NodeLog::OnEvent(const txn::Event& event, Timestamp now) {
 // Whoever looks for the reason of an abort at night finds one line for each cause a
 // second at least, and all of them at debug. What a client asked for itself is no news.
 void NodeLog::LogAbort(const txn::Event& event, Timestamp now) {
-  const bool asked_for = event.cause == txn::AbortCause::kClientRollback ||
-                         event.cause == txn::AbortCause::kCancelled;
-  const bool shown =
-      !asked_for && aborts_.Admit(now, std::string(txn::ToString(event.cause)));
+  const bool asked_for = event.cause == AbortCause::kRolledBack;
+  const bool shown = !asked_for && aborts_.Admit(now, std::string(ToString(event.cause)));
   const Level level = shown ? Level::kInfo : Level::kDebug;
   if (LogEnabled(level)) Write(level, node_, event);
 }

@@ -81,11 +81,11 @@ void Replica::Submit(txn::RequestToken token, txn::Request request) {
   core_.Submit(token, std::move(request), now_);
 }
 
-void Replica::OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail) {
+void Replica::OnVote(const BranchId& branch, Vote vote, std::string_view detail) {
   core_.OnVote(branch, vote, detail, now_);
 }
 
-void Replica::OnAcknowledged(const BranchId& branch, txn::AckResult result,
+void Replica::OnAcknowledged(const BranchId& branch, FinishState result,
                              std::string_view detail) {
   core_.OnAcknowledged(branch, result, detail, now_);
 }

@@ -91,8 +91,8 @@ class Replica {
   // record of a newer version; nothing was acknowledged.
   absl::Status OnPeerMessage(raft::Message message);
   void Submit(txn::RequestToken token, txn::Request request);
-  void OnVote(const BranchId& branch, txn::Vote vote, std::string_view detail);
-  void OnAcknowledged(const BranchId& branch, txn::AckResult result,
+  void OnVote(const BranchId& branch, Vote vote, std::string_view detail);
+  void OnAcknowledged(const BranchId& branch, FinishState result,
                       std::string_view detail);
   // The log is durable up to here.
   void OnDurable(wal::Lsn lsn);

@@ -7,8 +7,8 @@
 //   3. `messages_after_persist` promise what is on disk: they leave once the persist
 //      `after_persist`, and with it every earlier one, is flushed. When none is under
 //      way the core puts such messages into `messages` itself.
-//   4. `committed` entries are applied in order, each exactly once in a life of the
-//      process; then Raft::OnApplied. They are durable on this node already.
+//   4. `committed` entries are applied in order, each exactly once in an incarnation of
+//      the process; then Raft::OnApplied. They are durable on this node already.
 //   5. `snapshot_writes` are appended to the snapshot that is being received, and
 //      `install_snapshot` puts it in force, after the entries of point 4.
 //   6. `read_states` are answered when the state machine has applied their index.
@@ -26,7 +26,7 @@
 
 namespace concordat::raft {
 
-// Counts up from 1 in each life of the process. 0 is none.
+// Counts up from 1 in each incarnation of the process. 0 is none.
 using PersistId = StrongId<struct PersistIdTag, uint64_t>;
 // The caller's own number for a read.
 using ReadToken = StrongId<struct ReadTokenTag, uint64_t>;

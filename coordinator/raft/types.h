@@ -186,7 +186,7 @@ struct Message {
   ClusterKey cluster{};
 };
 
-// For people: logs, failed tests, traces of the simulator.
+// In readable form: for logs, failed tests, traces of the simulator.
 std::ostream& operator<<(std::ostream& out, Role role);
 std::ostream& operator<<(std::ostream& out, const Entry& entry);
 std::ostream& operator<<(std::ostream& out, const Message& message);

@@ -47,28 +47,7 @@ wire::Result CheckNumbers(const wire::CommitRequest& request) {
     return MakeResult(Code::INVALID, absl::StrCat("timeout_ms is ", request.timeout_ms,
                                                   ", it must be positive"));
   }
-  if (request.mode != wire::CommitMode::DECIDED &&
-      request.mode != wire::CommitMode::PARALLEL) {
-    return MakeResult(Code::INVALID,
-                      absl::StrCat("there is no mode ", static_cast<int>(request.mode)));
-  }
   return MakeResult(Code::OK);
-}
-
-txn::Mode FromWire(wire::CommitMode::type mode) {
-  return mode == wire::CommitMode::PARALLEL ? txn::Mode::kParallel : txn::Mode::kDecided;
-}
-
-wire::InquiryAnswer::type ToWire(txn::BranchFate fate) {
-  switch (fate) {
-    case txn::BranchFate::kCommit:
-      return wire::InquiryAnswer::COMMIT;
-    case txn::BranchFate::kRollback:
-      return wire::InquiryAnswer::ROLLBACK;
-    case txn::BranchFate::kWait:
-      break;
-  }
-  return wire::InquiryAnswer::WAIT;
 }
 
 // Answers of several requests that were asked for in one call: the last one to come
@@ -177,12 +156,16 @@ void CoordinatorServiceHandler::commit(Cob<wire::OutcomeReply> cob,
   wire::Result checked = CheckForLeader(request.context);
   if (checked.code == Code::OK) checked = CheckNumbers(request);
   if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
-  auto branches = rpc::FromWire(request.branches);
+  const auto gtid = FromWire(request.gtid);
+  if (!gtid.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(gtid.status())));
+  auto branches = FromWire(request.branches);
   if (!branches.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(branches.status())));
+  const auto mode = FromWire(request.mode);
+  if (!mode.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(mode.status())));
   txn::CommitRequest commit;
-  commit.gtid = rpc::FromWire(request.gtid);
+  commit.gtid = *gtid;
   commit.branches = std::move(*branches);
-  commit.mode = FromWire(request.mode);
+  commit.mode = *mode;
   commit.timeout = Duration::Millis(request.timeout_ms);
   commit.answer_within = AnswerWithin(request.context);
   // A negative one becomes one that is too large, which the core refuses.
@@ -196,10 +179,12 @@ void CoordinatorServiceHandler::rollback(Cob<wire::OutcomeReply> cob,
                                          const wire::RollbackRequest& request) {
   const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
-  auto branches = rpc::FromWire(request.branches);
+  const auto gtid = FromWire(request.gtid);
+  if (!gtid.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(gtid.status())));
+  auto branches = FromWire(request.branches);
   if (!branches.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(branches.status())));
   txn::RollbackRequest rollback;
-  rollback.gtid = rpc::FromWire(request.gtid);
+  rollback.gtid = *gtid;
   rollback.branches = std::move(*branches);
   rollback.reason = request.reason;
   rollback.answer_within = AnswerWithin(request.context);
@@ -210,7 +195,7 @@ void CoordinatorServiceHandler::enlist(Cob<wire::Result> cob,
                                        const wire::EnlistRequest& request) {
   const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(checked);
-  auto branch = rpc::FromWire(request.branch);
+  auto branch = FromWire(request.branch);
   if (!branch.ok()) return cob(Invalid(branch.status()));
   backend_->Submit(txn::EnlistRequest{std::move(*branch), AnswerWithin(request.context)},
                    [this, cob = std::move(cob)](txn::Reply reply) {
@@ -222,16 +207,17 @@ void CoordinatorServiceHandler::outcome(Cob<wire::OutcomeReply> cob,
                                         const wire::OutcomeRequest& request) {
   const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(Failed<wire::OutcomeReply>(checked));
-  const Gtid gtid = rpc::FromWire(request.gtid);
-  txn::OutcomeRequest outcome{gtid};
+  const auto gtid = FromWire(request.gtid);
+  if (!gtid.ok()) return cob(Failed<wire::OutcomeReply>(Invalid(gtid.status())));
+  txn::OutcomeRequest outcome{*gtid};
   outcome.answer_within = AnswerWithin(request.context);
-  SubmitForOutcome(std::move(cob), gtid, std::move(outcome));
+  SubmitForOutcome(std::move(cob), *gtid, std::move(outcome));
 }
 
 void CoordinatorServiceHandler::inquire(Cob<wire::InquiryReply> cob,
                                         const wire::InquiryRequest& request) {
   wire::Result checked = CheckForLeader(request.context);
-  auto branches = rpc::FromWire(request.branches);
+  auto branches = FromWire(request.branches);
   if (checked.code == Code::OK && !branches.ok()) checked = Invalid(branches.status());
   if (checked.code == Code::OK && request.branches.size() > kMaxInquiries) {
     checked = MakeResult(Code::INVALID, "too many branches in one inquiry");
@@ -251,7 +237,7 @@ void CoordinatorServiceHandler::inquire(Cob<wire::InquiryReply> cob,
                        wire::InquiryItem& item = gather->items[i];
                        item.result = ToResult(result, LeaderAddress());
                        if (const auto* told = std::get_if<txn::InquiryReply>(&result)) {
-                         item.__set_answer(ToWire(told->fate));
+                         item.__set_answer(ToWire(told->answer));
                        }
                        if (--gather->missing > 0) return;
                        wire::InquiryReply all;
@@ -280,7 +266,7 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
         {info.name, info.address, info.kind,
          Incarnation(static_cast<uint64_t>(info.incarnation)), cluster, info.store,
          info.__isset.replace_store && info.replace_store,
-         info.__isset.mark ? static_cast<uint64_t>(info.mark) : 0},
+         info.__isset.generation ? static_cast<uint64_t>(info.generation) : 0},
         info.quarantined,
         info.unavailable};
     backend_->Submit(std::move(one), [this, gather, shared_cob](txn::Reply result) {
@@ -308,7 +294,8 @@ std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const
     info.kind = view.resource.kind;
     info.incarnation = Signed(view.resource.incarnation.value());
     if (!view.resource.store.empty()) info.__set_store(view.resource.store);
-    if (view.resource.mark > 0) info.__set_mark(Signed(view.resource.mark));
+    if (view.resource.generation > 0)
+      info.__set_generation(Signed(view.resource.generation));
     if (!view.refused.empty()) {
       info.__set_quarantined(view.refused);
       info.__set_quarantined_age_ms(view.refused_ago.millis());
@@ -339,7 +326,7 @@ void CoordinatorServiceHandler::resolve(Cob<wire::ResolveReply> cob,
     return request.__isset.after && info.name <= request.after;
   });
   Page page;
-  reply.__set_more(page.Cut(&infos, kMaxPage));
+  reply.__set_more(page.Truncate(&infos, kMaxPage));
   reply.__set_resources(infos);
   cob(reply);
 }
@@ -366,7 +353,7 @@ void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
   }
   std::vector<wire::ResourceInfo> resources = ResourceInfos();
   Page page;
-  reply.__set_more_resources(page.Cut(&resources, kMaxPage));
+  reply.__set_more_resources(page.Truncate(&resources, kMaxPage));
   reply.__set_resources(resources);
   std::map<std::string, int64_t> peers;
   for (const auto& [node, match] : view.match) {
@@ -392,14 +379,18 @@ void CoordinatorServiceHandler::listTransactions(
   wire::ListTransactionsReply reply;
   reply.result = CheckContext(request.context);
   if (reply.result.code != Code::OK) return cob(reply);
+  absl::StatusOr<Gtid> after = Gtid{};
+  if (request.__isset.after) after = FromWire(request.after);
+  if (!after.ok()) {
+    return cob(Failed<wire::ListTransactionsReply>(Invalid(after.status())));
+  }
   const size_t limit = LimitOf(request.limit);
   std::vector<wire::TransactionView> transactions;
-  const Gtid after = request.__isset.after ? rpc::FromWire(request.after) : Gtid{};
-  for (const txn::TransactionView& view : backend_->List(after, limit + 1)) {
+  for (const txn::TransactionView& view : backend_->List(*after, limit + 1)) {
     transactions.push_back(ToWire(view));
   }
   Page page;
-  reply.__set_more(page.Cut(&transactions, limit));
+  reply.__set_more(page.Truncate(&transactions, limit));
   reply.__set_transactions(transactions);
   cob(reply);
 }
@@ -409,7 +400,9 @@ void CoordinatorServiceHandler::showTransaction(Cob<wire::ShowTransactionReply> 
   wire::ShowTransactionReply reply;
   reply.result = CheckContext(request.context);
   if (reply.result.code != Code::OK) return cob(reply);
-  reply.__set_transaction(ToWire(backend_->Show(rpc::FromWire(request.gtid))));
+  const auto gtid = FromWire(request.gtid);
+  if (!gtid.ok()) return cob(Failed<wire::ShowTransactionReply>(Invalid(gtid.status())));
+  reply.__set_transaction(ToWire(backend_->Show(*gtid)));
   cob(reply);
 }
 
@@ -418,24 +411,21 @@ void CoordinatorServiceHandler::listHeuristics(
   wire::ListHeuristicsReply reply;
   reply.result = CheckContext(request.context);
   if (reply.result.code != Code::OK) return cob(reply);
-  BranchId after;
-  if (request.__isset.after) {
-    auto branch = rpc::FromWire(request.after);
-    if (!branch.ok()) {
-      return cob(Failed<wire::ListHeuristicsReply>(Invalid(branch.status())));
-    }
-    after = std::move(*branch);
+  absl::StatusOr<BranchId> after = BranchId{};
+  if (request.__isset.after) after = FromWire(request.after);
+  if (!after.ok()) {
+    return cob(Failed<wire::ListHeuristicsReply>(Invalid(after.status())));
   }
   const size_t limit = LimitOf(request.limit);
   std::vector<wire::HeuristicBranch> branches;
-  for (const txn::HeuristicView& view : backend_->Heuristics(after, limit + 1)) {
+  for (const txn::HeuristicView& view : backend_->Heuristics(*after, limit + 1)) {
     wire::HeuristicBranch& one = branches.emplace_back();
     one.branch = ToWire(view.branch);
-    one.what = std::string(txn::ToString(view.what));
+    one.what = std::string(ToString(view.what));
     one.__set_detail(view.detail);
   }
   Page page;
-  reply.__set_more(page.Cut(&branches, limit));
+  reply.__set_more(page.Truncate(&branches, limit));
   reply.__set_branches(branches);
   cob(reply);
 }
@@ -444,7 +434,7 @@ void CoordinatorServiceHandler::forgetHeuristic(
     Cob<wire::Result> cob, const wire::ForgetHeuristicRequest& request) {
   const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(checked);
-  auto branch = rpc::FromWire(request.branch);
+  auto branch = FromWire(request.branch);
   if (!branch.ok()) return cob(Invalid(branch.status()));
   backend_->Submit(txn::ForgetHeuristicRequest{std::move(*branch), request.by},
                    [this, cob = std::move(cob)](txn::Reply reply) {

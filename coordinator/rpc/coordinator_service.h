@@ -55,7 +55,7 @@ class CoordinatorBackend {
     int64_t uptime_ms = 0;
     bool disk_full = false;
   };
-  // Counts all transactions: for people, not for every call.
+  // Counts all transactions: for operators, not for every call.
   [[nodiscard]] virtual NodeView View() const = 0;
   // Where clients reach the nodes.
   [[nodiscard]] virtual const std::map<NodeId, std::string>& client_addresses() const = 0;

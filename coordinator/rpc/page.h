@@ -1,7 +1,7 @@
 // How much of a list goes into one answer: an answer over the limits of the wire
 // (thrift/rpc/limits.h) is not sent, so a long list is cut before, by its encoded size.
 //
-//   reply.__set_more(Page().Cut(&items, limit));
+//   reply.__set_more(Page().Truncate(&items, limit));
 #ifndef COORDINATOR_RPC_PAGE_H_
 #define COORDINATOR_RPC_PAGE_H_
 
@@ -24,7 +24,7 @@ class Page {
   // Leaves the first items: at most `limit`, and as many as fit, but one at least. True:
   // there were more.
   template <class Item>
-  [[nodiscard]] bool Cut(std::vector<Item>* items, size_t limit) {
+  [[nodiscard]] bool Truncate(std::vector<Item>* items, size_t limit) {
     size_t fitting = 0;
     while (fitting < items->size() && fitting < limit) {
       (*items)[fitting].write(codec_.get());

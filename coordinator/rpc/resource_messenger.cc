@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/ParticipantService.h"
-#include "concordat_wire/types_constants.h"
 #include "coordinator/rpc/txn_wire.h"
 
 namespace concordat::rpc {
@@ -18,16 +17,6 @@ constexpr size_t kMaxBatch = 1024;
 constexpr Duration kDeadline = Duration::Seconds(10);
 
 size_t Slot(txn::Verb verb) { return static_cast<size_t>(verb) - 1; }
-
-wire::BranchList MakeList(ClusterId cluster, const std::vector<BranchId>& batch) {
-  wire::BranchList list;
-  list.context.version = wire::g_types_constants.PROTOCOL_VERSION;
-  list.context.__set_cluster(static_cast<int64_t>(cluster.value()));
-  list.__set_decided(true);
-  list.branches.reserve(batch.size());
-  for (const BranchId& branch : batch) list.branches.push_back(ToWire(branch));
-  return list;
-}
 
 // Why a call brought no list of answers; empty when it did.
 template <class Reply, class Items>
@@ -136,16 +125,16 @@ void ResourceMessenger::Fail(txn::Verb verb, const std::vector<BranchId>& batch,
                              std::string_view why) {
   for (const BranchId& branch : batch) {
     if (verb == txn::Verb::kPrepare) {
-      listener_->OnVote(branch, txn::Vote::kUnavailable, why);
+      listener_->OnVote(branch, Vote::kUnavailable, why);
     } else {
-      listener_->OnAcknowledged(branch, txn::AckResult::kUnavailable, why);
+      listener_->OnAcknowledged(branch, FinishState::kRetry, why);
     }
   }
 }
 
 void ResourceMessenger::SendBatch(Channel* channel, txn::Verb verb,
                                   std::vector<BranchId> batch) {
-  const wire::BranchList list = MakeList(cluster_, batch);
+  const wire::BranchList list = MakeBranchList(cluster_, batch);
   if (verb == txn::Verb::kPrepare) {
     channel->Call<wire::ParticipantService_prepare_pargs,
                   wire::ParticipantService_prepare_presult, wire::PrepareReply>(

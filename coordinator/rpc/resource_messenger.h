@@ -21,9 +21,9 @@
 #include <vector>
 
 #include "coordinator/base/ids.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/output.h"
-#include "coordinator/txn/types.h"
 #include "thrift/rpc/address.h"
 #include "thrift/rpc/channel.h"
 #include "thrift/rpc/event_loop.h"
@@ -34,9 +34,8 @@ namespace concordat::rpc {
 class ResourceListener {
  public:
   virtual ~ResourceListener() = default;
-  virtual void OnVote(const BranchId& branch, txn::Vote vote,
-                      std::string_view detail) = 0;
-  virtual void OnAcknowledged(const BranchId& branch, txn::AckResult result,
+  virtual void OnVote(const BranchId& branch, Vote vote, std::string_view detail) = 0;
+  virtual void OnAcknowledged(const BranchId& branch, FinishState result,
                               std::string_view detail) = 0;
 };
 

@@ -50,7 +50,7 @@ using RaftRecord = std::variant<HardStateRecord, EntryRecord, SnapshotRecord>;
 [[nodiscard]] absl::StatusOr<RaftRecord> DecodeRaftRecord(uint8_t type,
                                                           std::string_view payload);
 
-// One line for people, without the data of an entry.
+// One line for operators, without the data of an entry.
 [[nodiscard]] std::string DescribeRaftRecord(uint8_t type, std::string_view payload);
 
 }  // namespace concordat::storage

@@ -88,7 +88,7 @@ void CommitProtocol::ExpireWaiters(InFlight* txn, Timestamp now) {
       if (&*keep != &waiter) *keep = std::move(waiter);
       ++keep;
     } else if (waiter.kind == Waiter::Kind::kInquiry) {
-      Respond(waiter.token, InquiryReply{BranchFate::kWait});
+      Respond(waiter.token, InquiryReply{InquiryAnswer::kWait});
     } else {
       Respond(waiter.token, Undecided(txn));
     }

@@ -44,7 +44,7 @@ class CommitProtocol {
 
   // From resource managers.
   void OnVote(const BranchId& branch, Vote vote, std::string_view detail, Timestamp now);
-  void OnAcknowledged(const BranchId& branch, AckResult result, std::string_view detail,
+  void OnAcknowledged(const BranchId& branch, FinishState result, std::string_view detail,
                       Timestamp now);
 
   // After the table has applied the record.

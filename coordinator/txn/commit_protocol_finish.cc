@@ -60,8 +60,8 @@ void CommitProtocol::AnswerWaiters(InFlight* txn, const Reply& client_reply) {
         break;
       case Waiter::Kind::kInquiry:
         Respond(waiter.token, InquiryReply{table_.InCommittedSet(waiter.branch)
-                                               ? BranchFate::kCommit
-                                               : BranchFate::kRollback});
+                                               ? InquiryAnswer::kCommit
+                                               : InquiryAnswer::kRollback});
         break;
       case Waiter::Kind::kEnlist:  // waits for its own record
         if (&*keep != &waiter) *keep = std::move(waiter);
@@ -72,29 +72,29 @@ void CommitProtocol::AnswerWaiters(InFlight* txn, const Reply& client_reply) {
   txn->waiters.erase(keep, txn->waiters.end());
 }
 
-void CommitProtocol::OnAcknowledged(const BranchId& branch, AckResult result,
+void CommitProtocol::OnAcknowledged(const BranchId& branch, FinishState result,
                                     std::string_view detail, Timestamp now) {
   InFlight* txn = FindInFlight(branch.gtid);
   BranchProgress* progress = txn == nullptr ? nullptr : txn->FindBranch(branch);
   if (progress == nullptr || txn->phase != Phase::kFinishing || progress->acknowledged)
     return;
   switch (result) {
-    case AckResult::kUnavailable:
+    case FinishState::kRetry:
       progress->detail = std::string(detail);
       return RetrySoon(txn, progress, now);
-    case AckResult::kDone:
+    case FinishState::kDone:
       progress->detail.clear();  // why it could not be told before
       break;
-    case AckResult::kHeuristicCommit:
+    case FinishState::kHeuristicCommit:
       NoteHeuristic(progress, Heuristic::kCommit, detail, now);
       break;
-    case AckResult::kHeuristicRollback:
+    case FinishState::kHeuristicRollback:
       NoteHeuristic(progress, Heuristic::kRollback, detail, now);
       break;
-    case AckResult::kHeuristicMixed:
+    case FinishState::kHeuristicMixed:
       NoteHeuristic(progress, Heuristic::kMixed, detail, now);
       break;
-    case AckResult::kHeuristicHazard:
+    case FinishState::kHeuristicHazard:
       NoteHeuristic(progress, Heuristic::kHazard, detail, now);
       break;
   }
@@ -170,7 +170,7 @@ void CommitProtocol::Forget(InFlight* txn, Timestamp now) {
         Respond(waiter.token, ForgottenReply{});
         break;
       case Waiter::Kind::kInquiry:
-        Respond(waiter.token, InquiryReply{BranchFate::kRollback});
+        Respond(waiter.token, InquiryReply{InquiryAnswer::kRollback});
         break;
       case Waiter::Kind::kEnlist:
         Respond(waiter.token, RefusedReply{Refusal::kTooLate, "the gtid is forgotten"});

@@ -210,7 +210,7 @@ void CommitProtocol::Rollback(RequestToken token, const RollbackRequest& request
     DecidedRecord record;
     record.gtid = request.gtid;
     record.cause =
-        request.cause == AbortCause::kNone ? AbortCause::kClientRollback : request.cause;
+        request.cause == AbortCause::kNone ? AbortCause::kRolledBack : request.cause;
     record.detail = Truncated(request.reason);
     record.by = Truncated(request.by);
     AppendDecision(txn, std::move(record), now);
@@ -275,13 +275,13 @@ void CommitProtocol::Inquire(RequestToken token, const InquireRequest& request,
   const BranchId& branch = request.branch;
   if (!CheckBranch(token, branch, now)) return;
   if (table_.IsForgotten(branch.gtid)) {
-    return Respond(token, InquiryReply{BranchFate::kRollback});
+    return Respond(token, InquiryReply{InquiryAnswer::kRollback});
   }
   if (table_.FindSettled(branch.gtid)) {
     // Rule 4: only a member of the decided set is told COMMIT.
     const bool member = table_.InCommittedSet(branch);
-    return Respond(token,
-                   InquiryReply{member ? BranchFate::kCommit : BranchFate::kRollback});
+    return Respond(
+        token, InquiryReply{member ? InquiryAnswer::kCommit : InquiryAnswer::kRollback});
   }
   if (RefuseForSpace(token, branch.gtid)) return;
   InFlight* txn = Open(branch.gtid, now);
@@ -290,7 +290,7 @@ void CommitProtocol::Inquire(RequestToken token, const InquireRequest& request,
   if (txn->phase == Phase::kOpen) {
     DecidedRecord record;
     record.gtid = branch.gtid;
-    record.cause = AbortCause::kInquiry;
+    record.cause = AbortCause::kPresumed;
     record.detail =
         absl::StrCat(ToString(branch), " asked, and no commit request was known");
     AppendDecision(txn, std::move(record), now);

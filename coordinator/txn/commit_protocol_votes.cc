@@ -143,7 +143,7 @@ void CommitProtocol::TryCommit(InFlight* txn, Timestamp now) {
   AppendDecision(txn, std::move(record), now);
   // Rule 8: with a read-only vote the next leader might hear REFUSED, so that votes
   // and STAGED alone are not the decision.
-  if (txn->mode != Mode::kParallel || !all_prepared) return;
+  if (txn->mode != CommitMode::kParallel || !all_prepared) return;
   txn->answered_early = true;
   Emit(EventKind::kAnsweredEarly, txn->gtid, now);
   auto keep = txn->waiters.begin();
@@ -160,7 +160,7 @@ void CommitProtocol::TryCommit(InFlight* txn, Timestamp now) {
 }
 
 bool CommitProtocol::MayHaveBeenAnswered(const InFlight& txn) {
-  return txn.inherited && txn.mode == Mode::kParallel;
+  return txn.inherited && txn.mode == CommitMode::kParallel;
 }
 
 void CommitProtocol::OnDeadline(InFlight* txn, Timestamp now) {
@@ -179,7 +179,7 @@ void CommitProtocol::OnDeadline(InFlight* txn, Timestamp now) {
   }
   DecidedRecord record;
   record.gtid = txn->gtid;
-  record.cause = AbortCause::kTimeout;
+  record.cause = AbortCause::kTimedOut;
   record.detail = Truncated(missing);
   AppendDecision(txn, std::move(record), now);
 }

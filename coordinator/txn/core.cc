@@ -144,8 +144,8 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
                               e.ignored == Ignored::kOlderStore) {
                             return registrar_->OnOvertaken(resource, now);
                           }
-                          registrar_->OnResource(resource, e.only_mark, now);
-                          if (!e.only_mark) protocol_->RetryNow(resource.name, now);
+                          registrar_->OnResource(resource, e.only_generation, now);
+                          if (!e.only_generation) protocol_->RetryNow(resource.name, now);
                         },
                         [&](const HeuristicEffect&) {
                           registrar_->OnHeuristic(std::get<HeuristicRecord>(*record));
@@ -290,7 +290,7 @@ void Core::OnVote(const BranchId& branch, Vote vote, std::string_view detail,
   protocol_->OnVote(branch, vote, detail, now);
 }
 
-void Core::OnAcknowledged(const BranchId& branch, AckResult result,
+void Core::OnAcknowledged(const BranchId& branch, FinishState result,
                           std::string_view detail, Timestamp now) {
   Advance(now);
   protocol_->OnAcknowledged(branch, result, detail, now);

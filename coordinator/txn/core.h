@@ -44,13 +44,13 @@
 #include "absl/status/status.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/options.h"
 #include "coordinator/txn/output.h"
 #include "coordinator/txn/reply.h"
 #include "coordinator/txn/request.h"
 #include "coordinator/txn/table.h"
-#include "coordinator/txn/types.h"
 #include "coordinator/txn/view.h"
 
 namespace concordat::txn {
@@ -109,7 +109,7 @@ class Core {
   // --- From resource managers. Unexpected ones change nothing.
 
   void OnVote(const BranchId& branch, Vote vote, std::string_view detail, Timestamp now);
-  void OnAcknowledged(const BranchId& branch, AckResult result, std::string_view detail,
+  void OnAcknowledged(const BranchId& branch, FinishState result, std::string_view detail,
                       Timestamp now);
 
   // --- Time.

@@ -24,8 +24,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/base/byte_codec.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
 

@@ -27,9 +27,9 @@
 #include <vector>
 
 #include "coordinator/base/clock.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/request.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
 
@@ -66,7 +66,7 @@ struct InFlight {
   Gtid gtid;
   Phase phase = Phase::kOpen;
   bool inherited = false;  // staged under an earlier leader
-  Mode mode = Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
   Timestamp begun;
   Timestamp deadline = Timestamp::Infinite();
   // The decision that this leader has appended. Once set, it appends no other: rule 2

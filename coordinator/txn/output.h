@@ -9,12 +9,16 @@
 #include <vector>
 
 #include "coordinator/base/clock.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/reply.h"
 #include "coordinator/txn/request.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
+
+// What the core asks of a resource manager.
+enum class Verb : uint8_t { kPrepare = 1, kCommit = 2, kRollback = 3 };
+[[nodiscard]] std::string_view ToString(Verb verb);
 
 // To the resource manager that branch.resource names.
 struct Message {

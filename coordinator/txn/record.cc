@@ -72,7 +72,7 @@ void Put(const ResourceRecord& r, ByteWriter* out) {
   out->U64(r.cluster.value());
   PutText(r.store, out);
   out->U8(r.replace_store ? 1 : 0);
-  out->Varint(r.mark);
+  out->Varint(r.generation);
 }
 
 void Put(const HeuristicRecord& r, ByteWriter* out) {
@@ -157,7 +157,7 @@ class FieldReader {
 StagedRecord ReadStaged(FieldReader* in) {
   StagedRecord r;
   r.gtid = in->ReadGtid();
-  r.mode = in->ReadEnum(Mode::kDecided, Mode::kParallel);
+  r.mode = in->ReadEnum(CommitMode::kDecided, CommitMode::kParallel);
   r.all_prepared = in->ReadFlag();
   r.timeout_ms = in->ReadNumber();
   const uint64_t count = in->ReadCount(11);
@@ -206,7 +206,7 @@ ResourceRecord ReadResource(FieldReader* in) {
   r.cluster = ClusterId(in->ReadFixed());
   r.store = in->ReadText();
   r.replace_store = in->ReadFlag();
-  r.mark = in->ReadNumber();
+  r.generation = in->ReadNumber();
   return r;
 }
 
@@ -296,7 +296,8 @@ std::string Text(const ResourceRecord& r) {
                       " incarnation=", absl::Hex(r.incarnation.value()),
                       " cluster=", absl::Hex(r.cluster.value(), absl::kZeroPad16),
                       " store=", r.store, r.replace_store ? " replaces" : "",
-                      r.mark == 0 ? "" : " mark=", r.mark == 0 ? "" : MarkText(r.mark));
+                      r.generation == 0 ? "" : " generation=",
+                      r.generation == 0 ? "" : GenerationText(r.generation));
 }
 
 std::string Text(const HeuristicRecord& r) {
@@ -312,9 +313,9 @@ std::string Text(const RetiredRecord& r) {
 
 // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days: the
 // core has no clock, and this needs none.
-std::string MarkText(uint64_t mark) {
-  if (mark == 0) return "before it kept a mark";
-  const uint64_t seconds = mark / 1000;
+std::string GenerationText(uint64_t generation) {
+  if (generation == 0) return "before it kept a generation";
+  const uint64_t seconds = generation / 1000;
   const uint64_t days = seconds / 86'400 + 719'468;
   const uint64_t era = days / 146'097;
   const uint64_t of_era = days % 146'097;
@@ -324,9 +325,10 @@ std::string MarkText(uint64_t mark) {
   const uint64_t month = (5 * of_year + 2) / 153;  // from March
   const uint64_t day = of_year - (153 * month + 2) / 5 + 1;
   const uint64_t civil = month < 10 ? month + 3 : month - 9;
-  return absl::StrFormat(
-      "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year + era * 400 + (civil <= 2 ? 1 : 0),
-      civil, day, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60, mark % 1000);
+  return absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                         year + era * 400 + (civil <= 2 ? 1 : 0), civil, day,
+                         seconds / 3600 % 24, seconds / 60 % 60, seconds % 60,
+                         generation % 1000);
 }
 
 std::string EncodeRecord(const Record& record) {

@@ -21,8 +21,8 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
 
@@ -37,7 +37,7 @@ struct StagedRecord {
   Gtid gtid{};
   std::vector<BranchId> branches{};
   uint64_t timeout_ms = 0;
-  Mode mode = Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
   // Each of `branches` had voted PREPARED before the record was made. Then staging
   // decides COMMITTED in the same step, unless the table adds a branch that has not
   // voted.
@@ -51,7 +51,7 @@ struct DecidedRecord {
   Outcome outcome = Outcome::kAborted;
   AbortCause cause = AbortCause::kNone;  // kNone exactly when committed
   std::string detail{};  // which branch, which resource, who had not voted
-  std::string by{};      // who, when a person or a client decided
+  std::string by{};      // who, when an operator or a client decided
   // With kCommitted: those of the set that have voted READ_ONLY. They are over, and no
   // leader tells them COMMIT: an incarnation that knows nothing of them any more would
   // have to take that for a branch that it has lost.
@@ -86,13 +86,13 @@ struct ResourceRecord {
   ClusterId cluster{};
   // Which store serves it: the same for as long as the name holds what was prepared in
   // it. Empty: the store has no identity of its own. Another store is refused, unless
-  // the record says that a person wants it so.
+  // the record says that an operator wants it so.
   std::string store{};
   bool replace_store = false;
   // How far the store has come: a number that it keeps in itself and that only grows,
   // milliseconds since the epoch as a rule. 0: it keeps none. One that has gone back
-  // is refused, unless a person wants it so: a backup of the store was put back.
-  uint64_t mark = 0;
+  // is refused, unless an operator wants it so: a backup of the store was put back.
+  uint64_t generation = 0;
   friend bool operator==(const ResourceRecord&, const ResourceRecord&) = default;
 };
 
@@ -103,19 +103,20 @@ struct ResourceRecord {
 }
 
 // Whether `wanted` is the store that has the name, as it was earlier: a copy of it that
-// lacks what was promised since. The store writes a mark into itself before it tells
-// anybody, so that the registry never knows a larger one than the store itself.
+// lacks what was promised since. The store writes a generation into itself before it
+// tells anybody, so that the registry never knows a larger one than the store itself.
 [[nodiscard]] inline bool IsOlderStore(const ResourceRecord& known,
                                        const ResourceRecord& wanted) {
-  return known.store == wanted.store && wanted.mark < known.mark && !wanted.replace_store;
+  return known.store == wanted.store && wanted.generation < known.generation &&
+         !wanted.replace_store;
 }
 
 // No clock says more: 9999-12-31.
-inline constexpr uint64_t kMaxMark = 253'402'300'799'999;
-// "2026-11-20T10:01:05.250Z"; "before it kept a mark" for 0.
-[[nodiscard]] std::string MarkText(uint64_t mark);
+inline constexpr uint64_t kMaxGeneration = 253'402'300'799'999;
+// "2026-11-20T10:01:05.250Z"; "before it kept a generation" for 0.
+[[nodiscard]] std::string GenerationText(uint64_t generation);
 
-// A branch was settled against, or without, the decision; or (kForgotten) a person
+// A branch was settled against, or without, the decision; or (kForgotten) an operator
 // has dealt with that.
 struct HeuristicRecord {
   BranchId branch{};
@@ -143,7 +144,7 @@ using Record =
 // acknowledge the entry, upgrade the node. DATA_LOSS for bytes that are none of ours.
 [[nodiscard]] absl::StatusOr<Record> DecodeRecord(std::string_view bytes);
 
-// One line for people: "STAGED 1.7.2a mode=decided timeout_ms=10000 branches=[...]".
+// One line for operators: "STAGED 1.7.2a mode=decided timeout_ms=10000 branches=[...]".
 [[nodiscard]] std::string Describe(const Record& record);
 
 }  // namespace concordat::txn

@@ -17,7 +17,7 @@ std::optional<RefusedReply> Registrar::Objection(const ResourceRecord& resource)
   if (!IsValidResourceName(resource.name) || resource.incarnation.is_none() ||
       resource.address.size() > kMaxDetailLength ||
       resource.kind.size() > kMaxDetailLength ||
-      resource.store.size() > kMaxDetailLength || resource.mark > kMaxMark) {
+      resource.store.size() > kMaxDetailLength || resource.generation > kMaxGeneration) {
     return RefusedReply{Refusal::kBadRequest,
                         absl::StrCat("not a resource that can be registered: '",
                                      Truncated(resource.name), "'")};
@@ -48,8 +48,8 @@ RefusedReply Registrar::WrongStore(const ResourceRecord& resource) const {
     return {
         Refusal::kOlderStore,
         absl::StrCat("store ", NameOf(known.store), " of resource ", resource.name,
-                     " holds its data of ", MarkText(resource.mark), ", but was seen at ",
-                     MarkText(known.mark),
+                     " holds its data of ", GenerationText(resource.generation),
+                     ", but was seen at ", GenerationText(known.generation),
                      ": a backup was put back, or a standby serves that had not "
                      "received everything. Serve the newer store; or, if it is lost, "
                      "reconcile what is missing, and start once with --replace-store ",
@@ -126,7 +126,7 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
   if (known != table_.resources().end() && known->second == plain) {
     return Accept(token, resource.name);
   }
-  // A mark that has grown, too: it comes every few seconds, for ever.
+  // A generation that has grown, too: it comes every few seconds, for ever.
   if (!admits_new_work_) {
     return Refuse(token, resource.name, {Refusal::kOverloaded, std::string(kDiskFull)},
                   now);
@@ -143,9 +143,10 @@ void Registrar::OnOvertaken(const ResourceRecord& record, Timestamp now) {
   });
 }
 
-// A mark that has grown is no news for people: it comes every few seconds.
-void Registrar::OnResource(const ResourceRecord& record, bool only_mark, Timestamp now) {
-  if (!only_mark) {
+// A generation that has grown is no news for operators: it comes every few seconds.
+void Registrar::OnResource(const ResourceRecord& record, bool only_generation,
+                           Timestamp now) {
+  if (!only_generation) {
     Event& event = out_.events.emplace_back();
     event.time = now;
     event.kind = EventKind::kResource;

@@ -36,12 +36,12 @@ class Registrar {
   // After the table has applied the record.
   // Its record was overtaken: by that of another store, or by a later one of its own.
   void OnOvertaken(const ResourceRecord& record, Timestamp now);
-  void OnResource(const ResourceRecord& record, bool only_mark, Timestamp now);
+  void OnResource(const ResourceRecord& record, bool only_generation, Timestamp now);
   void OnHeuristic(const HeuristicRecord& record);
   void OnRetired(const RetiredRecord& record, const RetiredEffect& effect, Timestamp now);
 
   // The last registration of a resource that was refused, until one is accepted. For
-  // people: nothing is decided by it.
+  // operators: nothing is decided by it.
   struct LastRefusal {
     std::string why;
     Timestamp when;

@@ -32,7 +32,7 @@ std::string Text(const RefusedReply& r) {
                       r.detail.empty() ? "" : ": ", r.detail);
 }
 std::string Text(const InquiryReply& r) {
-  return absl::StrCat("BRANCH ", std::string(ToString(r.fate)));
+  return absl::StrCat("BRANCH ", std::string(ToString(r.answer)));
 }
 std::string Text(const EnlistedReply&) { return "ENLISTED"; }
 std::string Text(const RegisteredReply&) { return "REGISTERED"; }
@@ -111,14 +111,14 @@ std::string_view ToString(Refusal why) {
   return "?";
 }
 
-std::string_view ToString(BranchFate fate) {
-  switch (fate) {
-    case BranchFate::kCommit:
+std::string_view ToString(Verb verb) {
+  switch (verb) {
+    case Verb::kPrepare:
+      return "prepare";
+    case Verb::kCommit:
       return "commit";
-    case BranchFate::kRollback:
+    case Verb::kRollback:
       return "rollback";
-    case BranchFate::kWait:
-      return "wait";
   }
   return "?";
 }

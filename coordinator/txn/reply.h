@@ -10,9 +10,9 @@
 #include <variant>
 #include <vector>
 
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/request.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
 
@@ -77,10 +77,8 @@ struct RefusedReply {
   std::string detail{};
 };
 
-// What a branch in doubt does now. kWait: nothing, and asks again later.
-enum class BranchFate : uint8_t { kCommit = 1, kRollback = 2, kWait = 3 };
 struct InquiryReply {
-  BranchFate fate = BranchFate::kWait;
+  InquiryAnswer answer = InquiryAnswer::kWait;
 };
 
 struct EnlistedReply {};
@@ -103,8 +101,7 @@ struct Answer {
 };
 
 [[nodiscard]] std::string_view ToString(Refusal why);
-[[nodiscard]] std::string_view ToString(BranchFate fate);
-// One line for people and for comparing: "ABORTED refused: ...".
+// One line for logs and for comparing: "ABORTED refused: ...".
 [[nodiscard]] std::string Describe(const Reply& reply);
 
 }  // namespace concordat::txn

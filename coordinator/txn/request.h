@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "coordinator/base/clock.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/strong_id.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/record.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
 
@@ -35,7 +35,7 @@ struct AllocateGtidsRequest {
 struct CommitRequest {
   Gtid gtid{};
   std::vector<BranchId> branches{};
-  Mode mode = Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
   Duration timeout{};  // 0: CoreOptions::default_timeout
   // Those of `branches`, by position, that have voted PREPARED already, unasked
   // (Stonebraker, IEEE TSE 5(3), 1979: unsolicited votes): their vote came to the client
@@ -53,9 +53,9 @@ struct CommitRequest {
 struct RollbackRequest {
   Gtid gtid{};
   std::vector<BranchId> branches{};
-  // kClientRollback or kCancelled. kOperator overrides what protects an inherited
+  // kRolledBack, or kOperator, which overrides what protects an inherited
   // transaction in mode parallel, whose client may have been told COMMITTED.
-  AbortCause cause = AbortCause::kClientRollback;
+  AbortCause cause = AbortCause::kRolledBack;
   std::string reason{};
   std::string by{};
   Duration answer_within{};

@@ -210,15 +210,15 @@ Effect TransactionTable::Put(const ResourceRecord& record) {
   ResourceRecord wanted = record;
   wanted.replace_store = false;
   const bool unchanged = known == wanted;
-  known.mark = wanted.mark;
-  const bool only_mark = !unchanged && known == wanted;
+  known.generation = wanted.generation;
+  const bool only_generation = !unchanged && known == wanted;
   known = std::move(wanted);
   Mix(record.store);
   Mix(record.name);
   Mix(record.address);
   Mix(record.incarnation.value());
-  Mix(record.mark);
-  return ResourceEffect{unchanged ? Ignored::kUnchanged : Ignored::kNo, only_mark};
+  Mix(record.generation);
+  return ResourceEffect{unchanged ? Ignored::kUnchanged : Ignored::kNo, only_generation};
 }
 
 Effect TransactionTable::Put(const HeuristicRecord& record) {

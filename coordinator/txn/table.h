@@ -32,10 +32,10 @@
 #include "absl/status/statusor.h"
 #include "coordinator/base/byte_codec.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/ended_outcomes.h"
 #include "coordinator/txn/record.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
 
@@ -88,7 +88,7 @@ struct WatermarkEffect {
 };
 struct ResourceEffect {
   Ignored ignored = Ignored::kNo;
-  bool only_mark = false;  // nothing else of it is new
+  bool only_generation = false;  // nothing else of it is new
 };
 struct HeuristicEffect {
   Ignored ignored = Ignored::kNo;
@@ -114,7 +114,7 @@ class TransactionTable {
     // Enlisted so far; from STAGED on the fixed set, sorted.
     std::vector<BranchId> branches;
     uint64_t timeout_ms = 0;
-    Mode mode = Mode::kDecided;
+    CommitMode mode = CommitMode::kDecided;
     // When decided:
     Outcome outcome = Outcome::kAborted;
     AbortCause cause = AbortCause::kNone;

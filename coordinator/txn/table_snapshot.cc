@@ -60,7 +60,7 @@ bool ReadEntry(const Gtid& gtid, ByteReader* in, TransactionTable::Entry* entry)
   const uint8_t flags = in->U8();
   entry->staged = (flags & kStagedFlag) != 0;
   entry->decided = (flags & kDecidedFlag) != 0;
-  bool ok = ReadEnum(in, Mode::kDecided, Mode::kParallel, &entry->mode);
+  bool ok = ReadEnum(in, CommitMode::kDecided, CommitMode::kParallel, &entry->mode);
   entry->timeout_ms = in->Varint();
   ReadBranches(gtid, in, &entry->branches);
   ok = ReadEnum(in, Outcome::kCommitted, Outcome::kAborted, &entry->outcome) && ok;

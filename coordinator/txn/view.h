@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "coordinator/base/clock.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/table.h"
-#include "coordinator/txn/types.h"
 
 namespace concordat::txn {
 
@@ -36,7 +36,7 @@ struct HeuristicView {
 struct TransactionView {
   Gtid gtid;
   TxnState state = TxnState::kUnknown;
-  Mode mode = Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
   std::optional<Outcome> outcome;
   AbortCause cause = AbortCause::kNone;
   std::string detail;

@@ -75,9 +75,9 @@ int main(int argc, char** argv) {
         return show->parsed() ? Show(&t, who) : Buy(&t, seat, who, amount);
       });
   if (!show->parsed() || !result.committed()) {
-    std::printf("%s%s%s\n", std::string(client::ToString(result.outcome)).c_str(),
+    std::printf("%s%s%s\n", std::string(ToString(result.outcome)).c_str(),
                 result.detail.empty() ? "" : ": ", result.detail.c_str());
   }
-  if (result.outcome == client::Outcome::kUnknown) return 3;
+  if (result.outcome == concordat::Outcome::kUnknown) return 3;
   return result.committed() ? 0 : 1;
 }

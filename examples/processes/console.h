@@ -1,4 +1,4 @@
-// What people see while it runs: lines, and on a terminal one live line below them.
+// What one sees while it runs: lines, and on a terminal one live line below them.
 #ifndef EXAMPLES_PROCESSES_CONSOLE_H_
 #define EXAMPLES_PROCESSES_CONSOLE_H_
 

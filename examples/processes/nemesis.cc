@@ -86,8 +86,8 @@ absl::Status Nemesis::KillLeader(const LeaderView& leader) {
 
 absl::Status Nemesis::KillParticipant(const LeaderView& leader) {
   resource_ = plan_.resources[random_.Below(plan_.resources.size())];
-  const auto life = leader.alive.find(resource_);
-  incarnation_ = life == leader.alive.end() ? 0 : life->second;
+  const auto alive = leader.alive.find(resource_);
+  incarnation_ = alive == leader.alive.end() ? 0 : alive->second;
   return victims_->KillServerOf(resource_);
 }
 
@@ -128,8 +128,8 @@ void Nemesis::CheckBack(Timestamp now) {
 void Nemesis::CheckParticipantBack(Timestamp now) {
   const auto leader = victims_->Leader();
   if (!leader) return;
-  const auto life = leader->alive.find(resource_);
-  if (life == leader->alive.end() || life->second == incarnation_) return;
+  const auto alive = leader->alive.find(resource_);
+  if (alive == leader->alive.end() || alive->second == incarnation_) return;
   faults_.back().outage = now - killed_at_;
   say_(absl::StrCat(resource_, " is served again, ", faults_.back().outage.millis(),
                     " ms after the kill"));

@@ -73,7 +73,7 @@ class Nemesis {
     Duration step_limit = Duration::Seconds(30);
   };
   // With no leader to kill nothing is killed at all. The watch may be null. `say` gets
-  // lines for people.
+  // readable lines.
   Nemesis(Plan plan, Victims* victims, FaultWatch* watch, uint64_t seed,
           std::function<void(const std::string&)> say);
 
@@ -117,7 +117,7 @@ class Nemesis {
   int64_t term_ = 0;         // that it led
   int64_t catch_up_to_ = 0;  // log index
   std::string resource_;     // whose participant was killed
-  int64_t incarnation_ = 0;  // and its life
+  int64_t incarnation_ = 0;  // and its incarnation
   std::vector<Fault> faults_;
 };
 

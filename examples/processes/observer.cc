@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/system_clock.h"
-#include "coordinator/client/wire_names.h"
 #include "examples/processes/loop_call.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::example {
 
@@ -17,10 +17,11 @@ constexpr Duration kCallTimeout = Duration::Millis(1000);
 constexpr int32_t kListed = 10'000;
 constexpr size_t kMaxExamples = 5;
 
-std::string GtidText(const wire::Gtid& gtid) {
-  wire::BranchId branch;
-  branch.gtid = gtid;
-  return ToString(client::FromWire(branch).gtid);
+// What an answer names, or why that is no name.
+template <class Wire>
+std::string NameOf(const Wire& id) {
+  const auto name = FromWire(id);
+  return name.ok() ? ToString(*name) : std::string(name.status().message());
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ void Observer::Ask(size_t node) {
             states_[node].last = reply;
             if (reply.role == "leader") terms_.insert(reply.term);
           },
-          client::MakeContext());
+          MakeContext());
 }
 
 std::optional<LeaderView> Observer::Leader() const {
@@ -142,13 +143,13 @@ absl::StatusOr<OpenWork> Observer::CountOpen() {
 
 void Observer::CountAt(const std::string& leader, const std::shared_ptr<Count>& count) {
   wire::ListTransactionsRequest request;
-  request.context = client::MakeContext();
+  request.context = MakeContext();
   request.limit = kListed;
   links_->Coordinator(leader)->listTransactions(
       [count, leader](const wire::ListTransactionsReply& reply) {
         std::vector<std::string> open;
         for (const wire::TransactionView& view : reply.transactions) {
-          open.push_back(absl::StrCat("transaction ", GtidText(view.gtid), " is ",
+          open.push_back(absl::StrCat("transaction ", NameOf(view.gtid), " is ",
                                       view.state, " ", view.waiting_for));
         }
         count->Answer(reply.result, leader, &OpenWork::transactions, open);
@@ -160,13 +161,12 @@ void Observer::CountAt(const std::string& leader, const std::shared_ptr<Count>& 
             [count, participant](const wire::RecoverReply& reply) {
               std::vector<std::string> open;
               for (const wire::HeldBranch& held : reply.branches) {
-                open.push_back(absl::StrCat("branch ",
-                                            ToString(client::FromWire(held.branch)),
-                                            " is ", held.state));
+                open.push_back(
+                    absl::StrCat("branch ", NameOf(held.branch), " is ", held.state));
               }
               count->Answer(reply.result, participant, &OpenWork::branches, open);
             },
-            client::MakeContext());
+            MakeContext());
   }
 }
 

@@ -27,7 +27,7 @@ struct LeaderView {
   size_t node = 0;  // index into the addresses
   int64_t term = 0;
   int64_t commit_index = 0;
-  // Of each resource whose heartbeats arrive: the life of its participant.
+  // Of each resource whose heartbeats arrive: the incarnation of its participant.
   std::map<std::string, int64_t> alive;
 };
 

@@ -1,4 +1,4 @@
-// Of times, what people ask for: the middle, almost the longest, the longest.
+// Of times, what is asked for: the middle, almost the longest, the longest.
 #ifndef EXAMPLES_PROCESSES_PERCENTILES_H_
 #define EXAMPLES_PROCESSES_PERCENTILES_H_
 

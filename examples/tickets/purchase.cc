@@ -70,8 +70,7 @@ class Purchase {
   [[nodiscard]] Told Conclude() const {
     if (answer_.result.committed()) return Told::kBought;
     if (refusal_) return *refusal_;
-    return answer_.result.outcome == client::Outcome::kUnknown ? Told::kUnknown
-                                                               : Told::kGaveUp;
+    return answer_.result.outcome == Outcome::kUnknown ? Told::kUnknown : Told::kGaveUp;
   }
 
   absl::Status Refuse(Told told) {

@@ -24,7 +24,7 @@ class Deployment {
   virtual ~Deployment() = default;
 
   [[nodiscard]] virtual client::Client* client() = 0;
-  // In one line, for people.
+  // In one line, in words.
   [[nodiscard]] virtual std::string Description() const = 0;
   // What is not over, of transactions and branches.
   [[nodiscard]] virtual absl::StatusOr<example::OpenWork> CountOpen() = 0;

@@ -188,12 +188,12 @@ void OneTransfer::Commit() {
 
 void OneTransfer::OnOutcome(const client::CommitResult& result) {
   switch (result.outcome) {
-    case client::Outcome::kCommitted:
+    case Outcome::kCommitted:
       return End(Told::kCommitted);
-    case client::Outcome::kUnknown:
+    case Outcome::kUnknown:
       return End(Told::kUnknown);
-    case client::Outcome::kAborted:
-      return Retry(absl::StrCat("aborted: ", client::ToString(result.cause)));
+    case Outcome::kAborted:
+      return Retry(absl::StrCat("aborted: ", std::string(ToString(result.cause))));
   }
 }
 

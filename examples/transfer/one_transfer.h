@@ -32,7 +32,7 @@ struct Surroundings {
   client::AsyncClient* client = nullptr;
   const Book* book = nullptr;
   std::vector<const ResourceAccess*> access;  // of each of the book's resources
-  client::Mode mode = client::Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
   Statistics* statistics = nullptr;
   // A transfer that keeps aborting is given up after this.
   Duration give_up = Duration::Seconds(60);

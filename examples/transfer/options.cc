@@ -104,7 +104,7 @@ absl::Status Finish(const Texts& texts, const CLI::App& app, Options* options) {
                                                      bank.name, " would need one"));
     }
   }
-  if (texts.mode == "parallel") options->mode = client::Mode::kParallel;
+  if (texts.mode == "parallel") options->mode = CommitMode::kParallel;
   if (options->embedded && app.count("--kills") > 0 && options->kills > 0) {
     return absl::InvalidArgumentError("--embedded has no processes to kill");
   }

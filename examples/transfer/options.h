@@ -25,7 +25,7 @@ struct Options {
   BankResources banks;
   bool keep = false;
   uint64_t seed = 1;
-  client::Mode mode = client::Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
   Scale scale = Scale(2);
   // On every account that a CSV file names.
   Money opening;

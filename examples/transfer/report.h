@@ -12,7 +12,7 @@
 namespace concordat::transfer {
 
 struct ReportInput {
-  const Outcome* outcome = nullptr;
+  const RunResult* outcome = nullptr;
   const Statistics* statistics = nullptr;
   const Verdict* verdict = nullptr;
   Money money_before;

@@ -52,7 +52,7 @@ class Run {
     return absl::OkStatus();
   }
 
-  Outcome Take() { return {clients_.TakeLedger(), nemesis_.faults(), elapsed_}; }
+  RunResult Take() { return {clients_.TakeLedger(), nemesis_.faults(), elapsed_}; }
 
  private:
   Surroundings MakeSurroundings() const {
@@ -127,8 +127,9 @@ class Run {
 
 }  // namespace
 
-absl::StatusOr<Outcome> RunTransfers(Job* job, Deployment* deployment,
-                                     Statistics* statistics, example::Console* console) {
+absl::StatusOr<RunResult> RunTransfers(Job* job, Deployment* deployment,
+                                       Statistics* statistics,
+                                       example::Console* console) {
   auto run = std::make_unique<Run>(job, deployment, statistics, console);
   if (absl::Status s = run->Drive(); !s.ok()) {
     (void)run.release();  // transfers under way use it until the process ends

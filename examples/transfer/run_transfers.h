@@ -29,10 +29,10 @@ struct Job {
   uint64_t leader_kills = 0;
   std::vector<std::string> databases;  // resources with a server of their own
   uint64_t seed = 1;
-  client::Mode mode = client::Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
 };
 
-struct Outcome {
+struct RunResult {
   Ledger ledger;
   std::vector<example::Fault> faults;
   Duration elapsed;
@@ -41,9 +41,9 @@ struct Outcome {
 // Main thread. An error means that a process ended by itself, or did not come back:
 // transfers are still under way then, which use the job, so that the program should end
 // at once.
-[[nodiscard]] absl::StatusOr<Outcome> RunTransfers(Job* job, Deployment* deployment,
-                                                   Statistics* statistics,
-                                                   example::Console* console);
+[[nodiscard]] absl::StatusOr<RunResult> RunTransfers(Job* job, Deployment* deployment,
+                                                     Statistics* statistics,
+                                                     example::Console* console);
 
 }  // namespace concordat::transfer
 

@@ -30,15 +30,15 @@ void AskAgain(client::Client* client, Ledger* ledger, Verdict* verdict) {
   for (LedgerEntry& entry : *ledger) {
     if (entry.told != Told::kUnknown) continue;
     switch (client->Ask(entry.gtid).outcome) {
-      case client::Outcome::kCommitted:
+      case Outcome::kCommitted:
         entry.told = Told::kCommitted;
         ++verdict->asked_committed;
         break;
-      case client::Outcome::kAborted:
+      case Outcome::kAborted:
         entry.told = Told::kAborted;
         ++verdict->asked_aborted;
         break;
-      case client::Outcome::kUnknown:
+      case Outcome::kUnknown:
         ++verdict->asked_in_vain;
         break;
     }

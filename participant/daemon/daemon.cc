@@ -51,7 +51,8 @@ absl::Status Daemon::StartOnLoop(
   participant_options.branches.idle_timeout = Duration::Millis(options.idle_timeout_ms);
   participant_options.branches.in_doubt_inquiry =
       Duration::Millis(options.in_doubt_inquiry_ms);
-  participant_options.mark_interval = Duration::Millis(options.mark_interval_ms);
+  participant_options.generation_interval =
+      Duration::Millis(options.generation_interval_ms);
   participant_options.replace_stores = {options.replace_stores.begin(),
                                         options.replace_stores.end()};
   participant_ = std::make_shared<Participant>(thread_->loop(), *std::move(link),

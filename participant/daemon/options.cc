@@ -51,9 +51,10 @@ void AddFlags(CLI::App* app, DaemonOptions* options) {
                   "long; choose it longer than an election")
       ->check(CLI::Range(100, 3'600'000))
       ->capture_default_str();
-  app->add_option("--mark-interval-ms", options->mark_interval_ms,
-                  "While there is work, mark the stores this often: a store restored "
-                  "from a backup is noticed when it was marked after the backup")
+  app->add_option("--generation-interval-ms", options->generation_interval_ms,
+                  "While there is work, give the stores a new generation this often: a "
+                  "store restored "
+                  "from a backup is noticed when it got one after the backup")
       ->check(CLI::Range(50, 60'000))
       ->capture_default_str();
 }

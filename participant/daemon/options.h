@@ -18,7 +18,7 @@ struct DaemonOptions {
   std::string log_level = "info";
   int64_t idle_timeout_ms = 30'000;
   int64_t in_doubt_inquiry_ms = 2'000;
-  int64_t mark_interval_ms = 5'000;
+  int64_t generation_interval_ms = 5'000;
 };
 
 struct ParsedOptions {

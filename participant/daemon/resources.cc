@@ -112,11 +112,11 @@ absl::Status TakeXaParameter(const std::string& name, const std::string& value,
     *text->second = *std::move(plain);
     return absl::OkStatus();
   }
-  if (name == "lanes") {
-    if (absl::SimpleAtoi(value, &words->options.lanes) && words->options.lanes > 0) {
+  if (name == "threads") {
+    if (absl::SimpleAtoi(value, &words->options.threads) && words->options.threads > 0) {
       return absl::OkStatus();
     }
-    return absl::InvalidArgumentError("lanes is a number from 1");
+    return absl::InvalidArgumentError("threads is a number from 1");
   }
   if (name == "hang_after_s") {
     int64_t seconds = 0;
@@ -128,7 +128,7 @@ absl::Status TakeXaParameter(const std::string& name, const std::string& value,
   }
   return absl::InvalidArgumentError(
       absl::StrCat("an XA resource has no parameter \"", name,
-                   "\"; it has switch, work, work_library, open, close, dir, lanes and "
+                   "\"; it has switch, work, work_library, open, close, dir, threads and "
                    "hang_after_s"));
 }
 
@@ -241,7 +241,7 @@ uint64_t DescriptorsOf(const ResourceSpec& spec) {
     return given ? number : otherwise;
   };
   constexpr uint64_t kOthers =
-      8;  // the scan, the marks, the lock, the check at the start
+      8;  // the scan, the generations, the lock, the check at the start
   return number_of("max_connections", PostgresqlOptions{}.max_connections) +
          number_of("settle_connections", PostgresqlOptions{}.settle_connections) +
          kOthers;

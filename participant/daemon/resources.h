@@ -17,7 +17,7 @@
 // Parameters of xa: switch and work, the names of the switch and of the work function
 // (participant/resources/xa/work.h); dir, a folder for the evidence; work_library, when
 // the function is in another library; open and close, the strings that xa_open and
-// xa_close get; lanes, how many branches work at once (8). % and two hexadecimal digits
+// xa_close get; threads, how many branches work at once (8). % and two hexadecimal digits
 // stand for a byte in texts: %26 for &, %25 for %.
 #ifndef PARTICIPANT_DAEMON_RESOURCES_H_
 #define PARTICIPANT_DAEMON_RESOURCES_H_

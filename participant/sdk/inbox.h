@@ -28,8 +28,8 @@ struct CommitResult : FinishResult {};
 struct RollbackResult : FinishResult {};
 using RecoverResult = absl::StatusOr<std::vector<BranchId>>;
 using FoundResult = std::vector<FoundBranch>;
-struct MarkResult {
-  uint64_t mark = 0;
+struct GenerationResult {
+  uint64_t generation = 0;
   absl::Status status;
 };
 
@@ -37,7 +37,7 @@ struct InboxItem {
   size_t resource = 0;  // index
   BranchId branch;
   std::variant<ExecuteResult, PrepareResult, CommitResult, RollbackResult, OnePhaseResult,
-               Evidence, RecoverResult, FoundResult, MarkResult>
+               Evidence, RecoverResult, FoundResult, GenerationResult>
       result;
 };
 
@@ -62,7 +62,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   // The rest is for the loop's thread.
 
   // From now on nobody is woken until Take returns nothing.
-  void StayAwake() {
+  void SuppressWakeUps() {
     MutexLock lock(&mutex_);
     awake_ = true;
   }

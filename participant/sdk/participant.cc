@@ -8,7 +8,7 @@
 #include "coordinator/base/log.h"
 #include "coordinator/base/system_clock.h"
 #include "participant/sdk/waiters.h"
-#include "participant/sdk/wire_ids.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::participant {
 namespace {
@@ -84,18 +84,18 @@ void Participant::Drain() {
   constexpr int kMaxRounds = 16;
   drain_scheduled_ = false;
   for (int round = 0; round < kMaxRounds; ++round) {
-    inbox_->StayAwake();  // what is called back at once is taken below
+    inbox_->SuppressWakeUps();  // what is called back at once is taken below
     bool more = false;
     for (size_t i = 0; i < resources_.size(); ++i) more = CarryOut(i) || more;
     std::vector<InboxItem> items = inbox_->Take();
-    for (InboxItem& item : items) TakeIn(&item);
+    for (InboxItem& item : items) HandleResult(&item);
     if (items.empty() && !more) return;
   }
-  inbox_->StayAwake();
+  inbox_->SuppressWakeUps();
   inbox_->Wake();
 }
 
-void Participant::TakeIn(InboxItem* item) {
+void Participant::HandleResult(InboxItem* item) {
   BranchTable* table = resources_[item->resource].table.get();
   const BranchId& branch = item->branch;
   const Timestamp now = loop_->Now();
@@ -121,8 +121,8 @@ void Participant::TakeIn(InboxItem* item) {
     } else {
       resource.found.push_back(std::move(*found));
     }
-  } else if (auto* marked = std::get_if<MarkResult>(&item->result)) {
-    OnMarked(&resources_[item->resource], std::move(*marked));
+  } else if (auto* generation = std::get_if<GenerationResult>(&item->result)) {
+    OnGenerationSet(&resources_[item->resource], std::move(*generation));
   } else {
     OnRecovered(item->resource, std::move(std::get<RecoverResult>(item->result)));
   }
@@ -156,7 +156,7 @@ void Participant::BeginBatch(size_t index) {
 
 void Participant::EndBatches() {
   batch_end_scheduled_ = false;
-  inbox_->StayAwake();  // what a flush calls back here is taken below
+  inbox_->SuppressWakeUps();  // what a flush calls back here is taken below
   for (Resource& resource : resources_) {
     if (!std::exchange(resource.in_batch, false)) continue;
     if (resource.manager != nullptr) resource.manager->EndBatch();
@@ -251,7 +251,7 @@ void Participant::LogEvents(const std::vector<Event>& events) {
 
 void Participant::OnTimer() {
   for (const Resource& resource : resources_) resource.table->Tick(loop_->Now());
-  MarkStores();
+  AdvanceGenerations();
   Drain();
 }
 

@@ -24,9 +24,10 @@
 // said of a branch. Each start draws a new incarnation for each resource, so that branch
 // ids are never used twice.
 //
-// While there is work the stores are marked (ResourceManager::SetMark) and the marks told
-// to the coordinators. If a store turns out to have gone back, nothing is served from
-// then on: calls are answered UNAVAILABLE with the reason, `concordat status` lists it.
+// While there is work the stores get new generations (ResourceManager::SetGeneration) and
+// the generations told to the coordinators. If a store turns out to have gone back,
+// nothing is served from then on: calls are answered UNAVAILABLE with the reason,
+// `concordat status` lists it.
 //
 // Stop refuses new work, rolls back branches that have not voted and closes the
 // resource managers; prepared branches stay on disk, in doubt, and are there again at
@@ -81,9 +82,10 @@ struct ParticipantOptions {
   std::set<std::string> replace_stores;
   // Between tries to reach a coordinator.
   Duration retry = Duration::Millis(300);
-  // How often a store in which there is work is marked (ResourceManager::SetMark): an old
-  // copy of it is told from it when a mark lies between.
-  Duration mark_interval = Duration::Seconds(5);
+  // How often a store in which there is work gets a new generation
+  // (ResourceManager::SetGeneration): an old copy of it is told from it when a generation
+  // lies between.
+  Duration generation_interval = Duration::Seconds(5);
   // Branches asked about in one call.
   size_t max_inquiries = 1000;
 };
@@ -144,10 +146,10 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
     // Until it is registered: what Recover and OnFound have told.
     std::vector<RecoveredBranch> prepared = {};
     std::vector<FoundResult> found = {};
-    uint64_t mark = 0;       // that is in the store
-    bool worked = false;     // a branch was voted on or ended since the last mark
-    bool marking = false;    // SetMark runs
-    Timestamp mark_at = {};  // the earliest time of the next
+    uint64_t generation = 0;  // that is in the store
+    bool worked = false;      // a branch was voted on or ended since the last generation
+    bool advancing = false;   // SetGeneration runs
+    Timestamp advance_at = {};  // the earliest time of the next
   };
   // Who waits for an answer of a branch table. Each kind knows how to say it.
   class Waiter;
@@ -171,13 +173,13 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
                                         BranchId* branch);
   [[nodiscard]] wire::Result StartBranch(const wire::ExecuteRequest& request,
                                          BranchId* branch);
-  [[nodiscard]] wire::Result StartOwnBranch(const wire::ExecuteRequest& request,
-                                            wire::ExecuteReply* reply);
+  [[nodiscard]] wire::Result StartApplicationManagedBranch(
+      const wire::ExecuteRequest& request, wire::ExecuteReply* reply);
   // What both of them check first.
   [[nodiscard]] wire::Result CheckStart(const wire::ExecuteRequest& request, Gtid* gtid,
                                         StartOptions* options, Resource** resource);
   [[nodiscard]] Resource* FindResource(std::string_view name);
-  [[nodiscard]] Timestamp GiveUpAt(const wire::CallContext& context) const;
+  [[nodiscard]] Timestamp DeadlineOf(const wire::CallContext& context) const;
   template <class Batch, class Reply, class Ask>
   void HandleList(std::function<void(const Reply&)> cob, const wire::BranchList& request,
                   Ask ask);
@@ -188,7 +190,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   // loop's iteration, so that everything that arrived together goes together.
   void ScheduleDrain();
   void Drain();
-  void TakeIn(InboxItem* item);
+  void HandleResult(InboxItem* item);
   [[nodiscard]] bool CarryOut(size_t index);
   void BeginBatch(size_t index);
   void EndBatches();
@@ -199,7 +201,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   void OnTimer();
 
   // participant_session.cc
-  void SayHello();
+  void Handshake();
   void OnCluster(ClusterId cluster);
   void OnRecovered(size_t index, RecoverResult result);
   void OnFound(BranchTable* table, const FoundResult& found);
@@ -215,9 +217,9 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
 
   void RunAfter(Duration delay, void (Participant::*method)());
 
-  // participant_mark.cc
-  void MarkStores();
-  void OnMarked(Resource* resource, MarkResult result);
+  // participant_generation.cc
+  void AdvanceGenerations();
+  void OnGenerationSet(Resource* resource, GenerationResult result);
   void EndServing(std::string why);
 
   void CloseManagers();

@@ -7,8 +7,8 @@
 #include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/participant.h"
 #include "participant/sdk/waiters.h"
-#include "participant/sdk/wire_ids.h"
 #include "thrift/rpc/codec.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::participant {
 namespace {
@@ -96,7 +96,7 @@ RequestToken Participant::AddSlot(Slot slot) {
   return RequestToken(uint64_t{index} + 1);
 }
 
-Timestamp Participant::GiveUpAt(const wire::CallContext& context) const {
+Timestamp Participant::DeadlineOf(const wire::CallContext& context) const {
   if (!context.__isset.deadline_ms) return loop_->Now() + options_.default_call_time;
   const Duration asked = Duration::Millis(std::max(context.deadline_ms, 1));
   return loop_->Now() + std::min(asked, options_.max_call_time);
@@ -191,28 +191,29 @@ wire::Result Participant::StartBranch(const wire::ExecuteRequest& request,
   return ResultOf(status);
 }
 
-wire::Result Participant::StartOwnBranch(const wire::ExecuteRequest& request,
-                                         wire::ExecuteReply* reply) {
+wire::Result Participant::StartApplicationManagedBranch(
+    const wire::ExecuteRequest& request, wire::ExecuteReply* reply) {
   wire::Result result = CheckExecute(request);
   if (result.code != Code::OK) return result;
-  const Duration patience = Duration::Millis(request.options.own_patience_ms);
+  const Duration grace_period = Duration::Millis(request.options.grace_period_ms);
   if (request.__isset.branch || request.__isset.kv || request.__isset.sql ||
-      request.__isset.opaque || patience < kMinOwnPatience ||
-      patience > kMaxOwnPatience) {
+      request.__isset.opaque || grace_period < kMinGracePeriod ||
+      grace_period > kMaxGracePeriod) {
     return MakeResult(
         Code::INVALID,
         absl::StrCat("a branch on the application's own connection is "
-                     "started without work, and with a patience from ",
-                     kMinOwnPatience.millis(), " to ", kMaxOwnPatience.millis(), " ms"));
+                     "started without work, and with a grace period from ",
+                     kMinGracePeriod.millis(), " to ", kMaxGracePeriod.millis(), " ms"));
   }
   Gtid gtid;
   StartOptions options;
   Resource* resource = nullptr;
   result = CheckStart(request, &gtid, &options, &resource);
   if (result.code != Code::OK) return result;
-  const StartResult started = resource->table->StartOwn(gtid, patience);
+  const StartResult started =
+      resource->table->StartApplicationManaged(gtid, grace_period);
   if (started.refusal != StartRefusal::kNone) return ResultOf(started);
-  auto own = resource->manager->StartOwn(started.branch, options);
+  auto own = resource->manager->StartApplicationManaged(started.branch, options);
   if (absl::IsUnimplemented(own.status())) {
     return MakeResult(
         Code::INVALID,
@@ -223,15 +224,15 @@ wire::Result Participant::StartOwnBranch(const wire::ExecuteRequest& request,
   }
   if (!own.ok()) return ResultOf(own.status());
   reply->__set_branch(ToWire(started.branch));
-  reply->__set_own(*std::move(own));
+  reply->__set_application_managed(*std::move(own));
   return MakeResult(Code::OK);
 }
 
 void Participant::execute(std::function<void(const wire::ExecuteReply&)> cob,
                           const wire::ExecuteRequest& request) {
-  if (request.options.__isset.own_patience_ms) {
+  if (request.options.__isset.grace_period_ms) {
     wire::ExecuteReply reply;
-    reply.result = StartOwnBranch(request, &reply);
+    reply.result = StartApplicationManagedBranch(request, &reply);
     return cob(reply);
   }
   BranchId branch;
@@ -248,7 +249,7 @@ void Participant::execute(std::function<void(const wire::ExecuteReply&)> cob,
   slot.branch = branch;
   slot.request = std::make_shared<wire::ExecuteRequest>(request);
   const RequestToken token = AddSlot(std::move(slot));
-  const ExecuteOptions options{GiveUpAt(request.context),
+  const ExecuteOptions options{DeadlineOf(request.context),
                                request.__isset.prepare && request.prepare};
   FindResource(branch.resource)
       ->table->Execute(branch, static_cast<uint64_t>(request.call_number), token, options,

@@ -9,7 +9,7 @@
 #include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/participant.h"
 #include "participant/sdk/waiters.h"
-#include "participant/sdk/wire_ids.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::participant {
 
@@ -25,10 +25,10 @@ void Participant::Start(absl::AnyInvocable<void(absl::Status)> ready) {
   CONCORDAT_CHECK(phase_ == Phase::kNew) << "started twice";
   phase_ = Phase::kStarting;
   ready_ = std::move(ready);
-  SayHello();
+  Handshake();
 }
 
-void Participant::SayHello() {
+void Participant::Handshake() {
   link_->Hello(MakeContext(ClusterId()), [this, alive = alive_](
                                              absl::StatusOr<wire::HelloReply> reply) {
     if (!*alive || phase_ != Phase::kStarting) return;
@@ -40,7 +40,7 @@ void Participant::SayHello() {
     if (waiting_.Admit(loop_->Now(), why)) {
       LogEvent(Level::kWarning, "waiting for a coordinator").Field("error", why);
     }
-    RunAfter(options_.retry, &Participant::SayHello);
+    RunAfter(options_.retry, &Participant::Handshake);
   });
 }
 
@@ -80,10 +80,10 @@ void Participant::OnRecovered(size_t index, RecoverResult result) {
   }
   Resource& resource = resources_[index];
   for (BranchId& branch : *result) {
-    const Duration alone = PatienceOf(branch.number);
+    const Duration alone = GracePeriodOf(branch.number);
     resource.prepared.push_back({std::move(branch), alone});
   }
-  resource.mark = resource.manager->mark();
+  resource.generation = resource.manager->generation();
   LogEvent(Level::kInfo, "resource recovered")
       .Field("resource", table->resource())
       .Field("incarnation", absl::StrCat(absl::Hex(table->incarnation().value())))
@@ -94,7 +94,7 @@ void Participant::OnRecovered(size_t index, RecoverResult result) {
 void Participant::OnFound(BranchTable* table, const FoundResult& found) {
   for (const FoundBranch& item : found) {
     if (item.branch.resource != table->resource()) continue;
-    table->Adopt({item.branch, PatienceLeft(item.branch.number, item.prepared_for)},
+    table->Adopt({item.branch, GraceLeft(item.branch.number, item.prepared_for)},
                  loop_->Now());
   }
 }
@@ -117,7 +117,8 @@ void Participant::RegisterResources() {
     if (const std::string store = resource.manager->store_id(); !store.empty()) {
       info.__set_store(store);
     }
-    if (resource.mark > 0) info.__set_mark(static_cast<int64_t>(resource.mark));
+    if (resource.generation > 0)
+      info.__set_generation(static_cast<int64_t>(resource.generation));
     if (const std::string why = resource.manager->unavailable(); !why.empty()) {
       info.__set_unavailable(why);
     }
@@ -181,16 +182,16 @@ void Participant::BeginServing() {
     for (const FoundResult& found : std::exchange(resource.found, {})) {
       OnFound(table, found);
     }
-    resource.mark_at = now + options_.mark_interval;
+    resource.advance_at = now + options_.generation_interval;
     if (options_.replace_stores.contains(table->resource())) {
       // At once: an older or the old one that comes back is then behind this one.
-      resource.mark_at = now;
+      resource.advance_at = now;
       resource.worked = true;
     }
   }
 }
 
-// For the person who has to look at them before the store is accepted as it is.
+// For the operator who has to look at them before the store is accepted as it is.
 void Participant::LogRefusedBranches() const {
   constexpr size_t kMost = 1000;
   for (const Resource& resource : resources_) {
@@ -225,7 +226,7 @@ void Participant::SendInquiries(std::vector<BranchId> branches) {
                                branches.begin() + static_cast<ptrdiff_t>(end));
     wire::InquiryRequest request;
     request.context = MakeContext(cluster_);
-    for (const BranchId& branch : part) request.branches.push_back(ToWire(branch));
+    request.branches = ToWire(part);
     link_->Inquire(request, [this, alive = alive_, part = std::move(part)](
                                 absl::StatusOr<wire::InquiryReply> reply) {
       if (*alive && phase_ == Phase::kServing) OnInquiryReply(part, reply);
@@ -250,10 +251,7 @@ void Participant::OnInquiryReply(const std::vector<BranchId>& asked,
         !item.__isset.answer) {
       continue;
     }
-    InquiryAnswer answer = InquiryAnswer::kWait;
-    if (item.answer == wire::InquiryAnswer::COMMIT) answer = InquiryAnswer::kCommit;
-    if (item.answer == wire::InquiryAnswer::ROLLBACK) answer = InquiryAnswer::kRollback;
-    resource->table->OnInquiryAnswer(asked[i], answer, loop_->Now());
+    resource->table->OnInquiryAnswer(asked[i], FromWire(item.answer), loop_->Now());
   }
   ScheduleDrain();
 }

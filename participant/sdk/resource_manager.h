@@ -81,10 +81,10 @@ class ResourceManager {
  public:
   virtual ~ResourceManager() = default;
 
-  // "kv", "sqlite", …; for people and for the registry.
+  // "kv", "sqlite", …; for operators and for the registry.
   [[nodiscard]] virtual std::string_view kind() const = 0;
 
-  // Whether prepared branches can be ended behind the participant's back (by a person
+  // Whether prepared branches can be ended behind the participant's back (by an operator
   // in a database's console, say). Then a COMMIT for a branch of an earlier start that
   // is not there and left no evidence is reported as a heuristic hazard; otherwise
   // such a branch can only have been read-only, and is acknowledged.
@@ -103,11 +103,11 @@ class ResourceManager {
 
   // For a store that others than this process can prepare branches in: called with
   // branches that are prepared, are of this cluster and resource, and were not prepared
-  // by this manager in this life, nor reported before. It leaves out what it has in
-  // hand, and what was ended while it was looking; it may repeat what Recover has listed
-  // (to say for how long it has been prepared). Set before
-  // Recover; called back any number of times, on any thread, from the callback of
-  // Recover (when that has been called) until Close has returned.
+  // by this manager in this incarnation, nor reported before. It leaves out what it has
+  // in hand, and what was ended while it was looking; it may repeat what Recover has
+  // listed (to say for how long it has been prepared). Set before Recover; called back
+  // any number of times, on any thread, from the callback of Recover (when that has been
+  // called) until Close has returned.
   virtual void OnFound(FoundCallback /*found*/) {}
 
   // Names the store for good: made with it, kept in it, the same at every start, at most
@@ -115,21 +115,22 @@ class ResourceManager {
   // under the same resource's name, where what was prepared is not. Empty: none.
   [[nodiscard]] virtual std::string store_id() const { return ""; }
 
-  // How far the store has come: what SetMark last put into it, in whatever life; asked
-  // for when Recover has been called back, before SetMark. 0: nothing yet. Coordinators
-  // remember it, and refuse the store when it has gone back: then it is a backup that was
-  // put back, or a standby that had not received everything, and lacks what was promised
-  // since.
-  [[nodiscard]] virtual uint64_t mark() const { return 0; }
-  // Puts a larger mark into the store's own data, so that every copy of the store has the
-  // mark of its time. Durable when it is called back with OK; one at a time.
+  // How far the store has come: what SetGeneration last put into it, in whatever
+  // incarnation; asked for when Recover has been called back, before SetGeneration. 0:
+  // nothing yet. Coordinators remember it, and refuse the store when it has gone back:
+  // then it is a backup that was put back, or a standby that had not received everything,
+  // and lacks what was promised since.
+  [[nodiscard]] virtual uint64_t generation() const { return 0; }
+  // Puts a larger generation into the store's own data, so that every copy of the store
+  // has the generation of its time. Durable when it is called back with OK; one at a
+  // time.
   //   UNIMPLEMENTED         the store keeps none; do not ask again
-  //   FAILED_PRECONDITION   the mark in the store is smaller than the last one that was
+  //   FAILED_PRECONDITION   the one in the store is smaller than the last one that was
   //                         put there: it was replaced by an older copy of itself, in
   //                         use. Nothing may be promised with it any more
   //   others                nothing is known; try again later
-  virtual void SetMark(uint64_t /*mark*/, Callback<absl::Status> done) {
-    done(absl::UnimplementedError("this kind of store keeps no mark"));
+  virtual void SetGeneration(uint64_t /*generation*/, Callback<absl::Status> done) {
+    done(absl::UnimplementedError("this kind of store keeps no generation"));
   }
 
   // Why no branch can be begun or ended now, though the manager goes on trying: its
@@ -144,8 +145,8 @@ class ResourceManager {
   // it over: what it has to say there. Called instead of Start; the manager keeps nothing
   // of the branch, and finds it, prepared or not, when LookUp, Commit or Rollback ask.
   // UNIMPLEMENTED: this kind has no connections that an application could bring.
-  virtual absl::StatusOr<wire::OwnBranch> StartOwn(const BranchId& /*branch*/,
-                                                   const StartOptions& /*options*/) {
+  virtual absl::StatusOr<wire::ApplicationManagedBranch> StartApplicationManaged(
+      const BranchId& /*branch*/, const StartOptions& /*options*/) {
     return absl::UnimplementedError("");
   }
 

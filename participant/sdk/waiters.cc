@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "participant/sdk/wire_ids.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::participant {
 namespace {
@@ -32,48 +32,10 @@ std::string Shortened(std::string detail, size_t* used) {
   return detail;
 }
 
-wire::Vote::type ToWire(Vote vote) {
-  switch (vote) {
-    case Vote::kPrepared:
-      return wire::Vote::PREPARED;
-    case Vote::kReadOnly:
-      return wire::Vote::READ_ONLY;
-    case Vote::kRefused:
-      return wire::Vote::REFUSED;
-    case Vote::kUnavailable:
-      return wire::Vote::UNAVAILABLE;
-    case Vote::kCommittedAlone:
-      return wire::Vote::COMMITTED_ALONE;
-    case Vote::kConflict:
-      return wire::Vote::CONFLICT;
-    case Vote::kLost:
-      return wire::Vote::LOST;
-  }
-  return wire::Vote::UNAVAILABLE;
-}
-
-wire::AbortCause::type CauseOf(OnePhaseVerdict verdict) {
-  if (verdict == OnePhaseVerdict::kConflict) return wire::AbortCause::CONFLICT;
-  if (verdict == OnePhaseVerdict::kLost) return wire::AbortCause::LOST;
-  return wire::AbortCause::REFUSED;
-}
-
-wire::FinishState::type ToWire(Finish finish) {
-  switch (finish) {
-    case Finish::kDone:
-      return wire::FinishState::DONE;
-    case Finish::kRetry:
-      return wire::FinishState::RETRY;
-    case Finish::kHeuristicCommit:
-      return wire::FinishState::HEURISTIC_COMMIT;
-    case Finish::kHeuristicRollback:
-      return wire::FinishState::HEURISTIC_ROLLBACK;
-    case Finish::kHeuristicMixed:
-      return wire::FinishState::HEURISTIC_MIXED;
-    case Finish::kHeuristicHazard:
-      return wire::FinishState::HEURISTIC_HAZARD;
-  }
-  return wire::FinishState::RETRY;
+AbortCause CauseOf(OnePhaseVerdict verdict) {
+  if (verdict == OnePhaseVerdict::kConflict) return AbortCause::kConflict;
+  if (verdict == OnePhaseVerdict::kLost) return AbortCause::kLost;
+  return AbortCause::kRefused;
 }
 
 size_t BytesOf(const wire::ExecuteReply& reply) {
@@ -99,13 +61,6 @@ size_t BytesOf(const wire::ExecuteReply& reply) {
 }  // namespace
 
 WireReply::WireReply(wire::ExecuteReply r) : reply(std::move(r)), size(BytesOf(reply)) {}
-
-wire::Result MakeResult(Code::type code, std::string message) {
-  wire::Result result;
-  result.code = code;
-  if (!message.empty()) result.__set_message(std::move(message));
-  return result;
-}
 
 // --- execute ---
 
@@ -153,7 +108,7 @@ void Participant::ExecuteWaiter::Refuse(const Slot& slot, Code::type code,
                                         std::string message) {
   wire::ExecuteReply reply;
   reply.result = MakeResult(code, std::move(message));
-  reply.__set_branch(participant::ToWire(slot.branch));
+  reply.__set_branch(ToWire(slot.branch));
   cob_(reply);
 }
 
@@ -167,12 +122,12 @@ void Participant::OnePhaseWaiter::OnAnswer(const Slot& /*slot*/, Answer* answer)
       reply.result = MakeResult(Code::OK, std::move(body.detail));
       reply.__set_outcome(wire::Outcome::COMMITTED);
       break;
-    case OnePhaseVerdict::kRolledBack:
+    case OnePhaseVerdict::kRefused:
     case OnePhaseVerdict::kConflict:
     case OnePhaseVerdict::kLost:
       reply.result = MakeResult(Code::OK, std::move(body.detail));
       reply.__set_outcome(wire::Outcome::ABORTED);
-      reply.__set_cause(CauseOf(body.verdict));
+      reply.__set_cause(ToWire(CauseOf(body.verdict)));
       break;
     case OnePhaseVerdict::kUnknown:
       reply.result = MakeResult(Code::UNAVAILABLE, std::move(body.detail));
@@ -219,7 +174,7 @@ void Participant::PrepareBatch::OnNotHere(uint32_t index) {
 
 void Participant::PrepareBatch::Set(uint32_t index, wire::Vote::type vote,
                                     std::string detail) {
-  wire::VoteItem& item = reply_.votes[index];
+  wire::PrepareResult& item = reply_.votes[index];
   item.vote = vote;
   detail = Shortened(std::move(detail), &detail_bytes_);
   if (!detail.empty()) item.__set_detail(std::move(detail));
@@ -236,7 +191,7 @@ Participant::FinishBatch::FinishBatch(std::function<void(const wire::FinishReply
 
 void Participant::FinishBatch::OnAnswer(const Slot& slot, Answer* answer) {
   auto& body = std::get<FinishAnswer>(answer->body);
-  Set(slot.index, ToWire(body.finish), std::move(body.detail));
+  Set(slot.index, ToWire(body.state), std::move(body.detail));
 }
 
 void Participant::FinishBatch::OnClosed(const Slot& slot) {
@@ -249,7 +204,7 @@ void Participant::FinishBatch::OnNotHere(uint32_t index) {
 
 void Participant::FinishBatch::Set(uint32_t index, wire::FinishState::type state,
                                    std::string detail) {
-  wire::FinishItem& item = reply_.items[index];
+  wire::FinishResult& item = reply_.items[index];
   item.state = state;
   detail = Shortened(std::move(detail), &detail_bytes_);
   if (!detail.empty()) item.__set_detail(std::move(detail));

@@ -19,8 +19,6 @@ struct WireReply final : ExecuteReply {
   const size_t size;  // of the reply, in memory
 };
 
-[[nodiscard]] wire::Result MakeResult(wire::Code::type code, std::string message = "");
-
 class Participant::Waiter {
  public:
   virtual ~Waiter() = default;

@@ -16,8 +16,8 @@ namespace {
 
 bool IsOurs(const std::string& name) {
   for (const std::string_view ours :
-       {"lock", "store", "store.new", "mark", "mark.new", "checkpoint", "checkpoint.new",
-        "wal", "lost+found"}) {
+       {"lock", "store", "store.new", "generation", "generation.new", "checkpoint",
+        "checkpoint.new", "wal", "lost+found"}) {
     if (name == ours) return true;
   }
   return false;
@@ -48,7 +48,7 @@ constexpr char kLogLine[] = "log ";
 // Of a folder that has no file `store` yet.
 absl::StatusOr<Found> MakeIdentity(FileEnv* env, const std::string& dir,
                                    const std::string& head) {
-  for (const char* part : {"/checkpoint", "/wal", "/mark"}) {
+  for (const char* part : {"/checkpoint", "/wal", "/generation"}) {
     if (env->OpenReadOnly(dir + part).ok()) {
       return absl::FailedPreconditionError(
           absl::StrCat(dir,
@@ -102,14 +102,14 @@ absl::StatusOr<Found> FindIdentity(FileEnv* env, const std::string& dir,
 }
 
 // 0 when there is none.
-absl::StatusOr<uint64_t> ReadMark(FileEnv* env, const std::string& dir) {
-  const absl::StatusOr<std::string> text = ReadWholeFile(env, dir + "/mark");
+absl::StatusOr<uint64_t> ReadGeneration(FileEnv* env, const std::string& dir) {
+  const absl::StatusOr<std::string> text = ReadWholeFile(env, dir + "/generation");
   if (absl::IsNotFound(text.status())) return 0;
   if (!text.ok()) return text.status();
-  uint64_t mark = 0;
-  if (absl::SimpleAtoi(*text, &mark)) return mark;
+  uint64_t generation = 0;
+  if (absl::SimpleAtoi(*text, &generation)) return generation;
   return absl::DataLossError(
-      absl::StrCat(dir, "/mark holds no number. Restore the folder from a copy"));
+      absl::StrCat(dir, "/generation holds no number. Restore the folder from a copy"));
 }
 
 }  // namespace
@@ -129,12 +129,12 @@ absl::StatusOr<StoreFolder> StoreFolder::Claim(FileEnv* env, const std::string& 
   }
   absl::StatusOr<Found> found = FindIdentity(env, dir, kind, cluster);
   if (!found.ok()) return found.status();
-  const absl::StatusOr<uint64_t> mark = ReadMark(env, dir);
-  if (!mark.ok()) return mark.status();
+  const absl::StatusOr<uint64_t> generation = ReadGeneration(env, dir);
+  if (!generation.ok()) return generation.status();
   StoreFolder folder;
   folder.env_ = env;
   folder.dir_ = dir;
-  folder.mark_ = *mark;
+  folder.generation_ = *generation;
   folder.text_ = std::move(found->text);
   folder.id_ = std::move(found->id);
   folder.log_id_ = found->log_id;
@@ -152,25 +152,25 @@ absl::Status StoreFolder::KeepLog(uint64_t log_id) {
   return absl::OkStatus();
 }
 
-absl::Status StoreFolder::SetMark(uint64_t mark) {
-  const absl::StatusOr<uint64_t> there = ReadMark(env_, dir_);
+absl::Status StoreFolder::SetGeneration(uint64_t generation) {
+  const absl::StatusOr<uint64_t> there = ReadGeneration(env_, dir_);
   if (!there.ok()) return there.status();
-  if (*there < mark_) {
+  if (*there < generation_) {
     return absl::FailedPreconditionError(absl::StrCat(
         dir_, " was replaced by an older copy of itself under the process that serves ",
-        "it: its mark is ", *there, ", and was ", mark_,
+        "it: its generation is ", *there, ", and was ", generation_,
         ". End the process, and put back the newer one"));
   }
   const absl::Status written =
-      WriteWholeFile(env_, dir_, "mark", absl::StrCat(mark, "\n"));
+      WriteWholeFile(env_, dir_, "generation", absl::StrCat(generation, "\n"));
   if (written.ok()) {
-    mark_ = mark;
+    generation_ = generation;
     return written;
   }
   if (!absl::IsResourceExhausted(written)) {
-    FatalIoError(absl::StrCat("mark in ", dir_, ": ", written.ToString()));
+    FatalIoError(absl::StrCat("generation in ", dir_, ": ", written.ToString()));
   }
-  const absl::Status removed = env_->Remove(dir_ + "/mark.new");
+  const absl::Status removed = env_->Remove(dir_ + "/generation.new");
   return removed.ok() || absl::IsNotFound(removed) ? written : removed;
 }
 

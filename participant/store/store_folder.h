@@ -9,7 +9,7 @@
 //
 //   store        text: what the folder is, the cluster's id, the store's own id, and the
 //                id of its log: a folder whose log is gone is not served as an empty one
-//   mark         text: how far the store has come (ResourceManager::SetMark)
+//   generation   text: how far the store has come (ResourceManager::SetGeneration)
 //   lock         held by the process that serves it
 //   checkpoint   the owner's
 //   wal/         the owner's log
@@ -53,11 +53,11 @@ class StoreFolder {
   // file, RESOURCE_EXHAUSTED among them.
   [[nodiscard]] absl::Status KeepLog(uint64_t log_id);
   // The last one; 0: none yet.
-  [[nodiscard]] uint64_t mark() const { return mark_; }
+  [[nodiscard]] uint64_t generation() const { return generation_; }
   // Durable when OK. Blocks for a flush. FAILED_PRECONDITION: the folder was replaced by
-  // an older copy, or the mark is gone. RESOURCE_EXHAUSTED: no room, the last one stays.
-  // Another failure of the disk ends the process. One call at a time.
-  [[nodiscard]] absl::Status SetMark(uint64_t mark);
+  // an older copy, or the generation is gone. RESOURCE_EXHAUSTED: no room, the last one
+  // stays. Another failure of the disk ends the process. One call at a time.
+  [[nodiscard]] absl::Status SetGeneration(uint64_t generation);
   // Lets go of the lock.
   void Release() { lock_.reset(); }
 
@@ -67,7 +67,7 @@ class StoreFolder {
   std::string text_;  // of the file `store`
   std::string id_;
   uint64_t log_id_ = 0;
-  uint64_t mark_ = 0;
+  uint64_t generation_ = 0;
   std::unique_ptr<FileLock> lock_;
 };
 

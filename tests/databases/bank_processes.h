@@ -106,11 +106,11 @@ class BankProcesses : public ::testing::Test {
         continue;
       }
       client::CommitResult result = begun->Commit();
-      for (int i = 0; i < 500 && result.outcome == client::Outcome::kUnknown; ++i) {
+      for (int i = 0; i < 500 && result.outcome == Outcome::kUnknown; ++i) {
         SleepMs(20);
         result = (*client)->Ask(result.gtid);
       }
-      EXPECT_NE(result.outcome, client::Outcome::kUnknown) << result;
+      EXPECT_NE(result.outcome, Outcome::kUnknown) << result;
       MutexLock lock(&mutex_);
       if (!result.committed()) continue;
       committed_.insert(gtid);
@@ -185,7 +185,7 @@ class BankProcesses : public ::testing::Test {
     EXPECT_TRUE(absl::IsInternal(second)) << second;
     EXPECT_NE(second.message().find("let one service"), std::string::npos) << second;
     EXPECT_FALSE(caller->Merge(callee->CarryBack()).ok());
-    EXPECT_EQ(caller->Commit().outcome, client::Outcome::kAborted);
+    EXPECT_EQ(caller->Commit().outcome, Outcome::kAborted);
     // The next one finds nothing in its way.
     auto next = (*client)->Begin();
     ASSERT_TRUE(next.ok());

@@ -33,7 +33,7 @@ int Fail(const std::string& why) {
 }
 
 // Stands last among the connections: all are prepared when it is waited for.
-class Gate final : public OwnConnection {
+class Gate final : public ApplicationConnection {
  public:
   void SendPrepare() override {}
   Answer AwaitPrepared() override {
@@ -53,7 +53,7 @@ int Run(char** words) {
   auto transaction = (*client)->Begin();
   if (!transaction.ok()) return Fail(transaction.status().ToString());
   EnlistOptions options;
-  options.patience = Duration::Seconds(std::stoi(words[5]));
+  options.grace_period = Duration::Seconds(std::stoi(words[5]));
   const std::string sql = absl::StrCat("INSERT INTO ledger VALUES ('", key, "')");
   std::unique_ptr<PGconn, void (*)(PGconn*)> connections[] = {
       {PQconnectdb(words[2]), PQfinish}, {PQconnectdb(words[3]), PQfinish}};
@@ -67,9 +67,9 @@ int Run(char** words) {
   Say("worked");
   if (step == "worked") WaitToBeKilled();
   if (step == "prepared") {
-    auto third = transaction->StartOwn("bank-a", options.patience, "");
+    auto third = transaction->StartApplicationManaged("bank-a", options.grace_period, "");
     if (!third.ok()) return Fail(third.status().ToString());
-    transaction->AddOwn(third->branch, std::make_unique<Gate>());
+    transaction->AddApplicationManaged(third->branch, std::make_unique<Gate>());
   }
   Say("committing");
   std::ostringstream outcome;

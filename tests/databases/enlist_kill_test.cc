@@ -80,9 +80,9 @@ TEST_F(EnlistKillTest,
   EXPECT_THAT(Ledger("bank_b"), IsEmpty());
 }
 
-// One branch is prepared for two seconds, is found and recovered by a new life of the
-// participant, and only then the coordinator hears of it. As an ordinary branch in doubt
-// it would have asked after 0.3 s, and the transaction would have aborted.
+// One branch is prepared for two seconds, is found and recovered by a new incarnation of
+// the participant, and only then the coordinator hears of it. As an ordinary branch in
+// doubt it would have asked after 0.3 s, and the transaction would have aborted.
 TEST_F(EnlistKillTest, Scenario75_FoundBeforeTheCommitRequest_CommitsAllTheSame) {
   database_.Exec("DROP TRIGGER slow ON ledger", "bank_a");
   auto app = StartApp("slow", 20, "all");
@@ -112,9 +112,10 @@ TEST_F(EnlistKillTest, KilledAfterTheCommitRequest_Commits) {
   EXPECT_EQ(Ledger("bank_b"), Keys{"slow"});
 }
 
-// The participant that is asked to prepare is another life than the one that named the
-// branches, and had not heard of them.
-TEST_F(EnlistKillTest, ParticipantAndApplicationKilled_TheNextLifeVotesAndCommits) {
+// The participant that is asked to prepare is another incarnation than the one that named
+// the branches, and had not heard of them.
+TEST_F(EnlistKillTest,
+       ParticipantAndApplicationKilled_TheNextIncarnationVotesAndCommits) {
   auto app = StartApp("slow", 30, "all");
   ASSERT_TRUE(app->WaitForLine("committing", 20)) << AppLog("slow");
   participant_->Pause();

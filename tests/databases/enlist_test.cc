@@ -117,7 +117,7 @@ TEST_F(EnlistApiTest, RollbackAndDestruction_RollTheConnectionBack) {
   {
     client::Transaction t = Begin();
     EnlistAndRun(&t, *a_, Insert("one"));
-    EXPECT_EQ(t.Rollback().outcome, client::Outcome::kAborted);
+    EXPECT_EQ(t.Rollback().outcome, Outcome::kAborted);
     EXPECT_TRUE(a_->idle());
   }
   {
@@ -134,8 +134,8 @@ TEST_F(EnlistApiTest, Scenario28_FailedTransaction_IsAnsweredRollback_AndAborts)
   EnlistAndRun(&t, *a_, Insert("one"));
   EXPECT_THAT(a_->Run("SELECT 1/0"), HasSubstr("division"));
   const client::CommitResult result = t.Commit();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
-  EXPECT_EQ(result.cause, client::AbortCause::kRefused);
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
+  EXPECT_EQ(result.cause, AbortCause::kRefused);
   EXPECT_THAT(result.detail, HasSubstr("bank-a: "));
   EXPECT_TRUE(a_->idle());
   EXPECT_TRUE(b_->idle());
@@ -147,7 +147,7 @@ TEST_F(EnlistApiTest, PrepareThatTheServerRefuses_AbortsWithItsWords) {
   EnlistAndRun(&t, *b_, Insert("one"));
   EnlistAndRun(&t, *a_, "CREATE TEMP TABLE x(i int)");
   const client::CommitResult result = t.Commit();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
   EXPECT_THAT(result.detail, HasSubstr("temporary objects"));
   EXPECT_TRUE(a_->idle());
   ExpectNothing();
@@ -158,7 +158,7 @@ TEST_F(EnlistApiTest, CommittedByTheApplicationItself_Aborts) {
   EnlistAndRun(&t, *b_, Insert("one"));
   EnlistAndRun(&t, *a_, "COMMIT");
   const client::CommitResult result = t.Commit();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
   EXPECT_THAT(result.detail, HasSubstr("ended the transaction of the branch itself"));
   ExpectNothing();
 }
@@ -189,8 +189,8 @@ TEST_F(EnlistApiTest, Enlist_RefusesWhatWillNotDo_AndTheTransactionGoesOn) {
   options.isolation = "none";
   EXPECT_THAT(refusal(*a_, "bank-a", options), HasSubstr("isolation"));
   options = {};
-  options.patience = Duration::Millis(5);
-  EXPECT_THAT(refusal(*a_, "bank-a", options), HasSubstr("patience"));
+  options.grace_period = Duration::Millis(5);
+  EXPECT_THAT(refusal(*a_, "bank-a", options), HasSubstr("grace period"));
   ASSERT_EQ(a_->Run("BEGIN"), "");
   EXPECT_THAT(refusal(*a_, "bank-a"), HasSubstr("enlist it before BEGIN"));
   ASSERT_EQ(a_->Run("ROLLBACK"), "");
@@ -209,7 +209,7 @@ TEST_F(EnlistApiTest, Enlist_RefusesWhatWillNotDo_AndTheTransactionGoesOn) {
 
 TEST_F(EnlistApiTest, ConnectionLostDuringPrepare_Aborts_WhateverTheServerDid) {
   client::EnlistOptions options;
-  options.patience = Duration::Seconds(2);
+  options.grace_period = Duration::Seconds(2);
   client::Transaction t = Begin();
   EnlistAndRun(&t, *b_, Insert("one"), options);
   EnlistAndRun(&t, *a_, Insert("slow"), options);
@@ -220,7 +220,7 @@ TEST_F(EnlistApiTest, ConnectionLostDuringPrepare_Aborts_WhateverTheServerDid) {
   });
   const client::CommitResult result = t.Commit();
   killer.join();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
   EXPECT_NE(PQstatus(a_->get()), CONNECTION_OK);
   EXPECT_TRUE(b_->idle());
   ExpectNothing();
@@ -233,7 +233,7 @@ TEST_F(EnlistApiTest, ConnectionLostBeforeCommit_Aborts) {
   database_.Exec(
       absl::StrCat("SELECT pg_terminate_backend(", PQbackendPID(a_->get()), ")"));
   const client::CommitResult result = t.Commit();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
   EXPECT_TRUE(b_->idle());
   ExpectNothing();
 }
@@ -243,7 +243,7 @@ TEST_F(EnlistApiTest, QueryStillRunningAtCommit_IsCancelledAndAborts) {
   EnlistAndRun(&t, *a_, Insert("one"));
   ASSERT_EQ(PQsendQuery(a_->get(), "SELECT pg_sleep(3600)"), 1);
   const client::CommitResult result = t.Commit();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
   EXPECT_THAT(result.detail, HasSubstr("still running"));
   EXPECT_TRUE(a_->idle());
   ExpectNothing();
@@ -253,7 +253,7 @@ TEST_F(EnlistApiTest, CopyLeftOpenAtRollback_IsEnded) {
   client::Transaction t = Begin();
   EnlistAndRun(&t, *a_, Insert("one"));
   (void)a_->Run("COPY ledger FROM STDIN");
-  EXPECT_EQ(t.Rollback().outcome, client::Outcome::kAborted);
+  EXPECT_EQ(t.Rollback().outcome, Outcome::kAborted);
   EXPECT_TRUE(a_->idle());
   ExpectNothing();
 }
@@ -262,11 +262,11 @@ TEST_F(EnlistApiTest, CopyLeftOpenAtRollback_IsEnded) {
 TEST_F(EnlistApiTest, PrepareThatComesTooLate_IsRolledBack) {
   client::Transaction t = Begin();
   client::EnlistOptions options;
-  options.patience = Duration::Seconds(1);
+  options.grace_period = Duration::Seconds(1);
   options.prepare_timeout = Duration::Millis(500);
   EnlistAndRun(&t, *a_, Insert("slow"), options);
   const client::CommitResult result = t.Commit();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
   EXPECT_THAT(result.detail, HasSubstr("no answer to PREPARE within 500 ms"));
   EXPECT_TRUE(WaitUntil(10, [&] { return PreparedCount() == "1"; }));
   ExpectNothing();
@@ -279,11 +279,11 @@ TEST_F(EnlistApiTest, CommitAfterThePatience_AbortsOrCommits_ButLeavesNothing) {
   StartParticipant();
   client::Transaction t = Begin();
   client::EnlistOptions options;
-  options.patience = Duration::Seconds(1);
+  options.grace_period = Duration::Seconds(1);
   EnlistAndRun(&t, *a_, Insert("slow"), options);
   EnlistAndRun(&t, *b_, Insert("slow"), options);
   const client::CommitResult result = t.Commit();
-  EXPECT_NE(result.outcome, client::Outcome::kUnknown) << result;
+  EXPECT_NE(result.outcome, Outcome::kUnknown) << result;
   EXPECT_TRUE(NothingPreparedWithin(60));
   EXPECT_EQ(Ledger("bank_a").size(), result.committed() ? 1u : 0u);
   EXPECT_EQ(Ledger("bank_a"), Ledger("bank_b"));
@@ -292,7 +292,7 @@ TEST_F(EnlistApiTest, CommitAfterThePatience_AbortsOrCommits_ButLeavesNothing) {
 TEST_F(EnlistApiTest, CoordinatorGoneAtRollback_TheBranchesAskWhenItIsBack) {
   client::Transaction t = Begin();
   client::EnlistOptions options;
-  options.patience = Duration::Seconds(1);
+  options.grace_period = Duration::Seconds(1);
   EnlistAndRun(&t, *a_, Insert("one"), options);
   EnlistAndRun(&t, *b_, "CREATE TEMP TABLE x(i int)", options);
   node_->Pause();
@@ -302,7 +302,7 @@ TEST_F(EnlistApiTest, CoordinatorGoneAtRollback_TheBranchesAskWhenItIsBack) {
   });
   const client::CommitResult result = t.Commit();
   later.join();
-  EXPECT_EQ(result.outcome, client::Outcome::kAborted) << result;
+  EXPECT_EQ(result.outcome, Outcome::kAborted) << result;
   ExpectNothing();
 }
 

@@ -14,7 +14,7 @@ import graph
 import rules
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
-OURS = ("coordinator/", "participant/", "wal/", "examples/", "tests/", "thrift/rpc/")
+OURS = ("coordinator/", "participant/", "wal/", "examples/", "tests/", "thrift/")
 COMMENT_OR_STRING = re.compile(
     r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 

@@ -13,6 +13,7 @@ _SDK = "participant/sdk"
 _CORE = "participant/sdk/core"
 _CLIENT = "coordinator/client"
 _RPC = "thrift/rpc"
+_WIRE = "thrift/wire"
 _RESOURCES = "participant/resources"
 # The SDK's interface hands the wire's operations and results through.
 _RESOURCE_MANAGER = [_BASE, _SDK, _CORE]
@@ -24,15 +25,17 @@ ALLOWED = {
     _BASE: [],
     "wal": [_BASE],
     _RPC: [_BASE],
+    _WIRE: [_BASE, GENERATED],
     "coordinator/raft": [_BASE],
     "coordinator/txn": [_BASE],
     # A replica of any state machine: none of the machines.
     "coordinator/group": [_BASE],
     "coordinator/storage": [_BASE, "wal", "coordinator/raft"],
-    "coordinator/rpc": [_BASE, "coordinator/raft", "coordinator/txn", _RPC, GENERATED],
+    "coordinator/rpc": [_BASE, "coordinator/raft", "coordinator/txn", _RPC, _WIRE,
+                        GENERATED],
     "coordinator/node": [_BASE, "coordinator/raft", "coordinator/txn",
                          "coordinator/storage", "coordinator/rpc", _RPC, "wal"],
-    _CLIENT: [_BASE, _RPC, GENERATED],
+    _CLIENT: [_BASE, _RPC, _WIRE, GENERATED],
     # Apart from the client, which needs no database's library.
     "coordinator/client/postgresql": [_BASE, _CLIENT],
     "coordinator/embedded": [_BASE, "coordinator/txn", "coordinator/rpc",
@@ -41,9 +44,9 @@ ALLOWED = {
                            "coordinator/node", _RPC, GENERATED],
     # It shows and runs the SQL that a database is made ready with.
     "coordinator/cli": [_BASE, _CLIENT, "coordinator/storage", "coordinator/txn", "wal",
-                        _RPC, GENERATED, f"{_RESOURCES}/postgresql",
+                        _RPC, _WIRE, GENERATED, f"{_RESOURCES}/postgresql",
                         f"{_RESOURCES}/mariadb"],
-    _SDK: [_BASE, _CORE, _RPC, GENERATED],
+    _SDK: [_BASE, _CORE, _RPC, _WIRE, GENERATED],
     _CORE: [_BASE],
     "participant/store": [_BASE],
     f"{_RESOURCES}/kv": _RESOURCE_MANAGER + ["participant/store", "wal", GENERATED],
@@ -59,12 +62,12 @@ ALLOWED = {
                            f"{_RESOURCES}/postgresql", f"{_RESOURCES}/sqlite",
                            f"{_RESOURCES}/xa", _RPC],
     "examples/own-resource": [_BASE, _CLIENT, f"{_RESOURCES}/service"],
-    "examples/processes": [_BASE, _CLIENT],
+    "examples/processes": [_BASE, _CLIENT, _WIRE],
     "examples/tickets": [_BASE, _CLIENT, "examples/processes"],
     "examples/transfer": [_BASE, _CLIENT, "coordinator/embedded", "participant/daemon",
                           "examples/processes", "examples/transfer/input"],
     "examples/transfer/input": [_BASE],
-    "tests": ["coordinator", "participant", "wal", "thrift/rpc", "examples", GENERATED],
+    "tests": ["coordinator", "participant", "wal", "thrift", "examples", GENERATED],
 }
 
 # State machines that see nothing but what is handed to them.

@@ -15,8 +15,6 @@
 namespace concordat::testing {
 namespace {
 
-using client::Outcome;
-
 // Transfers of one unit, each of which also leaves its own row at both banks.
 class Workers {
  public:

@@ -13,8 +13,8 @@
 #include "coordinator/base/check.h"
 #include "coordinator/base/mutex.h"
 #include "coordinator/client/operations.h"
-#include "coordinator/client/wire_names.h"
 #include "tests/process/small_disk.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::testing {
 
@@ -167,7 +167,7 @@ wire::StatusReply Cluster::Status(int node) {
   return Ask<wire::StatusReply>(node,
                                 [](client::CoordinatorLink* link,
                                    std::function<void(const wire::StatusReply&)> done) {
-                                  link->status(std::move(done), client::MakeContext());
+                                  link->status(std::move(done), MakeContext());
                                 });
 }
 
@@ -200,8 +200,8 @@ wire::TransactionView Cluster::Show(const Gtid& gtid) {
              [gtid](client::CoordinatorLink* link,
                     std::function<void(const wire::ShowTransactionReply&)> done) {
                wire::OutcomeRequest request;
-               request.context = client::MakeContext();
-               request.gtid = client::ToWire(gtid);
+               request.context = MakeContext();
+               request.gtid = ToWire(gtid);
                link->showTransaction(std::move(done), request);
              })
       .transaction;

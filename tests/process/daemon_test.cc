@@ -1,4 +1,4 @@
-// The programs as people start and stop them: config file, data directories that are
+// The programs as operators start and stop them: config file, data directories that are
 // not theirs, SIGTERM, and the command line beside them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -20,15 +20,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/client/context.h"
-#include "coordinator/client/wire_names.h"
 #include "tests/process/cluster.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::testing {
 namespace {
 
 using client::CommitResult;
 using client::CoordinatorLink;
-using client::Outcome;
 using ::testing::HasSubstr;
 
 // Many connections that say nothing; those that are closed are made again.
@@ -96,7 +95,7 @@ class Descriptors : public ::testing::Test {
         node, [count](CoordinatorLink* link,
                       std::function<void(const wire::BeginReply&)> done) {
           wire::BeginRequest request;
-          request.context = client::MakeContext();
+          request.context = MakeContext();
           request.count = count;
           link->allocateGtids(std::move(done), request);
         });
@@ -107,7 +106,7 @@ class Descriptors : public ::testing::Test {
     wire::Gtid gtid = Begin(leader, kib).first;
     for (int i = 0; i < kib; ++i, ++gtid.sequence) {
       wire::RollbackRequest request;
-      request.context = client::MakeContext();
+      request.context = MakeContext();
       request.gtid = gtid;
       request.__set_reason(std::string(1024, 'x'));
       const auto reply = cluster_.Ask<wire::OutcomeReply>(

@@ -13,16 +13,15 @@
 #include <vector>
 
 #include "coordinator/client/context.h"
-#include "coordinator/client/wire_names.h"
 #include "tests/process/cluster.h"
 #include "tests/process/small_disk.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::testing {
 namespace {
 
 using client::CommitResult;
 using client::CoordinatorLink;
-using client::Outcome;
 using ::testing::HasSubstr;
 
 // Room for the log's reserve, which is taken when a node starts, and some more.
@@ -61,7 +60,7 @@ class DiskFull : public ::testing::Test {
         node, [count](CoordinatorLink* link,
                       std::function<void(const wire::BeginReply&)> done) {
           wire::BeginRequest request;
-          request.context = client::MakeContext();
+          request.context = MakeContext();
           request.count = count;
           link->allocateGtids(std::move(done), request);
         });
@@ -72,7 +71,7 @@ class DiskFull : public ::testing::Test {
         node, [gtid](CoordinatorLink* link,
                      std::function<void(const wire::OutcomeReply&)> done) {
           wire::RollbackRequest request;
-          request.context = client::MakeContext();
+          request.context = MakeContext();
           request.gtid = gtid;
           request.__set_reason(std::string(1024, 'x'));
           link->rollback(std::move(done), request);
@@ -81,12 +80,12 @@ class DiskFull : public ::testing::Test {
   wire::OutcomeReply Commit(const Gtid& gtid, const std::vector<BranchId>& branches,
                             int node = 1) {
     wire::CommitRequest request;
-    request.context = client::MakeContext();
-    request.gtid = client::ToWire(gtid);
+    request.context = MakeContext();
+    request.gtid = ToWire(gtid);
     request.mode = wire::CommitMode::DECIDED;
     request.timeout_ms = 10'000;
     for (const BranchId& branch : branches) {
-      request.branches.push_back(client::ToWire(branch));
+      request.branches.push_back(ToWire(branch));
     }
     return cluster_->Ask<wire::OutcomeReply>(
         node, [request](CoordinatorLink* link,
@@ -139,7 +138,7 @@ TEST_F(DiskFull, Scenario42_NewWorkIsRefusedWhatIsPromisedIsDoneAndSpaceHeals) {
             wire::Code::OVERLOADED);
   EXPECT_NE(cluster_->Show(late.gtid()).state, "preparing") << "promised without room";
   // Scenario 88: the reserve is for what is promised, and not for this either.
-  const wire::Result rollback = Rollback(client::ToWire(late.gtid())).result;
+  const wire::Result rollback = Rollback(ToWire(late.gtid())).result;
   EXPECT_EQ(rollback.code, wire::Code::OVERLOADED) << rollback.message;
 
   HoldVotes(false);

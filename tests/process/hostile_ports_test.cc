@@ -25,8 +25,6 @@
 namespace concordat::testing {
 namespace {
 
-using client::Outcome;
-
 // A connection to 127.0.0.1:PORT, with bytes sent.
 class BadClient {
  public:

@@ -8,14 +8,13 @@
 
 #include "coordinator/client/context.h"
 #include "coordinator/client/operations.h"
-#include "coordinator/client/wire_names.h"
 #include "tests/process/cluster.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::testing {
 namespace {
 
 using client::CommitResult;
-using client::Outcome;
 
 class Kills : public ::testing::Test {
  protected:
@@ -101,7 +100,7 @@ TEST_F(Kills, Scenario02_LeaderKilledAfterSomePrepares_TheNewLeaderPreparesTheRe
   ASSERT_TRUE(WaitForBranch(gtid, "kv", "prepared"));
   EXPECT_EQ(cluster_.Show(gtid).state, "preparing");
   cluster_.KillLeader();
-  cluster_.proxy("sql").Cut();
+  cluster_.proxy("sql").Disconnect();
   cluster_.proxy("sql").HoldRequests(false);
   const CommitResult outcome = result.get();
   EXPECT_EQ(outcome.outcome, Outcome::kCommitted) << outcome;
@@ -117,7 +116,7 @@ TEST_F(Kills, Scenario03_AllVotedAndDecidedNotAppended_TheNewLeaderAsksAgainAndC
   ASSERT_TRUE(WaitForHeldVotes());
   EXPECT_EQ(cluster_.Show(gtid).state, "preparing");
   cluster_.KillLeader();
-  for (const char* bank : {"kv", "sql"}) cluster_.proxy(bank).Cut();
+  for (const char* bank : {"kv", "sql"}) cluster_.proxy(bank).Disconnect();
   HoldVotes(false);
   const CommitResult outcome = result.get();
   EXPECT_EQ(outcome.outcome, Outcome::kCommitted) << outcome;
@@ -128,14 +127,14 @@ TEST_F(Kills, Scenario05_DecidedOnAQuorumAndTheClientNotAnswered_TheRetryReturns
   auto transaction = Worked();
   const Gtid gtid = transaction.gtid();
   wire::CommitRequest request;
-  request.context = client::MakeContext();
-  request.gtid = client::ToWire(gtid);
+  request.context = MakeContext();
+  request.gtid = ToWire(gtid);
   request.mode = wire::CommitMode::DECIDED;
   request.timeout_ms = 10'000;
   const auto context = client::ParseContext(transaction.CarryBack());
   ASSERT_TRUE(context.ok());
   for (const BranchId& branch : context->branches) {
-    request.branches.push_back(client::ToWire(branch));
+    request.branches.push_back(ToWire(branch));
   }
   const auto commit = [&request](client::CoordinatorLink* link,
                                  std::function<void(const wire::OutcomeReply&)> done) {
@@ -169,7 +168,7 @@ TEST_F(Kills, Scenario06_ClientAnsweredAndCommitsUnsent_TheNewLeaderSendsThem) {
     EXPECT_EQ(branch.state, "prepared") << "COMMIT has got through";
   }
   cluster_.KillLeader();
-  for (const char* bank : {"kv", "sql"}) cluster_.proxy(bank).Cut();
+  for (const char* bank : {"kv", "sql"}) cluster_.proxy(bank).Disconnect();
   HoldRequests(false);
   ExpectTransferred();
 }
@@ -187,7 +186,7 @@ TEST_F(Kills, Scenario07_HalfOfTheResourceManagersCommitted_TheRestCommit) {
   ASSERT_TRUE(WaitForBranch(gtid, "kv", "committed"));
   ASSERT_TRUE(WaitForBranch(gtid, "sql", "prepared"));
   cluster_.KillLeader();
-  cluster_.proxy("sql").Cut();
+  cluster_.proxy("sql").Disconnect();
   cluster_.proxy("sql").HoldRequests(false);
   ExpectTransferred();
 }
@@ -234,7 +233,7 @@ TEST_P(BankKills, Scenario24_CrashAfterPrepareBeforeTheVote_InDoubtThenCommitted
   ASSERT_TRUE(WaitUntil(kPatience,
                         [&] { return cluster_.proxy(GetParam()).HeldReplyBytes() > 0; }));
   cluster_.bank(GetParam()).Kill();
-  cluster_.proxy(GetParam()).Cut();
+  cluster_.proxy(GetParam()).Disconnect();
   cluster_.proxy(GetParam()).HoldReplies(false);
   cluster_.StartBank(GetParam());
   const CommitResult outcome = result.get();
@@ -260,7 +259,7 @@ TEST_P(BankKills, Scenario25_CrashAfterCommitBeforeTheAcknowledgement_AppliedOnc
   ASSERT_TRUE(WaitUntil(kPatience, [&] { return proxy.HeldReplyBytes() > 0; }));
   cluster_.bank(GetParam()).Kill();
   EXPECT_EQ(cluster_.Show(gtid).state, "committing") << "it was acknowledged";
-  proxy.Cut();
+  proxy.Disconnect();
   proxy.HoldReplies(false);
   cluster_.StartBank(GetParam());
   ExpectTransferred();
@@ -306,7 +305,7 @@ TEST_F(Kills, Scenario36_SqliteBankKilledAroundItsCommit_EachAppliedOnce) {
     proxy.HoldRequests(false);
     SleepMs(round);
     cluster_.bank("sql").Kill();
-    proxy.Cut();
+    proxy.Disconnect();
     cluster_.StartBank("sql");
     ExpectTransferred(round + 1);
   }
@@ -327,7 +326,7 @@ TEST_F(KillsAndInquiries,
   ASSERT_TRUE(WaitForState(gtid, "preparing"));
   ASSERT_TRUE(WaitForHeldVotes());
   for (int id = 1; id <= 3; ++id) cluster_.node(id).Kill();
-  for (const char* bank : {"kv", "sql"}) cluster_.proxy(bank).Cut();
+  for (const char* bank : {"kv", "sql"}) cluster_.proxy(bank).Disconnect();
   HoldVotes(false);
   SleepMs(3 * kInquiryMs);  // they ask, and nobody answers
   for (int id = 1; id <= 3; ++id) cluster_.StartNode(id);

@@ -11,7 +11,6 @@ namespace concordat::testing {
 namespace {
 
 using client::CommitResult;
-using client::Outcome;
 
 class NodeDisks : public ::testing::Test {
  protected:

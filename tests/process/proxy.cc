@@ -74,7 +74,7 @@ std::string Proxy::address() const { return "127.0.0.1:" + std::to_string(port_)
 void Proxy::HoldRequests(bool hold) { hold_requests_ = hold; }
 void Proxy::HoldReplies(bool hold) { hold_replies_ = hold; }
 
-void Proxy::Cut() {
+void Proxy::Disconnect() {
   MutexLock lock(&mutex_);
   for (auto& pipe : pipes_) pipe->cut = true;
 }

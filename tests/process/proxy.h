@@ -31,7 +31,7 @@ class Proxy {
   // Bytes from the participant that are held now: it has answered, nobody knows.
   [[nodiscard]] size_t HeldReplyBytes() const { return held_reply_bytes_; }
   // Closes all connections; what was held is lost.
-  void Cut();
+  void Disconnect();
 
  private:
   struct Pipe;

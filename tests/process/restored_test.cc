@@ -32,9 +32,9 @@ class Restored : public ::testing::Test {
     }
     return {};
   }
-  int64_t Mark(const std::string& resource) { return Listed(resource).mark; }
-  void AwaitMarkBeyond(const std::string& resource, int64_t mark) {
-    ASSERT_TRUE(WaitUntil(kPatience, [&] { return Mark(resource) > mark; }));
+  int64_t Generation(const std::string& resource) { return Listed(resource).generation; }
+  void AwaitGenerationBeyond(const std::string& resource, int64_t generation) {
+    ASSERT_TRUE(WaitUntil(kPatience, [&] { return Generation(resource) > generation; }));
   }
   std::string StatusText() {
     std::string text;
@@ -48,21 +48,21 @@ class Restored : public ::testing::Test {
 
 // --- a KV shard ---
 
-const std::vector<std::string> kMarkOften = {"--mark-interval-ms", "50"};
-const std::vector<std::string> kAccept = {"--mark-interval-ms", "50", "--replace-store",
-                                          "kv"};
+const std::vector<std::string> kAdvanceOften = {"--generation-interval-ms", "50"};
+const std::vector<std::string> kAccept = {"--generation-interval-ms", "50",
+                                          "--replace-store", "kv"};
 
 class RestoredKv : public Restored {
  protected:
   void SetUp() override {
     cluster_.bank("kv").Stop();
-    cluster_.StartBank("kv", kMarkOften);
+    cluster_.StartBank("kv", kAdvanceOften);
     Debit(5);
-    AwaitMarkBeyond("kv", 0);
+    AwaitGenerationBeyond("kv", 0);
     cluster_.bank("kv").Stop();
     Copy(Folder(), Backup());
-    backup_mark_ = Mark("kv");
-    cluster_.StartBank("kv", kMarkOften);
+    backup_generation_ = Generation("kv");
+    cluster_.StartBank("kv", kAdvanceOften);
   }
   void Debit(int64_t amount) {
     const auto client = cluster_.NewClient();
@@ -84,19 +84,19 @@ class RestoredKv : public Restored {
     Copy(Backup(), Folder());
   }
   void ExpectRefusal() {
-    cluster_.LaunchBank("kv", kMarkOften);
+    cluster_.LaunchBank("kv", kAdvanceOften);
     EXPECT_EQ(cluster_.bank("kv").WaitForExit(kPatience), 1);
     EXPECT_THAT(TextOf(cluster_.BankLog("kv")),
                 AllOf(HasSubstr("of resource kv holds its data of 20"),
                       HasSubstr("but was seen at 20"), HasSubstr("--replace-store kv")));
   }
 
-  int64_t backup_mark_ = 0;
+  int64_t backup_generation_ = 0;
 };
 
 TEST_F(RestoredKv, Scenario29_IsRefusedAndListed_AndTheNewerStoreGoesOn) {
   Debit(7);
-  AwaitMarkBeyond("kv", backup_mark_);
+  AwaitGenerationBeyond("kv", backup_generation_);
   EXPECT_THAT(StatusText(), Not(HasSubstr("QUARANTINED")));
   cluster_.bank("kv").Kill();
   PutBackTheBackup();
@@ -106,7 +106,7 @@ TEST_F(RestoredKv, Scenario29_IsRefusedAndListed_AndTheNewerStoreGoesOn) {
   // Not once, and not by trying again.
   ExpectRefusal();
   Copy(Newest(), Folder());
-  cluster_.StartBank("kv", kMarkOften);
+  cluster_.StartBank("kv", kAdvanceOften);
   EXPECT_THAT(StatusText(), Not(HasSubstr("QUARANTINED")));
   EXPECT_EQ(cluster_.KvBalance("alice"), -12);
 }
@@ -114,7 +114,7 @@ TEST_F(RestoredKv, Scenario29_IsRefusedAndListed_AndTheNewerStoreGoesOn) {
 // What the log of the coordinators says survives them, too.
 TEST_F(RestoredKv, Scenario29_CoordinatorsRestarted_StillRefuseIt) {
   Debit(7);
-  AwaitMarkBeyond("kv", backup_mark_);
+  AwaitGenerationBeyond("kv", backup_generation_);
   cluster_.bank("kv").Kill();
   PutBackTheBackup();
   cluster_.node(1).Kill();
@@ -124,28 +124,28 @@ TEST_F(RestoredKv, Scenario29_CoordinatorsRestarted_StillRefuseIt) {
 
 TEST_F(RestoredKv, Scenario29_AcceptedByWord_TakesTheNameAndTheLostOneIsRefused) {
   Debit(7);
-  AwaitMarkBeyond("kv", backup_mark_);
-  const int64_t lost = Mark("kv");
+  AwaitGenerationBeyond("kv", backup_generation_);
+  const int64_t lost = Generation("kv");
   cluster_.bank("kv").Kill();
   PutBackTheBackup();
   ExpectRefusal();
   cluster_.StartBank("kv", kAccept);
   EXPECT_EQ(cluster_.KvBalance("alice"), -5);
-  AwaitMarkBeyond("kv", lost);
+  AwaitGenerationBeyond("kv", lost);
   EXPECT_THAT(StatusText(), Not(HasSubstr("QUARANTINED")));
   // Without the word from now on; and the store that it has replaced is the old one.
   cluster_.bank("kv").Stop();
-  cluster_.StartBank("kv", kMarkOften);
+  cluster_.StartBank("kv", kAdvanceOften);
   cluster_.bank("kv").Stop();
   Copy(Newest(), Folder());
   ExpectRefusal();
 }
 
 // The debit was prepared after the backup, and is lost with the newer store: that is not
-// acknowledged before a person has said so, and then said, until it is forgotten.
+// acknowledged before an operator has said so, and then said, until it is forgotten.
 TEST_F(RestoredKv, Scenario29_DecidedCommitThatIsNotInTheBackup_IsAHazardByWordOnly) {
   Debit(1);
-  AwaitMarkBeyond("kv", backup_mark_);
+  AwaitGenerationBeyond("kv", backup_generation_);
   const auto client = cluster_.NewClient();
   auto transaction = client->Begin();
   ASSERT_TRUE(transaction.ok());
@@ -156,9 +156,9 @@ TEST_F(RestoredKv, Scenario29_DecidedCommitThatIsNotInTheBackup_IsAHazardByWordO
   ASSERT_TRUE(WaitUntil(kPatience, [&] { return kv.HeldReplyBytes() > 0; }));
   kv.HoldRequests(true);
   kv.HoldReplies(false);
-  EXPECT_EQ(result.get().outcome, client::Outcome::kCommitted);
+  EXPECT_EQ(result.get().outcome, Outcome::kCommitted);
   cluster_.bank("kv").Kill();
-  kv.Cut();
+  kv.Disconnect();
   kv.HoldRequests(false);
   PutBackTheBackup();
   ExpectRefusal();
@@ -190,13 +190,13 @@ class RestoredPostgresql : public Restored {
     Launch();
     ASSERT_TRUE(rm_->WaitForLine("ready on", kPatience)) << TextOf(log_);
     Credit();
-    AwaitMarkBeyond("pg", 0);
+    AwaitGenerationBeyond("pg", 0);
     server_.Stop();
     server_.Backup();
     server_.Start();
-    backup_mark_ = Mark("pg");
+    backup_generation_ = Generation("pg");
     Credit();
-    AwaitMarkBeyond("pg", backup_mark_);
+    AwaitGenerationBeyond("pg", backup_generation_);
   }
   void Launch() {
     rm_.reset();
@@ -206,7 +206,7 @@ class RestoredPostgresql : public Restored {
                                  "--listen", "127.0.0.1:0", "--coordinators",
                                  absl::StrJoin(cluster_.client_addresses(), ","),
                                  "--resource", "pg=" + server_.Url("bank"),
-                                 "--mark-interval-ms", "50"},
+                                 "--generation-interval-ms", "50"},
         log_);
   }
   absl::Status TryCredit() {
@@ -228,7 +228,7 @@ class RestoredPostgresql : public Restored {
   const std::string log_ = cluster_.dir() + "/rm-pg.log";
   std::unique_ptr<Child> rm_;
   std::unique_ptr<client::Client> client_ = cluster_.NewClient();
-  int64_t backup_mark_ = 0;
+  int64_t backup_generation_ = 0;
 };
 
 TEST_F(RestoredPostgresql, Scenario29_PutBackWhileNobodyServesIt_IsRefusedAndListed) {

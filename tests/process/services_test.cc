@@ -20,7 +20,6 @@ namespace concordat::testing {
 namespace {
 
 using client::CommitResult;
-using client::Outcome;
 using ::testing::HasSubstr;
 
 // Its context goes out with a call, and the callee's branches come back with the
@@ -260,7 +259,7 @@ class Unheard : public ::testing::TestWithParam<const char*> {
   }
   // What was held is lost.
   void Release() {
-    proxy().Cut();
+    proxy().Disconnect();
     proxy().HoldRequests(false);
     proxy().HoldReplies(false);
   }

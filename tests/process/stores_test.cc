@@ -29,9 +29,9 @@ class Stores : public ::testing::Test {
     ASSERT_TRUE(WaitUntil(kPatience, [&] { return kv.HeldReplyBytes() > 0; }));
     kv.HoldRequests(true);
     kv.HoldReplies(false);
-    EXPECT_EQ(result.get().outcome, client::Outcome::kCommitted);
+    EXPECT_EQ(result.get().outcome, Outcome::kCommitted);
     cluster_.bank("kv").Kill();
-    kv.Cut();
+    kv.Disconnect();
     kv.HoldRequests(false);
   }
   std::string Folder() const { return cluster_.dir() + "/bank-kv"; }

@@ -58,8 +58,8 @@ void ClientProcess::Begin() {
   ++next_gtid_.sequence;
   --gtids_left_;
   attempt->kind = ChooseKind();
-  attempt->mode = random_.Percent(options_.parallel_percent) ? txn::Mode::kParallel
-                                                             : txn::Mode::kDecided;
+  attempt->mode = random_.Percent(options_.parallel_percent) ? CommitMode::kParallel
+                                                             : CommitMode::kDecided;
   attempt->timeout_ms = random_.Percent(20)
                             ? static_cast<uint64_t>(random_.Between(1, 50))
                             : static_cast<uint64_t>(random_.Between(300, 2000));
@@ -304,8 +304,8 @@ void ClientProcess::FinishOtherBranches(const AttemptPtr& attempt) {
 }
 
 void ClientProcess::FinishOtherMode(const AttemptPtr& attempt) {
-  const txn::Mode other =
-      attempt->mode == txn::Mode::kParallel ? txn::Mode::kDecided : txn::Mode::kParallel;
+  const CommitMode other = attempt->mode == CommitMode::kParallel ? CommitMode::kDecided
+                                                                  : CommitMode::kParallel;
   world_->rare().Add(Rare::kRetryInOtherMode);
   calls_.SendOnce(
       MakeCommit(*attempt, attempt->branches, attempt->mode), calls_.LikelyLeader(),
@@ -337,7 +337,7 @@ void ClientProcess::FinishGivingUp(const AttemptPtr& attempt) {
 // --- Calls ---------------------------------------------------------------------------
 
 CommitCall ClientProcess::MakeCommit(const Attempt& attempt,
-                                     std::vector<BranchId> branches, txn::Mode mode) {
+                                     std::vector<BranchId> branches, CommitMode mode) {
   CommitCall call{attempt.gtid, std::move(branches), mode, attempt.timeout_ms, {}};
   for (uint32_t i = 0; i < call.branches.size(); ++i) {
     if (attempt.prepared.contains(call.branches[i])) call.prepared.push_back(i);
@@ -346,7 +346,7 @@ CommitCall ClientProcess::MakeCommit(const Attempt& attempt,
 }
 
 void ClientProcess::Commit(const AttemptPtr& attempt, std::vector<BranchId> branches,
-                           txn::Mode mode, std::function<void()> then,
+                           CommitMode mode, std::function<void()> then,
                            client::RequestFate fate) {
   ++open_;
   calls_.Outcome(
@@ -369,17 +369,16 @@ void ClientProcess::Commit(const AttemptPtr& attempt, std::vector<BranchId> bran
 
 void ClientProcess::Rollback(const AttemptPtr& attempt, std::function<void()> then) {
   ++open_;
-  calls_.Outcome(
-      RollbackCall{attempt->gtid, attempt->branches}, Never(),
-      [this, attempt, then = std::move(then)](const OutcomeReply& reply,
-                                              client::Verdict) {
-        --open_;
-        if (reply.code == Code::kOk && reply.outcome == txn::Outcome::kCommitted) {
-          world_->rare().Add(Rare::kRollbackTooLate);
-        }
-        OnOutcome(attempt->gtid, reply);
-        then();
-      });
+  calls_.Outcome(RollbackCall{attempt->gtid, attempt->branches}, Never(),
+                 [this, attempt, then = std::move(then)](const OutcomeReply& reply,
+                                                         client::Verdict) {
+                   --open_;
+                   if (reply.code == Code::kOk && reply.outcome == Outcome::kCommitted) {
+                     world_->rare().Add(Rare::kRollbackTooLate);
+                   }
+                   OnOutcome(attempt->gtid, reply);
+                   then();
+                 });
 }
 
 // The same again, soon after the end or long after it.
@@ -417,11 +416,11 @@ void ClientProcess::OnOutcome(const Gtid& gtid, const OutcomeReply& reply) {
   }
   if (reply.code != Code::kOk) return;
   judge_->OnClientTold(gtid, reply.outcome);
-  if (reply.outcome == txn::Outcome::kCommitted) {
+  if (reply.outcome == Outcome::kCommitted) {
     ++committed_;
   } else {
     ++aborted_;
-    if (reply.cause == txn::AbortCause::kClientRollback) {
+    if (reply.cause == AbortCause::kRolledBack) {
       world_->rare().Add(Rare::kRollbackWon);
     }
   }

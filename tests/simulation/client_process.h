@@ -80,7 +80,7 @@ class ClientProcess final : public Process {
   struct Attempt {
     Gtid gtid;
     Kind kind = Kind::kTransfer;
-    txn::Mode mode = txn::Mode::kDecided;
+    CommitMode mode = CommitMode::kDecided;
     uint64_t timeout_ms = 1000;
     std::vector<Work> work;
     std::vector<BranchId> branches;  // of the work, in its order
@@ -110,7 +110,7 @@ class ClientProcess final : public Process {
   void ExtendOnePhase(const AttemptPtr& attempt);
 
   // A call whose answer is waited for.
-  void Commit(const AttemptPtr& attempt, std::vector<BranchId> branches, txn::Mode mode,
+  void Commit(const AttemptPtr& attempt, std::vector<BranchId> branches, CommitMode mode,
               std::function<void()> then,
               client::RequestFate fate = client::RequestFate());
   void Rollback(const AttemptPtr& attempt, std::function<void()> then);
@@ -118,13 +118,13 @@ class ClientProcess final : public Process {
   void Release(const AttemptPtr& attempt);
   // The same, when a request with this gtid was sent before.
   void CommitAgain(const AttemptPtr& attempt, std::vector<BranchId> branches,
-                   txn::Mode mode, std::function<void()> then) {
+                   CommitMode mode, std::function<void()> then) {
     Commit(attempt, std::move(branches), mode, std::move(then),
            client::RequestFate(/*heard_before=*/true));
   }
   void OnOutcome(const Gtid& gtid, const OutcomeReply& reply);
   [[nodiscard]] CommitCall MakeCommit(const Attempt& attempt,
-                                      std::vector<BranchId> branches, txn::Mode mode);
+                                      std::vector<BranchId> branches, CommitMode mode);
   [[nodiscard]] ProcessId At(const std::string& resource) const {
     return directory_->resources.at(resource);
   }

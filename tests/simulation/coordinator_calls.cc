@@ -56,7 +56,7 @@ void CoordinatorCalls::OnReply(const std::shared_ptr<Question>& question, Proces
   const bool had_begun = question->fate.may_have_begun();
   const client::Answer answer = question->read(reply);
   const client::NextStep step = question->fate.Hear(answer);
-  if (step == client::NextStep::kStop || world_->now() >= question->give_up_at) {
+  if (step == client::NextStep::kStop || world_->now() >= question->deadline) {
     if (question->fate.verdict() == client::Verdict::kAnswered) believed_leader_ = node;
     question->done(reply, question->fate.verdict());
     return;
@@ -74,9 +74,9 @@ void CoordinatorCalls::OnReply(const std::shared_ptr<Question>& question, Proces
                 });
 }
 
-void CoordinatorCalls::Outcome(Payload request, Timestamp give_up_at, OutcomeDone done,
+void CoordinatorCalls::Outcome(Payload request, Timestamp deadline, OutcomeDone done,
                                client::RequestFate fate) {
-  Start({std::move(request), give_up_at,
+  Start({std::move(request), deadline,
          [](const Payload* reply) {
            const auto* outcome = ReplyAs<OutcomeReply>(reply);
            return outcome == nullptr ? client::Answer::kNoAnswer
@@ -89,9 +89,9 @@ void CoordinatorCalls::Outcome(Payload request, Timestamp give_up_at, OutcomeDon
          fate});
 }
 
-void CoordinatorCalls::Enlist(const BranchId& branch, Timestamp give_up_at,
+void CoordinatorCalls::Enlist(const BranchId& branch, Timestamp deadline,
                               std::function<void(Code)> done) {
-  Start({EnlistCall{branch}, give_up_at,
+  Start({EnlistCall{branch}, deadline,
          [](const Payload* reply) {
            const auto* enlisted = ReplyAs<EnlistReply>(reply);
            return enlisted == nullptr ? client::Answer::kNoAnswer
@@ -106,9 +106,9 @@ void CoordinatorCalls::Enlist(const BranchId& branch, Timestamp give_up_at,
 }
 
 // Until it gets some: a cluster that is full now is not for ever.
-void CoordinatorCalls::Begin(uint32_t count, Timestamp give_up_at,
+void CoordinatorCalls::Begin(uint32_t count, Timestamp deadline,
                              std::function<void(const BeginReply&)> done) {
-  Start({BeginCall{count}, give_up_at,
+  Start({BeginCall{count}, deadline,
          [](const Payload* reply) {
            const auto* begun = ReplyAs<BeginReply>(reply);
            return begun != nullptr && begun->code == Code::kOk

@@ -2,7 +2,7 @@
 // same gtid, at one node after the other, until one of them knows the answer. What the
 // answers mean is the client library's own rule (coordinator/client/request_fate.h).
 //
-//   calls.Outcome(CommitCall{...}, give_up_at,
+//   calls.Outcome(CommitCall{...}, deadline,
 //                 [](const OutcomeReply& last, client::Verdict verdict) { ... });
 #ifndef TESTS_SIMULATION_COORDINATOR_CALLS_H_
 #define TESTS_SIMULATION_COORDINATOR_CALLS_H_
@@ -27,11 +27,10 @@ class CoordinatorCalls {
 
   using OutcomeDone = std::function<void(const OutcomeReply&, client::Verdict)>;
   // `fate`: says whether the same gtid has been asked for before.
-  void Outcome(Payload request, Timestamp give_up_at, OutcomeDone done,
+  void Outcome(Payload request, Timestamp deadline, OutcomeDone done,
                client::RequestFate fate = client::RequestFate());
-  void Enlist(const BranchId& branch, Timestamp give_up_at,
-              std::function<void(Code)> done);
-  void Begin(uint32_t count, Timestamp give_up_at,
+  void Enlist(const BranchId& branch, Timestamp deadline, std::function<void(Code)> done);
+  void Begin(uint32_t count, Timestamp deadline,
              std::function<void(const BeginReply&)> done);
 
   // To one node, once, and nobody waits.
@@ -48,7 +47,7 @@ class CoordinatorCalls {
   // One request until its end.
   struct Question {
     Payload request;
-    Timestamp give_up_at;
+    Timestamp deadline;
     // What the reply, or none, says; and what is done at the end.
     std::function<client::Answer(const Payload*)> read;
     std::function<void(const Payload*, client::Verdict)> done;

@@ -57,7 +57,7 @@ CoordinatorNode::CoordinatorNode(World* world, const Directory* directory,
 
 CoordinatorNode::~CoordinatorNode() = default;
 
-// --- Life --------------------------------------------------------------------------
+// --- Starts and ends ---------------------------------------------------------------
 
 void CoordinatorNode::Start() {
   if (std::exchange(lose_tail_, false)) LoseTail();
@@ -74,7 +74,7 @@ void CoordinatorNode::Start() {
                                          });
   CONCORDAT_CHECK(recovered.ok()) << recovered.status().message();
   store_->Attach(this);
-  // Another life draws other time-outs.
+  // Another incarnation draws other time-outs.
   node::ReplicaConfig config = options_.replica;
   config.raft.seed = random_.Next();
   config.raft.new_cluster = {config.raft.seed | 1, id().value()};
@@ -233,15 +233,17 @@ void CoordinatorNode::StartFlush() {
   if (micros > options_.replica.raft.election_timeout_max.micros()) {
     world_->rare().Add(Rare::kSlowFlush);
   }
-  world_->After(Duration::Micros(micros), [this, life = world_->LifeOf(process_)] {
-    if (!world_->IsUp(process_) || world_->LifeOf(process_) != life) return;
-    const wal::Lsn durable = disk_->FinishFlush();
-    while (!unflushed_.empty() && unflushed_.front().lsn <= durable) {
-      checks_.raft->OnDurable(id(), ToPersist(unflushed_.front().records));
-      unflushed_.pop_front();
-    }
-    world_->After(process_, Duration(), [this, durable] { OnFlushed(durable); });
-  });
+  world_->After(
+      Duration::Micros(micros), [this, incarnation = world_->IncarnationOf(process_)] {
+        if (!world_->IsUp(process_) || world_->IncarnationOf(process_) != incarnation)
+          return;
+        const wal::Lsn durable = disk_->FinishFlush();
+        while (!unflushed_.empty() && unflushed_.front().lsn <= durable) {
+          checks_.raft->OnDurable(id(), ToPersist(unflushed_.front().records));
+          unflushed_.pop_front();
+        }
+        world_->After(process_, Duration(), [this, durable] { OnFlushed(durable); });
+      });
 }
 
 void CoordinatorNode::OnFlushed(wal::Lsn durable) {
@@ -268,8 +270,8 @@ void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta, std::string s
   const Duration delay = Duration::Micros(random_.Between(200, 20'000));
   const GroupId group = options_.replica.raft.group;
   auto save = [this, meta, group, state = std::move(state),
-               life = world_->LifeOf(process_)] {
-    if (!world_->IsUp(process_) || world_->LifeOf(process_) != life) return;
+               incarnation = world_->IncarnationOf(process_)] {
+    if (!world_->IsUp(process_) || world_->IncarnationOf(process_) != incarnation) return;
     const absl::Status saved = disk_->SaveSnapshot(group, meta, state);
     CONCORDAT_CHECK(saved.ok()) << saved.message();
     world_->After(process_, Duration::Micros(random_.Between(0, 500)), [this, meta] {
@@ -362,10 +364,10 @@ void CoordinatorNode::OnEvents(const std::vector<txn::Event>& events) {
         checks_.judge->OnAnsweredEarly(event.gtid, replica_->raft().term());
         break;
       case txn::EventKind::kDeciding:
-        if (event.cause == txn::AbortCause::kTimeout) timing_out_.insert(event.gtid);
+        if (event.cause == AbortCause::kTimedOut) timing_out_.insert(event.gtid);
         break;
       case txn::EventKind::kVoted:
-        if (event.vote == txn::Vote::kPrepared && timing_out_.contains(event.gtid)) {
+        if (event.vote == Vote::kPrepared && timing_out_.contains(event.gtid)) {
           rare.Add(Rare::kTimeoutRacesLastVote);
         }
         break;
@@ -444,9 +446,9 @@ void CoordinatorNode::SendVerbs() {
                       Tick();
                       for (const BranchId& branch : branches) {
                         if (verb == txn::Verb::kPrepare) {
-                          replica_->OnVote(branch, txn::Vote::kUnavailable, "refused");
+                          replica_->OnVote(branch, Vote::kUnavailable, "refused");
                         } else {
-                          replica_->OnAcknowledged(branch, txn::AckResult::kUnavailable,
+                          replica_->OnAcknowledged(branch, FinishState::kRetry,
                                                    "refused");
                         }
                       }

@@ -173,7 +173,7 @@ class CoordinatorNode final : public Process,
   bool other_version_ = false;
   bool lose_tail_ = false;
 
-  // Of the present life.
+  // Of the present incarnation.
   std::unique_ptr<storage::RaftStore> store_;
   std::unique_ptr<node::Replica> replica_;
   bool acting_ = false;

@@ -94,11 +94,11 @@ OutcomeReply CoordinatorNode::ToOutcomeReply(const PendingRequest& pending,
   out.leads = replica_->core().is_ready();
   if (std::holds_alternative<txn::CommittedReply>(reply)) {
     out.code = Code::kOk;
-    out.outcome = txn::Outcome::kCommitted;
+    out.outcome = Outcome::kCommitted;
     checks_.judge->OnOutcomeSent(id(), gtid, out.outcome);
   } else if (const auto* aborted = std::get_if<txn::AbortedReply>(&reply)) {
     out.code = Code::kOk;
-    out.outcome = txn::Outcome::kAborted;
+    out.outcome = Outcome::kAborted;
     out.cause = aborted->cause;
     checks_.judge->OnOutcomeSent(id(), gtid, out.outcome);
   } else if (std::holds_alternative<txn::ForgottenReply>(reply)) {
@@ -143,22 +143,20 @@ void CoordinatorNode::AnswerInquiry(const PendingRequest& pending,
   RarePaths& rare = world_->rare();
   if (const auto* answer = std::get_if<txn::InquiryReply>(&reply)) {
     item.code = Code::kOk;
-    switch (answer->fate) {
-      case txn::BranchFate::kCommit:
-        item.answer = InquiryAnswer::kCommit;
+    item.answer = answer->answer;
+    switch (item.answer) {
+      case InquiryAnswer::kCommit:
         checks_.judge->OnFateSent(id(), pending.branch, true);
         rare.Add(Rare::kInquiryCommit);
         break;
-      case txn::BranchFate::kRollback:
-        item.answer = InquiryAnswer::kRollback;
+      case InquiryAnswer::kRollback:
         checks_.judge->OnFateSent(id(), pending.branch, false);
         rare.Add(Rare::kInquiryRollback);
-        if (checks_.judge->DecisionOf(pending.gtid) == txn::Outcome::kCommitted) {
+        if (checks_.judge->DecisionOf(pending.gtid) == Outcome::kCommitted) {
           rare.Add(Rare::kInquiryOutsideSet);
         }
         break;
-      case txn::BranchFate::kWait:
-        item.answer = InquiryAnswer::kWait;
+      case InquiryAnswer::kWait:
         rare.Add(Rare::kInquiryWait);
         break;
     }

@@ -41,7 +41,7 @@ std::optional<BranchFact> Judge::FactOf(const BranchId& branch) const {
   return it == branches_.end() ? std::nullopt : std::optional(it->second.fact);
 }
 
-std::optional<txn::Outcome> Judge::DecisionOf(const Gtid& gtid) const {
+std::optional<Outcome> Judge::DecisionOf(const Gtid& gtid) const {
   const Transaction* transaction = FindTransaction(gtid);
   return transaction == nullptr ? std::nullopt : transaction->decision;
 }
@@ -56,7 +56,7 @@ bool Judge::InSet(const BranchId& branch) const {
   return transaction != nullptr && transaction->set.contains(branch);
 }
 
-std::optional<txn::Outcome> Judge::ToldAbout(const Gtid& gtid) const {
+std::optional<Outcome> Judge::ToldAbout(const Gtid& gtid) const {
   const Transaction* transaction = FindTransaction(gtid);
   return transaction == nullptr ? std::nullopt : transaction->told;
 }
@@ -67,7 +67,7 @@ int64_t Judge::CommittedDelta(const std::string& resource) const {
 }
 
 bool Judge::MayCommit(const BranchId& branch) const {
-  return DecisionOf(branch.gtid) == txn::Outcome::kCommitted && InSet(branch);
+  return DecisionOf(branch.gtid) == Outcome::kCommitted && InSet(branch);
 }
 
 bool Judge::MayRollBack(const BranchId& branch) const {
@@ -76,7 +76,7 @@ bool Judge::MayRollBack(const BranchId& branch) const {
     // Below the watermark, and never staged: nothing can commit it any more.
     return reference_.IsForgotten(branch.gtid) && !IsStaged(branch.gtid);
   }
-  return *decision == txn::Outcome::kAborted || !InSet(branch);
+  return *decision == Outcome::kAborted || !InSet(branch);
 }
 
 // --- Participants ------------------------------------------------------------------
@@ -181,29 +181,29 @@ void Judge::OnRolledBack(const BranchId& branch) {
   SetFact(&known, BranchFact::kRolledBack);
 }
 
-void Judge::OnVoteSent(const BranchId& branch, txn::Vote vote) {
+void Judge::OnVoteSent(const BranchId& branch, Vote vote) {
   const auto fact = FactOf(branch);
   // Votes of one call leave together, with the last of them: by then an earlier one's
   // transaction may be decided. Such a vote was true, and changes nothing any more.
   const bool overtaken = fact == BranchFact::kRolledBack && MayRollBack(branch);
-  if (vote == txn::Vote::kPrepared) Known(branch).voted = true;
-  if (vote == txn::Vote::kPrepared && fact != BranchFact::kPrepared &&
+  if (vote == Vote::kPrepared) Known(branch).voted = true;
+  if (vote == Vote::kPrepared && fact != BranchFact::kPrepared &&
       fact != BranchFact::kCommitted && !overtaken) {
     world_->Fail(absl::StrCat("vote PREPARED sent for branch ", ToString(branch),
                               ", which is not durably prepared"));
   }
-  if (vote == txn::Vote::kReadOnly && fact != BranchFact::kReadOnly) {
+  if (vote == Vote::kReadOnly && fact != BranchFact::kReadOnly) {
     world_->Fail(absl::StrCat("vote READ_ONLY sent for branch ", ToString(branch),
                               ", which is not read-only"));
   }
-  if (vote == txn::Vote::kCommittedAlone && fact != BranchFact::kAlone) {
+  if (vote == Vote::kCommittedAlone && fact != BranchFact::kAlone) {
     world_->Fail(absl::StrCat("vote COMMITTED_ALONE sent for branch ", ToString(branch),
                               ", which did not commit in one phase"));
   }
   // A branch that was committed and forgotten is "not there" too (rule 3).
   // ROLLBACK may have come while it was being prepared.
-  const bool against = vote == txn::Vote::kRefused || vote == txn::Vote::kConflict ||
-                       vote == txn::Vote::kLost;
+  const bool against =
+      vote == Vote::kRefused || vote == Vote::kConflict || vote == Vote::kLost;
   if (against && fact == BranchFact::kPrepared && !MayRollBack(branch)) {
     world_->Fail(absl::StrCat(
         "a vote against the commit was sent for the prepared branch ", ToString(branch)));
@@ -211,8 +211,8 @@ void Judge::OnVoteSent(const BranchId& branch, txn::Vote vote) {
 }
 
 void Judge::OnAcknowledgementSent(const BranchId& branch, txn::Verb verb,
-                                  txn::AckResult ack) {
-  if (ack != txn::AckResult::kDone) {
+                                  FinishState ack) {
+  if (ack != FinishState::kDone) {
     return;
   }
   const auto fact = FactOf(branch);
@@ -292,7 +292,7 @@ void Judge::Put(const txn::StagedRecord& record) {
   CheckEnlistments(record.gtid, transaction);
   if (record.all_prepared && transaction.enlisted.empty()) {
     world_->rare().Add(Rare::kStagedDecided);
-    transaction.decision = txn::Outcome::kCommitted;
+    transaction.decision = Outcome::kCommitted;
     --undecided_;
     OnCommitDecision(record.gtid, transaction);
   }
@@ -307,7 +307,7 @@ void Judge::Put(const txn::DecidedRecord& record) {
   transaction.decision = record.outcome;
   if (transaction.staged) --undecided_;
   CountDecision(record, transaction);
-  if (record.outcome == txn::Outcome::kCommitted) {
+  if (record.outcome == Outcome::kCommitted) {
     OnCommitDecision(record.gtid, transaction);
   } else {
     ++aborts_;
@@ -317,7 +317,7 @@ void Judge::Put(const txn::DecidedRecord& record) {
                                   ToString(branch), " has committed"));
       }
     }
-    if (transaction.told == txn::Outcome::kCommitted) {
+    if (transaction.told == Outcome::kCommitted) {
       world_->Fail(absl::StrCat("gtid ", ToString(record.gtid),
                                 " aborts, and a client was told that it committed"));
     }
@@ -328,7 +328,7 @@ void Judge::Put(const txn::DecidedRecord& record) {
 void Judge::OnCommitDecision(const Gtid& gtid, const Transaction& transaction) {
   ++commits_;
   CheckCommitDecision(gtid, transaction);
-  if (transaction.told == txn::Outcome::kAborted) {
+  if (transaction.told == Outcome::kAborted) {
     world_->Fail(absl::StrCat("gtid ", ToString(gtid),
                               " commits, and a client was told that it aborted"));
   }
@@ -337,23 +337,23 @@ void Judge::OnCommitDecision(const Gtid& gtid, const Transaction& transaction) {
 void Judge::CountDecision(const txn::DecidedRecord& record,
                           const Transaction& transaction) {
   RarePaths& rare = world_->rare();
-  if (record.outcome == txn::Outcome::kCommitted) {
+  if (record.outcome == Outcome::kCommitted) {
     if (transaction.staged_in < entry_term_) rare.Add(Rare::kInheritedCommitted);
     if (!transaction.answered_early_in.is_none() &&
         transaction.answered_early_in < entry_term_) {
       rare.Add(Rare::kEarlyAnswerLeaderLost);
     }
     for (const BranchId& branch : transaction.set) {
-      if (transaction.mode != txn::Mode::kParallel) break;
+      if (transaction.mode != CommitMode::kParallel) break;
       if (FactOf(branch) != BranchFact::kReadOnly) continue;
       rare.Add(Rare::kEarlyAnswerHeldForReadOnly);
       break;
     }
     return;
   }
-  if (record.cause == txn::AbortCause::kTimeout) rare.Add(Rare::kTimeoutAbort);
+  if (record.cause == AbortCause::kTimedOut) rare.Add(Rare::kTimeoutAbort);
   if (transaction.staged) return;
-  if (record.cause != txn::AbortCause::kInquiry) {
+  if (record.cause != AbortCause::kPresumed) {
     rare.Add(Rare::kRollbackUnknownGtid);
   } else if (transaction.enlisted.empty()) {
     rare.Add(Rare::kInquiryUnknownGtid);
@@ -454,7 +454,7 @@ void Judge::Put(const txn::WatermarkRecord&) {
     const bool open =
         transaction.staged &&
         (!transaction.decision ||
-         (*transaction.decision == txn::Outcome::kCommitted && !transaction.ended));
+         (*transaction.decision == Outcome::kCommitted && !transaction.ended));
     if (open) {
       world_->Fail(
           absl::StrCat("the watermark passed ", ToString(gtid), ", which is not over"));
@@ -482,12 +482,11 @@ void Judge::OnVerbSent(NodeId node, txn::Verb verb, const BranchId& branch) {
   }
 }
 
-void Judge::CheckOutcomeIsTrue(const Gtid& gtid, txn::Outcome outcome,
-                               std::string_view who) {
+void Judge::CheckOutcomeIsTrue(const Gtid& gtid, Outcome outcome, std::string_view who) {
   Transaction& transaction = transactions_[gtid];
   bool is_true = transaction.decision == outcome;
-  if (outcome == txn::Outcome::kCommitted && !transaction.decision &&
-      transaction.staged && transaction.mode == txn::Mode::kParallel) {
+  if (outcome == Outcome::kCommitted && !transaction.decision && transaction.staged &&
+      transaction.mode == CommitMode::kParallel) {
     // All votes and a log-committed STAGED are the decision.
     is_true = true;
     for (const BranchId& branch : transaction.set) {
@@ -495,36 +494,36 @@ void Judge::CheckOutcomeIsTrue(const Gtid& gtid, txn::Outcome outcome,
     }
   }
   if (!is_true) {
-    world_->Fail(absl::StrCat(ToAbsl(who), ": ", ToAbsl(txn::ToString(outcome)), " for ",
+    world_->Fail(absl::StrCat(ToAbsl(who), ": ", ToAbsl(ToString(outcome)), " for ",
                               ToString(gtid), ", which is not so"));
   }
   if (transaction.told && *transaction.told != outcome) {
-    world_->Fail(absl::StrCat(ToAbsl(who), ": ", ToAbsl(txn::ToString(outcome)), " for ",
+    world_->Fail(absl::StrCat(ToAbsl(who), ": ", ToAbsl(ToString(outcome)), " for ",
                               ToString(gtid), " after the opposite"));
   }
   transaction.told = outcome;
 }
 
-void Judge::OnOutcomeSent(NodeId node, const Gtid& gtid, txn::Outcome outcome) {
+void Judge::OnOutcomeSent(NodeId node, const Gtid& gtid, Outcome outcome) {
   CheckOutcomeIsTrue(gtid, outcome, absl::StrCat("node ", node.value(), " answers"));
 }
 
-void Judge::OnClientTold(const Gtid& gtid, txn::Outcome outcome) {
+void Judge::OnClientTold(const Gtid& gtid, Outcome outcome) {
   CheckOutcomeIsTrue(gtid, outcome, "a client hears");
 }
 
 void Judge::OnClientConcluded(const Gtid& gtid) {
   Transaction& transaction = transactions_[gtid];
   // Staged: the next leader may commit it, whatever this client was told.
-  if (transaction.decision != txn::Outcome::kAborted && transaction.staged) {
+  if (transaction.decision != Outcome::kAborted && transaction.staged) {
     world_->Fail(absl::StrCat("a client takes ", ToString(gtid),
                               " for aborted, which has been staged"));
   }
-  if (transaction.told == txn::Outcome::kCommitted) {
+  if (transaction.told == Outcome::kCommitted) {
     world_->Fail(absl::StrCat("a client takes ", ToString(gtid),
                               " for aborted after it was told COMMITTED"));
   }
-  transaction.told = txn::Outcome::kAborted;
+  transaction.told = Outcome::kAborted;
 }
 
 void Judge::OnFateSent(NodeId node, const BranchId& branch, bool commit) {
@@ -547,7 +546,7 @@ void Judge::OnEnlistmentConfirmed(const BranchId& branch) {
   transaction.confirmed.insert(branch);
   if (transaction.staged) {
     CheckEnlistments(branch.gtid, transaction);
-  } else if (transaction.decision != txn::Outcome::kAborted &&
+  } else if (transaction.decision != Outcome::kAborted &&
              !transaction.enlisted.contains(branch)) {
     world_->Fail(absl::StrCat("enlistment of ", ToString(branch),
                               " confirmed, and it is not in the log"));

@@ -32,10 +32,10 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/record.h"
 #include "coordinator/txn/table.h"
-#include "coordinator/txn/types.h"
 #include "tests/simulation/world.h"
 
 namespace concordat::simulation {
@@ -65,8 +65,8 @@ class Judge {
   void OnRolledBack(const BranchId& branch);
 
   // What leaves a participant.
-  void OnVoteSent(const BranchId& branch, txn::Vote vote);
-  void OnAcknowledgementSent(const BranchId& branch, txn::Verb verb, txn::AckResult ack);
+  void OnVoteSent(const BranchId& branch, Vote vote);
+  void OnAcknowledgementSent(const BranchId& branch, txn::Verb verb, FinishState ack);
   void OnOnePhaseAnswerSent(const BranchId& branch, bool committed);
 
   // --- Coordinators.
@@ -77,7 +77,7 @@ class Judge {
   void OnTableHash(NodeId node, LogIndex index, uint64_t hash);
   // What leaves a node.
   void OnVerbSent(NodeId node, txn::Verb verb, const BranchId& branch);
-  void OnOutcomeSent(NodeId node, const Gtid& gtid, txn::Outcome outcome);
+  void OnOutcomeSent(NodeId node, const Gtid& gtid, Outcome outcome);
   void OnFateSent(NodeId node, const BranchId& branch, bool commit);
   void OnEnlistmentConfirmed(const BranchId& branch);
   // A leader of this term told a client COMMITTED before the decision is in the log.
@@ -85,7 +85,7 @@ class Judge {
 
   // --- Clients.
 
-  void OnClientTold(const Gtid& gtid, txn::Outcome outcome);
+  void OnClientTold(const Gtid& gtid, Outcome outcome);
   // A client tells its user ABORTED because nobody has begun to commit it.
   void OnClientConcluded(const Gtid& gtid);
 
@@ -98,10 +98,10 @@ class Judge {
   // --- Views.
 
   [[nodiscard]] std::optional<BranchFact> FactOf(const BranchId& branch) const;
-  [[nodiscard]] std::optional<txn::Outcome> DecisionOf(const Gtid& gtid) const;
+  [[nodiscard]] std::optional<Outcome> DecisionOf(const Gtid& gtid) const;
   [[nodiscard]] bool IsStaged(const Gtid& gtid) const;
   [[nodiscard]] bool InSet(const BranchId& branch) const;
-  [[nodiscard]] std::optional<txn::Outcome> ToldAbout(const Gtid& gtid) const;
+  [[nodiscard]] std::optional<Outcome> ToldAbout(const Gtid& gtid) const;
   [[nodiscard]] uint64_t commits() const { return commits_; }
   [[nodiscard]] uint64_t aborts() const { return aborts_; }
   [[nodiscard]] LogIndex applied() const { return reference_.last_applied(); }
@@ -122,11 +122,11 @@ class Judge {
     bool ended = false;
     Term staged_in;          // the term of the entry
     Term answered_early_in;  // 0: was not
-    txn::Mode mode = txn::Mode::kDecided;
+    CommitMode mode = CommitMode::kDecided;
     std::set<BranchId> enlisted;
     std::set<BranchId> set;  // from STAGED on
-    std::optional<txn::Outcome> decision;
-    std::optional<txn::Outcome> told;
+    std::optional<Outcome> decision;
+    std::optional<Outcome> told;
     std::set<BranchId> confirmed;  // enlistments that were answered OK
   };
 
@@ -143,7 +143,7 @@ class Judge {
   void CheckCommitDecision(const Gtid& gtid, const Transaction& transaction);
   void CheckEnlistments(const Gtid& gtid, const Transaction& transaction);
   void CheckReference(const Gtid& gtid);
-  void CheckOutcomeIsTrue(const Gtid& gtid, txn::Outcome outcome, std::string_view who);
+  void CheckOutcomeIsTrue(const Gtid& gtid, Outcome outcome, std::string_view who);
   [[nodiscard]] bool MayRollBack(const BranchId& branch) const;
   [[nodiscard]] bool MayCommit(const BranchId& branch) const;
   [[nodiscard]] Branch& Known(const BranchId& branch);

@@ -31,7 +31,7 @@ class LogDisk final : public NodeDisk {
     CONCORDAT_CHECK(log.ok()) << "the log does not open: " << log.status().message();
     log_ = *std::move(log);
     if (torn_ && log_->next_lsn() < appended_.Next()) {
-      rare_->Add(Rare::kTornTailCut);
+      rare_->Add(Rare::kTornTailTruncated);
     }
     torn_ = false;
     appended_ = log_->next_lsn().Previous();

@@ -10,14 +10,15 @@
 #include <variant>
 #include <vector>
 
+#include "coordinator/base/outcomes.h"
 #include "coordinator/base/strong_id.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/raft/types.h"
-#include "coordinator/txn/types.h"
+#include "coordinator/txn/output.h"
 
 namespace concordat::simulation {
 
-// A process of the simulated world, the same through all its lives.
+// A process of the simulated world, the same through all its incarnations.
 using ProcessId = StrongId<struct ProcessIdTag, uint32_t>;
 // Names a call, so that its answer finds it. Unique in a run.
 using CallId = StrongId<struct CallIdTag, uint64_t>;
@@ -53,7 +54,7 @@ struct BeginReply {
 struct CommitCall {
   Gtid gtid;
   std::vector<BranchId> branches;
-  txn::Mode mode = txn::Mode::kDecided;
+  CommitMode mode = CommitMode::kDecided;
   uint64_t timeout_ms = 0;
   std::vector<uint32_t> prepared{};  // positions of branches that have voted unasked
 };
@@ -67,8 +68,8 @@ struct OutcomeCall {
 // Answers CommitCall, RollbackCall and OutcomeCall.
 struct OutcomeReply {
   Code code = Code::kNotLeader;
-  txn::Outcome outcome = txn::Outcome::kAborted;  // with kOk
-  txn::AbortCause cause = txn::AbortCause::kNone;
+  Outcome outcome = Outcome::kAborted;  // with kOk
+  AbortCause cause = AbortCause::kNone;
   bool leads = false;  // the node says so of itself; on the wire, its hint names itself
 };
 struct EnlistCall {
@@ -80,7 +81,6 @@ struct EnlistReply {
 
 // --- Participant to coordinator ----------------------------------------------------
 
-enum class InquiryAnswer : uint8_t { kCommit, kRollback, kWait };
 struct InquiryCall {
   std::vector<BranchId> branches;
 };
@@ -101,8 +101,8 @@ struct VerbCall {
 };
 struct VerbItem {
   BranchId branch;
-  txn::Vote vote = txn::Vote::kUnavailable;
-  txn::AckResult ack = txn::AckResult::kUnavailable;
+  Vote vote = Vote::kUnavailable;
+  FinishState ack = FinishState::kRetry;
   std::string detail;
 };
 struct VerbReply {
@@ -141,7 +141,7 @@ struct ReleaseCall {
   BranchId branch;
 };
 struct ReleaseReply {
-  txn::AckResult ack = txn::AckResult::kUnavailable;
+  FinishState ack = FinishState::kRetry;
 };
 
 // --- Participant's heartbeat ---------------------------------------------------------

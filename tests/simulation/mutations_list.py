@@ -131,7 +131,7 @@ MUTATIONS = [
         "inherited-parallel-times-out",
         "A new leader aborts an inherited parallel transaction by time-out.",
         TXN + "commit_protocol_votes.cc",
-        "return txn.inherited && txn.mode == Mode::kParallel;",
+        "return txn.inherited && txn.mode == CommitMode::kParallel;",
         "(void)txn;\n  return false;"),
     Mutation(
         "mode-of-the-retry", "The mode is taken from a repeated commit request.",
@@ -158,20 +158,20 @@ MUTATIONS = [
         "early-answer-with-read-only",
         "Mode parallel answers early although a vote was READ_ONLY.",
         TXN + "commit_protocol_votes.cc",
-        "if (txn->mode != Mode::kParallel || !all_prepared) return;",
-        "if (txn->mode != Mode::kParallel) return;"),
+        "if (txn->mode != CommitMode::kParallel || !all_prepared) return;",
+        "if (txn->mode != CommitMode::kParallel) return;"),
     Mutation(
         "early-answer-in-mode-decided",
         "Mode decided answers before the decision is log-committed.",
         TXN + "commit_protocol_votes.cc",
-        "if (txn->mode != Mode::kParallel || !all_prepared) return;",
+        "if (txn->mode != CommitMode::kParallel || !all_prepared) return;",
         "if (!all_prepared) return;"),
     Mutation(
         "committed-with-an-abort-under-way",
         "COMMITTED is answered when the last vote comes behind an appended abort.",
         TXN + "commit_protocol_votes.cc",
         "if (!txn->preparing() || !progress->in_set) return;  // too late to count",
-        "if (txn->phase == Phase::kDeciding && txn->mode == Mode::kParallel &&\n"
+        "if (txn->phase == Phase::kDeciding && txn->mode == CommitMode::kParallel &&\n"
         "      progress->in_set && vote == Vote::kPrepared) {\n"
         "    progress->vote = vote;\n"
         "    bool all = true;\n"
@@ -273,7 +273,7 @@ MUTATIONS = [
         BRANCHES + "branch_requests.cc",
         "  branch->tokens.push_back(token);\n"
         "  if (branch->state == BranchState::kCommitting) return;\n",
-        "  Respond(token, FinishAnswer{Finish::kDone, false, \"\"});\n"
+        "  Respond(token, FinishAnswer{FinishState::kDone, false, \"\"});\n"
         "  if (branch->state == BranchState::kCommitting) return;\n"),
     Mutation(
         "recovering-refuses",

@@ -155,8 +155,8 @@ void Nemesis::KillParticipant() {
 void Nemesis::Pause(ProcessId process, Duration span) {
   if (!world_->IsUp(process) || world_->IsPaused(process)) return;
   world_->Pause(process);
-  After(span, [this, process, life = world_->LifeOf(process)] {
-    if (world_->IsUp(process) && world_->LifeOf(process) == life &&
+  After(span, [this, process, incarnation = world_->IncarnationOf(process)] {
+    if (world_->IsUp(process) && world_->IncarnationOf(process) == incarnation &&
         world_->IsPaused(process)) {
       if (simulation_->IsDeposed(process)) {
         world_->rare().Add(Rare::kLeaderPausedPastElection);

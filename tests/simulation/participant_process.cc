@@ -8,48 +8,6 @@
 
 namespace concordat::simulation {
 
-namespace {
-
-txn::Vote ToTxn(participant::Vote vote) {
-  switch (vote) {
-    case participant::Vote::kPrepared:
-      return txn::Vote::kPrepared;
-    case participant::Vote::kReadOnly:
-      return txn::Vote::kReadOnly;
-    case participant::Vote::kRefused:
-      return txn::Vote::kRefused;
-    case participant::Vote::kUnavailable:
-      return txn::Vote::kUnavailable;
-    case participant::Vote::kCommittedAlone:
-      return txn::Vote::kCommittedAlone;
-    case participant::Vote::kConflict:
-      return txn::Vote::kConflict;
-    case participant::Vote::kLost:
-      return txn::Vote::kLost;
-  }
-  return txn::Vote::kUnavailable;
-}
-
-txn::AckResult ToTxn(participant::Finish finish) {
-  switch (finish) {
-    case participant::Finish::kDone:
-      return txn::AckResult::kDone;
-    case participant::Finish::kRetry:
-      return txn::AckResult::kUnavailable;
-    case participant::Finish::kHeuristicCommit:
-      return txn::AckResult::kHeuristicCommit;
-    case participant::Finish::kHeuristicRollback:
-      return txn::AckResult::kHeuristicRollback;
-    case participant::Finish::kHeuristicMixed:
-      return txn::AckResult::kHeuristicMixed;
-    case participant::Finish::kHeuristicHazard:
-      return txn::AckResult::kHeuristicHazard;
-  }
-  return txn::AckResult::kUnavailable;
-}
-
-}  // namespace
-
 ParticipantProcess::ParticipantProcess(World* world, const Directory* directory,
                                        Judge* judge, std::string resource,
                                        const ParticipantOptions& options)
@@ -77,7 +35,7 @@ void ParticipantProcess::SetRecoveryTime(Duration min, Duration max) {
   options_.recovery_max = max;
 }
 
-// --- Life --------------------------------------------------------------------------
+// --- Starts and ends ---------------------------------------------------------------
 
 void ParticipantProcess::Start() {
   const Incarnation incarnation(options_.incarnation_base + ++lives_);
@@ -202,18 +160,7 @@ void ParticipantProcess::Handle(const Packet& packet, const ReleaseCall& call) {
 void ParticipantProcess::Handle(const Packet&, const InquiryReply& reply) {
   for (const InquiryItem& item : reply.items) {
     if (item.code != Code::kOk) continue;
-    switch (item.answer) {
-      case InquiryAnswer::kCommit:
-        table_->OnInquiryAnswer(item.branch, participant::InquiryAnswer::kCommit, Now());
-        break;
-      case InquiryAnswer::kRollback:
-        table_->OnInquiryAnswer(item.branch, participant::InquiryAnswer::kRollback,
-                                Now());
-        break;
-      case InquiryAnswer::kWait:
-        table_->OnInquiryAnswer(item.branch, participant::InquiryAnswer::kWait, Now());
-        break;
-    }
+    table_->OnInquiryAnswer(item.branch, item.answer, Now());
   }
 }
 
@@ -229,7 +176,7 @@ void ParticipantProcess::Act() {
     for (const participant::Event& event : output.events) {
       if (world_->keeps_history()) {
         world_->Note(absl::StrCat(resource_, ": event ",
-                                  std::string(participant::ToString(event.kind)), " ",
+                                  std::string(ToString(event.kind)), " ",
                                   ToString(event.branch), " ", event.detail));
       }
       if (event.kind == participant::EventKind::kIdleRollback) {
@@ -266,7 +213,7 @@ void ParticipantProcess::CarryOut(const participant::Command& command) {
     case participant::CommandKind::kRollback:
       store_.Rollback(branch, [this, branch] {
         world_->After(process_, Duration(), [this, branch] {
-          table_->OnRolledBack(branch, {participant::Finish::kDone, {}}, Now());
+          table_->OnRolledBack(branch, {FinishState::kDone, {}}, Now());
           Act();
         });
       });
@@ -305,7 +252,7 @@ void ParticipantProcess::Execute(const BranchId& branch, const PendingRequest& r
 }
 
 void ParticipantProcess::Prepare(const BranchId& branch) {
-  const auto answer = [this, branch](participant::Vote vote, Duration delay) {
+  const auto answer = [this, branch](Vote vote, Duration delay) {
     world_->After(process_, delay, [this, branch, vote] {
       table_->OnPrepared(branch, {vote, {}}, Now());
       Act();
@@ -313,16 +260,16 @@ void ParticipantProcess::Prepare(const BranchId& branch) {
   };
   const uint64_t dice = random_.Below(1000);
   if (dice < options_.unavailable_permille) {
-    answer(participant::Vote::kUnavailable, Duration());
+    answer(Vote::kUnavailable, Duration());
   } else if (dice < options_.unavailable_permille + options_.refuse_permille) {
     store_.Rollback(branch, [] {});
-    answer(participant::Vote::kRefused, Duration());
+    answer(Vote::kRefused, Duration());
   } else if (store_.WroteNothing(branch)) {
     store_.EndReadOnly(branch);
-    answer(participant::Vote::kReadOnly, Duration());
+    answer(Vote::kReadOnly, Duration());
   } else {
     store_.Prepare(branch, [this, branch] {
-      table_->OnPrepared(branch, {participant::Vote::kPrepared, {}}, Now());
+      table_->OnPrepared(branch, {Vote::kPrepared, {}}, Now());
       Act();
     });
   }
@@ -331,13 +278,13 @@ void ParticipantProcess::Prepare(const BranchId& branch) {
 void ParticipantProcess::Commit(const BranchId& branch) {
   if (random_.Below(1000) < options_.unavailable_permille) {
     world_->After(process_, Duration(), [this, branch] {
-      table_->OnCommitted(branch, {participant::Finish::kRetry, "just now"}, Now());
+      table_->OnCommitted(branch, {FinishState::kRetry, "just now"}, Now());
       Act();
     });
     return;
   }
   store_.Commit(branch, [this, branch] {
-    table_->OnCommitted(branch, {participant::Finish::kDone, {}}, Now());
+    table_->OnCommitted(branch, {FinishState::kDone, {}}, Now());
     Act();
   });
 }
@@ -368,7 +315,7 @@ void ParticipantProcess::Body(const PendingRequest& request,
       reply.prepared = static_cast<const Reply&>(*answer.reply).prepared;
       if (reply.prepared) {
         world_->rare().Add(Rare::kVotedUnasked);
-        judge_->OnVoteSent(request.branch, txn::Vote::kPrepared);
+        judge_->OnVoteSent(request.branch, Vote::kPrepared);
       }
       break;
     case participant::ExecuteVerdict::kUnavailable:
@@ -384,8 +331,8 @@ void ParticipantProcess::Body(const PendingRequest& request,
   world_->Send(process_, request.from, request.call, reply);
 }
 
-void ParticipantProcess::AnswerVerb(const PendingRequest& request, txn::Vote vote,
-                                    txn::AckResult ack, const std::string& detail) {
+void ParticipantProcess::AnswerVerb(const PendingRequest& request, Vote vote,
+                                    FinishState ack, const std::string& detail) {
   if (request.verbs == nullptr) {
     world_->Send(process_, request.from, request.call, ReleaseReply{ack});
     return;
@@ -406,12 +353,12 @@ void ParticipantProcess::AnswerVerb(const PendingRequest& request, txn::Vote vot
 
 void ParticipantProcess::Body(const PendingRequest& request,
                               const participant::VoteAnswer& answer) {
-  AnswerVerb(request, ToTxn(answer.vote), txn::AckResult::kUnavailable, answer.detail);
+  AnswerVerb(request, answer.vote, FinishState::kRetry, answer.detail);
 }
 
 void ParticipantProcess::Body(const PendingRequest& request,
                               const participant::FinishAnswer& answer) {
-  AnswerVerb(request, txn::Vote::kUnavailable, ToTxn(answer.finish), answer.detail);
+  AnswerVerb(request, Vote::kUnavailable, answer.state, answer.detail);
 }
 
 void ParticipantProcess::Body(const PendingRequest& request,
@@ -422,7 +369,7 @@ void ParticipantProcess::Body(const PendingRequest& request,
       reply = {Code::kOk, true};
       judge_->OnOnePhaseAnswerSent(request.branch, true);
       break;
-    case participant::OnePhaseVerdict::kRolledBack:
+    case participant::OnePhaseVerdict::kRefused:
     case participant::OnePhaseVerdict::kConflict:
     case participant::OnePhaseVerdict::kLost:
       reply = {Code::kOk, false};
@@ -460,33 +407,33 @@ void ParticipantProcess::CountVerb(const Packet& packet, txn::Verb verb,
       if (branch.incarnation != table_->incarnation()) rare.Add(Rare::kCrashAfterCommit);
       break;
     case txn::Verb::kRollback:
-      if (judge_->DecisionOf(branch.gtid) == txn::Outcome::kCommitted) {
+      if (judge_->DecisionOf(branch.gtid) == Outcome::kCommitted) {
         rare.Add(Rare::kBranchOutsideSet);
       }
       break;
   }
 }
 
-void ParticipantProcess::CountVote(const BranchId& branch, txn::Vote vote) {
+void ParticipantProcess::CountVote(const BranchId& branch, Vote vote) {
   RarePaths& rare = world_->rare();
   switch (vote) {
-    case txn::Vote::kReadOnly:
+    case Vote::kReadOnly:
       rare.Add(read_only_votes_.insert(branch).second ? Rare::kReadOnlyVote
                                                       : Rare::kReadOnlyRepeated);
       break;
-    case txn::Vote::kRefused:
-    case txn::Vote::kConflict:
-    case txn::Vote::kLost:
+    case Vote::kRefused:
+    case Vote::kConflict:
+    case Vote::kLost:
       rare.Add(judge_->FactOf(branch) == BranchFact::kReadOnly ? Rare::kReadOnlyForgotten
                                                                : Rare::kRefusedVote);
       break;
-    case txn::Vote::kUnavailable:
+    case Vote::kUnavailable:
       rare.Add(Rare::kUnavailableVote);
       break;
-    case txn::Vote::kCommittedAlone:
+    case Vote::kCommittedAlone:
       rare.Add(Rare::kCommittedAloneVote);
       break;
-    case txn::Vote::kPrepared:
+    case Vote::kPrepared:
       break;
   }
 }

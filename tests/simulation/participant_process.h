@@ -24,7 +24,7 @@ namespace concordat::simulation {
 struct ParticipantOptions {
   participant::BranchTableOptions table;
   StoreOptions store;
-  uint64_t incarnation_base = 0;  // unique to the participant; a life is added
+  uint64_t incarnation_base = 0;  // unique to the participant; an incarnation is added
   Duration recovery_min = Duration::Millis(1);
   Duration recovery_max = Duration::Millis(60);
   Duration heartbeat = Duration::Millis(300);
@@ -98,7 +98,7 @@ class ParticipantProcess final : public Process {
   void Prepare(const BranchId& branch);
   void Commit(const BranchId& branch);
   void Answer(const participant::Answer& answer);
-  void AnswerVerb(const PendingRequest& request, txn::Vote vote, txn::AckResult ack,
+  void AnswerVerb(const PendingRequest& request, Vote vote, FinishState ack,
                   const std::string& detail);
   void Body(const PendingRequest& request, const participant::ExecuteAnswer& answer);
   void Body(const PendingRequest& request, const participant::VoteAnswer& answer);
@@ -106,7 +106,7 @@ class ParticipantProcess final : public Process {
   void Body(const PendingRequest& request, const participant::OnePhaseAnswer& answer);
   void Inquire(const std::vector<BranchId>& branches);
   void CountVerb(const Packet& packet, txn::Verb verb, const BranchId& branch);
-  void CountVote(const BranchId& branch, txn::Vote vote);
+  void CountVote(const BranchId& branch, Vote vote);
   [[nodiscard]] ProcessId SomeNode();
 
   World* world_;
@@ -120,7 +120,7 @@ class ParticipantProcess final : public Process {
   uint64_t lives_ = 0;
   uint64_t asked_ = 0;
 
-  // Of the present life.
+  // Of the present incarnation.
   std::unique_ptr<participant::BranchTable> table_;
   uint64_t last_token_ = 0;
   absl::flat_hash_map<participant::RequestToken, PendingRequest> requests_;

@@ -2,7 +2,7 @@
 // has shown nothing about it, so a campaign in which one of these stays at zero fails
 // (TigerBeetle and FoundationDB do the same).
 //
-//   RarePaths counts;  counts.Add(Rare::kTornTailCut);  total.Merge(counts);
+//   RarePaths counts;  counts.Add(Rare::kTornTailTruncated);  total.Merge(counts);
 #ifndef TESTS_SIMULATION_RARE_PATHS_H_
 #define TESTS_SIMULATION_RARE_PATHS_H_
 
@@ -27,7 +27,7 @@ namespace concordat::simulation {
   X(kClockJumped, "a node's clock jumped ahead")                                       \
   X(kClockDrifted, "a node's clock ran fast or slow")                                  \
   X(kSlowFlush, "a flush took longer than an election")                                \
-  X(kTornTailCut, "torn tail of a log cut at restart")                                 \
+  X(kTornTailTruncated, "torn tail of a log cut at restart")                           \
   X(kPersistLostInPart, "crash kept a part of what was being written")                 \
   X(kPartition, "symmetric partition")                                                 \
   X(kOneWayPartition, "one-way partition")                                             \
@@ -65,7 +65,7 @@ namespace concordat::simulation {
   X(kCommitTwice, "COMMIT of a branch that had committed")                             \
   X(kReadOnlyVote, "READ_ONLY vote")                                                   \
   X(kReadOnlyRepeated, "READ_ONLY vote repeated")                                      \
-  X(kReadOnlyForgotten, "PREPARE of a read-only branch of an earlier life")            \
+  X(kReadOnlyForgotten, "PREPARE of a read-only branch of an earlier incarnation")     \
   X(kUnavailableVote, "UNAVAILABLE while recovering")                                  \
   X(kRefusedVote, "REFUSED vote")                                                      \
   X(kCommittedAloneVote, "COMMITTED_ALONE vote")                                       \

@@ -173,13 +173,13 @@ Asked<OutcomeReply> Scenario::AskCoordinator(ProcessId to, const Gtid& gtid,
 }
 
 Asked<OutcomeReply> Scenario::Commit(const CoordinatorNode& at, const Gtid& gtid,
-                                     std::vector<BranchId> branches, txn::Mode mode,
+                                     std::vector<BranchId> branches, CommitMode mode,
                                      uint64_t timeout_ms) {
   return AskCoordinator(at.process(), gtid,
                         CommitCall{gtid, std::move(branches), mode, timeout_ms});
 }
 
-Asked<OutcomeReply> Scenario::CommitAnywhere(const Transfer& transfer, txn::Mode mode) {
+Asked<OutcomeReply> Scenario::CommitAnywhere(const Transfer& transfer, CommitMode mode) {
   auto asked = std::make_shared<std::optional<OutcomeReply>>();
   client_.calls().Outcome(
       CommitCall{transfer.gtid, transfer.branches, mode, 5000}, Timestamp::Infinite(),

@@ -9,7 +9,7 @@
 //   s.RunUntil([&] { return s.judge().IsStaged(t.gtid); });
 //   s.Kill(leader);
 //   s.LetGo();
-//   EXPECT_EQ(s.Await(s.CommitAnywhere(t)).outcome, txn::Outcome::kCommitted);
+//   EXPECT_EQ(s.Await(s.CommitAnywhere(t)).outcome, Outcome::kCommitted);
 //   s.Finish();                                        // settled, money right
 //
 // The judge and Raft's checker watch as in a random run, and Finish (or the
@@ -139,16 +139,16 @@ class Scenario {
 
   Asked<OutcomeReply> Commit(const CoordinatorNode& at, const Gtid& gtid,
                              std::vector<BranchId> branches,
-                             txn::Mode mode = txn::Mode::kDecided,
+                             CommitMode mode = CommitMode::kDecided,
                              uint64_t timeout_ms = 5000);
   Asked<OutcomeReply> Commit(const CoordinatorNode& at, const Transfer& transfer,
-                             txn::Mode mode = txn::Mode::kDecided,
+                             CommitMode mode = CommitMode::kDecided,
                              uint64_t timeout_ms = 5000) {
     return Commit(at, transfer.gtid, transfer.branches, mode, timeout_ms);
   }
   // As the client library does: at one node after the other until one knows.
   Asked<OutcomeReply> CommitAnywhere(const Transfer& transfer,
-                                     txn::Mode mode = txn::Mode::kDecided);
+                                     CommitMode mode = CommitMode::kDecided);
   Asked<OutcomeReply> Rollback(const CoordinatorNode& at, const Transfer& transfer);
   Asked<OutcomeReply> AskOutcome(const CoordinatorNode& at, const Gtid& gtid);
   Asked<EnlistReply> Enlist(const CoordinatorNode& at, const BranchId& branch);

@@ -7,10 +7,7 @@
 namespace concordat::simulation {
 namespace {
 
-using txn::AbortCause;
 using txn::DecidedRecord;
-using txn::Mode;
-using txn::Outcome;
 using txn::StagedRecord;
 using txn::Verb;
 
@@ -275,7 +272,7 @@ TEST(Scenario11, TimeOutAbortRacesTheLastVote_TheLogSaysWhatHappens) {
   const ProcessId bank_b = s.bank(1).process();
   s.Hold([&](const Packet& p) { return IsVote(p) && p.from == bank_b; });
   s.Hold([](const Packet& p) { return CarriesRecord<DecidedRecord>(p); });
-  const auto asked = s.Commit(leader, t, Mode::kDecided, 50);
+  const auto asked = s.Commit(leader, t, CommitMode::kDecided, 50);
   s.RunForMillis(60);  // the abort is appended, and nowhere else
   EXPECT_EQ(s.judge().DecisionOf(t.gtid), std::nullopt);
   s.Release(IsVote);
@@ -285,7 +282,7 @@ TEST(Scenario11, TimeOutAbortRacesTheLastVote_TheLogSaysWhatHappens) {
   s.LetGo();
   const OutcomeReply reply = s.Await(asked);
   EXPECT_EQ(reply.outcome, Outcome::kAborted);
-  EXPECT_EQ(reply.cause, AbortCause::kTimeout);
+  EXPECT_EQ(reply.cause, AbortCause::kTimedOut);
   s.Finish();
   EXPECT_TRUE(BothRolledBack(&s, t));
 }
@@ -378,7 +375,7 @@ TEST(Scenario21, ParallelLeaderDiesAfterItsAnswer_NobodyAbortsUntilTheRmReturns)
   CoordinatorNode& old_leader = s.Elect();
   const Transfer t = s.BeginTransfer();
   s.Drop([](const Packet& p) { return CarriesRecord<DecidedRecord>(p); });
-  const auto asked = s.Commit(old_leader, t, Mode::kParallel);
+  const auto asked = s.Commit(old_leader, t, CommitMode::kParallel);
   EXPECT_EQ(s.Await(asked).outcome, Outcome::kCommitted);
   EXPECT_EQ(s.judge().DecisionOf(t.gtid), std::nullopt);
   s.Kill(old_leader);
@@ -404,7 +401,7 @@ TEST(Scenario22, RollbackRacesTheClientsOwnCommit_BothConnectionsHearTheSame) {
     Scenario s;
     CoordinatorNode& leader = s.Elect();
     const Transfer t = s.BeginTransfer();
-    const auto commit = s.Commit(leader, t, Mode::kParallel);
+    const auto commit = s.Commit(leader, t, CommitMode::kParallel);
     s.RunFor(Duration::Micros(delay_micros));
     const auto rollback = s.Rollback(leader, t);
     const OutcomeReply one = s.Await(commit);

@@ -7,10 +7,7 @@
 namespace concordat::simulation {
 namespace {
 
-using txn::AbortCause;
 using txn::DecidedRecord;
-using txn::Mode;
-using txn::Outcome;
 using txn::Verb;
 
 void AwaitPrepared(Scenario* s, const std::vector<BranchId>& branches) {
@@ -46,7 +43,7 @@ TEST(Scenario61, LatePrepareAtABranchThatHasCommittedAndIsForgotten_NobodyHearsA
   EXPECT_GE(s.Release([](const Packet& p) { return IsVerb(p, Verb::kPrepare); }), 2u);
   s.RunForMillis(5);
   ASSERT_FALSE(votes.empty());
-  EXPECT_EQ(As<VerbReply>(votes[0])->items.at(0).vote, txn::Vote::kLost);
+  EXPECT_EQ(As<VerbReply>(votes[0])->items.at(0).vote, Vote::kLost);
   s.Reconnect(deposed);
   s.RunForMillis(500);
   EXPECT_FALSE(asked->has_value() && (*asked)->code == Code::kOk &&
@@ -60,7 +57,7 @@ TEST(Scenario62, InquiryWhileStagedIsPending_DoesNotOvertakeIt) {
   CoordinatorNode& leader = s.Elect();
   const Transfer t = s.BeginTransfer();
   s.Hold(IsAppend);
-  const auto asked = s.Commit(leader, t, Mode::kParallel);
+  const auto asked = s.Commit(leader, t, CommitMode::kParallel);
   AwaitPrepared(&s, t.branches);
   EXPECT_FALSE(s.judge().IsStaged(t.gtid));
   const auto inquiry = s.Inquire(leader, t.branches[0]);
@@ -79,7 +76,7 @@ TEST(Scenario63, TimeOutAbortAppendedThenTheLastVote_ParallelIsNotAnsweredCommit
   const ProcessId bank_b = s.bank(1).process();
   s.Hold([&](const Packet& p) { return IsVote(p) && p.from == bank_b; });
   s.Hold([](const Packet& p) { return CarriesRecord<DecidedRecord>(p); });
-  const auto asked = s.Commit(leader, t, Mode::kParallel, 50);
+  const auto asked = s.Commit(leader, t, CommitMode::kParallel, 50);
   s.RunForMillis(60);
   EXPECT_TRUE(s.judge().IsStaged(t.gtid));
   s.Release(IsVote);
@@ -142,8 +139,8 @@ TEST(Scenario66, RetryInModeParallelOfADecidedTransaction_WaitsForTheDecision) {
   CoordinatorNode& leader = s.Elect();
   const Transfer t = s.BeginTransfer();
   s.Hold([](const Packet& p) { return CarriesRecord<DecidedRecord>(p); });
-  const auto first = s.Commit(leader, t, Mode::kDecided);
-  const auto retry = s.Commit(leader, t, Mode::kParallel);
+  const auto first = s.Commit(leader, t, CommitMode::kDecided);
+  const auto retry = s.Commit(leader, t, CommitMode::kParallel);
   AwaitPrepared(&s, t.branches);
   s.RunForMillis(50);
   EXPECT_TRUE(s.judge().IsStaged(t.gtid));
@@ -160,13 +157,13 @@ TEST(Scenario66, RetryInModeDecidedAtTheNextLeader_StaysProtectedAsParallel) {
   CoordinatorNode& old_leader = s.Elect();
   const Transfer t = s.BeginTransfer();
   s.Drop([](const Packet& p) { return CarriesRecord<DecidedRecord>(p); });
-  EXPECT_EQ(s.Await(s.Commit(old_leader, t, Mode::kParallel, 50)).outcome,
+  EXPECT_EQ(s.Await(s.Commit(old_leader, t, CommitMode::kParallel, 50)).outcome,
             Outcome::kCommitted);
   s.Kill(old_leader);
   s.KillBank(1);
   s.DropHeld();
   CoordinatorNode& leader = s.ElectOther(old_leader);
-  const auto retry = s.Commit(leader, t, Mode::kDecided, 50);
+  const auto retry = s.Commit(leader, t, CommitMode::kDecided, 50);
   s.RunForMillis(500);
   EXPECT_EQ(s.judge().DecisionOf(t.gtid), std::nullopt) << "a time-out took it back";
   s.RestartBank(1);
@@ -185,7 +182,7 @@ TEST(Scenario67, RollbackAtAFreshLeaderWhileStagedSurvives_OneOutcome) {
     return (IsAppend(p) && p.to == other.process()) ||
            (p.from == heir.process() && p.to == old_leader.process());
   });
-  (void)s.Commit(old_leader, t, Mode::kParallel);
+  (void)s.Commit(old_leader, t, CommitMode::kParallel);
   s.RunForMillis(3);
   EXPECT_FALSE(s.judge().IsStaged(t.gtid));
   s.Kill(old_leader);
@@ -212,7 +209,7 @@ TEST(Scenario69, ReadOnlyVoterRestartedAndLeaderChanged_NoCommittedIsTakenBack) 
   const BranchId debit = s.Work(0, gtid, {{0, -4}, {1, 4}});
   const BranchId reader = s.Work(1, gtid, {});
   s.Drop([](const Packet& p) { return CarriesRecord<DecidedRecord>(p); });
-  const auto asked = s.Commit(old_leader, gtid, {debit, reader}, Mode::kParallel);
+  const auto asked = s.Commit(old_leader, gtid, {debit, reader}, CommitMode::kParallel);
   AwaitPrepared(&s, {debit});
   s.RunForMillis(20);
   EXPECT_EQ(s.FactOf(reader), BranchFact::kReadOnly);
@@ -223,7 +220,7 @@ TEST(Scenario69, ReadOnlyVoterRestartedAndLeaderChanged_NoCommittedIsTakenBack) 
   s.Kill(old_leader);
   s.DropHeld();
   CoordinatorNode& leader = s.ElectOther(old_leader);
-  const auto retry = s.Commit(leader, gtid, {debit, reader}, Mode::kParallel);
+  const auto retry = s.Commit(leader, gtid, {debit, reader}, CommitMode::kParallel);
   EXPECT_EQ(s.Await(retry).outcome, Outcome::kAborted);
   EXPECT_EQ(s.Count(Rare::kReadOnlyForgotten), 1u);
   s.Finish();
@@ -297,7 +294,7 @@ TEST(Scenario74, BranchCommittedInOnePhaseThenNamedAgain_CommittedAloneAndRecord
   EXPECT_EQ(s.FactOf(second), BranchFact::kRolledBack);
   const auto& heuristics = s.Elect().replica()->core().table().heuristics();
   ASSERT_TRUE(heuristics.contains(alone));
-  EXPECT_EQ(heuristics.at(alone).what, txn::Heuristic::kCommittedAlone);
+  EXPECT_EQ(heuristics.at(alone).what, Heuristic::kCommittedAlone);
 }
 
 }  // namespace

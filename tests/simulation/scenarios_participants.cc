@@ -9,11 +9,7 @@
 namespace concordat::simulation {
 namespace {
 
-using txn::AbortCause;
-using txn::Mode;
-using txn::Outcome;
 using txn::Verb;
-using txn::Vote;
 
 // The votes about the branch among these packets.
 std::vector<Vote> VotesOf(const std::vector<Packet>& packets, const BranchId& branch) {
@@ -102,7 +98,7 @@ TEST(Scenario16, CommitTwice_AcknowledgedTwiceAndAppliedOnce) {
   s.RunForMillis(5);
   ASSERT_EQ(acknowledgements.size(), 4u);
   for (const Packet& packet : acknowledgements) {
-    EXPECT_EQ(As<VerbReply>(packet)->items.at(0).ack, txn::AckResult::kDone);
+    EXPECT_EQ(As<VerbReply>(packet)->items.at(0).ack, FinishState::kDone);
   }
   EXPECT_EQ(s.bank(0).store().BalanceOf(0), 100 - t.amount);
   EXPECT_EQ(s.bank(1).store().BalanceOf(1), 100 + t.amount);

@@ -10,16 +10,13 @@
 namespace concordat::simulation {
 namespace {
 
-using txn::Mode;
-using txn::Outcome;
-
 // Commits transfers in a row, some in each mode; returns their gtids.
 std::vector<Gtid> CommitSome(Scenario* s, int count) {
   std::vector<Gtid> gtids;
   for (int i = 0; i < count; ++i) {
     const Transfer t =
         s->BeginTransfer(static_cast<size_t>(i) % 3, static_cast<size_t>(i + 1) % 3, 1);
-    const Mode mode = i % 2 == 0 ? Mode::kDecided : Mode::kParallel;
+    const CommitMode mode = i % 2 == 0 ? CommitMode::kDecided : CommitMode::kParallel;
     EXPECT_EQ(s->Await(s->CommitAnywhere(t, mode)).outcome, Outcome::kCommitted);
     gtids.push_back(t.gtid);
   }
@@ -63,7 +60,7 @@ TEST(Scenario38, PowerLostEverywhere_EveryAcknowledgedCommitIsThere) {
   KillAllInMidBatch(/*power=*/true, /*real_log=*/true);
 }
 
-TEST(Scenario39, TornTails_OnlyWhatNobodyWasPromisedIsCut) {
+TEST(Scenario39, TornTails_OnlyWhatNobodyWasPromisedIsTruncated) {
   Settings settings = Settings::Quiet();
   settings.node.real_log = true;
   settings.clients = 6;
@@ -80,7 +77,7 @@ TEST(Scenario39, TornTails_OnlyWhatNobodyWasPromisedIsCut) {
     s.Restart(leader);
     commits = s.judge().commits();
   }
-  EXPECT_GT(s.Count(Rare::kTornTailCut), 0u);
+  EXPECT_GT(s.Count(Rare::kTornTailTruncated), 0u);
   EXPECT_GT(commits, 50u);
   for (const auto& client : s.simulation().clients()) client->Stop();
   s.Finish();
@@ -225,7 +222,7 @@ TEST(Scenario48, ClocksThatJumpFreezeAndDrift_SafetyIsUntouched) {
   one.SetRate(300);
   s.RunForMillis(800);
   for (LocalClock* clock : {&one, &two, &three}) {
-    clock->SetWall(-3'600'000'000);  // people's time is of no account
+    clock->SetWall(-3'600'000'000);  // the time of day is of no account
     clock->SetRate(1000);
   }
   const uint64_t commits = s.judge().commits();

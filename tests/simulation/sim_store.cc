@@ -28,7 +28,7 @@ SimStore::SimStore(World* world, Judge* judge, std::string resource,
       random_(world->NewSeed()),
       balances_(options.accounts, options.initial_balance) {}
 
-// --- Life --------------------------------------------------------------------------
+// --- Starts and ends ---------------------------------------------------------------
 
 void SimStore::Crash(bool power) {
   // What was being flushed when the process alone dies is the kernel's and stays.
@@ -107,8 +107,8 @@ void SimStore::StartFlush() {
   flushing_ = pending_.size();
   const Duration delay = Duration::Micros(
       random_.Between(options_.flush_min.micros(), options_.flush_max.micros()));
-  world_->After(delay, [this, life = world_->LifeOf(process_)] {
-    if (!world_->IsUp(process_) || world_->LifeOf(process_) != life) return;
+  world_->After(delay, [this, incarnation = world_->IncarnationOf(process_)] {
+    if (!world_->IsUp(process_) || world_->IncarnationOf(process_) != incarnation) return;
     for (; flushing_ != 0; --flushing_) {
       Pending pending = std::move(pending_.front());
       pending_.pop_front();

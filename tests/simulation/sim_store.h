@@ -44,8 +44,9 @@ class SimStore {
   // A crash before the flush that is under way has done anything.
   void LoseAllAtNextCrash() { lose_all_ = true; }
 
-  // --- Life. The process has died: what was active is gone, what was being written is
-  // there in part. Recover rebuilds the rest from the log and lists what is in doubt.
+  // --- Starts and ends. The process has died: what was active is gone, what was being
+  // written is there in part. Recover rebuilds the rest from the log and lists what is in
+  // doubt.
   void Crash(bool power);
   [[nodiscard]] std::vector<BranchId> Recover();
 

@@ -81,14 +81,14 @@ class JudgeTest : public ::testing::Test {
     judge_.OnApplied(NodeId(1), next_, Term(1), txn::EncodeRecord(record));
     next_ = next_.Next();
   }
-  void Stage(txn::Mode mode = txn::Mode::kDecided) {
+  void Stage(CommitMode mode = CommitMode::kDecided) {
     Apply(txn::StagedRecord{gtid_, {a_, b_}, 100, mode});
   }
-  void Decide(txn::Outcome outcome) {
+  void Decide(Outcome outcome) {
     txn::DecidedRecord record;
     record.gtid = gtid_;
     record.outcome = outcome;
-    if (outcome == txn::Outcome::kAborted) record.cause = txn::AbortCause::kTimeout;
+    if (outcome == Outcome::kAborted) record.cause = AbortCause::kTimedOut;
     Apply(record);
   }
   void PrepareBoth() {
@@ -107,9 +107,9 @@ class JudgeTest : public ::testing::Test {
 TEST_F(JudgeTest, AWholeCommit_IsInOrder) {
   Stage();
   PrepareBoth();
-  Decide(txn::Outcome::kCommitted);
-  judge_.OnOutcomeSent(NodeId(1), gtid_, txn::Outcome::kCommitted);
-  judge_.OnClientTold(gtid_, txn::Outcome::kCommitted);
+  Decide(Outcome::kCommitted);
+  judge_.OnOutcomeSent(NodeId(1), gtid_, Outcome::kCommitted);
+  judge_.OnClientTold(gtid_, Outcome::kCommitted);
   judge_.OnCommitted(a_);
   judge_.OnCommitted(b_);
   judge_.CheckAllSettled();
@@ -125,7 +125,7 @@ TEST_F(JudgeTest, CommitWithoutADecision_IsSeen) {
 
 TEST_F(JudgeTest, RollbackOfAPreparedBranchWithoutADecision_IsSeen) {
   PrepareBoth();
-  judge_.OnVoteSent(a_, txn::Vote::kPrepared);
+  judge_.OnVoteSent(a_, Vote::kPrepared);
   judge_.OnRolledBack(a_);
   EXPECT_TRUE(world_.failed());
 }
@@ -139,7 +139,7 @@ TEST_F(JudgeTest, RollbackOfABranchThatHasNotVoted_IsNoMistake) {
 
 TEST_F(JudgeTest, StagedAndDecided_WithABranchThatHasNotPrepared_IsSeen) {
   judge_.OnPrepared(a_, 0);
-  txn::StagedRecord record{gtid_, {a_, b_}, 100, txn::Mode::kDecided};
+  txn::StagedRecord record{gtid_, {a_, b_}, 100, CommitMode::kDecided};
   record.all_prepared = true;
   Apply(record);
   EXPECT_TRUE(world_.failed());
@@ -148,7 +148,7 @@ TEST_F(JudgeTest, StagedAndDecided_WithABranchThatHasNotPrepared_IsSeen) {
 TEST_F(JudgeTest, DecisionToCommitWithABranchThatHasNotPrepared_IsSeen) {
   Stage();
   judge_.OnPrepared(a_, 0);
-  Decide(txn::Outcome::kCommitted);
+  Decide(Outcome::kCommitted);
   EXPECT_TRUE(world_.failed());
 }
 
@@ -156,35 +156,35 @@ TEST_F(JudgeTest, MoneyFromNothing_IsSeen) {
   Stage();
   judge_.OnPrepared(a_, -5);
   judge_.OnPrepared(b_, 6);
-  Decide(txn::Outcome::kCommitted);
+  Decide(Outcome::kCommitted);
   EXPECT_TRUE(world_.failed());
 }
 
 TEST_F(JudgeTest, EarlyAnswerInModeDecided_IsSeen) {
-  Stage(txn::Mode::kDecided);
+  Stage(CommitMode::kDecided);
   PrepareBoth();
-  judge_.OnOutcomeSent(NodeId(1), gtid_, txn::Outcome::kCommitted);
+  judge_.OnOutcomeSent(NodeId(1), gtid_, Outcome::kCommitted);
   EXPECT_TRUE(world_.failed());
 }
 
 TEST_F(JudgeTest, EarlyAnswerInModeParallel_IsTrueAndBindsTheDecision) {
-  Stage(txn::Mode::kParallel);
+  Stage(CommitMode::kParallel);
   PrepareBoth();
-  judge_.OnOutcomeSent(NodeId(1), gtid_, txn::Outcome::kCommitted);
+  judge_.OnOutcomeSent(NodeId(1), gtid_, Outcome::kCommitted);
   EXPECT_FALSE(world_.failed());
-  Decide(txn::Outcome::kAborted);
+  Decide(Outcome::kAborted);
   EXPECT_TRUE(world_.failed());
 }
 
 TEST_F(JudgeTest, AbortedAnsweredBeforeItIsLogCommitted_IsSeen) {
-  judge_.OnOutcomeSent(NodeId(1), gtid_, txn::Outcome::kAborted);
+  judge_.OnOutcomeSent(NodeId(1), gtid_, Outcome::kAborted);
   EXPECT_TRUE(world_.failed());
 }
 
 TEST_F(JudgeTest, EndedWithABranchInDoubt_IsSeen) {
   Stage();
   PrepareBoth();
-  Decide(txn::Outcome::kCommitted);
+  Decide(Outcome::kCommitted);
   judge_.OnCommitted(a_);
   Apply(txn::EndedRecord{{gtid_}});
   EXPECT_TRUE(world_.failed());

@@ -56,15 +56,15 @@ void World::RunUntil(Timestamp when) {
 }
 
 void World::After(ProcessId process, Duration delay, Action action) {
-  queue_.At(now() + delay, [this, process, life = HostOf(process).life,
+  queue_.At(now() + delay, [this, process, incarnation = HostOf(process).incarnation,
                             action = std::move(action)]() mutable {
-    Run(process, life, std::move(action));
+    Run(process, incarnation, std::move(action));
   });
 }
 
-void World::Run(ProcessId process, uint64_t life, Action action) {
+void World::Run(ProcessId process, uint64_t incarnation, Action action) {
   Host& host = HostOf(process);
-  if (!host.up || host.life != life) {
+  if (!host.up || host.incarnation != incarnation) {
     return;
   }
   if (host.paused) {
@@ -78,10 +78,10 @@ void World::Start(ProcessId process) {
   Host& host = HostOf(process);
   CONCORDAT_CHECK(!host.up);
   host.up = true;
-  ++host.life;
-  Mix(process.value() * 1000 + host.life);
+  ++host.incarnation;
+  Mix(process.value() * 1000 + host.incarnation);
   if (keeps_history()) {
-    Note(absl::StrCat(host.name, " starts, life ", host.life));
+    Note(absl::StrCat(host.name, " starts, incarnation ", host.incarnation));
   }
   host.process->Start();
 }
@@ -129,7 +129,7 @@ void World::Deliver(const Packet& packet) {
   if (!host.up) {
     return;
   }
-  Run(packet.to, host.life, [this, packet] {
+  Run(packet.to, host.incarnation, [this, packet] {
     Mix(packet.from.value() * 64 + packet.to.value() + packet.payload.index() * 4096);
     if (keeps_history()) {
       Note(absl::StrCat(NameOf(packet.from), " -> ", NameOf(packet.to), "  ",

@@ -63,7 +63,7 @@ class World {
   void After(Duration delay, Action action) {
     queue_.At(now() + delay, std::move(action));
   }
-  // Happens to the process in its present life, unless that ends before.
+  // Happens to the process in its present incarnation, unless that ends before.
   void After(ProcessId process, Duration delay, Action action);
 
   // --- Processes --------------------------------------------------------------------
@@ -76,7 +76,9 @@ class World {
   [[nodiscard]] bool IsUp(ProcessId process) const { return HostOf(process).up; }
   [[nodiscard]] bool IsPaused(ProcessId process) const { return HostOf(process).paused; }
   // Counts the starts.
-  [[nodiscard]] uint64_t LifeOf(ProcessId process) const { return HostOf(process).life; }
+  [[nodiscard]] uint64_t IncarnationOf(ProcessId process) const {
+    return HostOf(process).incarnation;
+  }
   [[nodiscard]] const std::string& NameOf(ProcessId process) const {
     return HostOf(process).name;
   }
@@ -127,13 +129,13 @@ class World {
     std::unique_ptr<LocalClock> clock;
     bool up = false;
     bool paused = false;
-    uint64_t life = 0;
+    uint64_t incarnation = 0;
     std::deque<Action> waiting;  // while paused
   };
 
   [[nodiscard]] const Host& HostOf(ProcessId process) const;
   [[nodiscard]] Host& HostOf(ProcessId process);
-  void Run(ProcessId process, uint64_t life, Action action);
+  void Run(ProcessId process, uint64_t incarnation, Action action);
   void Deliver(const Packet& packet);
 
   const uint64_t seed_;

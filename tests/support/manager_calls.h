@@ -1,5 +1,5 @@
 // A database's resource manager, called as a participant calls it, with the answers
-// waited for; and SQL values for people.
+// waited for; and SQL values as text.
 #ifndef TESTS_SUPPORT_MANAGER_CALLS_H_
 #define TESTS_SUPPORT_MANAGER_CALLS_H_
 
@@ -25,7 +25,7 @@ wire::Value Txt(std::string v);
 wire::Value Blob(std::string v);
 wire::Value Null();
 wire::SqlStatement Stmt(std::string sql, std::vector<wire::Value> parameters = {});
-// For people: "1", "2.5", "'text'", "x'6162'", "NULL".
+// As text: "1", "2.5", "'text'", "x'6162'", "NULL".
 std::string Show(const wire::Value& value);
 // Rows as "1,'a';2,'b'".
 std::string Show(const wire::SqlResult& result);
@@ -43,7 +43,7 @@ class ManagerCalls : public ::testing::Test {
   explicit ManagerCalls(std::string resource) : resource_(std::move(resource)) {}
 
   [[nodiscard]] const std::string& Resource() const { return resource_; }
-  // Calls go here from now on; a new life of it, with a new incarnation.
+  // Calls go here from now on; a new incarnation of it, with a new incarnation.
   void Serve(ResourceManager* served);
 
   [[nodiscard]] BranchId NextBranch();

@@ -57,7 +57,7 @@ SocketProxy::~SocketProxy() {
   for (const int fd : {listener_, wake_[0], wake_[1]}) close(fd);
 }
 
-void SocketProxy::Cut() {
+void SocketProxy::Disconnect() {
   MutexLock lock(&mutex_);
   for (const Pair& pair : pairs_) {
     close(pair.client);

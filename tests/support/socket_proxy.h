@@ -27,7 +27,7 @@ class SocketProxy {
   void HoldAnswers();
   // The same for the connection that was made last.
   void HoldAnswersOfTheLast();
-  void Cut();
+  void Disconnect();
 
  private:
   struct Pair {

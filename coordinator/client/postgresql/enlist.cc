@@ -38,13 +38,14 @@ bool Failed(const PGresult* result) {
   return status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK;
 }
 
-class EnlistedConnection final : public OwnConnection {
+class EnlistedConnection final : public ApplicationConnection {
  public:
-  EnlistedConnection(PGconn* connection, wire::OwnBranch sql, Duration timeout)
+  EnlistedConnection(PGconn* connection, wire::ApplicationManagedBranch sql,
+                     Duration timeout)
       : connection_(connection), sql_(std::move(sql)), timeout_(timeout) {}
 
   void SendPrepare() override {
-    give_up_at_ = SystemClock().Now() + timeout_;
+    deadline_ = SystemClock().Now() + timeout_;
     // A copy or a query of the application's that is still running.
     if (PQtransactionStatus(connection_) == PQTRANS_ACTIVE) return;
     sent_ = PQsendQuery(connection_, absl::StrJoin(sql_.prepare, "; ").c_str()) == 1;
@@ -102,13 +103,13 @@ class EnlistedConnection final : public OwnConnection {
   // False: no answer in time.
   bool AwaitResult() {
     while (PQisBusy(connection_) == 1) {
-      const int wait = static_cast<int>(std::clamp<int64_t>(
-          (give_up_at_ - SystemClock().Now()).millis(), 0, 1'000'000));
+      const int wait = static_cast<int>(
+          std::clamp<int64_t>((deadline_ - SystemClock().Now()).millis(), 0, 1'000'000));
       const bool unsent = PQflush(connection_) == 1;
       pollfd fd{PQsocket(connection_),
                 static_cast<int16_t>(POLLIN | (unsent ? POLLOUT : 0)), 0};
       const int ready = poll(&fd, 1, wait);
-      if (ready == 0 && SystemClock().Now() >= give_up_at_) return false;
+      if (ready == 0 && SystemClock().Now() >= deadline_) return false;
       if (ready > 0 && PQconsumeInput(connection_) == 0) return true;  // it is lost
     }
     return true;
@@ -150,9 +151,9 @@ class EnlistedConnection final : public OwnConnection {
   }
 
   PGconn* const connection_;
-  const wire::OwnBranch sql_;
+  const wire::ApplicationManagedBranch sql_;
   const Duration timeout_;
-  Timestamp give_up_at_;
+  Timestamp deadline_;
   bool sent_ = false;
 };
 
@@ -182,7 +183,7 @@ absl::Status Lost(PGconn* connection, const PGresult* result) {
                                                : absl::UnavailableError(text);
 }
 
-absl::Status BeginOn(PGconn* connection, const wire::OwnBranch& sql) {
+absl::Status BeginOn(PGconn* connection, const wire::ApplicationManagedBranch& sql) {
   const Result check = Take(PQexec(connection, sql.check.c_str()));
   if (PQntuples(check.get()) != 1) return Lost(connection, check.get());
   if (const std::string why = PQgetvalue(check.get(), 0, 0); !why.empty()) {
@@ -202,12 +203,13 @@ absl::Status BeginOn(PGconn* connection, const wire::OwnBranch& sql) {
 absl::StatusOr<BranchId> Enlist(Transaction* transaction, PGconn* connection,
                                 const std::string& resource, EnlistOptions options) {
   if (absl::Status s = CheckState(connection); !s.ok()) return s;
-  auto start = transaction->StartOwn(resource, options.patience, options.isolation);
+  auto start = transaction->StartApplicationManaged(resource, options.grace_period,
+                                                    options.isolation);
   if (!start.ok()) return start.status();
   if (absl::Status s = BeginOn(connection, start->sql); !s.ok()) return s;
-  transaction->AddOwn(start->branch,
-                      std::make_unique<EnlistedConnection>(
-                          connection, std::move(start->sql), options.prepare_timeout));
+  transaction->AddApplicationManaged(
+      start->branch, std::make_unique<EnlistedConnection>(
+                         connection, std::move(start->sql), options.prepare_timeout));
   return start->branch;
 }
 

@@ -29,15 +29,15 @@
 // What happens when something dies, and nobody has to do anything about it:
 //
 //   the application before PREPARE       the server rolls back with the connection
-//   … after PREPARE, before its commit   the branch is left alone for `patience` after
-//     request has arrived                PREPARE, then rolled back; locks are held till
-//                                        then
+//   … after PREPARE, before its commit   the branch is left alone for `grace_period`
+//     request has arrived                after PREPARE, then rolled back; locks are held
+//                                        till then
 //   … after that                         the transaction is committed (or aborted, when
 //                                        another branch refuses)
 //   the connection during PREPARE        Commit rolls back: kAborted. What a backend
 //                                        prepares after all is found and rolled back
 //   the participant, the coordinators    as for any other branch
-//   Commit asked for after `patience`    perhaps kAborted, as the branch has asked first
+//   Commit asked for after that time     perhaps kAborted, as the branch has asked first
 //
 // The rules, and what is seen when they are broken:
 //   - Between Enlist and the end the application neither commits nor rolls back by
@@ -48,7 +48,8 @@
 //   - A statement that has failed without a savepoint around it: Commit aborts, as the
 //     server would.
 //   - The connection's role is the participant's (or the participant's a superuser), and
-//     may call concordat.add_own_evidence. Checked by Enlist, and again before PREPARE.
+//     may call concordat.add_application_managed_evidence. Checked by Enlist, and again
+//     before PREPARE.
 #ifndef COORDINATOR_CLIENT_POSTGRESQL_ENLIST_H_
 #define COORDINATOR_CLIENT_POSTGRESQL_ENLIST_H_
 
@@ -72,7 +73,7 @@ struct EnlistOptions {
   // the first PREPARE to the arrival of its commit request, elections and stalls
   // included. As long, at most, does a killed application hold its locks. Whole seconds,
   // 1 s to 65,535 s.
-  Duration patience = Duration::Seconds(30);
+  Duration grace_period = Duration::Seconds(30);
   // The longest wait for the answer to PREPARE. The connection is cut off then, and the
   // transaction rolled back.
   Duration prepare_timeout = Duration::Seconds(10);

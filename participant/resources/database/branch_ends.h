@@ -128,11 +128,11 @@ void BranchWork<Database>::Rollback(const BranchId& id, Callback<FinishResult> d
     case Phase::kWaiting:
       Answer(branch, wire::Code::BRANCH_GONE, "the branch was rolled back");
       Remove(branch, /*clean=*/true);
-      return done({Finish::kDone, ""});
+      return done({FinishState::kDone, ""});
     case Phase::kRunning:
       return CancelAndRollBack(branch, std::move(done));
     case Phase::kCanceling:
-      return done({Finish::kRetry, "the branch is just being rolled back"});
+      return done({FinishState::kRetry, "the branch is just being rolled back"});
     case Phase::kUncertain:
       return RollBackUncertain(id, std::move(done));
     case Phase::kEnding:
@@ -141,7 +141,7 @@ void BranchWork<Database>::Rollback(const BranchId& id, Callback<FinishResult> d
         branch->rollback_done = std::move(done);
         return;
       }
-      return done({Finish::kRetry, "the branch is just ending"});
+      return done({FinishState::kRetry, "the branch is just ending"});
   }
 }
 
@@ -194,12 +194,12 @@ void BranchWork<Database>::RollBackUncertain(const BranchId& id,
       case Evidence::kPrepared:
         return settler_->End(id, /*commit=*/false, std::move(done));
       case Evidence::kUnknown:
-        return done({Finish::kRetry, "the server cannot be asked yet"});
+        return done({FinishState::kRetry, "the server cannot be asked yet"});
       case Evidence::kCommitted:
       case Evidence::kCommittedAlone:
-        return done({Finish::kHeuristicCommit, "the branch was committed"});
+        return done({FinishState::kHeuristicCommit, "the branch was committed"});
       case Evidence::kNone:
-        return done({Finish::kDone, ""});
+        return done({FinishState::kDone, ""});
     }
   });
 }

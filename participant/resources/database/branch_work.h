@@ -80,7 +80,7 @@ inline constexpr char kNotThere[] = "the branch is not there";
 // A vote that is no vote for the commit, of a branch that was to commit in one phase.
 [[nodiscard]] inline OnePhase AsOnePhase(Vote refusal) {
   if (refusal == Vote::kConflict) return OnePhase::kConflict;
-  return refusal == Vote::kLost ? OnePhase::kLost : OnePhase::kRolledBack;
+  return refusal == Vote::kLost ? OnePhase::kLost : OnePhase::kRefused;
 }
 
 template <class Database>

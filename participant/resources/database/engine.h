@@ -71,13 +71,13 @@ class Engine {
   void LookUp(const BranchId& branch, Callback<Evidence> done);
   void ForgetBelow(const Gtid& watermark);
   void Scan(Callback<absl::StatusOr<PreparedScan>> done);
-  void SetMark(uint64_t mark, Callback<absl::Status> done);
+  void SetGeneration(uint64_t generation, Callback<absl::Status> done);
   void Close();
   // Why no branch may be begun, or the server has not answered when it was last asked;
   // empty when all is well. Thread-safe, after Recover.
   [[nodiscard]] std::string WhyNotServed() const;
   // After Recover's callback.
-  [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
+  [[nodiscard]] uint64_t first_generation() const { return first_generation_; }
 
  protected:
   Engine(std::string url, Options options)
@@ -129,7 +129,7 @@ class Engine {
 
   [[nodiscard]] absl::Status CheckOptions();
   void OnGuard(const absl::Status& status, const RecoverDone& done);
-  void OnMark(absl::StatusOr<uint64_t> mark, const RecoverDone& done);
+  void OnGeneration(absl::StatusOr<uint64_t> generation, const RecoverDone& done);
   void OnFirstScan(absl::StatusOr<PreparedScan> scan, const RecoverDone& done);
   void LookAround();
   void NoteLook(const absl::Status& status);
@@ -154,8 +154,8 @@ class Engine {
   rpc::TimerId scan_timer_;
   bool looking_ = false;
   absl::flat_hash_set<std::string> others_;  // their names, at the last look
-  uint64_t first_mark_ = 0;
-  uint64_t mark_ = 0;  // that is certainly there
+  uint64_t first_generation_ = 0;
+  uint64_t generation_ = 0;  // that is certainly there
 };
 
 // --- recovery ---
@@ -219,15 +219,17 @@ void Engine<Database>::OnGuard(const absl::Status& status, const RecoverDone& do
   if (!status.ok()) return (*done)(status);
   guard_->connection()->Run(QuestionsAtStart(), [this, done](BatchResult r) {
     if (absl::Status s = TakeAnswersAtStart(r); !s.ok()) return (*done)(s);
-    settler_->ReadMark(
-        [this, done](absl::StatusOr<uint64_t> mark) { OnMark(std::move(mark), done); });
+    settler_->ReadGeneration([this, done](absl::StatusOr<uint64_t> generation) {
+      OnGeneration(std::move(generation), done);
+    });
   });
 }
 
 template <class Database>
-void Engine<Database>::OnMark(absl::StatusOr<uint64_t> mark, const RecoverDone& done) {
-  if (!mark.ok()) return (*done)(mark.status());
-  first_mark_ = mark_ = *mark;
+void Engine<Database>::OnGeneration(absl::StatusOr<uint64_t> generation,
+                                    const RecoverDone& done) {
+  if (!generation.ok()) return (*done)(generation.status());
+  first_generation_ = generation_ = *generation;
   settler_->Scan([this, done](absl::StatusOr<PreparedScan> scan) {
     OnFirstScan(std::move(scan), done);
   });
@@ -286,7 +288,7 @@ void Engine<Database>::ReportFound(std::vector<FoundBranch> prepared) {
   for (FoundBranch& item : prepared) {
     if (work_->Has(item.branch) || settler_->IsOrWasOurs(item.branch)) continue;
     settler_->AddPrepared(item.branch);
-    LogEvent(Level::kWarning, "a prepared branch of an unknown life is taken over")
+    LogEvent(Level::kWarning, "a prepared branch of an unknown incarnation is taken over")
         .Field("branch", item.branch)
         .Field("prepared_for_ms", item.prepared_for.millis());
     strangers.push_back(std::move(item));
@@ -417,13 +419,14 @@ void Engine<Database>::Scan(Callback<absl::StatusOr<PreparedScan>> done) {
 }
 
 template <class Database>
-void Engine<Database>::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  Do(std::move(done), [this, mark](Callback<absl::Status> tracked) {
-    settler_->SetMark(mark_, mark,
-                      [this, mark, tracked = std::move(tracked)](absl::Status s) mutable {
-                        if (s.ok()) mark_ = mark;
-                        tracked(std::move(s));
-                      });
+void Engine<Database>::SetGeneration(uint64_t generation, Callback<absl::Status> done) {
+  Do(std::move(done), [this, generation](Callback<absl::Status> tracked) {
+    settler_->SetGeneration(
+        generation_, generation,
+        [this, generation, tracked = std::move(tracked)](absl::Status s) mutable {
+          if (s.ok()) generation_ = generation;
+          tracked(std::move(s));
+        });
   });
 }
 

@@ -131,8 +131,10 @@ void KvResourceManager::OnDurable(wal::Lsn lsn) {
   With([lsn](Shard* shard) { shard->OnDurable(lsn); });
 }
 
-void KvResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  AddJob([this, mark, done = std::move(done)]() mutable { done(folder_.SetMark(mark)); });
+void KvResourceManager::SetGeneration(uint64_t generation, Callback<absl::Status> done) {
+  AddJob([this, generation, done = std::move(done)]() mutable {
+    done(folder_.SetGeneration(generation));
+  });
 }
 
 // --- calls ---

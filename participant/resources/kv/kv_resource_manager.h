@@ -24,7 +24,7 @@
 // PREPARE is refused; branches that are prepared can still be committed and rolled
 // back, from the log's reserve.
 //
-// The folder: lock, store (what this is, and whose), mark (how far it has come),
+// The folder: lock, store (what this is, and whose), generation (how far it has come),
 // checkpoint (checkpoint.h), wal/
 // (records.h). Memory: the rows, about 100 bytes besides each key and value, and about
 // 80 bytes for each committed branch above the watermark.
@@ -78,8 +78,8 @@ class KvResourceManager final : public ResourceManager {
 
   [[nodiscard]] std::string_view kind() const override { return "kv"; }
   [[nodiscard]] std::string store_id() const override { return folder_.id(); }
-  [[nodiscard]] uint64_t mark() const override { return folder_.mark(); }
-  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
+  [[nodiscard]] uint64_t generation() const override { return folder_.generation(); }
+  void SetGeneration(uint64_t generation, Callback<absl::Status> done) override;
   // FAILED_PRECONDITION: locked, of another cluster, or not a KV shard's folder.
   // DATA_LOSS: damaged.
   void Recover(ClusterId cluster,

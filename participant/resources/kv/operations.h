@@ -22,7 +22,7 @@ struct OperationLimits {
   int32_t max_range_pairs = 10'000;    // also where the request names no limit
 };
 
-// How an operation ended: OK, CONDITION_FAILED or INVALID, with a text for people.
+// How an operation ended: OK, CONDITION_FAILED or INVALID, with a text in words.
 struct OperationStatus {
   wire::Code::type code = wire::Code::OK;
   std::string message;

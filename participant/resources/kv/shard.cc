@@ -153,7 +153,7 @@ void Shard::Commit(const BranchId& id, Callback<FinishResult> done) {
     // The participant asks for evidence before it calls; see resource_manager.h.
     const bool known = branch == nullptr && LookUp(id) == Evidence::kCommitted;
     return completions_.Add(std::move(done),
-                            FinishResult{known ? Finish::kDone : Finish::kRetry,
+                            FinishResult{known ? FinishState::kDone : FinishState::kRetry,
                                          "the branch is not prepared here"});
   }
   const absl::StatusOr<wal::Lsn> lsn =
@@ -162,7 +162,7 @@ void Shard::Commit(const BranchId& id, Callback<FinishResult> done) {
   if (!lsn.ok()) {
     return completions_.Add(
         std::move(done),
-        FinishResult{Finish::kRetry, std::string(lsn.status().message())});
+        FinishResult{FinishState::kRetry, std::string(lsn.status().message())});
   }
   Apply(branch->writes, lsn->value(), &rows_);
   evidence_.Add(BranchKey(id), Evidence::kCommitted);
@@ -196,7 +196,7 @@ void Shard::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
     Erase(branch);
     completions_.Add(
         std::move(done),
-        OnePhaseResult{OnePhase::kRolledBack, std::string(lsn.status().message())});
+        OnePhaseResult{OnePhase::kRefused, std::string(lsn.status().message())});
     return HandleLockNews();
   }
   branch->state = State::kCommittingAlone;
@@ -209,18 +209,18 @@ void Shard::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
 void Shard::Rollback(const BranchId& id, Callback<FinishResult> done) {
   Branch* branch = Find(id);
   if (branch == nullptr) {
-    return completions_.Add(std::move(done), FinishResult{Finish::kDone, ""});
+    return completions_.Add(std::move(done), FinishResult{FinishState::kDone, ""});
   }
   switch (branch->state) {
     case State::kActive:
     case State::kWounded:
       AbandonCall(branch, wire::Code::BRANCH_GONE, "the branch was rolled back");
-      completions_.Add(std::move(done), FinishResult{Finish::kDone, ""});
+      completions_.Add(std::move(done), FinishResult{FinishState::kDone, ""});
       break;
     case State::kPreparing:
     case State::kCommittingAlone:
-      return completions_.Add(std::move(done),
-                              FinishResult{Finish::kRetry, "the branch is being ended"});
+      return completions_.Add(std::move(done), FinishResult{FinishState::kRetry,
+                                                            "the branch is being ended"});
     case State::kPrepared: {
       const absl::StatusOr<wal::Lsn> lsn =
           log_->Append(static_cast<uint8_t>(RecordType::kRolledBack), BranchRecord(id),
@@ -228,7 +228,7 @@ void Shard::Rollback(const BranchId& id, Callback<FinishResult> done) {
       if (!lsn.ok()) {
         return completions_.Add(
             std::move(done),
-            FinishResult{Finish::kRetry, std::string(lsn.status().message())});
+            FinishResult{FinishState::kRetry, std::string(lsn.status().message())});
       }
       pending_.push_back({*lsn, nullptr, std::move(done)});
       break;
@@ -268,7 +268,7 @@ void Shard::FinishPending(Pending* pending) {
     pending->branch->state = State::kPrepared;
     completions_.Add(std::move(*prepared), PrepareResult{Vote::kPrepared, ""});
   } else if (auto* finished = std::get_if<Callback<FinishResult>>(&pending->done)) {
-    completions_.Add(std::move(*finished), FinishResult{Finish::kDone, ""});
+    completions_.Add(std::move(*finished), FinishResult{FinishState::kDone, ""});
   } else {
     Branch* branch = pending->branch;
     Apply(branch->writes, branch->record.value(), &rows_);

@@ -1,11 +1,12 @@
 // Looks after the batches of a resource's connections that nobody answers.
 //
 // The server carries out a packet of several statements one after another, and stops
-// between two of them when the session is told to: by our own KILL QUERY, by a person's,
-// by a time limit. When that comes at the wrong moment (seen on 10.11.19) the last answer
-// says that more will follow, and none does: the server has forgotten the interruption
-// and waits for the next packet, and we wait for the server. So a batch that has brought
-// nothing for answer_time is asked after, on a connection that is made for it:
+// between two of them when the session is told to: by our own KILL QUERY, by an
+// operator's, by a time limit. When that comes at the wrong moment (seen on 10.11.19) the
+// last answer says that more will follow, and none does: the server has forgotten the
+// interruption and waits for the next packet, and we wait for the server. So a batch that
+// has brought nothing for answer_time is asked after, on a connection that is made for
+// it:
 //
 //   no new connection is answered     its connection is given up: the server is stopped,
 //                                     or its host is gone

@@ -124,7 +124,7 @@ void BranchWork::OnPrepared(const BranchId& id,
     HandToSettler(branch, /*clean=*/true);
     if (!WroteForGood(r)) return (*done)({Vote::kPrepared, ""});
     return settler_->End(id, /*commit=*/false, [done](FinishResult end) {
-      (*done)({end.finish == Finish::kDone ? Vote::kRefused : Vote::kUnavailable,
+      (*done)({end.state == FinishState::kDone ? Vote::kRefused : Vote::kUnavailable,
                kWroteForGood});
     });
   }
@@ -211,7 +211,7 @@ void BranchWork::OnPreparedAlone(const BranchId& id, Callback<Evidence> done) {
   settler_->End(id, /*commit=*/false,
                 [this, id, done = std::move(done)](FinishResult result) mutable {
                   // Anything else is found out the next time.
-                  if (result.finish != Finish::kDone) return done(Evidence::kUnknown);
+                  if (result.state != FinishState::kDone) return done(Evidence::kUnknown);
                   if (Branch* branch = Find(id)) Remove(branch, /*clean=*/false);
                   done(Evidence::kNone);
                 });
@@ -224,7 +224,7 @@ void BranchWork::RollBackNow(Branch* branch, Callback<FinishResult> done) {
   branch->rolling_back = true;
   if (branch->connection == nullptr || !branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
-    return done({Finish::kDone, ""});
+    return done({FinishState::kDone, ""});
   }
   branch->connection->written_rows.clear();
   const std::string xid = XidOf(*branch);
@@ -252,8 +252,8 @@ void BranchWork::OnRolledBack(const BranchId& id, bool clean,
     also = std::move(b->rollback_done);
     Remove(b, clean);
   }
-  done({Finish::kDone, ""});
-  if (also) also({Finish::kDone, ""});
+  done({FinishState::kDone, ""});
+  if (also) also({FinishState::kDone, ""});
 }
 
 }  // namespace concordat::participant::mariadb

@@ -116,7 +116,7 @@ void BranchWork::OnCallPrepared(Branch* branch, const BatchResult& r) {
   HandToSettler(branch, /*clean=*/true);
   if (!WroteForGood(r)) return done(std::move(reply));
   settler_->End(id, /*commit=*/false, [done = std::move(done)](FinishResult end) mutable {
-    if (end.finish == Finish::kDone) {
+    if (end.state == FinishState::kDone) {
       return done(MakeReply(wire::Code::RESOURCE_ERROR, kWroteForGood));
     }
     wire::ExecuteReply failed = MakeReply(wire::Code::UNKNOWN, kWroteForGood);

@@ -78,9 +78,12 @@ void MariadbResourceManager::Scan(Callback<absl::StatusOr<MariadbPreparedScan>> 
   engine_->Scan(std::move(done));
 }
 std::string MariadbResourceManager::store_id() const { return engine_->store_id(); }
-uint64_t MariadbResourceManager::mark() const { return engine_->first_mark(); }
-void MariadbResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  engine_->SetMark(mark, std::move(done));
+uint64_t MariadbResourceManager::generation() const {
+  return engine_->first_generation();
+}
+void MariadbResourceManager::SetGeneration(uint64_t generation,
+                                           Callback<absl::Status> done) {
+  engine_->SetGeneration(generation, std::move(done));
 }
 std::string MariadbResourceManager::unavailable() const {
   return engine_->WhyNotServed();

@@ -118,7 +118,7 @@ struct MariadbOptions {
 [[nodiscard]] absl::StatusOr<std::string> ParseMariadbUrl(const std::string& url,
                                                           MariadbOptions* options);
 
-// Since the start. For people, and for tests that count what a branch costs.
+// Since the start. For operators, and for tests that count what a branch costs.
 struct MariadbStats {
   uint64_t connects = 0;       // connections that were made
   uint64_t statements = 0;     // statements sent, ours and the users'
@@ -128,7 +128,8 @@ struct MariadbStats {
   uint64_t detached = 0;       // prepared branches that had to give up theirs
   uint64_t resets = 0;         // sessions made as new between two branches
   uint64_t prepared_here = 0;  // prepared branches of this resource, at the last look
-  uint64_t prepared_by_others = 0;  // of other clusters, other resources, and of people
+  // Of other clusters, other resources, and of operators.
+  uint64_t prepared_by_others = 0;
 };
 
 // What a look at XA RECOVER found on this server.
@@ -161,8 +162,8 @@ class MariadbResourceManager final : public ResourceManager {
   [[nodiscard]] std::string_view kind() const override { return "mariadb"; }
   // Made by "concordat rm init", and kept in the table concordat.store.
   [[nodiscard]] std::string store_id() const override;
-  [[nodiscard]] uint64_t mark() const override;
-  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
+  [[nodiscard]] uint64_t generation() const override;
+  void SetGeneration(uint64_t generation, Callback<absl::Status> done) override;
   // By XA COMMIT and XA ROLLBACK in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
   [[nodiscard]] bool one_branch_a_transaction() const override { return true; }
@@ -176,8 +177,9 @@ class MariadbResourceManager final : public ResourceManager {
   // within start_patience.
   void Recover(ClusterId cluster,
                Callback<absl::StatusOr<std::vector<BranchId>>> done) override;
-  // What a look at XA RECOVER finds: branches of an earlier life that a session prepared
-  // late, or that a failover or a restored copy has brought. Their age is not known.
+  // What a look at XA RECOVER finds: branches of an earlier incarnation that a session
+  // prepared late, or that a failover or a restored copy has brought. Their age is not
+  // known.
   void OnFound(FoundCallback found) override;
 
   // RESOURCE_EXHAUSTED: too many branches; INVALID_ARGUMENT: unknown isolation;

@@ -180,7 +180,7 @@ void Settler::FinishHere(std::shared_ptr<Ending> ending, Held held) {
                     if (r.lost)
                       counters_->lost_ends.fetch_add(1, std::memory_order_relaxed);
                     GiveBack(std::move(held), r.ok() && !r.in_transaction);
-                    if (r.ok()) return Answer(ending, Finish::kDone, "");
+                    if (r.ok()) return Answer(ending, FinishState::kDone, "");
                     TryAgain(ending, r.Error());
                   });
 }
@@ -195,24 +195,24 @@ void Settler::FinishElsewhere(std::shared_ptr<Ending> ending) {
 
 void Settler::OnFinished(std::shared_ptr<Ending> ending, const BatchResult& r) {
   if (r.lost) return TryAgain(ending, r.Error());
-  if (r.ok()) return Answer(ending, Finish::kDone, "");
+  if (r.ok()) return Answer(ending, FinishState::kDone, "");
   if (MayBeElsewhere(r.ErrorNumber())) return OnNotThere(std::move(ending));
   if (IsTransient(r.ErrorNumber())) return TryAgain(ending, r.Error());
   LogEvent(Level::kError, "a prepared branch cannot be ended; it is kept")
       .Field("branch", ending->branch)
       .Field("error", r.Error());
-  Answer(ending, Finish::kRetry, r.Error());
+  Answer(ending, FinishState::kRetry, r.Error());
 }
 
 void Settler::TryAgain(const std::shared_ptr<Ending>& ending, std::string why) {
   if (stopped_ || loop_->Now() >= ending->until) {
     if (!ending->suspect.is_none()) Abandon(ending->suspect);
-    return Answer(ending, Finish::kRetry, std::move(why));
+    return Answer(ending, FinishState::kRetry, std::move(why));
   }
   After(kPause, [this, ending] { TryFinish(ending); });
 }
 
-// Scenario 26. Who committed or rolled it back, us before a lost answer or a person,
+// Scenario 26. Who committed or rolled it back, us before a lost answer or an operator,
 // only the evidence can tell.
 void Settler::OnNotThere(std::shared_ptr<Ending> ending) {
   LookUp(ending->branch, [this, ending](Evidence evidence) {
@@ -223,15 +223,15 @@ void Settler::OnNotThere(std::shared_ptr<Ending> ending) {
         return TryAgain(ending, "the evidence cannot be read");
       case Evidence::kCommitted:
       case Evidence::kCommittedAlone:
-        if (ending->commit) return Answer(ending, Finish::kDone, "");
-        return Answer(ending, Finish::kHeuristicCommit,
+        if (ending->commit) return Answer(ending, FinishState::kDone, "");
+        return Answer(ending, FinishState::kHeuristicCommit,
                       "somebody has committed the prepared branch");
       case Evidence::kNone:
         break;
     }
-    if (!ending->commit) return Answer(ending, Finish::kDone, "");
+    if (!ending->commit) return Answer(ending, FinishState::kDone, "");
     const bool seen = prepared_.contains(ending->branch);
-    Answer(ending, seen ? Finish::kHeuristicRollback : Finish::kHeuristicHazard,
+    Answer(ending, seen ? FinishState::kHeuristicRollback : FinishState::kHeuristicHazard,
            absl::StrCat("the prepared branch ", ToString(ending->branch),
                         " is not there and left no evidence of a commit: somebody has "
                         "rolled it back, or the server is an older copy; compare the "
@@ -239,42 +239,43 @@ void Settler::OnNotThere(std::shared_ptr<Ending> ending) {
   });
 }
 
-void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
+void Settler::Answer(const std::shared_ptr<Ending>& ending, FinishState finish,
                      std::string detail) {
-  if (finish != Finish::kRetry) {
+  if (finish != FinishState::kRetry) {
     prepared_.erase(ending->branch);
     if (looking_) ended_.insert(ending->branch);
   }
   ending->done({finish, std::move(detail)});
 }
 
-// --- the mark ---
+// --- the generation ---
 
-void Settler::ReadMark(Callback<absl::StatusOr<uint64_t>> done) {
-  RunSurely({InsertMark(owner_), SelectMark(owner_)}, loop_->Now() + patience_,
-            [done = std::move(done)](BatchResult r) mutable {
-              uint64_t mark = 0;
+void Settler::ReadGeneration(Callback<absl::StatusOr<uint64_t>> done) {
+  RunSurely({InsertGeneration(owner_), SelectGeneration(owner_)},
+            loop_->Now() + patience_, [done = std::move(done)](BatchResult r) mutable {
+              uint64_t generation = 0;
               if (!r.ok() || r.results[1].row_count() != 1 ||
-                  !absl::SimpleAtoi(std::string(r.results[1].Field(0, 0)), &mark)) {
+                  !absl::SimpleAtoi(std::string(r.results[1].Field(0, 0)), &generation)) {
                 return done(absl::UnavailableError(
-                    absl::StrCat("concordat.marks cannot be read: ", r.Error())));
+                    absl::StrCat("concordat.generations cannot be read: ", r.Error())));
               }
-              done(mark);
+              done(generation);
             });
 }
 
 // One that was sent before and not answered may be there by now: it is larger.
-void Settler::SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done) {
-  Run({UpdateMark(owner_, known, mark)},
+void Settler::SetGeneration(uint64_t known, uint64_t generation,
+                            Callback<absl::Status> done) {
+  Run({UpdateGeneration(owner_, known, generation)},
       [known, done = std::move(done)](BatchResult r, const Backend&) mutable {
         const bool no_table = r.ErrorNumber() == kNoSuchTable;
         if (!r.ok() && !no_table) return done(absl::UnavailableError(r.Error()));
         if (!no_table && r.results[0].changed == 1) return done(absl::OkStatus());
         done(absl::FailedPreconditionError(absl::StrCat(
             "the server has gone back in time under the process that serves it: it had "
-            "the mark ",
+            "the generation ",
             known,
-            " in concordat.marks, and has not. A backup was put back, or a replica "
+            " in concordat.generations, and has not. A backup was put back, or a replica "
             "became the primary that had not received everything. Put the newer one "
             "back, and start the process again")));
       });

@@ -73,10 +73,10 @@ class Settler {
   void FindOut(const Backend& backend, const BranchId& branch, Callback<Evidence> done);
   void ForgetBelow(const Gtid& watermark);
   void Scan(Callback<absl::StatusOr<MariadbPreparedScan>> done);
-  // The resource's mark; its row is made when there is none.
-  void ReadMark(Callback<absl::StatusOr<uint64_t>> done);
-  // As ResourceManager::SetMark.
-  void SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done);
+  // The resource's generation; its row is made when there is none.
+  void ReadGeneration(Callback<absl::StatusOr<uint64_t>> done);
+  // As ResourceManager::SetGeneration.
+  void SetGeneration(uint64_t known, uint64_t generation, Callback<absl::Status> done);
   // Interrupts what the session is doing. `done` once it is told (true), or cannot be.
   void Cancel(const Backend& backend, Callback<bool> done);
 
@@ -107,7 +107,8 @@ class Settler {
   void FinishElsewhere(std::shared_ptr<Ending> ending);
   void OnFinished(std::shared_ptr<Ending> ending, const BatchResult& r);
   void OnNotThere(std::shared_ptr<Ending> ending);
-  void Answer(const std::shared_ptr<Ending>& ending, Finish finish, std::string detail);
+  void Answer(const std::shared_ptr<Ending>& ending, FinishState finish,
+              std::string detail);
   void TryAgain(const std::shared_ptr<Ending>& ending, std::string why);
   void EndBackend(const Backend& backend, Timestamp until, Callback<bool> gone);
   void Delete(GroupId group);

@@ -62,10 +62,10 @@ CREATE TABLE IF NOT EXISTS concordat.branches (
                incarnation, number)
 ) ENGINE=InnoDB COMMENT='Branches of global transactions that were committed here. Kept
 by Concordat: it reads them after lost answers, and deletes them when nobody can ask.';
-CREATE TABLE IF NOT EXISTS concordat.marks (
+CREATE TABLE IF NOT EXISTS concordat.generations (
   resource varchar(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   cluster bigint unsigned NOT NULL,
-  mark bigint unsigned NOT NULL,
+  generation bigint unsigned NOT NULL,
   PRIMARY KEY (resource, cluster)
 ) ENGINE=InnoDB COMMENT='How far the server has come, in milliseconds since 1970, written
 every few seconds while there is work. By it Concordat tells an older copy of the server
@@ -85,7 +85,7 @@ INSERT IGNORE INTO concordat.store VALUES (1, UUID());
 COMMIT;
 CREATE ROLE IF NOT EXISTS concordat_rm;
 GRANT SELECT, INSERT, DELETE ON concordat.branches TO concordat_rm;
-GRANT SELECT, INSERT, UPDATE ON concordat.marks TO concordat_rm;
+GRANT SELECT, INSERT, UPDATE ON concordat.generations TO concordat_rm;
 GRANT SELECT, INSERT, DELETE ON concordat.sessions TO concordat_rm;
 GRANT SELECT ON concordat.store TO concordat_rm;
 GRANT RELOAD, PROCESS ON *.* TO concordat_rm;
@@ -185,22 +185,22 @@ Evidence EvidenceFrom(const Result& rows) {
                                              : Evidence::kCommitted;
 }
 
-// --- the mark ---
+// --- the generation ---
 
-Statement InsertMark(const Owner& owner) {
-  return {absl::StrCat("INSERT IGNORE INTO concordat.marks VALUES (",
+Statement InsertGeneration(const Owner& owner) {
+  return {absl::StrCat("INSERT IGNORE INTO concordat.generations VALUES (",
                        Quoted(owner.resource), ",", owner.cluster.value(), ",0)")};
 }
 
-Statement SelectMark(const Owner& owner) {
-  return {absl::StrCat("SELECT mark FROM concordat.marks WHERE resource=",
+Statement SelectGeneration(const Owner& owner) {
+  return {absl::StrCat("SELECT generation FROM concordat.generations WHERE resource=",
                        Quoted(owner.resource), " AND cluster=", owner.cluster.value())};
 }
 
-Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark) {
-  return {absl::StrCat("UPDATE concordat.marks SET mark=", mark,
-                       " WHERE resource=", Quoted(owner.resource),
-                       " AND cluster=", owner.cluster.value(), " AND mark>=", known)};
+Statement UpdateGeneration(const Owner& owner, uint64_t known, uint64_t generation) {
+  return {absl::StrCat("UPDATE concordat.generations SET generation=", generation,
+                       " WHERE resource=", Quoted(owner.resource), " AND cluster=",
+                       owner.cluster.value(), " AND generation>=", known)};
 }
 
 // --- sessions ---

@@ -22,8 +22,8 @@ inline constexpr char kEvidenceColumns[] =
     "resource varchar(30), cluster bigint(20) unsigned, gtid_group int(10) unsigned, "
     "gtid_term bigint(20) unsigned, gtid_sequence bigint(20) unsigned, "
     "incarnation bigint(20) unsigned, number bigint(20) unsigned, how varchar(10)";
-inline constexpr char kMarkColumns[] =
-    "resource varchar(30), cluster bigint(20) unsigned, mark bigint(20) unsigned";
+inline constexpr char kGenerationColumns[] =
+    "resource varchar(30), cluster bigint(20) unsigned, generation bigint(20) unsigned";
 inline constexpr char kSessionColumns[] =
     "id bigint(20) unsigned, server_start bigint(20), resource varchar(30), cluster "
     "bigint(20) unsigned";
@@ -46,11 +46,13 @@ inline constexpr char kSessionColumns[] =
 [[nodiscard]] Statement DeleteEvidence(const Owner& owner, const Gtid& below);
 inline constexpr uint64_t kDeleteBatch = 2000;
 
-// The resource's mark (ResourceManager::SetMark). Its row, if there is none yet; one row.
-[[nodiscard]] Statement InsertMark(const Owner& owner);
-[[nodiscard]] Statement SelectMark(const Owner& owner);
-// Changes the row when its mark is `known` or larger, but not `mark` already.
-[[nodiscard]] Statement UpdateMark(const Owner& owner, uint64_t known, uint64_t mark);
+// The resource's generation (ResourceManager::SetGeneration). Its row, if there is none
+// yet; one row.
+[[nodiscard]] Statement InsertGeneration(const Owner& owner);
+[[nodiscard]] Statement SelectGeneration(const Owner& owner);
+// Changes the row when its generation is `known` or larger, but not `generation` already.
+[[nodiscard]] Statement UpdateGeneration(const Owner& owner, uint64_t known,
+                                         uint64_t generation);
 
 [[nodiscard]] Statement XaStart(const std::string& xid);
 [[nodiscard]] Statement XaEnd(const std::string& xid);

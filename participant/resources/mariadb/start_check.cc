@@ -15,7 +15,7 @@ enum Question : size_t {
   kServer,
   kGalera,
   kColumns,
-  kMarks,
+  kGenerations,
   kSessions,
   kEngines,
   kStore
@@ -129,7 +129,8 @@ struct TableNeeds {
 };
 constexpr TableNeeds kBranchTable = {"concordat.branches", kEvidenceColumns, "7",
                                      "seven"};
-constexpr TableNeeds kMarkTable = {"concordat.marks", kMarkColumns, "2", "two"};
+constexpr TableNeeds kGenerationTable = {"concordat.generations", kGenerationColumns, "2",
+                                         "two"};
 constexpr TableNeeds kSessionTable = {"concordat.sessions", kSessionColumns, "1", "one"};
 
 absl::Status CheckTable(const Result& rows, const TableNeeds& needs) {
@@ -168,7 +169,7 @@ absl::Status CheckEngines(const Result& rows) {
 }
 
 // Writing rows and rolling them back, with the role; and the last question, a change of a
-// mark without it, which is to fail.
+// generation without it, which is to fail.
 absl::Status CheckRights(const BatchResult& answers) {
   const std::string user(answers.results[kServer].Field(0, kUser));
   if (answers.ok()) {
@@ -200,7 +201,7 @@ std::vector<Statement> StartQuestions() {
   return {{kServerSql},
           {kGaleraSql},
           {ColumnsSql("branches")},
-          {ColumnsSql("marks")},
+          {ColumnsSql("generations")},
           {ColumnsSql("sessions")},
           {kEnginesSql},
           {"SELECT id FROM concordat.store"},
@@ -208,11 +209,12 @@ std::vector<Statement> StartQuestions() {
           {"INSERT INTO concordat.branches VALUES ('',0,0,0,0,0,0,'probe')"},
           {absl::StrCat("SELECT how FROM concordat.branches WHERE ", key)},
           {absl::StrCat("DELETE FROM concordat.branches WHERE ", key)},
-          {"INSERT INTO concordat.marks VALUES ('',0,0) ON DUPLICATE KEY UPDATE mark=1"},
+          {"INSERT INTO concordat.generations VALUES ('',0,0) ON DUPLICATE KEY UPDATE "
+           "generation=1"},
           {"ROLLBACK"},
           FlushEngine(),
           DropRole(),
-          {"UPDATE concordat.marks SET mark=mark WHERE FALSE"}};
+          {"UPDATE concordat.generations SET generation=generation WHERE FALSE"}};
 }
 
 std::string StoreId(const BatchResult& answers) {
@@ -236,7 +238,7 @@ absl::Status CheckStart(const BatchResult& answers, const MariadbOptions& option
   for (absl::Status status :
        {CheckWritable(server), CheckDurable(server), CheckLimits(server, options),
         CheckTable(answers.results[kColumns], kBranchTable),
-        CheckTable(answers.results[kMarks], kMarkTable),
+        CheckTable(answers.results[kGenerations], kGenerationTable),
         CheckTable(answers.results[kSessions], kSessionTable),
         CheckEngines(answers.results[kEngines]), CheckRights(answers)}) {
     if (!status.ok()) return status;

@@ -187,7 +187,7 @@ void BranchWork::RollBackNow(Branch* branch, Callback<FinishResult> done) {
   branch->rolling_back = true;
   if (branch->connection == nullptr || !branch->connection->alive()) {
     Remove(branch, /*clean=*/false);
-    return done({Finish::kDone, ""});
+    return done({FinishState::kDone, ""});
   }
   branch->connection->Run({{"ROLLBACK"}}, [this, id = branch->id, done = std::move(done)](
                                               BatchResult r) mutable {
@@ -196,8 +196,8 @@ void BranchWork::RollBackNow(Branch* branch, Callback<FinishResult> done) {
       also = std::move(b->rollback_done);
       Remove(b, r.ok() && IsIdle(r));
     }
-    done({Finish::kDone, ""});
-    if (also) also({Finish::kDone, ""});
+    done({FinishState::kDone, ""});
+    if (also) also({FinishState::kDone, ""});
   });
 }
 

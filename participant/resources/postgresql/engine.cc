@@ -68,8 +68,9 @@ absl::Status Engine::TakeAnswersAtStart(const BatchResult& answers) {
 
 // The ages of what applications have prepared: it is left alone for a time.
 void Engine::OnRecovered(PreparedScan scan) {
-  std::erase_if(scan.ours,
-                [](const FoundBranch& f) { return !IsOwnBranch(f.branch.number); });
+  std::erase_if(scan.ours, [](const FoundBranch& f) {
+    return !IsApplicationManaged(f.branch.number);
+  });
   if (found_ != nullptr && !scan.ours.empty()) found_(std::move(scan.ours));
 }
 
@@ -77,11 +78,11 @@ absl::StatusOr<std::string> Engine::BeginSqlOf(const std::string& isolation) con
   return BeginSql(isolation);
 }
 
-absl::StatusOr<wire::OwnBranch> Engine::StartOwn(const BranchId& branch,
-                                                 const StartOptions& options) {
+absl::StatusOr<wire::ApplicationManagedBranch> Engine::StartApplicationManaged(
+    const BranchId& branch, const StartOptions& options) {
   absl::StatusOr<std::string> begin = CheckStartOf(options);
   if (!begin.ok()) return begin.status();
-  return OwnBranchSql(server_, cluster_, branch, *begin);
+  return ApplicationManagedSql(server_, cluster_, branch, *begin);
 }
 
 PostgresqlStats Engine::Stats() const {

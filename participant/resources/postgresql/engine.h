@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "participant/resources/database/engine.h"
+#include "participant/resources/postgresql/application_managed.h"
 #include "participant/resources/postgresql/branch_work.h"
 #include "participant/resources/postgresql/guard.h"
-#include "participant/resources/postgresql/own_branch.h"
 #include "participant/resources/postgresql/postgresql_resource_manager.h"
 
 namespace concordat::participant::postgresql {
@@ -27,8 +27,8 @@ class Engine final : public database::Engine<EngineTypes> {
       : database::Engine<EngineTypes>(std::move(url), std::move(options)) {}
   ~Engine() { Close(); }
 
-  absl::StatusOr<wire::OwnBranch> StartOwn(const BranchId& branch,
-                                           const StartOptions& options);
+  absl::StatusOr<wire::ApplicationManagedBranch> StartApplicationManaged(
+      const BranchId& branch, const StartOptions& options);
   [[nodiscard]] PostgresqlStats Stats() const;
   // After Recover's callback.
   [[nodiscard]] const std::string& store_id() const { return server_.store_id; }

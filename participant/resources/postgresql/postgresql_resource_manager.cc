@@ -45,9 +45,10 @@ absl::Status PostgresqlResourceManager::Start(const BranchId& branch,
                                               const StartOptions& options) {
   return engine_->Start(branch, options);
 }
-absl::StatusOr<wire::OwnBranch> PostgresqlResourceManager::StartOwn(
-    const BranchId& branch, const StartOptions& options) {
-  return engine_->StartOwn(branch, options);
+absl::StatusOr<wire::ApplicationManagedBranch>
+PostgresqlResourceManager::StartApplicationManaged(const BranchId& branch,
+                                                   const StartOptions& options) {
+  return engine_->StartApplicationManaged(branch, options);
 }
 void PostgresqlResourceManager::Execute(const BranchId& branch,
                                         const wire::ExecuteRequest& request,
@@ -84,9 +85,12 @@ void PostgresqlResourceManager::Scan(Callback<absl::StatusOr<PreparedScan>> done
 }
 std::string PostgresqlResourceManager::store_id() const { return engine_->store_id(); }
 
-uint64_t PostgresqlResourceManager::mark() const { return engine_->first_mark(); }
-void PostgresqlResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  engine_->SetMark(mark, std::move(done));
+uint64_t PostgresqlResourceManager::generation() const {
+  return engine_->first_generation();
+}
+void PostgresqlResourceManager::SetGeneration(uint64_t generation,
+                                              Callback<absl::Status> done) {
+  engine_->SetGeneration(generation, std::move(done));
 }
 
 std::string PostgresqlResourceManager::unavailable() const {

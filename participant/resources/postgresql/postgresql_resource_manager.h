@@ -101,15 +101,15 @@ struct PostgresqlOptions {
 [[nodiscard]] absl::StatusOr<std::string> ParsePostgresqlUrl(const std::string& url,
                                                              PostgresqlOptions* options);
 
-// Since the start. For people, and for tests that count what a branch costs.
+// Since the start. For operators, and for tests that count what a branch costs.
 struct PostgresqlStats {
-  uint64_t connects = 0;            // connections that were made
-  uint64_t statements = 0;          // statements sent, ours and the users'
-  uint64_t round_trips = 0;         // batches sent: each is waited for once
-  uint64_t lost_ends = 0;           // connections lost in the middle of PREPARE or COMMIT
-  uint64_t prepared_here = 0;       // prepared transactions of this resource, at the last
-                                    // look
-  uint64_t prepared_by_others = 0;  // of other clusters, other resources, and of people
+  uint64_t connects = 0;       // connections that were made
+  uint64_t statements = 0;     // statements sent, ours and the users'
+  uint64_t round_trips = 0;    // batches sent: each is waited for once
+  uint64_t lost_ends = 0;      // connections lost in the middle of PREPARE or COMMIT
+  uint64_t prepared_here = 0;  // prepared transactions of this resource, last seen
+  // Of other clusters, other resources, and of operators.
+  uint64_t prepared_by_others = 0;
 };
 
 // What a look at pg_prepared_xacts found in this database.
@@ -142,17 +142,17 @@ class PostgresqlResourceManager final : public ResourceManager {
 
   [[nodiscard]] std::string_view kind() const override { return "postgresql"; }
   [[nodiscard]] std::string store_id() const override;
-  [[nodiscard]] uint64_t mark() const override;
-  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
+  [[nodiscard]] uint64_t generation() const override;
+  void SetGeneration(uint64_t generation, Callback<absl::Status> done) override;
   // By COMMIT PREPARED and ROLLBACK PREPARED in any session.
   [[nodiscard]] bool can_be_settled_elsewhere() const override { return true; }
   [[nodiscard]] bool one_branch_a_transaction() const override { return true; }
   [[nodiscard]] std::string unavailable() const override;
 
   // What a look at pg_prepared_xacts finds: branches that applications have prepared on
-  // connections of their own, those of an earlier life that a backend prepared late, or
-  // that a failover or a restored copy has brought. At the start also the first kind,
-  // which Recover has listed, for their ages.
+  // connections of their own, those of an earlier incarnation that a backend prepared
+  // late, or that a failover or a restored copy has brought. At the start also the first
+  // kind, which Recover has listed, for their ages.
   void OnFound(FoundCallback found) override;
   // Ends the backends that an earlier process of this resource has left behind.
   // INVALID_ARGUMENT: the URL, an option. FAILED_PRECONDITION, with what to change: the
@@ -166,8 +166,8 @@ class PostgresqlResourceManager final : public ResourceManager {
   // UNAVAILABLE: not recovered, closed, or another process has taken the resource over.
   absl::Status Start(const BranchId& branch, const StartOptions& options) override;
   // The errors are those of Start.
-  absl::StatusOr<wire::OwnBranch> StartOwn(const BranchId& branch,
-                                           const StartOptions& options) override;
+  absl::StatusOr<wire::ApplicationManagedBranch> StartApplicationManaged(
+      const BranchId& branch, const StartOptions& options) override;
   void Execute(const BranchId& branch, const wire::ExecuteRequest& request,
                Callback<wire::ExecuteReply> done) override;
   void End(const BranchId& branch) override;

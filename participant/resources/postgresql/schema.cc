@@ -40,13 +40,13 @@ constexpr char kTables[] = R"sql(CREATE TABLE IF NOT EXISTS concordat.branches (
 COMMENT ON TABLE concordat.branches IS
   'Branches of global transactions that were committed here. Kept by Concordat: it '
   'reads them after lost answers, and deletes them when nobody can ask any more.';
-CREATE TABLE IF NOT EXISTS concordat.marks (
+CREATE TABLE IF NOT EXISTS concordat.generations (
   resource text NOT NULL,
   cluster bigint NOT NULL,
-  mark bigint NOT NULL,
+  generation bigint NOT NULL,
   PRIMARY KEY (resource, cluster)
 );
-COMMENT ON TABLE concordat.marks IS
+COMMENT ON TABLE concordat.generations IS
   'How far the database has come, in milliseconds since 1970, written every few seconds '
   'while there is work. By it Concordat tells an older copy of the database from it. '
   'Never change it.';
@@ -59,7 +59,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS concordat.sessions (
   secret text NOT NULL
 );
 COMMENT ON TABLE concordat.sessions IS
-  'Sessions of participants. Only they may write evidence and marks.';
+  'Sessions of participants. Only they may write evidence and generations.';
 -- Nobody but the owner writes.
 DO $do$ DECLARE t record; BEGIN
   FOR t IN SELECT c.oid::regclass AS name, a.grantee FROM pg_catalog.pg_class c,
@@ -71,7 +71,7 @@ DO $do$ DECLARE t record; BEGIN
   END LOOP;
 END $do$;
 ALTER TABLE concordat.branches OWNER TO concordat_owner;
-ALTER TABLE concordat.marks OWNER TO concordat_owner;
+ALTER TABLE concordat.generations OWNER TO concordat_owner;
 ALTER TABLE concordat.sessions OWNER TO concordat_owner;
 )sql";
 
@@ -201,7 +201,7 @@ BEGIN
   END IF;
   RETURN false;
 END $f$;
-CREATE OR REPLACE FUNCTION concordat.add_own_evidence(resource text, cluster bigint,
+CREATE OR REPLACE FUNCTION concordat.add_application_managed_evidence(resource text, cluster bigint,
     gtid_group bigint, gtid_term bigint, gtid_sequence bigint, incarnation bigint,
     number bigint)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -231,26 +231,26 @@ BEGIN
 END $f$;
 )sql";
 
-constexpr char kMarks[] =
-    R"sql(CREATE OR REPLACE FUNCTION concordat.read_mark(secret text)
+constexpr char kGenerations[] =
+    R"sql(CREATE OR REPLACE FUNCTION concordat.read_generation(secret text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $f$
 DECLARE
   s concordat.sessions := concordat.session($1);
 BEGIN
-  INSERT INTO concordat.marks VALUES (s.resource, s.cluster, 0) ON CONFLICT DO NOTHING;
-  RETURN (SELECT m.mark FROM concordat.marks m
+  INSERT INTO concordat.generations VALUES (s.resource, s.cluster, 0) ON CONFLICT DO NOTHING;
+  RETURN (SELECT m.generation FROM concordat.generations m
           WHERE m.resource = s.resource AND m.cluster = s.cluster);
 END $f$;
--- False: the database has not the mark that is known to have been there.
-CREATE OR REPLACE FUNCTION concordat.set_mark(secret text, known bigint, mark bigint)
+-- False: the database has not the generation that is known to have been there.
+CREATE OR REPLACE FUNCTION concordat.set_generation(secret text, known bigint, generation bigint)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $f$
 DECLARE
   s concordat.sessions := concordat.session($1);
 BEGIN
-  UPDATE concordat.marks m SET mark = greatest(m.mark, $3)
-    WHERE m.resource = s.resource AND m.cluster = s.cluster AND m.mark >= $2;
+  UPDATE concordat.generations m SET generation = greatest(m.generation, $3)
+    WHERE m.resource = s.resource AND m.cluster = s.cluster AND m.generation >= $2;
   RETURN FOUND;
 END $f$;
 )sql";
@@ -268,11 +268,11 @@ COMMENT ON SCHEMA concordat IS '$VERSION';
 
 constexpr char kGrants[] =
     R"sql(GRANT USAGE ON SCHEMA concordat TO $ROLE;
-GRANT SELECT ON concordat.branches, concordat.marks TO $ROLE;
+GRANT SELECT ON concordat.branches, concordat.generations TO $ROLE;
 GRANT SELECT (pid, started, role, resource, cluster) ON concordat.sessions TO $ROLE;
 GRANT EXECUTE ON FUNCTION concordat.open_session, concordat.reset_session,
-  concordat.add_evidence, concordat.add_own_evidence, concordat.forget,
-  concordat.read_mark, concordat.set_mark TO $ROLE;
+  concordat.add_evidence, concordat.add_application_managed_evidence, concordat.forget,
+  concordat.read_generation, concordat.set_generation TO $ROLE;
 )sql";
 
 constexpr char kLeaveOwner[] = R"sql(DO $do$ BEGIN
@@ -304,7 +304,7 @@ std::string InitSql(const std::string& role) {
                 "-- For the role that serves the resource (\"--role ROLE\" runs it):\n",
                 AsComments(GrantSql("ROLE")))
           : GrantSql(QuotedRole(role));
-  return absl::StrCat(kOwner, kTables, kSessions, kEvidence, kMarks,
+  return absl::StrCat(kOwner, kTables, kSessions, kEvidence, kGenerations,
                       absl::StrReplaceAll(kEnd, {{"$VERSION", kSchemaVersion}}), grants,
                       kLeaveOwner);
 }

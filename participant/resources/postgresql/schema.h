@@ -12,8 +12,10 @@
 //   add_evidence(secret…)  the row of the branch, in the branch's transaction; a session
 //                          whose branch is to be prepared is set back as well
 //   forget(secret…)        deletes rows that nobody asks about any more
-//   read_mark, set_mark    the store's mark, which never gets smaller
-//   add_own_evidence(…)    for applications that prepare on connections of their own;
+//   read_generation(…), set_generation(…)
+//                          the store's generation, which never gets smaller
+//   add_application_managed_evidence(…)
+//                          for applications that prepare on connections of their own;
 //                          refused in a session that was opened, and for branches of the
 //                          other kind
 //   reset_session(…)       with the caller's rights: nothing stays for the next branch
@@ -36,7 +38,7 @@ namespace concordat::participant::postgresql {
 
 inline constexpr char kSchema[] = "concordat";
 inline constexpr char kTable[] = "branches";
-inline constexpr char kMarkTable[] = "marks";
+inline constexpr char kGenerationTable[] = "generations";
 inline constexpr char kSessionTable[] = "sessions";
 inline constexpr char kOwnerRole[] = "concordat_owner";
 
@@ -44,7 +46,8 @@ inline constexpr char kOwnerRole[] = "concordat_owner";
 inline constexpr char kEvidenceColumns[] =
     "resource text, cluster bigint, gtid_group bigint, gtid_term bigint, "
     "gtid_sequence bigint, incarnation bigint, number bigint, how text";
-inline constexpr char kMarkColumns[] = "resource text, cluster bigint, mark bigint";
+inline constexpr char kGenerationColumns[] =
+    "resource text, cluster bigint, generation bigint";
 inline constexpr char kSessionColumns[] =
     "pid integer, started timestamp with time zone, role name, resource text, cluster "
     "bigint, secret text";

@@ -14,7 +14,7 @@ namespace {
 
 constexpr Duration kPause = Duration::Millis(15);
 // The first connection is made for it, however little patience there is for a commit.
-constexpr Duration kMarkPatience = Duration::Seconds(10);
+constexpr Duration kGenerationPatience = Duration::Seconds(10);
 constexpr std::string_view kUndefinedObject = "42704";
 constexpr std::string_view kUndefinedFunction = "42883";
 constexpr std::string_view kInvalidSchema = "3F000";
@@ -98,24 +98,24 @@ void Settler::TryFinish(std::shared_ptr<Ending> ending) {
     if (r.lost) return TryAgain(ending, r.Error());
     const PGresult* result = r.results[0].get();
     const std::string state = SqlState(result);
-    if (state.empty()) return Answer(ending, Finish::kDone, "");
+    if (state.empty()) return Answer(ending, FinishState::kDone, "");
     if (state == kUndefinedObject) return OnNotThere(ending);
     if (IsTransient(state)) return TryAgain(ending, ErrorText(result));
     LogEvent(Level::kError, "a prepared branch cannot be ended; it is kept")
         .Field("branch", ending->branch)
         .Field("error", ErrorText(result));
-    Answer(ending, Finish::kRetry, ErrorText(result));
+    Answer(ending, FinishState::kRetry, ErrorText(result));
   });
 }
 
 void Settler::TryAgain(const std::shared_ptr<Ending>& ending, std::string why) {
   if (stopped_ || loop_->Now() >= ending->until) {
-    return Answer(ending, Finish::kRetry, std::move(why));
+    return Answer(ending, FinishState::kRetry, std::move(why));
   }
   After(kPause, [this, ending] { TryFinish(ending); });
 }
 
-// Scenario 26. Who committed or rolled it back, us before a lost answer or a person,
+// Scenario 26. Who committed or rolled it back, us before a lost answer or an operator,
 // only the evidence can tell.
 void Settler::OnNotThere(std::shared_ptr<Ending> ending) {
   LookUp(ending->branch, [this, ending](Evidence evidence) {
@@ -126,16 +126,16 @@ void Settler::OnNotThere(std::shared_ptr<Ending> ending) {
         return TryAgain(ending, "the evidence cannot be read");
       case Evidence::kCommitted:
       case Evidence::kCommittedAlone:
-        if (ending->commit) return Answer(ending, Finish::kDone, "");
-        return Answer(ending, Finish::kHeuristicCommit,
+        if (ending->commit) return Answer(ending, FinishState::kDone, "");
+        return Answer(ending, FinishState::kHeuristicCommit,
                       "somebody has committed the prepared transaction");
       case Evidence::kNone:
         break;
     }
-    if (!ending->commit) return Answer(ending, Finish::kDone, "");
+    if (!ending->commit) return Answer(ending, FinishState::kDone, "");
     const bool seen = prepared_.contains(ending->branch);
     Answer(
-        ending, seen ? Finish::kHeuristicRollback : Finish::kHeuristicHazard,
+        ending, seen ? FinishState::kHeuristicRollback : FinishState::kHeuristicHazard,
         absl::StrCat("the prepared transaction ", GidOf(owner_.cluster, ending->branch),
                      " is not there and left no evidence of a commit: somebody has "
                      "rolled it back, or the database is an older copy; compare the "
@@ -143,34 +143,36 @@ void Settler::OnNotThere(std::shared_ptr<Ending> ending) {
   });
 }
 
-void Settler::Answer(const std::shared_ptr<Ending>& ending, Finish finish,
+void Settler::Answer(const std::shared_ptr<Ending>& ending, FinishState finish,
                      std::string detail) {
-  if (finish != Finish::kRetry) {
+  if (finish != FinishState::kRetry) {
     prepared_.erase(ending->branch);
     if (looking_) ended_.insert(ending->branch);
   }
   ending->done({finish, std::move(detail)});
 }
 
-// --- the mark ---
+// --- the generation ---
 
-void Settler::ReadMark(Callback<absl::StatusOr<uint64_t>> done) {
+void Settler::ReadGeneration(Callback<absl::StatusOr<uint64_t>> done) {
   RunSurely(
-      {postgresql::ReadMark(owner_)}, loop_->Now() + std::max(patience_, kMarkPatience),
+      {postgresql::ReadGeneration(owner_)},
+      loop_->Now() + std::max(patience_, kGenerationPatience),
       [done = std::move(done)](BatchResult r) mutable {
-        uint64_t mark = 0;
-        if (!r.ok() ||
-            !absl::SimpleAtoi(std::string(Field(r.results[0].get(), 0, 0)), &mark)) {
+        uint64_t generation = 0;
+        if (!r.ok() || !absl::SimpleAtoi(std::string(Field(r.results[0].get(), 0, 0)),
+                                         &generation)) {
           return done(absl::UnavailableError(
-              absl::StrCat("concordat.marks cannot be read: ", r.Error())));
+              absl::StrCat("concordat.generations cannot be read: ", r.Error())));
         }
-        done(mark);
+        done(generation);
       });
 }
 
 // One that was sent before and not answered may be there by now: it is larger.
-void Settler::SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done) {
-  Run({postgresql::SetMark(owner_, known, mark)},
+void Settler::SetGeneration(uint64_t known, uint64_t generation,
+                            Callback<absl::Status> done) {
+  Run({postgresql::SetGeneration(owner_, known, generation)},
       [known, done = std::move(done)](BatchResult r) mutable {
         const std::string state = r.lost ? "" : SqlState(r.results[0].get());
         const bool no_table = state == kUndefinedFunction || state == kInvalidSchema;
@@ -180,9 +182,9 @@ void Settler::SetMark(uint64_t known, uint64_t mark, Callback<absl::Status> done
         }
         done(absl::FailedPreconditionError(absl::StrCat(
             "the database has gone back in time under the process that serves it: it had "
-            "the mark ",
+            "the generation ",
             known,
-            " in concordat.marks, and has not. A backup was put back, or a standby "
+            " in concordat.generations, and has not. A backup was put back, or a standby "
             "became the primary that had not received everything. Put the newer database "
             "back, and start the process again")));
       });

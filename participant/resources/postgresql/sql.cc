@@ -81,13 +81,13 @@ Statement DeleteEvidence(const Owner& owner, const Gtid& below) {
           /*keep=*/true};
 }
 
-Statement ReadMark(const Owner& owner) {
-  return {"SELECT concordat.read_mark($1)", {Text(owner.secret)}};
+Statement ReadGeneration(const Owner& owner) {
+  return {"SELECT concordat.read_generation($1)", {Text(owner.secret)}};
 }
 
-Statement SetMark(const Owner& owner, uint64_t known, uint64_t mark) {
-  return {"SELECT concordat.set_mark($1,$2,$3)",
-          {Text(owner.secret), Number(known), Number(mark)},
+Statement SetGeneration(const Owner& owner, uint64_t known, uint64_t generation) {
+  return {"SELECT concordat.set_generation($1,$2,$3)",
+          {Text(owner.secret), Number(known), Number(generation)},
           /*keep=*/true};
 }
 

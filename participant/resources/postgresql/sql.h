@@ -43,10 +43,11 @@ struct Owner {
 [[nodiscard]] Statement DeleteEvidence(const Owner& owner, const Gtid& below);
 inline constexpr int kDeleteBatch = 2000;
 
-// The resource's mark (ResourceManager::SetMark); 0 when there was none yet.
-[[nodiscard]] Statement ReadMark(const Owner& owner);
-// Whether the mark was `known` or larger; then it is `mark` or larger now.
-[[nodiscard]] Statement SetMark(const Owner& owner, uint64_t known, uint64_t mark);
+// The resource's generation (ResourceManager::SetGeneration); 0 when there was none yet.
+[[nodiscard]] Statement ReadGeneration(const Owner& owner);
+// Whether the generation was `known` or larger; then it is `generation` or larger now.
+[[nodiscard]] Statement SetGeneration(const Owner& owner, uint64_t known,
+                                      uint64_t generation);
 
 [[nodiscard]] Statement PrepareTransaction(const std::string& gid);
 [[nodiscard]] Statement FinishPrepared(const std::string& gid, bool commit);

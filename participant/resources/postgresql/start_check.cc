@@ -61,7 +61,8 @@ struct TableNeeds {
   const char* key_words;
 };
 constexpr TableNeeds kBranches = {kTable, kEvidenceColumns, true, "7", "seven"};
-constexpr TableNeeds kMarksNeeds = {kMarkTable, kMarkColumns, true, "2", "two"};
+constexpr TableNeeds kGenerationsNeeds = {kGenerationTable, kGenerationColumns, true, "2",
+                                          "two"};
 constexpr TableNeeds kSessionsNeeds = {kSessionTable, kSessionColumns, false, "1", "one"};
 
 Statement AskTable(const TableNeeds& needs) {
@@ -211,7 +212,7 @@ std::vector<Statement> StartQuestions() {
   return {{kServer},
           AskTable(kBranches),
           AskServer(),
-          AskTable(kMarksNeeds),
+          AskTable(kGenerationsNeeds),
           AskTable(kSessionsNeeds),
           {kRole, {Text(kSchema), Text(kOwnerRole)}}};
 }
@@ -232,7 +233,7 @@ absl::Status CheckStart(const BatchResult& answers, const PostgresqlOptions& opt
   const PGresult* rights = answers.results[5].get();
   const bool superuser = Field(rights, 0, 0) == "t";
   const std::pair<size_t, const TableNeeds*> tables[] = {
-      {1, &kBranches}, {3, &kMarksNeeds}, {4, &kSessionsNeeds}};
+      {1, &kBranches}, {3, &kGenerationsNeeds}, {4, &kSessionsNeeds}};
   for (const auto& [answer, needs] : tables) {
     const absl::Status s =
         CheckTable(answers.results[answer].get(), *needs, role, superuser);

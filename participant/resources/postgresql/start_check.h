@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "participant/resources/postgresql/application_managed.h"
 #include "participant/resources/postgresql/connection.h"
-#include "participant/resources/postgresql/own_branch.h"
 #include "participant/resources/postgresql/postgresql_resource_manager.h"
 
 namespace concordat::participant::postgresql {

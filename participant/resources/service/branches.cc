@@ -272,8 +272,9 @@ void Branches::Commit(const BranchId& id, Callback<FinishResult> done) {
   }
   if (branch == nullptr || branch->phase != Phase::kPrepared) {
     const bool known = branch == nullptr && LookUp(id) == Evidence::kCommitted;
-    return CallBack(std::move(done), FinishResult{known ? Finish::kDone : Finish::kRetry,
-                                                  "the branch is not prepared here"});
+    return CallBack(std::move(done),
+                    FinishResult{known ? FinishState::kDone : FinishState::kRetry,
+                                 "the branch is not prepared here"});
   }
   branch->finish.push_back(std::move(done));
   BeginSettling(branch, Goal::kConfirm);
@@ -283,15 +284,16 @@ void Branches::Rollback(const BranchId& id, Callback<FinishResult> done) {
   Branch* branch = Find(BranchKey(id));
   if (branch == nullptr) {
     const bool committed = evidence_.contains(BranchKey(id));
-    return CallBack(std::move(done), committed ? FinishResult{Finish::kHeuristicCommit,
-                                                              "it was committed before"}
-                                               : FinishResult{Finish::kDone, ""});
+    return CallBack(
+        std::move(done),
+        committed ? FinishResult{FinishState::kHeuristicCommit, "it was committed before"}
+                  : FinishResult{FinishState::kDone, ""});
   }
   if (branch->phase == Phase::kOver) return CallBack(std::move(done), branch->verdict);
   if (branch->goal == Goal::kCancel) return branch->finish.push_back(std::move(done));
   if (branch->phase != Phase::kActive && branch->phase != Phase::kPrepared) {
     return CallBack(std::move(done),
-                    FinishResult{Finish::kRetry, "the branch is being committed"});
+                    FinishResult{FinishState::kRetry, "the branch is being committed"});
   }
   AnswerExecute(branch, Code::BRANCH_GONE, "the branch was rolled back");
   branch->finish.push_back(std::move(done));
@@ -323,7 +325,7 @@ void Branches::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done)
       RecordType::kDeciding, NumbersRecord(id, numbers), wal::Reserve::kNormal);
   if (!lsn.ok()) {
     CallBack(std::move(done),
-             OnePhaseResult{OnePhase::kRolledBack, std::string(lsn.status().message())});
+             OnePhaseResult{OnePhase::kRefused, std::string(lsn.status().message())});
     return BeginSettling(branch, Goal::kCancel);
   }
   branch->one_phase = std::move(done);
@@ -410,7 +412,7 @@ void Branches::BeginClose() {
   }
   std::vector<Branch*> active;
   for (auto& [key, branch] : branches_) {
-    AnswerFinish(branch.get(), {Finish::kRetry, "the service is closing"});
+    AnswerFinish(branch.get(), {FinishState::kRetry, "the service is closing"});
     if (branch->phase == Phase::kActive) active.push_back(branch.get());
   }
   for (Branch* branch : active) {

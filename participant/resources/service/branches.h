@@ -111,7 +111,7 @@ class Branches {
   // No call runs, and nothing waits for the log.
   [[nodiscard]] bool idle() const { return calls_running_ == 0 && pending_.empty(); }
 
-  // --- for checkpoints and people ---
+  // --- for checkpoints and operators ---
   [[nodiscard]] std::string EncodeAllOpen(uint64_t* count) const;
   [[nodiscard]] const EvidenceMap& evidence() const { return evidence_; }
   [[nodiscard]] ServiceStats Stats() const;
@@ -145,7 +145,7 @@ class Branches {
     Logged logged = Logged::kNothing;
     Goal goal = Goal::kNone;
     bool calling = false;    // a call runs, or waits for its record
-    bool recovered = false;  // of an earlier life
+    bool recovered = false;  // of an earlier incarnation
     bool alone = false;      // to be committed in one phase
     int64_t last_call = 0;
     std::vector<Item> items;

@@ -1,7 +1,7 @@
 // The folder of a service's resource manager: whose it is, the log, the checkpoint.
 //
 //   store        text: what the folder is, the cluster's id, the store's own id
-//   mark         text: how far it has come
+//   generation   text: how far it has come
 //   lock         held by the process that serves it
 //   checkpoint   records.h
 //   wal/         the log
@@ -53,8 +53,10 @@ class Journal {
   [[nodiscard]] bool is_open() const { return writer_ != nullptr; }
   [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
   // See StoreFolder.
-  [[nodiscard]] uint64_t mark() const { return folder_.mark(); }
-  [[nodiscard]] absl::Status SetMark(uint64_t mark) { return folder_.SetMark(mark); }
+  [[nodiscard]] uint64_t generation() const { return folder_.generation(); }
+  [[nodiscard]] absl::Status SetGeneration(uint64_t generation) {
+    return folder_.SetGeneration(generation);
+  }
   [[nodiscard]] const std::string& dir() const { return dir_; }
 
   // A record that somebody waits for, behind all lazy ones. Errors of LogWriter::Append;

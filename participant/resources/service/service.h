@@ -58,7 +58,7 @@
 //     or after, never between.
 //   - Lookup tells the truth for every reservation until ForgetBelow has passed it. A
 //     cancelled one may be forgotten at once (kUnknown serves as well).
-//   - No function waits for a transaction, or for a person. A function that never
+//   - No function waits for a transaction, or for an operator. A function that never
 //     returns stops its branch, and keeps the service from being closed: calls to
 //     other servers need a time-out.
 //
@@ -143,7 +143,8 @@ class Service {
   virtual TryResult Try(const Reservation& reservation, std::string_view request) = 0;
 
   // Makes it final. It is owed: return an error only if it cannot be done now (say why;
-  // people read it), and it is asked for again, with back-off, for as long as it takes.
+  // operators read it), and it is asked for again, with back-off, for as long as it
+  // takes.
   virtual absl::Status Confirm(const Reservation& reservation) = 0;
 
   // Gives it up. OK also for one that is not there. Errors as for Confirm. A confirmed

@@ -138,9 +138,11 @@ void ServiceResourceManager::Open(ClusterId cluster,
   With([&](Branches* b) { b->Load(*std::move(state), std::move(done)); });
 }
 
-void ServiceResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  tasks_.Post(
-      [this, mark, done = std::move(done)]() mutable { done(journal_.SetMark(mark)); });
+void ServiceResourceManager::SetGeneration(uint64_t generation,
+                                           Callback<absl::Status> done) {
+  tasks_.Post([this, generation, done = std::move(done)]() mutable {
+    done(journal_.SetGeneration(generation));
+  });
 }
 
 void ServiceResourceManager::RunDueCheckpoint() {

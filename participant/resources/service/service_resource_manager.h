@@ -64,7 +64,7 @@
 namespace concordat::participant::service {
 
 struct ServiceOptions {
-  // For people and for the registry: "seats".
+  // For operators and for the registry: "seats".
   std::string kind = "service";
   // Threads that call a blocking Service: so many calls run at once.
   size_t threads = 4;
@@ -85,8 +85,8 @@ class ServiceResourceManager final : public ResourceManager {
   [[nodiscard]] std::string_view kind() const override { return options_.kind; }
   [[nodiscard]] std::string store_id() const override { return journal_.store_id(); }
   // Of the folder, not of your own data: keep both together.
-  [[nodiscard]] uint64_t mark() const override { return journal_.mark(); }
-  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
+  [[nodiscard]] uint64_t generation() const override { return journal_.generation(); }
+  void SetGeneration(uint64_t generation, Callback<absl::Status> done) override;
   // FAILED_PRECONDITION: the folder is locked, of another cluster, or not the SDK's.
   // DATA_LOSS: damaged. RESOURCE_EXHAUSTED: no room.
   void Recover(ClusterId cluster,

@@ -104,7 +104,7 @@ void Branches::Fail(Branch* branch, std::string error) {
   }
   const std::string detail = absl::StrCat("is tried again, failed ", branch->attempts,
                                           " times: ", branch->error);
-  AnswerFinish(branch, {Finish::kRetry, detail});
+  AnswerFinish(branch, {FinishState::kRetry, detail});
   const bool decided = branch->logged == Logged::kDeciding;
   CallBack(std::exchange(branch->one_phase, nullptr),
            OnePhaseResult{decided ? OnePhase::kCommitted : OnePhase::kUnknown, detail});
@@ -138,7 +138,7 @@ void Branches::FinishConfirmed(Branch* branch) {
   if (ends.cancelled + ends.missing == 0) return EndCommitted(branch, branch->alone);
   if (!branch->alone) return EndAgainst(branch, ends);
   if (branch->logged != Logged::kDeciding) return EndCancelled(branch);
-  // Committed by our own word, and yet it is gone: only a person can put that right.
+  // Committed by our own word, and yet it is gone: only an operator can put that right.
   for (Item& item : branch->items) {
     if (item.fate != Fate::kCancelled && item.fate != Fate::kMissing) continue;
     item.fate = Fate::kHeld;
@@ -156,9 +156,9 @@ void Branches::FinishCancelled(Branch* branch) {
   ++counts_.contradictions;
   LogEvent(Level::kError, "service has confirmed what nobody had committed")
       .Field("branch", branch->id);
-  AnswerFinish(branch,
-               {ends.cancelled == 0 ? Finish::kHeuristicCommit : Finish::kHeuristicMixed,
-                "Lookup finds it confirmed"});
+  AnswerFinish(branch, {ends.cancelled == 0 ? FinishState::kHeuristicCommit
+                                            : FinishState::kHeuristicMixed,
+                        "Lookup finds it confirmed"});
   EndCancelled(branch);
 }
 
@@ -167,7 +167,7 @@ void Branches::EndCommitted(Branch* branch, bool alone) {
   journal_->AppendLazily(alone ? RecordType::kAlone : RecordType::kCommitted,
                          BranchRecord(branch->id));
   evidence_.insert_or_assign(BranchKey(branch->id), alone);
-  AnswerFinish(branch, {Finish::kDone, ""});
+  AnswerFinish(branch, {FinishState::kDone, ""});
   CallBack(std::exchange(branch->one_phase, nullptr),
            OnePhaseResult{OnePhase::kCommitted, ""});
   Erase(branch);
@@ -180,9 +180,9 @@ void Branches::EndCancelled(Branch* branch) {
   if (branch->last_words.has_value()) {
     CallBack(std::exchange(branch->execute, nullptr), *std::move(branch->last_words));
   }
-  AnswerFinish(branch, {Finish::kDone, ""});
+  AnswerFinish(branch, {FinishState::kDone, ""});
   CallBack(std::exchange(branch->one_phase, nullptr),
-           OnePhaseResult{OnePhase::kRolledBack, "Lookup finds it cancelled"});
+           OnePhaseResult{OnePhase::kRefused, "Lookup finds it cancelled"});
   Erase(branch);
 }
 
@@ -192,13 +192,13 @@ void Branches::EndCancelled(Branch* branch) {
 void Branches::EndAgainst(Branch* branch, const Ends& ends) {
   FinishResult& verdict = branch->verdict;
   if (ends.confirmed > 0 && ends.cancelled + ends.missing > 0) {
-    verdict.finish = Finish::kHeuristicMixed;
+    verdict.state = FinishState::kHeuristicMixed;
   } else if (ends.confirmed > 0) {
-    verdict.finish = Finish::kHeuristicCommit;
+    verdict.state = FinishState::kHeuristicCommit;
     evidence_.insert_or_assign(BranchKey(branch->id), false);
   } else {
-    verdict.finish =
-        ends.missing > 0 ? Finish::kHeuristicHazard : Finish::kHeuristicRollback;
+    verdict.state = ends.missing > 0 ? FinishState::kHeuristicHazard
+                                     : FinishState::kHeuristicRollback;
   }
   verdict.detail =
       absl::StrCat("Lookup finds ", ends.confirmed, " confirmed, ", ends.cancelled,

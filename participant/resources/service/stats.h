@@ -1,4 +1,4 @@
-// What a service's resource manager shows people: how much is open, and why something
+// What a service's resource manager shows operators: how much is open, and why something
 // is stuck.
 #ifndef PARTICIPANT_RESOURCES_SERVICE_STATS_H_
 #define PARTICIPANT_RESOURCES_SERVICE_STATS_H_

@@ -53,10 +53,10 @@ DurableEnd DurableBatch::WriteAll(const std::vector<DurableItem*>& items) {
   return rc == SQLITE_DONE ? DurableEnd::kWritten : GiveUp(rc);
 }
 
-absl::Status DurableBatch::WriteMark(uint64_t mark) {
+absl::Status DurableBatch::WriteGeneration(uint64_t generation) {
   bool older = false;
   int rc = store_->Begin();
-  if (rc == SQLITE_DONE) rc = store_->WriteMark(mark, &older);
+  if (rc == SQLITE_DONE) rc = store_->WriteGeneration(generation, &older);
   if (rc == SQLITE_DONE && older) {
     store_->RollBack();
     return absl::FailedPreconditionError(
@@ -65,7 +65,7 @@ absl::Status DurableBatch::WriteMark(uint64_t mark) {
   }
   if (rc == SQLITE_DONE) rc = store_->Commit();
   if (rc == SQLITE_DONE) {
-    store_->NoteMark(mark);
+    store_->NoteGeneration(generation);
     return absl::OkStatus();
   }
   if (GiveUp(rc) == DurableEnd::kFull) {

@@ -52,8 +52,8 @@ class DurableBatch {
   // once more without the prepares, which are new work.
   void Write(std::vector<DurableItem>* items);
 
-  // ResourceManager::SetMark, in a transaction of its own.
-  [[nodiscard]] absl::Status WriteMark(uint64_t mark);
+  // ResourceManager::SetGeneration, in a transaction of its own.
+  [[nodiscard]] absl::Status WriteGeneration(uint64_t generation);
 
   // Evidence below it goes, a bounded number of rows with each Write.
   void ForgetBelow(const Gtid& watermark);

@@ -28,12 +28,13 @@ SqliteResourceManager::~SqliteResourceManager() { Close(); }
 
 std::string SqliteResourceManager::store_id() const { return writer_->store_id(); }
 
-uint64_t SqliteResourceManager::mark() const { return writer_->first_mark(); }
+uint64_t SqliteResourceManager::generation() const { return writer_->first_generation(); }
 
-void SqliteResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  sqlite::Job job{BranchId(), sqlite::MarkJob{mark, std::move(done)}};
+void SqliteResourceManager::SetGeneration(uint64_t generation,
+                                          Callback<absl::Status> done) {
+  sqlite::Job job{BranchId(), sqlite::GenerationJob{generation, std::move(done)}};
   if (writer_->Push(std::move(job))) return;
-  std::get<sqlite::MarkJob>(job.work).done(
+  std::get<sqlite::GenerationJob>(job.work).done(
       absl::UnavailableError("the file is not open"));
 }
 
@@ -86,7 +87,8 @@ void SqliteResourceManager::Prepare(const BranchId& branch,
 void SqliteResourceManager::Commit(const BranchId& branch, Callback<FinishResult> done) {
   sqlite::Job job{branch, sqlite::CommitJob{std::move(done)}};
   if (writer_->Push(std::move(job))) return;
-  std::get<sqlite::CommitJob>(job.work).done({Finish::kRetry, "the file is not open"});
+  std::get<sqlite::CommitJob>(job.work).done(
+      {FinishState::kRetry, "the file is not open"});
 }
 
 void SqliteResourceManager::CommitOnePhase(const BranchId& branch,
@@ -101,7 +103,8 @@ void SqliteResourceManager::Rollback(const BranchId& branch,
                                      Callback<FinishResult> done) {
   sqlite::Job job{branch, sqlite::RollbackJob{std::move(done)}};
   if (writer_->Push(std::move(job))) return;
-  std::get<sqlite::RollbackJob>(job.work).done({Finish::kRetry, "the file is not open"});
+  std::get<sqlite::RollbackJob>(job.work).done(
+      {FinishState::kRetry, "the file is not open"});
 }
 
 void SqliteResourceManager::LookUp(const BranchId& branch, Callback<Evidence> done) {

@@ -102,8 +102,8 @@ class SqliteResourceManager final : public ResourceManager {
 
   [[nodiscard]] std::string_view kind() const override { return "sqlite"; }
   [[nodiscard]] std::string store_id() const override;
-  [[nodiscard]] uint64_t mark() const override;
-  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
+  [[nodiscard]] uint64_t generation() const override;
+  void SetGeneration(uint64_t generation, Callback<absl::Status> done) override;
 
   // Creates the file when it is not there. FAILED_PRECONDITION: another process serves
   // the file, it belongs to another cluster, its format is of another version, it is

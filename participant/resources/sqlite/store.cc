@@ -139,12 +139,12 @@ absl::Status Store::CheckMeta(ClusterId cluster) {
       db_->QueryText("SELECT value FROM concordat_meta WHERE name='store'");
   if (!id.ok()) return id.status();
   id_ = *std::move(id);
-  const absl::StatusOr<std::string> mark = db_->QueryText(
-      "SELECT coalesce((SELECT value FROM concordat_meta WHERE name='mark'),'0')");
-  if (!mark.ok()) return mark.status();
-  if (absl::SimpleAtoi(*mark, &mark_)) return absl::OkStatus();
+  const absl::StatusOr<std::string> generation = db_->QueryText(
+      "SELECT coalesce((SELECT value FROM concordat_meta WHERE name='generation'),'0')");
+  if (!generation.ok()) return generation.status();
+  if (absl::SimpleAtoi(*generation, &generation_)) return absl::OkStatus();
   return absl::DataLossError(
-      "the mark in concordat_meta is no number: restore the file from a copy");
+      "the generation in concordat_meta is no number: restore the file from a copy");
 }
 
 absl::Status Store::CreateTables(ClusterId cluster) {
@@ -191,9 +191,10 @@ absl::Status Store::PrepareStatements() {
       {&delete_evidence_,
        "DELETE FROM concordat_evidence WHERE gtid_group=?1 AND"
        " (term,sequence)<(?2,?3)"},
-      {&find_mark_, "SELECT value FROM concordat_meta WHERE name='mark'"},
+      {&find_generation_, "SELECT value FROM concordat_meta WHERE name='generation'"},
       {&data_version_, "PRAGMA data_version"},
-      {&write_mark_, "INSERT OR REPLACE INTO concordat_meta VALUES('mark',?1)"},
+      {&write_generation_,
+       "INSERT OR REPLACE INTO concordat_meta VALUES('generation',?1)"},
   };
   for (const auto& [statement, sql] : all) {
     absl::StatusOr<Statement> prepared = db_->Prepare(sql);
@@ -303,17 +304,17 @@ int Store::DeleteEvidenceBelow(const Gtid& watermark, bool* more) {
   return deleted;
 }
 
-int Store::WriteMark(uint64_t mark, bool* older) {
+int Store::WriteGeneration(uint64_t generation, bool* older) {
   uint64_t there = 0;
-  const int rc = sqlite3_step(find_mark_.get());
-  if (rc == SQLITE_ROW && !absl::SimpleAtoi(find_mark_.Text(0), &there)) there = 0;
-  sqlite3_reset(find_mark_.get());
+  const int rc = sqlite3_step(find_generation_.get());
+  if (rc == SQLITE_ROW && !absl::SimpleAtoi(find_generation_.Text(0), &there)) there = 0;
+  sqlite3_reset(find_generation_.get());
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
-  *older = there < mark_;
+  *older = there < generation_;
   if (*older) return SQLITE_DONE;
-  const std::string text = absl::StrCat(mark);
-  write_mark_.BindText(1, text);
-  return write_mark_.RunToEnd();
+  const std::string text = absl::StrCat(generation);
+  write_generation_.BindText(1, text);
+  return write_generation_.RunToEnd();
 }
 
 int Store::Checkpoint() {

@@ -2,7 +2,7 @@
 // For the writer's thread.
 //
 //   concordat_meta      name, value: "format", "cluster", "store" (its identity) and
-//                       "mark" (ResourceManager::SetMark)
+//                       "generation" (ResourceManager::SetGeneration)
 //   concordat_branches  prepared branches: redo.h has the form of changes and locks
 //   concordat_evidence  branches that were committed: outcome 1 after a prepare, 2 in one
 //                       phase; in the order of gtids, so that old ones go in ranges
@@ -43,7 +43,7 @@ class Store {
   [[nodiscard]] const std::string& id() const { return id_; }
 
   // The last that was read or written; 0: none yet.
-  [[nodiscard]] uint64_t mark() const { return mark_; }
+  [[nodiscard]] uint64_t generation() const { return generation_; }
 
   [[nodiscard]] absl::StatusOr<std::vector<StoredBranch>> LoadBranches();
 
@@ -67,11 +67,11 @@ class Store {
   // Deletes a bounded number; *more when some are left.
   int DeleteEvidenceBelow(const Gtid& watermark, bool* more);
 
-  // In a transaction. Puts a mark there, if the one that is there is mark() or larger;
-  // otherwise *older, and nothing is written.
-  int WriteMark(uint64_t mark, bool* older);
+  // In a transaction. Puts a generation there, if the one that is there is generation()
+  // or larger; otherwise *older, and nothing is written.
+  int WriteGeneration(uint64_t generation, bool* older);
   // Its transaction is on disk.
-  void NoteMark(uint64_t mark) { mark_ = mark; }
+  void NoteGeneration(uint64_t generation) { generation_ = generation; }
 
   // Pages in the write-ahead file after the last commit.
   [[nodiscard]] int wal_pages() const { return wal_pages_; }
@@ -88,13 +88,13 @@ class Store {
 
   std::unique_ptr<Database> db_;
   std::string id_;
-  uint64_t mark_ = 0;
+  uint64_t generation_ = 0;
   int wal_pages_ = 0;
   Statement begin_, commit_, rollback_;
   Statement savepoint_, to_savepoint_, release_;
   Statement insert_branch_, delete_branch_;
   Statement insert_evidence_, find_evidence_, find_evidence_bound_, delete_evidence_;
-  Statement find_mark_, write_mark_, data_version_;
+  Statement find_generation_, write_generation_, data_version_;
 };
 
 // Settings that all our connections share.

@@ -66,7 +66,7 @@ absl::StatusOr<std::vector<BranchId>> Writer::OpenFile(ClusterId cluster) {
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
   store_id_ = store_->id();
-  first_mark_ = store_->mark();
+  first_generation_ = store_->generation();
   file_ = IdentityOf(path_);
   if (absl::Status s = catalog_.Load(store_->db()); !s.ok()) return s;
   absl::StatusOr<std::unique_ptr<Scratch>> scratch =
@@ -141,7 +141,7 @@ void Writer::Round(std::vector<Job>* jobs) {
   for (Job& job : *jobs) Accept(&job);
   calls_->RunPhase();
   WriteBatch();
-  WriteMark();
+  WriteGeneration();
   calls_->ExpireWaits();
   MaybeCheckpoint();
 }
@@ -229,24 +229,24 @@ void Writer::Accept(const BranchId& id, CommitJob* job) {
     return;
   }
   if (branch != nullptr) {
-    job->done({Finish::kRetry, "the branch is not prepared"});
+    job->done({FinishState::kRetry, "the branch is not prepared"});
     return;
   }
   switch (store_->FindEvidence(id)) {
     case Evidence::kCommitted:
     case Evidence::kCommittedAlone:
-      job->done({Finish::kDone, "had been committed before"});
+      job->done({FinishState::kDone, "had been committed before"});
       return;
     case Evidence::kNone:
     case Evidence::kPrepared:
       LogEvent(Level::kError, "commit of a branch that left no trace")
           .Field("branch", id)
           .Field("resource", path_);
-      job->done({Finish::kHeuristicHazard,
+      job->done({FinishState::kHeuristicHazard,
                  "the branch is not here, and nothing says that it was committed"});
       return;
     case Evidence::kUnknown:
-      job->done({Finish::kRetry, "the evidence cannot be read now"});
+      job->done({FinishState::kRetry, "the evidence cannot be read now"});
   }
 }
 
@@ -255,11 +255,11 @@ void Writer::Accept(const BranchId& id, RollbackJob* job) {
   if (branch == nullptr) {
     const Evidence evidence = store_->FindEvidence(id);
     if (evidence == Evidence::kUnknown) {
-      job->done({Finish::kRetry, "the evidence cannot be read now"});
+      job->done({FinishState::kRetry, "the evidence cannot be read now"});
     } else if (evidence == Evidence::kNone) {
-      job->done({Finish::kDone, ""});
+      job->done({FinishState::kDone, ""});
     } else {
-      job->done({Finish::kHeuristicCommit, "the branch had been committed before"});
+      job->done({FinishState::kHeuristicCommit, "the branch had been committed before"});
     }
     return;
   }
@@ -270,13 +270,13 @@ void Writer::Accept(const BranchId& id, RollbackJob* job) {
     durable_.push_back(std::move(item));
   } else if (branch->state == BranchState::kPreparing) {
     TakeBackPrepare(branch);
-    job->done({Finish::kDone, ""});
+    job->done({FinishState::kDone, ""});
   } else if (branch->state == BranchState::kFinishing) {
-    job->done({Finish::kRetry, "the branch is being finished"});
+    job->done({FinishState::kRetry, "the branch is being finished"});
   } else {
     calls_->Cancel(branch, wire::Code::BRANCH_GONE, "the branch was rolled back");
     branches_.Remove(branch);
-    job->done({Finish::kDone, ""});
+    job->done({FinishState::kDone, ""});
   }
 }
 
@@ -319,9 +319,9 @@ void Writer::Accept(const BranchId& id, LookUpJob* job) {
   }
 }
 
-void Writer::Accept(const BranchId& /*id*/, MarkJob* job) {
-  CONCORDAT_CHECK(!mark_.has_value()) << "two marks at one time";
-  mark_.emplace(std::move(*job));
+void Writer::Accept(const BranchId& /*id*/, GenerationJob* job) {
+  CONCORDAT_CHECK(!generation_.has_value()) << "two generations at one time";
+  generation_.emplace(std::move(*job));
 }
 
 void Writer::Accept(const BranchId& id, DropJob* /*job*/) {

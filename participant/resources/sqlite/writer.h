@@ -51,8 +51,8 @@ struct OnePhaseJob {
 struct LookUpJob {
   Callback<Evidence> done;
 };
-struct MarkJob {
-  uint64_t mark = 0;
+struct GenerationJob {
+  uint64_t generation = 0;
   Callback<absl::Status> done;
 };
 struct DropJob {};    // a reader ended the branch
@@ -61,7 +61,7 @@ struct ForgetJob {};  // below the job's gtid
 struct Job {
   BranchId branch;
   std::variant<StartJob, ExecuteJob, PrepareJob, CommitJob, RollbackJob, OnePhaseJob,
-               LookUpJob, MarkJob, DropJob, ForgetJob>
+               LookUpJob, GenerationJob, DropJob, ForgetJob>
       work;
 };
 
@@ -77,7 +77,7 @@ class Writer {
   void Open(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
   // After Open's callback.
   [[nodiscard]] const std::string& store_id() const { return store_id_; }
-  [[nodiscard]] uint64_t first_mark() const { return first_mark_; }
+  [[nodiscard]] uint64_t first_generation() const { return first_generation_; }
   // Whether Open has succeeded, and Close was not called.
   [[nodiscard]] bool is_open() const { return open_.load(std::memory_order_acquire); }
   // Thread-safe. False, and the job is untouched, when the writer is not open.
@@ -102,7 +102,7 @@ class Writer {
   void Accept(const BranchId& id, RollbackJob* job);
   void Accept(const BranchId& id, OnePhaseJob* job);
   void Accept(const BranchId& id, LookUpJob* job);
-  void Accept(const BranchId& id, MarkJob* job);
+  void Accept(const BranchId& id, GenerationJob* job);
   void Accept(const BranchId& id, DropJob* job);
   void Accept(const BranchId& id, ForgetJob* job);
 
@@ -112,7 +112,7 @@ class Writer {
   }
   void TakeBackPrepare(Branch* branch);
   void WriteBatch();
-  void WriteMark();
+  void WriteGeneration();
   void Settle(DurableItem* item);
   void SettlePrepare(DurableItem* item);
   void SettleFinish(DurableItem* item);
@@ -136,7 +136,7 @@ class Writer {
 
   // From here on for the thread alone. The order is that of destruction, backwards.
   std::string store_id_;
-  uint64_t first_mark_ = 0;
+  uint64_t first_generation_ = 0;
   std::optional<FileIdentity> file_;
   std::optional<FileGuard> guard_;
   Catalog catalog_;
@@ -146,8 +146,8 @@ class Writer {
   std::unique_ptr<DurableBatch> batch_;
   std::unique_ptr<ReaderPool> readers_;
   std::unique_ptr<CallScheduler> calls_;
-  std::vector<DurableItem> durable_;  // of this round
-  std::optional<MarkJob> mark_;       // of this round
+  std::vector<DurableItem> durable_;         // of this round
+  std::optional<GenerationJob> generation_;  // of this round
 };
 
 }  // namespace concordat::participant::sqlite

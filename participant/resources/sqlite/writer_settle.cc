@@ -43,9 +43,9 @@ void Writer::WriteBatch() {
   for (DurableItem& item : items) Settle(&item);
 }
 
-void Writer::WriteMark() {
-  if (!mark_.has_value()) return;
-  MarkJob job = std::move(*std::exchange(mark_, std::nullopt));
+void Writer::WriteGeneration() {
+  if (!generation_.has_value()) return;
+  GenerationJob job = std::move(*std::exchange(generation_, std::nullopt));
   // What is written into a file that has another one in its place is lost.
   if (IdentityOf(path_) != file_) {
     return job.done(absl::FailedPreconditionError(
@@ -53,7 +53,7 @@ void Writer::WriteMark() {
                      " under the process that serves it. End the process, and put back "
                      "the newer one")));
   }
-  job.done(batch_->WriteMark(job.mark));
+  job.done(batch_->WriteGeneration(job.generation));
 }
 
 void Writer::Settle(DurableItem* item) {
@@ -92,7 +92,7 @@ void Writer::SettlePrepare(DurableItem* item) {
 void Writer::SettleFinish(DurableItem* item) {
   if (item->end == DurableEnd::kWritten) {
     branches_.Remove(item->branch);
-    item->finished({Finish::kDone, ""});
+    item->finished({FinishState::kDone, ""});
     return;
   }
   item->branch->state = BranchState::kPrepared;
@@ -102,7 +102,7 @@ void Writer::SettleFinish(DurableItem* item) {
         .Field("resource", path_)
         .Field("error", item->detail);
   }
-  item->finished({Finish::kRetry, Why(*item)});
+  item->finished({FinishState::kRetry, Why(*item)});
 }
 
 void Writer::SettleOnePhase(DurableItem* item) {
@@ -110,7 +110,7 @@ void Writer::SettleOnePhase(DurableItem* item) {
   if (item->end == DurableEnd::kWritten) {
     item->one_phase({OnePhase::kCommitted, ""});
   } else {
-    item->one_phase({OnePhase::kRolledBack, Why(*item)});
+    item->one_phase({OnePhase::kRefused, Why(*item)});
   }
 }
 

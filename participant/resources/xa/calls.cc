@@ -8,21 +8,22 @@
 namespace concordat::participant::xa {
 
 template <class Call>
-int Calls::Do(Lane* lane, const char* name, const BranchId* branch, Call call) {
-  if (!lane->Open().ok()) return XAER_RMFAIL;
+int Calls::Do(ThreadOfControl* thread, const char* name, const BranchId* branch,
+              Call call) {
+  if (!thread->Open().ok()) return XAER_RMFAIL;
   const int code = [&] {
-    const Lane::Calling calling(lane, name, branch);
+    const ThreadOfControl::Calling calling(thread, name, branch);
     return call();
   }();
-  if (code == XAER_RMFAIL) lane->Fail();
+  if (code == XAER_RMFAIL) thread->Fail();
   return code;
 }
 
-absl::Status Calls::Start(Lane* lane, const BranchId& branch) {
-  if (absl::Status s = lane->Open(); !s.ok()) return s;
+absl::Status Calls::Start(ThreadOfControl* thread, const BranchId& branch) {
+  if (absl::Status s = thread->Open(); !s.ok()) return s;
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, "xa_start", &branch, [&] {
-    return words_.library.xa->xa_start_entry(&xid, words_.rmid, TMNOFLAGS);
+  const int code = Do(thread, "xa_start", &branch, [&] {
+    return open_info_.library.xa->xa_start_entry(&xid, open_info_.rmid, TMNOFLAGS);
   });
   if (code == XA_OK) return absl::OkStatus();
   const std::string why = CodeText("xa_start", code);
@@ -41,11 +42,11 @@ Vote VoteOf(int code) {
 }  // namespace
 
 // The branch is rolled back, whatever its state.
-PrepareResult Calls::RefuseAfter(Lane* lane, const BranchId& branch, Vote vote,
-                                 std::string why) {
+PrepareResult Calls::RefuseAfter(ThreadOfControl* thread, const BranchId& branch,
+                                 Vote vote, std::string why) {
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, "xa_rollback", &branch, [&] {
-    return words_.library.xa->xa_rollback_entry(&xid, words_.rmid, TMNOFLAGS);
+  const int code = Do(thread, "xa_rollback", &branch, [&] {
+    return open_info_.library.xa->xa_rollback_entry(&xid, open_info_.rmid, TMNOFLAGS);
   });
   if (code == XA_OK || code == XAER_NOTA || IsRolledBack(code)) {
     return {vote, std::move(why)};
@@ -53,46 +54,47 @@ PrepareResult Calls::RefuseAfter(Lane* lane, const BranchId& branch, Vote vote,
   return {Vote::kUnavailable, why + "; " + CodeText("xa_rollback", code)};
 }
 
-PrepareResult Calls::Prepare(Lane* lane, const BranchId& branch) {
+PrepareResult Calls::Prepare(ThreadOfControl* thread, const BranchId& branch) {
   XID xid = ToXid(cluster_, branch);
-  int code = Do(lane, "xa_end", &branch, [&] {
-    return words_.library.xa->xa_end_entry(&xid, words_.rmid, TMSUCCESS);
+  int code = Do(thread, "xa_end", &branch, [&] {
+    return open_info_.library.xa->xa_end_entry(&xid, open_info_.rmid, TMSUCCESS);
   });
   if (code != XA_OK)
-    return RefuseAfter(lane, branch, VoteOf(code), CodeText("xa_end", code));
-  code = Do(lane, "xa_prepare", &branch, [&] {
-    return words_.library.xa->xa_prepare_entry(&xid, words_.rmid, TMNOFLAGS);
+    return RefuseAfter(thread, branch, VoteOf(code), CodeText("xa_end", code));
+  code = Do(thread, "xa_prepare", &branch, [&] {
+    return open_info_.library.xa->xa_prepare_entry(&xid, open_info_.rmid, TMNOFLAGS);
   });
   if (code == XA_OK) return {Vote::kPrepared, ""};
   if (code == XA_RDONLY) return {Vote::kReadOnly, ""};
   const std::string why = CodeText("xa_prepare", code);
   // It may have been prepared before the failure.
   if (code == XAER_RMFAIL) return {Vote::kUnavailable, why};
-  return RefuseAfter(lane, branch, VoteOf(code), why);
+  return RefuseAfter(thread, branch, VoteOf(code), why);
 }
 
-PrepareResult Calls::FindOut(Lane* lane, const BranchId& branch) {
-  const absl::StatusOr<Held> held = Recover(lane);
+PrepareResult Calls::FindOut(ThreadOfControl* thread, const BranchId& branch) {
+  const absl::StatusOr<Held> held = Recover(thread);
   if (!held.ok()) return {Vote::kUnavailable, std::string(held.status().message())};
   if (std::find(held->ours.begin(), held->ours.end(), branch) != held->ours.end()) {
     return {Vote::kPrepared, ""};
   }
-  return RefuseAfter(lane, branch, Vote::kLost,
+  return RefuseAfter(thread, branch, Vote::kLost,
                      "the resource manager failed before it was prepared");
 }
 
-void Calls::RollBackActive(Lane* lane, const BranchId& branch) {
+void Calls::RollBackActive(ThreadOfControl* thread, const BranchId& branch) {
   XID xid = ToXid(cluster_, branch);
-  (void)Do(lane, "xa_end", &branch,
-           [&] { return words_.library.xa->xa_end_entry(&xid, words_.rmid, TMFAIL); });
+  (void)Do(thread, "xa_end", &branch, [&] {
+    return open_info_.library.xa->xa_end_entry(&xid, open_info_.rmid, TMFAIL);
+  });
   // A resource manager that has failed has rolled back what was not prepared.
-  (void)RefuseAfter(lane, branch, Vote::kLost, "");
+  (void)RefuseAfter(thread, branch, Vote::kLost, "");
 }
 
 // The decision is ours, so it is written down before it is carried out: a switch could
 // not tell afterwards.
-OnePhaseResult Calls::CommitOnePhase(Lane* lane, const BranchId& branch) {
-  PrepareResult prepared = Prepare(lane, branch);
+OnePhaseResult Calls::CommitOnePhase(ThreadOfControl* thread, const BranchId& branch) {
+  PrepareResult prepared = Prepare(thread, branch);
   switch (prepared.vote) {
     case Vote::kReadOnly:
       return {OnePhase::kReadOnly, ""};
@@ -105,32 +107,33 @@ OnePhaseResult Calls::CommitOnePhase(Lane* lane, const BranchId& branch) {
     case Vote::kLost:
       return {OnePhase::kLost, prepared.detail};
     default:
-      return {OnePhase::kRolledBack, prepared.detail};
+      return {OnePhase::kRefused, prepared.detail};
   }
   bool heuristic = false;
   if (const absl::Status s = evidence_->WriteAlone(branch); !s.ok()) {
-    const FinishResult undone = Rollback(lane, branch, &heuristic);
-    return {undone.finish == Finish::kDone ? OnePhase::kRolledBack : OnePhase::kUnknown,
+    const FinishResult undone = Rollback(thread, branch, &heuristic);
+    return {undone.state == FinishState::kDone ? OnePhase::kRefused : OnePhase::kUnknown,
             std::string(s.message())};
   }
-  const FinishResult result = Commit(lane, branch, &heuristic);
-  switch (result.finish) {
-    case Finish::kDone:
+  const FinishResult result = Commit(thread, branch, &heuristic);
+  switch (result.state) {
+    case FinishState::kDone:
       return {OnePhase::kCommitted, ""};
-    case Finish::kHeuristicRollback:
+    case FinishState::kHeuristicRollback:
       if (!evidence_->WriteUndone(branch).ok()) break;
-      if (heuristic) Forget(lane, branch);
-      return {OnePhase::kRolledBack, result.detail};
+      if (heuristic) Forget(thread, branch);
+      return {OnePhase::kRefused, result.detail};
     default:
       break;
   }
   return {OnePhase::kUnknown, result.detail};
 }
 
-FinishResult Calls::Commit(Lane* lane, const BranchId& branch, bool* heuristic) {
+FinishResult Calls::Commit(ThreadOfControl* thread, const BranchId& branch,
+                           bool* heuristic) {
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, "xa_commit", &branch, [&] {
-    return words_.library.xa->xa_commit_entry(&xid, words_.rmid, TMNOFLAGS);
+  const int code = Do(thread, "xa_commit", &branch, [&] {
+    return open_info_.library.xa->xa_commit_entry(&xid, open_info_.rmid, TMNOFLAGS);
   });
   *heuristic = IsHeuristic(code);
   std::string detail = CodeText("xa_commit", code);
@@ -138,65 +141,66 @@ FinishResult Calls::Commit(Lane* lane, const BranchId& branch, bool* heuristic) 
     case XA_OK:
     // It keeps what it has ended by itself until xa_forget: this was committed by us.
     case XAER_NOTA:
-      return {Finish::kDone, ""};
+      return {FinishState::kDone, ""};
     case XA_HEURCOM:
-      Forget(lane, branch);
+      Forget(thread, branch);
       *heuristic = false;
-      return {Finish::kDone, ""};
+      return {FinishState::kDone, ""};
     case XA_HEURRB:
     // "… and the branch's work has been rolled back" (xa_commit, RETURN VALUE).
     case XAER_RMERR:
-      return {Finish::kHeuristicRollback, std::move(detail)};
+      return {FinishState::kHeuristicRollback, std::move(detail)};
     case XA_HEURMIX:
-      return {Finish::kHeuristicMixed, std::move(detail)};
+      return {FinishState::kHeuristicMixed, std::move(detail)};
     case XA_HEURHAZ:
-      return {Finish::kHeuristicHazard, std::move(detail)};
+      return {FinishState::kHeuristicHazard, std::move(detail)};
     default:
-      return {Finish::kRetry, std::move(detail)};
+      return {FinishState::kRetry, std::move(detail)};
   }
 }
 
-FinishResult Calls::Rollback(Lane* lane, const BranchId& branch, bool* heuristic) {
+FinishResult Calls::Rollback(ThreadOfControl* thread, const BranchId& branch,
+                             bool* heuristic) {
   XID xid = ToXid(cluster_, branch);
-  const int code = Do(lane, "xa_rollback", &branch, [&] {
-    return words_.library.xa->xa_rollback_entry(&xid, words_.rmid, TMNOFLAGS);
+  const int code = Do(thread, "xa_rollback", &branch, [&] {
+    return open_info_.library.xa->xa_rollback_entry(&xid, open_info_.rmid, TMNOFLAGS);
   });
   *heuristic = IsHeuristic(code);
   std::string detail = CodeText("xa_rollback", code);
   if (code == XA_OK || code == XAER_NOTA || IsRolledBack(code)) {
-    return {Finish::kDone, ""};
+    return {FinishState::kDone, ""};
   }
   switch (code) {
     case XA_HEURRB:
-      Forget(lane, branch);
+      Forget(thread, branch);
       *heuristic = false;
-      return {Finish::kDone, ""};
+      return {FinishState::kDone, ""};
     case XA_HEURCOM:
-      return {Finish::kHeuristicCommit, std::move(detail)};
+      return {FinishState::kHeuristicCommit, std::move(detail)};
     case XA_HEURMIX:
-      return {Finish::kHeuristicMixed, std::move(detail)};
+      return {FinishState::kHeuristicMixed, std::move(detail)};
     case XA_HEURHAZ:
-      return {Finish::kHeuristicHazard, std::move(detail)};
+      return {FinishState::kHeuristicHazard, std::move(detail)};
     default:
-      return {Finish::kRetry, std::move(detail)};
+      return {FinishState::kRetry, std::move(detail)};
   }
 }
 
-void Calls::Forget(Lane* lane, const BranchId& branch) {
+void Calls::Forget(ThreadOfControl* thread, const BranchId& branch) {
   XID xid = ToXid(cluster_, branch);
-  (void)Do(lane, "xa_forget", &branch, [&] {
-    return words_.library.xa->xa_forget_entry(&xid, words_.rmid, TMNOFLAGS);
+  (void)Do(thread, "xa_forget", &branch, [&] {
+    return open_info_.library.xa->xa_forget_entry(&xid, open_info_.rmid, TMNOFLAGS);
   });
 }
 
-absl::StatusOr<Held> Calls::Recover(Lane* lane) {
-  if (absl::Status s = lane->Open(); !s.ok()) return s;
+absl::StatusOr<Held> Calls::Recover(ThreadOfControl* thread) {
+  if (absl::Status s = thread->Open(); !s.ok()) return s;
   Held held;
   std::array<XID, 64> xids;
   for (long flags = TMSTARTRSCAN;; flags = TMNOFLAGS) {
-    const int count = Do(lane, "xa_recover", nullptr, [&] {
-      return words_.library.xa->xa_recover_entry(
-          xids.data(), static_cast<long>(xids.size()), words_.rmid, flags);
+    const int count = Do(thread, "xa_recover", nullptr, [&] {
+      return open_info_.library.xa->xa_recover_entry(
+          xids.data(), static_cast<long>(xids.size()), open_info_.rmid, flags);
     });
     if (count < 0) return absl::UnavailableError(CodeText("xa_recover", count));
     const auto found = std::min(static_cast<size_t>(count), xids.size());
@@ -210,16 +214,17 @@ absl::StatusOr<Held> Calls::Recover(Lane* lane) {
     }
     if (found < xids.size()) break;
   }
-  (void)Do(lane, "xa_recover", nullptr, [&] {
-    return words_.library.xa->xa_recover_entry(xids.data(), 0, words_.rmid, TMENDRSCAN);
+  (void)Do(thread, "xa_recover", nullptr, [&] {
+    return open_info_.library.xa->xa_recover_entry(xids.data(), 0, open_info_.rmid,
+                                                   TMENDRSCAN);
   });
   return held;
 }
 
-Evidence Calls::LookUp(Lane* lane, const BranchId& branch) {
+Evidence Calls::LookUp(ThreadOfControl* thread, const BranchId& branch) {
   const Evidence evidence = evidence_->Find(branch);
   if (evidence != Evidence::kNone) return evidence;
-  const absl::StatusOr<Held> held = Recover(lane);
+  const absl::StatusOr<Held> held = Recover(thread);
   if (!held.ok()) return Evidence::kUnknown;
   const bool there =
       std::find(held->ours.begin(), held->ours.end(), branch) != held->ours.end();

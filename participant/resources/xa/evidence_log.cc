@@ -58,14 +58,15 @@ absl::Status EvidenceLog::Open(ClusterId cluster) {
   return absl::OkStatus();
 }
 
-uint64_t EvidenceLog::mark() {
-  MutexLock lock(&mark_mutex_);
-  return folder_.mark();
+uint64_t EvidenceLog::generation() {
+  MutexLock lock(&generation_mutex_);
+  return folder_.generation();
 }
 
-absl::Status EvidenceLog::SetMark(uint64_t mark) {
-  MutexLock lock(&mark_mutex_);
-  return mark <= folder_.mark() ? absl::OkStatus() : folder_.SetMark(mark);
+absl::Status EvidenceLog::SetGeneration(uint64_t generation) {
+  MutexLock lock(&generation_mutex_);
+  return generation <= folder_.generation() ? absl::OkStatus()
+                                            : folder_.SetGeneration(generation);
 }
 
 void EvidenceLog::Close() {
@@ -113,7 +114,7 @@ absl::Status EvidenceLog::WriteUndone(const BranchId& branch) {
   return Write(kUndone, branch, true);
 }
 void EvidenceLog::NoteCommitted(const BranchId& branch) {
-  // Without room for it the next life does without.
+  // Without room for it the next incarnation does without.
   Write(kCommitted, branch, false).IgnoreError();
 }
 
@@ -124,16 +125,16 @@ Evidence EvidenceLog::Find(const BranchId& branch) {
 }
 
 bool EvidenceLog::IsForgotten(const Gtid& gtid) const {
-  const auto mark = watermarks_.find(gtid.group);
-  return mark != watermarks_.end() && gtid < mark->second;
+  const auto generation = watermarks_.find(gtid.group);
+  return generation != watermarks_.end() && gtid < generation->second;
 }
 
 // From the front only: one that is late keeps those behind it, and their segments.
 void EvidenceLog::ForgetBelow(const Gtid& watermark) {
   MutexLock lock(&mutex_);
-  Gtid& mark = watermarks_[watermark.group];
-  if (watermark <= mark) return;
-  mark = watermark;
+  Gtid& generation = watermarks_[watermark.group];
+  if (watermark <= generation) return;
+  generation = watermark;
   while (!order_.empty() && IsForgotten(order_.front().second.gtid)) {
     evidence_.erase(order_.front().second);
     order_.pop_front();

@@ -2,8 +2,8 @@
 // resource manager does not know may have been committed, or never have been there.
 //
 //   alone      decided in one phase; on disk before the resource manager is told COMMIT
-//   committed  in two phases; lazily, for who asks again in this life. After a restart
-//              XA's own rule serves: what was prepared and is not there has been
+//   committed  in two phases; lazily, for who asks again in this incarnation. After a
+//              restart XA's own rule serves: what was prepared and is not there has been
 //              committed (the resource manager keeps what it ends by itself, until
 //              xa_forget)
 //   undone     of one alone: the resource manager rolled it back all the same
@@ -35,9 +35,9 @@ class EvidenceLog {
   // Opens the folder, or makes it. Errors of StoreFolder::Claim and wal::Log::Open.
   [[nodiscard]] absl::Status Open(ClusterId cluster);
   [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
-  // See StoreFolder. A call that was given up may come late: a larger mark stays.
-  [[nodiscard]] uint64_t mark();
-  [[nodiscard]] absl::Status SetMark(uint64_t mark);
+  // See StoreFolder. A call that was given up may come late: a larger generation stays.
+  [[nodiscard]] uint64_t generation();
+  [[nodiscard]] absl::Status SetGeneration(uint64_t generation);
   void Close();
 
   // Whether a branch that begins now can be committed: RESOURCE_EXHAUSTED otherwise.
@@ -63,7 +63,7 @@ class EvidenceLog {
   const std::string dir_;
   FileEnv* const env_;
   StoreFolder folder_;
-  Mutex mark_mutex_;  // besides Open
+  Mutex generation_mutex_;  // besides Open
   Mutex mutex_;
   std::unique_ptr<wal::Log> log_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<BranchId, Evidence> evidence_ ABSL_GUARDED_BY(mutex_);

@@ -20,17 +20,18 @@ HangWatch::~HangWatch() {
   thread_.join();
 }
 
-void HangWatch::Add(Lane* lane) {
+void HangWatch::Add(ThreadOfControl* thread) {
   MutexLock lock(&mutex_);
-  lanes_.push_back(lane);
+  threads_.push_back(thread);
 }
 
 XaStats HangWatch::Stats() {
   MutexLock lock(&mutex_);
   XaStats stats;
   stats.hung_calls = hung_calls_;
-  stats.hanging_calls = static_cast<uint64_t>(std::count_if(
-      lanes_.begin(), lanes_.end(), [](Lane* lane) { return lane->hanging(); }));
+  stats.hanging_calls = static_cast<uint64_t>(
+      std::count_if(threads_.begin(), threads_.end(),
+                    [](ThreadOfControl* thread) { return thread->hanging(); }));
   return stats;
 }
 
@@ -47,14 +48,14 @@ void HangWatch::Run() {
 }
 
 void HangWatch::Look() {
-  std::vector<Lane*> lanes;
+  std::vector<ThreadOfControl*> threads;
   {
     MutexLock lock(&mutex_);
-    lanes = lanes_;
+    threads = threads_;
   }
   const SystemClock clock;
-  for (Lane* lane : lanes) {
-    const auto call = lane->NoteHang(clock.Now(), limit_);
+  for (ThreadOfControl* thread : threads) {
+    const auto call = thread->NoteHang(clock.Now(), limit_);
     if (!call) continue;
     {
       MutexLock lock(&mutex_);
@@ -65,7 +66,7 @@ void HangWatch::Look() {
         .Field("call", call->name)
         .Field("branch", call->branch)
         .Field("for_ms", call->lasts.millis());
-    lane->GiveUpWaiting();
+    thread->GiveUpWaiting();
   }
 }
 

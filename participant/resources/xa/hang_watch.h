@@ -3,7 +3,7 @@
 // goes on.
 //
 //   HangWatch watch("queue", Duration::Seconds(10));
-//   watch.Add(lane);      // any number; they outlive the watch
+//   watch.Add(thread);    // any number; they outlive the watch
 //   watch.Stats();
 #ifndef PARTICIPANT_RESOURCES_XA_HANG_WATCH_H_
 #define PARTICIPANT_RESOURCES_XA_HANG_WATCH_H_
@@ -16,7 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/base/mutex.h"
-#include "participant/resources/xa/lane.h"
+#include "participant/resources/xa/thread_of_control.h"
 
 namespace concordat::participant::xa {
 
@@ -33,7 +33,7 @@ class HangWatch {
   HangWatch(const HangWatch&) = delete;
   HangWatch& operator=(const HangWatch&) = delete;
 
-  void Add(Lane* lane);
+  void Add(ThreadOfControl* thread);
   [[nodiscard]] XaStats Stats();
 
  private:
@@ -44,7 +44,7 @@ class HangWatch {
   const Duration limit_;
   Mutex mutex_;
   ConditionVariable wakes_;
-  std::vector<Lane*> lanes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ThreadOfControl*> threads_ ABSL_GUARDED_BY(mutex_);
   uint64_t hung_calls_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

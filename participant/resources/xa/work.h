@@ -11,7 +11,7 @@
  *                  char* reply, size_t reply_capacity, size_t* reply_length);
  *
  * `request` is what the client sent (ExecuteRequest.opaque), in an encoding of yours. The
- * answer goes into `reply`; with anything but CONCORDAT_WORK_DONE it is a text for people
+ * answer goes into `reply`; with anything but CONCORDAT_WORK_DONE it is a text in words
  * that says why.
  *
  * What a thread needs before its first branch (handles, cursors) it gets in two further

@@ -70,9 +70,9 @@ absl::StatusOr<XaLibrary> LoadSwitch(const std::string& library,
 XaResourceManager::XaResourceManager(XaLibrary library, XaOptions options, FileEnv* env)
     : library_(library),
       options_(std::move(options)),
-      words_{library, NextRmid(), options_.open_info, options_.close_info},
+      open_info_{library, NextRmid(), options_.open_info, options_.close_info},
       evidence_(options_.dir, env),
-      calls_(words_, options_.resource, &evidence_) {}
+      calls_(open_info_, options_.resource, &evidence_) {}
 
 XaResourceManager::~XaResourceManager() { Close(); }
 
@@ -82,8 +82,8 @@ absl::Status XaResourceManager::Check() const {
     return absl::InvalidArgumentError(absl::StrCat(
         "the open and close strings have at most ", MAXINFOSIZE - 1, " characters"));
   }
-  if (options_.lanes == 0 || options_.settle_lanes == 0) {
-    return absl::InvalidArgumentError("there must be a lane");
+  if (options_.threads == 0 || options_.settle_threads == 0) {
+    return absl::InvalidArgumentError("there must be a thread");
   }
   if (options_.hang_after <= Duration()) {
     return absl::InvalidArgumentError("a call must be allowed some time (hang_after)");
@@ -108,21 +108,21 @@ void XaResourceManager::Recover(ClusterId cluster,
   absl::Status status = Check();
   if (status.ok()) status = evidence_.Open(cluster);
   if (!status.ok()) return done(status);
-  first_mark_ = evidence_.mark();
+  first_generation_ = evidence_.generation();
   calls_.SetCluster(cluster);
   watch_ = std::make_unique<HangWatch>(options_.resource, options_.hang_after);
-  for (uint32_t i = 0; i < options_.settle_lanes; ++i) {
-    settle_lanes_.push_back(std::make_unique<Lane>(words_));
-    watch_->Add(settle_lanes_.back().get());
+  for (uint32_t i = 0; i < options_.settle_threads; ++i) {
+    settle_threads_.push_back(std::make_unique<ThreadOfControl>(open_info_));
+    watch_->Add(settle_threads_.back().get());
   }
-  settle_lanes_[0]->Post(
+  settle_threads_[0]->Post(
       [this, done = std::move(done)]() mutable { RecoverHere(std::move(done)); });
 }
 
 void XaResourceManager::RecoverHere(
     Callback<absl::StatusOr<std::vector<BranchId>>> done) {
-  Lane* lane = settle_lanes_[0].get();
-  const absl::StatusOr<Held> held = calls_.Recover(lane);
+  ThreadOfControl* thread = settle_threads_[0].get();
+  const absl::StatusOr<Held> held = calls_.Recover(thread);
   if (!held.ok()) return done(held.status());
   std::vector<BranchId> prepared;
   for (const BranchId& branch : held->ours) {
@@ -131,8 +131,8 @@ void XaResourceManager::RecoverHere(
       continue;
     }
     bool heuristic = false;
-    const FinishResult result = calls_.Commit(lane, branch, &heuristic);
-    if (result.finish != Finish::kDone) {
+    const FinishResult result = calls_.Commit(thread, branch, &heuristic);
+    if (result.state != FinishState::kDone) {
       return done(absl::UnavailableError(absl::StrCat(
           ToString(branch), " was decided COMMIT in one phase: ", result.detail,
           ". Start again when it can be committed")));
@@ -144,10 +144,10 @@ void XaResourceManager::RecoverHere(
       .Field("of_others", held->others);
   {
     MutexLock lock(&mutex_);
-    for (uint32_t i = 0; i < options_.lanes; ++i) {
-      lanes_.push_back(std::make_unique<Lane>(words_));
-      watch_->Add(lanes_.back().get());
-      free_.push_back(lanes_.back().get());
+    for (uint32_t i = 0; i < options_.threads; ++i) {
+      threads_.push_back(std::make_unique<ThreadOfControl>(open_info_));
+      watch_->Add(threads_.back().get());
+      free_.push_back(threads_.back().get());
     }
     open_ = true;
   }
@@ -176,29 +176,29 @@ XaResourceManager::BranchPtr XaResourceManager::Find(const BranchId& id) {
   return found == branches_.end() ? nullptr : found->second;
 }
 
-Lane* XaResourceManager::TakeLane(Branch* branch) {
-  if (branch->lane == nullptr && !free_.empty()) {
-    branch->lane = free_.back();
+ThreadOfControl* XaResourceManager::TakeThread(Branch* branch) {
+  if (branch->thread == nullptr && !free_.empty()) {
+    branch->thread = free_.back();
     free_.pop_back();
   }
-  return branch->lane;
+  return branch->thread;
 }
 
 void XaResourceManager::EndWork(const BranchId& id) {
   MutexLock lock(&mutex_);
   const auto found = branches_.find(id);
   if (found == branches_.end()) return;
-  Lane* lane = found->second->lane;
+  ThreadOfControl* thread = found->second->thread;
   branches_.erase(found);
-  if (lane == nullptr) return;
+  if (thread == nullptr) return;
   if (waiting_.empty() || !open_) {
-    free_.push_back(lane);
+    free_.push_back(thread);
     return;
   }
   Waiting next = std::move(waiting_.front());
   waiting_.pop_front();
-  next.branch->lane = lane;
-  PostExecute(std::move(next), lane);
+  next.branch->thread = thread;
+  PostExecute(std::move(next), thread);
 }
 
 // --- work ---
@@ -213,8 +213,8 @@ void XaResourceManager::Execute(const BranchId& id, const wire::ExecuteRequest& 
     const auto found = branches_.find(id);
     if (found != branches_.end()) {
       Waiting call{id, found->second, &request, std::move(done)};
-      if (Lane* lane = TakeLane(found->second.get())) {
-        PostExecute(std::move(call), lane);
+      if (ThreadOfControl* thread = TakeThread(found->second.get())) {
+        PostExecute(std::move(call), thread);
       } else {
         waiting_.push_back(std::move(call));
       }
@@ -224,15 +224,16 @@ void XaResourceManager::Execute(const BranchId& id, const wire::ExecuteRequest& 
   done(Failure(wire::Code::BRANCH_GONE, "it is not there"));
 }
 
-void XaResourceManager::PostExecute(Waiting call, Lane* lane) {
-  lane->Post([this, call = std::move(call)]() mutable { ExecuteHere(std::move(call)); });
+void XaResourceManager::PostExecute(Waiting call, ThreadOfControl* thread) {
+  thread->Post(
+      [this, call = std::move(call)]() mutable { ExecuteHere(std::move(call)); });
 }
 
 void XaResourceManager::ExecuteHere(Waiting call) {
   bool over = false;
   wire::ExecuteReply reply = Work(call, &over);
   if (over) {
-    if (call.branch->started) calls_.RollBackActive(call.branch->lane, call.id);
+    if (call.branch->started) calls_.RollBackActive(call.branch->thread, call.id);
     EndWork(call.id);
   }
   call.done(std::move(reply));
@@ -241,7 +242,7 @@ void XaResourceManager::ExecuteHere(Waiting call) {
 wire::ExecuteReply XaResourceManager::Work(const Waiting& call, bool* over) {
   *over = true;
   if (!call.branch->started) {
-    const absl::Status status = calls_.Start(call.branch->lane, call.id);
+    const absl::Status status = calls_.Start(call.branch->thread, call.id);
     if (!status.ok()) {
       return Failure(
           absl::IsAborted(status) ? wire::Code::CONFLICT : wire::Code::RESOURCE_ERROR,
@@ -252,8 +253,9 @@ wire::ExecuteReply XaResourceManager::Work(const Waiting& call, bool* over) {
   std::string text(kMaxAnswerBytes, '\0');
   size_t length = 0;
   const int done = [&] {
-    const Lane::Calling calling(call.branch->lane, "the work function", &call.id);
-    return library_.work(words_.rmid, call.request->opaque.data(),
+    const ThreadOfControl::Calling calling(call.branch->thread, "the work function",
+                                           &call.id);
+    return library_.work(open_info_.rmid, call.request->opaque.data(),
                          call.request->opaque.size(), text.data(), text.size(), &length);
   }();
   text.resize(std::min(length, text.size()));
@@ -277,7 +279,7 @@ wire::ExecuteReply XaResourceManager::Work(const Waiting& call, bool* over) {
 
 // --- who waits for an answer ---
 
-// Claimed by whoever answers: the lane, or the watch, which gives up.
+// Claimed by whoever answers: the thread, or the watch, which gives up.
 template <class T>
 struct XaResourceManager::Waiter {
   explicit Waiter(Callback<T> d) : done(std::move(d)) {}
@@ -288,15 +290,15 @@ struct XaResourceManager::Waiter {
   std::atomic<bool> claimed{false};
 };
 
-// --- the mark ---
+// --- the generation ---
 
-void XaResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
-  Lane* lane = SettleLane();
-  if (lane == nullptr) return done(absl::UnavailableError("the resource is not open"));
+void XaResourceManager::SetGeneration(uint64_t generation, Callback<absl::Status> done) {
+  ThreadOfControl* thread = SettleThread();
+  if (thread == nullptr) return done(absl::UnavailableError("the resource is not open"));
   auto waiter = std::make_shared<Waiter<absl::Status>>(std::move(done));
-  lane->Post(
-      [this, mark, waiter] {
-        const absl::Status status = evidence_.SetMark(mark);
+  thread->Post(
+      [this, generation, waiter] {
+        const absl::Status status = evidence_.SetGeneration(generation);
         if (waiter->Claim()) waiter->done(status);
       },
       [waiter](bool /*begun*/) {
@@ -309,12 +311,12 @@ void XaResourceManager::SetMark(uint64_t mark, Callback<absl::Status> done) {
 void XaResourceManager::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   const BranchPtr branch = Find(id);
   if (branch == nullptr) return done({Vote::kLost, "the branch is not there"});
-  if (branch->lane == nullptr) {  // nobody has worked in it
+  if (branch->thread == nullptr) {  // nobody has worked in it
     EndWork(id);
     return done({Vote::kReadOnly, ""});
   }
   auto waiter = std::make_shared<Waiter<PrepareResult>>(std::move(done));
-  branch->lane->Post(
+  branch->thread->Post(
       [this, id, branch, waiter] {
         PrepareResult result = PrepareHere(id, branch.get());
         if (!waiter->Claim()) {
@@ -334,8 +336,8 @@ PrepareResult XaResourceManager::PrepareHere(const BranchId& id, Branch* branch)
     return *std::exchange(branch->late_vote, std::nullopt);
   }
   branch->late_vote.reset();
-  PrepareResult result = branch->uncertain ? calls_.FindOut(branch->lane, id)
-                                           : calls_.Prepare(branch->lane, id);
+  PrepareResult result = branch->uncertain ? calls_.FindOut(branch->thread, id)
+                                           : calls_.Prepare(branch->thread, id);
   branch->uncertain = result.vote == Vote::kUnavailable;
   return result;
 }
@@ -344,12 +346,12 @@ void XaResourceManager::CommitOnePhase(const BranchId& id,
                                        Callback<OnePhaseResult> done) {
   const BranchPtr branch = Find(id);
   if (branch == nullptr) return done({OnePhase::kUnknown, "the branch is not there"});
-  if (branch->lane == nullptr) {
+  if (branch->thread == nullptr) {
     EndWork(id);
     return done({OnePhase::kReadOnly, ""});
   }
-  branch->lane->Post([this, id, branch, done = std::move(done)]() mutable {
-    OnePhaseResult result = calls_.CommitOnePhase(branch->lane, id);
+  branch->thread->Post([this, id, branch, done = std::move(done)]() mutable {
+    OnePhaseResult result = calls_.CommitOnePhase(branch->thread, id);
     EndWork(id);
     done(std::move(result));
   });
@@ -369,71 +371,71 @@ void XaResourceManager::Rollback(const BranchId& id, Callback<FinishResult> done
     }
   }
   if (waiting) waiting(Failure(wire::Code::BRANCH_GONE, "it was rolled back"));
-  if (branch->lane == nullptr) {
+  if (branch->thread == nullptr) {
     EndWork(id);
-    return done({Finish::kDone, ""});
+    return done({FinishState::kDone, ""});
   }
   auto waiter = std::make_shared<Waiter<FinishResult>>(std::move(done));
-  branch->lane->Post(
+  branch->thread->Post(
       [this, id, branch, waiter] {
-        // An Execute before it may have ended it, and the lane may be another's by now.
+        // An Execute before it may have ended it, and the thread may be another's by now.
         if (Find(id) == branch) {
-          if (branch->started) calls_.RollBackActive(branch->lane, id);
+          if (branch->started) calls_.RollBackActive(branch->thread, id);
           EndWork(id);
         }
-        if (waiter->Claim()) waiter->done({Finish::kDone, ""});
+        if (waiter->Claim()) waiter->done({FinishState::kDone, ""});
       },
       [waiter](bool /*begun*/) {
-        if (waiter->Claim()) waiter->done({Finish::kRetry, kHangs});
+        if (waiter->Claim()) waiter->done({FinishState::kRetry, kHangs});
       });
 }
 
 // --- prepared branches ---
 
 // One whose call does not hang, if there is one.
-Lane* XaResourceManager::SettleLane() {
+ThreadOfControl* XaResourceManager::SettleThread() {
   MutexLock lock(&mutex_);
-  Lane* lane = nullptr;
-  for (size_t tried = 0; tried < settle_lanes_.size(); ++tried) {
-    lane = settle_lanes_[next_settle_++ % settle_lanes_.size()].get();
-    if (!lane->hanging()) break;
+  ThreadOfControl* thread = nullptr;
+  for (size_t tried = 0; tried < settle_threads_.size(); ++tried) {
+    thread = settle_threads_[next_settle_++ % settle_threads_.size()].get();
+    if (!thread->hanging()) break;
   }
-  return lane;
+  return thread;
 }
 
 void XaResourceManager::Settle(const BranchId& id, Callback<FinishResult> done,
-                               FinishResult (Calls::*end)(Lane*, const BranchId&,
-                                                          bool*)) {
+                               FinishResult (Calls::*end)(ThreadOfControl*,
+                                                          const BranchId&, bool*)) {
   std::optional<FinishResult> answer;
   {
     MutexLock lock(&mutex_);
     if (const auto found = hanging_.find(id); found != hanging_.end()) {
-      answer = found->second.late.value_or(FinishResult{Finish::kRetry, kHangs});
+      answer = found->second.late.value_or(FinishResult{FinishState::kRetry, kHangs});
       if (found->second.late) hanging_.erase(found);
     }
   }
   if (answer) return done(*std::move(answer));
-  Lane* lane = SettleLane();
-  if (lane == nullptr) return done(FinishResult());
+  ThreadOfControl* thread = SettleThread();
+  if (thread == nullptr) return done(FinishResult());
   auto waiter = std::make_shared<Waiter<FinishResult>>(std::move(done));
-  lane->Post([this, id, lane, end, waiter] { SettleHere(id, lane, end, waiter); },
-             [this, id, waiter](bool begun) {
-               {
-                 MutexLock lock(&mutex_);
-                 if (!waiter->Claim()) return;
-                 if (begun) hanging_[id];
-               }
-               waiter->done({Finish::kRetry, kHangs});
-             });
+  thread->Post([this, id, thread, end, waiter] { SettleHere(id, thread, end, waiter); },
+               [this, id, waiter](bool begun) {
+                 {
+                   MutexLock lock(&mutex_);
+                   if (!waiter->Claim()) return;
+                   if (begun) hanging_[id];
+                 }
+                 waiter->done({FinishState::kRetry, kHangs});
+               });
 }
 
-void XaResourceManager::SettleHere(const BranchId& id, Lane* lane,
-                                   FinishResult (Calls::*end)(Lane*, const BranchId&,
-                                                              bool*),
+void XaResourceManager::SettleHere(const BranchId& id, ThreadOfControl* thread,
+                                   FinishResult (Calls::*end)(ThreadOfControl*,
+                                                              const BranchId&, bool*),
                                    const FinishWaiter& waiter) {
   bool heuristic = false;
-  FinishResult result = (calls_.*end)(lane, id, &heuristic);
-  if (end == &Calls::Commit && result.finish == Finish::kDone) {
+  FinishResult result = (calls_.*end)(thread, id, &heuristic);
+  if (end == &Calls::Commit && result.state == FinishState::kDone) {
     evidence_.NoteCommitted(id);
   }
   {
@@ -442,7 +444,7 @@ void XaResourceManager::SettleHere(const BranchId& id, Lane* lane,
     if (!waiter->Claim()) {
       // The next request is answered with it: a second call might be told something
       // else (XAER_NOTA after XAER_RMERR).
-      if (result.finish == Finish::kRetry) {
+      if (result.state == FinishState::kRetry) {
         hanging_.erase(id);
       } else {
         hanging_[id].late = std::move(result);
@@ -458,12 +460,12 @@ void XaResourceManager::Commit(const BranchId& id, Callback<FinishResult> done) 
 }
 
 void XaResourceManager::LookUp(const BranchId& id, Callback<Evidence> done) {
-  Lane* lane = SettleLane();
-  if (lane == nullptr) return done(Evidence::kUnknown);
+  ThreadOfControl* thread = SettleThread();
+  if (thread == nullptr) return done(Evidence::kUnknown);
   auto waiter = std::make_shared<Waiter<Evidence>>(std::move(done));
-  lane->Post(
-      [this, lane, id, waiter] {
-        const Evidence found = calls_.LookUp(lane, id);
+  thread->Post(
+      [this, thread, id, waiter] {
+        const Evidence found = calls_.LookUp(thread, id);
         if (waiter->Claim()) waiter->done(found);
       },
       [waiter](bool /*begun*/) {
@@ -486,10 +488,10 @@ void XaResourceManager::ForgetBelow(const Gtid& watermark) {
     });
   }
   if (forget.empty()) return;
-  Lane* lane = SettleLane();
-  if (lane == nullptr) return;
-  lane->Post([this, lane, forget] {
-    for (const BranchId& id : forget) calls_.Forget(lane, id);
+  ThreadOfControl* thread = SettleThread();
+  if (thread == nullptr) return;
+  thread->Post([this, thread, forget] {
+    for (const BranchId& id : forget) calls_.Forget(thread, id);
   });
 }
 
@@ -505,22 +507,22 @@ void XaResourceManager::Close() {
   for (Waiting& call : waiting) {
     call.done(Failure(wire::Code::UNAVAILABLE, "the resource is being closed"));
   }
-  // Behind what still runs on its lane.
+  // Behind what still runs on its thread.
   for (const auto& [id, branch] : active) {
-    if (branch->lane == nullptr) continue;
-    branch->lane->Post([this, id = id, branch = branch] {
+    if (branch->thread == nullptr) continue;
+    branch->thread->Post([this, id = id, branch = branch] {
       if (Find(id) != branch) return;
-      if (branch->started) calls_.RollBackActive(branch->lane, id);
+      if (branch->started) calls_.RollBackActive(branch->thread, id);
       EndWork(id);
     });
   }
-  // It knows the lanes. What hangs from now on keeps Close.
+  // It knows the threads. What hangs from now on keeps Close.
   watch_.reset();
-  lanes_.clear();
-  std::vector<std::unique_ptr<Lane>> settle;
+  threads_.clear();
+  std::vector<std::unique_ptr<ThreadOfControl>> settle;
   {
     MutexLock lock(&mutex_);
-    settle.swap(settle_lanes_);
+    settle.swap(settle_threads_);
     branches_.clear();
   }
   settle.clear();

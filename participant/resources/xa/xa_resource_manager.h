@@ -11,13 +11,14 @@
 //
 // XA has no verb for the work itself: a function of yours does it (work.h), with the
 // resource manager's own calls, on the thread that the branch is associated with. So a
-// branch has a thread (a *lane*, which has called xa_open) from its first Execute to its
-// PREPARE, as a branch of a database has a connection. Branches beyond `lanes` wait.
+// branch has a thread of control, which has called xa_open, from its first
+// Execute to its PREPARE, as a branch of a database has a connection. Branches beyond
+// `threads` wait.
 //
 //   Execute         [xa_start], the work function
 //   Prepare         xa_end(TMSUCCESS), xa_prepare
-//   Commit          xa_commit                          on other lanes, which branches at
-//   Rollback        xa_rollback                        work never use up
+//   Commit          xa_commit             on other threads, which branches at work never
+//   Rollback        xa_rollback           use up
 //   CommitOnePhase  xa_end, xa_prepare, evidence flushed, xa_commit
 //   Recover         xa_recover; what was decided in one phase is committed
 //
@@ -31,12 +32,12 @@
 //
 // What the codes mean: XA_RB* is CONFLICT in Execute and REFUSED in Prepare; XAER_RMERR
 // of xa_commit is a heuristic rollback, as the specification has it; after XAER_RMFAIL
-// the lane calls xa_close and xa_open and asks xa_recover.
+// the thread calls xa_close and xa_open and asks xa_recover.
 //
 // Not done: dynamic registration (TMREGISTER; name the library's static switch), TMASYNC,
 // suspended and joined branches.
 //
-// A call that hangs cannot be ended safely: it keeps its lane, and Close. After
+// A call that hangs cannot be ended safely: it keeps its thread, and Close. After
 // `hang_after` it is logged as an error (and again when it comes back), counted in Stats,
 // and whoever waits for it or behind it is told that nobody can tell yet: a PREPARE is
 // UNAVAILABLE, COMMIT and ROLLBACK are to be repeated, LookUp is kUnknown. What comes
@@ -63,7 +64,7 @@
 #include "participant/resources/xa/calls.h"
 #include "participant/resources/xa/evidence_log.h"
 #include "participant/resources/xa/hang_watch.h"
-#include "participant/resources/xa/lane.h"
+#include "participant/resources/xa/thread_of_control.h"
 #include "participant/resources/xa/work.h"
 #include "participant/resources/xa/xa.h"
 #include "participant/sdk/resource_manager.h"
@@ -86,15 +87,15 @@ struct XaOptions {
   // A folder for the evidence.
   std::string dir;
   // Branches at work at one time; and threads that end prepared ones.
-  uint32_t lanes = 8;
-  uint32_t settle_lanes = 2;
-  // Branches that have not voted; those beyond `lanes` wait in Execute.
+  uint32_t threads = 8;
+  uint32_t settle_threads = 2;
+  // Branches that have not voted; those beyond `threads` wait in Execute.
   uint32_t max_branches = 1000;
   // So long may a call of the switch take before it counts as hanging.
   Duration hang_after = Duration::Seconds(10);
 };
 
-// Thread-safe. Callbacks come on the lanes' threads, or on the calling one.
+// Thread-safe. Callbacks come on those threads, or on the calling one.
 class XaResourceManager final : public ResourceManager {
  public:
   XaResourceManager(XaLibrary library, XaOptions options, FileEnv* env = PosixFileEnv());
@@ -107,8 +108,8 @@ class XaResourceManager final : public ResourceManager {
 
   // Of the folder of the evidence: what lies behind the switch has none of its own, so
   // that an old copy of it is not told from it.
-  [[nodiscard]] uint64_t mark() const override { return first_mark_; }
-  void SetMark(uint64_t mark, Callback<absl::Status> done) override;
+  [[nodiscard]] uint64_t generation() const override { return first_generation_; }
+  void SetGeneration(uint64_t generation, Callback<absl::Status> done) override;
 
   // INVALID_ARGUMENT: an option. FAILED_PRECONDITION: the switch is of another version,
   // or registers dynamically; the evidence is another's. UNAVAILABLE: xa_open or
@@ -125,7 +126,7 @@ class XaResourceManager final : public ResourceManager {
   void Prepare(const BranchId& branch, Callback<PrepareResult> done) override;
   void Commit(const BranchId& branch, Callback<FinishResult> done) override;
   void CommitOnePhase(const BranchId& branch, Callback<OnePhaseResult> done) override;
-  // Behind an Execute that runs; one that waits for a lane is called back.
+  // Behind an Execute that runs; one that waits for a thread is called back.
   void Rollback(const BranchId& branch, Callback<FinishResult> done) override;
   void LookUp(const BranchId& branch, Callback<Evidence> done) override;
   void ForgetBelow(const Gtid& watermark) override;
@@ -138,10 +139,10 @@ class XaResourceManager final : public ResourceManager {
 
  private:
   struct Branch {
-    Lane* lane = nullptr;
-    bool started = false;    // xa_start; its lane's
+    ThreadOfControl* thread = nullptr;
+    bool started = false;    // xa_start; its thread's
     bool uncertain = false;  // PREPARE was not answered
-    // What a PREPARE that was given up has come back with; the lane's.
+    // What a PREPARE that was given up has come back with; the thread's.
     std::optional<PrepareResult> late_vote;
   };
   // An end of a prepared branch that was given up: no second one beside it.
@@ -159,40 +160,41 @@ class XaResourceManager final : public ResourceManager {
   [[nodiscard]] absl::Status Check() const;
   void RecoverHere(Callback<absl::StatusOr<std::vector<BranchId>>> done);
   [[nodiscard]] BranchPtr Find(const BranchId& id);
-  // The branch's lane, or a free one for it.
-  [[nodiscard]] Lane* TakeLane(Branch* branch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The branch is over, or prepared: its lane is another's.
+  // The branch's thread, or a free one for it.
+  [[nodiscard]] ThreadOfControl* TakeThread(Branch* branch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The branch is over, or prepared: its thread is another's.
   void EndWork(const BranchId& id);
-  void PostExecute(Waiting call, Lane* lane);
+  void PostExecute(Waiting call, ThreadOfControl* thread);
   void ExecuteHere(Waiting call);
   [[nodiscard]] wire::ExecuteReply Work(const Waiting& call, bool* over);
-  [[nodiscard]] Lane* SettleLane();
-  // On its lane. Without an answer (`uncertain`) PREPARE comes again.
+  [[nodiscard]] ThreadOfControl* SettleThread();
+  // On its thread. Without an answer (`uncertain`) PREPARE comes again.
   [[nodiscard]] PrepareResult PrepareHere(const BranchId& id, Branch* branch);
-  // One answer to who waits, by the lane or by the watch.
+  // One answer to who waits, by the thread or by the watch.
   template <class T>
   struct Waiter;
   using FinishWaiter = std::shared_ptr<Waiter<FinishResult>>;
   void Settle(const BranchId& id, Callback<FinishResult> done,
-              FinishResult (Calls::*end)(Lane*, const BranchId&, bool*));
-  void SettleHere(const BranchId& id, Lane* lane,
-                  FinishResult (Calls::*end)(Lane*, const BranchId&, bool*),
+              FinishResult (Calls::*end)(ThreadOfControl*, const BranchId&, bool*));
+  void SettleHere(const BranchId& id, ThreadOfControl* thread,
+                  FinishResult (Calls::*end)(ThreadOfControl*, const BranchId&, bool*),
                   const FinishWaiter& waiter);
 
   const XaLibrary library_;
   const XaOptions options_;
-  const OpenWords words_;
+  const OpenInfo open_info_;
   EvidenceLog evidence_;
-  uint64_t first_mark_ = 0;
+  uint64_t first_generation_ = 0;
   Calls calls_;
-  std::vector<std::unique_ptr<Lane>> lanes_;
-  std::vector<std::unique_ptr<Lane>> settle_lanes_;
+  std::vector<std::unique_ptr<ThreadOfControl>> threads_;
+  std::vector<std::unique_ptr<ThreadOfControl>> settle_threads_;
   std::unique_ptr<HangWatch> watch_;
 
   Mutex mutex_;
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
   size_t next_settle_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<Lane*> free_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ThreadOfControl*> free_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<BranchId, BranchPtr> branches_ ABSL_GUARDED_BY(mutex_);
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<BranchId> heuristic_ ABSL_GUARDED_BY(mutex_);

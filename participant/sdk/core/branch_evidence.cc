@@ -41,7 +41,7 @@ void BranchTable::AnswerRemembered(RequestKind kind, RequestToken token,
                      VoteAnswer{alone ? Vote::kCommittedAlone : Vote::kReadOnly, ""});
     case RequestKind::kCommit:
     case RequestKind::kRollback:
-      return Respond(token, FinishAnswer{record.finish, false, ""});
+      return Respond(token, FinishAnswer{record.state, false, ""});
     case RequestKind::kCommitOnePhase:
       if (alone) return Respond(token, OnePhaseAnswer{OnePhaseVerdict::kCommitted, ""});
       return Respond(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
@@ -60,7 +60,7 @@ void BranchTable::AnswerNeverStarted(RequestKind kind, const BranchId& id,
       return RespondProtocolError(id, token,
                                   "COMMIT for a branch that was never started");
     case RequestKind::kRollback:
-      return Respond(token, FinishAnswer{Finish::kDone, false, ""});
+      return Respond(token, FinishAnswer{FinishState::kDone, false, ""});
     case RequestKind::kCommitOnePhase:
       return Respond(token, OnePhaseAnswer{OnePhaseVerdict::kInvalid,
                                            "no such branch was ever started"});
@@ -74,7 +74,7 @@ void BranchTable::OnEvidence(const BranchId& id, Evidence evidence, Timestamp no
   if (evidence == Evidence::kPrepared) {
     branch->state = BranchState::kPrepared;
     branch->since = now;
-    EnterPrepared(branch, PatienceOf(id.number), now);
+    EnterPrepared(branch, GracePeriodOf(id.number), now);
     Emit(EventKind::kRecovered, id, "found prepared in the store, in doubt");
     return RequestAgain(id, std::move(waiting), now);
   }
@@ -99,26 +99,27 @@ VoteAnswer VoteFrom(Evidence evidence, const std::string& why_gone) {
     case Evidence::kNone:
       break;
   }
-  return {
-      Vote::kLost,
-      absl::StrCat("the branch is not there: rolled back",
-                   why_gone.empty() ? ", or lost with an earlier life of the participant"
-                                    : why_gone)};
+  return {Vote::kLost,
+          absl::StrCat("the branch is not there: rolled back",
+                       why_gone.empty()
+                           ? ", or lost with an earlier incarnation of the participant"
+                           : why_gone)};
 }
 
 FinishAnswer RollbackFrom(Evidence evidence) {
   switch (evidence) {
     case Evidence::kUnknown:
     case Evidence::kPrepared:
-      return {Finish::kRetry, false, "cannot tell now"};
+      return {FinishState::kRetry, false, "cannot tell now"};
     case Evidence::kCommitted:
-      return {Finish::kHeuristicCommit, false, "the branch was committed before"};
+      return {FinishState::kHeuristicCommit, false, "the branch was committed before"};
     case Evidence::kCommittedAlone:
-      return {Finish::kHeuristicCommit, false, "the branch was committed in one phase"};
+      return {FinishState::kHeuristicCommit, false,
+              "the branch was committed in one phase"};
     case Evidence::kNone:
       break;
   }
-  return {Finish::kDone, false, ""};
+  return {FinishState::kDone, false, ""};
 }
 
 }  // namespace
@@ -134,11 +135,11 @@ void BranchTable::AnswerFromEvidence(const Waiting& request, const BranchId& id,
     case RequestKind::kCommit:
       if (unknown) {
         return Respond(request.token,
-                       FinishAnswer{Finish::kRetry, false, "cannot tell now"});
+                       FinishAnswer{FinishState::kRetry, false, "cannot tell now"});
       }
       return Respond(request.token, evidence == Evidence::kNone
                                         ? CommitWithoutEvidence(id)
-                                        : FinishAnswer{Finish::kDone, false, ""});
+                                        : FinishAnswer{FinishState::kDone, false, ""});
     case RequestKind::kCommitOnePhase:
       break;
   }
@@ -170,19 +171,19 @@ std::string BranchTable::WhyGone(const BranchId& id) const {
 FinishAnswer BranchTable::CommitWithoutEvidence(const BranchId& id) {
   // The watermark passes a committed transaction only when all its branches have
   // acknowledged (rule 6): this is a late copy.
-  if (IsBelowWatermark(id.gtid)) return {Finish::kDone, false, ""};
+  if (IsBelowWatermark(id.gtid)) return {FinishState::kDone, false, ""};
   if (id.incarnation != incarnation_) {
-    if (!options_.can_be_settled_elsewhere) return {Finish::kDone, false, ""};
+    if (!options_.can_be_settled_elsewhere) return {FinishState::kDone, false, ""};
     std::string detail =
         "the branch is not there and left no evidence: it wrote nothing, or somebody "
         "rolled it back in the store; compare the data";
     Emit(EventKind::kHeuristic, id, detail);
-    return {Finish::kHeuristicHazard, false, std::move(detail)};
+    return {FinishState::kHeuristicHazard, false, std::move(detail)};
   }
-  if (remembered_.MayHaveForgotten(BranchKey(id))) return {Finish::kDone, false, ""};
+  if (remembered_.MayHaveForgotten(BranchKey(id))) return {FinishState::kDone, false, ""};
   std::string detail = "COMMIT for a branch that was rolled back here";
   Emit(EventKind::kHeuristic, id, detail);
-  return {Finish::kHeuristicRollback, false, std::move(detail)};
+  return {FinishState::kHeuristicRollback, false, std::move(detail)};
 }
 
 }  // namespace concordat::participant

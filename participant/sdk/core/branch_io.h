@@ -71,9 +71,6 @@ class ExecuteReply {
 };
 using ExecuteReplyPtr = std::shared_ptr<const ExecuteReply>;
 
-// What a decided coordinator said of a branch in doubt.
-enum class InquiryAnswer : uint8_t { kCommit, kRollback, kWait };
-
 struct RecoveredBranch {
   BranchId branch;
   // Not asked about before this time has passed since recovery; zero: the default.
@@ -84,9 +81,9 @@ struct RecoveredBranch {
 // How a call in a branch is begun.
 struct ExecuteOptions {
   // The branch is rolled back when the call has not ended by then.
-  Timestamp give_up_at;
+  Timestamp deadline;
   // The resource manager may prepare the branch when the work has succeeded. Until
-  // give_up_at the caller may still be working at other resources, so that the branch is
+  // deadline the caller may still be working at other resources, so that the branch is
   // not in doubt before.
   bool may_prepare = false;
 };
@@ -98,7 +95,7 @@ enum class ExecuteVerdict : uint8_t {
   kUnavailable,  // recovery is not done
   kBranchGone,   // rolled back, finished, or never there
   kWrongNumber,  // the call number is neither the next one nor the last one
-  kTimedOut,     // not done by its give_up_at, and the branch is rolled back
+  kTimedOut,     // not done by its deadline, and the branch is rolled back
 };
 struct ExecuteAnswer {
   ExecuteVerdict verdict = ExecuteVerdict::kReply;
@@ -110,14 +107,14 @@ struct VoteAnswer {
   std::string detail;
 };
 struct FinishAnswer {
-  Finish finish = Finish::kRetry;
+  FinishState state = FinishState::kRetry;
   // The request contradicts what this branch has done or was told; nothing was done.
   bool protocol_error = false;
   std::string detail;
 };
 enum class OnePhaseVerdict : uint8_t {
   kCommitted,
-  kRolledBack,
+  kRefused,
   kUnknown,    // repeat: the answer is kept with the data
   kInvalid,    // the branch is in two-phase commit, or busy; nothing was done
   kForgotten,  // so long ago that the evidence was dropped; can never be told again

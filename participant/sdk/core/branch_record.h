@@ -20,7 +20,7 @@ struct BranchTable::Branch {
   Timestamp last_call;
   uint64_t call_number = 0;  // of the last Execute begun
   bool executing = false;
-  Timestamp give_up_at;                                 // of the last call
+  Timestamp deadline;                                   // of the last call
   bool may_prepare = false;                             // the last call
   absl::InlinedVector<RequestToken, 1> execute_tokens;  // joined to the running one
   // Null when a call runs, when it has been dropped for space, and after the end of work.

@@ -36,7 +36,7 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
   } else if (call_number == branch->call_number + 1 && !branch->executing) {
     branch->call_number = call_number;
     branch->executing = true;
-    branch->give_up_at = options.give_up_at;
+    branch->deadline = options.deadline;
     branch->may_prepare = options.may_prepare;
     branch->last_call = now;
     DropReply(branch);
@@ -79,7 +79,7 @@ void BranchTable::Abandon(const BranchId& id, RequestToken token, Timestamp now)
       voting || (branch != nullptr && branch->state != BranchState::kActive &&
                  branch->state != BranchState::kRollingBack);
   if (!may_have_voted) return Rollback(id, token, now);
-  Respond(token, FinishAnswer{Finish::kRetry, false,
+  Respond(token, FinishAnswer{FinishState::kRetry, false,
                               "the branch may have voted: only the coordinator ends it"});
 }
 

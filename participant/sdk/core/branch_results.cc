@@ -22,7 +22,7 @@ void BranchTable::OnExecuted(const BranchId& id, AfterExecute after,
   branch->state = BranchState::kPrepared;
   branch->since = now;
   branch->ended = true;
-  EnterPrepared(branch, branch->give_up_at - now + options_.in_doubt_inquiry, now);
+  EnterPrepared(branch, branch->deadline - now + options_.in_doubt_inquiry, now);
 }
 
 // To a call whose branch was rolled back while it ran.
@@ -65,7 +65,8 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
       branch->last_call = now;
       return RespondAll(branch, VoteAnswer{Vote::kUnavailable, std::move(result.detail)});
     case Vote::kReadOnly:
-      remembered_.Add(BranchKey(id), {RememberedBranches::How::kReadOnly, Finish::kDone});
+      remembered_.Add(BranchKey(id),
+                      {RememberedBranches::How::kReadOnly, FinishState::kDone});
       RespondAll(branch, VoteAnswer{Vote::kReadOnly, std::move(result.detail)});
       return EndBranch(branch, now);
     case Vote::kCommittedAlone:  // not a resource manager's to say
@@ -87,7 +88,7 @@ void BranchTable::OnPreparedAndRollbackWaits(Branch* branch, PrepareResult resul
   const bool alive = result.vote == Vote::kPrepared || result.vote == Vote::kUnavailable;
   if (!alive) {
     for (const Waiting& r : rollbacks) {
-      Respond(r.token, FinishAnswer{Finish::kDone, false, ""});
+      Respond(r.token, FinishAnswer{FinishState::kDone, false, ""});
     }
     return EndBranch(branch, now);
   }
@@ -107,18 +108,19 @@ void BranchTable::EnterPrepared(Branch* branch, Duration ask_after, Timestamp no
 void BranchTable::OnCommitted(const BranchId& id, FinishResult result, Timestamp now) {
   Branch* branch = Find(id);
   if (branch == nullptr || branch->state != BranchState::kCommitting) return;
-  switch (result.finish) {
-    case Finish::kDone:
-      RespondAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
+  switch (result.state) {
+    case FinishState::kDone:
+      RespondAll(branch,
+                 FinishAnswer{FinishState::kDone, false, std::move(result.detail)});
       return EndBranch(branch, now);
-    case Finish::kRetry:
+    case FinishState::kRetry:
       branch->state = BranchState::kPrepared;
-      return RespondAll(branch,
-                        FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
-    case Finish::kHeuristicCommit:
-    case Finish::kHeuristicRollback:
-    case Finish::kHeuristicMixed:
-    case Finish::kHeuristicHazard:
+      return RespondAll(
+          branch, FinishAnswer{FinishState::kRetry, false, std::move(result.detail)});
+    case FinishState::kHeuristicCommit:
+    case FinishState::kHeuristicRollback:
+    case FinishState::kHeuristicMixed:
+    case FinishState::kHeuristicHazard:
       return EndHeuristically(branch, std::move(result), now);
   }
 }
@@ -126,20 +128,22 @@ void BranchTable::OnCommitted(const BranchId& id, FinishResult result, Timestamp
 void BranchTable::OnRolledBack(const BranchId& id, FinishResult result, Timestamp now) {
   Branch* branch = Find(id);
   if (branch == nullptr || branch->state != BranchState::kRollingBack) return;
-  switch (result.finish) {
-    case Finish::kDone:
+  switch (result.state) {
+    case FinishState::kDone:
       AnswerExecutes(branch, RolledBackMeanwhile(*branch));
-      RespondAll(branch, FinishAnswer{Finish::kDone, false, std::move(result.detail)});
+      RespondAll(branch,
+                 FinishAnswer{FinishState::kDone, false, std::move(result.detail)});
       return EndBranch(branch, now);
-    case Finish::kRetry:
+    case FinishState::kRetry:
       branch->state = branch->prepared ? BranchState::kPrepared : BranchState::kActive;
       branch->ended = true;  // nobody may go on working in a branch that is to go
-      RespondAll(branch, FinishAnswer{Finish::kRetry, false, std::move(result.detail)});
+      RespondAll(branch,
+                 FinishAnswer{FinishState::kRetry, false, std::move(result.detail)});
       return RequestAgain(id, std::exchange(branch->waiting, {}), now);
-    case Finish::kHeuristicCommit:
-    case Finish::kHeuristicRollback:
-    case Finish::kHeuristicMixed:
-    case Finish::kHeuristicHazard:
+    case FinishState::kHeuristicCommit:
+    case FinishState::kHeuristicRollback:
+    case FinishState::kHeuristicMixed:
+    case FinishState::kHeuristicHazard:
       return EndHeuristically(branch, std::move(result), now);
   }
 }
@@ -152,13 +156,13 @@ void BranchTable::OnCommittedOnePhase(const BranchId& id, OnePhaseResult result,
   switch (result.outcome) {
     case OnePhase::kReadOnly:
       remembered_.Add(BranchKey(id),
-                      {RememberedBranches::How::kReadOnlyAlone, Finish::kDone});
+                      {RememberedBranches::How::kReadOnlyAlone, FinishState::kDone});
       [[fallthrough]];
     case OnePhase::kCommitted:
       verdict = OnePhaseVerdict::kCommitted;
       break;
-    case OnePhase::kRolledBack:
-      verdict = OnePhaseVerdict::kRolledBack;
+    case OnePhase::kRefused:
+      verdict = OnePhaseVerdict::kRefused;
       break;
     case OnePhase::kConflict:
       verdict = OnePhaseVerdict::kConflict;
@@ -175,13 +179,13 @@ void BranchTable::OnCommittedOnePhase(const BranchId& id, OnePhaseResult result,
 
 void BranchTable::EndHeuristically(Branch* branch, FinishResult result, Timestamp now) {
   remembered_.Add(BranchKey(branch->id),
-                  {RememberedBranches::How::kHeuristic, result.finish});
+                  {RememberedBranches::How::kHeuristic, result.state});
   Emit(EventKind::kHeuristic, branch->id,
        absl::StrCat(branch->told == Told::kCommit ? "told COMMIT: " : "told ROLLBACK: ",
-                    std::string(ToString(result.finish)), "; ", result.detail));
+                    std::string(ToString(result.state)), "; ", result.detail));
   AnswerExecutes(branch,
                  ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr, result.detail});
-  RespondAll(branch, FinishAnswer{result.finish, false, std::move(result.detail)});
+  RespondAll(branch, FinishAnswer{result.state, false, std::move(result.detail)});
   EndBranch(branch, now);
 }
 

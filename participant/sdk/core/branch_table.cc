@@ -74,11 +74,12 @@ StartResult BranchTable::Start(const Gtid& gtid, Duration idle_timeout, Timestam
   return {StartRefusal::kNone, id};
 }
 
-StartResult BranchTable::StartOwn(const Gtid& gtid, Duration patience) {
+StartResult BranchTable::StartApplicationManaged(const Gtid& gtid,
+                                                 Duration grace_period) {
   if (!recovered_ || stopped_) return {StartRefusal::kUnavailable, {}};
   if (IsBelowWatermark(gtid)) return {StartRefusal::kTooOld, {}};
-  if (last_number_ >= kMaxOwnCount) return {StartRefusal::kOverloaded, {}};
-  const uint64_t number = OwnBranchNumber(++last_number_, patience);
+  if (last_number_ >= kMaxApplicationManagedCount) return {StartRefusal::kOverloaded, {}};
+  const uint64_t number = ApplicationManagedNumber(++last_number_, grace_period);
   return {StartRefusal::kNone, BranchId{gtid, resource_, incarnation_, number}};
 }
 
@@ -129,7 +130,7 @@ void BranchTable::Tick(Timestamp now) {
   for (const auto& [key, branch] : branches_) {
     const bool active =
         branch->state == BranchState::kActive &&
-        now >= (branch->executing ? branch->give_up_at
+        now >= (branch->executing ? branch->deadline
                                   : branch->last_call + branch->idle_timeout);
     const bool ask = branch->state == BranchState::kPrepared && now >= branch->ask_at;
     if (active || ask) due.push_back(key);
@@ -173,7 +174,8 @@ void BranchTable::TickPrepared(Branch* branch, Timestamp now) {
 
 // For those that were to be left alone.
 void BranchTable::AskBy(Branch* branch, Timestamp at) {
-  if (IsOwnBranch(branch->id.number)) branch->ask_at = std::min(branch->ask_at, at);
+  if (IsApplicationManaged(branch->id.number))
+    branch->ask_at = std::min(branch->ask_at, at);
 }
 
 // --- views ---
@@ -243,8 +245,8 @@ void BranchTable::Emit(EventKind kind, const BranchId& id, std::string detail) {
 void BranchTable::RespondProtocolError(const BranchId& id, RequestToken token,
                                        std::string detail) {
   Emit(EventKind::kProtocolError, id, detail);
-  Respond(token,
-          FinishAnswer{Finish::kRetry, true, absl::StrCat("protocol error: ", detail)});
+  Respond(token, FinishAnswer{FinishState::kRetry, true,
+                              absl::StrCat("protocol error: ", detail)});
 }
 
 void BranchTable::AnswerExecutes(Branch* branch, const ExecuteAnswer& answer) {

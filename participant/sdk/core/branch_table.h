@@ -42,9 +42,9 @@
 //   - COMMIT of a branch that never voted is a protocol error: not done, reported.
 //   - COMMIT of a missing branch: with evidence DONE (16, 25). Without it:
 //       remembered as read-only, or below the watermark     DONE
-//       of this life, so this table has rolled it back       HEURISTIC_ROLLBACK, alarm
-//       of this life, but with a number never given out      protocol error
-//       of an earlier life: a READ_ONLY vote of that life leaves nothing behind, and
+//       of this incarnation: this table has rolled it back   HEURISTIC_ROLLBACK, alarm
+//       of this one, with a number never given out           protocol error
+//       of an earlier incarnation: a READ_ONLY vote leaves nothing behind, and
 //         a new leader tells all branches (4.6: "not there is acknowledged")   DONE
 //         but if others can settle branches in the store, one of them may have rolled
 //         it back                                HEURISTIC_HAZARD, alarm (26, 30)
@@ -53,8 +53,8 @@
 //   - What was told COMMIT is never rolled back and the other way round, whoever asks.
 //   - CommitOnePhase of a missing branch is answered from evidence; without evidence it
 //     was rolled back, unless the watermark has passed it: FORGOTTEN, never a guess.
-//   - An own branch, prepared by its application, is not asked about before the patience
-//     in its number is over (75), or PREPARE has come for it. "Not there" is REFUSED, and
+//   - An application-managed branch is not asked about before the grace period in its
+//     number is over (75), or PREPARE has come for it. "Not there" is REFUSED, and
 //     what is prepared after that is found, asks, and is told ROLLBACK.
 //   - A prepared branch is never ended by this table alone; it asks (section 4, "a
 //     branch in doubt pulls"; 32). An active one is, when nobody calls.
@@ -92,7 +92,8 @@ class BranchTable {
   // The store is open; these branches are prepared in it. Once.
   void Recovered(const std::vector<RecoveredBranch>& prepared, Timestamp now);
   // Another prepared branch was found in the store later (a scan of a database). When
-  // it is known nothing happens, but that an own branch may now be asked about earlier.
+  // it is known nothing happens, but that an application-managed one may now be asked
+  // about earlier.
   void Adopt(const RecoveredBranch& prepared, Timestamp now);
   // From now on starts are refused with kUnavailable. The rest goes on.
   void StopStarting() { stopped_ = true; }
@@ -111,7 +112,8 @@ class BranchTable {
   // prepare or to end it, or adopted when it is found. Until then it is none of those
   // that kSecond is about: what two connections of one application wait for is known
   // to the application.
-  [[nodiscard]] StartResult StartOwn(const Gtid& gtid, Duration patience);
+  [[nodiscard]] StartResult StartApplicationManaged(const Gtid& gtid,
+                                                    Duration grace_period);
 
   // Work in a branch: call_number is the last one plus 1, or the last one again.
   // Gives kExecute with this token, or an answer.
@@ -152,7 +154,7 @@ class BranchTable {
   [[nodiscard]] BranchTableOutput TakeOutput();
   [[nodiscard]] bool has_output() const { return !output_.empty(); }
 
-  // --- for people and tests ---
+  // --- for operators and tests ---
 
   [[nodiscard]] bool recovered() const { return recovered_; }
   [[nodiscard]] std::vector<HeldBranch> Held(Timestamp now) const;  // sorted by id

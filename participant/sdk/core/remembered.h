@@ -47,7 +47,7 @@ class RememberedBranches {
   };
   struct Record {
     How how = How::kReadOnly;
-    Finish finish = Finish::kDone;
+    FinishState state = FinishState::kDone;
   };
 
   explicit RememberedBranches(size_t capacity) : capacity_(capacity) {}

@@ -2,56 +2,18 @@
 
 namespace concordat::participant {
 
-std::string_view ToString(Vote vote) {
-  switch (vote) {
-    case Vote::kPrepared:
-      return "prepared";
-    case Vote::kReadOnly:
-      return "read-only";
-    case Vote::kRefused:
-      return "refused";
-    case Vote::kUnavailable:
-      return "unavailable";
-    case Vote::kCommittedAlone:
-      return "committed alone";
-    case Vote::kConflict:
-      return "conflict";
-    case Vote::kLost:
-      return "lost";
-  }
-  return "?";
-}
-
-std::string_view ToString(Finish finish) {
-  switch (finish) {
-    case Finish::kDone:
-      return "done";
-    case Finish::kRetry:
-      return "retry";
-    case Finish::kHeuristicCommit:
-      return "heuristic commit";
-    case Finish::kHeuristicRollback:
-      return "heuristic rollback";
-    case Finish::kHeuristicMixed:
-      return "heuristic mixed";
-    case Finish::kHeuristicHazard:
-      return "heuristic hazard";
-  }
-  return "?";
-}
-
 std::string_view ToString(OnePhase outcome) {
   switch (outcome) {
     case OnePhase::kCommitted:
       return "committed";
     case OnePhase::kReadOnly:
       return "read-only";
-    case OnePhase::kRolledBack:
-      return "rolled back";
+    case OnePhase::kRefused:
+      return "refused";
     case OnePhase::kUnknown:
       return "unknown";
     case OnePhase::kConflict:
-      return "rolled back after a conflict";
+      return "conflict";
     case OnePhase::kLost:
       return "lost";
   }
@@ -65,7 +27,7 @@ std::string_view ToString(Evidence evidence) {
     case Evidence::kCommitted:
       return "committed";
     case Evidence::kCommittedAlone:
-      return "committed alone";
+      return "committed-alone";
     case Evidence::kPrepared:
       return "prepared";
     case Evidence::kUnknown:

@@ -1,6 +1,6 @@
 // Why branches are gone that a participant has rolled back by itself: the next call in
-// them, or their PREPARE, then tells people the reason. The newest `capacity` are kept;
-// nothing but texts depends on them.
+// them, or their PREPARE, then tells operators the reason. The newest `capacity` are
+// kept; nothing but texts depends on them.
 #ifndef PARTICIPANT_SDK_CORE_ROLLBACK_REASONS_H_
 #define PARTICIPANT_SDK_CORE_ROLLBACK_REASONS_H_
 

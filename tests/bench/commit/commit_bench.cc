@@ -17,11 +17,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
-#include "coordinator/client/wire_names.h"
 #include "tests/bench/commit/cluster.h"
 #include "tests/bench/commit/load.h"
 #include "tests/support/processes.h"
 #include "thrift/rpc/event_loop.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::bench {
 using namespace concordat::testing;  // NOLINT
@@ -99,7 +99,7 @@ class KillRun {
                 leader = reply.leader;
                 (*loop)->Stop();
               },
-              client::MakeContext());
+              MakeContext());
       (*loop)->Run();
       if (const int id = cluster_->NodeAt(leader); id > 0) return id;
       usleep(10'000);

@@ -71,8 +71,7 @@ void Load::Begin() {
     return;
   }
   client::TransactionOptions options;
-  options.mode =
-      way_ == Way::kParallel ? client::Mode::kParallel : client::Mode::kDecided;
+  options.mode = way_ == Way::kParallel ? CommitMode::kParallel : CommitMode::kDecided;
   client_.Begin(
       options,
       [this, now](absl::StatusOr<client::AsyncClient::TransactionPtr> transaction) {
@@ -117,8 +116,8 @@ void Load::Commit(const std::shared_ptr<Flight>& flight) {
 
 void Load::Done(const Flight& flight, const client::CommitResult& result) {
   const double now = NowSeconds();
-  if (result.outcome == client::Outcome::kAborted) ++figures_.aborted;
-  if (result.outcome == client::Outcome::kUnknown) ++figures_.unknown;
+  if (result.outcome == Outcome::kAborted) ++figures_.aborted;
+  if (result.outcome == Outcome::kUnknown) ++figures_.unknown;
   if (result.committed() && now >= measure_from_ && now < stop_at_) {
     figures_.commit_us.push_back((now - flight.commit_asked) * 1e6);
     figures_.whole_us.push_back((now - flight.begun) * 1e6);

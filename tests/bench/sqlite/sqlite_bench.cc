@@ -165,7 +165,7 @@ class Driver {
     if (event.what == What::kOver) return true;
     if (event.what == What::kPrepared) {
       rm_->Commit(client->branch, [this, client](FinishResult r) {
-        if (r.finish != Finish::kDone) std::abort();
+        if (r.state != FinishState::kDone) std::abort();
         Post(client, What::kOver);
       });
     } else if (client->calls_left > 0) {

@@ -24,7 +24,6 @@ namespace concordat::testing {
 namespace {
 
 using client::CommitResult;
-using client::Outcome;
 using ::testing::HasSubstr;
 
 constexpr double kPatience = 60;

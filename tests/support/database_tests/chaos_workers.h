@@ -70,9 +70,9 @@ class ChaosWorkers : public DatabaseTest {
                  FinishResult (ManagerCalls::*verb)(const BranchId&)) {
     while (true) {
       const FinishResult result = (this->*verb)(branch);
-      if (result.finish == Finish::kDone) return;
-      EXPECT_EQ(result.finish, Finish::kRetry) << branch << ": " << result.detail;
-      if (result.finish != Finish::kRetry) return;
+      if (result.state == FinishState::kDone) return;
+      EXPECT_EQ(result.state, FinishState::kRetry) << branch << ": " << result.detail;
+      if (result.state != FinishState::kRetry) return;
       SleepMs(5);
     }
   }

@@ -38,7 +38,7 @@ TEST_F(LastCallTest, Writes_ArePreparedWithTheCall_AndCommitWhenTold) {
   EXPECT_EQ(reply.sql.at(0).changed, 1);
   EXPECT_EQ(Prepared().size(), 1u);
   EXPECT_EQ(Balance(1), "100");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "95");
   EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
 }
@@ -48,14 +48,14 @@ TEST_F(LastCallTest, SecondCall_PreparesWhatTheFirstHasWrittenToo) {
   EXPECT_TRUE(HasVoted(
       ExecuteLast(branch, {Stmt("UPDATE account SET balance=balance+5 WHERE id=2"),
                            Stmt("SELECT balance FROM account WHERE id=2")})));
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1) + " " + Balance(2), "95 105");
 }
 
 TEST_F(LastCallTest, PreparedByItsCall_RollsBackWhenTold) {
   const BranchId branch = Begin();
   EXPECT_TRUE(HasVoted(ExecuteLast(branch, {Stmt(kUpdate)})));
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "100");
   EXPECT_EQ(EvidenceRows(), "0");
 }
@@ -78,7 +78,7 @@ TEST_F(LastCallTest, ConditionThatDoesNotHold_IsNotPrepared_AndTheBranchLivesOn)
   EXPECT_FALSE(HasVoted(reply));
   EXPECT_TRUE(Prepared().empty());
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "95");
 }
 
@@ -91,7 +91,7 @@ TEST_F(LastCallTest, TooManyRows_SaysSoOfAPreparedBranch_WhichRollsBackWhenTold)
       ExecuteLast(branch, {Stmt("SELECT repeat('x', 2000)")});
   EXPECT_EQ(reply.result.code, Code::INVALID);
   EXPECT_TRUE(HasVoted(reply));
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "100");
 }
 
@@ -100,11 +100,11 @@ TEST_F(LastCallTest, RollbackWhileItWaitsForALock_BothAreAnsweredAndNothingIsLef
   const BranchId branch = Begin();
   const auto call = ExecuteLastLater(branch, {Stmt(kUpdate)});
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(150)));
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   EXPECT_TRUE(Prepared().empty());
   EXPECT_EQ(Prepare(holder).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(holder).finish, Finish::kDone);
+  EXPECT_EQ(Commit(holder).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "95");
 }
 
@@ -116,8 +116,8 @@ TEST_F(LastCallTest, Scenario13_RollbackAtAnyMoment_NothingStaysPrepared) {
     const auto call = ExecuteLastLater(branch, {Stmt(kUpdate)});
     std::this_thread::sleep_for(std::chrono::microseconds(i * 20));
     FinishResult result = Rollback(branch);
-    while (result.finish == Finish::kRetry) result = Rollback(branch);
-    EXPECT_EQ(result.finish, Finish::kDone) << result.detail;
+    while (result.state == FinishState::kRetry) result = Rollback(branch);
+    EXPECT_EQ(result.state, FinishState::kDone) << result.detail;
     (void)call->reply.Get();
   }
   EXPECT_TRUE(Prepared().empty());

@@ -19,19 +19,19 @@ class LateMessages : public Lost {
     options.settle_connections = 1;
     this->Open(options);
     const BranchId committed = this->BeginAndPrepare(Lost::kUpdate);
-    EXPECT_EQ(this->Commit(committed).finish, Finish::kDone);
+    EXPECT_EQ(this->Commit(committed).state, FinishState::kDone);
     const BranchId rolled_back = this->BeginAndPrepare(Lost::kUpdate);
-    EXPECT_EQ(this->Rollback(rolled_back).finish, Finish::kDone);
+    EXPECT_EQ(this->Rollback(rolled_back).state, FinishState::kDone);
     const BranchId next = this->BeginAndRun(Lost::kUpdate);
-    EXPECT_EQ(this->Commit(committed).finish, Finish::kDone);
-    EXPECT_EQ(this->Rollback(rolled_back).finish, Finish::kDone);
-    EXPECT_EQ(this->Rollback(committed).finish, Finish::kHeuristicCommit);
+    EXPECT_EQ(this->Commit(committed).state, FinishState::kDone);
+    EXPECT_EQ(this->Rollback(rolled_back).state, FinishState::kDone);
+    EXPECT_EQ(this->Rollback(committed).state, FinishState::kHeuristicCommit);
     this->Query(next, "SELECT 1");
     EXPECT_EQ(this->Prepare(next).vote, Vote::kPrepared);
-    EXPECT_EQ(this->Commit(committed).finish, Finish::kDone);
-    EXPECT_EQ(this->Rollback(rolled_back).finish, Finish::kDone);
+    EXPECT_EQ(this->Commit(committed).state, FinishState::kDone);
+    EXPECT_EQ(this->Rollback(rolled_back).state, FinishState::kDone);
     EXPECT_EQ(this->LookUp(next), Evidence::kPrepared);
-    EXPECT_EQ(this->Commit(next).finish, Finish::kDone);
+    EXPECT_EQ(this->Commit(next).state, FinishState::kDone);
     EXPECT_EQ(this->Balance(), "90");
   }
 };

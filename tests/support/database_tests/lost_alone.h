@@ -29,7 +29,7 @@ class LostAlone : public Lost {
       return this->manager().Start(next, {}).ok();
     })) << "the place of the lost branch is not free";
     EXPECT_EQ(this->LookUp(branch), evidence);
-    EXPECT_EQ(this->Rollback(next).finish, Finish::kDone);
+    EXPECT_EQ(this->Rollback(next).state, FinishState::kDone);
   }
   void ExpectHeld() { EXPECT_FALSE(this->manager().Start(this->NextBranch(), {}).ok()); }
 };

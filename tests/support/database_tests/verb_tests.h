@@ -30,7 +30,7 @@ TEST_F(VerbTest, PrepareAndCommit_WorkIsThereAfterCommitAndNotBefore) {
   EXPECT_EQ(Prepared(), std::vector<std::string>{NameOf(branch)});
   EXPECT_EQ(Balance(1), "100");
   EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "95");
   EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
 }
@@ -38,7 +38,7 @@ TEST_F(VerbTest, PrepareAndCommit_WorkIsThereAfterCommitAndNotBefore) {
 TEST_F(VerbTest, PrepareAndRollback_NothingIsLeft) {
   const BranchId branch =
       BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "100");
   EXPECT_EQ(LookUp(branch), Evidence::kNone);
   EXPECT_EQ(EvidenceRows(), "0");
@@ -48,7 +48,7 @@ TEST_F(VerbTest, RollbackOfAnActiveBranch_NothingIsLeftAndTheConnectionIsUsedAga
   for (int i = 0; i < 20; ++i) {
     const BranchId branch =
         BeginAndRun("UPDATE account SET balance=balance-5 WHERE id=1");
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
   EXPECT_EQ(Balance(1), "100");
   EXPECT_LE(manager().Stats().connects, 3u);  // guard, settle, work
@@ -64,20 +64,20 @@ TEST_F(VerbTest, CommitOnePhase_IsThereWithEvidenceOfItsOwnKind) {
 TEST_F(VerbTest, CommitTwice_DoneTwiceAndAppliedOnce) {
   const BranchId branch =
       BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(1), "95");
 }
 
 TEST_F(VerbTest, RollbackOfABranchThatIsNotThere_IsDone) {
-  EXPECT_EQ(Rollback(NextBranch()).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(NextBranch()).state, FinishState::kDone);
 }
 
 TEST_F(VerbTest, RollbackAfterCommit_IsAHeuristicCommit) {
   const BranchId branch =
       BeginAndPrepare("UPDATE account SET balance=balance-5 WHERE id=1");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kHeuristicCommit);
 }
 
 TEST_F(VerbTest, ExecuteInABranchThatIsNotThere_BranchGone) {
@@ -100,7 +100,7 @@ TEST_F(VerbTest, AWriteAfterReads_IsPrepared) {
   Query(branch, "UPDATE account SET balance=7 WHERE id=3");
   Query(branch, "SELECT 3");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(3), "7");
 }
 

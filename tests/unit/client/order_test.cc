@@ -50,9 +50,9 @@ std::vector<Call> AllCalls() {
          return absl::OkStatus();
        }},
       {"Enlist", false, [](Transaction* t, Client*) { return t->Enlist(); }},
-      {"StartOwn", false,
+      {"StartApplicationManaged", false,
        [](Transaction* t, Client*) {
-         return t->StartOwn("bank-a", Duration::Seconds(5), "").status();
+         return t->StartApplicationManaged("bank-a", Duration::Seconds(5), "").status();
        }},
       {"gtid", false,
        [](Transaction* t, Client*) {

@@ -66,7 +66,7 @@ TEST_F(Run, IsolationOfABranch_ReachesItsResourceAlsoInARetry) {
   }
 }
 
-// The branch of an earlier life is not there: that may be otherwise the next time.
+// The branch of an earlier incarnation is not there: that may be otherwise the next time.
 TEST_F(Run, LostEveryTime_EndsWithTheLastAnswer) {
   RunOptions options;
   options.max_attempts = 3;
@@ -88,7 +88,7 @@ TEST_F(Run, LostEveryTime_EndsWithTheLastAnswer) {
 class PlannedBank final : public ForwardingBank {
  public:
   struct Plan {
-    std::atomic<participant::Vote> vote{participant::Vote::kPrepared};
+    std::atomic<Vote> vote{Vote::kPrepared};
     std::atomic<participant::OnePhase> one_phase{participant::OnePhase::kCommitted};
     std::atomic<bool> hangs{false};
     std::atomic<int> closed_for{0};  // so many starts
@@ -112,8 +112,8 @@ class PlannedBank final : public ForwardingBank {
   }
   void Prepare(const BranchId& branch,
                Callback<participant::PrepareResult> done) override {
-    const participant::Vote vote = plan_->vote;
-    if (vote == participant::Vote::kPrepared) {
+    const Vote vote = plan_->vote;
+    if (vote == Vote::kPrepared) {
       return ForwardingBank::Prepare(branch, std::move(done));
     }
     ForwardingBank::Rollback(branch, [](participant::FinishResult) {});
@@ -163,8 +163,8 @@ class RunAtPlannedBank : public ::testing::Test {
 };
 
 TEST_F(RunAtPlannedBank, Scenario101_RefusalThatLasts_IsSaidOnce) {
-  plan_.vote = participant::Vote::kRefused;
-  plan_.one_phase = participant::OnePhase::kRolledBack;
+  plan_.vote = Vote::kRefused;
+  plan_.one_phase = participant::OnePhase::kRefused;
   for (const std::vector<std::string>& banks :
        {std::vector<std::string>{"bank-a"},
         std::vector<std::string>{"bank-a", "bank-b"}}) {
@@ -177,7 +177,7 @@ TEST_F(RunAtPlannedBank, Scenario101_RefusalThatLasts_IsSaidOnce) {
 }
 
 TEST_F(RunAtPlannedBank, Scenario101_ConflictAtTheVote_IsRunAgain) {
-  plan_.vote = participant::Vote::kConflict;
+  plan_.vote = Vote::kConflict;
   plan_.one_phase = participant::OnePhase::kConflict;
   RunOptions options;
   options.max_attempts = 3;

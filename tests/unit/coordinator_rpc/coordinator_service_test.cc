@@ -85,7 +85,7 @@ class CoordinatorServiceTest : public ::testing::Test {
 TEST_F(CoordinatorServiceTest, AnswersHaveTheSameNamesAsInTheCore) {
   const std::vector<std::pair<txn::Reply, Code::type>> names = {
       {txn::CommittedReply{}, Code::OK},
-      {txn::AbortedReply{}, Code::OK},
+      {txn::AbortedReply{AbortCause::kRefused}, Code::OK},
       {txn::UndecidedReply{}, Code::UNDECIDED},
       {txn::NotStagedReply{}, Code::NOT_FOUND},
       {txn::NotLeaderReply{}, Code::NOT_LEADER},
@@ -172,7 +172,7 @@ TEST_F(CoordinatorServiceTest, NumbersOutOfRange_AreInvalidWithTheReason) {
   }
 }
 
-TEST_F(CoordinatorServiceTest, MoreGtidsThanABlockHas_AreCutInTheReply) {
+TEST_F(CoordinatorServiceTest, MoreGtidsThanABlockHas_AreTruncatedInTheReply) {
   backend_.reply = txn::GtidBlockReply{Gtid{GroupId(1), Term(1), 1}, 10'000, 120'000};
   wire::BeginRequest request;
   request.context = Request().context;

@@ -54,7 +54,7 @@ class BigNode final : public CoordinatorBackend {
     std::vector<txn::HeuristicView> views;
     for (uint64_t i = after.gtid.sequence + 1; i <= 20'000 && views.size() < limit; ++i) {
       const BranchId id{Gtid{GroupId(1), Term(1), i}, "bank", Incarnation(5), 1};
-      views.push_back({id, txn::Heuristic::kHazard, std::string(200, 'x')});
+      views.push_back({id, Heuristic::kHazard, std::string(200, 'x')});
     }
     return views;
   }

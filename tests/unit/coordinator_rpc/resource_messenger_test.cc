@@ -55,19 +55,19 @@ class SlowResource final : public wire::ParticipantServiceCobSvNull {
 
 class Votes final : public ResourceListener {
  public:
-  void OnVote(const BranchId& branch, txn::Vote vote, std::string_view) override {
+  void OnVote(const BranchId& branch, Vote vote, std::string_view) override {
     MutexLock lock(&mutex_);
     ++votes_[{branch.resource, vote}];
   }
-  void OnAcknowledged(const BranchId&, txn::AckResult, std::string_view) override {}
-  [[nodiscard]] int Of(const std::string& resource, txn::Vote vote) {
+  void OnAcknowledged(const BranchId&, FinishState, std::string_view) override {}
+  [[nodiscard]] int Of(const std::string& resource, Vote vote) {
     MutexLock lock(&mutex_);
     return votes_[{resource, vote}];
   }
 
  private:
   Mutex mutex_;
-  std::map<std::pair<std::string, txn::Vote>, int> votes_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<std::string, Vote>, int> votes_ ABSL_GUARDED_BY(mutex_);
 };
 
 class ResourceMessengerTest : public ::testing::Test {
@@ -127,10 +127,10 @@ TEST_F(ResourceMessengerTest, Scenario89_OneResourceIsSlow_VotesOfTheOthersDoNot
   SetAddress("slow", 0);
   SetAddress("fast", 0);
   Prepare({"fast", "slow", "fast", "slow"});
-  EXPECT_TRUE(Eventually([&] { return votes_.Of("fast", txn::Vote::kPrepared) == 2; }));
-  EXPECT_EQ(votes_.Of("slow", txn::Vote::kPrepared), 0);
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("fast", Vote::kPrepared) == 2; }));
+  EXPECT_EQ(votes_.Of("slow", Vote::kPrepared), 0);
   server_loop_->RunSync([&] { handler_->Release(); });
-  EXPECT_TRUE(Eventually([&] { return votes_.Of("slow", txn::Vote::kPrepared) == 2; }));
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("slow", Vote::kPrepared) == 2; }));
   EXPECT_EQ(handler_->calls, 2) << "one call a resource";
 }
 
@@ -138,31 +138,31 @@ TEST_F(ResourceMessengerTest, Scenario91_AddressThatNobodyUsesAnyMore_IsDisconne
   SetAddress("a", 0);
   SetAddress("b", 0);
   Prepare({"a", "b"});
-  ASSERT_TRUE(Eventually([&] { return votes_.Of("b", txn::Vote::kPrepared) == 1; }));
+  ASSERT_TRUE(Eventually([&] { return votes_.Of("b", Vote::kPrepared) == 1; }));
   ASSERT_EQ(Connections(0), 1U);
   SetAddress("a", 1);
   Prepare({"a", "b"});
-  ASSERT_TRUE(Eventually([&] { return votes_.Of("a", txn::Vote::kPrepared) == 2; }));
-  ASSERT_TRUE(Eventually([&] { return votes_.Of("b", txn::Vote::kPrepared) == 2; }));
+  ASSERT_TRUE(Eventually([&] { return votes_.Of("a", Vote::kPrepared) == 2; }));
+  ASSERT_TRUE(Eventually([&] { return votes_.Of("b", Vote::kPrepared) == 2; }));
   EXPECT_EQ(Connections(0), 1U) << "b is served there";
   SetAddress("b", 1);
   EXPECT_TRUE(Eventually([&] { return Connections(0) == 0; }));
   Prepare({"a", "b"});
-  EXPECT_TRUE(Eventually([&] { return votes_.Of("b", txn::Vote::kPrepared) == 3; }));
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("b", Vote::kPrepared) == 3; }));
   EXPECT_EQ(Connections(1), 1U);
 }
 
 TEST_F(ResourceMessengerTest, Scenario85_ResourceIsRetired_ItsConnectionIsClosed) {
   SetAddress("a", 0);
   Prepare({"a"});
-  ASSERT_TRUE(Eventually([&] { return votes_.Of("a", txn::Vote::kPrepared) == 1; }));
+  ASSERT_TRUE(Eventually([&] { return votes_.Of("a", Vote::kPrepared) == 1; }));
   client_loop_->RunSync([&] { messenger_->SetAddress("a", ""); });
   EXPECT_TRUE(Eventually([&] { return Connections(0) == 0; }));
   Prepare({"a"});
-  EXPECT_TRUE(Eventually([&] { return votes_.Of("a", txn::Vote::kUnavailable) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("a", Vote::kUnavailable) == 1; }));
   SetAddress("a", 1);
   Prepare({"a"});
-  EXPECT_TRUE(Eventually([&] { return votes_.Of("a", txn::Vote::kPrepared) == 2; }));
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("a", Vote::kPrepared) == 2; }));
 }
 
 TEST_F(ResourceMessengerTest, AddressGoesWithACallUnderWay_TheCallEndsAsUnavailable) {
@@ -170,14 +170,12 @@ TEST_F(ResourceMessengerTest, AddressGoesWithACallUnderWay_TheCallEndsAsUnavaila
   Prepare({"slow"});
   ASSERT_TRUE(Eventually([&] { return handler_->calls == 1; }));
   SetAddress("slow", 1);
-  EXPECT_TRUE(
-      Eventually([&] { return votes_.Of("slow", txn::Vote::kUnavailable) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("slow", Vote::kUnavailable) == 1; }));
 }
 
 TEST_F(ResourceMessengerTest, UnknownResource_IsUnavailable) {
   Prepare({"nobody"});
-  EXPECT_TRUE(
-      Eventually([&] { return votes_.Of("nobody", txn::Vote::kUnavailable) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return votes_.Of("nobody", Vote::kUnavailable) == 1; }));
 }
 
 }  // namespace

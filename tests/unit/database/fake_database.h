@@ -79,7 +79,7 @@ class Settler {
   void LookUp(const BranchId& /*id*/, Callback<Evidence> done) { done(Evidence::kNone); }
   void End(const BranchId& /*id*/, bool /*commit*/, Callback<FinishResult> done) {
     ++ended;
-    done({Finish::kDone, ""});
+    done({FinishState::kDone, ""});
   }
   void AddPrepared(const BranchId& /*id*/) {}
   void Abandon(const Backend& /*backend*/) {}
@@ -155,7 +155,7 @@ class Work final : public BranchWork<Database> {
     branch->rolling_back = true;
     if (!branch->connection->alive()) {
       Remove(branch, /*clean=*/false);
-      return done({Finish::kDone, ""});
+      return done({FinishState::kDone, ""});
     }
     branch->connection->Run(
         {{"rollback"}},
@@ -163,8 +163,8 @@ class Work final : public BranchWork<Database> {
           Branch* b = Find(id);
           Callback<FinishResult> also = std::move(b->rollback_done);
           Remove(b, r.ok());
-          done({Finish::kDone, ""});
-          if (also) also({Finish::kDone, ""});
+          done({FinishState::kDone, ""});
+          if (also) also({FinishState::kDone, ""});
         });
   }
 };

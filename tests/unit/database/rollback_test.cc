@@ -100,7 +100,7 @@ class CanceledCallTest : public ::testing::Test {
   }
   void ExpectDone() {
     ASSERT_TRUE(rolled_back_.has_value());
-    EXPECT_EQ(rolled_back_->finish, Finish::kDone);
+    EXPECT_EQ(rolled_back_->state, FinishState::kDone);
     EXPECT_EQ(count_, 0u);
   }
 
@@ -180,18 +180,18 @@ TEST_F(CanceledCallTest, Scenario13_SecondRollbackMeanwhile_IsToTryAgain) {
     BeginAndRollBack(last);
     RollBack(&again_);
     ASSERT_TRUE(again_.has_value());
-    EXPECT_EQ(again_->finish, Finish::kRetry);
+    EXPECT_EQ(again_->state, FinishState::kRetry);
     AnswerBoth({.lost = last}, /*sent=*/true, /*call_first=*/true);
     again_ = {};
     RollBack(&again_);
     ASSERT_TRUE(last ? again_.has_value() : !again_.has_value());
     if (last) {
-      EXPECT_EQ(again_->finish, Finish::kRetry);
+      EXPECT_EQ(again_->state, FinishState::kRetry);
       ExpectFoundOut();
     } else {
       ExpectRollback();
       ASSERT_TRUE(again_.has_value());
-      EXPECT_EQ(again_->finish, Finish::kDone);
+      EXPECT_EQ(again_->state, FinishState::kDone);
     }
     ExpectDone();
   }

@@ -27,7 +27,6 @@ namespace concordat {
 namespace {
 
 using client::CommitResult;
-using client::Outcome;
 using client::Transaction;
 using participant::SqliteOptions;
 using participant::SqliteResourceManager;

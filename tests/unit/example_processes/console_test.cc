@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Numbers as they are shown.
 #include "examples/processes/console.h"
 
 #include <gtest/gtest.h>
@@ -39,7 +39,7 @@ TEST(Durations, AreShownInTheUnitThatFits) {
   EXPECT_EQ(ForPeople(Duration::Millis(12'340)), "12.3 s");
 }
 
-TEST(LiveLine, IsCutToTheTerminalsWidth) {
+TEST(LiveLine, IsTruncatedToTheTerminalsWidth) {
   EXPECT_EQ(FitTo(40, "short"), "short");
   EXPECT_EQ(FitTo(5, "exact"), "exact");
   EXPECT_EQ(FitTo(5, "longer"), "long…");

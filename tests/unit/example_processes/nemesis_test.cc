@@ -103,7 +103,7 @@ TEST_F(NemesisTest, LeaderKill_NewLeaderAndCaughtUp_IsOver) {
   EXPECT_DOUBLE_EQ(nemesis.allowed(), 2.0 / 3);
 }
 
-TEST_F(NemesisTest, ParticipantKill_AnotherLifeRegistered_IsOver) {
+TEST_F(NemesisTest, ParticipantKill_AnotherIncarnationRegistered_IsOver) {
   Nemesis nemesis = Make(1);
   ASSERT_TRUE(Tick(&nemesis, 0, 0.5).ok());
   cluster_.leader = LeaderView{0, 6, 10, {{"kv", 1}}};
@@ -120,7 +120,7 @@ TEST_F(NemesisTest, ParticipantKill_AnotherLifeRegistered_IsOver) {
   EXPECT_THAT(cluster_.done, ElementsAre("kill kv", "restart kv"));
 
   ASSERT_TRUE(Tick(&nemesis, 410, 0.8).ok());
-  EXPECT_FALSE(nemesis.done());  // the registry still has the old life
+  EXPECT_FALSE(nemesis.done());  // the registry still has the old incarnation
   cluster_.leader->alive["kv"] = 2;
   ASSERT_TRUE(Tick(&nemesis, 420, 0.8).ok());
   EXPECT_TRUE(nemesis.done());

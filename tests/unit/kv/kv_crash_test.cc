@@ -90,14 +90,14 @@ class KvCrashTest : public KvTest {
     order_.push_back(id);
     Later<FinishResult> done;
     rm_->Commit(id, done.callback());
-    CONCORDAT_CHECK(Wait(done).finish == Finish::kDone);
+    CONCORDAT_CHECK(Wait(done).state == FinishState::kDone);
     fates_[id].ended = true;
   }
   void Rollback(const BranchId& id) {
     fates_[id].asked = Asked::kRollback;
     Later<FinishResult> done;
     rm_->Rollback(id, done.callback());
-    CONCORDAT_CHECK(Wait(done).finish == Finish::kDone);
+    CONCORDAT_CHECK(Wait(done).state == FinishState::kDone);
     fates_[id].ended = true;
   }
   void OnePhase(const BranchId& id) {
@@ -188,7 +188,7 @@ class KvCrashTest : public KvTest {
       const bool commit = fates_[id].asked == Asked::kCommit;
       committed_[id] = commit;
       const FinishResult result = commit ? KvTest::Commit(id) : KvTest::Rollback(id);
-      ASSERT_EQ(result.finish, Finish::kDone) << result.detail;
+      ASSERT_EQ(result.state, FinishState::kDone) << result.detail;
     }
     std::string shared = "(none)";
     for (const BranchId& id : order_) {

@@ -160,7 +160,7 @@ class KvTest : public ::testing::Test {
     const BranchId id = Start(sequence);
     MustExecute(id, std::move(ops));
     ASSERT_EQ(Prepare(id).vote, Vote::kPrepared);
-    ASSERT_EQ(Commit(id).finish, Finish::kDone);
+    ASSERT_EQ(Commit(id).state, FinishState::kDone);
   }
   // What is committed; waits for locks.
   std::string Read(const std::string& key) {

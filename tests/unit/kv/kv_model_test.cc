@@ -224,7 +224,7 @@ class KvModelTest : public KvTest {
     const auto [id, history] = prepared_.back();
     prepared_.pop_back();
     const FinishResult result = histories_[history].committed ? Commit(id) : Rollback(id);
-    ASSERT_EQ(result.finish, Finish::kDone) << result.detail;
+    ASSERT_EQ(result.state, FinishState::kDone) << result.detail;
   }
 
   // Answers that have come.

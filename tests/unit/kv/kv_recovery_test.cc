@@ -22,7 +22,7 @@ TEST_F(KvTest, Scenario24_PreparedBranch_IsInDoubtAfterRestartWithItsLocks) {
   const BranchId other = Start(1);  // older, and still has to wait
   const auto call = Begin(other, {Get("k"), Get("new")});
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(20)));
-  EXPECT_EQ(Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(Commit(id).state, FinishState::kDone);
   const wire::ExecuteReply reply = call->reply.Get();
   EXPECT_EQ(reply.kv[0].pairs[0].value, "2");
   EXPECT_EQ(reply.kv[1].pairs[0].value, "2");
@@ -44,14 +44,14 @@ TEST_F(KvTest, Scenario25_CommittedBranch_LeavesEvidenceOverARestart) {
   const BranchId two = Start(1);
   MustExecute(two, {Put("a", "1")});
   Prepare(two);
-  EXPECT_EQ(Commit(two).finish, Finish::kDone);
+  EXPECT_EQ(Commit(two).state, FinishState::kDone);
   const BranchId one = Start(2);
   MustExecute(one, {Put("b", "1")});
   EXPECT_EQ(CommitOnePhase(one).outcome, OnePhase::kCommitted);
   const BranchId none = Start(3);
   MustExecute(none, {Put("c", "1")});
   Prepare(none);
-  EXPECT_EQ(Rollback(none).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(none).state, FinishState::kDone);
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(LookUp(two), Evidence::kCommitted);
     EXPECT_EQ(LookUp(one), Evidence::kCommittedAlone);
@@ -96,7 +96,7 @@ TEST_F(KvTest, Checkpoint_HoldsEverything) {
   EXPECT_EQ(Read("empty"), "");
   EXPECT_EQ(Read("c"), "1");
   EXPECT_EQ(Read("after"), "1");
-  EXPECT_EQ(Commit(prepared).finish, Finish::kDone);
+  EXPECT_EQ(Commit(prepared).state, FinishState::kDone);
   Restart();
   EXPECT_EQ(Read("a"), "2");
 }
@@ -144,7 +144,7 @@ TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
         ASSERT_EQ(CommitOnePhase(id).outcome, OnePhase::kCommitted);
       } else {
         ASSERT_EQ(Prepare(id).vote, Vote::kPrepared);
-        ASSERT_EQ(Commit(id).finish, Finish::kDone);
+        ASSERT_EQ(Commit(id).state, FinishState::kDone);
       }
       ++moved;
     }
@@ -162,7 +162,7 @@ TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
     for (const BranchId& branch : *prepared) {
       Later<FinishResult> done;
       twin.Commit(branch, done.callback());
-      ASSERT_EQ(done.Get().finish, Finish::kDone);
+      ASSERT_EQ(done.Get().state, FinishState::kDone);
     }
     const BranchId reader{MakeGtid(1), "bank", Incarnation(11), 1};
     ASSERT_TRUE(twin.Start(reader, {reader.gtid, ""}).ok());
@@ -265,7 +265,7 @@ TEST_F(KvTest, Checkpoint_IsNotInstalledBeforeTheCommitsInItAreDurable) {
     EXPECT_FALSE(done.ready());
   }
   checkpoint.join();
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_TRUE(env_.OpenReadOnly("/kv/checkpoint").ok());
 }
 
@@ -373,7 +373,7 @@ TEST_F(KvTest, Scenario42_FullDisk_RefusesNewWorkAndFinishesWhatIsPromised) {
     ASSERT_TRUE(code == Code::OK || code == Code::OVERLOADED);
     const Vote vote = Prepare(id).vote;
     if (vote == Vote::kPrepared) {
-      ASSERT_EQ(Commit(id).finish, Finish::kDone);
+      ASSERT_EQ(Commit(id).state, FinishState::kDone);
     }
   }
   ASSERT_TRUE(full);
@@ -382,7 +382,7 @@ TEST_F(KvTest, Scenario42_FullDisk_RefusesNewWorkAndFinishesWhatIsPromised) {
   EXPECT_EQ(Prepare(early).vote, Vote::kRefused);
   for (size_t i = 0; i < prepared.size(); ++i) {
     const FinishResult result = i % 2 == 0 ? Commit(prepared[i]) : Rollback(prepared[i]);
-    EXPECT_EQ(result.finish, Finish::kDone) << result.detail;
+    EXPECT_EQ(result.state, FinishState::kDone) << result.detail;
   }
   // There is room again.
   env_.SetCapacity(UINT64_MAX);

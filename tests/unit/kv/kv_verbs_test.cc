@@ -15,7 +15,7 @@ TEST_F(KvTest, Put_IsReadBackInTheBranchAndAfterCommitByOthers) {
   EXPECT_EQ(reply.kv[2].pairs[0].value, "1");
   EXPECT_EQ(reply.kv[2].pairs[0].version, 0);
   EXPECT_EQ(Prepare(id).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Read("a"), "1");
 }
 
@@ -39,7 +39,7 @@ TEST_F(KvTest, Rollback_LeavesNothing) {
   Write(1, {Put("a", "1"), Put("b", "1")});
   const BranchId id = Start(2);
   MustExecute(id, {Put("a", "2"), Delete("b"), Put("c", "2")});
-  EXPECT_EQ(Rollback(id).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(id).state, FinishState::kDone);
   EXPECT_EQ(Read("a"), "1");
   EXPECT_EQ(Read("b"), "1");
   EXPECT_EQ(Read("c"), "(none)");
@@ -52,7 +52,7 @@ TEST_F(KvTest, RollbackAfterPrepare_LeavesNothing) {
   const BranchId id = Start(2);
   MustExecute(id, {Put("a", "2")});
   EXPECT_EQ(Prepare(id).vote, Vote::kPrepared);
-  EXPECT_EQ(Rollback(id).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(id).state, FinishState::kDone);
   EXPECT_EQ(Read("a"), "1");
   Restart();
   EXPECT_TRUE(in_doubt_.empty());
@@ -125,7 +125,7 @@ TEST_F(KvTest, FailedOperation_UndoesItsCallAndNothingElse) {
   EXPECT_EQ(reply.result.message.substr(0, 12), "operation 5:");
   EXPECT_FALSE(reply.__isset.kv);
   EXPECT_EQ(Prepare(id).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Read("a"), "2");
   EXPECT_EQ(Read("b"), "2");
   EXPECT_EQ(Read("c"), "(none)");
@@ -201,7 +201,7 @@ TEST_F(KvTest, YoungerBranch_WaitsForTheOlderOne) {
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(20)));
   EXPECT_EQ(Prepare(older).vote, Vote::kPrepared);
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(20)));
-  EXPECT_EQ(Commit(older).finish, Finish::kDone);
+  EXPECT_EQ(Commit(older).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().kv[0].pairs[0].value, "old");
 }
 
@@ -221,9 +221,9 @@ TEST_F(KvTest, YoungerBranch_LosesToTheOlderAndIsToldAtItsNextCall) {
   EXPECT_EQ(Execute(by_execute, {Get("z")}).result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Prepare(by_prepare).vote, Vote::kConflict);
   EXPECT_EQ(CommitOnePhase(by_commit).outcome, OnePhase::kConflict);
-  EXPECT_EQ(Rollback(by_rollback).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(by_rollback).state, FinishState::kDone);
   EXPECT_EQ(Prepare(older).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(older).finish, Finish::kDone);
+  EXPECT_EQ(Commit(older).state, FinishState::kDone);
   EXPECT_EQ(rm_->stats().branches, 0u);
   EXPECT_EQ(Read("b"), "1");
 }
@@ -250,7 +250,7 @@ TEST_F(KvTest, PreparedBranch_IsNeverWounded) {
   EXPECT_EQ(Prepare(younger).vote, Vote::kPrepared);
   const auto call = Begin(older, {Get("k")});
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(20)));
-  EXPECT_EQ(Commit(younger).finish, Finish::kDone);
+  EXPECT_EQ(Commit(younger).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().kv[0].pairs[0].value, "young");
 }
 
@@ -260,12 +260,12 @@ TEST_F(KvTest, RollbackWhileACallWaits_EndsTheCall) {
   const BranchId younger = Start(2);
   MustExecute(older, {Put("k", "1")});
   const auto call = Begin(younger, {Put("k", "2")});
-  EXPECT_EQ(Rollback(younger).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(younger).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
 }
 
 // Half of a range must never look like all of it.
-TEST_F(KvTest, Range_OfMorePairsThanTheShardAllows_IsRefusedNotCut) {
+TEST_F(KvTest, Range_OfMorePairsThanTheShardAllows_IsRefusedNotTruncated) {
   options_.shard.operations.max_range_pairs = 3;
   Open();
   Write(1, {Put("a", "1"), Put("b", "2"), Put("c", "3")});
@@ -292,7 +292,7 @@ TEST_F(KvTest, BranchThatLocksTooManyKeys_IsRefusedAndLives) {
   EXPECT_EQ(reply.result.code, Code::INVALID);
   EXPECT_NE(reply.result.message.find("more than 3 keys"), std::string::npos);
   EXPECT_EQ(Prepare(id).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(Commit(id).state, FinishState::kDone);
 }
 
 TEST_F(KvTest, Range_SeesNoPhantoms) {
@@ -327,7 +327,7 @@ TEST_F(KvTest, Range_WaitsForAnInsertInIt) {
   const auto call = Begin(scanner, {Range("a", "z")});
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(20)));
   EXPECT_EQ(Prepare(writer).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(writer).finish, Finish::kDone);
+  EXPECT_EQ(Commit(writer).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().kv[0].pairs.size(), 1u);
 }
 

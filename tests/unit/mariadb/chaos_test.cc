@@ -71,7 +71,7 @@ class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool
       const FinishResult result = Rollback(item.branch);
       absl::StrAppend(&all, ToString(item.branch), " (", std::string(ToString(evidence)),
                       reported_.contains(ToString(item.branch)) ? ", reported): " : "): ",
-                      std::string(ToString(result.finish)), " ", result.detail, "; ");
+                      std::string(ToString(result.state)), " ", result.detail, "; ");
     }
     for (const std::string& xid : found->others) absl::StrAppend(&all, xid, "; ");
     return all;

@@ -61,7 +61,7 @@ TEST_P(InterruptedWithBinlogTest, Scenario93_CommitBeforeItsFlush_FlushedBeforeD
   WaitForReplicas(true);
   Later<FinishResult> done = CommitLater(branch);
   Interrupt();
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_EQ(manager().Stats().left_undone, 1u);
   EXPECT_GT(Flushes(), flushes);
   server().Kill();
@@ -77,18 +77,18 @@ TEST_P(InterruptedTest, Scenario24_Prepare_IsFoundOut) {
   proxy_->HoldAnswersOfTheLast();
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
   EXPECT_EQ(manager().Stats().left_undone, 1u);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
 }
 
 TEST_P(InterruptedTest, Scenario25_CommitAndRollback_AreFoundOut) {
   BranchId branch = BeginAndPrepare(kUpdate);
   proxy_->HoldAnswersOfTheLast();
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
   branch = BeginAndPrepare(kUpdate);
   proxy_->HoldAnswersOfTheLast();
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
   EXPECT_EQ(manager().Stats().left_undone, 2u);
 }
@@ -112,11 +112,11 @@ TEST_P(InterruptedTest, Scenario13_CallAndRollback_AreAnswered) {
     EXPECT_EQ((last ? ExecuteLast(branch, {Stmt(kUpdate)}) : Execute(branch, kUpdate))
                   .result.code,
               last ? Code::UNKNOWN : Code::BRANCH_GONE);
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
   const BranchId branch = BeginAndRun(kUpdate);
   proxy_->HoldAnswersOfTheLast();
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(manager().Stats().left_undone, 3u);
   EXPECT_TRUE(Prepared().empty());
   EXPECT_EQ(Balance(), "100");
@@ -132,7 +132,7 @@ TEST_P(InterruptedTest, Scenario13_RollbackThatInterruptsACall_IsAnsweredSoon) {
     const auto call = last ? ExecuteLastLater(branch, work) : ExecuteLater(branch, work);
     EXPECT_TRUE(Waits("User sleep"));
     proxy_->HoldAnswersOfTheLast();
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   }
   EXPECT_EQ(manager().Stats().left_undone, 2u);
@@ -141,7 +141,7 @@ TEST_P(InterruptedTest, Scenario13_RollbackThatInterruptsACall_IsAnsweredSoon) {
 }
 
 // One that works is waited for.
-TEST_P(InterruptedTest, SlowCall_IsNotCutShort) {
+TEST_P(InterruptedTest, SlowCall_IsNotStopped) {
   const BranchId branch = BeginAndRun(kUpdate);
   const auto call = ExecuteLater(branch, {Stmt("DO SLEEP(1.5)"), Stmt("SELECT 1")});
   EXPECT_EQ(call->reply.Get().result.code, Code::OK);
@@ -180,11 +180,11 @@ class InterruptedAtAnyMomentTest : public InterruptedTest {
     return End(branch, vote == Vote::kPrepared && way % 4 == 1);
   }
   bool End(const BranchId& branch, bool commit) {
-    Finish finish = Finish::kRetry;
-    while (finish == Finish::kRetry) {
-      finish = (commit ? Commit(branch) : Rollback(branch)).finish;
+    FinishState finish = FinishState::kRetry;
+    while (finish == FinishState::kRetry) {
+      finish = (commit ? Commit(branch) : Rollback(branch)).state;
     }
-    EXPECT_EQ(finish, Finish::kDone);
+    EXPECT_EQ(finish, FinishState::kDone);
     return commit;
   }
   bool CommitAlone(const BranchId& branch) {

@@ -30,7 +30,7 @@ TEST_F(LastCallTest, Procedure_IsNotPreparedWithItsCall) {
   EXPECT_EQ(reply.result.code, Code::OK) << reply.result.message;
   EXPECT_FALSE(HasVoted(reply));
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 }  // namespace

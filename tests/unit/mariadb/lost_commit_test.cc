@@ -22,7 +22,7 @@ TEST_P(LostCommitTest, Scenario25_CommittedAndNotAnswered_DoneByTheEvidence) {
   proxy_->HoldAnswers();
   Later<FinishResult> done = CommitLater(branch);
   CutWhen([&] { return Balance() == "95"; });
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_EQ(EvidenceRows(), "1");
 }
 
@@ -36,7 +36,7 @@ TEST_P(LostCommitTest, Scenario93_CommittedButNotFlushed_FlushedBeforeItIsDone) 
     Sql(absl::StrCat("XA COMMIT ", XidOf(branch)));
     const uint64_t flushes = Flushes();
     if (commit) {
-      EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+      EXPECT_EQ(Commit(branch).state, FinishState::kDone);
     } else {
       EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
     }
@@ -66,10 +66,10 @@ TEST_P(LostCommitTest, Scenario25_ServerKilledAfterCommit_RetryAndThenDone) {
   Later<FinishResult> done = CommitLater(branch);
   EXPECT_TRUE(Eventually([&] { return Balance() == "95"; }));
   server().Kill();
-  proxy_->Cut();
-  EXPECT_EQ(done.Get().finish, Finish::kRetry);
+  proxy_->Disconnect();
+  EXPECT_EQ(done.Get().state, FinishState::kRetry);
   server().Start();
-  EXPECT_TRUE(Eventually([&] { return Commit(branch).finish == Finish::kDone; }));
+  EXPECT_TRUE(Eventually([&] { return Commit(branch).state == FinishState::kDone; }));
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -90,13 +90,13 @@ TEST_P(LostCommitTest, Scenario27_SessionKilledInXaCommit_TriedAgainUntilDone) {
     EXPECT_FALSE(done.WaitFor(Duration::Millis(100)));
     EXPECT_EQ(Prepared().size(), 1u);
   }
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_GT(manager().Stats().lost_ends, 0u);
   EXPECT_EQ(Balance(), "95");
 }
 
 // The line is cut, and the old session still waits to commit: NOTA for everybody else.
-TEST_P(LostCommitTest, Scenario26_CutOffInXaCommit_NotaIsNoProof) {
+TEST_P(LostCommitTest, Scenario26_DisconnectedInXaCommit_NotaIsNoProof) {
   const BranchId branch = BeginAndPrepare(kUpdate);
   Later<FinishResult> done;
   {
@@ -106,10 +106,10 @@ TEST_P(LostCommitTest, Scenario26_CutOffInXaCommit_NotaIsNoProof) {
       return Sql("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE "
                  "'XA COMMIT%'") == "1";
     }));
-    proxy_->Cut();
+    proxy_->Disconnect();
     EXPECT_FALSE(done.WaitFor(Duration::Millis(200)));
   }
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -127,12 +127,12 @@ TEST_P(LostCommitTest, AllSettlingConnectionsInUse_SaidSo) {
     Later<FinishResult> first = CommitLater(branches[0]);
     EXPECT_TRUE(Waits("backup lock"));
     const FinishResult second = Commit(branches[1]);
-    EXPECT_EQ(second.finish, Finish::kRetry);
+    EXPECT_EQ(second.state, FinishState::kRetry);
     EXPECT_THAT(second.detail, ::testing::StartsWith("all 1 connections were in use"));
     (void)first.Get();
   }
   for (const BranchId& branch : branches) {
-    EXPECT_TRUE(Eventually([&] { return Commit(branch).finish == Finish::kDone; }));
+    EXPECT_TRUE(Eventually([&] { return Commit(branch).state == FinishState::kDone; }));
   }
 }
 
@@ -144,7 +144,7 @@ TEST_P(LostCommitTest, Scenario35_CommittedAloneAndNotAnswered_CommittedByTheEvi
   Later<OnePhaseResult> done = CommitAloneLater(branch);
   CutWhen([&] { return Balance() == "95"; });
   EXPECT_EQ(done.Get().outcome, OnePhase::kCommitted);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kHeuristicCommit);
 }
 
 TEST_P(LostCommitTest,
@@ -155,7 +155,7 @@ TEST_P(LostCommitTest,
   Later<OnePhaseResult> done = CommitAloneLater(branch);
   EXPECT_TRUE(Eventually([&] { return Balance() == "95"; }));
   server().Kill();
-  proxy_->Cut();
+  proxy_->Disconnect();
   EXPECT_EQ(done.Get().outcome, OnePhase::kUnknown);
   EXPECT_EQ(LookUp(branch), Evidence::kUnknown);
   server().Start();
@@ -174,7 +174,7 @@ TEST_P(LostAloneTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
       Later<OnePhaseResult> done = CommitAloneLater(branch);
       EXPECT_TRUE(Eventually([&] { return Balance() == "95"; }));
       server().Kill();
-      proxy_->Cut();
+      proxy_->Disconnect();
       EXPECT_EQ(done.Get().outcome, OnePhase::kUnknown);
     } else {
       Hold lock(this, kEvidence);
@@ -191,14 +191,14 @@ TEST_P(LostAloneTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
 }
 
 // The server lives and has not noticed: the old session would hold the branch's locks.
-TEST_P(LostAloneTest, Scenario98_CutOffInACommitAlone_ItsLocksAreLetGo) {
+TEST_P(LostAloneTest, Scenario98_DisconnectedInACommitAlone_ItsLocksAreLetGo) {
   ReopenWith(OnePlace());
   const BranchId branch = BeginAndRun(kUpdate);
   {
     Hold lock(this, kEvidence);
     Later<OnePhaseResult> done = CommitAloneLater(branch);
     EXPECT_TRUE(Waits("metadata lock"));
-    proxy_->Cut();
+    proxy_->Disconnect();
     EXPECT_EQ(done.Get().outcome, OnePhase::kUnknown);
     ExpectHeld();
   }
@@ -230,20 +230,21 @@ TEST_P(StoppedServerTest, CommitsAndRollbacks_AreToBeTriedAgainAndSayWhy) {
   server().Pause();
   Later<FinishResult> commit = CommitLater(committed);
   const FinishResult rollback = Rollback(rolled_back);
-  EXPECT_EQ(rollback.finish, Finish::kRetry);
+  EXPECT_EQ(rollback.state, FinishState::kRetry);
   EXPECT_THAT(rollback.detail, ::testing::HasSubstr("no"));
-  EXPECT_EQ(commit.Get().finish, Finish::kRetry);
+  EXPECT_EQ(commit.Get().state, FinishState::kRetry);
   EXPECT_EQ(LookUp(committed), Evidence::kUnknown);
   EXPECT_TRUE(Eventually([&] { return !manager().unavailable().empty(); }));
   server().Resume();
-  EXPECT_TRUE(Eventually([&] { return Commit(committed).finish == Finish::kDone; }));
-  EXPECT_TRUE(Eventually([&] { return Rollback(rolled_back).finish == Finish::kDone; }));
+  EXPECT_TRUE(Eventually([&] { return Commit(committed).state == FinishState::kDone; }));
+  EXPECT_TRUE(
+      Eventually([&] { return Rollback(rolled_back).state == FinishState::kDone; }));
   EXPECT_EQ(Balance(), "95");
   EXPECT_TRUE(Eventually([&] { return manager().unavailable().empty(); }));
 }
 
 // A commit may wait for a replica, or for a backup: the server answers others.
-TEST_P(StoppedServerTest, SlowCommit_IsNotCutShort) {
+TEST_P(StoppedServerTest, SlowCommit_IsNotStopped) {
   const BranchId branch = BeginAndPrepare(kUpdate);
   Later<FinishResult> done;
   {
@@ -252,7 +253,7 @@ TEST_P(StoppedServerTest, SlowCommit_IsNotCutShort) {
     EXPECT_FALSE(done.WaitFor(Duration::Millis(900)));
     EXPECT_EQ(manager().Stats().lost_ends, 0u);
   }
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_EQ(manager().Stats().lost_ends, 0u);
   EXPECT_EQ(Balance(), "95");
 }
@@ -268,15 +269,15 @@ TEST_P(LostCommitTest, Scenario26And30_SettledByHand_HeuristicWhereItDiffers) {
   };
   by_hand("ROLLBACK");
   const FinishResult result = Commit(branch);
-  EXPECT_EQ(result.finish, Finish::kHeuristicRollback);
+  EXPECT_EQ(result.state, FinishState::kHeuristicRollback);
   EXPECT_THAT(result.detail, ::testing::HasSubstr(ToString(branch)));
-  EXPECT_EQ(Commit(NextBranch()).finish, Finish::kHeuristicHazard);
+  EXPECT_EQ(Commit(NextBranch()).state, FinishState::kHeuristicHazard);
   branch = BeginAndPrepare(kUpdate);
   by_hand("COMMIT");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   branch = BeginAndPrepare(kUpdate);
   by_hand("COMMIT");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kHeuristicCommit);
 }
 
 // --- late messages ---

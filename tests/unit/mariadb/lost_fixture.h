@@ -78,7 +78,7 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
   // The verb is done on the server, as `done` finds out, and then the line is cut.
   void CutWhen(const std::function<bool()>& done) {
     EXPECT_TRUE(Eventually(done));
-    proxy_->Cut();
+    proxy_->Disconnect();
   }
 
   // A session that holds a lock until it is destroyed.

@@ -23,7 +23,7 @@ TEST_P(LostTest, ConnectionLostBetweenCalls_TheBranchIsOver) {
   KillAllSessions();
   EXPECT_EQ(Prepare(prepared).vote, Vote::kLost);
   EXPECT_EQ(CommitOnePhase(alone).outcome, OnePhase::kLost);
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(rolled_back).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "1000");
 }
 
@@ -47,7 +47,7 @@ TEST_P(LostTest, Scenario24_PreparedAndNotAnswered_FoundAndVotedPrepared) {
   CutWhen([&] { return !Prepared().empty(); });
   EXPECT_EQ(vote.Get().vote, Vote::kPrepared);
   EXPECT_EQ(Prepared(), std::vector<std::string>{XidOf(branch)});
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -67,14 +67,14 @@ TEST_P(LostTest, Scenario24_PreparedByItsCallAndNotAnswered_FoundWhenItIsToEnd) 
     if (commit) {
       EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
     }
-    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).state, FinishState::kDone);
     EXPECT_TRUE(Prepared().empty());
     EXPECT_EQ(Balance(), commit ? "95" : "100");
   }
 }
 
 // The server does not know that the client has gone, and works on when it can.
-TEST_P(LostTest, Scenario23_CutOffBeforePrepare_TheOldSessionIsEndedBeforeTheVote) {
+TEST_P(LostTest, Scenario23_DisconnectedBeforePrepare_TheOldSessionIsEndedBeforeTheVote) {
   Reopen(Duration::Millis(200));
   const BranchId branch = BeginAndRun(kUpdate);
   Later<PrepareResult> vote;
@@ -82,7 +82,7 @@ TEST_P(LostTest, Scenario23_CutOffBeforePrepare_TheOldSessionIsEndedBeforeTheVot
     Hold lock(this, kEvidence);
     vote = PrepareLater(branch);
     EXPECT_TRUE(Waits("metadata lock"));
-    proxy_->Cut();
+    proxy_->Disconnect();
     EXPECT_EQ(vote.Get().vote, Vote::kUnavailable) << "the evidence is locked, too";
   }
   EXPECT_TRUE(Eventually([&] { return Prepare(branch).vote == Vote::kLost; }));
@@ -97,12 +97,12 @@ TEST_P(LostTest, Scenario24And33_ServerKilledAfterPrepare_UnavailableAndThenPrep
   Later<PrepareResult> vote = PrepareLater(branch);
   EXPECT_TRUE(Eventually([&] { return !Prepared().empty(); }));
   server().Kill();
-  proxy_->Cut();
+  proxy_->Disconnect();
   EXPECT_EQ(vote.Get().vote, Vote::kUnavailable);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kRetry);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kRetry);
   server().Start();
   EXPECT_TRUE(Eventually([&] { return Prepare(branch).vote == Vote::kPrepared; }));
-  EXPECT_TRUE(Eventually([&] { return Commit(branch).finish == Finish::kDone; }));
+  EXPECT_TRUE(Eventually([&] { return Commit(branch).state == FinishState::kDone; }));
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -141,12 +141,12 @@ TEST_P(LostTest, Scenario33_ServerKilledAfterTheVote_TheVoteHolds) {
       branches.pop_back();
       if (!commit) rolled_back.push_back(branch);
       EXPECT_TRUE(Eventually([&] {
-        return (commit ? Commit(branch) : Rollback(branch)).finish == Finish::kDone;
+        return (commit ? Commit(branch) : Rollback(branch)).state == FinishState::kDone;
       }));
     }
   }
   for (const BranchId& branch : rolled_back) {
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), std::to_string(1000 - 15));
 }
@@ -193,7 +193,7 @@ TEST_P(LostTest, Scenario28_PrepareInterrupted_TheVoteIsTheTruth) {
     EXPECT_EQ(vote.Get().vote, Vote::kConflict);
   }
   EXPECT_TRUE(Prepared().empty());
-  EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).finish, Finish::kDone);
+  EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).state, FinishState::kDone);
 }
 
 // Work must not use up what settles it.
@@ -206,7 +206,7 @@ TEST_P(LostTest, AllConnectionsWaitForAPreparedBranch_ItIsCommittedAllTheSame) {
   const auto call = ExecuteLater(waiter, {Stmt(kUpdate)});
   EXPECT_TRUE(Eventually([&] { return manager().Stats().detached == 1; }));
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(100)));
-  EXPECT_EQ(Commit(holder).finish, Finish::kDone);
+  EXPECT_EQ(Commit(holder).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().result.code, Code::OK);
   EXPECT_EQ(CommitOnePhase(waiter).outcome, OnePhase::kCommitted);
   EXPECT_EQ(Balance(), "90");
@@ -226,7 +226,7 @@ TEST_P(LostTest, Scenario24_ProcessGoneDuringPrepare_TheNextOneFindsItInDoubt) {
   EXPECT_EQ(*recovered.Get(), std::vector<BranchId>{branch});
   Later<FinishResult> done;
   next.Commit(branch, done.callback());
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
   next.Close();
 }

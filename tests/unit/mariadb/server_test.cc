@@ -121,8 +121,8 @@ class TlsTest : public ServerTest {
 
 TEST_F(TlsTest, KnownAuthority_IsVerifiedAndServed) {
   OpenAt(Tcp("?tls=verify&tls_ca=" + File("ca.pem")));
-  EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1")).finish,
-            Finish::kDone);
+  EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1")).state,
+            FinishState::kDone);
   Close();
   // The user may not come without TLS, so it was used.
   EXPECT_THAT(Refusal(Tcp("")), HasSubstr("1045"));

@@ -36,18 +36,18 @@ class SessionTest : public MariadbTest {
     EXPECT_EQ(Execute(branch, sql).result.code, Code::OK) << sql;
     Query(branch, "UPDATE account SET balance=balance WHERE id=10");
     if (way == 0) {
-      EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+      EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     } else if (way == 1) {
       EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kCommitted);
     } else {
       EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-      EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+      EXPECT_EQ(Commit(branch).state, FinishState::kDone);
     }
   }
   std::string Look(const std::string& sql) {
     const BranchId branch = Begin();
     std::string rows = Query(branch, sql);
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     return rows;
   }
 };
@@ -139,7 +139,7 @@ TEST_F(SessionTest, Scenario95_WhatAFailedFirstCallLeaves_IsGoneBeforeTheNextBra
     EXPECT_NE(Execute(branch, {Stmt(sql), Stmt("SELECT no_such_column")}).result.code,
               Code::OK);
     EXPECT_EQ(Look(settings), "1,NULL") << sql;
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
 }
 
@@ -150,7 +150,7 @@ TEST_F(SessionTest, BranchThatChangesRowsOnly_KeepsItsSessionAsItIs) {
     Query(branch, "SELECT balance FROM account WHERE id=1");
     Query(branch, "UPDATE account SET balance=balance-1 WHERE id=1");
     EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   }
   EXPECT_EQ(manager().Stats().resets, 0u);
 }
@@ -159,8 +159,9 @@ TEST_F(SessionTest, Scenario97_WhatIsConcordats_IsOutOfReachByRights) {
   Sql("CREATE TABLE concordat_orders(i int)");
   const BranchId branch = Begin();
   for (const char* sql :
-       {"UPDATE concordat.marks SET mark=0", "DELETE FROM `concordat` . `branches`",
-        "SELECT * FROM concordat . branches", "DELETE FROM concordat.sessions",
+       {"UPDATE concordat.generations SET generation=0",
+        "DELETE FROM `concordat` . `branches`", "SELECT * FROM concordat . branches",
+        "DELETE FROM concordat.sessions",
         "INSERT INTO CONCORDAT.branches VALUES ('x',1,1,1,1,1,1,'alone')",
         "SELECT LOAD_FILE('/etc/passwd') INTO OUTFILE '/tmp/x'"}) {
     const wire::ExecuteReply reply = Execute(branch, sql);
@@ -170,7 +171,7 @@ TEST_F(SessionTest, Scenario97_WhatIsConcordats_IsOutOfReachByRights) {
   Query(branch, "INSERT INTO concordat_orders VALUES (1)");
   EXPECT_EQ(Query(branch, "SELECT COUNT(*) FROM concordat_orders"), "1");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(EvidenceRows(), "1");
 }
 

@@ -98,8 +98,8 @@ TEST_F(StartTest, MissingRole_NamesTheGrant) {
               AllOf(HasSubstr("concordat rm init"), HasSubstr("GRANT concordat_rm TO")));
   Sql("GRANT concordat_rm TO poor@localhost");
   OpenAt(UrlOf("poor"));
-  EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1")).finish,
-            Finish::kDone);
+  EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1")).state,
+            FinishState::kDone);
   EXPECT_EQ(
       CommitOnePhase(BeginAndRun("UPDATE account SET balance=1 WHERE id=2")).outcome,
       OnePhase::kCommitted);
@@ -161,7 +161,7 @@ TEST_F(StartTest, ServerOfAnotherCharacterSet_KeepsFourByteCharacters) {
       Query(branch, "INSERT INTO note VALUES (?)", {Txt("😀")});
       EXPECT_EQ(Query(branch, "SELECT t, HEX(t), @x FROM note"), "'😀','F09F9880',NULL")
           << setting;
-      EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+      EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     }
     EXPECT_TRUE(Eventually([this] { return manager().Stats().resets == 2; }));
     UseServerAsItIs(&SharedServer());
@@ -226,7 +226,7 @@ TEST_F(StartTest, OthersPreparedBranches_AreCountedListedAndNeverTouched) {
   Later<absl::StatusOr<MariadbPreparedScan>> scan;
   manager().Scan(scan.callback());
   EXPECT_THAT(scan.Get()->others, ::testing::UnorderedElementsAreArray(others));
-  EXPECT_EQ(Rollback(ours).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(ours).state, FinishState::kDone);
   for (const std::string& other : others) Sql("XA ROLLBACK " + other);
 }
 
@@ -242,7 +242,7 @@ TEST_F(StartTest, BranchThatTurnsUpLater_IsReportedOnceAndCanBeEnded) {
   Open(options);
   for (int i = 0; i < 100; ++i) {  // our own are never reported
     const BranchId branch = BeginAndPrepare("UPDATE account SET balance=7 WHERE id=1");
-    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).state, FinishState::kDone);
   }
   BranchId late = NextBranch();
   late.incarnation = Incarnation(0x77);
@@ -253,7 +253,7 @@ TEST_F(StartTest, BranchThatTurnsUpLater_IsReportedOnceAndCanBeEnded) {
     MutexLock lock(&mutex);
     return !reported.empty();
   }));
-  EXPECT_EQ(Commit(late).finish, Finish::kDone);
+  EXPECT_EQ(Commit(late).state, FinishState::kDone);
   Close();
   EXPECT_EQ(reported, std::vector<BranchId>{late});
 }
@@ -290,7 +290,7 @@ TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
   EXPECT_TRUE(
       Eventually([&] { return absl::IsUnavailable(old.Start(NextBranch(), {})); }));
-  EXPECT_EQ(Commit(branches[1]).finish, Finish::kDone)
+  EXPECT_EQ(Commit(branches[1]).state, FinishState::kDone)
       << "the session that prepared it is gone";
   // And when it ends, the old one may serve again.
   Close();
@@ -309,10 +309,10 @@ TEST_F(StartTest, AllConnectionsInUse_OverloadedAndTheBranchLivesOn) {
   const BranchId b = BeginAndRun("SELECT 1");
   const BranchId c = Begin();
   EXPECT_EQ(Execute(c, "SELECT 1").result.code, wire::Code::OVERLOADED);
-  EXPECT_EQ(Rollback(a).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(a).state, FinishState::kDone);
   EXPECT_EQ(Query(c, "SELECT 5"), "5");
-  EXPECT_EQ(Rollback(b).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(c).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(b).state, FinishState::kDone);
+  EXPECT_EQ(Rollback(c).state, FinishState::kDone);
 }
 
 // No coordinator answers, and more branches are in doubt than there are connections.
@@ -328,8 +328,8 @@ TEST_F(StartTest, Scenario32_ManyInDoubt_GiveTheirConnectionsUpToWork) {
   EXPECT_GE(manager().Stats().detached, 5u);
   EXPECT_EQ(Prepared().size(), 7u);
   for (size_t i = 0; i < in_doubt.size(); ++i) {
-    EXPECT_EQ((i % 2 == 0 ? Commit(in_doubt[i]) : Rollback(in_doubt[i])).finish,
-              Finish::kDone);
+    EXPECT_EQ((i % 2 == 0 ? Commit(in_doubt[i]) : Rollback(in_doubt[i])).state,
+              FinishState::kDone);
   }
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), std::to_string(4 + 600));
 }
@@ -346,7 +346,7 @@ TEST_F(StartTest, Close_RollsBackActiveBranchesAndKeepsPreparedOnes) {
   EXPECT_NE(waiting->reply.Get().result.code, wire::Code::OK);
   Open();
   EXPECT_EQ(recovered_, std::vector<BranchId>{prepared});
-  EXPECT_EQ(Commit(prepared).finish, Finish::kDone);
+  EXPECT_EQ(Commit(prepared).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
   EXPECT_EQ(LookUp(active), Evidence::kNone);
 }

@@ -21,7 +21,7 @@ class StatementTest : public MariadbTest {
   std::string Select(std::string sql, std::vector<wire::Value> parameters = {}) {
     const BranchId branch = Begin();
     std::string rows = Query(branch, std::move(sql), std::move(parameters));
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     return rows;
   }
 };
@@ -41,7 +41,7 @@ TEST_F(StatementTest, Parameters_TakeTheTypeOfTheirPlace) {
             "-1,-9223372036854775808,'18446744073709551615',0.1,"
             "'1234567890123456789012345678901.123456789','zwölf'\";\\ 😀',x'00ff275c',1,"
             "'2026-01-02 03:04:05.000006','{\"a\": [1]}',257,2026");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // Texts never reach the server as SQL, in whatever mode the server is.
@@ -60,7 +60,7 @@ TEST_F(StatementTest, Parameters_CannotEndTheirLiteral) {
                 .result.code,
             Code::INVALID)
       << "strict mode: a text that is no number";
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT COUNT(*) FROM account"), "10");
   server().Exec("SET GLOBAL sql_mode=DEFAULT");
 }
@@ -83,7 +83,7 @@ TEST_F(StatementTest, Reals_KeepEachBit) {
   EXPECT_EQ(values[2].real, std::numeric_limits<double>::min());
   EXPECT_EQ(values[3].real, 0.0);
   EXPECT_EQ(Execute(branch, "SELECT ?", {Real(std::nan(""))}).result.code, Code::INVALID);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, LargeValues_GoThrough) {
@@ -93,7 +93,7 @@ TEST_F(StatementTest, LargeValues_GoThrough) {
   ASSERT_EQ(reply.result.code, Code::OK) << reply.result.message;
   EXPECT_EQ(reply.sql[0].rows[0].values[0].text, big);
   EXPECT_EQ(reply.sql[0].rows[0].values[1].blob, big);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, Changed_IsCountedAndColumnsAreNamed) {
@@ -119,7 +119,7 @@ TEST_F(StatementTest, Changed_IsCountedAndColumnsAreNamed) {
   EXPECT_EQ(Query(branch, "SELECT 6"), "6");
   EXPECT_EQ(Execute(branch, {Stmt("CALL look()"), Stmt("SELECT 1")}).result.code,
             Code::INVALID);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, TooManyRows_AreRefusedAndTheCallIsUndone) {
@@ -134,7 +134,7 @@ TEST_F(StatementTest, TooManyRows_AreRefusedAndTheCallIsUndone) {
             Code::INVALID);
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id<=2 ORDER BY id"),
             "1;100");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // --- what is refused ---
@@ -178,7 +178,7 @@ TEST_F(StatementTest, StatementsThatWouldEndOrLeaveTheBranch_AreRefused) {
   }
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "1");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, CommitInsideAProcedure_FailsByTheServersWord) {
@@ -189,7 +189,7 @@ TEST_F(StatementTest, CommitInsideAProcedure_FailsByTheServersWord) {
     EXPECT_EQ(Execute(branch, sql).result.code, Code::INVALID) << sql;
   }
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "1");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
 }
 
@@ -223,7 +223,7 @@ TEST_F(StatementTest, ShowThatWrites_IsNotTakenForReadOnly) {
   const BranchId branch = Begin();
   (void)Query(branch, "SHOW TABLES WHERE pay()=1");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_NE(Sql("SELECT balance FROM account WHERE id=1"), "100");
 }
 
@@ -238,7 +238,7 @@ uint64_t PeakMemoryKiB() {
 void ForgetPeakMemory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 // 200 MB of rows, and a process that stays small.
-TEST_F(StatementTest, Scenario96_MoreThanMemoryHolds_CutOffWhileItArrives) {
+TEST_F(StatementTest, Scenario96_MoreThanMemoryHolds_StoppedWhileItArrives) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
   ForgetPeakMemory();
   const uint64_t before = PeakMemoryKiB();
@@ -249,7 +249,7 @@ TEST_F(StatementTest, Scenario96_MoreThanMemoryHolds_CutOffWhileItArrives) {
   EXPECT_LT(PeakMemoryKiB() - before, 30'000u);
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "1");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
 }
 
 // --- errors: the call is undone, the branch lives on ---
@@ -263,7 +263,7 @@ TEST_F(StatementTest, AnErrorInTheFirstCall_LeavesAnEmptyLiveBranch) {
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "100");
   Query(branch, "UPDATE account SET balance=3 WHERE id=3");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account WHERE id IN (1,3)"), "103");
 }
 
@@ -293,7 +293,7 @@ TEST_F(StatementTest, AnErrorInALaterCall_UndoesThatCallOnly) {
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id<=3 ORDER BY id"),
             "1;100;100");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "1");
 }
 
@@ -328,7 +328,7 @@ TEST_F(StatementTest, MoreStatementsThanAreKept_AllWork) {
     ASSERT_EQ(Query(branch, "SELECT " + n), n);
   }
   EXPECT_EQ(Query(branch, "SELECT 7"), "7");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // --- isolation and conflicts ---
@@ -344,7 +344,7 @@ TEST_F(StatementTest, Isolation_IsTheBranchsOrElseTheResources) {
     EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "100");
     Sql("UPDATE account SET balance=50 WHERE id=1");
     EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), sees) << asked;
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     Sql("UPDATE account SET balance=100 WHERE id=1");
   }
   StartOptions unknown;
@@ -375,7 +375,7 @@ TEST_F(StatementTest, Scenario34_LockTimeout_ConflictAndTheBranchIsOver) {
   EXPECT_EQ(Execute(branch, "UPDATE account SET balance=2 WHERE id=1").result.code,
             Code::CONFLICT);
   EXPECT_EQ(Prepare(branch).vote, Vote::kLost);
-  EXPECT_EQ(Rollback(holder).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(holder).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "1000");
 }
 
@@ -389,13 +389,13 @@ TEST_F(StatementTest, Scenario34_Deadlock_OneConflictsAndTheOtherGoesOn) {
   EXPECT_NE(first == Code::CONFLICT, second == Code::CONFLICT);
   EXPECT_NE(first == Code::OK, second == Code::OK);
   EXPECT_EQ(Prepare(first == Code::OK ? a : b).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(first == Code::OK ? a : b).finish, Finish::kDone);
+  EXPECT_EQ(Commit(first == Code::OK ? a : b).state, FinishState::kDone);
   EXPECT_EQ(Prepare(first == Code::OK ? b : a).vote, Vote::kLost);
   // The session of the loser is as good as before.
   const uint64_t connects = manager().Stats().connects;
   for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=3 WHERE id=1")).finish,
-              Finish::kDone);
+    EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=3 WHERE id=1")).state,
+              FinishState::kDone);
   }
   EXPECT_EQ(manager().Stats().connects, connects);
 }
@@ -407,15 +407,15 @@ TEST_F(StatementTest, RollbackWhileACallWaitsForALock_BothAreAnsweredAtOnce) {
       ExecuteLater(branch, {Stmt("UPDATE account SET balance=2 WHERE id=1")});
   EXPECT_FALSE(call->reply.WaitFor(Duration::Millis(150)));
   const double begin = testing::NowSeconds();
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   EXPECT_LT(testing::NowSeconds() - begin, 2.0);
-  EXPECT_EQ(Rollback(holder).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(holder).state, FinishState::kDone);
   // The session is used again, and no late KILL hits the next branch.
   const uint64_t connects = manager().Stats().connects;
   for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(Rollback(BeginAndRun("UPDATE account SET balance=1 WHERE id=2")).finish,
-              Finish::kDone);
+    EXPECT_EQ(Rollback(BeginAndRun("UPDATE account SET balance=1 WHERE id=2")).state,
+              FinishState::kDone);
   }
   EXPECT_EQ(manager().Stats().connects, connects);
 }

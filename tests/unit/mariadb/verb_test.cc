@@ -40,7 +40,7 @@ TEST_F(VerbTest, HiddenWrites_ArePrepared) {
     const BranchId branch = BeginAndRun("SELECT 1");
     Query(branch, text);
     EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared) << text;
-    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Commit(branch).state, FinishState::kDone);
     EXPECT_EQ(Balance(id), "99") << text;
   }
 }
@@ -53,10 +53,10 @@ TEST_F(VerbTest, ReadsAfterAWriteOnTheSameSession_AreReadOnly) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(Prepare(BeginAndRun("SELECT * FROM account")).vote, Vote::kReadOnly);
     const BranchId branch = BeginAndPrepare("UPDATE account SET balance=7 WHERE id=1");
-    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Commit(branch).state, FinishState::kDone);
     EXPECT_EQ(CommitOnePhase(BeginAndRun("SELECT 1")).outcome, OnePhase::kReadOnly);
-    EXPECT_EQ(Rollback(BeginAndRun("UPDATE account SET balance=9 WHERE id=1")).finish,
-              Finish::kDone);
+    EXPECT_EQ(Rollback(BeginAndRun("UPDATE account SET balance=9 WHERE id=1")).state,
+              FinishState::kDone);
   }
 }
 
@@ -66,7 +66,7 @@ TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
   EXPECT_EQ(CostOf([&] {
               const BranchId b =
                   BeginAndPrepare("UPDATE account SET balance=balance-1 WHERE id=1");
-              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+              EXPECT_EQ(Commit(b).state, FinishState::kDone);
             }),
             (Costs{3, 10}));
 }
@@ -77,7 +77,7 @@ TEST_F(CostTest, PreparedByItsCall_TwoRoundTrips) {
               const BranchId b = Begin();
               (void)ExecuteLast(
                   b, {Stmt("UPDATE account SET balance=balance-1 WHERE id=1")});
-              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+              EXPECT_EQ(Commit(b).state, FinishState::kDone);
             }),
             (Costs{2, 10}));
 }
@@ -106,7 +106,7 @@ TEST_F(CostTest, ASecondCall_OneRoundTripMoreAndASavepoint) {
               const BranchId b =
                   BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1");
               Query(b, "UPDATE account SET balance=balance-1 WHERE id=2");
-              EXPECT_EQ(Rollback(b).finish, Finish::kDone);
+              EXPECT_EQ(Rollback(b).state, FinishState::kDone);
             }),
             (Costs{3, 8}));
 }
@@ -137,12 +137,12 @@ TEST_P(FlushTest, AsManyAsTheProtocolNeeds) {
   Open();
   const double two = FlushesOf([&] {
     const BranchId b = BeginAndPrepare("UPDATE account SET balance=9 WHERE id=1");
-    EXPECT_EQ(Commit(b).finish, Finish::kDone);
+    EXPECT_EQ(Commit(b).state, FinishState::kDone);
   });
   const double with_call = FlushesOf([&] {
     const BranchId b = Begin();
     (void)ExecuteLast(b, {Stmt("UPDATE account SET balance=7 WHERE id=1")});
-    EXPECT_EQ(Commit(b).finish, Finish::kDone);
+    EXPECT_EQ(Commit(b).state, FinishState::kDone);
   });
   const double one = FlushesOf([&] {
     const BranchId b = BeginAndRun("UPDATE account SET balance=8 WHERE id=1");

@@ -193,7 +193,7 @@ void Seats::Prepare(const BranchId& id, Callback<PrepareResult> done) {
 }
 
 void Seats::Commit(const BranchId& id, Callback<FinishResult> done) {
-  FinishResult result{Finish::kRetry, "the branch is not prepared here"};
+  FinishResult result{FinishState::kRetry, "the branch is not prepared here"};
   {
     MutexLock lock(&mutex_);
     const auto it = branches_.find(id);
@@ -206,7 +206,7 @@ void Seats::Commit(const BranchId& id, Callback<FinishResult> done) {
                                 MutexLock then(&mutex_);
                                 Sell(id, Evidence::kCommitted);
                               }
-                              done({Finish::kDone, ""});
+                              done({FinishState::kDone, ""});
                             }});
         return;
       }
@@ -217,7 +217,7 @@ void Seats::Commit(const BranchId& id, Callback<FinishResult> done) {
 }
 
 void Seats::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
-  OnePhaseResult result{OnePhase::kRolledBack, "the branch is not active here"};
+  OnePhaseResult result{OnePhase::kRefused, "the branch is not active here"};
   {
     MutexLock lock(&mutex_);
     const auto it = branches_.find(id);
@@ -244,7 +244,7 @@ void Seats::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
 }
 
 void Seats::Rollback(const BranchId& id, Callback<FinishResult> done) {
-  FinishResult result{Finish::kDone, ""};  // also of a branch that is not there
+  FinishResult result{FinishState::kDone, ""};  // also of a branch that is not there
   {
     MutexLock lock(&mutex_);
     const auto it = branches_.find(id);
@@ -258,11 +258,11 @@ void Seats::Rollback(const BranchId& id, Callback<FinishResult> done) {
                                 MutexLock then(&mutex_);
                                 Free(id);
                               }
-                              done({Finish::kDone, ""});
+                              done({FinishState::kDone, ""});
                             }});
         return;
       }
-      result = {Finish::kRetry, std::string(lsn.status().message())};
+      result = {FinishState::kRetry, std::string(lsn.status().message())};
     }
   }
   done(std::move(result));

@@ -39,9 +39,9 @@ wal::LogOptions SmallLog() {
 }
 
 // A resource manager on a disk that can fail, and calls that wait for their answers.
-class Life {
+class SeatsInstance {
  public:
-  explicit Life(FaultEnv* env) : seats_(env, SmallLog()) {}
+  explicit SeatsInstance(FaultEnv* env) : seats_(env, SmallLog()) {}
 
   absl::StatusOr<std::vector<BranchId>> Recover(ClusterId cluster = ClusterId(7)) {
     auto [done, result] = Later<absl::StatusOr<std::vector<BranchId>>>();
@@ -66,7 +66,7 @@ class Life {
   std::string Show(uint64_t number, const std::string& seat) {
     const BranchId id = Start(number);
     const std::string shown = Execute(id, "show " + seat).opaque;
-    EXPECT_EQ(Rollback(id), Finish::kDone);
+    EXPECT_EQ(Rollback(id), FinishState::kDone);
     return shown;
   }
   std::future<PrepareResult> BeginPrepare(const BranchId& id) {
@@ -76,10 +76,10 @@ class Life {
     return std::move(result);
   }
   Vote Prepare(const BranchId& id) { return BeginPrepare(id).get().vote; }
-  Finish Commit(const BranchId& id) {
+  FinishState Commit(const BranchId& id) {
     auto [done, result] = Later<FinishResult>();
     seats_.Commit(id, std::move(done));
-    return result.get().finish;
+    return result.get().state;
   }
   OnePhase CommitOnePhase(const BranchId& id) {
     auto [done, result] = Later<OnePhaseResult>();
@@ -87,10 +87,10 @@ class Life {
     seats_.CommitOnePhase(id, std::move(done));
     return result.get().outcome;
   }
-  Finish Rollback(const BranchId& id) {
+  FinishState Rollback(const BranchId& id) {
     auto [done, result] = Later<FinishResult>();
     seats_.Rollback(id, std::move(done));
-    return result.get().finish;
+    return result.get().state;
   }
   Evidence LookUp(const BranchId& id) {
     auto [done, result] = Later<Evidence>();
@@ -105,7 +105,7 @@ class Life {
 
 class SeatsTest : public ::testing::Test {
  protected:
-  SeatsTest() { EXPECT_TRUE(life_.Recover().ok()); }
+  SeatsTest() { EXPECT_TRUE(instance_.Recover().ok()); }
 
   // The disk as the loss of power would leave it now: nothing that was not flushed.
   std::unique_ptr<FaultEnv> DiskAfterPowerLoss() {
@@ -114,13 +114,13 @@ class SeatsTest : public ::testing::Test {
     return disk;
   }
   BranchId Booked(uint64_t number, const std::string& seat) {
-    const BranchId id = life_.Start(number);
-    EXPECT_EQ(life_.Execute(id, "book " + seat).result.code, Code::OK);
+    const BranchId id = instance_.Start(number);
+    EXPECT_EQ(instance_.Execute(id, "book " + seat).result.code, Code::OK);
     return id;
   }
 
   FaultEnv env_{1};
-  Life life_{&env_};
+  SeatsInstance instance_{&env_};
 };
 
 // --- the vote ---
@@ -130,7 +130,7 @@ TEST_F(SeatsTest, Vote_WaitsForItsFlush) {
   std::promise<void> go;
   std::shared_future<void> gate = go.get_future().share();
   env_.SetSyncHook([gate] { gate.wait(); });
-  std::future<PrepareResult> vote = life_.BeginPrepare(id);
+  std::future<PrepareResult> vote = instance_.BeginPrepare(id);
   EXPECT_EQ(vote.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
   go.set_value();
   EXPECT_EQ(vote.get().vote, Vote::kPrepared);
@@ -138,23 +138,23 @@ TEST_F(SeatsTest, Vote_WaitsForItsFlush) {
 
 TEST_F(SeatsTest, PreparedBranch_SurvivesThePowerWithItsLocks) {
   const BranchId id = Booked(1, "12A");
-  ASSERT_EQ(life_.Prepare(id), Vote::kPrepared);
+  ASSERT_EQ(instance_.Prepare(id), Vote::kPrepared);
   const auto disk = DiskAfterPowerLoss();
-  Life again(disk.get());
+  SeatsInstance again(disk.get());
   const auto in_doubt = again.Recover();
   ASSERT_TRUE(in_doubt.ok()) << in_doubt.status();
   EXPECT_EQ(*in_doubt, std::vector<BranchId>{id});
   EXPECT_EQ(again.LookUp(id), Evidence::kPrepared);
   const BranchId other = again.Start(2);
   EXPECT_EQ(again.Execute(other, "book 12A").result.code, Code::CONFLICT);
-  EXPECT_EQ(again.Commit(id), Finish::kDone);
+  EXPECT_EQ(again.Commit(id), FinishState::kDone);
   EXPECT_EQ(again.Show(3, "12A"), "sold");
 }
 
 TEST_F(SeatsTest, ActiveBranch_IsGoneAfterARestart) {
   const BranchId id = Booked(1, "12A");
   const auto disk = DiskAfterPowerLoss();
-  Life again(disk.get());
+  SeatsInstance again(disk.get());
   const auto in_doubt = again.Recover();
   ASSERT_TRUE(in_doubt.ok()) << in_doubt.status();
   EXPECT_TRUE(in_doubt->empty());
@@ -163,104 +163,107 @@ TEST_F(SeatsTest, ActiveBranch_IsGoneAfterARestart) {
 }
 
 TEST_F(SeatsTest, BranchThatOnlyLooked_VotesReadOnlyWithoutAFlush) {
-  const BranchId id = life_.Start(1);
-  EXPECT_EQ(life_.Execute(id, "show 12A").opaque, "free");
+  const BranchId id = instance_.Start(1);
+  EXPECT_EQ(instance_.Execute(id, "show 12A").opaque, "free");
   const uint64_t syncs = env_.sync_count();
-  EXPECT_EQ(life_.Prepare(id), Vote::kReadOnly);
+  EXPECT_EQ(instance_.Prepare(id), Vote::kReadOnly);
   EXPECT_EQ(env_.sync_count(), syncs);
-  EXPECT_EQ(life_.LookUp(id), Evidence::kNone);
+  EXPECT_EQ(instance_.LookUp(id), Evidence::kNone);
 }
 
 // --- commit, and its evidence ---
 
 TEST_F(SeatsTest, Commit_IsDurableWithItsEvidence) {
   const BranchId two = Booked(1, "1A");
-  ASSERT_EQ(life_.Prepare(two), Vote::kPrepared);
-  EXPECT_EQ(life_.Commit(two), Finish::kDone);
+  ASSERT_EQ(instance_.Prepare(two), Vote::kPrepared);
+  EXPECT_EQ(instance_.Commit(two), FinishState::kDone);
   const BranchId one = Booked(2, "1B");
-  EXPECT_EQ(life_.CommitOnePhase(one), OnePhase::kCommitted);
+  EXPECT_EQ(instance_.CommitOnePhase(one), OnePhase::kCommitted);
   const BranchId none = Booked(3, "1C");
-  ASSERT_EQ(life_.Prepare(none), Vote::kPrepared);
-  EXPECT_EQ(life_.Rollback(none), Finish::kDone);
+  ASSERT_EQ(instance_.Prepare(none), Vote::kPrepared);
+  EXPECT_EQ(instance_.Rollback(none), FinishState::kDone);
   const auto disk = DiskAfterPowerLoss();
-  Life again(disk.get());
+  SeatsInstance again(disk.get());
   const auto in_doubt = again.Recover();
   ASSERT_TRUE(in_doubt.ok()) << in_doubt.status();
   EXPECT_TRUE(in_doubt->empty());
-  for (Life* life : {&life_, &again}) {
-    EXPECT_EQ(life->LookUp(two), Evidence::kCommitted);
-    EXPECT_EQ(life->LookUp(one), Evidence::kCommittedAlone);
-    EXPECT_EQ(life->LookUp(none), Evidence::kNone);
-    EXPECT_EQ(life->Show(10, "1A"), "sold");
-    EXPECT_EQ(life->Show(11, "1B"), "sold");
-    EXPECT_EQ(life->Show(12, "1C"), "free");
+  for (SeatsInstance* instance : {&instance_, &again}) {
+    EXPECT_EQ(instance->LookUp(two), Evidence::kCommitted);
+    EXPECT_EQ(instance->LookUp(one), Evidence::kCommittedAlone);
+    EXPECT_EQ(instance->LookUp(none), Evidence::kNone);
+    EXPECT_EQ(instance->Show(10, "1A"), "sold");
+    EXPECT_EQ(instance->Show(11, "1B"), "sold");
+    EXPECT_EQ(instance->Show(12, "1C"), "free");
   }
 }
 
 TEST_F(SeatsTest, Evidence_IsKeptUntilTheWatermarkPasses) {
   const BranchId old = Booked(1, "1A");
-  EXPECT_EQ(life_.CommitOnePhase(old), OnePhase::kCommitted);
+  EXPECT_EQ(instance_.CommitOnePhase(old), OnePhase::kCommitted);
   const BranchId young = Booked(2, "1B");
-  EXPECT_EQ(life_.CommitOnePhase(young), OnePhase::kCommitted);
-  life_.seats().ForgetBelow(Gtid{GroupId(2), Term(9), 9});
-  EXPECT_EQ(life_.LookUp(old), Evidence::kCommittedAlone) << "another group's watermark";
-  life_.seats().ForgetBelow(young.gtid);
-  EXPECT_EQ(life_.LookUp(old), Evidence::kNone);
-  EXPECT_EQ(life_.LookUp(young), Evidence::kCommittedAlone);
+  EXPECT_EQ(instance_.CommitOnePhase(young), OnePhase::kCommitted);
+  instance_.seats().ForgetBelow(Gtid{GroupId(2), Term(9), 9});
+  EXPECT_EQ(instance_.LookUp(old), Evidence::kCommittedAlone)
+      << "another group's watermark";
+  instance_.seats().ForgetBelow(young.gtid);
+  EXPECT_EQ(instance_.LookUp(old), Evidence::kNone);
+  EXPECT_EQ(instance_.LookUp(young), Evidence::kCommittedAlone);
 }
 
 // --- work ---
 
 TEST_F(SeatsTest, Seat_IsHeldByOneBranch) {
   const BranchId first = Booked(1, "12A");
-  EXPECT_EQ(life_.Execute(first, "book 12A").result.code, Code::OK);
+  EXPECT_EQ(instance_.Execute(first, "book 12A").result.code, Code::OK);
   const BranchId second = Booked(2, "12B");
-  EXPECT_EQ(life_.Execute(second, "book 12A").result.code, Code::CONFLICT);
-  EXPECT_EQ(life_.Show(3, "12B"), "free") << "CONFLICT rolls back";
-  EXPECT_EQ(life_.Rollback(second), Finish::kDone) << "which may cross a rollback";
-  EXPECT_EQ(life_.Show(4, "12A"), "held");
-  EXPECT_EQ(life_.Rollback(first), Finish::kDone);
-  EXPECT_EQ(life_.Show(5, "12A"), "free");
+  EXPECT_EQ(instance_.Execute(second, "book 12A").result.code, Code::CONFLICT);
+  EXPECT_EQ(instance_.Show(3, "12B"), "free") << "CONFLICT rolls back";
+  EXPECT_EQ(instance_.Rollback(second), FinishState::kDone)
+      << "which may cross a rollback";
+  EXPECT_EQ(instance_.Show(4, "12A"), "held");
+  EXPECT_EQ(instance_.Rollback(first), FinishState::kDone);
+  EXPECT_EQ(instance_.Show(5, "12A"), "free");
 }
 
 TEST_F(SeatsTest, SoldSeat_IsAConditionThatFailsAndTheBranchLives) {
-  EXPECT_EQ(life_.CommitOnePhase(Booked(1, "12A")), OnePhase::kCommitted);
+  EXPECT_EQ(instance_.CommitOnePhase(Booked(1, "12A")), OnePhase::kCommitted);
   const BranchId id = Booked(2, "12B");
-  EXPECT_EQ(life_.Execute(id, "book 12A").result.code, Code::CONDITION_FAILED);
-  EXPECT_EQ(life_.Execute(id, "eat 12A").result.code, Code::INVALID);
-  EXPECT_EQ(life_.CommitOnePhase(id), OnePhase::kCommitted);
-  EXPECT_EQ(life_.Show(3, "12B"), "sold");
+  EXPECT_EQ(instance_.Execute(id, "book 12A").result.code, Code::CONDITION_FAILED);
+  EXPECT_EQ(instance_.Execute(id, "eat 12A").result.code, Code::INVALID);
+  EXPECT_EQ(instance_.CommitOnePhase(id), OnePhase::kCommitted);
+  EXPECT_EQ(instance_.Show(3, "12B"), "sold");
 }
 
 // --- the disk ---
 
 TEST_F(SeatsTest, FullDisk_RefusesNewWorkAndKeepsPromises) {
   const BranchId promised = Booked(1, "1A");
-  ASSERT_EQ(life_.Prepare(promised), Vote::kPrepared);
+  ASSERT_EQ(instance_.Prepare(promised), Vote::kPrepared);
   env_.SetCapacity(env_.used_bytes());
   std::optional<BranchId> refused;
   for (uint64_t number = 2; number < 10'000 && !refused; ++number) {
-    const BranchId id = Life::IdOf(number);
-    const absl::Status started = life_.seats().Start(id, {id.gtid, ""});
+    const BranchId id = SeatsInstance::IdOf(number);
+    const absl::Status started = instance_.seats().Start(id, {id.gtid, ""});
     if (!started.ok()) {
       EXPECT_TRUE(absl::IsResourceExhausted(started)) << started;
       refused = id;
       break;
     }
-    (void)life_.Execute(id, "book " + std::string(2000, 'x') + std::to_string(number));
-    if (life_.Prepare(id) == Vote::kPrepared) {
-      EXPECT_EQ(life_.Rollback(id), Finish::kDone);
+    (void)instance_.Execute(id,
+                            "book " + std::string(2000, 'x') + std::to_string(number));
+    if (instance_.Prepare(id) == Vote::kPrepared) {
+      EXPECT_EQ(instance_.Rollback(id), FinishState::kDone);
     }
   }
   ASSERT_TRUE(refused.has_value());
-  EXPECT_EQ(life_.Commit(promised), Finish::kDone);
+  EXPECT_EQ(instance_.Commit(promised), FinishState::kDone);
 }
 
 TEST_F(SeatsTest, FolderOfAnotherClusterOrInUse_IsRefused) {
-  Life second(&env_);
+  SeatsInstance second(&env_);
   const absl::Status in_use = second.Recover().status();
   EXPECT_TRUE(absl::IsFailedPrecondition(in_use)) << in_use;
-  life_.seats().Close();
+  instance_.seats().Close();
   const absl::Status foreign = second.Recover(ClusterId(8)).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(foreign)) << foreign;
   EXPECT_TRUE(second.Recover().ok());
@@ -268,10 +271,10 @@ TEST_F(SeatsTest, FolderOfAnotherClusterOrInUse_IsRefused) {
 
 TEST_F(SeatsTest, Close_KeepsPreparedBranchesOnly) {
   const BranchId prepared = Booked(1, "1A");
-  ASSERT_EQ(life_.Prepare(prepared), Vote::kPrepared);
+  ASSERT_EQ(instance_.Prepare(prepared), Vote::kPrepared);
   (void)Booked(2, "1B");
-  life_.seats().Close();
-  Life again(&env_);
+  instance_.seats().Close();
+  SeatsInstance again(&env_);
   const auto in_doubt = again.Recover();
   ASSERT_TRUE(in_doubt.ok()) << in_doubt.status();
   EXPECT_EQ(*in_doubt, std::vector<BranchId>{prepared});

@@ -26,7 +26,7 @@ class FoundTest : public PostgresqlTest {
     options.scan_interval = Duration::Millis(1);
     Open(std::move(options));
   }
-  // As a backend of an earlier life would that comes late.
+  // As a backend of an earlier incarnation would that comes late.
   void PrepareByHand(const BranchId& branch, int account) {
     Sql(absl::StrCat("BEGIN; UPDATE account SET balance=balance+1 WHERE id=", account,
                      "; PREPARE TRANSACTION '", Gid(branch), "'"));
@@ -37,7 +37,7 @@ class FoundTest : public PostgresqlTest {
     for (const FoundBranch& item : found_) branches.push_back(item.branch);
     return branches;
   }
-  BranchId OfEarlierLife(uint64_t number) {
+  BranchId OfEarlierIncarnation(uint64_t number) {
     return {{GroupId(1), Term(7), 1000 + number}, kResource, Incarnation(0x77), number};
   }
 
@@ -46,8 +46,8 @@ class FoundTest : public PostgresqlTest {
 };
 
 TEST_F(FoundTest, StrangersOfThisResource_AreReportedOnce_WithTheirAge) {
-  const BranchId recovered = OfEarlierLife(1);
-  const BranchId late = OfEarlierLife(2);
+  const BranchId recovered = OfEarlierIncarnation(1);
+  const BranchId late = OfEarlierIncarnation(2);
   PrepareByHand(recovered, 1);
   OpenLooking();
   EXPECT_EQ(recovered_, std::vector<BranchId>{recovered});
@@ -56,8 +56,8 @@ TEST_F(FoundTest, StrangersOfThisResource_AreReportedOnce_WithTheirAge) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(Found(), std::vector<BranchId>{late});
   EXPECT_LT(found_[0].prepared_for, Duration::Seconds(5));
-  EXPECT_EQ(Commit(late).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(recovered).finish, Finish::kDone);
+  EXPECT_EQ(Commit(late).state, FinishState::kDone);
+  EXPECT_EQ(Rollback(recovered).state, FinishState::kDone);
 }
 
 TEST_F(FoundTest, BranchesAtWork_AreNeverReported_HoweverTheyCrossALook) {
@@ -67,7 +67,7 @@ TEST_F(FoundTest, BranchesAtWork_AreNeverReported_HoweverTheyCrossALook) {
     if (i % 3 == 0) {
       EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
     }
-    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).state, FinishState::kDone);
   }
   EXPECT_THAT(Found(), ::testing::IsEmpty());
 }
@@ -81,18 +81,18 @@ TEST_F(FoundTest, BranchThatEndsDuringALook_IsNoStranger) {
   for (int i = 0; i < 20; ++i) {
     const BranchId branch = BeginAndPrepare("UPDATE account SET balance=7 WHERE id=1");
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).state, FinishState::kDone);
   }
   EXPECT_THAT(Found(), ::testing::IsEmpty());
-  const BranchId late = OfEarlierLife(1);
+  const BranchId late = OfEarlierIncarnation(1);
   PrepareByHand(late, 2);
   EXPECT_TRUE(Eventually([&] { return Found() == std::vector<BranchId>{late}; }));
-  EXPECT_EQ(Rollback(late).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(late).state, FinishState::kDone);
 }
 
 TEST_F(FoundTest, BranchThatWasLookedUp_IsNoStranger) {
   Open();
-  const BranchId late = OfEarlierLife(1);
+  const BranchId late = OfEarlierIncarnation(1);
   PrepareByHand(late, 1);
   EXPECT_EQ(LookUp(late), Evidence::kPrepared);
   Close();
@@ -100,15 +100,15 @@ TEST_F(FoundTest, BranchThatWasLookedUp_IsNoStranger) {
   EXPECT_EQ(LookUp(late), Evidence::kPrepared);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_THAT(Found(), ::testing::IsEmpty());
-  EXPECT_EQ(Rollback(late).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(late).state, FinishState::kDone);
 }
 
 TEST_F(FoundTest, OthersBranches_AreNotReported) {
   OpenLooking();
-  BranchId other_resource = OfEarlierLife(1);
+  BranchId other_resource = OfEarlierIncarnation(1);
   other_resource.resource = "bank-b";
   expected_left_ = {"a-person", Gid(other_resource),
-                    XidText(MakeXid(ClusterId(99), OfEarlierLife(2)))};
+                    XidText(MakeXid(ClusterId(99), OfEarlierIncarnation(2)))};
   for (size_t i = 0; i < expected_left_.size(); ++i) {
     Sql(absl::StrCat("BEGIN; UPDATE account SET balance=1 WHERE id=", i + 1,
                      "; PREPARE TRANSACTION '", expected_left_[i], "'"));
@@ -124,12 +124,12 @@ TEST_F(FoundTest, ProcessThatWasReplaced_ReportsNothing) {
   next.Recover(kCluster, done.callback());
   ASSERT_TRUE(done.Get().ok());
   EXPECT_TRUE(Eventually([&] { return !manager().Start(NextBranch(), {}).ok(); }));
-  PrepareByHand(OfEarlierLife(1), 1);
+  PrepareByHand(OfEarlierIncarnation(1), 1);
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_THAT(Found(), ::testing::IsEmpty());
   Later<FinishResult> ended;
-  next.Rollback(OfEarlierLife(1), ended.callback());
-  EXPECT_EQ(ended.Get().finish, Finish::kDone);
+  next.Rollback(OfEarlierIncarnation(1), ended.callback());
+  EXPECT_EQ(ended.Get().state, FinishState::kDone);
 }
 
 }  // namespace

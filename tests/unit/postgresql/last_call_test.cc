@@ -23,7 +23,7 @@ TEST_F(LastCallTest, Serializable_FailureToPrepareIsAConflict) {
   const wire::ExecuteReply second =
       ExecuteLast(two, {Stmt("UPDATE account SET balance=balance-60 WHERE id=2")});
   EXPECT_EQ(second.result.code, Code::CONFLICT) << second.result.message;
-  EXPECT_EQ(Commit(one).finish, Finish::kDone);
+  EXPECT_EQ(Commit(one).state, FinishState::kDone);
   EXPECT_EQ(Execute(two, "SELECT 1").result.code, Code::BRANCH_GONE);
 }
 

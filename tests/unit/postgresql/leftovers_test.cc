@@ -50,7 +50,7 @@ class LeftoversTest : public RightsTest {
         absl::StrCat("'app; none; \"$user\", public; ", zone_,
                      "; 10s; on; ; 0; 0; 0; 0'"));
     EXPECT_EQ(Execute(branch, "SELECT currval('counter')").result.code, Code::INVALID);
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
   void End(const BranchId& branch, bool prepared) {
     if (!prepared) {
@@ -58,7 +58,7 @@ class LeftoversTest : public RightsTest {
       return;
     }
     EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   }
   // As a client that runs its transaction again on a conflict, and on nothing else.
   std::string SelectSurely(const std::string& sql) {
@@ -87,7 +87,7 @@ TEST_F(LeftoversTest, Scenario95_WhateverABranchLeaves_IsGoneBeforeTheNext) {
     if (committed) {
       EXPECT_NE(CommitOnePhase(branch).outcome, OnePhase::kLost);
     } else {
-      EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+      EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     }
     ExpectNothingLeft();
     Open(), Close(), OpenAt(UrlOf("app"));
@@ -104,7 +104,7 @@ TEST_F(LeftoversTest, Scenario95_WhateverAPreparedBranchLeaves_IsGoneBeforeTheNe
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
   ExpectNothingLeft();
   EXPECT_EQ(manager().Stats().connects, connects);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "99");
 }
 
@@ -152,7 +152,7 @@ TEST_F(LeftoversTest, Scenario95_TemporaryTable_HidesNoTableOfTheNextBranch) {
         "DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE account(id int, balance int)'; END $$"}) {
     const BranchId branch = BeginAndRun(sql);
     const OnePhaseResult alone = CommitOnePhase(branch);
-    EXPECT_EQ(alone.outcome, OnePhase::kRolledBack) << sql;
+    EXPECT_EQ(alone.outcome, OnePhase::kRefused) << sql;
     EXPECT_THAT(alone.detail, HasSubstr("temporary")) << sql;
     EXPECT_EQ(Prepare(BeginAndRun(sql)).vote, Vote::kRefused) << sql;
     const std::string before = Balance();

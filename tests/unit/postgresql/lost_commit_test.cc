@@ -15,7 +15,7 @@ TEST_F(LostCommitTest, Scenario25_CommittedAndNotAnswered_DoneByTheEvidence) {
   AnswersFlow(false);
   Later<FinishResult> done = CommitLater(branch);
   Terminate(Waiting("SyncRep"));
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   AnswersFlow(true);
   EXPECT_EQ(Balance(), "95");
 }
@@ -29,11 +29,11 @@ TEST_F(LostCommitTest, Scenario25_ServerKilledDuringCommit_RetryAndThenDone) {
   Later<FinishResult> done = CommitLater(branch);
   (void)Waiting("SyncRep");
   server().Kill();
-  EXPECT_EQ(done.Get().finish, Finish::kRetry);
-  EXPECT_EQ(Commit(branch).finish, Finish::kRetry);
+  EXPECT_EQ(done.Get().state, FinishState::kRetry);
+  EXPECT_EQ(Commit(branch).state, FinishState::kRetry);
   AnswersFlow(true);
   server().Start();
-  EXPECT_TRUE(Eventually([&] { return Commit(branch).finish == Finish::kDone; }));
+  EXPECT_TRUE(Eventually([&] { return Commit(branch).state == FinishState::kDone; }));
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -53,7 +53,7 @@ TEST_F(LostCommitTest, Scenario27_BackendEndedBeforeItCommits_TriedAgainUntilDon
   EXPECT_FALSE(done.WaitFor(Duration::Millis(50)));
   Terminate(pid);
   ASSERT_EQ(kill(std::stoi(pid), SIGCONT), 0);
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -63,7 +63,7 @@ TEST_F(LostCommitTest, Scenario25_RolledBackAndNotAnswered_Done) {
   Later<FinishResult> done;
   manager().Rollback(branch, done.callback());
   Terminate(Waiting("SyncRep"));
-  EXPECT_EQ(done.Get().finish, Finish::kDone);
+  EXPECT_EQ(done.Get().state, FinishState::kDone);
   AnswersFlow(true);
   EXPECT_TRUE(Prepared().empty());
   EXPECT_EQ(Balance(), "100");
@@ -79,7 +79,7 @@ TEST_F(LostCommitTest, Scenario35_CommittedAloneAndNotAnswered_CommittedByTheEvi
   EXPECT_EQ(done.Get().outcome, OnePhase::kCommitted);
   AnswersFlow(true);
   EXPECT_EQ(Balance(), "95");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kHeuristicCommit);
 }
 
 TEST_F(LostCommitTest, Scenario35_LostBeforeCommitAlone_RolledBack) {
@@ -142,18 +142,18 @@ TEST_F(LostCommitTest, Scenario26_NotThereAndNoEvidence_IsAnAlarmNotAnAcknowledg
   const BranchId rolled_back = BeginAndPrepare(kUpdate);
   Sql("ROLLBACK PREPARED '" + Gid(rolled_back) + "'");
   const FinishResult result = Commit(rolled_back);
-  EXPECT_EQ(result.finish, Finish::kHeuristicRollback);
+  EXPECT_EQ(result.state, FinishState::kHeuristicRollback);
   EXPECT_NE(result.detail.find(Gid(rolled_back)), std::string::npos) << result.detail;
-  EXPECT_EQ(Commit(NextBranch()).finish, Finish::kHeuristicHazard);
+  EXPECT_EQ(Commit(NextBranch()).state, FinishState::kHeuristicHazard);
 }
 
 TEST_F(LostCommitTest, Scenario30_CommittedByHand_HeuristicOnlyWhenItWasToRollBack) {
   BranchId branch = BeginAndPrepare(kUpdate);
   Sql("COMMIT PREPARED '" + Gid(branch) + "'");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   branch = BeginAndPrepare(kUpdate);
   Sql("COMMIT PREPARED '" + Gid(branch) + "'");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kHeuristicCommit);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kHeuristicCommit);
 }
 
 TEST_F(LostCommitTest, Scenario30_RolledBackByHand_FoundAfterARestartToo) {
@@ -161,7 +161,7 @@ TEST_F(LostCommitTest, Scenario30_RolledBackByHand_FoundAfterARestartToo) {
   Open();
   ASSERT_EQ(recovered_, std::vector<BranchId>{branch});
   Sql("ROLLBACK PREPARED '" + Gid(branch) + "'");
-  EXPECT_EQ(Commit(branch).finish, Finish::kHeuristicRollback);
+  EXPECT_EQ(Commit(branch).state, FinishState::kHeuristicRollback);
 }
 
 TEST_F(LostCommitTest, AnotherRolesPreparedTransaction_IsKeptAndSaidSo) {
@@ -175,11 +175,11 @@ TEST_F(LostCommitTest, AnotherRolesPreparedTransaction_IsKeptAndSaidSo) {
   Later<FinishResult> done;
   weak.Commit(branch, done.callback());
   const FinishResult result = done.Get();
-  EXPECT_EQ(result.finish, Finish::kRetry);
+  EXPECT_EQ(result.state, FinishState::kRetry);
   EXPECT_NE(result.detail.find("permission"), std::string::npos) << result.detail;
   weak.Close();
   Open();
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
 }
 
 TEST_F(LostCommitTest, Scenario34_SlotsExhausted_RefusedAndTheRestGoesOn) {
@@ -194,11 +194,12 @@ TEST_F(LostCommitTest, Scenario34_SlotsExhausted_RefusedAndTheRestGoesOn) {
   EXPECT_NE(refused.detail.find("max_prepared_transactions"), std::string::npos)
       << refused.detail;
   EXPECT_EQ(Sql("SELECT count(*) FROM account"), "10");
-  EXPECT_EQ(Rollback(held.back()).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(held.back()).state, FinishState::kDone);
   held.pop_back();
   const BranchId next = BeginAndPrepare("INSERT INTO account VALUES (11,0)");
-  EXPECT_EQ(Rollback(next).finish, Finish::kDone);
-  for (const BranchId& branch : held) EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(next).state, FinishState::kDone);
+  for (const BranchId& branch : held)
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // --- late messages ---

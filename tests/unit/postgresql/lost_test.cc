@@ -26,7 +26,7 @@ TEST_F(LostTest, ConnectionLostBetweenCalls_TheBranchIsOver) {
 
   const BranchId rolled_back = BeginAndRun(kUpdate);
   Terminate(WorkBackend());
-  EXPECT_EQ(Rollback(rolled_back).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(rolled_back).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "100");
 }
 
@@ -49,7 +49,7 @@ TEST_F(LostTest, Scenario24_PreparedAndNotAnswered_FoundAndVotedPrepared) {
   EXPECT_EQ(vote.Get().vote, Vote::kPrepared);
   EXPECT_EQ(Prepared(), std::vector<std::string>{Gid(branch)});
   AnswersFlow(true);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -68,7 +68,7 @@ TEST_F(LostTest, Scenario24_PreparedByItsCallAndNotAnswered_FoundWhenItIsToEnd) 
     if (commit) {
       EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
     }
-    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).state, FinishState::kDone);
     EXPECT_TRUE(Prepared().empty());
     EXPECT_EQ(Balance(), commit ? "95" : "100");
   }
@@ -111,11 +111,11 @@ TEST_F(LostTest, Scenario24_ServerKilledDuringPrepare_UnavailableAndThenTheTruth
   server().Kill();
   EXPECT_EQ(vote.Get().vote, Vote::kUnavailable);
   EXPECT_EQ(Prepare(branch).vote, Vote::kUnavailable);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kRetry);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kRetry);
   AnswersFlow(true);
   server().Start();
   EXPECT_TRUE(Eventually([&] { return Prepare(branch).vote == Vote::kPrepared; }));
-  EXPECT_TRUE(Eventually([&] { return Commit(branch).finish == Finish::kDone; }));
+  EXPECT_TRUE(Eventually([&] { return Commit(branch).state == FinishState::kDone; }));
   EXPECT_EQ(Balance(), "95");
 }
 
@@ -143,7 +143,7 @@ TEST_F(LostTest, Scenario13_RollbackAfterALostPrepare_NothingStaysPrepared) {
   Terminate(Waiting("SyncRep"));
   EXPECT_EQ(vote.Get().vote, Vote::kPrepared);
   AnswersFlow(true);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_TRUE(Prepared().empty());
 }
 
@@ -157,13 +157,13 @@ TEST_F(LostTest, Scenario28_PrepareFails_RefusedAndNothingIsLeft) {
   EXPECT_EQ(result.vote, Vote::kRefused);
   EXPECT_NE(result.detail.find("23503"), std::string::npos) << result.detail;
   EXPECT_EQ(LookUp(branch), Evidence::kNone);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   const BranchId alone = BeginAndRun("INSERT INTO child VALUES (1, 99)");
-  EXPECT_EQ(CommitOnePhase(alone).outcome, OnePhase::kRolledBack);
+  EXPECT_EQ(CommitOnePhase(alone).outcome, OnePhase::kRefused);
   EXPECT_EQ(Sql("SELECT count(*) FROM child"), "0");
   EXPECT_EQ(EvidenceRows(), "0");
   // The connection is as good as before.
-  EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).finish, Finish::kDone);
+  EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).state, FinishState::kDone);
 }
 
 // PREPARE TRANSACTION in a transaction that has failed is answered without an error; it
@@ -181,7 +181,7 @@ TEST_F(LostTest, Scenario28_EvidenceCannotBeWritten_Refused) {
 
 // --- the network goes: the backend does not know, and works on ---
 
-TEST_F(LostTest, Scenario23_CutOffBeforePrepare_TheOldBackendIsEndedBeforeTheVote) {
+TEST_F(LostTest, Scenario23_DisconnectedBeforePrepare_TheOldBackendIsEndedBeforeTheVote) {
   testing::SocketProxy proxy(server().SocketPath(), ".s.PGSQL.5432");
   OpenThrough(&proxy);
   const BranchId branch = BeginAndRun(kUpdate);
@@ -190,14 +190,15 @@ TEST_F(LostTest, Scenario23_CutOffBeforePrepare_TheOldBackendIsEndedBeforeTheVot
     EvidenceLock lock(this);
     vote = PrepareLater(branch);
     (void)Waiting("relation");
-    proxy.Cut();
+    proxy.Disconnect();
     EXPECT_EQ(vote.Get().vote, Vote::kLost);
   }  // now the backend could go on
   EXPECT_FALSE(Eventually([&] { return !Prepared().empty(); }, 0.7));
   EXPECT_EQ(Balance(), "100");
 }
 
-TEST_F(LostTest, Scenario35_CutOffBeforeCommitAlone_TheOldBackendIsEndedBeforeTheAnswer) {
+TEST_F(LostTest,
+       Scenario35_DisconnectedBeforeCommitAlone_TheOldBackendIsEndedBeforeTheAnswer) {
   testing::SocketProxy proxy(server().SocketPath(), ".s.PGSQL.5432");
   OpenThrough(&proxy);
   const BranchId branch = BeginAndRun(kUpdate);
@@ -206,22 +207,22 @@ TEST_F(LostTest, Scenario35_CutOffBeforeCommitAlone_TheOldBackendIsEndedBeforeTh
     EvidenceLock lock(this);
     done = CommitAloneLater(branch);
     (void)Waiting("relation");
-    proxy.Cut();
+    proxy.Disconnect();
     EXPECT_EQ(done.Get().outcome, OnePhase::kLost);
   }
   EXPECT_FALSE(Eventually([&] { return Balance() != "100"; }, 0.7));
 }
 
-TEST_F(LostTest, CutOffWhileItWorks_TheBackendAndItsLocksGoSoon) {
+TEST_F(LostTest, DisconnectedWhileItWorks_TheBackendAndItsLocksGoSoon) {
   testing::SocketProxy proxy(server().SocketPath(), ".s.PGSQL.5432");
   OpenThrough(&proxy);
   const BranchId branch = BeginAndRun(kUpdate);
   const auto call = ExecuteLater(branch, {Stmt("SELECT pg_sleep(8)")});
   (void)Waiting("PgSleep");
-  proxy.Cut();
+  proxy.Disconnect();
   EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   EXPECT_TRUE(Eventually([&] { return WorkBackend().empty(); }, 3));
-  EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).finish, Finish::kDone);
+  EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).state, FinishState::kDone);
 }
 
 // Work must not use up what settles it.
@@ -233,7 +234,7 @@ TEST_F(LostTest, AllConnectionsWaitForAPreparedBranch_ItIsCommittedAllTheSame) {
   const BranchId waiter = Begin();
   const auto call = ExecuteLater(waiter, {Stmt(kUpdate)});
   (void)Waiting("transactionid");
-  EXPECT_EQ(Commit(holder).finish, Finish::kDone);
+  EXPECT_EQ(Commit(holder).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().result.code, Code::OK);
   EXPECT_EQ(CommitOnePhase(waiter).outcome, OnePhase::kCommitted);
   EXPECT_EQ(Balance(), "90");
@@ -259,7 +260,7 @@ TEST_F(LostTest, Scenario24_ProcessKilledDuringPrepare_TheNextOneFindsItInDoubt)
   Open();
   EXPECT_EQ(recovered_, std::vector<BranchId>{branch});
   AnswersFlow(true);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
   killed.Close();
 }

@@ -18,7 +18,7 @@ class RightsTest : public PostgresqlTest {
   std::string Select(const std::string& sql) {
     const BranchId branch = Begin();
     std::string rows = Query(branch, sql);
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     return rows;
   }
   // A function of somebody's, called `f`, that says `sql`.

@@ -20,7 +20,7 @@ TEST_F(RightsTest, Scenario97_ConcordatsTables_CannotBeChangedWhateverTheyAreCal
   EXPECT_EQ(CommitOnePhase(committed).outcome, OnePhase::kCommitted);
   const BranchId branch = Begin();
   for (const char* sql :
-       {"UPDATE concordat.marks SET mark=0",
+       {"UPDATE concordat.generations SET generation=0",
         "DELETE FROM concordat . branches",
         "DELETE FROM \"concordat\".\"branches\"",
         "DELETE FROM Concordat./**/Branches",
@@ -42,18 +42,20 @@ TEST_F(RightsTest, Scenario97_ConcordatsTables_CannotBeChangedWhateverTheyAreCal
         "SELECT concordat.session('x')",
         "SELECT concordat.open_session('x','bank-a',1)",
         "SELECT concordat.forget('x',1,100,100,100)",
-        "SELECT concordat.read_mark('x')",
-        "SELECT concordat.set_mark('x',0,9)",
+        "SELECT concordat.read_generation('x')",
+        "SELECT concordat.set_generation('x',0,9)",
         "SELECT concordat.add_evidence('x',1,7,99,1,1,true,current_user)",
         "SELECT concordat.add_evidence(NULL,1,7,99,1,1,true,current_user)",
-        "SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,1)",
-        "SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,(1::bigint<<62)|1)"}) {
+        "SELECT concordat.add_application_managed_evidence('bank-a',1,1,7,99,1,1)",
+        "SELECT "
+        "concordat.add_application_managed_evidence('bank-a',1,1,7,99,1,(1::bigint<<62)|"
+        "1)"}) {
     const wire::ExecuteReply reply = Execute(branch, sql);
     EXPECT_EQ(reply.result.code, Code::INVALID) << sql << ": " << reply.result.message;
   }
   Query(branch, "SET LOCAL search_path = concordat, pg_catalog");
   EXPECT_EQ(Execute(branch, "DELETE FROM branches").result.code, Code::INVALID);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(EvidenceRows(), "1");
   EXPECT_EQ(LookUp(committed), Evidence::kCommittedAlone);
 }
@@ -76,7 +78,7 @@ TEST_F(RightsTest, Scenario97_FunctionsInFrontOfPgCatalog_DoNotHideAWrite) {
                 .result.code,
             Code::OK);
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "7");
 }
 
@@ -91,7 +93,7 @@ TEST_F(RightsTest, Scenario97_OperatorsInTheRolesSearchPath_AreNotOurs) {
   OpenAt(UrlOf("app"));
   const BranchId branch = BeginAndPrepare(kUpdate);
   EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
   EXPECT_EQ(Balance(), "99");
   EXPECT_EQ(Select("SELECT 'a'::text = 'a'"), "0") << "the client has its own";
@@ -119,7 +121,7 @@ TEST_F(RightsTest, Scenario97_ClientThatEndsAllSessionsOfTheRole_HarmsNoOutcome)
   (void)Execute(killer,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
                 "usename=current_user ORDER BY pid=pg_backend_pid()");
-  EXPECT_TRUE(Eventually([&] { return Commit(prepared).finish == Finish::kDone; }));
+  EXPECT_TRUE(Eventually([&] { return Commit(prepared).state == FinishState::kDone; }));
   EXPECT_EQ(Balance(), "99");
   EXPECT_TRUE(Eventually([&] {
     const BranchId branch = NextBranch();
@@ -138,11 +140,13 @@ TEST_F(RightsTest, Scenario97_OwnEvidence_IsForBranchesOfApplicationsOnly) {
                                                            PQclear);
     return std::string(PQresultErrorMessage(r.get()));
   };
-  EXPECT_THAT(run("SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,1)"),
-              HasSubstr("only the participant"));
-  EXPECT_EQ(
-      run("SELECT concordat.add_own_evidence('bank-a',1,1,7,99,1,(1::bigint<<62)|1)"),
-      "");
+  EXPECT_THAT(
+      run("SELECT concordat.add_application_managed_evidence('bank-a',1,1,7,99,1,1)"),
+      HasSubstr("only the participant"));
+  EXPECT_EQ(run("SELECT "
+                "concordat.add_application_managed_evidence('bank-a',1,1,7,99,1,(1::"
+                "bigint<<62)|1)"),
+            "");
 }
 
 // --- another role ---
@@ -162,7 +166,7 @@ TEST_F(RightsTest, RoleChangedInTheBranch_IsRefusedBeforeTheVote) {
         std::string why;
         if (alone) {
           const OnePhaseResult result = CommitOnePhase(branch);
-          EXPECT_EQ(result.outcome, OnePhase::kRolledBack);
+          EXPECT_EQ(result.outcome, OnePhase::kRefused);
           why = result.detail;
         } else {
           const PrepareResult result = Prepare(branch);
@@ -179,7 +183,7 @@ TEST_F(RightsTest, RoleChangedInTheBranch_IsRefusedBeforeTheVote) {
   Query(branch, kUpdate);
   Query(branch, "SET LOCAL ROLE NONE");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Select("SELECT current_user"), "'app'");
   Sql("DROP OWNED BY tenant; DROP ROLE tenant");
 }
@@ -201,7 +205,7 @@ TEST_F(RightsTest, LockWithoutAWrite_IsHeldUntilTheDecision) {
                   "(locktype='advisory' OR mode='ShareLock')"),
               "0")
         << sql;
-    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   }
 }
 

@@ -71,8 +71,9 @@ TEST_F(StartTest, MissingRights_NamesTheGrant) {
 
 TEST_F(StartTest, Scenario97_RoleThatMayWriteTheTablesItself_IsRefused) {
   MakeRole("rich");
-  Sql("GRANT UPDATE ON concordat.marks TO rich");
-  EXPECT_THAT(RefusalAs("rich"), HasSubstr("rich may write concordat.marks itself"));
+  Sql("GRANT UPDATE ON concordat.generations TO rich");
+  EXPECT_THAT(RefusalAs("rich"),
+              HasSubstr("rich may write concordat.generations itself"));
   ASSERT_TRUE(RunPostgresqlInit(Url(), "rich").ok()) << "takes it back";
   OpenAt(UrlOf("rich"));
   Close();
@@ -88,7 +89,7 @@ TEST_F(StartTest, DatabaseOfAnEarlierVersion_IsRefusedUntilItIsMadeReadyOnceMore
   Sql("COMMENT ON SCHEMA concordat IS NULL");
   EXPECT_THAT(RefusalAs("early"), HasSubstr("once more"));
   Sql("DROP TABLE concordat.sessions CASCADE; ALTER TABLE concordat.branches OWNER TO "
-      "early; ALTER TABLE concordat.marks OWNER TO early; GRANT INSERT, DELETE ON "
+      "early; ALTER TABLE concordat.generations OWNER TO early; GRANT INSERT, DELETE ON "
       "concordat.branches TO PUBLIC; DROP FUNCTION concordat.add_evidence; CREATE "
       "FUNCTION "
       "concordat.add_evidence(text,bigint,bigint,bigint,bigint,bigint,boolean,name) "
@@ -231,7 +232,7 @@ TEST_F(StartTest, OthersPreparedTransactions_AreCountedListedAndNeverTouched) {
   for (const FoundBranch& item : found->ours) listed.push_back(item.branch);
   EXPECT_EQ(listed, recovered_);
   EXPECT_THAT(found->others, ::testing::UnorderedElementsAreArray(expected_left_));
-  EXPECT_EQ(Rollback(ours).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(ours).state, FinishState::kDone);
   // "somebody's" is rolled back here: the fixture does not quote.
   Sql("ROLLBACK PREPARED 'somebody''s'");
   std::erase(expected_left_, "somebody's");
@@ -290,7 +291,7 @@ TEST_F(StartTest, TwoResourcesInOneDatabase_DoNotDisturbEachOther) {
   const auto recovered = done.Get();
   ASSERT_TRUE(recovered.ok()) << recovered.status();
   EXPECT_TRUE(recovered->empty());
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   other.Close();
 }
 
@@ -305,10 +306,10 @@ TEST_F(StartTest, AllConnectionsInUse_OverloadedAndTheBranchLivesOn) {
   const BranchId b = BeginAndRun("SELECT 1");
   const BranchId c = Begin();
   EXPECT_EQ(Execute(c, "SELECT 1").result.code, wire::Code::OVERLOADED);
-  EXPECT_EQ(Rollback(a).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(a).state, FinishState::kDone);
   EXPECT_EQ(Query(c, "SELECT 5"), "5");
-  EXPECT_EQ(Rollback(b).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(c).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(b).state, FinishState::kDone);
+  EXPECT_EQ(Rollback(c).state, FinishState::kDone);
 }
 
 TEST_F(StartTest, WaitersGetConnectionsInTurn_AndARollbackLeavesTheQueue) {
@@ -320,11 +321,11 @@ TEST_F(StartTest, WaitersGetConnectionsInTurn_AndARollbackLeavesTheQueue) {
   const auto given_up = ExecuteLater(second, {Stmt("SELECT 2")});
   const BranchId third = Begin();
   const auto served = ExecuteLater(third, {Stmt("SELECT 3")});
-  EXPECT_EQ(Rollback(second).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(second).state, FinishState::kDone);
   EXPECT_EQ(given_up->reply.Get().result.code, wire::Code::BRANCH_GONE);
-  EXPECT_EQ(Rollback(first).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(first).state, FinishState::kDone);
   EXPECT_EQ(Show(served->reply.Get().sql.at(0)), "3");
-  EXPECT_EQ(Rollback(third).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(third).state, FinishState::kDone);
 }
 
 TEST_F(StartTest, TooManyBranches_RefusedAtStart) {
@@ -334,10 +335,10 @@ TEST_F(StartTest, TooManyBranches_RefusedAtStart) {
   const BranchId a = Begin();
   const BranchId b = Begin();
   EXPECT_TRUE(absl::IsResourceExhausted(manager().Start(NextBranch(), {})));
-  EXPECT_EQ(Rollback(a).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(a).state, FinishState::kDone);
   const BranchId c = Begin();
-  EXPECT_EQ(Rollback(b).finish, Finish::kDone);
-  EXPECT_EQ(Rollback(c).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(b).state, FinishState::kDone);
+  EXPECT_EQ(Rollback(c).state, FinishState::kDone);
 }
 
 TEST_F(StartTest, Close_RollsBackActiveBranchesAndKeepsPreparedOnes) {
@@ -353,7 +354,7 @@ TEST_F(StartTest, Close_RollsBackActiveBranchesAndKeepsPreparedOnes) {
   EXPECT_NE(waiting->reply.Get().result.code, wire::Code::OK);
   Open();
   EXPECT_EQ(recovered_, std::vector<BranchId>{prepared});
-  EXPECT_EQ(Commit(prepared).finish, Finish::kDone);
+  EXPECT_EQ(Commit(prepared).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
   EXPECT_EQ(LookUp(active), Evidence::kNone);
 }

@@ -19,7 +19,7 @@ class StatementTest : public PostgresqlTest {
   std::string Select(std::string sql, std::vector<wire::Value> parameters = {}) {
     const BranchId branch = Begin();
     std::string rows = Query(branch, std::move(sql), std::move(parameters));
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     return rows;
   }
 };
@@ -40,7 +40,7 @@ TEST_F(StatementTest, Parameters_TakeTheTypeOfTheirPlace) {
             "'zwölf'\";\\',x'00ff275c',1,'{\"a\": [1]}',"
             "'00000000-0000-0000-0000-00000000000f'");
   EXPECT_EQ(Query(branch, "SELECT extract(epoch FROM ts)::int8 FROM v"), "1767323045");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, Null_GoesBothWays) {
@@ -62,7 +62,7 @@ TEST_F(StatementTest, Reals_KeepEachBit) {
   EXPECT_EQ(values[1].real, std::numeric_limits<double>::infinity());
   EXPECT_EQ(values[2].real, std::numeric_limits<double>::denorm_min());
   EXPECT_TRUE(std::signbit(values[3].real));
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, LargeValues_GoThrough) {
@@ -73,7 +73,7 @@ TEST_F(StatementTest, LargeValues_GoThrough) {
   ASSERT_EQ(reply.result.code, Code::OK) << reply.result.message;
   EXPECT_EQ(reply.sql[0].rows[0].values[0].text, big);
   EXPECT_EQ(reply.sql[0].rows[0].values[1].blob, big);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, Changed_IsCountedAndColumnsAreNamed) {
@@ -93,7 +93,7 @@ TEST_F(StatementTest, Changed_IsCountedAndColumnsAreNamed) {
   EXPECT_EQ(Show(reply.sql[2]), "1,101");
   EXPECT_EQ(Show(reply.sql[3]), "2");
   EXPECT_EQ(reply.sql[3].changed, 1);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, TextWithNul_IsRefusedAndTheBranchLivesOn) {
@@ -101,7 +101,7 @@ TEST_F(StatementTest, TextWithNul_IsRefusedAndTheBranchLivesOn) {
   EXPECT_EQ(Execute(branch, "SELECT $1::text", {Txt(std::string("a\0b", 3))}).result.code,
             Code::INVALID);
   EXPECT_EQ(Query(branch, "SELECT 1"), "1");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, TooManyRows_AreRefusedAndTheCallIsUndone) {
@@ -116,7 +116,7 @@ TEST_F(StatementTest, TooManyRows_AreRefusedAndTheCallIsUndone) {
   EXPECT_EQ(reply.result.code, Code::INVALID);
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id<=2 ORDER BY id"),
             "1;100");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, MoreRowsOrValuesThanAnAnswerHolds_AreRefused) {
@@ -125,7 +125,7 @@ TEST_F(StatementTest, MoreRowsOrValuesThanAnAnswerHolds_AreRefused) {
                           "SELECT 1, 2, 3, 4 FROM generate_series(1,8000)"}) {
     EXPECT_EQ(Execute(branch, sql).result.code, Code::INVALID) << sql;
   }
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // In KiB: the most that this process has had in memory since it was last forgotten.
@@ -138,7 +138,7 @@ int64_t PeakMemory() {
 }
 void ForgetPeakMemory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
-TEST_F(StatementTest, Scenario96_MoreRowsThanMemoryHolds_CutOffWhileTheyArrive) {
+TEST_F(StatementTest, Scenario96_MoreRowsThanMemoryHolds_StoppedWhileTheyArrive) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
   ForgetPeakMemory();
   const int64_t before = PeakMemory();
@@ -155,7 +155,7 @@ TEST_F(StatementTest, Scenario96_MoreRowsThanMemoryHolds_CutOffWhileTheyArrive) 
   }
   EXPECT_LT(PeakMemory() - before, 200 << 10);
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // A row of 57 MiB, of which 16 are taken in, and as much again for what a sanitizer and
@@ -185,7 +185,7 @@ TEST_F(StatementTest, Scenario96_LongRow_TooManyBytesAndTheConnectionLives) {
   EXPECT_EQ(Execute(branch, "SELECT repeat('x',700000)").result.code, Code::OK);
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "1");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, Scenario96_TooManyRowsInTheLastCall_NothingIsPreparedOrItIsSaid) {
@@ -195,7 +195,7 @@ TEST_F(StatementTest, Scenario96_TooManyRowsInTheLastCall_NothingIsPreparedOrItI
                Stmt("SELECT repeat('x',1000) FROM generate_series(1,1000000)")});
   EXPECT_EQ(reply.result.code, Code::INVALID);
   EXPECT_EQ(Prepared().size(), reply.prepared ? 1u : 0u);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // --- what is refused ---
@@ -243,7 +243,7 @@ TEST_F(StatementTest, StatementsThatWouldEndOrLeaveTheBranch_AreRefused) {
   }
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "1");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, CommitInsideAFunctionOrBlock_FailsByTheServersWord) {
@@ -254,7 +254,7 @@ TEST_F(StatementTest, CommitInsideAFunctionOrBlock_FailsByTheServersWord) {
     EXPECT_EQ(Execute(branch, sql).result.code, Code::INVALID) << sql;
   }
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "1");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, SelectIntoTemporary_IsRefusedAtPrepare) {
@@ -274,7 +274,7 @@ TEST_F(StatementTest, SessionSettings_DoNotReachTheNextBranch) {
   EXPECT_EQ(CommitOnePhase(branch).outcome, OnePhase::kReadOnly);
   branch = Begin();
   EXPECT_EQ(Query(branch, "SHOW work_mem"), "'4MB'");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, KvOperations_AreRefused) {
@@ -283,7 +283,7 @@ TEST_F(StatementTest, KvOperations_AreRefused) {
   call.request.__set_kv({wire::KvOperation()});
   manager().Execute(branch, call.request, call.reply.callback());
   EXPECT_EQ(call.reply.Get().result.code, Code::INVALID);
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // --- errors: the call is undone, the branch lives on ---
@@ -297,7 +297,7 @@ TEST_F(StatementTest, AnErrorInTheFirstCall_LeavesAnEmptyLiveBranch) {
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id=1"), "100");
   Query(branch, "UPDATE account SET balance=3 WHERE id=3");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account WHERE id IN (1,3)"), "103");
 }
 
@@ -324,7 +324,7 @@ TEST_F(StatementTest, AnErrorInALaterCall_UndoesThatCallOnly) {
   EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id<=3 ORDER BY id"),
             "1;100;100");
   EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "1");
 }
 
@@ -370,7 +370,7 @@ TEST_F(StatementTest, MoreStatementsThanAreKept_AllWork) {
     ASSERT_EQ(Query(branch, "SELECT " + n), n);
   }
   EXPECT_EQ(Query(branch, "SELECT 7"), "7");
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
 // --- isolation and conflicts ---
@@ -386,7 +386,7 @@ TEST_F(StatementTest, Isolation_IsTheBranchsOrElseTheResources) {
         {"serializable", "'serializable'"}}) {
     const BranchId branch = Begin(asked);
     EXPECT_EQ(Query(branch, "SHOW transaction_isolation"), got);
-    EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
   StartOptions unknown;
   unknown.isolation = "chaos";
@@ -416,7 +416,7 @@ TEST_F(StatementTest, Serializable_WriteSkewDoesNotCommitTwice) {
   const PrepareResult second = Prepare(b);
   EXPECT_EQ(first.vote, Vote::kPrepared) << first.detail;
   EXPECT_EQ(second.vote, Vote::kConflict) << second.detail;
-  EXPECT_EQ(Commit(a).finish, Finish::kDone);
+  EXPECT_EQ(Commit(a).state, FinishState::kDone);
 }
 
 TEST_F(StatementTest, Scenario34_LockTimeout_ConflictAndTheBranchIsOver) {
@@ -428,7 +428,7 @@ TEST_F(StatementTest, Scenario34_LockTimeout_ConflictAndTheBranchIsOver) {
   EXPECT_EQ(Execute(branch, "UPDATE account SET balance=2 WHERE id=1").result.code,
             Code::CONFLICT);
   EXPECT_EQ(Prepare(branch).vote, Vote::kLost);
-  EXPECT_EQ(Rollback(holder).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(holder).state, FinishState::kDone);
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "1000");
 }
 
@@ -443,7 +443,7 @@ TEST_F(StatementTest, Scenario34_Deadlock_OneConflictsAndTheOtherGoesOn) {
   EXPECT_NE(first == Code::OK, second == Code::OK);
   const BranchId& winner = first == Code::OK ? a : b;
   EXPECT_EQ(Prepare(winner).vote, Vote::kPrepared);
-  EXPECT_EQ(Commit(winner).finish, Finish::kDone);
+  EXPECT_EQ(Commit(winner).state, FinishState::kDone);
   EXPECT_EQ(Prepare(first == Code::OK ? b : a).vote, Vote::kLost);
 }
 
@@ -457,15 +457,15 @@ TEST_F(StatementTest, RollbackWhileACallWaitsForALock_BothAreAnsweredAtOnce) {
            "1";
   }));
   const double begin = testing::NowSeconds();
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   EXPECT_EQ(call->reply.Get().result.code, Code::BRANCH_GONE);
   EXPECT_LT(testing::NowSeconds() - begin, 2.0);
-  EXPECT_EQ(Rollback(holder).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(holder).state, FinishState::kDone);
   // The session is used again, and no late cancel hits the next branch.
   const uint64_t connects = manager().Stats().connects;
   for (int i = 0; i < 20; ++i) {
     const BranchId next = BeginAndRun("UPDATE account SET balance=1 WHERE id=2");
-    EXPECT_EQ(Rollback(next).finish, Finish::kDone);
+    EXPECT_EQ(Rollback(next).state, FinishState::kDone);
   }
   EXPECT_EQ(manager().Stats().connects, connects);
 }

@@ -36,7 +36,7 @@ TEST_F(VerbTest, HiddenWrites_ArePrepared) {
     text.replace(text.find('#'), 1, std::to_string(++id));
     const BranchId branch = BeginAndRun(text);
     EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared) << text;
-    EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+    EXPECT_EQ(Commit(branch).state, FinishState::kDone);
     EXPECT_EQ(Balance(id), "99") << text;
   }
 }
@@ -47,7 +47,7 @@ TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
   EXPECT_EQ(CostOf([&] {
               const BranchId b =
                   BeginAndPrepare("UPDATE account SET balance=balance-1 WHERE id=1");
-              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+              EXPECT_EQ(Commit(b).state, FinishState::kDone);
             }),
             (Costs{3, 6}));
 }
@@ -58,7 +58,7 @@ TEST_F(CostTest, PreparedByItsCall_TwoRoundTrips) {
   EXPECT_EQ(CostOf([&] {
               const BranchId b = Begin();
               (void)ExecuteLast(b, {Stmt("UPDATE account SET balance=1 WHERE id=1")});
-              EXPECT_EQ(Commit(b).finish, Finish::kDone);
+              EXPECT_EQ(Commit(b).state, FinishState::kDone);
             }),
             (Costs{2, 6}));
 }
@@ -86,7 +86,7 @@ TEST_F(CostTest, ASecondCall_OneRoundTripMoreAndASavepoint) {
               const BranchId b =
                   BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1");
               Query(b, "UPDATE account SET balance=balance-1 WHERE id=2");
-              EXPECT_EQ(Rollback(b).finish, Finish::kDone);
+              EXPECT_EQ(Rollback(b).state, FinishState::kDone);
             }),
             (Costs{3, 5}));
 }
@@ -128,14 +128,14 @@ TEST_F(CostTest, Scenario94_Flushes_TwoForTwoPhasesOneForOneNoneForReads) {
   EXPECT_NEAR(count([&] {
                 const BranchId b =
                     BeginAndPrepare("UPDATE account SET balance=balance-1 WHERE id=1");
-                EXPECT_EQ(Commit(b).finish, Finish::kDone);
+                EXPECT_EQ(Commit(b).state, FinishState::kDone);
               }),
               2, 0.2);
   EXPECT_NEAR(count([&] {
                 const BranchId b = Begin();
                 (void)ExecuteLast(
                     b, {Stmt("UPDATE account SET balance=balance-1 WHERE id=1")});
-                EXPECT_EQ(Commit(b).finish, Finish::kDone);
+                EXPECT_EQ(Commit(b).state, FinishState::kDone);
               }),
               2, 0.2);
   EXPECT_NEAR(count([&] {

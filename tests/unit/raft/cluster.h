@@ -52,7 +52,7 @@ class Cluster {
   [[nodiscard]] std::vector<std::string> AppliedStates() const;
   [[nodiscard]] std::vector<ClusterKey> ClusterKeys() const;
   [[nodiscard]] const InvariantsChecker& checker() const { return checker_; }
-  // Of all lives of all nodes.
+  // Of all incarnations of all nodes.
   [[nodiscard]] Counters TotalCounters() const;
   [[nodiscard]] uint64_t reads_answered() const { return reads_answered_; }
   [[nodiscard]] uint64_t crashes() const { return crashes_; }

@@ -120,7 +120,7 @@ TEST(Vote, OwnVoteOfACandidate_CountsWhenItIsDurable) {
   node.hold_disk = true;
   node.PassElectionTimeout();
   node.Receive(2, 0, PreVoteResponse{Term(1), true});
-  // Its requests have not left: this answer is of an earlier life's request.
+  // Its requests have not left: this answer is of an earlier incarnation's request.
   node.Receive(2, 1, VoteResponse{true});
   EXPECT_EQ(node.raft.role(), Role::kCandidate);
   node.Flush();

@@ -165,7 +165,7 @@ TEST_F(ChannelTest, Scenario52_PeerDiesAfterTheRequestLeft_Unknown) {
 }
 
 // It is busy, or stopped; its machine is there.
-TEST_F(ChannelTest, Scenario86_PeerThatReadsLate_IsNotTakenForOneThatIsCutOff) {
+TEST_F(ChannelTest, Scenario86_PeerThatReadsLate_IsNotTakenForOneThatIsDisconnected) {
   RawListener listener;
   Limits limits;
   limits.max_buffered_out_bytes = size_t{64} << 20;

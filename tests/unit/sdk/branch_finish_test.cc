@@ -13,22 +13,22 @@ TEST_F(BranchTableTest, Scenario16_CommitTwice_AcknowledgedTwiceAppliedOnce) {
   const RequestToken joined = Commit(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kCommit});
   EXPECT_FALSE(Answered(first));
-  Committed(id, Finish::kDone);
-  EXPECT_EQ(FinishOf(first).finish, Finish::kDone);
-  EXPECT_EQ(FinishOf(joined).finish, Finish::kDone);
+  Committed(id, FinishState::kDone);
+  EXPECT_EQ(FinishOf(first).state, FinishState::kDone);
+  EXPECT_EQ(FinishOf(joined).state, FinishState::kDone);
   const RequestToken later = Commit(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kLookUp});
   Found(id, Evidence::kCommitted);
-  EXPECT_EQ(FinishOf(later).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(later).state, FinishState::kDone);
 }
 
 TEST_F(BranchTableTest, Scenario25_CommitAfterRestart_AcknowledgedByEvidence) {
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   const RequestToken token = Commit(id);
   EXPECT_FALSE(Answered(token));
   Found(id, Evidence::kCommitted);
-  EXPECT_EQ(FinishOf(token).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(token).state, FinishState::kDone);
 }
 
 TEST_F(BranchTableTest, CommitOfActiveBranch_IsAProtocolErrorAndNotDone) {
@@ -36,7 +36,7 @@ TEST_F(BranchTableTest, CommitOfActiveBranch_IsAProtocolErrorAndNotDone) {
   const BranchId id = Start();
   const FinishAnswer answer = FinishOf(Commit(id));
   EXPECT_TRUE(answer.protocol_error);
-  EXPECT_EQ(answer.finish, Finish::kRetry);
+  EXPECT_EQ(answer.state, FinishState::kRetry);
   EXPECT_TRUE(TakeCommands().empty());
   EXPECT_EQ(table_->Stats(now_).active, 1u);
   EXPECT_EQ(CountEvents(EventKind::kProtocolError), 1u);
@@ -46,13 +46,13 @@ TEST_F(BranchTableTest, CommitOfActiveBranch_IsAProtocolErrorAndNotDone) {
 TEST_F(BranchTableTest, AbandonedByItsClientAfterTheVote_StaysPrepared) {
   Recover();
   const BranchId id = StartPrepared();
-  EXPECT_EQ(FinishOf(Abandon(id)).finish, Finish::kRetry);
+  EXPECT_EQ(FinishOf(Abandon(id)).state, FinishState::kRetry);
   EXPECT_TRUE(TakeCommands().empty());
   EXPECT_EQ(table_->Stats(now_).in_doubt, 1u);
   const BranchId preparing = Start();
   Prepare(preparing);
   TakeCommands();
-  EXPECT_EQ(FinishOf(Abandon(preparing)).finish, Finish::kRetry);
+  EXPECT_EQ(FinishOf(Abandon(preparing)).state, FinishState::kRetry);
   EXPECT_TRUE(TakeCommands().empty());
 }
 
@@ -76,14 +76,14 @@ TEST_F(BranchTableTest, CommitBeforeTheVote_IsAProtocolErrorAndNotDone) {
 }
 
 TEST_F(BranchTableTest,
-       CommitOfBranchRolledBackInThisLife_IsAnAlarmNotAnAcknowledgement) {
+       CommitOfBranchRolledBackInThisIncarnation_IsAnAlarmNotAnAcknowledgement) {
   Recover();
   const BranchId id = StartPrepared();
   Rollback(id);
   RolledBack(id);
   const RequestToken token = Commit(id);
   Found(id, Evidence::kNone);
-  EXPECT_EQ(FinishOf(token).finish, Finish::kHeuristicRollback);
+  EXPECT_EQ(FinishOf(token).state, FinishState::kHeuristicRollback);
   EXPECT_EQ(CountEvents(EventKind::kHeuristic), 1u);
 }
 
@@ -92,19 +92,20 @@ TEST_F(BranchTableTest, Scenario26_CommitWithoutEvidenceWhereOthersCanSettle_IsA
   options.can_be_settled_elsewhere = true;
   Reset(options);
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   const RequestToken token = Commit(id);
   Found(id, Evidence::kNone);
-  EXPECT_EQ(FinishOf(token).finish, Finish::kHeuristicHazard);
+  EXPECT_EQ(FinishOf(token).state, FinishState::kHeuristicHazard);
   EXPECT_EQ(CountEvents(EventKind::kHeuristic), 1u);
 }
 
-TEST_F(BranchTableTest, Scenario69_CommitOfReadOnlyBranchOfEarlierLife_IsAcknowledged) {
+TEST_F(BranchTableTest,
+       Scenario69_CommitOfReadOnlyBranchOfEarlierIncarnation_IsAcknowledged) {
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   const RequestToken token = Commit(id);
   Found(id, Evidence::kNone);
-  EXPECT_EQ(FinishOf(token).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(token).state, FinishState::kDone);
   EXPECT_EQ(CountEvents(EventKind::kHeuristic), 0u);
 }
 
@@ -112,20 +113,20 @@ TEST_F(BranchTableTest, LateCommitBelowTheWatermark_IsAcknowledged) {
   Recover();
   const BranchId id = StartPrepared(3);
   Commit(id);
-  Committed(id, Finish::kDone);
+  Committed(id, FinishState::kDone);
   table_->OnWatermark(MakeGtid(4));
   Drain();
   const RequestToken token = Commit(id);
   Found(id, Evidence::kNone);  // dropped
-  EXPECT_EQ(FinishOf(token).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(token).state, FinishState::kDone);
 }
 
 TEST_F(BranchTableTest, CommitThatCouldNotBeDone_IsRetriedAndNeverRolledBack) {
   Recover();
   const BranchId id = StartPrepared();
   const RequestToken first = Commit(id);
-  Committed(id, Finish::kRetry);
-  EXPECT_EQ(FinishOf(first).finish, Finish::kRetry);
+  Committed(id, FinishState::kRetry);
+  EXPECT_EQ(FinishOf(first).state, FinishState::kRetry);
   TakeCommands();
   EXPECT_TRUE(FinishOf(Rollback(id)).protocol_error);
   table_->OnInquiryAnswer(id, InquiryAnswer::kRollback, now_);
@@ -133,8 +134,8 @@ TEST_F(BranchTableTest, CommitThatCouldNotBeDone_IsRetriedAndNeverRolledBack) {
   EXPECT_TRUE(TakeCommands().empty());
   const RequestToken second = Commit(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kCommit});
-  Committed(id, Finish::kDone);
-  EXPECT_EQ(FinishOf(second).finish, Finish::kDone);
+  Committed(id, FinishState::kDone);
+  EXPECT_EQ(FinishOf(second).state, FinishState::kDone);
 }
 
 TEST_F(BranchTableTest, RollbackThatCouldNotBeDone_IsNeverCommitted) {
@@ -142,7 +143,7 @@ TEST_F(BranchTableTest, RollbackThatCouldNotBeDone_IsNeverCommitted) {
   const BranchId id = StartPrepared();
   Rollback(id);
   EXPECT_TRUE(FinishOf(Commit(id)).protocol_error);
-  RolledBack(id, Finish::kRetry);
+  RolledBack(id, FinishState::kRetry);
   TakeCommands();
   EXPECT_TRUE(FinishOf(Commit(id)).protocol_error);
   table_->OnInquiryAnswer(id, InquiryAnswer::kCommit, now_);
@@ -154,9 +155,9 @@ TEST_F(BranchTableTest, HeuristicOutcome_IsRepeatedUntilTheWatermarkPasses) {
   Recover();
   const BranchId id = StartPrepared(3);
   const RequestToken first = Commit(id);
-  Committed(id, Finish::kHeuristicMixed);
-  EXPECT_EQ(FinishOf(first).finish, Finish::kHeuristicMixed);
-  EXPECT_EQ(FinishOf(Commit(id)).finish, Finish::kHeuristicMixed);
+  Committed(id, FinishState::kHeuristicMixed);
+  EXPECT_EQ(FinishOf(first).state, FinishState::kHeuristicMixed);
+  EXPECT_EQ(FinishOf(Commit(id)).state, FinishState::kHeuristicMixed);
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kRefused);
   EXPECT_EQ(CountEvents(EventKind::kHeuristic), 1u);
 }
@@ -171,7 +172,7 @@ TEST_F(BranchTableTest, RollbackTwice_IsAcknowledgedTwice) {
   const RequestToken later = Rollback(id);
   Found(id, Evidence::kNone);
   for (const RequestToken token : {first, joined, later}) {
-    EXPECT_EQ(FinishOf(token).finish, Finish::kDone);
+    EXPECT_EQ(FinishOf(token).state, FinishState::kDone);
   }
 }
 
@@ -186,7 +187,7 @@ TEST_F(BranchTableTest, RollbackDuringWork_GoesToTheResourceManagerAtOnce) {
   EXPECT_EQ(TextOf(work), "gone");
   EXPECT_FALSE(Answered(rollback));
   RolledBack(id);
-  EXPECT_EQ(FinishOf(rollback).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(rollback).state, FinishState::kDone);
 }
 
 TEST_F(BranchTableTest, Scenario35_LateRollbackOfOnePhaseCommit_TellsTheTruth) {
@@ -197,10 +198,11 @@ TEST_F(BranchTableTest, Scenario35_LateRollbackOfOnePhaseCommit_TellsTheTruth) {
   CommittedAlone(id, OnePhase::kCommitted);
   EXPECT_FALSE(Answered(during));
   Found(id, Evidence::kCommittedAlone);
-  EXPECT_EQ(FinishOf(during).finish, Finish::kHeuristicCommit);
+  EXPECT_EQ(FinishOf(during).state, FinishState::kHeuristicCommit);
   const RequestToken after = Rollback(id);
   Found(id, Evidence::kUnknown);
-  EXPECT_EQ(FinishOf(after).finish, Finish::kRetry) << "unknown until evidence was read";
+  EXPECT_EQ(FinishOf(after).state, FinishState::kRetry)
+      << "unknown until evidence was read";
 }
 
 TEST_F(BranchTableTest, OnePhaseCommit_RetryIsAnsweredFromEvidence) {
@@ -219,7 +221,7 @@ TEST_F(BranchTableTest, OnePhaseCommit_RetryIsAnsweredFromEvidence) {
 
 TEST_F(BranchTableTest, OnePhaseCommitLostInACrash_IsRolledBack) {
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   const RequestToken retry = CommitOnePhase(id);
   Found(id, Evidence::kNone);
   EXPECT_EQ(OnePhaseOf(retry), OnePhaseVerdict::kLost);
@@ -227,7 +229,7 @@ TEST_F(BranchTableTest, OnePhaseCommitLostInACrash_IsRolledBack) {
 
 TEST_F(BranchTableTest, OnePhaseCommitBelowTheWatermark_IsForgottenNeverAGuess) {
   Recover();
-  const BranchId id = OfEarlierLife(3);
+  const BranchId id = OfEarlierIncarnation(3);
   table_->OnWatermark(MakeGtid(4));
   Drain();
   const RequestToken dropped = CommitOnePhase(id);

@@ -14,8 +14,8 @@
 
 namespace concordat::participant {
 
-inline const Incarnation kThisLife(500);
-inline const Incarnation kEarlierLife(400);
+inline const Incarnation kThisIncarnation(500);
+inline const Incarnation kEarlierIncarnation(400);
 
 inline Gtid MakeGtid(uint64_t sequence) { return Gtid{GroupId(1), Term(7), sequence}; }
 
@@ -32,7 +32,7 @@ class BranchTableTest : public ::testing::Test {
 
   void Reset(BranchTableOptions options) {
     options_ = options;
-    table_ = std::make_unique<BranchTable>("bank-a", kThisLife, options);
+    table_ = std::make_unique<BranchTable>("bank-a", kThisIncarnation, options);
     commands_.clear();
     answers_.clear();
     inquiries_.clear();
@@ -56,8 +56,8 @@ class BranchTableTest : public ::testing::Test {
     answers_.clear();
     return id;
   }
-  static BranchId OfEarlierLife(uint64_t sequence) {
-    return BranchId{MakeGtid(sequence), "bank-a", kEarlierLife, 3};
+  static BranchId OfEarlierIncarnation(uint64_t sequence) {
+    return BranchId{MakeGtid(sequence), "bank-a", kEarlierIncarnation, 3};
   }
 
   RequestToken Token() { return RequestToken(++last_token_); }
@@ -101,11 +101,11 @@ class BranchTableTest : public ::testing::Test {
     table_->OnPrepared(id, {vote, ""}, now_);
     Drain();
   }
-  void Committed(const BranchId& id, Finish finish) {
+  void Committed(const BranchId& id, FinishState finish) {
     table_->OnCommitted(id, {finish, ""}, now_);
     Drain();
   }
-  void RolledBack(const BranchId& id, Finish finish = Finish::kDone) {
+  void RolledBack(const BranchId& id, FinishState finish = FinishState::kDone) {
     table_->OnRolledBack(id, {finish, ""}, now_);
     Drain();
   }

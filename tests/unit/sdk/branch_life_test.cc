@@ -11,7 +11,7 @@ TEST_F(BranchTableTest, Rule10_BranchIdIsNeverUsedTwice) {
   const BranchId a = Start(1);
   const BranchId b = Start(1);
   EXPECT_NE(a, b);
-  EXPECT_EQ(a.incarnation, kThisLife);
+  EXPECT_EQ(a.incarnation, kThisIncarnation);
   table_->StartFailed(b);
   EXPECT_NE(Start(1), b);
 }
@@ -55,12 +55,12 @@ TEST_F(BranchTableTest, Scenario102_PreparedBeforeTheStart_IsTheTransactionsBran
   BranchTableOptions options;
   options.one_branch_a_transaction = true;
   Reset(options);
-  Recover({{OfEarlierLife(1), Duration()}});
+  Recover({{OfEarlierIncarnation(1), Duration()}});
   const StartResult second = table_->Start(MakeGtid(1), Duration(), now_);
   EXPECT_EQ(second.refusal, StartRefusal::kSecond);
-  EXPECT_EQ(second.branch, OfEarlierLife(1));
-  Rollback(OfEarlierLife(1));
-  RolledBack(OfEarlierLife(1));
+  EXPECT_EQ(second.branch, OfEarlierIncarnation(1));
+  Rollback(OfEarlierIncarnation(1));
+  RolledBack(OfEarlierIncarnation(1));
   Start(1);
 }
 
@@ -185,7 +185,7 @@ TEST_F(BranchTableTest, IdleRollbackThatFails_IsTriedAgain) {
   Recover();
   const BranchId id = Start();
   Advance(options_.idle_timeout);
-  RolledBack(id, Finish::kRetry);
+  RolledBack(id, FinishState::kRetry);
   TakeCommands();
   Advance(options_.scan_interval);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
@@ -208,7 +208,7 @@ TEST_F(BranchTableTest, Call_ThatWaitsLongerThanItsCaller_RollsTheBranchBack) {
 }
 
 TEST_F(BranchTableTest, Scenario32_PreparedBranch_IsHeldForHoursAndNeverEndedAlone) {
-  Recover({{OfEarlierLife(1), Duration()}});
+  Recover({{OfEarlierIncarnation(1), Duration()}});
   const BranchId id = StartPrepared(2);
   for (int minute = 0; minute < 300; ++minute) Advance(Duration::Seconds(60));
   EXPECT_TRUE(TakeCommands().empty());
@@ -240,8 +240,8 @@ TEST_F(BranchTableTest, BranchInDoubt_AsksAfterAWhileThenBacksOff) {
 }
 
 TEST_F(BranchTableTest, Scenario24_RecoveredBranch_AsksAndIsSettledByTheAnswer) {
-  const BranchId commit = OfEarlierLife(1);
-  const BranchId rollback = OfEarlierLife(2);
+  const BranchId commit = OfEarlierIncarnation(1);
+  const BranchId rollback = OfEarlierIncarnation(2);
   Recover({{commit, Duration()}, {rollback, Duration()}});
   EXPECT_EQ(CountEvents(EventKind::kRecovered), 2u);
   Advance(Duration::Seconds(3));
@@ -252,9 +252,9 @@ TEST_F(BranchTableTest, Scenario24_RecoveredBranch_AsksAndIsSettledByTheAnswer) 
   EXPECT_EQ(TakeCommands(), (Kinds{CommandKind::kCommit, CommandKind::kRollback}));
   // The coordinator's own COMMIT joins.
   const RequestToken token = Commit(commit);
-  Committed(commit, Finish::kDone);
+  Committed(commit, FinishState::kDone);
   RolledBack(rollback);
-  EXPECT_EQ(FinishOf(token).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(token).state, FinishState::kDone);
   EXPECT_EQ(table_->Stats(now_).held, 0u);
 }
 
@@ -271,7 +271,7 @@ TEST_F(BranchTableTest, InquiryAnswer_ForABranchThatIsNotPrepared_ChangesNothing
   Recover();
   const BranchId active = Start();
   table_->OnInquiryAnswer(active, InquiryAnswer::kCommit, now_);
-  table_->OnInquiryAnswer(OfEarlierLife(9), InquiryAnswer::kCommit, now_);
+  table_->OnInquiryAnswer(OfEarlierIncarnation(9), InquiryAnswer::kCommit, now_);
   Drain();
   EXPECT_TRUE(TakeCommands().empty());
   EXPECT_EQ(table_->Stats(now_).active, 1u);
@@ -280,7 +280,7 @@ TEST_F(BranchTableTest, InquiryAnswer_ForABranchThatIsNotPrepared_ChangesNothing
 TEST_F(BranchTableTest,
        Scenario75_BranchPreparedByTheApplication_IsLeftAloneUntilItsTime) {
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   table_->Adopt({id, Duration::Seconds(60)}, now_);
   Drain();
   Advance(Duration::Seconds(59));

@@ -32,8 +32,8 @@ TEST_F(UnsolicitedVoteTest, PreparedByItsCall_CommitsWhenTold) {
   EXPECT_EQ(table_->Stats(now_).in_doubt, 1u);
   const RequestToken commit = Commit(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kCommit});
-  Committed(id, Finish::kDone);
-  EXPECT_EQ(FinishOf(commit).finish, Finish::kDone);
+  Committed(id, FinishState::kDone);
+  EXPECT_EQ(FinishOf(commit).state, FinishState::kDone);
 }
 
 TEST_F(UnsolicitedVoteTest, RepeatedCall_GetsTheSameAnswerAndNothingRuns) {
@@ -73,10 +73,10 @@ TEST_F(UnsolicitedVoteTest, InDoubt_OnlyWhenTheCallerMayHaveGivenUp) {
 // The vote may be on its way to the client, and part of a commit by now.
 TEST_F(UnsolicitedVoteTest, CallerGivesUpWhileItRuns_OnlyTheCoordinatorEndsIt) {
   const BranchId id = StartWorking();
-  EXPECT_EQ(FinishOf(Abandon(id)).finish, Finish::kRetry);
+  EXPECT_EQ(FinishOf(Abandon(id)).state, FinishState::kRetry);
   EXPECT_TRUE(TakeCommands().empty());
   Executed(id, "prepared", AfterExecute::kPrepared);
-  EXPECT_EQ(FinishOf(Abandon(id)).finish, Finish::kRetry);
+  EXPECT_EQ(FinishOf(Abandon(id)).state, FinishState::kRetry);
   EXPECT_TRUE(TakeCommands().empty());
 }
 
@@ -86,7 +86,7 @@ TEST_F(UnsolicitedVoteTest, CallerGivesUpAfterItFailed_RolledBack) {
   const RequestToken abandoned = Abandon(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   RolledBack(id);
-  EXPECT_EQ(FinishOf(abandoned).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(abandoned).state, FinishState::kDone);
 }
 
 // It has not voted as long as nobody was answered (X/Open DTP, 2.3.2).
@@ -108,13 +108,13 @@ TEST_F(UnsolicitedVoteTest, VoteThatCrossesARollback_NeverGoesOut) {
   Executed(id, "prepared", AfterExecute::kPrepared);
   EXPECT_EQ(ExecuteOf(call_).verdict, ExecuteVerdict::kTimedOut);
   // The store could not roll it back yet: it is held, and nobody can commit it.
-  RolledBack(id, Finish::kRetry);
+  RolledBack(id, FinishState::kRetry);
   EXPECT_EQ(table_->Stats(now_).in_doubt, 1u);
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
   EXPECT_TRUE(FinishOf(Commit(id)).protocol_error);
   const RequestToken rollback = Rollback(id);
   RolledBack(id);
-  EXPECT_EQ(FinishOf(rollback).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(rollback).state, FinishState::kDone);
 }
 
 TEST_F(UnsolicitedVoteTest, PrepareWhileItRuns_IsRefused) {

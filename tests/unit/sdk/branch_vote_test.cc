@@ -7,10 +7,10 @@ namespace {
 using Kinds = std::vector<CommandKind>;
 
 TEST_F(BranchTableTest, Scenario68_RequestsBeforeRecovery_AreUnavailableNeverRefused) {
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kUnavailable);
-  EXPECT_EQ(FinishOf(Commit(id)).finish, Finish::kRetry);
-  EXPECT_EQ(FinishOf(Rollback(id)).finish, Finish::kRetry);
+  EXPECT_EQ(FinishOf(Commit(id)).state, FinishState::kRetry);
+  EXPECT_EQ(FinishOf(Rollback(id)).state, FinishState::kRetry);
   EXPECT_EQ(OnePhaseOf(CommitOnePhase(id)), OnePhaseVerdict::kUnknown);
   EXPECT_EQ(ExecuteOf(Execute(id, 1)).verdict, ExecuteVerdict::kUnavailable);
   EXPECT_EQ(table_->Start(MakeGtid(1), Duration(), now_).refusal,
@@ -53,7 +53,7 @@ TEST_F(BranchTableTest, Scenario70_PrepareTwiceOfReadOnlyBranch_ReadOnlyAgain) {
   TakeCommands();
   EXPECT_EQ(VoteOf(first), Vote::kReadOnly);
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kReadOnly);
-  EXPECT_EQ(FinishOf(Commit(id)).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(Commit(id)).state, FinishState::kDone);
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kReadOnly);
   EXPECT_TRUE(TakeCommands().empty());
 }
@@ -85,7 +85,7 @@ TEST_F(BranchTableTest, ReadOnlyVotes_AreBoundedByNumber) {
   // The first one is gone: no alarm for its COMMIT, because it may have been read-only.
   const RequestToken commit = Commit(ids[0]);
   Found(ids[0], Evidence::kNone);
-  EXPECT_EQ(FinishOf(commit).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(commit).state, FinishState::kDone);
   EXPECT_EQ(CountEvents(EventKind::kHeuristic), 0u);
 }
 
@@ -133,7 +133,7 @@ TEST_F(BranchTableTest, Scenario13_RollbackOvertakesPrepare_PrepareIsRefused) {
   const RequestToken during = Prepare(id);
   EXPECT_EQ(VoteOf(during), Vote::kLost);
   RolledBack(id);
-  EXPECT_EQ(FinishOf(rollback).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(rollback).state, FinishState::kDone);
   TakeCommands();
   const RequestToken after = Prepare(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kLookUp});
@@ -146,11 +146,11 @@ TEST_F(BranchTableTest, Scenario13_RollbackThatHasToBeRetried_StillRefusesPrepar
   Recover();
   const BranchId id = Start();
   Rollback(id);
-  RolledBack(id, Finish::kRetry);
+  RolledBack(id, FinishState::kRetry);
   TakeCommands();
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
-  RolledBack(id, Finish::kRetry);
+  RolledBack(id, FinishState::kRetry);
   EXPECT_EQ(OnePhaseOf(CommitOnePhase(id)), OnePhaseVerdict::kInvalid);
 }
 
@@ -158,7 +158,7 @@ TEST_F(BranchTableTest, Scenario13_PreparedBranchWhoseRollbackIsRetried_NeverVot
   Recover();
   const BranchId id = StartPrepared();
   Rollback(id);
-  RolledBack(id, Finish::kRetry);
+  RolledBack(id, FinishState::kRetry);
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);
 }
 
@@ -174,7 +174,7 @@ TEST_F(BranchTableTest, RollbackDuringPrepare_WaitsBehindItAndTheVoteIsNo) {
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   EXPECT_FALSE(Answered(rollback));
   RolledBack(id);
-  EXPECT_EQ(FinishOf(rollback).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(rollback).state, FinishState::kDone);
 }
 
 TEST_F(BranchTableTest, RollbackDuringPrepareThatEndsReadOnly_IsDone) {
@@ -184,7 +184,7 @@ TEST_F(BranchTableTest, RollbackDuringPrepareThatEndsReadOnly_IsDone) {
   const RequestToken rollback = Rollback(id);
   Prepared(id, Vote::kReadOnly);
   EXPECT_EQ(VoteOf(prepare), Vote::kLost);
-  EXPECT_EQ(FinishOf(rollback).finish, Finish::kDone);
+  EXPECT_EQ(FinishOf(rollback).state, FinishState::kDone);
 }
 
 TEST_F(BranchTableTest, PrepareWhileWorkRuns_IsRefusedAndRolledBack) {
@@ -201,7 +201,7 @@ TEST_F(BranchTableTest, PrepareWhileWorkRuns_IsRefusedAndRolledBack) {
 
 TEST_F(BranchTableTest, Scenario23_PrepareOfBranchLostInACrash_IsRefused) {
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   const RequestToken token = Prepare(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kLookUp});
   Found(id, Evidence::kNone);
@@ -212,7 +212,7 @@ TEST_F(BranchTableTest, Scenario61_LatePrepareOfCommittedAndForgotten_IsRefused)
   Recover();
   const BranchId id = StartPrepared();
   Commit(id);
-  Committed(id, Finish::kDone);
+  Committed(id, FinishState::kDone);
   const RequestToken late = Prepare(id);
   Found(id, Evidence::kCommitted);
   EXPECT_EQ(VoteOf(late), Vote::kRefused);
@@ -234,19 +234,19 @@ TEST_F(BranchTableTest, Scenario74_PrepareOfBranchCommittedAlone_SaysSo) {
 
 TEST_F(BranchTableTest, LookUpThatCannotTell_IsUnavailable) {
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   const RequestToken prepare = Prepare(id);
   const RequestToken commit = Commit(id);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kLookUp}) << "one look-up serves both";
   Found(id, Evidence::kUnknown);
   EXPECT_EQ(VoteOf(prepare), Vote::kUnavailable);
-  EXPECT_EQ(FinishOf(commit).finish, Finish::kRetry);
+  EXPECT_EQ(FinishOf(commit).state, FinishState::kRetry);
   EXPECT_FALSE(FinishOf(commit).protocol_error);
 }
 
 TEST_F(BranchTableTest, BranchFoundPreparedByLookUp_IsAdoptedAndVotes) {
   Recover();
-  const BranchId id = OfEarlierLife(1);
+  const BranchId id = OfEarlierIncarnation(1);
   const RequestToken prepare = Prepare(id);
   Found(id, Evidence::kPrepared);
   EXPECT_EQ(VoteOf(prepare), Vote::kPrepared);

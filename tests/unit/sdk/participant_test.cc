@@ -31,11 +31,11 @@ bool Eventually(Condition condition) {
   return false;
 }
 
-// One life of a participant and its server.
-class Life {
+// One incarnation of a participant and its server.
+class ParticipantInstance {
  public:
-  Life(FaultEnv* env, const std::vector<std::string>& coordinators,
-       ParticipantOptions options, const std::string& resource) {
+  ParticipantInstance(FaultEnv* env, const std::vector<std::string>& coordinators,
+                      ParticipantOptions options, const std::string& resource) {
     thread_ = *rpc::LoopThread::Start();
     thread_->RunSync([&] {
       auto link = ChannelLink::Create(thread_->loop(), coordinators, {});
@@ -65,7 +65,7 @@ class Life {
     thread_->RunSync([] {});
   }
   // Without Stop: as when the process is killed.
-  ~Life() {
+  ~ParticipantInstance() {
     thread_->RunSync([this] {
       server_.reset();
       participant_.reset();
@@ -115,7 +115,7 @@ class ParticipantTest : public ::testing::Test {
     options_.retry = Duration::Millis(20);
   }
   ~ParticipantTest() override {
-    life_.reset();
+    instance_.reset();
     client_thread_->RunSync([this] {
       channel_.reset();
       for (auto& coordinator : coordinators_) coordinator->Close();
@@ -123,22 +123,23 @@ class ParticipantTest : public ::testing::Test {
   }
 
   void Begin() {
-    life_ = std::make_unique<Life>(&env_,
-                                   std::vector<std::string>{coordinators_[0]->address(),
-                                                            coordinators_[1]->address()},
-                                   options_, resource_);
+    instance_ = std::make_unique<ParticipantInstance>(
+        &env_,
+        std::vector<std::string>{coordinators_[0]->address(),
+                                 coordinators_[1]->address()},
+        options_, resource_);
     client_thread_->RunSync([this] {
-      channel_ = std::make_unique<rpc::Channel>(client_thread_->loop(),
-                                                *rpc::Address::Parse(life_->address()));
+      channel_ = std::make_unique<rpc::Channel>(
+          client_thread_->loop(), *rpc::Address::Parse(instance_->address()));
     });
   }
   void BeginAndServe() {
     Begin();
-    ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
-    ASSERT_TRUE(life_->ready()->ok()) << *life_->ready();
+    ASSERT_TRUE(Eventually([this] { return instance_->ready().has_value(); }));
+    ASSERT_TRUE(instance_->ready()->ok()) << *instance_->ready();
   }
   void Restart() {
-    life_.reset();
+    instance_.reset();
     BeginAndServe();
   }
 
@@ -255,7 +256,7 @@ class ParticipantTest : public ::testing::Test {
   std::shared_ptr<TestCoordinator> coordinators_[2];
   ParticipantOptions options_;
   std::string resource_ = "bank-a";
-  std::unique_ptr<Life> life_;
+  std::unique_ptr<ParticipantInstance> instance_;
   std::unique_ptr<rpc::Channel> channel_;
 };
 
@@ -265,7 +266,7 @@ TEST_F(ParticipantTest, Resources_AreRegisteredAndHeartbeatsGoOn) {
   ASSERT_EQ(resources.size(), 1u);
   EXPECT_EQ(resources[0].name, "bank-a");
   EXPECT_EQ(resources[0].kind, "kv");
-  EXPECT_EQ(resources[0].address, life_->address());
+  EXPECT_EQ(resources[0].address, instance_->address());
   EXPECT_GT(resources[0].incarnation, 0);
   EXPECT_TRUE(Eventually([this] { return coordinators_[0]->registrations() > 5; }));
 }
@@ -299,9 +300,9 @@ TEST_F(ParticipantTest, Scenario68_BeforeRecovery_EverythingIsUnavailable) {
   EXPECT_EQ(CommitOnePhase(branch).result.code, Code::UNAVAILABLE);
   EXPECT_EQ(Execute(StartRequest(1, {})).result.code, Code::UNAVAILABLE);
   EXPECT_EQ(Recover().result.code, Code::UNAVAILABLE);
-  EXPECT_FALSE(life_->ready().has_value());
+  EXPECT_FALSE(instance_->ready().has_value());
   for (auto& coordinator : coordinators_) coordinator->set_silent(false);
-  ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
+  ASSERT_TRUE(Eventually([this] { return instance_->ready().has_value(); }));
   EXPECT_EQ(Prepare(branch), wire::Vote::LOST);
 }
 
@@ -394,9 +395,9 @@ TEST_F(ParticipantTest, Watermark_ReachesTheResourceManager) {
   BeginAndServe();
   const wire::BranchId branch = Put(1, "k", "v");
   EXPECT_EQ(CommitOnePhase(branch).outcome, wire::Outcome::COMMITTED);
-  EXPECT_EQ(life_->manager()->stats().evidence, 1u);
+  EXPECT_EQ(instance_->manager()->stats().evidence, 1u);
   coordinators_[0]->set_watermark(MakeGtid(5000));
-  EXPECT_TRUE(Eventually([this] { return life_->manager()->stats().evidence == 0; }));
+  EXPECT_TRUE(Eventually([this] { return instance_->manager()->stats().evidence == 0; }));
   EXPECT_EQ(CommitOnePhase(branch).result.code, Code::UNKNOWN) << "never a guess";
   EXPECT_EQ(Execute(StartRequest(4999, {})).result.code, Code::INVALID);
 }
@@ -413,11 +414,11 @@ TEST_F(ParticipantTest, Lists_AreAnsweredInOrderAndShareFlushes) {
   // The first flush lasts until the participant has been through the list.
   std::atomic<bool> first = true;
   env_.SetSyncHook([&] {
-    if (first.exchange(false)) life_->AwaitLoop();
+    if (first.exchange(false)) instance_->AwaitLoop();
   });
-  const uint64_t flushes = life_->manager()->flush_count();
+  const uint64_t flushes = instance_->manager()->flush_count();
   const wire::PrepareReply reply = Prepare(list);
-  EXPECT_LE(life_->manager()->flush_count() - flushes, 2u);
+  EXPECT_LE(instance_->manager()->flush_count() - flushes, 2u);
   env_.SetSyncHook(nullptr);
   ASSERT_EQ(reply.votes.size(), 300u);
   for (size_t i = 0; i < reply.votes.size(); ++i) {
@@ -481,7 +482,7 @@ TEST_F(ParticipantTest, Stop_RollsBackActiveBranchesAndKeepsPreparedOnes) {
   const wire::BranchId prepared = Put(1, "a", "1");
   EXPECT_EQ(Prepare(prepared), wire::Vote::PREPARED);
   const wire::BranchId active = Put(2, "b", "1");
-  life_->Stop();
+  instance_->Stop();
   EXPECT_EQ(Prepare(List({prepared})).result.code, Code::UNAVAILABLE);
   Restart();
   EXPECT_EQ(Recover().branches.at(0).branch, prepared);
@@ -490,12 +491,12 @@ TEST_F(ParticipantTest, Stop_RollsBackActiveBranchesAndKeepsPreparedOnes) {
 
 TEST_F(ParticipantTest, ResourceThatCannotRecover_IsReported) {
   BeginAndServe();
-  life_->Stop();
-  life_.reset();
+  instance_->Stop();
+  instance_.reset();
   ASSERT_TRUE(env_.Create("/kv/foreign").ok());
   Begin();
-  ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
-  const absl::Status status = *life_->ready();
+  ASSERT_TRUE(Eventually([this] { return instance_->ready().has_value(); }));
+  const absl::Status status = *instance_->ready();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_NE(status.message().find("bank-a"), absl::string_view::npos);
   wire::BranchId branch;
@@ -509,11 +510,11 @@ TEST_F(ParticipantTest, ResourceThatCannotRecover_IsReported) {
 TEST_F(ParticipantTest, StoreWithABranchInDoubtOfAnotherName_IsNotServed) {
   BeginAndServe();
   EXPECT_EQ(Prepare(Put(1, "k", "v")), wire::Vote::PREPARED);
-  life_.reset();
+  instance_.reset();
   resource_ = "bank-b";
   Begin();
-  ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
-  const absl::Status status = *life_->ready();
+  ASSERT_TRUE(Eventually([this] { return instance_->ready().has_value(); }));
+  const absl::Status status = *instance_->ready();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_NE(status.message().find("in doubt of resource bank-a"),
             absl::string_view::npos);
@@ -522,8 +523,8 @@ TEST_F(ParticipantTest, StoreWithABranchInDoubtOfAnotherName_IsNotServed) {
 TEST_F(ParticipantTest, RefusedRegistration_IsReportedAndNothingIsServed) {
   coordinators_[0]->set_refuses(true);
   Begin();
-  ASSERT_TRUE(Eventually([this] { return life_->ready().has_value(); }));
-  const absl::Status status = *life_->ready();
+  ASSERT_TRUE(Eventually([this] { return instance_->ready().has_value(); }));
+  const absl::Status status = *instance_->ready();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_NE(status.message().find("another store"), absl::string_view::npos);
   EXPECT_EQ(Execute(StartRequest(1, {Operation(wire::KvVerb::GET, "k")})).result.code,
@@ -537,7 +538,7 @@ TEST_F(ParticipantTest, Store_HasOneIdentityForItsLife) {
   EXPECT_FALSE(coordinators_[0]->resources()[0].__isset.replace_store);
   Restart();
   EXPECT_EQ(coordinators_[0]->resources()[0].store, store);
-  life_.reset();
+  instance_.reset();
   env_.Crash(FaultEnv::Unsynced::kDropAll);
   options_.replace_stores = {"bank-a"};
   BeginAndServe();

@@ -42,7 +42,7 @@ struct ModelStore {
   }
 };
 
-// What a test and the services of several lives share. Thread-safe.
+// What a test and the services of several incarnations share. Thread-safe.
 class ModelWorld {
  public:
   // Fails the next call of that kind: "try", "confirm", "cancel", "lookup"; after it has
@@ -75,7 +75,7 @@ class ModelWorld {
     hold = kind;
   }
   void Release();
-  // The world as a crash at this moment leaves it for the next life.
+  // The world as a crash at this moment leaves it for the next instance.
   [[nodiscard]] std::unique_ptr<ModelWorld> AfterCrash()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     auto world = std::make_unique<ModelWorld>();

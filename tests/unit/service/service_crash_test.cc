@@ -1,13 +1,13 @@
 // The power goes off at every step of a workload: before and after each effect in the
-// user's store, before each flush, after each answer; and again while the next life
-// recovers. Functions fail by chance, before and after they have taken effect. Whatever
-// was promised holds, nothing stays reserved, and the SDK keeps its contract: the model
-// service notes every call that it should not have got.
+// user's store, before each flush, after each answer; and again while the next
+// incarnation recovers. Functions fail by chance, before and after they have taken
+// effect. Whatever was promised holds, nothing stays reserved, and the SDK keeps its
+// contract: the model service notes every call that it should not have got.
 #include <map>
 #include <set>
 
 #include "coordinator/base/random.h"
-#include "tests/unit/service/service_life.h"
+#include "tests/unit/service/service_instance.h"
 
 namespace concordat::participant::service {
 namespace {
@@ -29,7 +29,7 @@ struct Moment {
   Facts facts;
 };
 
-// Keeps moments of a life: all of them, or some.
+// Keeps moments of an incarnation: all of them, or some.
 class Camera {
  public:
   Camera(FaultEnv* env, ModelWorld* world, const Facts* facts, uint64_t one_in)
@@ -75,59 +75,60 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
     MutexLock lock(&world->mutex);
     change();
   }
-  static Finish Repeat(const std::function<Finish()>& call) {
-    Finish result = Finish::kRetry;
-    while ((result = call()) == Finish::kRetry) {
+  static FinishState Repeat(const std::function<FinishState()>& call) {
+    FinishState result = FinishState::kRetry;
+    while ((result = call()) == FinishState::kRetry) {
     }
     return result;
   }
 
-  void Work(Life* life, ModelWorld* world, const BranchId& id, Fact* fact) {
+  void Work(ServiceInstance* instance, ModelWorld* world, const BranchId& id,
+            Fact* fact) {
     const int tries = 1 + static_cast<int>(random_.Below(3));
     for (int i = 1; i <= tries; ++i) {
       // Some are sold or held already.
       const std::string seat = std::to_string(random_.Below(40));
-      const auto reply = life->Execute(id, "book " + seat, i);
+      const auto reply = instance->Execute(id, "book " + seat, i);
       if (reply.result.code == wire::Code::CONFLICT) return;
       if (reply.result.code != wire::Code::OK) continue;
       Note(world, [&] { fact->reserved.push_back(static_cast<uint64_t>(i)); });
     }
   }
-  void End(Life* life, ModelWorld* world, const BranchId& id, Fact* fact) {
+  void End(ServiceInstance* instance, ModelWorld* world, const BranchId& id, Fact* fact) {
     const uint64_t way = random_.Below(6);
     if (way == 0) return;  // left active
     if (way == 1) {
       Note(world, [&] { fact->asked = Asked::kOnePhase; });
-      const OnePhase outcome = life->CommitOnePhase(id);
+      const OnePhase outcome = instance->CommitOnePhase(id);
       const bool known = outcome == OnePhase::kCommitted;
       Note(world, [&] { fact->ended = known; });
       return;
     }
-    if (way == 2) return Finally(life, world, id, fact, false);
+    if (way == 2) return Finally(instance, world, id, fact, false);
     Note(world, [&] { fact->asked = Asked::kPrepare; });
-    const Vote vote = life->Prepare(id);
+    const Vote vote = instance->Prepare(id);
     if (vote != Vote::kPrepared) return;
     Note(world, [&] { fact->voted = true; });
     if (way == 3) return;  // left in doubt
-    Finally(life, world, id, fact, way != 4);
+    Finally(instance, world, id, fact, way != 4);
   }
-  void Finally(Life* life, ModelWorld* world, const BranchId& id, Fact* fact,
-               bool commit) {
+  void Finally(ServiceInstance* instance, ModelWorld* world, const BranchId& id,
+               Fact* fact, bool commit) {
     Note(world, [&] { fact->asked = commit ? Asked::kCommit : Asked::kRollback; });
-    const Finish done =
-        Repeat([&] { return commit ? life->Commit(id) : life->Rollback(id); });
-    EXPECT_EQ(done, Finish::kDone) << ToString(id);
+    const FinishState done =
+        Repeat([&] { return commit ? instance->Commit(id) : instance->Rollback(id); });
+    EXPECT_EQ(done, FinishState::kDone) << ToString(id);
     Note(world, [&] { fact->ended = true; });
   }
-  void Workload(Life* life, ModelWorld* world, Facts* facts) {
+  void Workload(ServiceInstance* instance, ModelWorld* world, Facts* facts) {
     for (uint64_t i = 1; i <= 14; ++i) {
-      const BranchId id = life->Start(i);
+      const BranchId id = instance->Start(i);
       Fact* fact = nullptr;
       Note(world, [&] { fact = &(*facts)[id]; });
-      Work(life, world, id, fact);
-      End(life, world, id, fact);
+      Work(instance, world, id, fact);
+      End(instance, world, id, fact);
       if (i % 5 == 0) {
-        ASSERT_TRUE(life->rm().Checkpoint().ok());
+        ASSERT_TRUE(instance->rm().Checkpoint().ok());
       }
     }
   }
@@ -189,7 +190,7 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
     }
   }
 
-  // The next life; with `depth`, it is killed as well.
+  // The next instance; with `depth`, it is killed as well.
   void Survive(Moment moment, int depth) {
     const auto unsynced = static_cast<FaultEnv::Unsynced>(random_.Below(3));
     moment.disk->Crash(unsynced);
@@ -199,15 +200,15 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
       Facts facts = moment.facts;
       Camera camera(moment.disk.get(), moment.world.get(), &facts,
                     depth > 0 ? 5 : UINT64_MAX);
-      Life life(moment.disk.get(), moment.world.get());
-      const auto recovered = life.Recover();
+      ServiceInstance instance(moment.disk.get(), moment.world.get());
+      const auto recovered = instance.Recover();
       ASSERT_TRUE(recovered.ok()) << recovered.status();
       const std::set<BranchId> listed(recovered->begin(), recovered->end());
       for (const auto& [id, fact] : moment.facts) {
-        CheckPromise(id, fact, listed.contains(id), life.LookUp(id));
+        CheckPromise(id, fact, listed.contains(id), instance.LookUp(id));
       }
-      Resolve(&life, moment.world.get(), listed, &facts);
-      CheckEnd(&life, moment.world.get(), facts);
+      Resolve(&instance, moment.world.get(), listed, &facts);
+      CheckEnd(&instance, moment.world.get(), facts);
       more = camera.Take();
     }
     for (const std::string& violation : moment.world->Violations()) {
@@ -217,25 +218,25 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
       if (!HasFailure()) Survive(std::move(next), depth - 1);
     }
   }
-  void Resolve(Life* life, ModelWorld* world, const std::set<BranchId>& listed,
-               Facts* facts) {
+  void Resolve(ServiceInstance* instance, ModelWorld* world,
+               const std::set<BranchId>& listed, Facts* facts) {
     for (const BranchId& id : listed) {
       Fact* fact = &facts->at(id);
       bool commit = fact->asked == Asked::kCommit;
       // The vote stands in the log, whether it was answered or not.
       if (fact->asked == Asked::kPrepare) commit = fact->voted && random_.Below(2) == 0;
       Note(world, [&] { fact->voted = true; });
-      Finally(life, world, id, fact, commit);
+      Finally(instance, world, id, fact, commit);
     }
   }
-  void CheckEnd(Life* life, ModelWorld* world, const Facts& facts) {
-    ASSERT_TRUE(life->WaitUntilSettled());
-    EXPECT_EQ(life->rm().stats().branches, 0U);
-    EXPECT_EQ(life->rm().stats().contradictions, 0U);
+  void CheckEnd(ServiceInstance* instance, ModelWorld* world, const Facts& facts) {
+    ASSERT_TRUE(instance->WaitUntilSettled());
+    EXPECT_EQ(instance->rm().stats().branches, 0U);
+    EXPECT_EQ(instance->rm().stats().contradictions, 0U);
     const ModelStore store = world->Store();
     EXPECT_EQ(store.Count(State::kTried), 0U) << "held for ever";
     for (const auto& [id, fact] : facts) {
-      CheckSeats(store, id, fact, Committed(life->LookUp(id)));
+      CheckSeats(store, id, fact, Committed(instance->LookUp(id)));
     }
   }
 
@@ -250,9 +251,9 @@ TEST_P(CrashTest, PowerOffAtEveryStep_KeepsPromisesAndTheContract) {
   std::vector<Moment> moments;
   {
     Camera camera(&env, &world, &facts, 1);
-    Life life(&env, &world);
-    ASSERT_TRUE(life.Recover().ok());
-    Workload(&life, &world, &facts);
+    ServiceInstance instance(&env, &world);
+    ASSERT_TRUE(instance.Recover().ok());
+    Workload(&instance, &world, &facts);
     camera.Shoot();
     moments = camera.Take();
   }

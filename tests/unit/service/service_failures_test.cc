@@ -1,7 +1,7 @@
 // Functions that fail, stores that contradict, disks that are full or break.
 #include <gmock/gmock.h>
 
-#include "tests/unit/service/service_life.h"
+#include "tests/unit/service/service_instance.h"
 
 namespace concordat::participant::service {
 namespace {
@@ -14,21 +14,21 @@ using wire::Code;
 TEST_F(ServiceTest, FailedConfirm_IsAnsweredRetryWithItsWordsAndRepeated) {
   const BranchId id = Prepared(1, "1A");
   world_->FailNext("confirm", /*after_effect=*/false);
-  const FinishResult first = Get(life_->BeginCommit(id));
-  EXPECT_EQ(first.finish, Finish::kRetry);
+  const FinishResult first = Get(instance_->BeginCommit(id));
+  EXPECT_EQ(first.state, FinishState::kRetry);
   EXPECT_THAT(first.detail, HasSubstr("confirm is out of order"));
   EXPECT_TRUE(Eventually([&] { return Seat("1A") == "sold"; })) << "nobody asked again";
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->Commit(id), Finish::kDone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->Commit(id), FinishState::kDone);
   EXPECT_EQ(world_->CallsOf("confirm"), 2U);
 }
 
 TEST_F(ServiceTest, ConfirmThatWasDoneButFailed_IsNotCalledAgain) {
   const BranchId id = Prepared(1, "1A");
   world_->FailNext("confirm", /*after_effect=*/true);
-  EXPECT_EQ(life_->Commit(id), Finish::kRetry);
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommitted);
+  EXPECT_EQ(instance_->Commit(id), FinishState::kRetry);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommitted);
   EXPECT_EQ(world_->CallsOf("confirm"), 1U);
   EXPECT_EQ(world_->CallsOf("lookup"), 1U);
 }
@@ -36,9 +36,9 @@ TEST_F(ServiceTest, ConfirmThatWasDoneButFailed_IsNotCalledAgain) {
 TEST_F(ServiceTest, CancelThatWasDoneButFailed_IsNotCalledAgain) {
   const BranchId id = Booked(1, "1A");
   world_->FailNext("cancel", /*after_effect=*/true);
-  EXPECT_EQ(life_->Rollback(id), Finish::kRetry);
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->Rollback(id), Finish::kDone);
+  EXPECT_EQ(instance_->Rollback(id), FinishState::kRetry);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->Rollback(id), FinishState::kDone);
   EXPECT_EQ(world_->CallsOf("cancel"), 1U);
 }
 
@@ -47,8 +47,8 @@ TEST_F(ServiceTest, FailedLookup_IsRepeatedBeforeAnythingElse) {
   world_->FailNext("confirm", /*after_effect=*/false);
   world_->FailNext("lookup", false);
   world_->FailNext("lookup", false);
-  EXPECT_EQ(life_->Commit(id), Finish::kRetry);
-  EXPECT_TRUE(life_->WaitUntilSettled());
+  EXPECT_EQ(instance_->Commit(id), FinishState::kRetry);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
   EXPECT_EQ(Seat("1A"), "sold");
   EXPECT_EQ(world_->CallsOf("lookup"), 3U);
 }
@@ -57,41 +57,42 @@ TEST_F(ServiceTest, StuckBranch_IsListedWithItsError) {
   const BranchId id = Prepared(1, "1A");
   for (int i = 0; i < 3; ++i) world_->FailNext("confirm", false);
   world_->Hold("lookup");
-  EXPECT_EQ(life_->Commit(id), Finish::kRetry);
-  const ServiceStats stats = life_->rm().stats();
+  EXPECT_EQ(instance_->Commit(id), FinishState::kRetry);
+  const ServiceStats stats = instance_->rm().stats();
   ASSERT_EQ(stats.stuck.size(), 1U);
   EXPECT_EQ(stats.stuck[0].branch, id);
   EXPECT_EQ(stats.stuck[0].what, "confirm");
   EXPECT_EQ(stats.stuck[0].attempts, 1U);
   EXPECT_THAT(stats.stuck[0].last_error, HasSubstr("confirm is out of order"));
-  EXPECT_EQ(life_->LookUp(id), Evidence::kPrepared);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kPrepared);
   ASSERT_TRUE(Eventually([&] { return world_->CallsOf("lookup") == 1; }));
   world_->Release();
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_TRUE(life_->rm().stats().stuck.empty());
-  EXPECT_EQ(life_->rm().stats().failed_calls, 3U);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_TRUE(instance_->rm().stats().stuck.empty());
+  EXPECT_EQ(instance_->rm().stats().failed_calls, 3U);
 }
 
 TEST_F(ServiceTest, OnePhaseWhoseConfirmFails_IsUnknownUntilItIsDone) {
   const BranchId id = Booked(1, "1A");
   world_->FailNext("confirm", false);
   world_->Hold("lookup");
-  EXPECT_EQ(life_->CommitOnePhase(id), OnePhase::kUnknown);
-  EXPECT_EQ(life_->LookUp(id), Evidence::kUnknown);
-  EXPECT_EQ(life_->Rollback(id), Finish::kRetry) << "a Confirm was called";
+  EXPECT_EQ(instance_->CommitOnePhase(id), OnePhase::kUnknown);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kUnknown);
+  EXPECT_EQ(instance_->Rollback(id), FinishState::kRetry) << "a Confirm was called";
   ASSERT_TRUE(Eventually([&] { return world_->CallsOf("lookup") == 1; }));
   world_->Release();
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommittedAlone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommittedAlone);
 }
 
 TEST_F(ServiceTest, SeveralInOnePhaseWhoseConfirmFails_AreCommittedAllTheSame) {
   const BranchId id = Booked(1, "1A");
-  ASSERT_EQ(life_->Execute(id, "book 1B", 2).result.code, Code::OK);
+  ASSERT_EQ(instance_->Execute(id, "book 1B", 2).result.code, Code::OK);
   world_->FailNext("confirm", false);
-  EXPECT_EQ(life_->CommitOnePhase(id), OnePhase::kCommitted) << "the decision is on disk";
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommittedAlone);
-  EXPECT_TRUE(life_->WaitUntilSettled());
+  EXPECT_EQ(instance_->CommitOnePhase(id), OnePhase::kCommitted)
+      << "the decision is on disk";
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommittedAlone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
   EXPECT_EQ(Seat("1A") + Seat("1B"), "soldsold");
 }
 
@@ -99,11 +100,11 @@ TEST_F(ServiceTest, ConflictWhoseCancelFails_IsToldAndCancelledLater) {
   const BranchId first = Booked(1, "1A");
   const BranchId second = Booked(2, "1B");
   world_->FailNext("cancel", false);
-  EXPECT_EQ(life_->Execute(second, "book 1A", 2).result.code, Code::CONFLICT);
-  EXPECT_TRUE(life_->WaitUntilSettled());
+  EXPECT_EQ(instance_->Execute(second, "book 1A", 2).result.code, Code::CONFLICT);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
   EXPECT_EQ(Seat("1B"), "free");
   EXPECT_EQ(Seat("1A"), "held");
-  EXPECT_EQ(life_->Rollback(first), Finish::kDone);
+  EXPECT_EQ(instance_->Rollback(first), FinishState::kDone);
 }
 
 // --- a store that says what nobody has asked for ---
@@ -125,15 +126,15 @@ TEST_F(ContradictionTest, CommitOfWhatIsCancelled_IsAHeuristicRollback) {
   PowerCycle();
   Set(id, 1, State::kCancelled);
   EXPECT_EQ(Recovered(), std::vector<BranchId>{id});
-  EXPECT_EQ(life_->Commit(id), Finish::kHeuristicRollback);
-  EXPECT_EQ(life_->Commit(id), Finish::kHeuristicRollback) << "said again";
+  EXPECT_EQ(instance_->Commit(id), FinishState::kHeuristicRollback);
+  EXPECT_EQ(instance_->Commit(id), FinishState::kHeuristicRollback) << "said again";
   EXPECT_EQ(world_->CallsOf("confirm"), 0U);
-  EXPECT_EQ(life_->rm().stats().contradictions, 1U);
+  EXPECT_EQ(instance_->rm().stats().contradictions, 1U);
   PowerCycle();
   EXPECT_EQ(Recovered(), std::vector<BranchId>{id}) << "kept until the watermark passes";
-  EXPECT_EQ(life_->Commit(id), Finish::kHeuristicRollback);
-  life_->rm().ForgetBelow(Life::IdOf(2, 2).gtid);
-  EXPECT_EQ(life_->LookUp(id), Evidence::kNone);
+  EXPECT_EQ(instance_->Commit(id), FinishState::kHeuristicRollback);
+  instance_->rm().ForgetBelow(ServiceInstance::IdOf(2, 2).gtid);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kNone);
 }
 
 TEST_F(ContradictionTest, CommitOfWhatIsNotThere_IsAHeuristicHazard) {
@@ -141,30 +142,30 @@ TEST_F(ContradictionTest, CommitOfWhatIsNotThere_IsAHeuristicHazard) {
   PowerCycle();
   Lose(id);
   EXPECT_EQ(Recovered(), std::vector<BranchId>{id});
-  EXPECT_EQ(life_->Commit(id), Finish::kHeuristicHazard);
+  EXPECT_EQ(instance_->Commit(id), FinishState::kHeuristicHazard);
 }
 
 TEST_F(ContradictionTest, RollbackOfWhatIsConfirmed_IsAHeuristicCommit) {
   const BranchId id = Prepared(1, "1A");
   world_->FailNext("cancel", false);
   world_->Hold("lookup");
-  EXPECT_EQ(life_->Rollback(id), Finish::kRetry);
+  EXPECT_EQ(instance_->Rollback(id), FinishState::kRetry);
   ASSERT_TRUE(Eventually([&] { return world_->CallsOf("lookup") == 1; }));
   Set(id, 1, State::kConfirmed);
   world_->Release();
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->Rollback(id), Finish::kHeuristicCommit);
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommitted);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->Rollback(id), FinishState::kHeuristicCommit);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommitted);
 }
 
 TEST_F(ContradictionTest, HalfOfTheBranchConfirmed_IsAHeuristicMixed) {
   const BranchId id = Booked(1, "1A");
-  ASSERT_EQ(life_->Execute(id, "book 1B", 2).result.code, Code::OK);
-  ASSERT_EQ(life_->Prepare(id), Vote::kPrepared);
+  ASSERT_EQ(instance_->Execute(id, "book 1B", 2).result.code, Code::OK);
+  ASSERT_EQ(instance_->Prepare(id), Vote::kPrepared);
   PowerCycle();
   Set(id, 2, State::kCancelled);
   EXPECT_EQ(Recovered(), std::vector<BranchId>{id});
-  EXPECT_EQ(life_->Commit(id), Finish::kHeuristicMixed);
+  EXPECT_EQ(instance_->Commit(id), FinishState::kHeuristicMixed);
   EXPECT_EQ(Seat("1A"), "sold");
 }
 
@@ -176,23 +177,23 @@ TEST_F(ServiceTest, FullDisk_RefusesNewWorkAndKeepsPromises) {
   env_->SetCapacity(env_->used_bytes());
   std::optional<BranchId> refused;
   for (uint64_t number = 3; number < 20'000 && !refused; ++number) {
-    const BranchId id = Life::IdOf(number, number);
-    const absl::Status started = life_->rm().Start(id, {id.gtid, ""});
+    const BranchId id = ServiceInstance::IdOf(number, number);
+    const absl::Status started = instance_->rm().Start(id, {id.gtid, ""});
     if (!started.ok()) {
       EXPECT_TRUE(absl::IsResourceExhausted(started)) << started;
       refused = id;
       break;
     }
-    (void)life_->Execute(id, "book 9");
-    EXPECT_EQ(life_->Rollback(id), Finish::kDone);
+    (void)instance_->Execute(id, "book 9");
+    EXPECT_EQ(instance_->Rollback(id), FinishState::kDone);
   }
   ASSERT_TRUE(refused.has_value());
   const size_t tries = world_->CallsOf("try");
-  EXPECT_EQ(life_->Execute(working, "book 1C", 2).result.code, Code::OVERLOADED);
+  EXPECT_EQ(instance_->Execute(working, "book 1C", 2).result.code, Code::OVERLOADED);
   EXPECT_EQ(world_->CallsOf("try"), tries) << "nothing was tried";
-  EXPECT_EQ(life_->Prepare(working), Vote::kRefused);
+  EXPECT_EQ(instance_->Prepare(working), Vote::kRefused);
   EXPECT_EQ(Seat("1B"), "free") << "a refused branch leaves nothing";
-  EXPECT_EQ(life_->Commit(promised), Finish::kDone);
+  EXPECT_EQ(instance_->Commit(promised), FinishState::kDone);
   EXPECT_EQ(Seat("1A"), "sold");
 }
 
@@ -204,7 +205,7 @@ TEST_F(ServiceDeathTest, FailedFlush_EndsTheProcess) {
       {
         const BranchId id = Booked(1, "1A");
         env_->FailNextSync();
-        (void)life_->Prepare(id);
+        (void)instance_->Prepare(id);
       },
       ::testing::ExitedWithCode(74), "");
 }

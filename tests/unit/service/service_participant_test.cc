@@ -6,7 +6,7 @@
 #include "coordinator/embedded/embedded.h"
 #include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/participant.h"
-#include "tests/unit/service/service_life.h"
+#include "tests/unit/service/service_instance.h"
 #include "tests/unit/wal/temp_dir.h"
 #include "thrift/rpc/event_loop.h"
 
@@ -15,7 +15,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using wire::Code;
-using wire::FinishState;
 
 // A coordinator that knows of nothing and lets everybody wait.
 class QuietLink final : public CoordinatorLink {
@@ -127,12 +126,12 @@ class ServedService : public ::testing::Test {
         .votes.at(0)
         .vote;
   }
-  wire::FinishItem Commit(const wire::BranchId& branch) {
+  wire::FinishResult Commit(const wire::BranchId& branch) {
     return Ask<wire::FinishReply>(
                [&](auto cob) { participant_->commit(std::move(cob), List(branch)); })
         .items.at(0);
   }
-  wire::FinishItem Rollback(const wire::BranchId& branch) {
+  wire::FinishResult Rollback(const wire::BranchId& branch) {
     return Ask<wire::FinishReply>(
                [&](auto cob) { participant_->rollback(std::move(cob), List(branch)); })
         .items.at(0);
@@ -162,10 +161,10 @@ TEST_F(ServedService, RepeatedPrepareAndCommit_AreAnsweredAlike) {
   const wire::BranchId id = Booked("1A", 1);
   EXPECT_EQ(Prepare(id), wire::Vote::PREPARED);
   EXPECT_EQ(Prepare(id), wire::Vote::PREPARED);
-  EXPECT_EQ(Commit(id).state, FinishState::DONE);
-  EXPECT_EQ(Commit(id).state, FinishState::DONE);
+  EXPECT_EQ(Commit(id).state, wire::FinishState::DONE);
+  EXPECT_EQ(Commit(id).state, wire::FinishState::DONE);
   EXPECT_EQ(world_.CallsOf("confirm"), 1U);
-  EXPECT_EQ(Rollback(id).state, FinishState::HEURISTIC_COMMIT);
+  EXPECT_EQ(Rollback(id).state, wire::FinishState::HEURISTIC_COMMIT);
   EXPECT_EQ(Seat("1A"), "sold");
 }
 
@@ -173,14 +172,14 @@ TEST_F(ServedService, CancelBeforeTry_NothingIsTriedLater) {
   const wire::BranchId id = Booked("1A", 1);
   wire::BranchId made_up = id;
   made_up.number += 5;
-  EXPECT_EQ(Rollback(made_up).state, FinishState::DONE);
+  EXPECT_EQ(Rollback(made_up).state, wire::FinishState::DONE);
   EXPECT_EQ(Execute(More("book 1B", made_up, 1)).result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Seat("1B"), "free");
 }
 
 TEST_F(ServedService, TryAfterCancel_IsRefused) {
   const wire::BranchId id = Booked("1A", 1);
-  EXPECT_EQ(Rollback(id).state, FinishState::DONE);
+  EXPECT_EQ(Rollback(id).state, wire::FinishState::DONE);
   EXPECT_EQ(Execute(More("book 1A", id, 2)).result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Prepare(id), wire::Vote::LOST);
   EXPECT_EQ(Seat("1A"), "free");
@@ -189,10 +188,10 @@ TEST_F(ServedService, TryAfterCancel_IsRefused) {
 
 TEST_F(ServedService, ConfirmWithoutTryOrVote_IsRefused) {
   const wire::BranchId id = Booked("1A", 1);
-  EXPECT_EQ(Commit(id).state, FinishState::RETRY) << "it has not voted";
+  EXPECT_EQ(Commit(id).state, wire::FinishState::RETRY) << "it has not voted";
   wire::BranchId made_up = id;
   made_up.number += 5;
-  EXPECT_EQ(Commit(made_up).state, FinishState::RETRY);
+  EXPECT_EQ(Commit(made_up).state, wire::FinishState::RETRY);
   EXPECT_EQ(world_.CallsOf("confirm"), 0U);
 }
 
@@ -200,10 +199,10 @@ TEST_F(ServedService, FailedConfirm_TellsTheCoordinatorWhy) {
   const wire::BranchId id = Booked("1A", 1);
   ASSERT_EQ(Prepare(id), wire::Vote::PREPARED);
   world_.FailNext("confirm", false);
-  const wire::FinishItem first = Commit(id);
-  EXPECT_EQ(first.state, FinishState::RETRY);
+  const wire::FinishResult first = Commit(id);
+  EXPECT_EQ(first.state, wire::FinishState::RETRY);
   EXPECT_THAT(first.detail, HasSubstr("confirm is out of order"));
-  EXPECT_TRUE(Eventually([&] { return Commit(id).state == FinishState::DONE; }));
+  EXPECT_TRUE(Eventually([&] { return Commit(id).state == wire::FinishState::DONE; }));
 }
 
 TEST_F(ServedService, OnePhase_IsAnsweredAgainFromEvidenceAlsoAfterARestart) {
@@ -235,7 +234,7 @@ TEST_F(ServedService, PreparedBranch_IsThereAfterARestart) {
   Serve();
   EXPECT_EQ(Execute(More("book 1B", id, 2)).result.code, Code::BRANCH_GONE);
   EXPECT_EQ(Prepare(id), wire::Vote::PREPARED);
-  EXPECT_EQ(Commit(id).state, FinishState::DONE);
+  EXPECT_EQ(Commit(id).state, wire::FinishState::DONE);
   EXPECT_EQ(Seat("1A"), "sold");
 }
 

@@ -1,7 +1,7 @@
 // What a crash leaves, and what is done about it.
 #include <gmock/gmock.h>
 
-#include "tests/unit/service/service_life.h"
+#include "tests/unit/service/service_instance.h"
 
 namespace concordat::participant::service {
 namespace {
@@ -14,11 +14,11 @@ TEST_F(ServiceTest, ActiveBranch_IsCancelledAfterACrash) {
   PowerCycle();
   EXPECT_EQ(Seat("1A"), "held");
   EXPECT_TRUE(Recovered().empty());
-  EXPECT_TRUE(life_->WaitUntilSettled());
+  EXPECT_TRUE(instance_->WaitUntilSettled());
   EXPECT_EQ(Seat("1A"), "free");
-  EXPECT_EQ(life_->LookUp(id), Evidence::kNone);
-  EXPECT_EQ(life_->Execute(id, "book 1B", 2).result.code, Code::BRANCH_GONE);
-  EXPECT_EQ(life_->Prepare(id), Vote::kLost);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kNone);
+  EXPECT_EQ(instance_->Execute(id, "book 1B", 2).result.code, Code::BRANCH_GONE);
+  EXPECT_EQ(instance_->Prepare(id), Vote::kLost);
 }
 
 TEST_F(ServiceTest, PreparedBranch_IsInDoubtAfterACrashUntilTold) {
@@ -26,65 +26,65 @@ TEST_F(ServiceTest, PreparedBranch_IsInDoubtAfterACrashUntilTold) {
   const BranchId freed = Prepared(2, "1B");
   PowerCycle();
   EXPECT_EQ(Recovered(), (std::vector<BranchId>{sold, freed}));
-  EXPECT_EQ(life_->LookUp(sold), Evidence::kPrepared);
-  EXPECT_EQ(life_->Prepare(sold), Vote::kPrepared);
+  EXPECT_EQ(instance_->LookUp(sold), Evidence::kPrepared);
+  EXPECT_EQ(instance_->Prepare(sold), Vote::kPrepared);
   EXPECT_EQ(Seat("1A") + Seat("1B"), "heldheld");
-  EXPECT_EQ(life_->Commit(sold), Finish::kDone);
-  EXPECT_EQ(life_->Rollback(freed), Finish::kDone);
+  EXPECT_EQ(instance_->Commit(sold), FinishState::kDone);
+  EXPECT_EQ(instance_->Rollback(freed), FinishState::kDone);
   EXPECT_EQ(Seat("1A") + Seat("1B"), "soldfree");
 }
 
 TEST_F(ServiceTest, AcknowledgedCommitWhoseRecordWasLost_IsFoundByLookup) {
   const BranchId id = Prepared(1, "1A");
-  ASSERT_EQ(life_->Commit(id), Finish::kDone);
+  ASSERT_EQ(instance_->Commit(id), FinishState::kDone);
   PowerCycle();
   EXPECT_TRUE(Recovered().empty()) << "it is not in doubt any more";
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommitted);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommitted);
   EXPECT_EQ(world_->CallsOf("confirm"), 0U);
 }
 
 TEST_F(ServiceTest, OnePhaseWhoseRecordWasLost_IsFoundByLookup) {
   const BranchId id = Booked(1, "1A");
-  ASSERT_EQ(life_->CommitOnePhase(id), OnePhase::kCommitted);
+  ASSERT_EQ(instance_->CommitOnePhase(id), OnePhase::kCommitted);
   PowerCycle();
   EXPECT_TRUE(Recovered().empty());
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommittedAlone);
-  EXPECT_TRUE(life_->WaitUntilSettled());
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommittedAlone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
   EXPECT_EQ(Seat("1A"), "sold");
   EXPECT_EQ(world_->CallsOf("cancel"), 0U);
 }
 
 TEST_F(ServiceTest, OnePhaseAfterARefusedTry_IsFoundByLookup) {
-  ASSERT_EQ(life_->CommitOnePhase(Booked(1, "1A")), OnePhase::kCommitted);
-  const BranchId id = life_->Start(2);
-  ASSERT_EQ(life_->Execute(id, "book 1A").result.code, Code::CONDITION_FAILED);
-  ASSERT_EQ(life_->Execute(id, "book 1B", 2).result.code, Code::OK);
-  ASSERT_EQ(life_->CommitOnePhase(id), OnePhase::kCommitted);
+  ASSERT_EQ(instance_->CommitOnePhase(Booked(1, "1A")), OnePhase::kCommitted);
+  const BranchId id = instance_->Start(2);
+  ASSERT_EQ(instance_->Execute(id, "book 1A").result.code, Code::CONDITION_FAILED);
+  ASSERT_EQ(instance_->Execute(id, "book 1B", 2).result.code, Code::OK);
+  ASSERT_EQ(instance_->CommitOnePhase(id), OnePhase::kCommitted);
   PowerCycle();
   EXPECT_TRUE(Recovered().empty());
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommittedAlone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommittedAlone);
 }
 
 TEST_F(ServiceTest, OnePhaseOfTwo_IsConfirmedToTheEndAfterACrash) {
   const BranchId id = Booked(1, "1A");
-  ASSERT_EQ(life_->Execute(id, "book 1B", 2).result.code, Code::OK);
+  ASSERT_EQ(instance_->Execute(id, "book 1B", 2).result.code, Code::OK);
   world_->Hold("confirm");
   auto [done, result] = Later<OnePhaseResult>();
-  life_->rm().CommitOnePhase(id, std::move(done));
+  instance_->rm().CommitOnePhase(id, std::move(done));
   ASSERT_TRUE(Eventually([&] { return world_->CallsOf("confirm") == 1; }));
   PowerCycle();
   EXPECT_TRUE(Recovered().empty());
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommittedAlone);
-  EXPECT_TRUE(life_->WaitUntilSettled());
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommittedAlone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
   EXPECT_EQ(Seat("1A") + Seat("1B"), "soldsold");
-  EXPECT_EQ(life_->LookUp(id), Evidence::kCommittedAlone);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kCommittedAlone);
 }
 
 TEST_F(ServiceTest, CommitHalfDone_ConfirmsOnlyTheRestAfterACrash) {
   const BranchId id = Booked(1, "1A");
-  ASSERT_EQ(life_->Execute(id, "book 1B", 2).result.code, Code::OK);
-  ASSERT_EQ(life_->Prepare(id), Vote::kPrepared);
+  ASSERT_EQ(instance_->Execute(id, "book 1B", 2).result.code, Code::OK);
+  ASSERT_EQ(instance_->Prepare(id), Vote::kPrepared);
   {
     const Reservation first{id, 1};
     MutexLock lock(&world_->mutex);
@@ -92,7 +92,7 @@ TEST_F(ServiceTest, CommitHalfDone_ConfirmsOnlyTheRestAfterACrash) {
   }
   PowerCycle();
   EXPECT_EQ(Recovered(), std::vector<BranchId>{id});
-  EXPECT_EQ(life_->Commit(id), Finish::kDone);
+  EXPECT_EQ(instance_->Commit(id), FinishState::kDone);
   const Reservation second{id, 2};
   EXPECT_EQ(world_->Calls().back(), "confirm " + second.Id());
   EXPECT_EQ(world_->CallsOf("confirm"), 1U);
@@ -106,10 +106,10 @@ TEST_F(ServiceTest, RollbackOfAPreparedBranchWhoseRecordWasLost_IsDoneAgainByLoo
     }
     const uint64_t number = forgetful ? 2 : 1;
     const BranchId id = Prepared(number, "1A");
-    ASSERT_EQ(life_->Rollback(id), Finish::kDone);
+    ASSERT_EQ(instance_->Rollback(id), FinishState::kDone);
     PowerCycle();
     EXPECT_EQ(Recovered(), std::vector<BranchId>{id}) << "told again, it is not lost";
-    EXPECT_EQ(life_->Rollback(id), Finish::kDone);
+    EXPECT_EQ(instance_->Rollback(id), FinishState::kDone);
     EXPECT_EQ(world_->CallsOf("cancel"), forgetful ? 1U : 0U);
     EXPECT_EQ(Seat("1A"), "free");
   }
@@ -120,10 +120,10 @@ TEST_F(ServiceTest, Recovery_WaitsForAStoreThatDoesNotAnswer) {
   PowerCycle();
   for (int i = 0; i < 4; ++i) world_->FailNext("lookup", false);
   world_->Hold("lookup");
-  auto recovered = life_->BeginRecover();
+  auto recovered = instance_->BeginRecover();
   EXPECT_EQ(recovered.wait_for(std::chrono::milliseconds(40)),
             std::future_status::timeout);
-  EXPECT_EQ(life_->LookUp(id), Evidence::kPrepared);
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kPrepared);
   world_->Release();
   const auto in_doubt = Get(std::move(recovered));
   ASSERT_TRUE(in_doubt.ok()) << in_doubt.status();
@@ -138,9 +138,9 @@ TEST_F(ServiceTest, CloseWhileRecovering_Returns) {
     MutexLock lock(&world_->mutex);
     world_->failures["lookup"].assign(1'000'000, false);
   }
-  auto recovered = life_->BeginRecover();
+  auto recovered = instance_->BeginRecover();
   ASSERT_TRUE(Eventually([&] { return world_->CallsOf("lookup") > 2; }));
-  life_->rm().Close();
+  instance_->rm().Close();
   EXPECT_TRUE(absl::IsCancelled(Get(std::move(recovered)).status()));
 }
 
@@ -155,48 +155,48 @@ TEST_F(ServiceTest, CancelThatFailsAfterACrash_LeavesTheEvidenceOpen) {
   }
   world_->Hold("cancel");
   EXPECT_TRUE(Recovered().empty());
-  EXPECT_EQ(life_->LookUp(id), Evidence::kUnknown)
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kUnknown)
       << "a commit in one phase may still arrive at the store";
   world_->Release();
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->LookUp(id), Evidence::kNone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->LookUp(id), Evidence::kNone);
 }
 
 // --- evidence ---
 
 TEST_F(ServiceTest, Evidence_IsKeptUntilTheWatermarkPasses) {
   const BranchId old = Booked(1, "1A");
-  ASSERT_EQ(life_->CommitOnePhase(old), OnePhase::kCommitted);
+  ASSERT_EQ(instance_->CommitOnePhase(old), OnePhase::kCommitted);
   const BranchId young = Prepared(2, "1B");
-  ASSERT_EQ(life_->Commit(young), Finish::kDone);
-  life_->rm().ForgetBelow(Gtid{GroupId(2), Term(9), 9});
-  EXPECT_EQ(life_->LookUp(old), Evidence::kCommittedAlone) << "another group's";
-  life_->rm().ForgetBelow(young.gtid);
-  EXPECT_EQ(life_->LookUp(old), Evidence::kNone);
-  EXPECT_EQ(life_->LookUp(young), Evidence::kCommitted);
-  life_->rm().Close();
+  ASSERT_EQ(instance_->Commit(young), FinishState::kDone);
+  instance_->rm().ForgetBelow(Gtid{GroupId(2), Term(9), 9});
+  EXPECT_EQ(instance_->LookUp(old), Evidence::kCommittedAlone) << "another group's";
+  instance_->rm().ForgetBelow(young.gtid);
+  EXPECT_EQ(instance_->LookUp(old), Evidence::kNone);
+  EXPECT_EQ(instance_->LookUp(young), Evidence::kCommitted);
+  instance_->rm().Close();
   PowerCycle();
   EXPECT_TRUE(Recovered().empty());
-  EXPECT_EQ(life_->LookUp(young), Evidence::kCommitted);
+  EXPECT_EQ(instance_->LookUp(young), Evidence::kCommitted);
 }
 
 TEST_F(ServiceTest, Forget_PassesNothingThatLookupMayBeAskedAbout) {
   const BranchId first = Prepared(1, "1A");
   const BranchId second = Booked(2, "1B");
-  ASSERT_EQ(life_->CommitOnePhase(second), OnePhase::kCommitted);
-  const uint64_t before = life_->rm().flush_count();
-  life_->rm().ForgetBelow(Life::IdOf(5, 5).gtid);
+  ASSERT_EQ(instance_->CommitOnePhase(second), OnePhase::kCommitted);
+  const uint64_t before = instance_->rm().flush_count();
+  instance_->rm().ForgetBelow(ServiceInstance::IdOf(5, 5).gtid);
   const auto forgotten = [this] {
     MutexLock lock(&world_->mutex);
     return world_->forgotten;
   };
   ASSERT_TRUE(Eventually([&] { return forgotten().size() == 1; }));
   EXPECT_EQ(forgotten()[0], first.gtid) << "an open branch holds it back";
-  EXPECT_GT(life_->rm().flush_count(), before) << "the end of the second is on disk";
-  ASSERT_EQ(life_->Commit(first), Finish::kDone);
-  life_->rm().ForgetBelow(Life::IdOf(6, 6).gtid);
+  EXPECT_GT(instance_->rm().flush_count(), before) << "the end of the second is on disk";
+  ASSERT_EQ(instance_->Commit(first), FinishState::kDone);
+  instance_->rm().ForgetBelow(ServiceInstance::IdOf(6, 6).gtid);
   ASSERT_TRUE(Eventually([&] { return forgotten().size() == 2; }));
-  EXPECT_EQ(forgotten()[1], Life::IdOf(6, 6).gtid);
+  EXPECT_EQ(forgotten()[1], ServiceInstance::IdOf(6, 6).gtid);
   PowerCycle();
   EXPECT_TRUE(Recovered().empty());
   EXPECT_EQ(world_->CallsOf("lookup"), 0U);
@@ -205,28 +205,28 @@ TEST_F(ServiceTest, Forget_PassesNothingThatLookupMayBeAskedAbout) {
 // --- the folder ---
 
 TEST_F(ServiceTest, FolderOfAnotherClusterOrInUse_IsRefused) {
-  Life second(env_.get(), world_.get());
+  ServiceInstance second(env_.get(), world_.get());
   const absl::Status in_use = second.Recover().status();
   EXPECT_TRUE(absl::IsFailedPrecondition(in_use)) << in_use;
-  life_->rm().Close();
-  Life third(env_.get(), world_.get());
+  instance_->rm().Close();
+  ServiceInstance third(env_.get(), world_.get());
   const absl::Status foreign = third.Recover(ClusterId(8)).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(foreign)) << foreign;
   EXPECT_THAT(std::string(foreign.message()), HasSubstr("another cluster"));
   third.rm().Close();
-  Life fourth(env_.get(), world_.get());
+  ServiceInstance fourth(env_.get(), world_.get());
   const absl::Status again = fourth.Recover().status();
   EXPECT_TRUE(again.ok()) << again;
 }
 
 TEST_F(ServiceTest, Scenario78_FolderWithoutItsLog_IsNotServedAsAnEmptyOne) {
-  life_->rm().Close();
+  instance_->rm().Close();
   const auto files = env_->List("/seats/wal");
   ASSERT_TRUE(files.ok());
   for (const std::string& file : *files) {
     ASSERT_TRUE(env_->Remove("/seats/wal/" + file).ok());
   }
-  Life again(env_.get(), world_.get());
+  ServiceInstance again(env_.get(), world_.get());
   const absl::Status missing = again.Recover().status();
   EXPECT_TRUE(absl::IsFailedPrecondition(missing)) << missing;
   EXPECT_THAT(std::string(missing.message()), HasSubstr("does not hold log"));
@@ -245,27 +245,27 @@ TEST_F(ServiceTest, FolderWithOtherFiles_IsRefused) {
 }
 
 TEST_F(ServiceTest, StoreId_StaysTheSame) {
-  const std::string id = life_->rm().store_id();
+  const std::string id = instance_->rm().store_id();
   EXPECT_EQ(id.size(), 16U);
   PowerCycle();
   (void)Recovered();
-  EXPECT_EQ(life_->rm().store_id(), id);
+  EXPECT_EQ(instance_->rm().store_id(), id);
 }
 
-TEST_F(ServiceTest, Mark_IsKeptInTheFolderWhenPowerIsLost) {
-  EXPECT_EQ(life_->rm().mark(), 0U);
+TEST_F(ServiceTest, Generation_IsKeptInTheFolderWhenPowerIsLost) {
+  EXPECT_EQ(instance_->rm().generation(), 0U);
   auto [done, result] = Later<absl::Status>();
-  life_->rm().SetMark(17, std::move(done));
+  instance_->rm().SetGeneration(17, std::move(done));
   EXPECT_TRUE(Get(std::move(result)).ok());
   PowerCycle();
   (void)Recovered();
-  EXPECT_EQ(life_->rm().mark(), 17U);
+  EXPECT_EQ(instance_->rm().generation(), 17U);
 }
 
 TEST_F(ServiceTest, Close_KeepsPreparedBranchesOnly) {
   const BranchId prepared = Prepared(1, "1A");
   (void)Booked(2, "1B");
-  life_->rm().Close();
+  instance_->rm().Close();
   EXPECT_EQ(Seat("1B"), "free");
   PowerCycle();
   EXPECT_EQ(Recovered(), std::vector<BranchId>{prepared});
@@ -277,26 +277,26 @@ TEST_F(ServiceTest, Checkpoint_HoldsWhatIsOpenAndTheEvidence) {
   const BranchId active = Booked(1, "1A");
   const BranchId prepared = Prepared(2, "1B");
   const BranchId committed = Prepared(3, "1C");
-  ASSERT_EQ(life_->Commit(committed), Finish::kDone);
-  ASSERT_EQ(life_->CommitOnePhase(Booked(4, "1D")), OnePhase::kCommitted);
-  ASSERT_TRUE(life_->rm().Checkpoint().ok());
-  ASSERT_EQ(life_->Rollback(Booked(5, "1E")), Finish::kDone);
+  ASSERT_EQ(instance_->Commit(committed), FinishState::kDone);
+  ASSERT_EQ(instance_->CommitOnePhase(Booked(4, "1D")), OnePhase::kCommitted);
+  ASSERT_TRUE(instance_->rm().Checkpoint().ok());
+  ASSERT_EQ(instance_->Rollback(Booked(5, "1E")), FinishState::kDone);
   PowerCycle();
   EXPECT_EQ(Recovered(), std::vector<BranchId>{prepared});
-  EXPECT_TRUE(life_->WaitUntilSettled());
-  EXPECT_EQ(life_->LookUp(active), Evidence::kNone);
-  EXPECT_EQ(life_->LookUp(committed), Evidence::kCommitted);
-  EXPECT_EQ(life_->LookUp(Life::IdOf(4, 4)), Evidence::kCommittedAlone);
+  EXPECT_TRUE(instance_->WaitUntilSettled());
+  EXPECT_EQ(instance_->LookUp(active), Evidence::kNone);
+  EXPECT_EQ(instance_->LookUp(committed), Evidence::kCommitted);
+  EXPECT_EQ(instance_->LookUp(ServiceInstance::IdOf(4, 4)), Evidence::kCommittedAlone);
   EXPECT_EQ(Seat("1A"), "free");
   EXPECT_EQ(Seat("1E"), "free");
 }
 
 TEST_F(ServiceTest, DamagedCheckpoint_IsReportedNotBelieved) {
   (void)Prepared(1, "1A");
-  ASSERT_TRUE(life_->rm().Checkpoint().ok());
+  ASSERT_TRUE(instance_->rm().Checkpoint().ok());
   PowerCycle();
   env_->FlipBit("/seats/checkpoint", 20, 3);
-  const absl::Status status = life_->Recover().status();
+  const absl::Status status = instance_->Recover().status();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("/seats/checkpoint"));
 }
@@ -306,16 +306,16 @@ TEST_F(ServiceTest, LogAndStartUp_StayBoundedOverManyBranches) {
   env_ = std::make_unique<FaultEnv>(3);
   ServiceOptions options = SmallOptions();
   options.journal.checkpoint_bytes = 32 << 10;
-  life_ = std::make_unique<Life>(env_.get(), world_.get(), options);
-  ASSERT_TRUE(life_->Recover().ok());
+  instance_ = std::make_unique<ServiceInstance>(env_.get(), world_.get(), options);
+  ASSERT_TRUE(instance_->Recover().ok());
   uint64_t most = 0;
   for (uint64_t i = 1; i <= 3000; ++i) {
     const BranchId id = Prepared(i, "s");
-    ASSERT_EQ(life_->Rollback(id), Finish::kDone);
+    ASSERT_EQ(instance_->Rollback(id), FinishState::kDone);
     most = std::max(most, env_->used_bytes());
   }
   EXPECT_LT(most, 1U << 20) << "6000 flushes write some 3 MiB of sectors";
-  life_->rm().Close();
+  instance_->rm().Close();
   const auto files = env_->List("/seats/wal");
   ASSERT_TRUE(files.ok());
   EXPECT_LE(files->size(), 12U);
@@ -354,7 +354,7 @@ class BlockingTest : public ::testing::Test {
     EXPECT_TRUE(Get(std::move(result)).ok());
   }
   std::future<wire::ExecuteReply> Begin(uint64_t number, wire::ExecuteRequest* request) {
-    const BranchId id = Life::IdOf(number, number);
+    const BranchId id = ServiceInstance::IdOf(number, number);
     EXPECT_TRUE(rm_.Start(id, {id.gtid, ""}).ok());
     request->call_number = 1;
     auto [done, result] = Later<wire::ExecuteReply>();

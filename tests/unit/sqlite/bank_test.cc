@@ -76,11 +76,11 @@ class BankTest : public SqliteFixture {
       return false;
     }
     if (random->Percent(10)) {
-      EXPECT_EQ(call_->Rollback(id).finish, Finish::kDone);
+      EXPECT_EQ(call_->Rollback(id).state, FinishState::kDone);
       return false;
     }
     const FinishResult r = call_->Commit(id);
-    EXPECT_EQ(r.finish, Finish::kDone) << r.detail;
+    EXPECT_EQ(r.state, FinishState::kDone) << r.detail;
     return true;
   }
 

@@ -13,7 +13,7 @@ class CaptureTrapTest : public SqliteFixture {
     for (const std::string& sql : statements) Run(id, sql);
     ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
     const FinishResult r = call_->Commit(id);
-    ASSERT_EQ(r.finish, Finish::kDone) << r.detail;
+    ASSERT_EQ(r.state, FinishState::kDone) << r.detail;
   }
 };
 
@@ -95,7 +95,7 @@ TEST_F(CaptureTrapTest, DeferredForeignKey_MustHoldAtTheEndOfEachCall) {
                 .result.code,
             wire::Code::OK);
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(id).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT * FROM c"), "1,5");
 }
 

@@ -76,12 +76,12 @@ class CrashTest : public SqliteFixture {
       if (call_->Prepare(id).vote != Vote::kPrepared) _exit(1);
       Say(fd, number, Said::kPrepared);
       if (n % 7 == 0) {
-        if (call_->Rollback(id).finish != Finish::kDone) _exit(1);
+        if (call_->Rollback(id).state != FinishState::kDone) _exit(1);
         Say(fd, number, Said::kRolledBack);
         continue;
       }
       Say(fd, number, Said::kCommitting);
-      if (call_->Commit(id).finish != Finish::kDone) _exit(1);
+      if (call_->Commit(id).state != FinishState::kDone) _exit(1);
       Say(fd, number, Said::kDone);
     }
   }
@@ -160,7 +160,7 @@ class CrashTest : public SqliteFixture {
           said.contains(static_cast<uint32_t>(id.gtid.sequence)) &&
           said.at(static_cast<uint32_t>(id.gtid.sequence)) == Said::kCommitting;
       const FinishResult r = commit ? call_->Commit(id) : call_->Rollback(id);
-      EXPECT_EQ(r.finish, Finish::kDone) << r.detail;
+      EXPECT_EQ(r.state, FinishState::kDone) << r.detail;
     }
     const std::string moved = Query("SELECT count(*) FROM journal");
     EXPECT_EQ(Query("SELECT balance FROM account WHERE id=2"), moved);

@@ -127,7 +127,7 @@ class DifferentialTest : public SqliteFixture,
     const uint64_t how = random_.Below(10);
     if (how == 0) {
       RunPlain("ROLLBACK");
-      ASSERT_EQ(call_->Rollback(id).finish, Finish::kDone);
+      ASSERT_EQ(call_->Rollback(id).state, FinishState::kDone);
       return;
     }
     RunPlain("COMMIT");
@@ -140,7 +140,7 @@ class DifferentialTest : public SqliteFixture,
     ASSERT_EQ(vote.vote, Vote::kPrepared) << vote.detail;
     if (how == 2) Reopen();
     const FinishResult r = call_->Commit(id);
-    ASSERT_EQ(r.finish, Finish::kDone) << r.detail;
+    ASSERT_EQ(r.state, FinishState::kDone) << r.detail;
   }
 
   void Compare() {

@@ -32,7 +32,7 @@ TEST_F(DiskTest, Rule10_VoteAndAcknowledgementFollowTheirFlush) {
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   EXPECT_GT(vfs.flushes(), before);
   before = vfs.flushes();
-  ASSERT_EQ(call_->Commit(id).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_GT(vfs.flushes(), before);
   const BranchId alone = Debit(1);
   before = vfs.flushes();
@@ -48,11 +48,11 @@ TEST_F(DiskTest, Scenario42_DiskFull_RefusesNewWorkKeepsPromisesAndRecovers) {
   FaultVfs::Get().FailWrites(SQLITE_FULL);
   EXPECT_EQ(call_->Prepare(fresh).vote, Vote::kRefused);
   EXPECT_EQ(rm_->Start(MakeBranch(1), {}).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(call_->CommitOnePhase(alone).outcome, OnePhase::kRolledBack);
-  EXPECT_EQ(call_->Commit(promised).finish, Finish::kRetry);
+  EXPECT_EQ(call_->CommitOnePhase(alone).outcome, OnePhase::kRefused);
+  EXPECT_EQ(call_->Commit(promised).state, FinishState::kRetry);
   EXPECT_EQ(call_->LookUp(promised), Evidence::kPrepared);
   FaultVfs::Get().Heal();
-  EXPECT_EQ(call_->Commit(promised).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(promised).state, FinishState::kDone);
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   Commit("UPDATE account SET balance=7 WHERE id=2");
   EXPECT_EQ(Query("SELECT * FROM account"), "1,99|2,7|3,300");

@@ -29,13 +29,13 @@ class ForeignWriteTest : public SqliteFixture {
     EXPECT_EQ(vote.vote, Vote::kRefused) << foreign;
     EXPECT_NE(vote.detail.find(why), std::string::npos) << vote.detail;
     const OnePhaseResult alone = call_->CommitOnePhase(one_phase);
-    EXPECT_EQ(alone.outcome, OnePhase::kRolledBack) << foreign;
+    EXPECT_EQ(alone.outcome, OnePhase::kRefused) << foreign;
     EXPECT_NE(alone.detail.find(why), std::string::npos) << alone.detail;
     EXPECT_EQ(Query("SELECT count(*) FROM concordat_branches"), "0");
     // Nothing of them is held.
     const BranchId next = Begin();
     Run(next, "DELETE FROM account");
-    EXPECT_EQ(call_->Rollback(next).finish, Finish::kDone);
+    EXPECT_EQ(call_->Rollback(next).state, FinishState::kDone);
   }
 };
 
@@ -80,7 +80,7 @@ TEST_F(ForeignWriteTest, OtherRowsAndTablesChanged_IsNoReason) {
       "ALTER TABLE account ADD COLUMN note TEXT");
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   EXPECT_EQ(Query("SELECT balance FROM account WHERE id=1"), "100");
-  ASSERT_EQ(call_->Commit(id).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT balance FROM account ORDER BY id"), "90|200|7");
 }
 
@@ -97,10 +97,10 @@ TEST_F(ForeignWriteTest, UniqueIndexMadeAfterTheVote_NobodyTakesTheBranchsTuple)
     const BranchId other = Begin(restarted ? 2 : 1);
     PendingCall waits = call_->Send(other, {Sql("INSERT INTO account VALUES(5,'d',1)")});
     EXPECT_FALSE(waits.IsDone()) << "restarted " << restarted;
-    EXPECT_EQ(call_->Rollback(other).finish, Finish::kDone);
+    EXPECT_EQ(call_->Rollback(other).state, FinishState::kDone);
     EXPECT_EQ(waits.reply.get().result.code, wire::Code::BRANCH_GONE);
   }
-  ASSERT_EQ(call_->Commit(id).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT * FROM account WHERE id>3"), "4,d,1");
 }
 

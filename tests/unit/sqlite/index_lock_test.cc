@@ -158,7 +158,7 @@ TEST_F(IndexLockTest, IndexMadeUnderAPreparedBranch_OthersWaitForItsEnd) {
     const BranchId b = Begin(older_++);
     PendingCall waiting = call_->Send(b, {Sql(insert(100 + row))});
     EXPECT_FALSE(waiting.IsDone()) << change;
-    EXPECT_EQ(call_->Commit(a).finish, Finish::kDone);
+    EXPECT_EQ(call_->Commit(a).state, FinishState::kDone);
     EXPECT_EQ(waiting.reply.get().result.code, wire::Code::CONDITION_FAILED) << change;
     call_->Rollback(b);
   }
@@ -229,7 +229,7 @@ TEST_F(IndexLockTest, CheckThatIsNotOfTheRowAlone_DoesNotKeepABranchFromCommitti
   Run(id, "INSERT INTO t VALUES(5,1)");
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   const FinishResult r = call_->Commit(id);
-  EXPECT_EQ(r.finish, Finish::kDone) << r.detail;
+  EXPECT_EQ(r.state, FinishState::kDone) << r.detail;
 }
 
 }  // namespace

@@ -20,13 +20,13 @@ class LockFixture : public SqliteFixture {
     const BranchId b = Begin(older_++);
     PendingCall waiting = call_->Send(b, {Sql(second)});
     EXPECT_FALSE(waiting.IsDone()) << second << " did not wait for " << first;
-    ASSERT_EQ(call_->Commit(a).finish, Finish::kDone);
+    ASSERT_EQ(call_->Commit(a).state, FinishState::kDone);
     EXPECT_EQ(waiting.reply.get().result.code, then) << second;
     if (then == wire::Code::OK) {
       const Vote vote = call_->Prepare(b).vote;
       ASSERT_NE(vote, Vote::kRefused);
       if (vote == Vote::kPrepared) {
-        ASSERT_EQ(call_->Commit(b).finish, Finish::kDone);
+        ASSERT_EQ(call_->Commit(b).state, FinishState::kDone);
       }
     } else {
       call_->Rollback(b);
@@ -42,9 +42,9 @@ class LockFixture : public SqliteFixture {
     ASSERT_EQ(call_->Prepare(b).vote, Vote::kPrepared);
     // In the other order.
     FinishResult r = call_->Commit(b);
-    ASSERT_EQ(r.finish, Finish::kDone) << r.detail;
+    ASSERT_EQ(r.state, FinishState::kDone) << r.detail;
     r = call_->Commit(a);
-    ASSERT_EQ(r.finish, Finish::kDone) << r.detail;
+    ASSERT_EQ(r.state, FinishState::kDone) << r.detail;
   }
   uint64_t older_ = 1;
 };

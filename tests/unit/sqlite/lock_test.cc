@@ -118,7 +118,7 @@ TEST_F(LockTest, LocksOfUniqueTuplesAndParents_AreHeldAgainAfterARestart) {
   PendingCall parent = call_->Send(Begin(), {Sql("DELETE FROM p WHERE id=1")});
   EXPECT_FALSE(unique.IsDone());
   EXPECT_FALSE(parent.IsDone());
-  ASSERT_EQ(call_->Commit(a).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(a).state, FinishState::kDone);
   EXPECT_EQ(unique.reply.get().result.code, wire::Code::CONDITION_FAILED);
   EXPECT_EQ(parent.reply.get().result.code, wire::Code::CONDITION_FAILED);
 }
@@ -140,7 +140,7 @@ TEST_F(LockTest, Scenario102_LockOfABranchOfTheSameTransaction_IsRefusedAtOnce) 
   EXPECT_NE(reply.result.message.find("same transaction"), std::string::npos);
   EXPECT_EQ(Try(first, "SELECT 1").result.code, wire::Code::BRANCH_GONE);
   ASSERT_EQ(call_->Prepare(second).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(second).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(second).state, FinishState::kDone);
 }
 
 // As at a KV shard, whatever group a gtid is of: otherwise each of two transactions could
@@ -239,7 +239,7 @@ TEST_F(LockTest, RollbackWhileExecuteWaits_AnswersItBranchGone) {
   const BranchId b = Begin();
   PendingCall waiting = call_->Send(b, {Sql("UPDATE account SET balance=9 WHERE id=1")});
   EXPECT_FALSE(waiting.IsDone());
-  EXPECT_EQ(call_->Rollback(b).finish, Finish::kDone);
+  EXPECT_EQ(call_->Rollback(b).state, FinishState::kDone);
   EXPECT_EQ(waiting.reply.get().result.code, wire::Code::BRANCH_GONE);
   EXPECT_EQ(call_->CommitOnePhase(a).outcome, OnePhase::kCommitted);
   EXPECT_EQ(Query("SELECT balance FROM account WHERE id=1"), "0");
@@ -296,7 +296,7 @@ TEST_F(LockTest, ReadCommitted_ReadsWhatIsCommittedAndNeverWaits) {
   }
   const BranchId reader = Begin();
   Run(reader, "SELECT balance FROM account WHERE id=1");
-  ASSERT_EQ(call_->Commit(a).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(a).state, FinishState::kDone);
   EXPECT_EQ(
       Run(reader, "SELECT balance FROM account WHERE id=1")[0].rows[0].values[0].integer,
       0);
@@ -310,7 +310,7 @@ TEST_F(LockTest, Serializable_ReadOfAWrittenTableWaits) {
   const BranchId reader = Begin(2000, "serializable");
   PendingCall waiting = call_->Send(reader, {Sql("SELECT sum(balance) FROM account")});
   EXPECT_FALSE(waiting.IsDone());
-  ASSERT_EQ(call_->Commit(a).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(a).state, FinishState::kDone);
   EXPECT_EQ(waiting.reply.get().sql[0].rows[0].values[0].integer, 500);
 }
 

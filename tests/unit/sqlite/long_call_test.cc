@@ -42,7 +42,7 @@ class LongCallTest : public SqliteFixture {
     EXPECT_FALSE(endless.IsDone());
   }
   void ExpectRolledBack(const BranchId& id, PendingCall* endless) {
-    EXPECT_EQ(call_->Rollback(id).finish, Finish::kDone);
+    EXPECT_EQ(call_->Rollback(id).state, FinishState::kDone);
     EXPECT_EQ(endless->reply.get().result.code, wire::Code::BRANCH_GONE);
   }
 };
@@ -122,7 +122,7 @@ TEST_F(LongCallTest,
   EXPECT_NE(reply.result.message.find("while others are at work"), std::string::npos)
       << reply.result.message;
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(id).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT balance FROM account WHERE id>1"), "200|7");
 }
 
@@ -166,7 +166,7 @@ TEST_F(LongCallTest, DeadlineOfTheCaller_EndsAWaitForALockToo) {
       << reply.result.message;
 }
 
-TEST_F(LongCallTest, Scenario96_EndlessRows_AreCutAtTheLimitWhileTheyArrive) {
+TEST_F(LongCallTest, Scenario96_EndlessRows_AreStoppedAtTheLimitWhileTheyArrive) {
   Open(kAccounts);
   for (const char* row : {"i", "hex(zeroblob(100000))", "zeroblob(50000000)"}) {
     const BranchId id = Begin();

@@ -162,10 +162,10 @@ TEST_F(OpenTest, Scenario24_AfterRestart_LocksAreHeldBeforeTheFirstCall) {
       call_->Send(Begin(1), {Sql("UPDATE account SET balance=balance-1 WHERE id=1")});
   Run(Begin(), "UPDATE account SET balance=balance-1 WHERE id=2");
   EXPECT_FALSE(older.IsDone());
-  EXPECT_EQ(call_->Commit(prepared).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(prepared).state, FinishState::kDone);
   EXPECT_EQ(older.reply.get().result.code, wire::Code::OK);
   ASSERT_EQ(call_->Prepare(MakeBranch(1)).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(MakeBranch(1)).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(MakeBranch(1)).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT balance FROM account WHERE id=1"), "98");
 }
 

@@ -208,10 +208,10 @@ class RandomSchemaTest : public SqliteFixture,
     for (Running& b : *branches) {
       if (b.id == BranchId()) continue;
       const PrepareResult vote = call_->Prepare(b.id);
-      b.voted = vote.vote == participant::Vote::kPrepared;
-      if (vote.vote == participant::Vote::kRefused) b.done.clear();
+      b.voted = vote.vote == Vote::kPrepared;
+      if (vote.vote == Vote::kRefused) b.done.clear();
       // Nobody but ourselves writes: the only reason to refuse is an older branch.
-      if (vote.vote == participant::Vote::kRefused) {
+      if (vote.vote == Vote::kRefused) {
         ASSERT_NE(vote.detail.find("older transaction"), std::string::npos)
             << vote.detail;
       }
@@ -226,12 +226,12 @@ class RandomSchemaTest : public SqliteFixture,
     for (Running& b : *branches) {
       if (!b.voted) continue;
       if (random_.Below(6) == 0) {
-        ASSERT_EQ(call_->Rollback(b.id).finish, Finish::kDone);
+        ASSERT_EQ(call_->Rollback(b.id).state, FinishState::kDone);
         b.done.clear();
         continue;
       }
       const FinishResult r = call_->Commit(b.id);
-      ASSERT_EQ(r.finish, Finish::kDone) << r.detail << Story(*branches);
+      ASSERT_EQ(r.state, FinishState::kDone) << r.detail << Story(*branches);
     }
   }
 

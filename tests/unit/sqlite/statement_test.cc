@@ -45,7 +45,7 @@ TEST_F(StatementTest, Values_OfEveryType_GoInAndComeBack) {
   Run(id_, "INSERT INTO everything VALUES(?,?,?,?,?,?)",
       {Int(1), Int(INT64_MIN), Real(0.1), Text(text), Blob(blob), wire::Value()});
   ASSERT_EQ(call_->Prepare(id_).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(id_).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id_).state, FinishState::kDone);
   const auto result = Run(Begin(), "SELECT i,r,t,b,n FROM everything")[0];
   EXPECT_EQ(result.columns, (std::vector<std::string>{"i", "r", "t", "b", "n"}));
   const auto& values = result.rows.at(0).values;
@@ -59,7 +59,7 @@ TEST_F(StatementTest, Values_OfEveryType_GoInAndComeBack) {
 TEST_F(StatementTest, EmptyTextAndBlob_StayWhatTheyAre) {
   Run(id_, "INSERT INTO everything(id,t,b) VALUES(1,?,?)", {Text(""), Blob("")});
   ASSERT_EQ(call_->Prepare(id_).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(id_).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id_).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT typeof(t),typeof(b),length(t),length(b) FROM everything"),
             "text,blob,0,0");
 }
@@ -99,7 +99,7 @@ TEST_F(StatementTest, UniqueCollision_UndoesTheCallAndTheBranchLivesOn) {
       Try(id_, "INSERT OR FAIL INTO account VALUES(8,1,'x'),(9,1,'bob')").result.code,
       wire::Code::CONDITION_FAILED);
   ASSERT_EQ(call_->Prepare(id_).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(id_).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id_).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT * FROM account"), "1,1,ann|2,200,bob");
 }
 
@@ -111,7 +111,7 @@ TEST_F(StatementTest, OrRollback_EndsTheBranch) {
             wire::Code::RESOURCE_ERROR);
   EXPECT_EQ(Try(id_, "SELECT 1").result.code, wire::Code::BRANCH_GONE);
   EXPECT_EQ(call_->Prepare(other).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(other).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(other).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT * FROM account"), "1,100,ann|2,2,bob");
 }
 
@@ -194,7 +194,7 @@ TEST_F(StatementTest, VirtualGeneratedColumn_IsRefusedStoredOneIsKept) {
   Run(id_, "UPDATE kept SET a=a+10");
   Run(id_, "DELETE FROM kept WHERE id=2");
   ASSERT_EQ(call_->Prepare(id_).vote, Vote::kPrepared);
-  ASSERT_EQ(call_->Commit(id_).finish, Finish::kDone);
+  ASSERT_EQ(call_->Commit(id_).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT * FROM kept"), "1,12,24");
 }
 
@@ -274,7 +274,7 @@ TEST_F(StatementTest, SchemaChangedByAnotherProgram_IsFollowed) {
   Commit("INSERT INTO fresh VALUES(1,2)");
   Commit("UPDATE account SET note='seen' WHERE id=2");
   // Prepared before the column was there.
-  EXPECT_EQ(call_->Commit(id_).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id_).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT id,balance,note FROM account"), "1,5,none|2,200,seen");
 }
 
@@ -283,10 +283,10 @@ TEST_F(StatementTest, ColumnRenamedUnderAPreparedBranch_IsAnAlarm) {
   ASSERT_EQ(call_->Prepare(id_).vote, Vote::kPrepared);
   Query("ALTER TABLE account RENAME COLUMN balance TO amount");
   const FinishResult r = call_->Commit(id_);
-  EXPECT_EQ(r.finish, Finish::kRetry);
+  EXPECT_EQ(r.state, FinishState::kRetry);
   EXPECT_NE(r.detail.find("columns of table account"), std::string::npos) << r.detail;
   Query("ALTER TABLE account RENAME COLUMN amount TO balance");
-  EXPECT_EQ(call_->Commit(id_).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id_).state, FinishState::kDone);
 }
 
 }  // namespace

@@ -191,7 +191,7 @@ class SqliteFixture : public ::testing::Test {
     const BranchId id = Begin();
     Run(id, sql, std::move(parameters));
     ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared) << sql;
-    ASSERT_EQ(call_->Commit(id).finish, Finish::kDone) << sql;
+    ASSERT_EQ(call_->Commit(id).state, FinishState::kDone) << sql;
   }
   wire::ExecuteReply Try(const BranchId& id, const std::string& sql,
                          std::vector<wire::Value> parameters = {}) {

@@ -26,7 +26,7 @@ TEST_F(VerbTest, Commit_AfterPrepare_ChangesTheFileOnlyThen) {
   EXPECT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   EXPECT_EQ(Balance(), "100");
   EXPECT_EQ(call_->LookUp(id), Evidence::kPrepared);
-  EXPECT_EQ(call_->Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "70");
   EXPECT_EQ(call_->LookUp(id), Evidence::kCommitted);
   EXPECT_EQ(Query("SELECT count(*) FROM concordat_branches"), "0");
@@ -34,7 +34,7 @@ TEST_F(VerbTest, Commit_AfterPrepare_ChangesTheFileOnlyThen) {
 
 TEST_F(VerbTest, Rollback_OfActiveBranch_LeavesNothing) {
   const BranchId id = Debit();
-  EXPECT_EQ(call_->Rollback(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Rollback(id).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "100");
   EXPECT_EQ(Try(id, "SELECT 1").result.code, wire::Code::BRANCH_GONE);
   EXPECT_EQ(call_->Prepare(id).vote, Vote::kRefused);
@@ -44,10 +44,10 @@ TEST_F(VerbTest, Rollback_OfActiveBranch_LeavesNothing) {
 TEST_F(VerbTest, Rollback_OfPreparedBranch_LeavesNothingAndFreesItsLocks) {
   const BranchId id = Debit();
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
-  EXPECT_EQ(call_->Rollback(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Rollback(id).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "100");
   EXPECT_EQ(Query("SELECT count(*) FROM concordat_branches"), "0");
-  EXPECT_EQ(call_->Rollback(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Rollback(id).state, FinishState::kDone);
   Commit("UPDATE account SET balance=1 WHERE id=1");
   EXPECT_EQ(Balance(), "1");
 }
@@ -57,7 +57,7 @@ TEST_F(VerbTest, Scenario14_PrepareTwice_SameVoteNothingTwice) {
   EXPECT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   EXPECT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   EXPECT_EQ(Query("SELECT count(*) FROM concordat_branches"), "1");
-  EXPECT_EQ(call_->Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "70");
 }
 
@@ -66,30 +66,30 @@ TEST_F(VerbTest, Scenario15_VoteLostAndRestarted_PreparedAgain) {
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   EXPECT_EQ(Reopen(), std::vector<BranchId>{id});
   EXPECT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
-  EXPECT_EQ(call_->Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "70");
 }
 
 TEST_F(VerbTest, Scenario16_CommitTwice_DoneTwiceAppliedOnce) {
   const BranchId id = Debit();
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
-  EXPECT_EQ(call_->Commit(id).finish, Finish::kDone);
-  EXPECT_EQ(call_->Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
+  EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
   Reopen();
-  EXPECT_EQ(call_->Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "70");
 }
 
 TEST_F(VerbTest, Scenario22_RollbackBehindOnePhaseCommit_IsToldOfTheCommit) {
   const BranchId id = Debit();
   EXPECT_EQ(call_->CommitOnePhase(id).outcome, OnePhase::kCommitted);
-  EXPECT_EQ(call_->Rollback(id).finish, Finish::kHeuristicCommit);
+  EXPECT_EQ(call_->Rollback(id).state, FinishState::kHeuristicCommit);
   EXPECT_EQ(call_->LookUp(id), Evidence::kCommittedAlone);
   EXPECT_EQ(Balance(), "70");
 }
 
 TEST_F(VerbTest, Scenario26_CommitOfAnUnknownBranch_IsAnAlarmNotADone) {
-  EXPECT_EQ(call_->Commit(MakeBranch(4711)).finish, Finish::kHeuristicHazard);
+  EXPECT_EQ(call_->Commit(MakeBranch(4711)).state, FinishState::kHeuristicHazard);
 }
 
 TEST_F(VerbTest, Scenario35_OnePhaseAnswerLost_EvidenceTellsTheTruth) {
@@ -106,8 +106,8 @@ TEST_F(VerbTest, Scenario68_BeforeRecover_NothingIsRefusedForGood) {
   rm_ = std::make_unique<SqliteResourceManager>(path_ + "2", options_);
   Caller early(rm_.get());
   EXPECT_EQ(early.Prepare(MakeBranch(1)).vote, Vote::kUnavailable);
-  EXPECT_EQ(early.Commit(MakeBranch(1)).finish, Finish::kRetry);
-  EXPECT_EQ(early.Rollback(MakeBranch(1)).finish, Finish::kRetry);
+  EXPECT_EQ(early.Commit(MakeBranch(1)).state, FinishState::kRetry);
+  EXPECT_EQ(early.Rollback(MakeBranch(1)).state, FinishState::kRetry);
   EXPECT_EQ(early.LookUp(MakeBranch(1)), Evidence::kUnknown);
   EXPECT_EQ(early.CommitOnePhase(MakeBranch(1)).outcome, OnePhase::kUnknown);
   EXPECT_EQ(rm_->Start(MakeBranch(1), {}).code(), absl::StatusCode::kUnavailable);
@@ -156,8 +156,8 @@ TEST_F(VerbTest, Execute_SecondCall_SeesTheFirstOnesChanges) {
   Run(a, "DELETE FROM account WHERE id=9");
   EXPECT_EQ(call_->Prepare(a).vote, Vote::kPrepared);
   EXPECT_EQ(call_->Prepare(b).vote, Vote::kPrepared);
-  EXPECT_EQ(call_->Commit(b).finish, Finish::kDone);
-  EXPECT_EQ(call_->Commit(a).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(b).state, FinishState::kDone);
+  EXPECT_EQ(call_->Commit(a).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT id,balance FROM account"), "1,80|2,199|3,300");
 }
 
@@ -200,7 +200,7 @@ TEST_F(VerbTest, Start_TooManyBranches_IsRefusedUntilOneEnds) {
   const BranchId a = Begin();
   Begin();
   EXPECT_EQ(rm_->Start(MakeBranch(5), {}).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(call_->Rollback(a).finish, Finish::kDone);
+  EXPECT_EQ(call_->Rollback(a).state, FinishState::kDone);
   EXPECT_TRUE(rm_->Start(MakeBranch(6), {}).ok());
 }
 
@@ -216,7 +216,7 @@ TEST_F(VerbTest, Prepare_AndRollbackInOneRound_EndWithNothing) {
     const BranchId id = Debit();
     std::promise<Vote> vote;
     rm_->Prepare(id, [&vote](PrepareResult r) { vote.set_value(r.vote); });
-    EXPECT_EQ(call_->Rollback(id).finish, Finish::kDone);
+    EXPECT_EQ(call_->Rollback(id).state, FinishState::kDone);
     const Vote given = vote.get_future().get();
     EXPECT_TRUE(given == Vote::kPrepared || given == Vote::kRefused);
   }
@@ -231,14 +231,14 @@ TEST_F(VerbTest, Commit_RowChangedByAnotherProgram_IsAnAlarmThatKeepsTheBranch) 
   ASSERT_EQ(call_->Prepare(id).vote, Vote::kPrepared);
   Query("UPDATE account SET balance=55 WHERE id=1");
   const FinishResult r = call_->Commit(id);
-  EXPECT_EQ(r.finish, Finish::kRetry);
+  EXPECT_EQ(r.state, FinishState::kRetry);
   EXPECT_NE(r.detail.find("account is not as the branch left it"), std::string::npos)
       << r.detail;
   EXPECT_EQ(Query("SELECT id,balance FROM account"), "1,55|2,200|3,300");
   EXPECT_EQ(Query("SELECT count(*) FROM concordat_branches"), "1");
   // Put right by hand, it goes through.
   Query("UPDATE account SET balance=100 WHERE id=1");
-  EXPECT_EQ(call_->Commit(id).finish, Finish::kDone);
+  EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT id,balance FROM account"), "1,130|2,170|3,300");
 }
 

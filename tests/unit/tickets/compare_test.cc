@@ -43,7 +43,7 @@ class CompareTest : public ::testing::Test {
   static Answer Bought(size_t buyer, const std::string& seat) {
     Answer answer = AnswerOf(buyer, Told::kBought);
     answer.seat = seat;
-    answer.result.outcome = client::Outcome::kCommitted;
+    answer.result.outcome = Outcome::kCommitted;
     answer.result.gtid = MakeGtid(buyer);
     return answer;
   }

@@ -30,9 +30,9 @@ TEST(EndedOutcomes, Committed_KnowsItsBranchesAndNoOthers) {
 TEST(EndedOutcomes, Aborted_KeepsItsCauseAndNoBranches) {
   EndedOutcomes ended;
   const Gtid g = G(3, 5);
-  ended.Add(g, Outcome::kAborted, AbortCause::kTimeout, {A(g)});
+  ended.Add(g, Outcome::kAborted, AbortCause::kTimedOut, {A(g)});
   EXPECT_EQ(ended.Find(g)->outcome, Outcome::kAborted);
-  EXPECT_EQ(ended.Find(g)->cause, AbortCause::kTimeout);
+  EXPECT_EQ(ended.Find(g)->cause, AbortCause::kTimedOut);
   EXPECT_FALSE(ended.ContainsCommitted(A(g)));
   EXPECT_FALSE(ended.Find(G(3, 6)));
   EXPECT_FALSE(ended.Find(G(4, 5)));
@@ -71,7 +71,7 @@ TEST(EndedOutcomes, EncodedAndDecoded_AnswersTheSame) {
   for (uint64_t s = 1; s <= 300; ++s) {
     const Gtid g = G(s % 3 + 1, s);
     ended.Add(g, s % 5 == 0 ? Outcome::kAborted : Outcome::kCommitted,
-              s % 5 == 0 ? AbortCause::kInquiry : AbortCause::kNone, {A(g), C(g)});
+              s % 5 == 0 ? AbortCause::kPresumed : AbortCause::kNone, {A(g), C(g)});
   }
   ByteWriter out;
   ended.Encode(&out);
@@ -143,7 +143,7 @@ TEST(EndedOutcomes, OwnersGoWithTheLastBranchThatNamesThem) {
 
 TEST(EndedOutcomesDeathTest, EndingTwice_IsAProgrammersError) {
   EndedOutcomes ended;
-  ended.Add(G(2, 1), Outcome::kAborted, AbortCause::kTimeout, {});
+  ended.Add(G(2, 1), Outcome::kAborted, AbortCause::kTimedOut, {});
   EXPECT_DEATH(ended.Add(G(2, 1), Outcome::kCommitted, AbortCause::kNone, {}),
                "ended twice");
 }

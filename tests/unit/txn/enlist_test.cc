@@ -63,7 +63,7 @@ TEST_F(EnlistTest, CommitCoversTheUnion) {
 TEST_F(EnlistTest, PendingEnlistment_BelongsToTheSet) {
   const Gtid g = node.NewGtid();
   const auto enlist = node.Enlist(C(g));
-  const auto commit = node.Commit(g, {A(g)}, Mode::kParallel);
+  const auto commit = node.Commit(g, {A(g)}, CommitMode::kParallel);
   EXPECT_EQ(node.Sent(Verb::kPrepare, C(g)), 1);
   node.Prepared({A(g)});
   node.CommitLog();
@@ -105,8 +105,8 @@ TEST_F(EnlistTest, RepeatedBehindACommitRequest_IsAnsweredAsTheFirst) {
 TEST_F(EnlistTest, OvertakenInTheLog_IsRefusedWhenApplied) {
   const Gtid g = node.NewGtid();
   const auto enlist = node.Enlist(C(g));
-  log.committed.push_back(
-      EncodeRecord(StagedRecord{g, {A(g)}, 1000, Mode::kDecided}));  // another leader's
+  log.committed.push_back(EncodeRecord(
+      StagedRecord{g, {A(g)}, 1000, CommitMode::kDecided}));  // another leader's
   node.CatchUp();
   node.CommitLog();
   EXPECT_THAT(node.Said(enlist), StartsWith("REFUSED too-late"));

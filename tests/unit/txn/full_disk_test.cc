@@ -19,14 +19,14 @@ constexpr const char* kFull = "REFUSED overloaded: the coordinator's disk is ful
 class FullDiskTest : public ::testing::Test {
  protected:
   FullDiskTest() { node.Lead(1); }
-  static ResourceRecord Bank(const std::string& name, uint64_t mark = 0) {
+  static ResourceRecord Bank(const std::string& name, uint64_t generation = 0) {
     ResourceRecord resource;
     resource.name = name;
     resource.address = "here:1";
     resource.kind = "kv";
     resource.incarnation = Incarnation(7);
     resource.store = "store";
-    resource.mark = mark;
+    resource.generation = generation;
     return resource;
   }
   RequestToken Register(const ResourceRecord& resource) {
@@ -38,7 +38,8 @@ class FullDiskTest : public ::testing::Test {
   Node node{&log};
 };
 
-TEST_F(FullDiskTest, Scenario88_RegistrationsAndMarks_AreRefusedAndNothingIsAppended) {
+TEST_F(FullDiskTest,
+       Scenario88_RegistrationsAndGenerations_AreRefusedAndNothingIsAppended) {
   Register(Bank("bank-a", 5));
   node.CommitLog();
   SetFull(true);
@@ -54,7 +55,7 @@ TEST_F(FullDiskTest, Scenario88_RegistrationsAndMarks_AreRefusedAndNothingIsAppe
   const auto healed = Register(Bank("bank-a", 7));
   node.CommitLog();
   EXPECT_EQ(node.Said(healed), "REGISTERED");
-  EXPECT_EQ(node.table().resources().at("bank-a").mark, 7u);
+  EXPECT_EQ(node.table().resources().at("bank-a").generation, 7u);
 }
 
 TEST_F(FullDiskTest, Scenario88_RollbacksAndInquiriesOfWhatNobodyStaged_AreRefused) {
@@ -101,7 +102,8 @@ TEST_F(FullDiskTest, Scenario88_WhatOperatorsChange_IsRefused) {
   EXPECT_THAT(node.Appended(), IsEmpty());
 }
 
-// A day of it: heartbeats with growing marks, branches that ask, clients that roll back.
+// A day of it: heartbeats with growing generations, branches that ask, clients that roll
+// back.
 TEST_F(FullDiskTest, Scenario88_ADayOnAFullDisk_AppendsNothing) {
   Register(Bank("bank-a", 1));
   const Gtid g = node.NewGtid(), unknown = node.NewGtid();

@@ -72,8 +72,8 @@ RequestToken Node::Submit(Request request) {
   return token;
 }
 
-RequestToken Node::Commit(const Gtid& gtid, std::vector<BranchId> branches, Mode mode,
-                          int64_t timeout_ms) {
+RequestToken Node::Commit(const Gtid& gtid, std::vector<BranchId> branches,
+                          CommitMode mode, int64_t timeout_ms) {
   return Submit(
       CommitRequest{gtid, std::move(branches), mode, Duration::Millis(timeout_ms)});
 }
@@ -104,7 +104,7 @@ Gtid Node::NewGtid() {
   return block->first;
 }
 
-void Node::Vote(const BranchId& branch, txn::Vote vote, const std::string& detail) {
+void Node::Vote(const BranchId& branch, concordat::Vote vote, const std::string& detail) {
   core_.OnVote(branch, vote, detail, now_);
   Collect();
 }
@@ -113,7 +113,7 @@ void Node::Prepared(const std::vector<BranchId>& branches) {
   for (const BranchId& branch : branches) Vote(branch, Vote::kPrepared);
 }
 
-void Node::Ack(const BranchId& branch, AckResult result, std::string_view detail) {
+void Node::Ack(const BranchId& branch, FinishState result, std::string_view detail) {
   core_.OnAcknowledged(branch, result, detail, now_);
   Collect();
 }
@@ -152,7 +152,7 @@ void Node::RunToHeuristic(const Gtid& gtid, const BranchId& branch) {
   CommitLog();
   Prepared({branch});
   CommitLog();
-  Ack(branch, AckResult::kHeuristicMixed, "by hand");
+  Ack(branch, FinishState::kHeuristicMixed, "by hand");
   CommitLog();
   ASSERT_TRUE(table().heuristics().contains(branch));
 }

@@ -51,17 +51,18 @@ class Node {
 
   RequestToken Submit(Request request);
   RequestToken Commit(const Gtid& gtid, std::vector<BranchId> branches,
-                      Mode mode = Mode::kDecided, int64_t timeout_ms = 10'000);
+                      CommitMode mode = CommitMode::kDecided,
+                      int64_t timeout_ms = 10'000);
   RequestToken Rollback(const Gtid& gtid, std::vector<BranchId> branches = {},
-                        AbortCause cause = AbortCause::kClientRollback);
+                        AbortCause cause = AbortCause::kRolledBack);
   RequestToken Enlist(const BranchId& branch);
   RequestToken Inquire(const BranchId& branch);
   RequestToken Outcome(const Gtid& gtid, bool wait = false);
   Gtid NewGtid();
 
-  void Vote(const BranchId& branch, txn::Vote vote, const std::string& detail = "");
+  void Vote(const BranchId& branch, concordat::Vote vote, const std::string& detail = "");
   void Prepared(const std::vector<BranchId>& branches);
-  void Ack(const BranchId& branch, AckResult result = AckResult::kDone,
+  void Ack(const BranchId& branch, FinishState result = FinishState::kDone,
            std::string_view detail = "");
   void Pass(Duration time);  // and Tick
   // Others confirm that this node leads, and it has applied what was committed.

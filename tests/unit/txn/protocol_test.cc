@@ -42,7 +42,7 @@ TEST_F(ProtocolTest, Step1_Begin_ANewTermCountsAnew) {
 
 TEST_F(ProtocolTest, Step2_CommitRequest_StagesAndAsksInParallel) {
   const Gtid g = node.NewGtid();
-  node.Commit(g, {B(g), A(g)}, Mode::kParallel, 2500);
+  node.Commit(g, {B(g), A(g)}, CommitMode::kParallel, 2500);
   EXPECT_THAT(node.Appended(),
               ElementsAre("STAGED 1.1.1 mode=parallel timeout_ms=2500 "
                           "branches=[1.1.1/bank-a/5f3c.1 1.1.1/bank-b/5f3c.1]"));
@@ -96,7 +96,7 @@ TEST_F(ProtocolTest, Step3_Unavailable_IsNoVoteAndIsAskedAgainSoon) {
 
 TEST_F(ProtocolTest, Step3_LostPrepare_IsSentAgainEverLessOften) {
   const Gtid g = node.NewGtid();
-  node.Commit(g, {A(g), B(g)}, Mode::kDecided, 600'000);
+  node.Commit(g, {A(g), B(g)}, CommitMode::kDecided, 600'000);
   node.CommitLog();
   node.Prepared({B(g)});
   std::vector<int> sent;
@@ -140,7 +140,7 @@ TEST_F(ProtocolTest, Step4_AllReadOnly_CommitsAndEndsWithoutATell) {
 
 TEST_F(ProtocolTest, Step5_Timeout_NamesWhoHadNotVoted) {
   const Gtid g = node.NewGtid();
-  const auto commit = node.Commit(g, {A(g), B(g)}, Mode::kDecided, 1000);
+  const auto commit = node.Commit(g, {A(g), B(g)}, CommitMode::kDecided, 1000);
   node.CommitLog();
   node.Prepared({A(g)});
   node.Vote(B(g), Vote::kUnavailable, "recovering");
@@ -150,7 +150,7 @@ TEST_F(ProtocolTest, Step5_Timeout_NamesWhoHadNotVoted) {
   EXPECT_EQ(node.Said(commit), "");
   node.CommitLog();
   EXPECT_EQ(node.Said(commit),
-            "ABORTED timeout: no vote from 1.1.1/bank-b/5f3c.1 (recovering)");
+            "ABORTED timed-out: no vote from 1.1.1/bank-b/5f3c.1 (recovering)");
   EXPECT_EQ(node.Sent(Verb::kRollback, A(g)), 1);
   EXPECT_EQ(node.Sent(Verb::kRollback, B(g)), 1);
 }
@@ -158,10 +158,10 @@ TEST_F(ProtocolTest, Step5_Timeout_NamesWhoHadNotVoted) {
 TEST_F(ProtocolTest, Step5_ClientRollback_OfAStagedOne) {
   const Gtid g = node.NewGtid();
   const auto commit = node.Commit(g, {A(g)});
-  const auto rollback = node.Rollback(g, {}, AbortCause::kCancelled);
+  const auto rollback = node.Rollback(g, {}, AbortCause::kRolledBack);
   EXPECT_EQ(node.Said(rollback), "");
   node.CommitLog();
-  EXPECT_EQ(node.Said(rollback), "ABORTED cancelled: changed its mind");
+  EXPECT_EQ(node.Said(rollback), "ABORTED rolled-back: changed its mind");
   EXPECT_EQ(node.Said(commit), node.Said(rollback));
 }
 
@@ -218,7 +218,7 @@ TEST_F(ProtocolTest, Step6_LostCommit_IsSentAgainUntilAcknowledged) {
   node.Prepared({A(g), B(g)});
   node.CommitLog();
   node.Ack(B(g));
-  node.Ack(A(g), AckResult::kUnavailable);
+  node.Ack(A(g), FinishState::kRetry);
   node.Pass(Duration::Millis(50));
   EXPECT_EQ(node.Sent(Verb::kCommit, A(g)), 2);
   node.Pass(Duration::Seconds(2));
@@ -231,7 +231,7 @@ TEST_F(ProtocolTest, Step6_Heuristic_IsRecordedAndShownUntilForgotten) {
   node.Commit(g, {A(g)});
   node.Prepared({A(g)});
   node.CommitLog();
-  node.Ack(A(g), AckResult::kHeuristicRollback);
+  node.Ack(A(g), FinishState::kHeuristicRollback);
   node.CommitLog();
   ASSERT_EQ(node.core().Heuristics().size(), 1u);
   EXPECT_EQ(node.core().Heuristics()[0].what, Heuristic::kRollback);
@@ -253,7 +253,7 @@ TEST_F(ProtocolTest, Step6_WhyABranchWasNotReached_IsNotShownOnceItIs) {
   node.Commit(g, {A(g), B(g)});
   node.Prepared({A(g), B(g)});
   node.CommitLog();
-  node.Ack(A(g), AckResult::kUnavailable, "cannot connect");
+  node.Ack(A(g), FinishState::kRetry, "cannot connect");
   EXPECT_EQ(node.core().Show(g, node.now()).branches[0].detail, "cannot connect");
   node.Ack(A(g));
   EXPECT_EQ(node.core().Show(g, node.now()).branches[0].detail, "");
@@ -271,7 +271,7 @@ TEST_F(ProtocolTest, Step7_CommittedAlone_AbortsTheRestAndIsRecorded) {
   ASSERT_EQ(node.core().Heuristics().size(), 1u);
   EXPECT_EQ(node.core().Heuristics()[0].what, Heuristic::kCommittedAlone);
   node.Vote(A(g), Vote::kCommittedAlone);
-  node.Ack(A(g), AckResult::kHeuristicCommit);
+  node.Ack(A(g), FinishState::kHeuristicCommit);
   node.CommitLog();
   EXPECT_EQ(node.core().Heuristics()[0].what, Heuristic::kCommittedAlone);
 }
@@ -297,7 +297,7 @@ TEST_F(ProtocolTest, InDoubt_DecidedIsAnswered_StagedWaits_UnknownIsAborted) {
   const Gtid unknown = node.NewGtid();
   const auto asks = node.Inquire(A(unknown));
   EXPECT_EQ(node.Said(asks), "");
-  EXPECT_THAT(node.Appended(), ElementsAre(HasSubstr("cause=inquiry")));
+  EXPECT_THAT(node.Appended(), ElementsAre(HasSubstr("cause=presumed")));
   node.CommitLog();
   EXPECT_EQ(node.Said(asks), "BRANCH rollback");
   EXPECT_EQ(node.table().StateOf(unknown), TxnState::kEnded);
@@ -319,7 +319,7 @@ TEST_F(ProtocolTest, Outcome_DecidesNothing) {
 
 TEST_F(ProtocolTest, WaitingClient_IsToldUndecidedAfterAWhile_NeverAborted) {
   const Gtid g = node.NewGtid();
-  const auto commit = node.Commit(g, {A(g)}, Mode::kDecided, 600'000);
+  const auto commit = node.Commit(g, {A(g)}, CommitMode::kDecided, 600'000);
   node.CommitLog();
   node.Pass(Duration::Seconds(30));
   EXPECT_EQ(node.Said(commit), "UNDECIDED 1.1.1/bank-a/5f3c.1");
@@ -331,10 +331,10 @@ TEST_F(ProtocolTest, WaitingClient_IsToldUndecidedAfterAWhile_NeverAborted) {
 // Also of one that stands in the log already, and of one that decides with its STAGED.
 TEST_F(ProtocolTest, Answer_ComesWithinTheTimeThatTheCallerHas) {
   const Gtid g = node.NewGtid(), h = node.NewGtid();
-  CommitRequest hurried{g, {A(g)}, Mode::kDecided, Duration::Seconds(600)};
+  CommitRequest hurried{g, {A(g)}, CommitMode::kDecided, Duration::Seconds(600)};
   hurried.answer_within = Duration::Millis(200);
   const auto commit = node.Submit(hurried);
-  CommitRequest voted{h, {A(h)}, Mode::kDecided, Duration::Seconds(600), {0}};
+  CommitRequest voted{h, {A(h)}, CommitMode::kDecided, Duration::Seconds(600), {0}};
   voted.answer_within = Duration::Millis(200);
   const auto decides = node.Submit(voted);
   RollbackRequest rollback{g, {}};
@@ -417,7 +417,7 @@ TEST_F(ProtocolTest, Overload_IsRefusedBeforePrepareAndNeverAfter) {
 
 TEST_F(ProtocolTest, Operator_MayAbortWhatNobodyElseMay_OnRecord) {
   const Gtid g = node.NewGtid();
-  node.Commit(g, {A(g)}, Mode::kParallel);
+  node.Commit(g, {A(g)}, CommitMode::kParallel);
   node.CommitLog();
   Node next(&log);
   next.CatchUp();

@@ -171,7 +171,7 @@ void RandomRun::Deliver(const Envelope& envelope) {
     if (envelope.message.verb == Verb::kPrepare) {
       core.OnVote(id, Vote::kUnavailable, "recovering", now_);
     } else {
-      core.OnAcknowledged(id, AckResult::kUnavailable, "", now_);
+      core.OnAcknowledged(id, FinishState::kRetry, "", now_);
     }
   } else if (envelope.message.verb == Verb::kPrepare) {
     const auto found = branches_.find(id);
@@ -179,7 +179,7 @@ void RandomRun::Deliver(const Envelope& envelope) {
     if (heard) core.OnVote(id, vote, "", now_);
   } else {
     Settle(id, envelope.message.verb == Verb::kCommit);
-    if (heard) core.OnAcknowledged(id, AckResult::kDone, "", now_);
+    if (heard) core.OnAcknowledged(id, FinishState::kDone, "", now_);
   }
   Collect(envelope.server);
 }
@@ -269,7 +269,7 @@ void RandomRun::NewClient() {
   Client client;
   client.gtid = std::get<GtidBlockReply>(out.answers[0].reply).first;
   client.branches = AnyBranches(client.gtid, true);
-  client.mode = random_.Percent(50) ? Mode::kParallel : Mode::kDecided;
+  client.mode = random_.Percent(50) ? CommitMode::kParallel : CommitMode::kDecided;
   client.wants_commit = !random_.Percent(10);
   if (random_.Percent(30)) {
     const BranchId id = AnyBranches(client.gtid, true)[0];
@@ -285,7 +285,7 @@ void RandomRun::ClientActs() {
   const Asked asked{client.gtid, std::nullopt, std::nullopt};
   const size_t server = random_.Percent(70) ? leader_ : AnyServer();
   if (random_.Percent(8)) client.branches = AnyBranches(client.gtid, true);
-  if (random_.Percent(8)) client.mode = Mode::kParallel;
+  if (random_.Percent(8)) client.mode = CommitMode::kParallel;
   if (random_.Percent(client.wants_commit ? 5 : 80)) {
     return Submit(server, RollbackRequest{client.gtid, client.branches}, asked);
   }
@@ -309,8 +309,8 @@ void RandomRun::Hear(const Asked& asked, const Reply& reply) {
   Told& told = told_[asked.gtid];
   Count(std::string(Describe(reply).substr(0, Describe(reply).find_first_of(" :"))));
   if (const auto* inquiry = std::get_if<InquiryReply>(&reply)) {
-    if (inquiry->fate == BranchFate::kWait) return;
-    return Settle(*asked.inquiry, inquiry->fate == BranchFate::kCommit);
+    if (inquiry->answer == InquiryAnswer::kWait) return;
+    return Settle(*asked.inquiry, inquiry->answer == InquiryAnswer::kCommit);
   }
   if (std::holds_alternative<EnlistedReply>(reply))
     told.enlisted.insert(*asked.enlistment);

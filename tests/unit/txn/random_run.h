@@ -63,7 +63,7 @@ class RandomRun {
   struct Client {
     Gtid gtid;
     std::vector<BranchId> branches;
-    Mode mode = Mode::kDecided;
+    CommitMode mode = CommitMode::kDecided;
     bool wants_commit = true;
   };
   struct Told {

@@ -24,10 +24,10 @@ std::vector<Record> Samples() {
   resource.cluster = ClusterId(0xc0ffee);
   resource.store = "0123456789abcdef";
   resource.replace_store = true;
-  resource.mark = 1'795'168'865'250;
+  resource.generation = 1'795'168'865'250;
   return {
-      StagedRecord{kGtid, {A(kGtid), B(kGtid)}, 10'000, Mode::kParallel},
-      StagedRecord{kGtid, {}, 1, Mode::kDecided},
+      StagedRecord{kGtid, {A(kGtid), B(kGtid)}, 10'000, CommitMode::kParallel},
+      StagedRecord{kGtid, {}, 1, CommitMode::kDecided},
       DecidedRecord{kGtid, Outcome::kCommitted, AbortCause::kNone, "", ""},
       DecidedRecord{kGtid, Outcome::kAborted, AbortCause::kRefused, "no money", "ann"},
       EndedRecord{{kGtid, G(7, 0x2b), G(8, 1)}},
@@ -37,7 +37,7 @@ std::vector<Record> Samples() {
       resource,
       HeuristicRecord{A(kGtid), Heuristic::kMixed, "half of it"},
       HeuristicRecord{A(kGtid), Heuristic::kForgotten, "by ann"},
-      StagedRecord{kGtid, {A(kGtid)}, 1, Mode::kDecided, /*all_prepared=*/true},
+      StagedRecord{kGtid, {A(kGtid)}, 1, CommitMode::kDecided, /*all_prepared=*/true},
       RetiredRecord{"bank-a", "ann"},
       DecidedRecord{
           kGtid, Outcome::kCommitted, AbortCause::kNone, "", "", {A(kGtid), B(kGtid)}},
@@ -105,7 +105,7 @@ TEST(Record, CommitWithACause_IsAnError) {
 }
 
 TEST(Record, AbortWithReadOnlyBranches_IsAnError) {
-  DecidedRecord abort{kGtid, Outcome::kAborted, AbortCause::kTimeout};
+  DecidedRecord abort{kGtid, Outcome::kAborted, AbortCause::kTimedOut};
   abort.read_only = {A(kGtid)};
   EXPECT_FALSE(DecodeRecord(EncodeRecord(abort)).ok());
 }
@@ -136,11 +136,11 @@ TEST(Record, Scenario50_CoreThatCannotReadARecord_SaysSoAndChangesNothing) {
 
 // A vote, a cause or a mode that a newer version added is not taken for another one.
 TEST(Record, UnknownEnumValues_AreErrors) {
-  std::string staged = EncodeRecord(StagedRecord{kGtid, {}, 1, Mode::kDecided});
-  staged[5] = 2;  // mode, after version, kind and the gtid's three bytes
+  std::string staged = EncodeRecord(StagedRecord{kGtid, {}, 1, CommitMode::kDecided});
+  staged[5] = 3;  // mode, after version, kind and the gtid's three bytes
   EXPECT_FALSE(DecodeRecord(staged).ok());
-  std::string decided =
-      EncodeRecord(DecidedRecord{kGtid, Outcome::kAborted, AbortCause::kTimeout, "", ""});
+  std::string decided = EncodeRecord(
+      DecidedRecord{kGtid, Outcome::kAborted, AbortCause::kTimedOut, "", ""});
   decided[6] = static_cast<char>(static_cast<int>(kLastAbortCause) + 1);
   EXPECT_FALSE(DecodeRecord(decided).ok());
   decided[6] = 1;
@@ -170,7 +170,7 @@ TEST(Record, Describe_NamesEveryField) {
   EXPECT_EQ(Describe(samples[8]),
             "RESOURCE bank-a kind=kv address=127.0.0.1:7001 "
             "incarnation=ffffffffffffffff cluster=0000000000c0ffee "
-            "store=0123456789abcdef replaces mark=2026-11-20T10:01:05.250Z");
+            "store=0123456789abcdef replaces generation=2026-11-20T10:01:05.250Z");
   EXPECT_EQ(Describe(samples[9]),
             "HEURISTIC 1.7.2a/bank-a/5f3c.1 mixed detail='half of it'");
   EXPECT_EQ(Describe(samples[13]),
@@ -179,8 +179,9 @@ TEST(Record, Describe_NamesEveryField) {
 }
 
 TEST(RecordDeathTest, BranchOfAnotherGtid_IsAProgrammersError) {
-  EXPECT_DEATH((void)EncodeRecord(StagedRecord{kGtid, {A(G(7, 1))}, 1, Mode::kDecided}),
-               "in a record of");
+  EXPECT_DEATH(
+      (void)EncodeRecord(StagedRecord{kGtid, {A(G(7, 1))}, 1, CommitMode::kDecided}),
+      "in a record of");
 }
 
 }  // namespace

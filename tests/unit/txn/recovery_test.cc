@@ -19,7 +19,7 @@ class RecoveryTest : public ::testing::Test {
  protected:
   RecoveryTest() { old.Lead(1); }
   // Stages at the old leader; log-committed.
-  Gtid Staged(Mode mode = Mode::kDecided) {
+  Gtid Staged(CommitMode mode = CommitMode::kDecided) {
     const Gtid g = old.NewGtid();
     old.Commit(g, {A(g), B(g)}, mode, 1000);
     old.CommitLog();
@@ -128,19 +128,19 @@ TEST_F(RecoveryTest, NewLeader_LeavesEndedAndEnlistedAlone) {
 }
 
 TEST_F(RecoveryTest, InheritedDecided_DeadlineIsCountedAfreshAndThenAborts) {
-  const Gtid g = Staged(Mode::kDecided);
+  const Gtid g = Staged(CommitMode::kDecided);
   old.Pass(Duration::Millis(900));
   next.Pass(Duration::Seconds(50));
   TakeOver();
   next.Pass(Duration::Millis(999));
   EXPECT_THAT(next.Appended(), IsEmpty());
   next.Pass(Duration::Millis(1));
-  EXPECT_THAT(next.Appended(), ElementsAre(HasSubstr("cause=timeout")));
+  EXPECT_THAT(next.Appended(), ElementsAre(HasSubstr("cause=timed-out")));
   EXPECT_FALSE(next.table().FindSettled(g));
 }
 
 TEST_F(RecoveryTest, InheritedParallel_IsNeverAbortedByTimeoutOrClient) {
-  const Gtid g = Staged(Mode::kParallel);
+  const Gtid g = Staged(CommitMode::kParallel);
   TakeOver();
   const auto rollback = next.Rollback(g);
   const auto inquiry = next.Inquire(A(g));
@@ -157,7 +157,7 @@ TEST_F(RecoveryTest, InheritedParallel_IsNeverAbortedByTimeoutOrClient) {
 }
 
 TEST_F(RecoveryTest, InheritedParallel_RefusalStillAborts) {
-  const Gtid g = Staged(Mode::kParallel);
+  const Gtid g = Staged(CommitMode::kParallel);
   TakeOver();
   next.Vote(A(g), Vote::kRefused);
   next.CommitLog();
@@ -166,12 +166,13 @@ TEST_F(RecoveryTest, InheritedParallel_RefusalStillAborts) {
 
 TEST_F(RecoveryTest, OwnParallel_MayTimeOut_AndIsInheritedAfterReelection) {
   const Gtid g = old.NewGtid();
-  old.Commit(g, {A(g)}, Mode::kParallel, 1000);
+  old.Commit(g, {A(g)}, CommitMode::kParallel, 1000);
   old.CommitLog();
   old.Lose();
   old.Lead(3);
   old.Pass(Duration::Seconds(10));
-  EXPECT_THAT(old.Appended(), IsEmpty());  // it may have answered in its first life
+  EXPECT_THAT(old.Appended(),
+              IsEmpty());  // it may have answered in its first incarnation
   EXPECT_EQ(old.Happened(EventKind::kTimeoutSuppressed), 1);
 }
 

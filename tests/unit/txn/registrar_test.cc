@@ -150,13 +150,13 @@ TEST_F(RegistrarTest, PersonWhoReplacesTheStore_IsObeyed) {
 constexpr uint64_t kBackup = 1'795'168'865'000;
 constexpr uint64_t kSeen = 1'795'170'675'250;
 
-ResourceRecord BankAt(uint64_t mark) {
+ResourceRecord BankAt(uint64_t generation) {
   ResourceRecord resource = BankIn("1");
-  resource.mark = mark;
+  resource.generation = generation;
   return resource;
 }
 
-TEST_F(RegistrarTest, MarkThatGrows_IsWrittenAndOneThatDoesNotIsNot) {
+TEST_F(RegistrarTest, GenerationThatGrows_IsWrittenAndOneThatDoesNotIsNot) {
   node.Submit(RegisterResourceRequest{BankAt(kBackup)});
   node.CommitLog();
   node.Submit(RegisterResourceRequest{BankAt(kBackup)});
@@ -164,10 +164,10 @@ TEST_F(RegistrarTest, MarkThatGrows_IsWrittenAndOneThatDoesNotIsNot) {
   const auto grown = node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   node.CommitLog();
   EXPECT_EQ(node.Said(grown), "REGISTERED");
-  EXPECT_EQ(node.table().resources().at("bank-a").mark, kSeen);
+  EXPECT_EQ(node.table().resources().at("bank-a").generation, kSeen);
 }
 
-// Scenario 29. The store lacks what was promised between the two marks.
+// Scenario 29. The store lacks what was promised between the two generations.
 TEST_F(RegistrarTest, Scenario29_StoreFromABackup_IsRefusedAndToldWhatToDo) {
   node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   node.CommitLog();
@@ -179,9 +179,9 @@ TEST_F(RegistrarTest, Scenario29_StoreFromABackup_IsRefusedAndToldWhatToDo) {
                          "data of 2026-11-20T10:01:05.000Z, but was seen at "
                          "2026-11-20T10:31:15.250Z: a backup was put back"));
   EXPECT_THAT(said, HasSubstr("--replace-store bank-a"));
-  // One from before it kept marks is older than any.
+  // One from before it kept generations is older than any.
   EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankAt(0)})),
-              HasSubstr("of before it kept a mark"));
+              HasSubstr("of before it kept a generation"));
   EXPECT_EQ(node.Said(node.Submit(RegisterResourceRequest{BankAt(kSeen)})), "REGISTERED");
 }
 
@@ -241,7 +241,7 @@ TEST_F(RegistrarTest, BranchThatWaitsForAResourceThatCannotBeUsed_ShowsWhy) {
   node.Submit(RegisterResourceRequest{BankAt(kSeen), "", "waiting for the database"});
   node.CommitLog();
   EXPECT_THAT(details(), ElementsAre("waiting for the database", ""));
-  node.Ack(A(g), AckResult::kUnavailable, "the connection was lost");
+  node.Ack(A(g), FinishState::kRetry, "the connection was lost");
   EXPECT_THAT(details(), ElementsAre("the connection was lost", ""));
   node.Ack(A(g));
   EXPECT_THAT(details(), ElementsAre("", ""));
@@ -259,19 +259,19 @@ TEST_F(RegistrarTest, Scenario29_PersonWhoAcceptsTheBackup_IsObeyed) {
 }
 
 // The leader may have proposed both before it knew of either.
-TEST_F(RegistrarTest, Scenario29_OvertakenByALaterMark_IsRefusedAtApply) {
+TEST_F(RegistrarTest, Scenario29_OvertakenByALaterGeneration_IsRefusedAtApply) {
   const auto later = node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   const auto older = node.Submit(RegisterResourceRequest{BankAt(kBackup)});
   node.CommitLog();
   EXPECT_EQ(node.Said(later), "REGISTERED");
   EXPECT_THAT(node.Said(older), StartsWith("REFUSED older-store"));
-  EXPECT_EQ(node.table().resources().at("bank-a").mark, kSeen);
+  EXPECT_EQ(node.table().resources().at("bank-a").generation, kSeen);
   Node follower(&log, InCluster7());
   follower.CatchUp();
-  EXPECT_EQ(follower.table().resources().at("bank-a").mark, kSeen);
+  EXPECT_EQ(follower.table().resources().at("bank-a").generation, kSeen);
 }
 
-TEST_F(RegistrarTest, Scenario29_MarkSurvivesASnapshot) {
+TEST_F(RegistrarTest, Scenario29_GenerationSurvivesASnapshot) {
   node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   node.CommitLog();
   Core restored(kGroup, InCluster7());
@@ -282,24 +282,24 @@ TEST_F(RegistrarTest, Scenario29_MarkSurvivesASnapshot) {
   EXPECT_EQ(restored.table().resources().at("bank-a"), BankAt(kSeen));
 }
 
-TEST_F(RegistrarTest, MarkBeyondAnyClock_IsRefused) {
+TEST_F(RegistrarTest, GenerationBeyondAnyClock_IsRefused) {
   EXPECT_THAT(node.Said(node.Submit(RegisterResourceRequest{BankAt(~uint64_t{0})})),
               StartsWith("REFUSED bad-request"));
 }
 
-TEST(Mark, AsText_IsAPointInTime) {
-  EXPECT_EQ(MarkText(1), "1970-01-01T00:00:00.001Z");
-  EXPECT_EQ(MarkText(951'782'400'000), "2000-02-29T00:00:00.000Z");
-  EXPECT_EQ(MarkText(1'709'251'199'999), "2024-02-29T23:59:59.999Z");
-  EXPECT_EQ(MarkText(1'709'251'200'000), "2024-03-01T00:00:00.000Z");
-  EXPECT_EQ(MarkText(kMaxMark), "9999-12-31T23:59:59.999Z");
+TEST(Generation, AsText_IsAPointInTime) {
+  EXPECT_EQ(GenerationText(1), "1970-01-01T00:00:00.001Z");
+  EXPECT_EQ(GenerationText(951'782'400'000), "2000-02-29T00:00:00.000Z");
+  EXPECT_EQ(GenerationText(1'709'251'199'999), "2024-02-29T23:59:59.999Z");
+  EXPECT_EQ(GenerationText(1'709'251'200'000), "2024-03-01T00:00:00.000Z");
+  EXPECT_EQ(GenerationText(kMaxGeneration), "9999-12-31T23:59:59.999Z");
 }
 
 // What comes every few seconds is no event, and does not hurry what waits for it.
-TEST_F(RegistrarTest, GrownMark_IsNoNews) {
+TEST_F(RegistrarTest, GrownGeneration_IsNoNews) {
   const Gtid g = node.NewGtid();
   node.Submit(RegisterResourceRequest{BankAt(kBackup)});
-  node.Commit(g, {A(g), B(g)}, Mode::kDecided, 600'000);
+  node.Commit(g, {A(g), B(g)}, CommitMode::kDecided, 600'000);
   node.CommitLog();
   node.Pass(Duration::Seconds(100));
   // Heard of again after a silence: that does hurry it.
@@ -329,7 +329,7 @@ TEST_F(RegistrarTest, NonsenseAndTooMany_AreRefused) {
 
 TEST_F(RegistrarTest, ResourceThatComesBack_IsAskedAtOnce) {
   const Gtid g = node.NewGtid();
-  node.Commit(g, {A(g), B(g)}, Mode::kDecided, 600'000);
+  node.Commit(g, {A(g), B(g)}, CommitMode::kDecided, 600'000);
   node.CommitLog();
   node.Pass(Duration::Seconds(100));
   const int a = node.Sent(Verb::kPrepare, A(g));
@@ -346,7 +346,7 @@ TEST_F(RegistrarTest, ForgettingAHeuristic_IsAReplicatedRecord) {
   node.Commit(g, {A(g)});
   node.Prepared({A(g)});
   node.CommitLog();
-  node.Ack(A(g), AckResult::kHeuristicMixed);
+  node.Ack(A(g), FinishState::kHeuristicMixed);
   node.CommitLog();
   const auto forget = node.Submit(ForgetHeuristicRequest{A(g), "ann"});
   EXPECT_THAT(node.Appended(),

@@ -52,7 +52,7 @@ TEST_F(RulesTest, Rule01_TheLogDecides_FirstStagedFixesTheSet) {
   const Gtid g = node.NewGtid();
   const auto commit = node.Commit(g, {A(g), B(g)});
   node.Prepared({A(g), B(g)});
-  Overtaken(EncodeRecord(StagedRecord{g, {C(g)}, 9000, Mode::kDecided}));
+  Overtaken(EncodeRecord(StagedRecord{g, {C(g)}, 9000, CommitMode::kDecided}));
   node.CommitLog();  // its own STAGED changes nothing
   EXPECT_EQ(node.Said(commit), "");
   EXPECT_EQ(node.Sent(Verb::kPrepare, C(g)), 1);
@@ -79,20 +79,20 @@ TEST_F(RulesTest, Rule01_TheLogDecides_NothingIsAnsweredForWhatIsOnlyAppended) {
 
 TEST_F(RulesTest, Rule02_AbortAppended_IsNeverAnsweredCommitted) {
   const Gtid g = node.NewGtid();
-  const auto commit = node.Commit(g, {A(g), B(g)}, Mode::kParallel, 1000);
+  const auto commit = node.Commit(g, {A(g), B(g)}, CommitMode::kParallel, 1000);
   node.Prepared({A(g)});
   node.Pass(Duration::Millis(1001));
   ASSERT_THAT(node.Appended(),
-              ElementsAre(StartsWith("STAGED"), HasSubstr("cause=timeout")));
+              ElementsAre(StartsWith("STAGED"), HasSubstr("cause=timed-out")));
   node.Prepared({B(g)});  // all votes are in
   node.CommitLog(1);      // and STAGED is log-committed
   EXPECT_EQ(node.Said(commit), "");
-  const auto again = node.Commit(g, {A(g), B(g)}, Mode::kParallel);
+  const auto again = node.Commit(g, {A(g), B(g)}, CommitMode::kParallel);
   EXPECT_EQ(node.Said(again), "");
-  EXPECT_THAT(node.Appended(), ElementsAre(HasSubstr("cause=timeout")));
+  EXPECT_THAT(node.Appended(), ElementsAre(HasSubstr("cause=timed-out")));
   node.CommitLog();
-  EXPECT_THAT(node.Said(commit), StartsWith("ABORTED timeout"));
-  EXPECT_THAT(node.Said(again), StartsWith("ABORTED timeout"));
+  EXPECT_THAT(node.Said(commit), StartsWith("ABORTED timed-out"));
+  EXPECT_THAT(node.Said(again), StartsWith("ABORTED timed-out"));
 }
 
 TEST_F(RulesTest, Rule02_OneLeaderAppendsOneDecision) {
@@ -175,9 +175,9 @@ TEST_F(RulesTest, Rule04_OneBranchSet_HoldsAfterTheEnd) {
 
 TEST_F(RulesTest, Rule05_ModeIsThatOfStaged_RetryInParallelIsNotAnsweredEarly) {
   const Gtid g = node.NewGtid();
-  node.Commit(g, {A(g)}, Mode::kDecided);
+  node.Commit(g, {A(g)}, CommitMode::kDecided);
   node.CommitLog();
-  const auto retry = node.Commit(g, {A(g)}, Mode::kParallel);
+  const auto retry = node.Commit(g, {A(g)}, CommitMode::kParallel);
   node.Prepared({A(g)});
   EXPECT_EQ(node.Said(retry), "");
   node.CommitLog();
@@ -186,12 +186,12 @@ TEST_F(RulesTest, Rule05_ModeIsThatOfStaged_RetryInParallelIsNotAnsweredEarly) {
 
 TEST_F(RulesTest, Rule05_ModeIsThatOfStaged_RetryInDecidedDoesNotExposeToTimeout) {
   const Gtid g = node.NewGtid();
-  node.Commit(g, {A(g)}, Mode::kParallel, 1000);
+  node.Commit(g, {A(g)}, CommitMode::kParallel, 1000);
   node.CommitLog();
   Node next(&log);
   next.CatchUp();
   next.Lead(2);
-  const auto retry = next.Commit(g, {A(g)}, Mode::kDecided, 1000);
+  const auto retry = next.Commit(g, {A(g)}, CommitMode::kDecided, 1000);
   next.Pass(Duration::Seconds(5));
   EXPECT_THAT(next.Appended(), IsEmpty());
   EXPECT_EQ(next.Happened(EventKind::kTimeoutSuppressed), 1);
@@ -260,7 +260,7 @@ TEST_F(RetentionRuleTest, Rule06_StagedBehindTheWatermark_IsForgottenAndRolledBa
   const Gtid g = node.NewGtid();
   node.Pass(Duration::Seconds(12));
   ASSERT_THAT(node.Appended(), ElementsAre("WATERMARK 1.1.1"));
-  const auto commit = node.Commit(g, {A(g)}, Mode::kParallel);
+  const auto commit = node.Commit(g, {A(g)}, CommitMode::kParallel);
   const auto inquiry = node.Inquire(A(g));
   node.Prepared({A(g)});
   node.CommitLog();
@@ -274,21 +274,21 @@ TEST_F(RulesTest, Rule07_RollbackOfAnUnknownGtid_IsADecisionInTheLog) {
   const Gtid g = node.NewGtid();
   const auto rollback = node.Rollback(g, {A(g)});
   ASSERT_THAT(node.Appended(),
-              ElementsAre("DECIDED 1.1.1 aborted cause=client-rollback by='the test' "
+              ElementsAre("DECIDED 1.1.1 aborted cause=rolled-back by='the test' "
                           "detail='changed its mind'"));
   EXPECT_EQ(node.Said(rollback), "");
   EXPECT_EQ(node.Sent(Verb::kRollback, A(g)), 0);
   node.CommitLog();
-  EXPECT_EQ(node.Said(rollback), "ABORTED client-rollback: changed its mind");
+  EXPECT_EQ(node.Said(rollback), "ABORTED rolled-back: changed its mind");
   EXPECT_EQ(node.Sent(Verb::kRollback, A(g)), 1);
   const auto commit = node.Commit(g, {A(g)});
-  EXPECT_THAT(node.Said(commit), StartsWith("ABORTED client-rollback"));
+  EXPECT_THAT(node.Said(commit), StartsWith("ABORTED rolled-back"));
   EXPECT_THAT(node.Appended(), IsEmpty());
 }
 
 TEST_F(RulesTest, Rule08_ReadOnlyInParallel_AnswerWaitsForTheDecision) {
   const Gtid g = node.NewGtid();
-  const auto commit = node.Commit(g, {A(g), B(g)}, Mode::kParallel);
+  const auto commit = node.Commit(g, {A(g), B(g)}, CommitMode::kParallel);
   node.Prepared({A(g)});
   node.Vote(B(g), Vote::kReadOnly);
   node.CommitLog(1);  // STAGED
@@ -301,7 +301,7 @@ TEST_F(RulesTest, Rule08_ReadOnlyInParallel_AnswerWaitsForTheDecision) {
 
 TEST_F(RulesTest, Rule08_AllPreparedInParallel_IsAnsweredWithStaged) {
   const Gtid g = node.NewGtid();
-  const auto commit = node.Commit(g, {A(g), B(g)}, Mode::kParallel);
+  const auto commit = node.Commit(g, {A(g), B(g)}, CommitMode::kParallel);
   node.Prepared({A(g), B(g)});
   EXPECT_EQ(node.Said(commit), "");
   node.CommitLog(1);
@@ -328,7 +328,7 @@ TEST_F(RulesTest, Rule09_RetryIsNeverCompared_ItAttaches) {
 
 TEST_F(RulesTest, Rule10_CommitIsToldAfterItsRecordIsLogCommitted_AlsoInParallel) {
   const Gtid g = node.NewGtid();
-  const auto commit = node.Commit(g, {A(g)}, Mode::kParallel);
+  const auto commit = node.Commit(g, {A(g)}, CommitMode::kParallel);
   const auto inquiry = node.Inquire(A(g));
   node.Prepared({A(g)});
   node.CommitLog(1);

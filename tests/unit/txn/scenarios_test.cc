@@ -24,7 +24,7 @@ class ScenarioTest : public ::testing::Test {
     next.CatchUp();
     next.Lead(2);
   }
-  Gtid Staged(Mode mode = Mode::kDecided) {
+  Gtid Staged(CommitMode mode = CommitMode::kDecided) {
     const Gtid g = old.NewGtid();
     old.Commit(g, {A(g), B(g)}, mode);
     old.CommitLog();
@@ -174,7 +174,7 @@ TEST_F(ScenarioTest, Scenario10_FollowerAndFreshLeader_NeverPresumeAbort) {
 TEST_F(ScenarioTest, Scenario11_TimeoutRacesTheLastVote_OneOutcome) {
   for (const bool vote_first : {true, false}) {
     const Gtid g = old.NewGtid();
-    const auto commit = old.Commit(g, {A(g)}, Mode::kDecided, 1000);
+    const auto commit = old.Commit(g, {A(g)}, CommitMode::kDecided, 1000);
     old.CommitLog();
     if (vote_first) old.Prepared({A(g)});
     old.Pass(Duration::Seconds(1));
@@ -182,7 +182,7 @@ TEST_F(ScenarioTest, Scenario11_TimeoutRacesTheLastVote_OneOutcome) {
     EXPECT_EQ(old.Appended().size(), 1u);
     old.CommitLog();
     EXPECT_THAT(old.Said(commit),
-                StartsWith(vote_first ? "COMMITTED" : "ABORTED timeout"));
+                StartsWith(vote_first ? "COMMITTED" : "ABORTED timed-out"));
     EXPECT_EQ(old.Sent(Verb::kCommit, A(g)), vote_first ? 1 : 0);
     EXPECT_EQ(old.Sent(Verb::kRollback, A(g)), vote_first ? 0 : 1);
   }
@@ -280,13 +280,13 @@ TEST_F(ScenarioTest, Scenario18_GtidsAreNeverHandedOutTwice) {
 
 TEST_F(ScenarioTest, Scenario19_ClientGivesUpAndRetries_OneOutcome) {
   const Gtid g = old.NewGtid();
-  const auto first = old.Commit(g, {A(g)}, Mode::kDecided, 1000);
+  const auto first = old.Commit(g, {A(g)}, CommitMode::kDecided, 1000);
   old.CommitLog();
   old.Pass(Duration::Millis(900));
-  const auto retry = old.Commit(g, {A(g)}, Mode::kDecided, 60'000);
+  const auto retry = old.Commit(g, {A(g)}, CommitMode::kDecided, 60'000);
   old.Pass(Duration::Millis(100));  // the first deadline counts
   old.CommitLog();
-  EXPECT_THAT(old.Said(first), StartsWith("ABORTED timeout"));
+  EXPECT_THAT(old.Said(first), StartsWith("ABORTED timed-out"));
   EXPECT_EQ(old.Said(retry), old.Said(first));
 }
 
@@ -305,7 +305,7 @@ TEST_F(ScenarioTest, Scenario20_AfterTheOutcomeWasDropped_ForgottenNeverAborted)
 
 TEST_F(ScenarioTest, Scenario21_ParallelAnsweredAndLeaderDead_NobodyAborts) {
   const Gtid g = old.NewGtid();
-  const auto client = old.Commit(g, {A(g), B(g)}, Mode::kParallel);
+  const auto client = old.Commit(g, {A(g), B(g)}, CommitMode::kParallel);
   old.Prepared({A(g), B(g)});
   old.CommitLog(1);
   ASSERT_EQ(old.Said(client), "COMMITTED");
@@ -328,14 +328,14 @@ TEST_F(ScenarioTest, Scenario21_ParallelAnsweredAndLeaderDead_NobodyAborts) {
 
 TEST_F(ScenarioTest, Scenario22_RollbackRacesCommit_OneOutcomeTheSameOnBoth) {
   for (const bool rollback_first : {true, false}) {
-    for (const Mode mode : {Mode::kDecided, Mode::kParallel}) {
+    for (const CommitMode mode : {CommitMode::kDecided, CommitMode::kParallel}) {
       const Gtid g = old.NewGtid();
       const auto early = rollback_first ? old.Rollback(g, {A(g)}) : RequestToken();
       const auto commit = old.Commit(g, {A(g)}, mode);
       const auto late = rollback_first ? RequestToken() : old.Rollback(g, {A(g)});
       old.Prepared({A(g)});
       old.CommitLog();
-      EXPECT_THAT(old.Said(commit), StartsWith("ABORTED client-rollback"));
+      EXPECT_THAT(old.Said(commit), StartsWith("ABORTED rolled-back"));
       EXPECT_EQ(old.Said(rollback_first ? early : late), old.Said(commit));
       EXPECT_EQ(old.Sent(Verb::kCommit, A(g)), 0);
       EXPECT_EQ(old.Sent(Verb::kRollback, A(g)), 1);
@@ -345,7 +345,7 @@ TEST_F(ScenarioTest, Scenario22_RollbackRacesCommit_OneOutcomeTheSameOnBoth) {
 
 TEST_F(ScenarioTest, Scenario22_RollbackAfterTheVotes_IsToldCommitted) {
   const Gtid g = old.NewGtid();
-  const auto commit = old.Commit(g, {A(g)}, Mode::kParallel);
+  const auto commit = old.Commit(g, {A(g)}, CommitMode::kParallel);
   old.Prepared({A(g)});
   old.CommitLog(1);
   const auto rollback = old.Rollback(g, {A(g)});
@@ -391,21 +391,21 @@ TEST_F(ScenarioTest, Scenario61_DeposedLeadersPrepareRefused_NobodyIsToldAborted
 
 TEST_F(ScenarioTest, Scenario62_AbortBehindPendingStaged_NoCommittedAfterIt) {
   const Gtid g = old.NewGtid();
-  const auto client = old.Commit(g, {A(g)}, Mode::kParallel);
+  const auto client = old.Commit(g, {A(g)}, CommitMode::kParallel);
   // Another leader's STAGED and abort stand in the log before anything of this one's.
   log.committed.push_back(old.pending().at(0));
   log.committed.push_back(EncodeRecord(
-      DecidedRecord{g, Outcome::kAborted, AbortCause::kInquiry, "asked", ""}));
+      DecidedRecord{g, Outcome::kAborted, AbortCause::kPresumed, "asked", ""}));
   old.CatchUp();
   old.Prepared({A(g)});
   old.CommitLog();
-  EXPECT_THAT(old.Said(client), StartsWith("ABORTED inquiry"));
+  EXPECT_THAT(old.Said(client), StartsWith("ABORTED presumed"));
   EXPECT_EQ(old.Sent(Verb::kCommit, A(g)), 0);
 }
 
 TEST_F(ScenarioTest, Scenario62_InquiryWhileStagedIsPending_Waits) {
   const Gtid g = old.NewGtid();
-  const auto client = old.Commit(g, {A(g)}, Mode::kParallel);
+  const auto client = old.Commit(g, {A(g)}, CommitMode::kParallel);
   const auto inquiry = old.Inquire(A(g));
   EXPECT_EQ(old.Appended().size(), 1u);
   old.Prepared({A(g)});
@@ -416,13 +416,13 @@ TEST_F(ScenarioTest, Scenario62_InquiryWhileStagedIsPending_Waits) {
 
 TEST_F(ScenarioTest, Scenario63_TimeoutAppendedThenLastVote_IsNotCommitted) {
   const Gtid g = old.NewGtid();
-  const auto client = old.Commit(g, {A(g)}, Mode::kParallel, 1000);
+  const auto client = old.Commit(g, {A(g)}, CommitMode::kParallel, 1000);
   old.CommitLog();
   old.Pass(Duration::Seconds(1));
   old.Prepared({A(g)});
   EXPECT_EQ(old.Said(client), "");
   old.CommitLog();
-  EXPECT_THAT(old.Said(client), StartsWith("ABORTED timeout"));
+  EXPECT_THAT(old.Said(client), StartsWith("ABORTED timed-out"));
 }
 
 TEST_F(ScenarioTest, Scenario64_TwoCommitRequestsThroughTwoLeaders_OneSetCommits) {
@@ -448,11 +448,11 @@ TEST_F(ScenarioTest, Scenario65_BranchOutsideTheDecidedSet_IsToldRollback) {
 }
 
 TEST_F(ScenarioTest, Scenario66_RetryInAnotherMode_StagedsModeCounts) {
-  const Gtid decided = Staged(Mode::kDecided);
-  const Gtid parallel = Staged(Mode::kParallel);
+  const Gtid decided = Staged(CommitMode::kDecided);
+  const Gtid parallel = Staged(CommitMode::kParallel);
   TakeOver();
-  const auto first = next.Commit(decided, {}, Mode::kParallel);
-  const auto second = next.Commit(parallel, {}, Mode::kDecided);
+  const auto first = next.Commit(decided, {}, CommitMode::kParallel);
+  const auto second = next.Commit(parallel, {}, CommitMode::kDecided);
   next.Prepared({A(decided), B(decided), A(parallel), B(parallel)});
   EXPECT_EQ(next.Said(first), "");
   EXPECT_EQ(next.Said(second), "COMMITTED");
@@ -460,7 +460,7 @@ TEST_F(ScenarioTest, Scenario66_RetryInAnotherMode_StagedsModeCounts) {
 
 TEST_F(ScenarioTest, Scenario67_RollbackAtAFreshLeader_WhileStagedSurvives) {
   const Gtid g = old.NewGtid();
-  old.Commit(g, {A(g)}, Mode::kParallel);
+  old.Commit(g, {A(g)}, CommitMode::kParallel);
   const std::string staged = old.pending().at(0);
   next.Lead(2, /*ready=*/false);
   const auto rollback = next.Rollback(g);
@@ -482,7 +482,7 @@ TEST_F(ScenarioTest, Scenario67_RollbackAtAFreshLeader_WhereStagedDidNotSurvive)
   next.Lead(2);
   const auto rollback = next.Rollback(g);
   next.CommitLog();
-  EXPECT_THAT(next.Said(rollback), StartsWith("ABORTED client-rollback"));
+  EXPECT_THAT(next.Said(rollback), StartsWith("ABORTED rolled-back"));
   log.committed.push_back(staged);  // nor would it matter if it came after all
   next.CatchUp();
   EXPECT_EQ(next.table().FindSettled(g)->outcome, Outcome::kAborted);
@@ -501,7 +501,7 @@ TEST_F(ScenarioTest, Scenario68_UnavailableIsNeverTakenForRefused) {
 
 TEST_F(ScenarioTest, Scenario69_ReadOnlyRestartedAndLeaderChanged_NothingWasPromised) {
   const Gtid g = old.NewGtid();
-  const auto client = old.Commit(g, {A(g), B(g)}, Mode::kParallel);
+  const auto client = old.Commit(g, {A(g), B(g)}, CommitMode::kParallel);
   old.Vote(A(g), Vote::kReadOnly);
   old.Prepared({B(g)});
   old.CommitLog(1);
@@ -532,11 +532,11 @@ TEST_F(ScenarioTest, Scenario71_EnlistmentAnswered_IsInTheSetWhoeverLeads) {
   next.CommitLog();
   ASSERT_EQ(next.Said(enlist), "ENLISTED");
   // The client commits through the deposed leader, which does not know of it.
-  const auto deposed = old.Commit(g, {A(g)}, Mode::kParallel);
+  const auto deposed = old.Commit(g, {A(g)}, CommitMode::kParallel);
   old.Prepared({A(g)});
   EXPECT_EQ(old.Said(deposed), "");  // STAGED cannot be log-committed there
   old.Lose();
-  const auto retry = next.Commit(g, {A(g)}, Mode::kParallel);
+  const auto retry = next.Commit(g, {A(g)}, CommitMode::kParallel);
   next.Prepared({A(g)});
   next.CommitLog();
   EXPECT_EQ(next.Said(retry), "");
@@ -562,16 +562,16 @@ TEST_F(ScenarioTest, Scenario73_EnlistedNeverStaged_TheBranchThatAsksIsToldRollb
   TakeOver();
   const auto inquiry = next.Inquire(A(g));
   EXPECT_EQ(next.Said(inquiry), "");
-  EXPECT_THAT(next.Appended(), ElementsAre(HasSubstr("cause=inquiry")));
+  EXPECT_THAT(next.Appended(), ElementsAre(HasSubstr("cause=presumed")));
   next.CommitLog();
   EXPECT_EQ(next.Said(inquiry), "BRANCH rollback");
   EXPECT_EQ(next.Sent(Verb::kRollback, B(g)), 1);  // known, so told without asking
-  EXPECT_THAT(next.Said(next.Commit(g, {A(g)})), StartsWith("ABORTED inquiry"));
+  EXPECT_THAT(next.Said(next.Commit(g, {A(g)})), StartsWith("ABORTED presumed"));
 }
 
 TEST_F(ScenarioTest, Scenario74_CommittedAloneThenNamedAgain_SecondRolledBackRecorded) {
   const Gtid g = old.NewGtid();
-  const auto commit = old.Commit(g, {A(g), B(g)}, Mode::kParallel);
+  const auto commit = old.Commit(g, {A(g), B(g)}, CommitMode::kParallel);
   old.Vote(A(g), Vote::kCommittedAlone, "evidence of 12:01");
   old.Prepared({B(g)});
   old.CommitLog();

@@ -21,7 +21,7 @@ class NaiveTable {
     TxnState state = TxnState::kUnknown;
     Outcome outcome = Outcome::kAborted;
     AbortCause cause = AbortCause::kNone;
-    Mode mode = Mode::kDecided;
+    CommitMode mode = CommitMode::kDecided;
     std::set<BranchId> set;
   };
 
@@ -124,7 +124,7 @@ class TableModelTest : public ::testing::TestWithParam<uint64_t> {
 
   Record AnyStaged(const Gtid& g) {
     StagedRecord record{g, AnyBranches(g), random_.Below(9),
-                        static_cast<Mode>(random_.Below(2))};
+                        static_cast<CommitMode>(1 + random_.Below(2))};
     record.all_prepared = !record.branches.empty() && random_.Percent(30);
     return record;
   }

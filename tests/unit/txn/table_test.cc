@@ -20,7 +20,7 @@ class TableTest : public ::testing::Test {
     return table_.Apply(index_, record);
   }
   Ignored Stage(const Gtid& g, std::vector<BranchId> branches,
-                Mode mode = Mode::kDecided) {
+                CommitMode mode = CommitMode::kDecided) {
     return std::get<StagedEffect>(Apply(StagedRecord{g, std::move(branches), 1000, mode}))
         .ignored;
   }
@@ -65,12 +65,12 @@ TEST_F(TableTest, StatesFollowTheRecords) {
 }
 
 TEST_F(TableTest, FirstStaged_FixesSetModeAndTimeout) {
-  Stage(kG, {B(kG), A(kG), B(kG)}, Mode::kParallel);
-  EXPECT_EQ(Stage(kG, {C(kG)}, Mode::kDecided), Ignored::kAlreadyStaged);
+  Stage(kG, {B(kG), A(kG), B(kG)}, CommitMode::kParallel);
+  EXPECT_EQ(Stage(kG, {C(kG)}, CommitMode::kDecided), Ignored::kAlreadyStaged);
   const auto* entry = table_.FindLive(kG);
   ASSERT_NE(entry, nullptr);
   EXPECT_EQ(entry->branches, (std::vector<BranchId>{A(kG), B(kG)}));
-  EXPECT_EQ(entry->mode, Mode::kParallel);
+  EXPECT_EQ(entry->mode, CommitMode::kParallel);
   EXPECT_EQ(entry->timeout_ms, 1000u);
 }
 
@@ -111,9 +111,9 @@ TEST_F(TableTest, FirstDecision_WinsAlsoOverLaterOnesAfterTheEnd) {
 }
 
 TEST_F(TableTest, AbortOfUnknown_IsATombstone) {
-  EXPECT_EQ(AbortIt(kG, AbortCause::kInquiry), Ignored::kNo);
+  EXPECT_EQ(AbortIt(kG, AbortCause::kPresumed), Ignored::kNo);
   EXPECT_EQ(table_.StateOf(kG), TxnState::kEnded);  // nobody to wait for
-  EXPECT_EQ(table_.FindSettled(kG)->cause, AbortCause::kInquiry);
+  EXPECT_EQ(table_.FindSettled(kG)->cause, AbortCause::kPresumed);
   EXPECT_EQ(Stage(kG, {A(kG)}), Ignored::kAlreadyDecided);
   EXPECT_EQ(table_.FindSettled(kG)->outcome, Outcome::kAborted);
 }
@@ -234,7 +234,8 @@ class TableSnapshotTest : public TableTest {
     for (uint64_t s = 1; s <= 40; ++s) {
       const Gtid g = G(s % 3 + 1, s);
       if (s % 7 == 0) EnlistIt(C(g));
-      if (s % 5 != 0) Stage(g, {A(g), B(g)}, s % 2 ? Mode::kParallel : Mode::kDecided);
+      if (s % 5 != 0)
+        Stage(g, {A(g), B(g)}, s % 2 ? CommitMode::kParallel : CommitMode::kDecided);
       if (s % 4 != 0 && s % 5 != 0) s % 3 ? CommitIt(g) : AbortIt(g);
       if (s % 8 == 1) End({g});
     }
@@ -271,7 +272,7 @@ TEST_F(TableSnapshotTest, RestoredTable_GoesOnLikeTheOriginal) {
   const Gtid g = G(9, 1);
   index_ = index_.Next();
   for (TransactionTable* table : {&table_, &*copy}) {
-    table->Apply(index_, StagedRecord{g, {A(g)}, 5, Mode::kDecided});
+    table->Apply(index_, StagedRecord{g, {A(g)}, 5, CommitMode::kDecided});
   }
   EXPECT_EQ(copy->Hash(), table_.Hash());
   EXPECT_EQ(copy->EncodeSnapshot(), table_.EncodeSnapshot());
@@ -317,8 +318,8 @@ TEST_F(TableSnapshotTest, Scenario51_SameRecordsSameHash_AnyDifferenceAnother) {
   AbortIt(G(50, 1));
   EXPECT_NE(table_.Hash(), before);
   TransactionTable one(kGroup), two(kGroup);
-  one.Apply(LogIndex(1), StagedRecord{kG, {A(kG)}, 5, Mode::kDecided});
-  two.Apply(LogIndex(1), StagedRecord{kG, {B(kG)}, 5, Mode::kDecided});
+  one.Apply(LogIndex(1), StagedRecord{kG, {A(kG)}, 5, CommitMode::kDecided});
+  two.Apply(LogIndex(1), StagedRecord{kG, {B(kG)}, 5, CommitMode::kDecided});
   EXPECT_NE(one.Hash(), two.Hash());
 }
 

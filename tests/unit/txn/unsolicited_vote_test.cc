@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-class UnsolicitedVoteTest : public ::testing::TestWithParam<Mode> {
+class UnsolicitedVoteTest : public ::testing::TestWithParam<CommitMode> {
  protected:
   UnsolicitedVoteTest() { node.Lead(1); }
   // All that are named have voted.
@@ -31,9 +31,10 @@ class UnsolicitedVoteTest : public ::testing::TestWithParam<Mode> {
   Node next{&log};
 };
 INSTANTIATE_TEST_SUITE_P(Modes, UnsolicitedVoteTest,
-                         ::testing::Values(Mode::kDecided, Mode::kParallel),
+                         ::testing::Values(CommitMode::kDecided, CommitMode::kParallel),
                          [](const auto& param) {
-                           return param.param == Mode::kDecided ? "Decided" : "Parallel";
+                           return param.param == CommitMode::kDecided ? "Decided"
+                                                                      : "Parallel";
                          });
 
 TEST_P(UnsolicitedVoteTest, OfAllBranches_OneRecordDecidesAndNobodyIsAsked) {

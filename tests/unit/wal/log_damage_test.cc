@@ -33,7 +33,8 @@ void Overwrite(FileEnv* env, const std::string& path, uint64_t offset,
                   (*file)->Sync().ok());
 }
 
-// Bytes of the file that end its last sector that is not zero or of an earlier life.
+// Bytes of the file that end its last sector that is not zero or of an earlier
+// incarnation.
 uint64_t EndOfBatches(FileEnv* env, const std::string& path, uint32_t generation) {
   const std::string bytes = *ReadWholeFile(env, path);
   uint64_t end = 0;
@@ -194,13 +195,13 @@ void TryEveryTear(bool recycled) {
   }
 }
 
-TEST(LogDamage, TornTail_EverySubsetOfItsSectors_IsCut) { TryEveryTear(false); }
+TEST(LogDamage, TornTail_EverySubsetOfItsSectors_IsTruncated) { TryEveryTear(false); }
 
-TEST(LogDamage, TornTailInARecycledSegment_EverySubsetOfItsSectors_IsCut) {
+TEST(LogDamage, TornTailInARecycledSegment_EverySubsetOfItsSectors_IsTruncated) {
   TryEveryTear(true);
 }
 
-TEST(LogDamage, BatchMissingBeforeALaterOne_IsReportedNotCut) {
+TEST(LogDamage, BatchMissingBeforeALaterOne_IsReportedNotTruncated) {
   FaultEnv env(5);
   {
     Opened a = OpenLog(&env, TinyLog());

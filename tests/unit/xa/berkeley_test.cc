@@ -33,15 +33,15 @@ TEST_F(BerkeleyTest, TwoPhasesOnePhaseAndRollback) {
   ASSERT_TRUE(opened.ok()) << opened.status();
   const BranchId branch = Begin(1, "put key two-phases");
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
-  EXPECT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(Commit(branch), FinishState::kDone);
   EXPECT_EQ(Read("get key"), "two-phases");
   const BranchId alone = Begin(2, "put key one-phase");
   EXPECT_EQ(CommitOnePhase(alone), OnePhase::kCommitted);
   EXPECT_EQ(Read("get key"), "one-phase");
   const BranchId undone = Begin(3, "put key nothing");
   EXPECT_EQ(Prepare(undone), Vote::kPrepared);
-  EXPECT_EQ(Rollback(undone), Finish::kDone);
-  EXPECT_EQ(Rollback(Begin(4, "put key nothing")), Finish::kDone);
+  EXPECT_EQ(Rollback(undone), FinishState::kDone);
+  EXPECT_EQ(Rollback(Begin(4, "put key nothing")), FinishState::kDone);
   EXPECT_EQ(Read("get key"), "one-phase");
 }
 
@@ -52,7 +52,7 @@ TEST_F(BerkeleyTest, Restart_ThePreparedBranchIsInDoubt) {
   auto prepared = Open(Words());
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   EXPECT_THAT(*prepared, ElementsAre(branch));
-  EXPECT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(Commit(branch), FinishState::kDone);
   EXPECT_EQ(Read("get key"), "value");
   prepared = Open(Words());
   ASSERT_TRUE(prepared.ok()) << prepared.status();

@@ -48,7 +48,7 @@ class XaFixture : public ::testing::Test {
     if (manager_ != nullptr) manager_->Close();
     manager_.reset();
   }
-  // A new life of the resource.
+  // A new incarnation of the resource.
   absl::StatusOr<std::vector<BranchId>> Open(const Library& words = {},
                                              ClusterId cluster = kCluster) {
     Close();
@@ -81,15 +81,15 @@ class XaFixture : public ::testing::Test {
     manager_->Prepare(branch, done.callback());
     return done.Get().vote;
   }
-  Finish Commit(const BranchId& branch) {
+  FinishState Commit(const BranchId& branch) {
     Later<FinishResult> done;
     manager_->Commit(branch, done.callback());
-    return done.Get().finish;
+    return done.Get().state;
   }
-  Finish Rollback(const BranchId& branch) {
+  FinishState Rollback(const BranchId& branch) {
     Later<FinishResult> done;
     manager_->Rollback(branch, done.callback());
-    return done.Get().finish;
+    return done.Get().state;
   }
   OnePhase CommitOnePhase(const BranchId& branch) {
     Later<OnePhaseResult> done;
@@ -106,7 +106,7 @@ class XaFixture : public ::testing::Test {
     const BranchId branch = MakeBranch(++readers_ + 1'000'000);
     EXPECT_TRUE(manager_->Start(branch, {}).ok());
     const std::string answer = Execute(branch, work).opaque;
-    EXPECT_EQ(Rollback(branch), Finish::kDone);
+    EXPECT_EQ(Rollback(branch), FinishState::kDone);
     return answer;
   }
 

@@ -21,8 +21,8 @@ class XaHangTest : public XaFixture {
   XaHangTest() {
     // Long for a call that only flushes, on a machine with four other things to do.
     options_.hang_after = Duration::Seconds(1);
-    // So that a second call finds no other lane.
-    options_.settle_lanes = 1;
+    // So that a second call finds no other thread.
+    options_.settle_threads = 1;
   }
   ~XaHangTest() override { Release(); }
 
@@ -39,11 +39,11 @@ class XaHangTest : public XaFixture {
         testing::WaitUntil(10, [this] { return manager_->Stats().hanging_calls == 0; }));
   }
   // As the coordinator does, until it is told an end.
-  Finish CommitUntilDone(const BranchId& branch) {
-    Finish finish = Finish::kRetry;
+  FinishState CommitUntilDone(const BranchId& branch) {
+    FinishState finish = FinishState::kRetry;
     (void)testing::WaitUntil(10, [&] {
       finish = Commit(branch);
-      return finish != Finish::kRetry;
+      return finish != FinishState::kRetry;
     });
     return finish;
   }
@@ -60,7 +60,7 @@ TEST_F(XaHangTest, Prepare_IsUnavailableAndThenWhatCameBack) {
     EXPECT_EQ(Prepare(branch), Vote::kUnavailable) << "it hangs still: answered at once";
     ReleaseAndWait();
     EXPECT_EQ(Prepare(branch), Vote::kPrepared);
-    EXPECT_EQ(Commit(branch), Finish::kDone);
+    EXPECT_EQ(Commit(branch), FinishState::kDone);
     EXPECT_EQ(manager_->Stats().hung_calls, 1u);
   }
   EXPECT_EQ(Read("get a"), "10");
@@ -82,9 +82,9 @@ TEST_F(XaHangTest, Prepare_AbortedMeanwhile_IsRolledBackWhenItComesBack) {
   const BranchId branch = Begin(1, "add a 5");
   Hang("xa_prepare", true);
   EXPECT_EQ(Prepare(branch), Vote::kUnavailable);
-  EXPECT_EQ(Rollback(branch), Finish::kRetry) << "it may be prepared in a moment";
+  EXPECT_EQ(Rollback(branch), FinishState::kRetry) << "it may be prepared in a moment";
   ReleaseAndWait();
-  EXPECT_EQ(Rollback(branch), Finish::kDone);
+  EXPECT_EQ(Rollback(branch), FinishState::kDone);
   EXPECT_EQ(LookUp(branch), Evidence::kNone);
   const auto prepared = Open();
   ASSERT_TRUE(prepared.ok()) << prepared.status();
@@ -97,11 +97,11 @@ TEST_F(XaHangTest, Commit_IsToBeRepeatedAndIsDoneOnce) {
     const BranchId branch = Begin(after ? 2 : 1, "add a 5", after ? 2 : 1);
     ASSERT_EQ(Prepare(branch), Vote::kPrepared);
     Hang("xa_commit", after);
-    EXPECT_EQ(Commit(branch), Finish::kRetry);
-    EXPECT_EQ(Commit(branch), Finish::kRetry);
+    EXPECT_EQ(Commit(branch), FinishState::kRetry);
+    EXPECT_EQ(Commit(branch), FinishState::kRetry);
     EXPECT_EQ(LookUp(branch), Evidence::kUnknown);
     ReleaseAndWait();
-    EXPECT_EQ(CommitUntilDone(branch), Finish::kDone);
+    EXPECT_EQ(CommitUntilDone(branch), FinishState::kDone);
     EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
   }
   EXPECT_EQ(Read("get a"), "10");
@@ -115,25 +115,25 @@ TEST_F(XaHangTest, Commit_ThatComesBackRolledBack_IsToldAtTheNextRequest) {
   ASSERT_EQ(Prepare(branch), Vote::kPrepared);
   Plan("xa_commit", XAER_RMERR, false);
   Hang("xa_commit", false);
-  EXPECT_EQ(Commit(branch), Finish::kRetry);
+  EXPECT_EQ(Commit(branch), FinishState::kRetry);
   ReleaseAndWait();
-  EXPECT_EQ(CommitUntilDone(branch), Finish::kHeuristicRollback);
+  EXPECT_EQ(CommitUntilDone(branch), FinishState::kHeuristicRollback);
 }
 
-TEST_F(XaHangTest, OtherBranches_AreSettledOnTheOtherLane) {
-  options_.settle_lanes = 2;
+TEST_F(XaHangTest, OtherBranches_AreSettledOnTheOtherThread) {
+  options_.settle_threads = 2;
   ASSERT_TRUE(Open().ok());
   const BranchId hanging = Begin(1, "add a 5");
   const BranchId other = Begin(2, "add b 5");
   ASSERT_EQ(Prepare(hanging), Vote::kPrepared);
   ASSERT_EQ(Prepare(other), Vote::kPrepared);
   Hang("xa_commit", false);
-  EXPECT_EQ(Commit(hanging), Finish::kRetry);
+  EXPECT_EQ(Commit(hanging), FinishState::kRetry);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(LookUp(other), Evidence::kPrepared);
-  EXPECT_EQ(Rollback(other), Finish::kDone);
+  EXPECT_EQ(Rollback(other), FinishState::kDone);
   EXPECT_EQ(manager_->Stats().hanging_calls, 1u);
   ReleaseAndWait();
-  EXPECT_EQ(CommitUntilDone(hanging), Finish::kDone);
+  EXPECT_EQ(CommitUntilDone(hanging), FinishState::kDone);
 }
 
 TEST_F(XaHangTest, QuickCalls_AreNotCounted) {
@@ -141,7 +141,7 @@ TEST_F(XaHangTest, QuickCalls_AreNotCounted) {
   ASSERT_TRUE(Open().ok());
   const BranchId branch = Begin(1, "add a 5");
   ASSERT_EQ(Prepare(branch), Vote::kPrepared);
-  ASSERT_EQ(Commit(branch), Finish::kDone);
+  ASSERT_EQ(Commit(branch), FinishState::kDone);
   EXPECT_EQ(manager_->Stats().hung_calls, 0u);
 }
 

@@ -51,10 +51,10 @@ TEST_F(XaTest, TwoPhases_CommitShowsAfterCommitOnly) {
   EXPECT_EQ(Balance(), "0");
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
   EXPECT_EQ(Balance(), "0");
-  EXPECT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(Commit(branch), FinishState::kDone);
   EXPECT_EQ(Balance(), "5");
   EXPECT_EQ(LookUp(branch), Evidence::kCommitted);
-  EXPECT_EQ(Commit(branch), Finish::kDone) << "idempotent";
+  EXPECT_EQ(Commit(branch), FinishState::kDone) << "idempotent";
   EXPECT_EQ(Balance(), "5");
   EXPECT_EQ(manager_->flush_count(), 0u);
 }
@@ -62,13 +62,13 @@ TEST_F(XaTest, TwoPhases_CommitShowsAfterCommitOnly) {
 TEST_F(XaTest, Rollback_OfActiveAndOfPrepared_LeavesNothing) {
   ASSERT_TRUE(Open().ok());
   const BranchId active = Begin(1, "add a 5");
-  EXPECT_EQ(Rollback(active), Finish::kDone);
+  EXPECT_EQ(Rollback(active), FinishState::kDone);
   const BranchId prepared = Begin(2, "add a 7");
   EXPECT_EQ(Prepare(prepared), Vote::kPrepared);
   EXPECT_EQ(LookUp(prepared), Evidence::kPrepared);
-  EXPECT_EQ(Rollback(prepared), Finish::kDone);
+  EXPECT_EQ(Rollback(prepared), FinishState::kDone);
   EXPECT_EQ(LookUp(prepared), Evidence::kNone);
-  EXPECT_EQ(Rollback(prepared), Finish::kDone) << "idempotent";
+  EXPECT_EQ(Rollback(prepared), FinishState::kDone) << "idempotent";
   EXPECT_EQ(Balance(), "0");
 }
 
@@ -121,7 +121,7 @@ TEST_F(XaTest, OnePhase_RolledBackAllTheSame_IsSaidAndLeavesNoEvidence) {
   ASSERT_TRUE(Open().ok());
   const BranchId branch = Begin(1, "add a 5");
   Plan("xa_commit", XAER_RMERR, false);
-  EXPECT_EQ(CommitOnePhase(branch), OnePhase::kRolledBack);
+  EXPECT_EQ(CommitOnePhase(branch), OnePhase::kRefused);
   EXPECT_NE(LookUp(branch), Evidence::kCommittedAlone);
 }
 
@@ -132,12 +132,12 @@ TEST_F(XaTest, Work_Refused_TheBranchLivesOn) {
   EXPECT_EQ(reply.result.code, wire::Code::CONDITION_FAILED);
   EXPECT_EQ(reply.result.message, "not enough");
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
-  EXPECT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(Commit(branch), FinishState::kDone);
   EXPECT_EQ(Balance(), "5");
 }
 
-TEST_F(XaTest, Work_ConflictOrFailure_EndsTheBranchAndFreesTheLane) {
-  options_.lanes = 1;
+TEST_F(XaTest, Work_ConflictOrFailure_EndsTheBranchAndFreesTheThread) {
+  options_.threads = 1;
   ASSERT_TRUE(Open().ok());
   const BranchId first = Begin(1, "add a 5");
   EXPECT_EQ(Execute(first, "conflict").result.code, wire::Code::CONFLICT);
@@ -168,7 +168,7 @@ TEST_F(XaTest, Start_RolledBackOrFailing_IsSaid) {
   Plan("xa_start", XAER_RMFAIL, false);
   ASSERT_TRUE(manager_->Start(MakeBranch(2), {}).ok());
   EXPECT_EQ(Execute(MakeBranch(2), "get a").result.code, wire::Code::RESOURCE_ERROR);
-  EXPECT_EQ(Balance(), "0") << "the lane opens the resource manager anew";
+  EXPECT_EQ(Balance(), "0") << "the thread opens the resource manager anew";
 }
 
 TEST_F(XaTest, Scenario101_PrepareRolledBack_SaysWhetherItMayGoWellAnotherTime) {
@@ -191,7 +191,7 @@ TEST_F(XaTest, Prepare_TheAnswerIsLost_IsFoundOutNotGuessed) {
   Plan("xa_prepare", XAER_RMFAIL, true);
   EXPECT_EQ(Prepare(there), Vote::kUnavailable);
   EXPECT_EQ(Prepare(there), Vote::kPrepared);
-  EXPECT_EQ(Commit(there), Finish::kDone);
+  EXPECT_EQ(Commit(there), FinishState::kDone);
 
   const BranchId lost = Begin(2, "add a 7");
   Plan("xa_prepare", XAER_RMFAIL, false);
@@ -207,8 +207,8 @@ TEST_F(XaTest, Commit_TheAnswerIsLost_IsRepeatedAndDoneOnce) {
   const BranchId branch = Begin(1, "add a 5");
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
   Plan("xa_commit", XAER_RMFAIL, true);
-  EXPECT_EQ(Commit(branch), Finish::kRetry);
-  EXPECT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(Commit(branch), FinishState::kRetry);
+  EXPECT_EQ(Commit(branch), FinishState::kDone);
   EXPECT_EQ(Balance(), "5");
 }
 
@@ -218,12 +218,12 @@ TEST_F(XaTest, AfterXaerRmfail_TheResourceManagerIsOpenedAnew) {
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
   const int closes = Closes();
   Plan("xa_commit", XA_RETRY, false);
-  EXPECT_EQ(Commit(branch), Finish::kRetry);
+  EXPECT_EQ(Commit(branch), FinishState::kRetry);
   EXPECT_EQ(Closes(), closes);
   Plan("xa_commit", XAER_RMFAIL, false);
-  EXPECT_EQ(Commit(branch), Finish::kRetry);
+  EXPECT_EQ(Commit(branch), FinishState::kRetry);
   EXPECT_EQ(Closes(), closes + 1);
-  EXPECT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(Commit(branch), FinishState::kDone);
 }
 
 TEST(EvidenceLogTest, Scenario78_FolderWithoutItsLog_IsRefused) {
@@ -264,9 +264,9 @@ TEST_F(XaTest, Commit_XaRetry_IsRetry) {
   const BranchId branch = Begin(1, "add a 5");
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
   Plan("xa_commit", XA_RETRY, false);
-  EXPECT_EQ(Commit(branch), Finish::kRetry);
+  EXPECT_EQ(Commit(branch), FinishState::kRetry);
   Plan("xa_commit", XAER_RMERR, false);
-  EXPECT_EQ(Commit(branch), Finish::kHeuristicRollback) << "xa_commit, RETURN VALUE";
+  EXPECT_EQ(Commit(branch), FinishState::kHeuristicRollback) << "xa_commit, RETURN VALUE";
 }
 
 TEST_F(XaTest, Heuristic_IsToldUntilTheWatermarkHasPassed) {
@@ -274,11 +274,11 @@ TEST_F(XaTest, Heuristic_IsToldUntilTheWatermarkHasPassed) {
   const BranchId branch = Begin(1, "add a 5");
   EXPECT_EQ(Prepare(branch), Vote::kPrepared);
   Sql("UPDATE prepared SET heuristic = 6");  // XA_HEURRB
-  EXPECT_EQ(Commit(branch), Finish::kHeuristicRollback);
+  EXPECT_EQ(Commit(branch), FinishState::kHeuristicRollback);
   const auto again = Open();
   ASSERT_TRUE(again.ok());
   EXPECT_THAT(*again, ElementsAre(branch)) << "it keeps it until xa_forget";
-  EXPECT_EQ(Commit(branch), Finish::kHeuristicRollback);
+  EXPECT_EQ(Commit(branch), FinishState::kHeuristicRollback);
   manager_->ForgetBelow(Gtid{GroupId(1), Term(1), 2});
   EXPECT_TRUE(testing::WaitUntil(10, [&] { return LookUp(branch) == Evidence::kNone; }));
   EXPECT_EQ(Balance(), "0");
@@ -290,19 +290,19 @@ TEST_F(XaTest, Heuristic_EachKind) {
     const BranchId branch = Begin(number, "add a 5");
     EXPECT_EQ(Prepare(branch), Vote::kPrepared);
     Sql("UPDATE prepared SET heuristic = " + std::to_string(code));
-    const Finish finish = Commit(branch);
+    const FinishState finish = Commit(branch);
     Sql("DELETE FROM prepared");
     return finish;
   };
-  EXPECT_EQ(commit(1, XA_HEURCOM), Finish::kDone);
-  EXPECT_EQ(commit(2, XA_HEURMIX), Finish::kHeuristicMixed);
-  EXPECT_EQ(commit(3, XA_HEURHAZ), Finish::kHeuristicHazard);
+  EXPECT_EQ(commit(1, XA_HEURCOM), FinishState::kDone);
+  EXPECT_EQ(commit(2, XA_HEURMIX), FinishState::kHeuristicMixed);
+  EXPECT_EQ(commit(3, XA_HEURHAZ), FinishState::kHeuristicHazard);
   const BranchId told = Begin(4, "add a 5");
   EXPECT_EQ(Prepare(told), Vote::kPrepared);
   Sql("UPDATE prepared SET heuristic = 7");
-  EXPECT_EQ(Rollback(told), Finish::kHeuristicCommit);
+  EXPECT_EQ(Rollback(told), FinishState::kHeuristicCommit);
   Sql("UPDATE prepared SET heuristic = 6");
-  EXPECT_EQ(Rollback(told), Finish::kDone);
+  EXPECT_EQ(Rollback(told), FinishState::kDone);
   EXPECT_EQ(LookUp(told), Evidence::kNone)
       << "what went the way it was told is forgotten";
 }
@@ -322,7 +322,7 @@ TEST_F(XaTest, Restart_PreparedBranchesOfOursAreInDoubt_OthersAreLeftAlone) {
   const auto prepared = Open();
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   EXPECT_THAT(*prepared, ElementsAre(branch));
-  EXPECT_EQ(Commit(branch), Finish::kDone);
+  EXPECT_EQ(Commit(branch), FinishState::kDone);
   EXPECT_EQ(Balance(), "5");
   EXPECT_EQ(LookUp(MakeBranch(2)), Evidence::kNone);
 }
@@ -338,7 +338,7 @@ TEST_F(XaTest, ManyPrepared_AllAreFoundPageByPage) {
 }
 
 TEST_F(XaTest, MoreBranchesThanLanes_Wait_AndOneThatWaitsCanBeRolledBack) {
-  options_.lanes = 1;
+  options_.threads = 1;
   ASSERT_TRUE(Open().ok());
   const BranchId first = Begin(1, "add a 1");
   wire::ExecuteRequest request;
@@ -350,16 +350,16 @@ TEST_F(XaTest, MoreBranchesThanLanes_Wait_AndOneThatWaitsCanBeRolledBack) {
   ASSERT_TRUE(manager_->Start(MakeBranch(3), {}).ok());
   manager_->Execute(MakeBranch(3), request, third.callback());
   EXPECT_FALSE(second.WaitFor(Duration::Millis(50)));
-  EXPECT_EQ(Rollback(MakeBranch(2)), Finish::kDone);
+  EXPECT_EQ(Rollback(MakeBranch(2)), FinishState::kDone);
   EXPECT_EQ(second.Get().result.code, wire::Code::BRANCH_GONE);
   EXPECT_FALSE(third.ready());
   EXPECT_EQ(Prepare(first), Vote::kPrepared);
-  EXPECT_EQ(third.Get().result.code, wire::Code::OK) << "the lane is free";
-  EXPECT_EQ(Commit(first), Finish::kDone) << "ends need no lane of the work's";
+  EXPECT_EQ(third.Get().result.code, wire::Code::OK) << "the thread is free";
+  EXPECT_EQ(Commit(first), FinishState::kDone) << "ends need no thread of the work's";
 }
 
 TEST_F(XaTest, Close_RollsBackActiveAndAnswersWhoWaits) {
-  options_.lanes = 1;
+  options_.threads = 1;
   ASSERT_TRUE(Open().ok());
   Begin(1, "add a 1");
   wire::ExecuteRequest request;
@@ -417,14 +417,14 @@ TEST_F(XaTest, Open_EvidenceOfAnotherCluster_IsRefused) {
   EXPECT_EQ(manager_->store_id(), id);
 }
 
-TEST_F(XaTest, Mark_IsKeptWithTheEvidence) {
+TEST_F(XaTest, Generation_IsKeptWithTheEvidence) {
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(manager_->mark(), 0u);
+  EXPECT_EQ(manager_->generation(), 0u);
   std::promise<absl::Status> marked;
-  manager_->SetMark(17, [&](absl::Status status) { marked.set_value(status); });
+  manager_->SetGeneration(17, [&](absl::Status status) { marked.set_value(status); });
   EXPECT_TRUE(marked.get_future().get().ok());
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(manager_->mark(), 17u);
+  EXPECT_EQ(manager_->generation(), 17u);
 }
 
 TEST_F(XaTest, Start_WithIsolationOrTooMany_IsRefused) {

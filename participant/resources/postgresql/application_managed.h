@@ -6,8 +6,8 @@
 // has begun another, the statement that writes the evidence fails, and nothing is
 // prepared that is not all of the branch. It fails too when the application has taken on
 // another role meanwhile, in which we could not end what it prepares.
-#ifndef PARTICIPANT_RESOURCES_POSTGRESQL_OWN_BRANCH_H_
-#define PARTICIPANT_RESOURCES_POSTGRESQL_OWN_BRANCH_H_
+#ifndef PARTICIPANT_RESOURCES_POSTGRESQL_APPLICATION_MANAGED_H_
+#define PARTICIPANT_RESOURCES_POSTGRESQL_APPLICATION_MANAGED_H_
 
 #include <string>
 
@@ -31,10 +31,10 @@ struct Server {
 [[nodiscard]] Statement AskServer();
 [[nodiscard]] Server ServerFrom(const PGresult* row);
 
-[[nodiscard]] wire::OwnBranch OwnBranchSql(const Server& server, ClusterId cluster,
-                                           const BranchId& branch,
-                                           const std::string& begin_sql);
+[[nodiscard]] wire::ApplicationManagedBranch ApplicationManagedSql(
+    const Server& server, ClusterId cluster, const BranchId& branch,
+    const std::string& begin_sql);
 
 }  // namespace concordat::participant::postgresql
 
-#endif  // PARTICIPANT_RESOURCES_POSTGRESQL_OWN_BRANCH_H_
+#endif  // PARTICIPANT_RESOURCES_POSTGRESQL_APPLICATION_MANAGED_H_

@@ -1,4 +1,4 @@
-#include "participant/resources/postgresql/own_branch.h"
+#include "participant/resources/postgresql/application_managed.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -18,7 +18,8 @@ std::string Literal(const std::string& text) {
                       "'");
 }
 
-constexpr char kOwnEvidence[] = "concordat.add_own_evidence";
+constexpr char kApplicationManagedEvidence[] =
+    "concordat.add_application_managed_evidence";
 
 std::string Number(uint64_t n) { return absl::StrCat(static_cast<int64_t>(n)); }
 
@@ -50,11 +51,11 @@ std::string Check(const Server& server, const BranchId& branch) {
       " WHEN ",
       RoleIsWrong(server), " THEN ", WhyRoleIsWrong(server, branch),
       " WHEN NOT COALESCE(has_schema_privilege('", kSchema,
-      "','USAGE') AND has_function_privilege('", kOwnEvidence,
+      "','USAGE') AND has_function_privilege('", kApplicationManagedEvidence,
       "(text,bigint,bigint,bigint,bigint,bigint,bigint)','EXECUTE'),false) THEN 'role "
       "'||current_user||' may not write evidence: GRANT USAGE ON SCHEMA ",
-      kSchema, " TO '||current_user||'; GRANT EXECUTE ON FUNCTION ", kOwnEvidence,
-      " TO '||current_user ELSE '' END");
+      kSchema, " TO '||current_user||'; GRANT EXECUTE ON FUNCTION ",
+      kApplicationManagedEvidence, " TO '||current_user ELSE '' END");
 }
 
 std::string IsInside(const std::string& gid) {
@@ -70,7 +71,7 @@ std::string Evidence(const Server& server, ClusterId cluster, const BranchId& br
       " THEN ('the application has ended the transaction of the branch itself, as role "
       "'||current_user)::int::text WHEN ",
       RoleIsWrong(server), " THEN (", WhyRoleIsWrong(server, branch),
-      ")::int::text ELSE ", kOwnEvidence, "('", branch.resource, "',",
+      ")::int::text ELSE ", kApplicationManagedEvidence, "('", branch.resource, "',",
       Number(cluster.value()), ",", Number(branch.gtid.group.value()), ",",
       Number(branch.gtid.term.value()), ",", Number(branch.gtid.sequence), ",",
       Number(branch.incarnation.value()), ",", Number(branch.number), ")::text END");
@@ -93,10 +94,12 @@ Server ServerFrom(const PGresult* row) {
   return server;
 }
 
-wire::OwnBranch OwnBranchSql(const Server& server, ClusterId cluster,
-                             const BranchId& branch, const std::string& begin_sql) {
+wire::ApplicationManagedBranch ApplicationManagedSql(const Server& server,
+                                                     ClusterId cluster,
+                                                     const BranchId& branch,
+                                                     const std::string& begin_sql) {
   const std::string gid = GidOf(cluster, branch);
-  wire::OwnBranch own;
+  wire::ApplicationManagedBranch own;
   own.check = Check(server, branch);
   own.start = {begin_sql, absl::StrCat("SET LOCAL concordat.branch='", gid, "'")};
   own.prepare = {Evidence(server, cluster, branch, gid), PrepareTransaction(gid).sql};

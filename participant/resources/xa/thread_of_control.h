@@ -1,13 +1,13 @@
 // A thread that has opened the resource manager (xa_open) and carries out what is posted
 // to it, one after the other. XA binds a branch at work to the thread that started it
 // (The XA Specification, 2.2.8 "Thread of Control"). A call that hangs (hang_watch.h)
-// keeps the lane; what was posted with a `give_up` is answered by that meanwhile:
+// keeps the thread; what was posted with a `give_up` is answered by that meanwhile:
 //
 //   posted ──> runs ──────────────────────────> over
 //     │          └──(a call hangs)── give_up(true), and it goes on
 //     └──(the call before it hangs)── give_up(false), and it never runs
-#ifndef PARTICIPANT_RESOURCES_XA_LANE_H_
-#define PARTICIPANT_RESOURCES_XA_LANE_H_
+#ifndef PARTICIPANT_RESOURCES_XA_THREAD_OF_CONTROL_H_
+#define PARTICIPANT_RESOURCES_XA_THREAD_OF_CONTROL_H_
 
 #include <deque>
 #include <optional>
@@ -33,7 +33,7 @@ struct XaLibrary {
 };
 
 // What every call of the switch needs.
-struct OpenWords {
+struct OpenInfo {
   XaLibrary library;
   int rmid = 0;
   std::string open_info;
@@ -47,16 +47,16 @@ struct HangingCall {
   Duration lasts;      // so far
 };
 
-class Lane {
+class ThreadOfControl {
  public:
   // Called at most once, on any thread. True: the task has begun.
   using GiveUp = absl::AnyInvocable<void(bool begun)>;
 
-  explicit Lane(OpenWords words);
+  explicit ThreadOfControl(OpenInfo open_info);
   // Carries out what was posted, closes the resource manager, ends the thread.
-  ~Lane();
-  Lane(const Lane&) = delete;
-  Lane& operator=(const Lane&) = delete;
+  ~ThreadOfControl();
+  ThreadOfControl(const ThreadOfControl&) = delete;
+  ThreadOfControl& operator=(const ThreadOfControl&) = delete;
 
   // Thread-safe. Without a `give_up` the task waits for however long.
   void Post(absl::AnyInvocable<void()> task, GiveUp give_up = nullptr);
@@ -65,16 +65,16 @@ class Lane {
   [[nodiscard]] std::optional<HangingCall> NoteHang(Timestamp now, Duration limit);
   void GiveUpWaiting();
 
-  // While it lives, on the lane's thread: this call is under way. `name` is a literal.
+  // While it lives, on the thread's thread: this call is under way. `name` is a literal.
   class Calling {
    public:
-    Calling(Lane* lane, const char* name, const BranchId* branch = nullptr);
+    Calling(ThreadOfControl* thread, const char* name, const BranchId* branch = nullptr);
     ~Calling();
     Calling(const Calling&) = delete;
     Calling& operator=(const Calling&) = delete;
 
    private:
-    Lane* const lane_;
+    ThreadOfControl* const thread_;
   };
 
   // On its thread: opens the resource manager if it is not open. UNAVAILABLE with the
@@ -94,7 +94,7 @@ class Lane {
   void CloseResourceManager();
   void CloseSwitch();
 
-  const OpenWords words_;
+  const OpenInfo open_info_;
   bool open_ = false;  // its thread's
   Mutex mutex_;
   ConditionVariable wakes_;
@@ -110,4 +110,4 @@ class Lane {
 
 }  // namespace concordat::participant::xa
 
-#endif  // PARTICIPANT_RESOURCES_XA_LANE_H_
+#endif  // PARTICIPANT_RESOURCES_XA_THREAD_OF_CONTROL_H_

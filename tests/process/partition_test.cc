@@ -65,7 +65,7 @@ class TwoMachines {
                               " --net sh -c '", command, "'")) == 0;
   }
   // Packets go to a machine that is not there, and nobody is told.
-  void Cut() {
+  void Partition() {
     for (int i = 0; i < 2; ++i) {
       ASSERT_TRUE(In(i, absl::StrCat("ip neigh replace ", Ip(1 - i),
                                      " lladdr 02:00:00:00:00:99 dev cable nud "
@@ -84,7 +84,7 @@ class TwoMachines {
 };
 
 // Nodes 1 and 2 on one machine, node 3 and a participant on the other.
-class Cut : public ::testing::Test {
+class Partition : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!TwoMachines::Permitted()) {
@@ -148,12 +148,13 @@ class Cut : public ::testing::Test {
 
 // TCP alone, with 20 s for what is not acknowledged, would try next 11 s after the end of
 // this cut, or find at 20 s that the connection is lost.
-TEST_F(Cut, Scenario86_CutOfFourteenSeconds_PeersAndParticipantsTalkAgainSoon) {
+TEST_F(Partition,
+       Scenario86_PartitionOfFourteenSeconds_PeersAndParticipantsTalkAgainSoon) {
   // Node 3 does not lead, or hands over in the cut.
   ASSERT_TRUE(WaitUntil(kPatience, [&] {
     return Status(0, AllClients()).find("alive, ") != std::string::npos;
   }));
-  machines_->Cut();
+  machines_->Partition();
   std::this_thread::sleep_for(std::chrono::seconds(14));
   ASSERT_THAT(Status(0, clients_[0] + "," + clients_[1]), HasSubstr("leads"));
   ASSERT_FALSE(IsWhole());

@@ -1,12 +1,12 @@
-#include "coordinator/txn/types.h"
+#include "coordinator/base/outcomes.h"
 
-namespace concordat::txn {
+namespace concordat {
 
-std::string_view ToString(Mode mode) {
+std::string_view ToString(CommitMode mode) {
   switch (mode) {
-    case Mode::kDecided:
+    case CommitMode::kDecided:
       return "decided";
-    case Mode::kParallel:
+    case CommitMode::kParallel:
       return "parallel";
   }
   return "?";
@@ -14,6 +14,8 @@ std::string_view ToString(Mode mode) {
 
 std::string_view ToString(Outcome outcome) {
   switch (outcome) {
+    case Outcome::kUnknown:
+      return "unknown";
     case Outcome::kCommitted:
       return "committed";
     case Outcome::kAborted:
@@ -28,14 +30,12 @@ std::string_view ToString(AbortCause cause) {
       return "none";
     case AbortCause::kRefused:
       return "refused";
-    case AbortCause::kTimeout:
-      return "timeout";
-    case AbortCause::kClientRollback:
-      return "client-rollback";
-    case AbortCause::kInquiry:
-      return "inquiry";
-    case AbortCause::kCancelled:
-      return "cancelled";
+    case AbortCause::kTimedOut:
+      return "timed-out";
+    case AbortCause::kRolledBack:
+      return "rolled-back";
+    case AbortCause::kPresumed:
+      return "presumed";
     case AbortCause::kOperator:
       return "operator";
     case AbortCause::kCommittedAlone:
@@ -68,19 +68,19 @@ std::string_view ToString(Vote vote) {
   return "?";
 }
 
-std::string_view ToString(AckResult result) {
-  switch (result) {
-    case AckResult::kDone:
+std::string_view ToString(FinishState state) {
+  switch (state) {
+    case FinishState::kDone:
       return "done";
-    case AckResult::kUnavailable:
-      return "unavailable";
-    case AckResult::kHeuristicCommit:
+    case FinishState::kRetry:
+      return "retry";
+    case FinishState::kHeuristicCommit:
       return "heuristic-commit";
-    case AckResult::kHeuristicRollback:
+    case FinishState::kHeuristicRollback:
       return "heuristic-rollback";
-    case AckResult::kHeuristicMixed:
+    case FinishState::kHeuristicMixed:
       return "heuristic-mixed";
-    case AckResult::kHeuristicHazard:
+    case FinishState::kHeuristicHazard:
       return "heuristic-hazard";
   }
   return "?";
@@ -104,16 +104,16 @@ std::string_view ToString(Heuristic what) {
   return "?";
 }
 
-std::string_view ToString(Verb verb) {
-  switch (verb) {
-    case Verb::kPrepare:
-      return "prepare";
-    case Verb::kCommit:
+std::string_view ToString(InquiryAnswer answer) {
+  switch (answer) {
+    case InquiryAnswer::kCommit:
       return "commit";
-    case Verb::kRollback:
+    case InquiryAnswer::kRollback:
       return "rollback";
+    case InquiryAnswer::kWait:
+      return "wait";
   }
   return "?";
 }
 
-}  // namespace concordat::txn
+}  // namespace concordat

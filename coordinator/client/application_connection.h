@@ -8,15 +8,15 @@
 //      └──Rollback, destruction, a prior failure──> rolled back; connection free
 //
 // Called by the thread that has the Transaction.
-#ifndef COORDINATOR_CLIENT_OWN_CONNECTION_H_
-#define COORDINATOR_CLIENT_OWN_CONNECTION_H_
+#ifndef COORDINATOR_CLIENT_APPLICATION_CONNECTION_H_
+#define COORDINATOR_CLIENT_APPLICATION_CONNECTION_H_
 
 #include <cstdint>
 #include <string>
 
 namespace concordat::client {
 
-class OwnConnection {
+class ApplicationConnection {
  public:
   enum class Prepared : uint8_t {
     kPrepared,
@@ -29,7 +29,7 @@ class OwnConnection {
     std::string detail;
   };
 
-  virtual ~OwnConnection() = default;
+  virtual ~ApplicationConnection() = default;
   // Sends what prepares the branch; of all of a transaction's before the first is waited
   // for, so that their flushes run in parallel.
   virtual void SendPrepare() = 0;
@@ -41,4 +41,4 @@ class OwnConnection {
 
 }  // namespace concordat::client
 
-#endif  // COORDINATOR_CLIENT_OWN_CONNECTION_H_
+#endif  // COORDINATOR_CLIENT_APPLICATION_CONNECTION_H_

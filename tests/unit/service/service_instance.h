@@ -1,7 +1,7 @@
-// One life of a ServiceResourceManager over the model service, on a disk that can fail,
-// with calls that wait for their answers.
-#ifndef TESTS_UNIT_SERVICE_SERVICE_LIFE_H_
-#define TESTS_UNIT_SERVICE_SERVICE_LIFE_H_
+// One incarnation of a ServiceResourceManager over the model service, on a disk that can
+// fail, with calls that wait for their answers.
+#ifndef TESTS_UNIT_SERVICE_SERVICE_INSTANCE_H_
+#define TESTS_UNIT_SERVICE_SERVICE_INSTANCE_H_
 
 #include <gtest/gtest.h>
 
@@ -59,9 +59,10 @@ inline ServiceOptions SmallOptions() {
   return options;
 }
 
-class Life {
+class ServiceInstance {
  public:
-  Life(FaultEnv* env, ModelWorld* world, ServiceOptions options = SmallOptions())
+  ServiceInstance(FaultEnv* env, ModelWorld* world,
+                  ServiceOptions options = SmallOptions())
       : rm_("/seats", std::make_unique<ModelService>(world), options, env) {}
 
   static BranchId IdOf(uint64_t sequence, uint64_t number) {
@@ -110,13 +111,13 @@ class Life {
     rm_.Commit(id, std::move(done));
     return std::move(result);
   }
-  Finish Commit(const BranchId& id) { return Get(BeginCommit(id)).finish; }
+  FinishState Commit(const BranchId& id) { return Get(BeginCommit(id)).state; }
   std::future<FinishResult> BeginRollback(const BranchId& id) {
     auto [done, result] = Later<FinishResult>();
     rm_.Rollback(id, std::move(done));
     return std::move(result);
   }
-  Finish Rollback(const BranchId& id) { return Get(BeginRollback(id)).finish; }
+  FinishState Rollback(const BranchId& id) { return Get(BeginRollback(id)).state; }
   OnePhase CommitOnePhase(const BranchId& id) {
     auto [done, result] = Later<OnePhaseResult>();
     rm_.End(id);
@@ -144,27 +145,27 @@ class Life {
 
 class ServiceTest : public ::testing::Test {
  protected:
-  ServiceTest() { EXPECT_TRUE(life_->Recover().ok()); }
+  ServiceTest() { EXPECT_TRUE(instance_->Recover().ok()); }
   ~ServiceTest() override { End(); }
 
   void End() {
-    life_.reset();
+    instance_.reset();
     for (const std::string& violation : world_->Violations()) ADD_FAILURE() << violation;
   }
 
   BranchId Booked(uint64_t number, const std::string& seat) {
-    const BranchId id = life_->Start(number);
-    EXPECT_EQ(life_->Execute(id, "book " + seat).result.code, wire::Code::OK);
+    const BranchId id = instance_->Start(number);
+    EXPECT_EQ(instance_->Execute(id, "book " + seat).result.code, wire::Code::OK);
     return id;
   }
   BranchId Prepared(uint64_t number, const std::string& seat) {
     const BranchId id = Booked(number, seat);
-    EXPECT_EQ(life_->Prepare(id), Vote::kPrepared);
+    EXPECT_EQ(instance_->Prepare(id), Vote::kPrepared);
     return id;
   }
   std::string Seat(const std::string& seat) { return world_->Store().Seat(seat); }
-  // Power off and on again: nothing unflushed is left. The old life ends in a world of
-  // its own.
+  // Power off and on again: nothing unflushed is left. The old incarnation ends in a
+  // world of its own.
   void PowerCycle() {
     std::unique_ptr<FaultEnv> disk;
     std::unique_ptr<ModelWorld> world;
@@ -178,19 +179,20 @@ class ServiceTest : public ::testing::Test {
     End();
     env_ = std::move(disk);
     world_ = std::move(world);
-    life_ = std::make_unique<Life>(env_.get(), world_.get());
+    instance_ = std::make_unique<ServiceInstance>(env_.get(), world_.get());
   }
   std::vector<BranchId> Recovered() {
-    const auto in_doubt = life_->Recover();
+    const auto in_doubt = instance_->Recover();
     EXPECT_TRUE(in_doubt.ok()) << in_doubt.status();
     return in_doubt.ok() ? *in_doubt : std::vector<BranchId>();
   }
 
   std::unique_ptr<FaultEnv> env_ = std::make_unique<FaultEnv>(1);
   std::unique_ptr<ModelWorld> world_ = std::make_unique<ModelWorld>();
-  std::unique_ptr<Life> life_ = std::make_unique<Life>(env_.get(), world_.get());
+  std::unique_ptr<ServiceInstance> instance_ =
+      std::make_unique<ServiceInstance>(env_.get(), world_.get());
 };
 
 }  // namespace concordat::participant::service
 
-#endif  // TESTS_UNIT_SERVICE_SERVICE_LIFE_H_
+#endif  // TESTS_UNIT_SERVICE_SERVICE_INSTANCE_H_

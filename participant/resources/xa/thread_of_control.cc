@@ -1,4 +1,4 @@
-#include "participant/resources/xa/lane.h"
+#include "participant/resources/xa/thread_of_control.h"
 
 #include <utility>
 
@@ -9,9 +9,10 @@
 
 namespace concordat::participant::xa {
 
-Lane::Lane(OpenWords words) : words_(std::move(words)), thread_([this] { Run(); }) {}
+ThreadOfControl::ThreadOfControl(OpenInfo open_info)
+    : open_info_(std::move(open_info)), thread_([this] { Run(); }) {}
 
-Lane::~Lane() {
+ThreadOfControl::~ThreadOfControl() {
   {
     MutexLock lock(&mutex_);
     stop_ = true;
@@ -20,7 +21,7 @@ Lane::~Lane() {
   thread_.join();
 }
 
-void Lane::Post(absl::AnyInvocable<void()> task, GiveUp give_up) {
+void ThreadOfControl::Post(absl::AnyInvocable<void()> task, GiveUp give_up) {
   {
     MutexLock lock(&mutex_);
     if (!hanging_ || !give_up) {
@@ -32,7 +33,7 @@ void Lane::Post(absl::AnyInvocable<void()> task, GiveUp give_up) {
   give_up(false);
 }
 
-void Lane::Run() {
+void ThreadOfControl::Run() {
   for (;;) {
     absl::AnyInvocable<void()> run;
     {
@@ -52,18 +53,19 @@ void Lane::Run() {
 
 // --- calls that hang ---
 
-Lane::Calling::Calling(Lane* lane, const char* name, const BranchId* branch)
-    : lane_(lane) {
-  MutexLock lock(&lane->mutex_);
-  lane->call_ = name;
-  lane->branch_.reset();
-  if (branch != nullptr) lane->branch_ = *branch;
-  lane->since_ = SystemClock().Now();
+ThreadOfControl::Calling::Calling(ThreadOfControl* thread, const char* name,
+                                  const BranchId* branch)
+    : thread_(thread) {
+  MutexLock lock(&thread->mutex_);
+  thread->call_ = name;
+  thread->branch_.reset();
+  if (branch != nullptr) thread->branch_ = *branch;
+  thread->since_ = SystemClock().Now();
 }
 
-Lane::Calling::~Calling() { lane_->EndCall(); }
+ThreadOfControl::Calling::~Calling() { thread_->EndCall(); }
 
-void Lane::EndCall() {
+void ThreadOfControl::EndCall() {
   const char* call = nullptr;
   Duration lasted;
   std::string branch = "-";
@@ -80,19 +82,19 @@ void Lane::EndCall() {
       .Field("after_ms", lasted.millis());
 }
 
-bool Lane::hanging() {
+bool ThreadOfControl::hanging() {
   MutexLock lock(&mutex_);
   return hanging_;
 }
 
-std::optional<HangingCall> Lane::NoteHang(Timestamp now, Duration limit) {
+std::optional<HangingCall> ThreadOfControl::NoteHang(Timestamp now, Duration limit) {
   MutexLock lock(&mutex_);
   if (call_ == nullptr || hanging_ || now - since_ < limit) return std::nullopt;
   hanging_ = true;
   return HangingCall{call_, branch_ ? ToString(*branch_) : "-", now - since_};
 }
 
-void Lane::GiveUpWaiting() {
+void ThreadOfControl::GiveUpWaiting() {
   GiveUp running;
   std::deque<Task> given_up;
   {
@@ -109,14 +111,16 @@ void Lane::GiveUpWaiting() {
   for (Task& task : given_up) task.give_up(false);
 }
 
-absl::Status Lane::Open() {
+absl::Status ThreadOfControl::Open() {
   if (open_) return absl::OkStatus();
   const Calling calling(this, "xa_open");
-  std::string info = words_.open_info;
-  const int code = words_.library.xa->xa_open_entry(info.data(), words_.rmid, TMNOFLAGS);
+  std::string info = open_info_.open_info;
+  const int code =
+      open_info_.library.xa->xa_open_entry(info.data(), open_info_.rmid, TMNOFLAGS);
   if (code != XA_OK) return absl::UnavailableError(CodeText("xa_open", code));
-  const int ready =
-      words_.library.work_open == nullptr ? 0 : words_.library.work_open(words_.rmid);
+  const int ready = open_info_.library.work_open == nullptr
+                        ? 0
+                        : open_info_.library.work_open(open_info_.rmid);
   if (ready != 0) {
     CloseSwitch();
     return absl::UnavailableError(
@@ -126,19 +130,20 @@ absl::Status Lane::Open() {
   return absl::OkStatus();
 }
 
-void Lane::Fail() { CloseResourceManager(); }
+void ThreadOfControl::Fail() { CloseResourceManager(); }
 
-void Lane::CloseResourceManager() {
+void ThreadOfControl::CloseResourceManager() {
   if (!open_) return;
   open_ = false;
   const Calling calling(this, "xa_close");
-  if (words_.library.work_close != nullptr) words_.library.work_close(words_.rmid);
+  if (open_info_.library.work_close != nullptr)
+    open_info_.library.work_close(open_info_.rmid);
   CloseSwitch();
 }
 
-void Lane::CloseSwitch() {
-  std::string info = words_.close_info;
-  (void)words_.library.xa->xa_close_entry(info.data(), words_.rmid, TMNOFLAGS);
+void ThreadOfControl::CloseSwitch() {
+  std::string info = open_info_.close_info;
+  (void)open_info_.library.xa->xa_close_entry(info.data(), open_info_.rmid, TMNOFLAGS);
 }
 
 }  // namespace concordat::participant::xa

@@ -4,11 +4,11 @@
 namespace concordat::participant {
 namespace {
 
-class SqliteMarkTest : public SqliteFixture {
+class SqliteGenerationTest : public SqliteFixture {
  protected:
-  absl::Status SetMark(uint64_t mark) {
+  absl::Status SetGeneration(uint64_t generation) {
     return Caller::Await<absl::Status>(
-        [&](auto done) { rm_->SetMark(mark, std::move(done)); });
+        [&](auto done) { rm_->SetGeneration(generation, std::move(done)); });
   }
   // The file and its write-ahead file, of a closed resource manager.
   void Copy(const std::string& from, const std::string& to) {
@@ -25,60 +25,61 @@ class SqliteMarkTest : public SqliteFixture {
   const std::string kSchema = "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x)";
 };
 
-TEST_F(SqliteMarkTest, Mark_IsKeptInTheFile) {
+TEST_F(SqliteGenerationTest, Generation_IsKeptInTheFile) {
   Open(kSchema);
-  EXPECT_EQ(rm_->mark(), 0u);
-  ASSERT_TRUE(SetMark(10).ok());
-  ASSERT_TRUE(SetMark(20).ok());
-  EXPECT_EQ(Query("SELECT value FROM concordat_meta WHERE name='mark'"), "20");
+  EXPECT_EQ(rm_->generation(), 0u);
+  ASSERT_TRUE(SetGeneration(10).ok());
+  ASSERT_TRUE(SetGeneration(20).ok());
+  EXPECT_EQ(Query("SELECT value FROM concordat_meta WHERE name='generation'"), "20");
   Restart();
-  EXPECT_EQ(rm_->mark(), 20u);
+  EXPECT_EQ(rm_->generation(), 20u);
 }
 
-TEST_F(SqliteMarkTest, Scenario29_Backup_HasTheMarkOfItsTime) {
+TEST_F(SqliteGenerationTest, Scenario29_Backup_HasTheGenerationOfItsTime) {
   Open(kSchema);
-  ASSERT_TRUE(SetMark(10).ok());
+  ASSERT_TRUE(SetGeneration(10).ok());
   const std::string store = rm_->store_id();
   rm_.reset();
   Copy(path_, folder_.File("backup"));
   Open(kSchema);
   Commit("INSERT INTO t VALUES(1,'later')");
-  ASSERT_TRUE(SetMark(20).ok());
+  ASSERT_TRUE(SetGeneration(20).ok());
   rm_.reset();
   Copy(folder_.File("backup"), path_);
   Open(kSchema);
   EXPECT_EQ(rm_->store_id(), store);
-  EXPECT_EQ(rm_->mark(), 10u);
-  // Accepted by a person, it goes on from there.
-  ASSERT_TRUE(SetMark(30).ok());
+  EXPECT_EQ(rm_->generation(), 10u);
+  // Accepted by an operator, it goes on from there.
+  ASSERT_TRUE(SetGeneration(30).ok());
 }
 
-TEST_F(SqliteMarkTest, Scenario29_MarkThatWentBackInUse_IsToldAndNotWrittenOver) {
+TEST_F(SqliteGenerationTest,
+       Scenario29_GenerationThatWentBackInUse_IsToldAndNotWrittenOver) {
   Open(kSchema);
-  ASSERT_TRUE(SetMark(20).ok());
-  Query("UPDATE concordat_meta SET value='10' WHERE name='mark'");
-  EXPECT_TRUE(absl::IsFailedPrecondition(SetMark(30)));
-  EXPECT_EQ(Query("SELECT value FROM concordat_meta WHERE name='mark'"), "10");
+  ASSERT_TRUE(SetGeneration(20).ok());
+  Query("UPDATE concordat_meta SET value='10' WHERE name='generation'");
+  EXPECT_TRUE(absl::IsFailedPrecondition(SetGeneration(30)));
+  EXPECT_EQ(Query("SELECT value FROM concordat_meta WHERE name='generation'"), "10");
 }
 
 // Writes would go into the file that has no name any more.
-TEST_F(SqliteMarkTest, Scenario29_FileReplacedInUse_IsTold) {
+TEST_F(SqliteGenerationTest, Scenario29_FileReplacedInUse_IsTold) {
   Open(kSchema);
-  ASSERT_TRUE(SetMark(20).ok());
+  ASSERT_TRUE(SetGeneration(20).ok());
   const std::string copy = folder_.File("copy");
   std::filesystem::copy_file(path_, copy);
   std::filesystem::rename(copy, path_);
-  EXPECT_TRUE(absl::IsFailedPrecondition(SetMark(30)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(SetGeneration(30)));
 }
 
-TEST_F(SqliteMarkTest, FileThatAnotherProgramHolds_IsMarkedLater) {
+TEST_F(SqliteGenerationTest, FileThatAnotherProgramHolds_GetsItsGenerationLater) {
   Open(kSchema);
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
-  EXPECT_TRUE(absl::IsUnavailable(SetMark(10)));
+  EXPECT_TRUE(absl::IsUnavailable(SetGeneration(10)));
   sqlite3_close(other);
-  EXPECT_TRUE(SetMark(20).ok());
+  EXPECT_TRUE(SetGeneration(20).ok());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// How far the stores have come (ResourceManager::SetMark), and the end of serving when
-// one of them has gone back.
+// How far the stores have come (ResourceManager::SetGeneration), and the end of serving
+// when one of them has gone back.
 #include <algorithm>
 #include <utility>
 
@@ -17,37 +17,39 @@ uint64_t WallMillis() {
 
 }  // namespace
 
-// From the first work on, a store is marked once an interval for as long as there is
-// work: so the last mark is younger than the last promise, or as old as the interval.
-void Participant::MarkStores() {
+// From the first work on, a store gets a new generation once an interval for as long as
+// there is work: so the last generation is younger than the last promise, or as old as
+// the interval.
+void Participant::AdvanceGenerations() {
   if (phase_ != Phase::kServing) return;
   const Timestamp now = loop_->Now();
   for (size_t i = 0; i < resources_.size(); ++i) {
     Resource& resource = resources_[i];
-    if (!resource.worked || resource.marking || now < resource.mark_at ||
+    if (!resource.worked || resource.advancing || now < resource.advance_at ||
         resource.manager == nullptr) {
       continue;
     }
     resource.worked = false;
-    resource.marking = true;
-    resource.mark_at = now + options_.mark_interval;
-    const uint64_t mark = std::max(resource.mark + 1, WallMillis());
-    resource.manager->SetMark(mark, [inbox = inbox_, i, mark](absl::Status status) {
-      inbox->Push({i, BranchId(), MarkResult{mark, std::move(status)}});
-    });
+    resource.advancing = true;
+    resource.advance_at = now + options_.generation_interval;
+    const uint64_t generation = std::max(resource.generation + 1, WallMillis());
+    resource.manager->SetGeneration(
+        generation, [inbox = inbox_, i, generation](absl::Status status) {
+          inbox->Push({i, BranchId(), GenerationResult{generation, std::move(status)}});
+        });
   }
 }
 
 // The coordinators are told by the next heartbeat: the store first, so that they never
 // know more than it does.
-void Participant::OnMarked(Resource* resource, MarkResult result) {
-  resource->marking = false;
+void Participant::OnGenerationSet(Resource* resource, GenerationResult result) {
+  resource->advancing = false;
   if (result.status.ok()) {
-    resource->mark = result.mark;
+    resource->generation = result.generation;
     return;
   }
   if (absl::IsUnimplemented(result.status)) {
-    resource->mark_at = Timestamp::Infinite();
+    resource->advance_at = Timestamp::Infinite();
     return;
   }
   if (absl::IsFailedPrecondition(result.status)) {
@@ -55,12 +57,12 @@ void Participant::OnMarked(Resource* resource, MarkResult result) {
                                    std::string(result.status.message())));
   }
   resource->worked = true;  // again, at the next time
-  LogEvent(Level::kWarning, "store not marked")
+  LogEvent(Level::kWarning, "store generation not advanced")
       .Field("resource", resource->table->resource())
       .Field("error", result.status.message());
 }
 
-// Heartbeats go on, and say so: a person sees it where the resources are listed.
+// Heartbeats go on, and say so: an operator sees it where the resources are listed.
 void Participant::EndServing(std::string why) {
   if (phase_ != Phase::kServing) return;
   phase_ = Phase::kFailed;

@@ -13,7 +13,7 @@
 #include "coordinator/base/fault_env.h"
 #include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/participant.h"
-#include "participant/sdk/wire_ids.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::participant {
 namespace {
@@ -23,14 +23,14 @@ using wire::Code;
 
 constexpr int64_t kCluster = 4711;
 constexpr char kFolder[] = "/kv";
-constexpr char kMarkFile[] = "/kv/mark";
+constexpr char kGenerationFile[] = "/kv/generation";
 
-uint64_t MarkIn(FaultEnv* env) {
-  const absl::StatusOr<std::string> text = ReadWholeFile(env, kMarkFile);
-  uint64_t mark = 0;
+uint64_t GenerationIn(FaultEnv* env) {
+  const absl::StatusOr<std::string> text = ReadWholeFile(env, kGenerationFile);
+  uint64_t generation = 0;
   if (!text.ok()) return 0;
-  EXPECT_TRUE(absl::SimpleAtoi(*text, &mark)) << *text;
-  return mark;
+  EXPECT_TRUE(absl::SimpleAtoi(*text, &generation)) << *text;
+  return generation;
 }
 
 // What the coordinators would say, and what they were told. Thread-safe.
@@ -77,7 +77,7 @@ class NotingLink final : public CoordinatorLink {
     if (registry_->silent) return done(absl::UnavailableError("nobody leads"));
     const wire::ResourceInfo& info = request.resources.at(0);
     registry_->told.push_back(info);
-    if (static_cast<uint64_t>(info.mark) > MarkIn(env_)) {
+    if (static_cast<uint64_t>(info.generation) > GenerationIn(env_)) {
       registry_->ahead_of_the_store = true;
     }
     if (!registry_->refusal.empty()) {
@@ -100,14 +100,14 @@ class NotingLink final : public CoordinatorLink {
   FaultEnv* const env_;
 };
 
-class MarkTest : public ::testing::Test {
+class GenerationTest : public ::testing::Test {
  protected:
-  MarkTest() {
-    options_.mark_interval = Duration::Millis(50);
+  GenerationTest() {
+    options_.generation_interval = Duration::Millis(50);
     options_.branches.scan_interval = Duration::Millis(5);
     options_.retry = Duration::Millis(10);
   }
-  ~MarkTest() override { End(); }
+  ~GenerationTest() override { End(); }
 
   void Begin() {
     thread_ = *rpc::LoopThread::Start();
@@ -195,11 +195,11 @@ class MarkTest : public ::testing::Test {
         [&](auto done) { participant_->commitOnePhase(done, List(put.branch)); });
     ASSERT_EQ(reply.result.code, Code::OK) << reply.result.message;
   }
-  uint64_t WorkUntilMarked(int64_t sequence, uint64_t beyond) {
+  uint64_t WorkUntilGenerationGrows(int64_t sequence, uint64_t beyond) {
     Work(sequence);
     EXPECT_TRUE(Eventually(
-        [&] { return static_cast<uint64_t>(registry_.Last().mark) > beyond; }));
-    return static_cast<uint64_t>(registry_.Last().mark);
+        [&] { return static_cast<uint64_t>(registry_.Last().generation) > beyond; }));
+    return static_cast<uint64_t>(registry_.Last().generation);
   }
 
   FaultEnv env_{1};
@@ -212,56 +212,57 @@ class MarkTest : public ::testing::Test {
 };
 
 // Otherwise a crash between the two would make a false alarm.
-TEST_F(MarkTest, Store_IsMarkedWhileThereIsWork_BeforeTheCoordinatorsAreTold) {
+TEST_F(GenerationTest,
+       Store_GetsANewGenerationWhileThereIsWork_BeforeTheCoordinatorsAreTold) {
   BeginAndServe();
-  EXPECT_FALSE(registry_.Last().__isset.mark);
+  EXPECT_FALSE(registry_.Last().__isset.generation);
   env_.SetSyncHook([] { Sleep(Duration::Millis(60)); });  // three heartbeats long
-  uint64_t mark = 0;
+  uint64_t generation = 0;
   for (int64_t i = 1; i <= 5; ++i) {
-    const uint64_t next = WorkUntilMarked(i, mark);
-    EXPECT_GT(next, mark);
-    mark = next;
+    const uint64_t next = WorkUntilGenerationGrows(i, generation);
+    EXPECT_GT(next, generation);
+    generation = next;
   }
   env_.SetSyncHook(nullptr);
   EXPECT_FALSE(registry_.WasAhead());
   // 2020 and 2100: it reads as a time.
-  EXPECT_GT(mark, 1'577'836'800'000u);
-  EXPECT_LT(mark, 4'102'444'800'000u);
+  EXPECT_GT(generation, 1'577'836'800'000u);
+  EXPECT_LT(generation, 4'102'444'800'000u);
 }
 
-TEST_F(MarkTest, StoreWithoutWork_IsNotWritten) {
+TEST_F(GenerationTest, StoreWithoutWork_IsNotWritten) {
   BeginAndServe();
-  const uint64_t mark = WorkUntilMarked(1, 0);
+  const uint64_t generation = WorkUntilGenerationGrows(1, 0);
   Sleep(Duration::Millis(300));
-  EXPECT_EQ(MarkIn(&env_), mark);
-  EXPECT_EQ(static_cast<uint64_t>(registry_.Last().mark), mark);
+  EXPECT_EQ(GenerationIn(&env_), generation);
+  EXPECT_EQ(static_cast<uint64_t>(registry_.Last().generation), generation);
 }
 
-TEST_F(MarkTest, Mark_SurvivesTheLossOfPowerAndIsToldAtTheStart) {
+TEST_F(GenerationTest, Generation_SurvivesTheLossOfPowerAndIsToldAtTheStart) {
   BeginAndServe();
-  const uint64_t mark = WorkUntilMarked(1, 0);
+  const uint64_t generation = WorkUntilGenerationGrows(1, 0);
   End();
   env_.Crash(FaultEnv::Unsynced::kDropAll);
   const size_t before = registry_.Count();
   BeginAndServe();
   EXPECT_GT(registry_.Count(), before);
-  EXPECT_EQ(static_cast<uint64_t>(registry_.Last().mark), mark);
-  WorkUntilMarked(2, mark);
+  EXPECT_EQ(static_cast<uint64_t>(registry_.Last().generation), generation);
+  WorkUntilGenerationGrows(2, generation);
 }
 
-TEST_F(MarkTest, ClockThatWasSetBack_DoesNotStopIt) {
+TEST_F(GenerationTest, ClockThatWasSetBack_DoesNotStopIt) {
   BeginAndServe();
-  WorkUntilMarked(1, 0);
+  WorkUntilGenerationGrows(1, 0);
   End();
   constexpr uint64_t kFuture = 4'102'444'800'000;
-  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "mark", absl::StrCat(kFuture)).ok());
+  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "generation", absl::StrCat(kFuture)).ok());
   BeginAndServe();
-  EXPECT_EQ(WorkUntilMarked(2, kFuture), kFuture + 1);
+  EXPECT_EQ(WorkUntilGenerationGrows(2, kFuture), kFuture + 1);
 }
 
 // Scenario 29. The coordinators may know that the store is an old copy: a COMMIT of a
 // branch that is not in it must not be taken for done.
-TEST_F(MarkTest, Scenario29_BeforeItIsRegistered_NothingIsSaidOfItsBranches) {
+TEST_F(GenerationTest, Scenario29_BeforeItIsRegistered_NothingIsSaidOfItsBranches) {
   BeginAndServe();
   const wire::BranchId branch = Put(1).branch;
   ASSERT_EQ(Ask<wire::PrepareReply>(
@@ -297,7 +298,7 @@ TEST_F(MarkTest, Scenario29_BeforeItIsRegistered_NothingIsSaidOfItsBranches) {
 }
 
 // The coordinators know what to do about it; the participant adds nothing of its own.
-TEST_F(MarkTest, RefusedRegistration_IsReportedInTheCoordinatorsWords) {
+TEST_F(GenerationTest, RefusedRegistration_IsReportedInTheCoordinatorsWords) {
   registry_.SetRefusal("resource bank-a belongs to cluster 5");
   Begin();
   ASSERT_TRUE(Eventually([this] { return ready().has_value(); }));
@@ -307,17 +308,18 @@ TEST_F(MarkTest, RefusedRegistration_IsReportedInTheCoordinatorsWords) {
   EXPECT_EQ(Put(1).result.code, Code::UNAVAILABLE);
 }
 
-TEST_F(MarkTest, Scenario29_StoreReplacedByAnOlderCopyInUse_IsServedNoMoreAndListed) {
+TEST_F(GenerationTest,
+       Scenario29_StoreReplacedByAnOlderCopyInUse_IsServedNoMoreAndListed) {
   BeginAndServe();
-  const uint64_t backup = WorkUntilMarked(1, 0);
-  const uint64_t mark = WorkUntilMarked(2, backup);
-  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "mark", absl::StrCat(backup)).ok());
+  const uint64_t backup = WorkUntilGenerationGrows(1, 0);
+  const uint64_t generation = WorkUntilGenerationGrows(2, backup);
+  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "generation", absl::StrCat(backup)).ok());
   Work(3);
   ASSERT_TRUE(Eventually([this] { return registry_.Last().__isset.quarantined; }));
   EXPECT_THAT(registry_.Last().quarantined,
               HasSubstr("resource bank-a: /kv was replaced by an older copy of itself"));
-  EXPECT_EQ(static_cast<uint64_t>(registry_.Last().mark), mark);
-  EXPECT_EQ(MarkIn(&env_), backup) << "it was written over";
+  EXPECT_EQ(static_cast<uint64_t>(registry_.Last().generation), generation);
+  EXPECT_EQ(GenerationIn(&env_), backup) << "it was written over";
   const wire::ExecuteReply reply = Put(4);
   EXPECT_EQ(reply.result.code, Code::UNAVAILABLE);
   EXPECT_THAT(reply.result.message, HasSubstr("older copy"));
@@ -327,29 +329,29 @@ TEST_F(MarkTest, Scenario29_StoreReplacedByAnOlderCopyInUse_IsServedNoMoreAndLis
 }
 
 // The store that was lost, or an older one still, may come back a moment later.
-TEST_F(MarkTest, StoreThatWasAcceptedByAPerson_IsMarkedAtOnce) {
+TEST_F(GenerationTest, StoreThatAnOperatorAccepted_GetsANewGenerationAtOnce) {
   options_.replace_stores = {"bank-a"};
-  options_.mark_interval = Duration::Seconds(3600);
+  options_.generation_interval = Duration::Seconds(3600);
   BeginAndServe();
-  EXPECT_TRUE(Eventually([this] { return registry_.Last().mark > 0; }));
+  EXPECT_TRUE(Eventually([this] { return registry_.Last().generation > 0; }));
 }
 
-TEST_F(MarkTest, FullDisk_KeepsTheLastMarkAndTriesAgain) {
-  options_.mark_interval = Duration::Millis(300);
+TEST_F(GenerationTest, FullDisk_KeepsTheLastGenerationAndTriesAgain) {
+  options_.generation_interval = Duration::Millis(300);
   BeginAndServe();
-  const uint64_t mark = WorkUntilMarked(1, 0);
+  const uint64_t generation = WorkUntilGenerationGrows(1, 0);
   Work(2);
   env_.SetCapacity(env_.used_bytes());
   Sleep(Duration::Millis(600));
-  EXPECT_EQ(MarkIn(&env_), mark);
+  EXPECT_EQ(GenerationIn(&env_), generation);
   env_.SetCapacity(UINT64_MAX);
-  EXPECT_TRUE(Eventually([&] { return MarkIn(&env_) > mark; }));
+  EXPECT_TRUE(Eventually([&] { return GenerationIn(&env_) > generation; }));
 }
 
-TEST_F(MarkTest, MarkThatIsNoNumber_IsDamage) {
+TEST_F(GenerationTest, GenerationThatIsNoNumber_IsDamage) {
   BeginAndServe();
   End();
-  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "mark", "soon").ok());
+  ASSERT_TRUE(WriteWholeFile(&env_, kFolder, "generation", "soon").ok());
   Begin();
   ASSERT_TRUE(Eventually([this] { return ready().has_value(); }));
   EXPECT_TRUE(absl::IsDataLoss(*ready())) << *ready();

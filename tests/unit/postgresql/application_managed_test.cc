@@ -45,18 +45,19 @@ class Session {
   std::unique_ptr<PGconn, void (*)(PGconn*)> connection_;
 };
 
-class OwnBranchSqlTest : public PostgresqlTest {
+class ApplicationManagedSqlTest : public PostgresqlTest {
  protected:
-  wire::OwnBranch StartOwn(const BranchId& branch, std::string isolation = "") {
+  wire::ApplicationManagedBranch StartApplicationManaged(const BranchId& branch,
+                                                         std::string isolation = "") {
     StartOptions options;
     options.isolation = std::move(isolation);
-    auto own = manager().StartOwn(branch, options);
+    auto own = manager().StartApplicationManaged(branch, options);
     EXPECT_TRUE(own.ok()) << own.status();
-    return own.ok() ? *std::move(own) : wire::OwnBranch();
+    return own.ok() ? *std::move(own) : wire::ApplicationManagedBranch();
   }
-  BranchId NextOwn() {
+  BranchId NextApplicationManaged() {
     BranchId branch = NextBranch();
-    branch.number = OwnBranchNumber(branch.number, Duration::Seconds(30));
+    branch.number = ApplicationManagedNumber(branch.number, Duration::Seconds(30));
     return branch;
   }
   // Serves the resource as a role that is no superuser.
@@ -67,12 +68,13 @@ class OwnBranchSqlTest : public PostgresqlTest {
   }
 };
 
-TEST_F(OwnBranchSqlTest, Followed_TheBranchIsPreparedAndTheParticipantEndsIt) {
+TEST_F(ApplicationManagedSqlTest, Followed_TheBranchIsPreparedAndTheParticipantEndsIt) {
   Open();
   Session app(Url());
   for (const bool commit : {true, false}) {
-    const BranchId branch = NextOwn();
-    const wire::OwnBranch own = StartOwn(branch, "serializable");
+    const BranchId branch = NextApplicationManaged();
+    const wire::ApplicationManagedBranch own =
+        StartApplicationManaged(branch, "serializable");
     EXPECT_EQ(app.Run(own.check), "");
     EXPECT_EQ(app.RunAll(own.start), "SET");
     EXPECT_EQ(app.Run("SHOW transaction_isolation"), "serializable");
@@ -82,40 +84,42 @@ TEST_F(OwnBranchSqlTest, Followed_TheBranchIsPreparedAndTheParticipantEndsIt) {
     EXPECT_EQ(app.RunAll(own.prepare), "PREPARE TRANSACTION");
     EXPECT_EQ(app.Run(own.inside), "f");
     EXPECT_EQ(LookUp(branch), Evidence::kPrepared);
-    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).finish, Finish::kDone);
+    EXPECT_EQ((commit ? Commit(branch) : Rollback(branch)).state, FinishState::kDone);
     EXPECT_EQ(LookUp(branch), commit ? Evidence::kCommitted : Evidence::kNone);
     EXPECT_EQ(app.Run("SELECT balance FROM account WHERE id=1"), "99");
   }
 }
 
-TEST_F(OwnBranchSqlTest, OtherDatabase_IsRefusedByTheCheck) {
+TEST_F(ApplicationManagedSqlTest, OtherDatabase_IsRefusedByTheCheck) {
   Open();
   Session other(server().Url("postgres"));
-  EXPECT_THAT(other.Run(StartOwn(NextOwn()).check),
+  EXPECT_THAT(other.Run(StartApplicationManaged(NextApplicationManaged()).check),
               HasSubstr("the connection leads to database postgres, which is not"));
 }
 
-TEST_F(OwnBranchSqlTest, OtherRole_IsRefusedByTheCheck_UnlessASuperuserServes) {
+TEST_F(ApplicationManagedSqlTest, OtherRole_IsRefusedByTheCheck_UnlessASuperuserServes) {
   OpenAsKeeper();
-  const wire::OwnBranch own = StartOwn(NextOwn());
+  const wire::ApplicationManagedBranch own =
+      StartApplicationManaged(NextApplicationManaged());
   EXPECT_THAT(Session(UrlOf("app")).Run(own.check),
               HasSubstr("the role of the connection is app, but resource bank-a is "
                         "served by role keeper"));
   EXPECT_EQ(Session(UrlOf("keeper")).Run(own.check), "");
   Close();
   Open();
-  const std::string check = StartOwn(NextOwn()).check;
+  const std::string check = StartApplicationManaged(NextApplicationManaged()).check;
   EXPECT_THAT(Session(UrlOf("app")).Run(check), HasSubstr("GRANT EXECUTE"));
   Sql("GRANT USAGE ON SCHEMA concordat TO app");
   EXPECT_EQ(Session(UrlOf("app")).Run(check), "");
 }
 
 // Otherwise the participant could never end it.
-TEST_F(OwnBranchSqlTest, RoleChangedInTheBranch_IsNotPrepared) {
+TEST_F(ApplicationManagedSqlTest, RoleChangedInTheBranch_IsNotPrepared) {
   OpenAsKeeper();
   Sql("GRANT USAGE ON SCHEMA concordat TO app; GRANT app TO keeper");
   Session app(UrlOf("keeper"));
-  const wire::OwnBranch own = StartOwn(NextOwn());
+  const wire::ApplicationManagedBranch own =
+      StartApplicationManaged(NextApplicationManaged());
   app.RunAll(own.start);
   app.Run("UPDATE account SET balance=1 WHERE id=1");
   app.Run("SET ROLE app");
@@ -124,14 +128,14 @@ TEST_F(OwnBranchSqlTest, RoleChangedInTheBranch_IsNotPrepared) {
   EXPECT_EQ(EvidenceRows(), "0");
 }
 
-TEST_F(OwnBranchSqlTest, TransactionEndedByTheApplication_IsNotPrepared) {
+TEST_F(ApplicationManagedSqlTest, TransactionEndedByTheApplication_IsNotPrepared) {
   Open();
   Session app(Url());
   const std::vector<std::vector<std::string>> mistakes = {
       {"COMMIT"}, {"ROLLBACK"}, {"COMMIT", "BEGIN"}, {"COMMIT AND CHAIN"}};
   for (const auto& mistake : mistakes) {
-    const BranchId branch = NextOwn();
-    const wire::OwnBranch own = StartOwn(branch);
+    const BranchId branch = NextApplicationManaged();
+    const wire::ApplicationManagedBranch own = StartApplicationManaged(branch);
     app.RunAll(own.start);
     app.Run("UPDATE account SET balance=1 WHERE id=1");
     app.RunAll(mistake);
@@ -142,29 +146,29 @@ TEST_F(OwnBranchSqlTest, TransactionEndedByTheApplication_IsNotPrepared) {
   EXPECT_EQ(EvidenceRows(), "0");
 }
 
-TEST_F(OwnBranchSqlTest, SavepointsInTheBranch_AreFine) {
+TEST_F(ApplicationManagedSqlTest, SavepointsInTheBranch_AreFine) {
   Open();
   Session app(Url());
-  const BranchId branch = NextOwn();
-  const wire::OwnBranch own = StartOwn(branch);
+  const BranchId branch = NextApplicationManaged();
+  const wire::ApplicationManagedBranch own = StartApplicationManaged(branch);
   app.RunAll(own.start);
   app.RunAll({"SAVEPOINT a", "UPDATE account SET balance=1 WHERE id=1"});
   EXPECT_THAT(app.Run("SELECT 1/0"), HasSubstr("division"));
   app.RunAll({"ROLLBACK TO SAVEPOINT a", "UPDATE account SET balance=2 WHERE id=1"});
   EXPECT_EQ(app.RunAll(own.prepare), "PREPARE TRANSACTION");
-  EXPECT_EQ(Commit(branch).finish, Finish::kDone);
+  EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(app.Run("SELECT balance FROM account WHERE id=1"), "2");
 }
 
-TEST_F(OwnBranchSqlTest, PreparedByAnApplication_IsReportedWithItsAge) {
+TEST_F(ApplicationManagedSqlTest, PreparedByAnApplication_IsReportedWithItsAge) {
   Later<std::vector<FoundBranch>> first;
   on_found_ = first.callback();
   PostgresqlOptions options = Options();
   options.scan_interval = Duration::Millis(20);
   Open(options);
   Session app(Url());
-  const BranchId branch = NextOwn();
-  const wire::OwnBranch own = StartOwn(branch);
+  const BranchId branch = NextApplicationManaged();
+  const wire::ApplicationManagedBranch own = StartApplicationManaged(branch);
   app.RunAll(own.start);
   EXPECT_EQ(app.RunAll(own.prepare), "PREPARE TRANSACTION");
   EXPECT_EQ(first.Get().at(0).branch, branch);
@@ -177,14 +181,15 @@ TEST_F(OwnBranchSqlTest, PreparedByAnApplication_IsReportedWithItsAge) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].branch, branch);
   EXPECT_GE(found[0].prepared_for, Duration::Millis(300));
-  EXPECT_EQ(Rollback(branch).finish, Finish::kDone);
+  EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
-TEST_F(OwnBranchSqlTest, UnknownIsolation_IsRefused) {
+TEST_F(ApplicationManagedSqlTest, UnknownIsolation_IsRefused) {
   Open();
   StartOptions options;
   options.isolation = "snapshot";
-  EXPECT_TRUE(absl::IsInvalidArgument(manager().StartOwn(NextOwn(), options).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      manager().StartApplicationManaged(NextApplicationManaged(), options).status()));
   Close();
 }
 
