@@ -21,13 +21,10 @@ struct Database {
   std::function<absl::Status()> run;
 };
 
-template <class Options>
-absl::Status RunAt(const std::string& url,
-                   absl::StatusOr<std::string> (*parse)(const std::string&, Options*),
-                   absl::Status (*run)(const std::string&)) {
-  Options ignored;
-  const absl::StatusOr<std::string> database = parse(url, &ignored);
-  return database.ok() ? run(*database) : database.status();
+absl::Status RunMariadb(const std::string& url) {
+  participant::DatabaseOptions ignored;
+  const auto database = participant::ParseMariadbUrl(url, &ignored);
+  return database.ok() ? participant::RunMariadbInit(*database) : database.status();
 }
 
 bool IsPostgresql(const std::string& url) {
@@ -38,17 +35,15 @@ std::optional<Database> DatabaseOf(const std::string& url, const std::string& ro
   if (IsPostgresql(url)) {
     return Database{
         participant::PostgresqlInitSql(role), "psql", [url, role] {
-          participant::PostgresqlOptions ignored;
+          participant::DatabaseOptions ignored;
           const auto database = participant::ParsePostgresqlUrl(url, &ignored);
           return database.ok() ? participant::RunPostgresqlInit(*database, role)
                                : database.status();
         }};
   }
   if (absl::StartsWith(url, "mysql://") || absl::StartsWith(url, "mariadb://")) {
-    return Database{participant::MariadbInitSql(), "mariadb", [url] {
-                      return RunAt(url, participant::ParseMariadbUrl,
-                                   participant::RunMariadbInit);
-                    }};
+    return Database{participant::MariadbInitSql(), "mariadb",
+                    [url] { return RunMariadb(url); }};
   }
   return std::nullopt;
 }

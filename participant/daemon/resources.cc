@@ -57,10 +57,11 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeSqlite(const ResourceSpec& 
 }
 
 // A database's server: `parse` takes our parameters out of the URL.
-template <class Manager, class Options>
+template <class Options, class Make>
 absl::StatusOr<std::unique_ptr<ResourceManager>> MakeDatabase(
     const ResourceSpec& spec,
-    absl::StatusOr<std::string> (*parse)(const std::string&, Options*)) {
+    absl::StatusOr<std::string> (*parse)(const std::string&, DatabaseOptions*),
+    Make make) {
   Options options;
   options.resource = spec.name;
   absl::StatusOr<std::string> url = parse(spec.url, &options);
@@ -68,7 +69,7 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeDatabase(
     return absl::Status(url.status().code(), absl::StrCat("resource ", spec.name, ": ",
                                                           url.status().message()));
   }
-  return std::make_unique<Manager>(*std::move(url), std::move(options));
+  return make(*std::move(url), std::move(options));
 }
 
 absl::StatusOr<std::string> Unescape(const std::string& text) {
@@ -218,10 +219,10 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeResourceManager(
   if (spec.scheme == "sqlite") return MakeSqlite(spec);
   if (spec.scheme == "xa") return MakeXa(spec);
   if (spec.scheme == "postgresql") {
-    return MakeDatabase<PostgresqlResourceManager>(spec, ParsePostgresqlUrl);
+    return MakeDatabase<DatabaseOptions>(spec, ParsePostgresqlUrl, MakePostgresql);
   }
   if (IsMariadb(spec.scheme)) {
-    return MakeDatabase<MariadbResourceManager>(spec, ParseMariadbUrl);
+    return MakeDatabase<MariadbOptions>(spec, ParseMariadbUrl, MakeMariadb);
   }
   return absl::InvalidArgumentError(absl::StrCat("resource ", spec.name,
                                                  ": no resource manager for \"",
@@ -242,9 +243,8 @@ uint64_t DescriptorsOf(const ResourceSpec& spec) {
   };
   constexpr uint64_t kOthers =
       8;  // the scan, the generations, the lock, the check at the start
-  return number_of("max_connections", PostgresqlOptions{}.max_connections) +
-         number_of("settle_connections", PostgresqlOptions{}.settle_connections) +
-         kOthers;
+  return number_of("max_connections", DatabaseOptions{}.max_connections) +
+         number_of("settle_connections", DatabaseOptions{}.settle_connections) + kOthers;
 }
 
 }  // namespace concordat::participant

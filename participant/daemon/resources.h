@@ -12,7 +12,7 @@
 // isolation=read-committed or serializable, for branches that name none.
 //
 // Parameters of postgresql: libpq's own, and those of ParsePostgresqlUrl. Of mysql (or
-// mariadb): those of MariadbResourceManager's constructor and of ParseMariadbUrl.
+// mariadb): those of MakeMariadb and of ParseMariadbUrl.
 //
 // Parameters of xa: switch and work, the names of the switch and of the work function
 // (participant/resources/xa/work.h); dir, a folder for the evidence; work_library, when

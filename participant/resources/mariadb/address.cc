@@ -8,23 +8,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "participant/resources/database/url_options.h"
-#include "participant/resources/mariadb/mariadb_resource_manager.h"
-#include "participant/resources/mariadb/sql.h"
 
-namespace concordat::participant {
-
-absl::StatusOr<std::string> ParseMariadbUrl(const std::string& url,
-                                            MariadbOptions* options) {
-  return database::TakeOptions(
-      url,
-      [](const std::string& isolation) {
-        return mariadb::IsolationSql(isolation).status();
-      },
-      options);
-}
-
-namespace mariadb {
+namespace concordat::participant::mariadb {
 
 namespace {
 
@@ -143,5 +128,4 @@ absl::StatusOr<Address> ParseAddress(const std::string& url) {
   return address;
 }
 
-}  // namespace mariadb
-}  // namespace concordat::participant
+}  // namespace concordat::participant::mariadb

@@ -21,7 +21,7 @@ struct Address {
   std::string tls_ca, tls_cert, tls_key;
 };
 
-// The URL as MariadbResourceManager's constructor takes it. INVALID_ARGUMENT, saying what
+// The URL as MakeMariadb takes it. INVALID_ARGUMENT, saying what
 // is wrong.
 [[nodiscard]] absl::StatusOr<Address> ParseAddress(const std::string& url);
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
-#include "participant/resources/mariadb/sql.h"
+#include "participant/resources/mariadb/statements.h"
 
 namespace concordat::participant::mariadb {
 
@@ -25,11 +25,12 @@ struct AnswerWatch::Look {
   rpc::TimerId timer;
 };
 
-AnswerWatch::AnswerWatch(rpc::EventLoop* loop, ConnectionConfig config,
-                         Duration answer_time, Counters* counters)
+AnswerWatch::AnswerWatch(rpc::EventLoop* loop, ConnectionConfig asker,
+                         std::shared_ptr<Connections> watched, Duration answer_time,
+                         database::Counters* counters)
     : loop_(loop),
-      config_(std::move(config)),
-      watched_(std::exchange(config_.watched, nullptr)),
+      config_(std::move(asker)),
+      watched_(std::move(watched)),
       answer_time_(answer_time),
       interval_(std::clamp(Duration::Micros(answer_time.micros() / 4),
                            Duration::Millis(10), kSweep)),
@@ -55,9 +56,9 @@ void AnswerWatch::Schedule() {
                            [this] { Sweep(); });
 }
 
-void AnswerWatch::Hurry(const Backend& backend) {
+void AnswerWatch::Hurry(const SessionId& session) {
   for (Connection* connection : *watched_) {
-    if (connection->backend().id != backend.id || !connection->alive()) continue;
+    if (connection->id().id != session.id || !connection->alive()) continue;
     silences_.erase(connection);
     Note(connection);
     Silence& silence = silences_[connection];
@@ -73,10 +74,10 @@ Duration AnswerWatch::Pause(const Silence& silence) const {
 
 void AnswerWatch::Note(Connection* connection) {
   Silence& silence = silences_[connection];
-  const bool same = silence.connection.lock().get() == connection;
+  const bool same = silence.session.lock().get() == connection;
   if (same && silence.progress == connection->progress()) return;
   if (!same) silence.hurried_until = Timestamp();
-  silence.connection = connection->weak_from_this();
+  silence.session = connection->weak_from_this();
   silence.progress = connection->progress();
   silence.since = loop_->Now();
   silence.look_at = silence.since + Pause(silence);
@@ -84,10 +85,8 @@ void AnswerWatch::Note(Connection* connection) {
 }
 
 void AnswerWatch::ForgetOver() {
-  absl::erase_if(silences_, [](const auto& item) {
-    const auto connection = item.second.connection.lock();
-    return connection == nullptr || !connection->waits();
-  });
+  absl::erase_if(silences_,
+                 [](const auto& item) { return Waiting(item.second) == nullptr; });
 }
 
 void AnswerWatch::Sweep() {
@@ -105,12 +104,14 @@ void AnswerWatch::Sweep() {
 
 // --- a look ---
 
+std::shared_ptr<Connection> AnswerWatch::Waiting(const Silence& silence) {
+  const auto connection = std::static_pointer_cast<Connection>(silence.session.lock());
+  return connection != nullptr && connection->waits() ? connection : nullptr;
+}
+
 auto AnswerWatch::Find(const Silence& suspect) -> Silence* {
-  const auto connection = suspect.connection.lock();
-  if (connection == nullptr || !connection->waits() ||
-      connection->progress() != suspect.progress) {
-    return nullptr;
-  }
+  const auto connection = Waiting(suspect);
+  if (connection == nullptr || connection->progress() != suspect.progress) return nullptr;
   const auto known = silences_.find(connection.get());
   return known == silences_.end() ? nullptr : &known->second;
 }
@@ -136,14 +137,14 @@ void AnswerWatch::OnAskerConnected(const absl::Status& status) {
   }
   std::vector<std::string> ids;
   for (const Silence& suspect : look_->suspects) {
-    if (const auto c = suspect.connection.lock()) ids.push_back(c->backend().id);
+    if (const auto session = suspect.session.lock()) ids.push_back(session->id().id);
   }
   if (ids.empty()) return (void)EndLook();
   look_->timer = loop_->RunAfter(config_.connect_timeout, [asker = look_->asker] {
     asker->Close("the question is not answered in time");
   });
   look_->asker->Run({TakeRole(), SessionsAtRest(ids)},
-                    [this](const BatchResult& r) { OnAnswer(r); });
+                    [this](const database::BatchResult& r) { OnAnswer(r); });
 }
 
 // It answers, and says nothing of the sessions.
@@ -156,21 +157,21 @@ void AnswerWatch::LookLater(const Suspects& suspects) {
 void AnswerWatch::GiveUpUnreached(const Suspects& suspects, const absl::Status& status) {
   for (const Silence& suspect : suspects) {
     if (Find(suspect) == nullptr || loop_->Now() < suspect.since + answer_time_) continue;
-    suspect.connection.lock()->Close(
+    suspect.session.lock()->Close(
         absl::StrCat("no answer within ", answer_time_.millis(),
                      " ms, and none to a new connection: ", status.message()));
   }
 }
 
-void AnswerWatch::OnAnswer(const BatchResult& r) {
+void AnswerWatch::OnAnswer(const database::BatchResult& r) {
   const Suspects suspects = EndLook();
   if (!r.ok()) return LookLater(suspects);
   std::vector<std::shared_ptr<Connection>> undone;
   for (const Silence& suspect : suspects) {
     Silence* const known = Find(suspect);
     if (known == nullptr) continue;
-    std::shared_ptr<Connection> connection = known->connection.lock();
-    const bool works = Works(r.results[1], connection->backend());
+    std::shared_ptr<Connection> connection = Waiting(*known);
+    const bool works = Works(r.results[1], connection->id());
     if (!works && known->idle_once) undone.push_back(std::move(connection));
     known->idle_once = !works;
     known->look_at = loop_->Now() + (works ? Pause(*known) : kHurry);
@@ -179,7 +180,7 @@ void AnswerWatch::OnAnswer(const BatchResult& r) {
     if (!connection->waits()) continue;
     LogEvent(Level::kWarning, kLeftUndone)
         .Field("resource", config_.owner.resource)
-        .Field("session", connection->backend().id);
+        .Field("session", connection->id().id);
     counters_->left_undone.fetch_add(1, std::memory_order_relaxed);
     connection->Close(kLeftUndone);
   }

@@ -39,22 +39,23 @@ namespace concordat::participant::mariadb {
 
 class AnswerWatch {
  public:
-  // Watches the connections in `config.watched`. The rest of `config` is for those by
-  // which the server is asked.
-  AnswerWatch(rpc::EventLoop* loop, ConnectionConfig config, Duration answer_time,
-              Counters* counters);
+  // Watches the connections in `watched`. `asker` is for those by which the server is
+  // asked.
+  AnswerWatch(rpc::EventLoop* loop, ConnectionConfig asker,
+              std::shared_ptr<Connections> watched, Duration answer_time,
+              database::Counters* counters);
   ~AnswerWatch();
   AnswerWatch(const AnswerWatch&) = delete;
   AnswerWatch& operator=(const AnswerWatch&) = delete;
 
   // The session was interrupted by us. Until it has nothing to do, and for answer_time at
   // most, it is looked at often.
-  void Hurry(const Backend& backend);
+  void Hurry(const SessionId& session);
 
  private:
   // Since when a connection has brought nothing.
   struct Silence {
-    std::weak_ptr<Connection> connection;
+    std::weak_ptr<database::Session> session;
     uint64_t progress = 0;
     Timestamp since;
     Timestamp look_at;
@@ -71,20 +72,22 @@ class AnswerWatch {
   [[nodiscard]] Duration Pause(const Silence& silence) const;
   // What is known of the connection now, if it is still as silent as it was.
   [[nodiscard]] Silence* Find(const Silence& suspect);
+  // The connection that is silent, while it lives and waits.
+  [[nodiscard]] static std::shared_ptr<Connection> Waiting(const Silence& silence);
   void Ask(Suspects suspects);
   void OnAskerConnected(const absl::Status& status);
-  void OnAnswer(const BatchResult& r);
+  void OnAnswer(const database::BatchResult& r);
   void LookLater(const Suspects& suspects);
   void GiveUpUnreached(const Suspects& suspects, const absl::Status& status);
   [[nodiscard]] Suspects EndLook();
 
   rpc::EventLoop* const loop_;
-  ConnectionConfig config_;
+  ConnectionConfig config_;  // of those that ask
   const std::shared_ptr<Connections> watched_;
   const Duration answer_time_;
   const Duration interval_;  // between two sweeps
-  Counters* const counters_;
-  Counters own_counters_;
+  database::Counters* const counters_;
+  database::Counters own_counters_;  // of those that ask: they count for nothing
   rpc::TimerId timer_;
   absl::flat_hash_map<Connection*, Silence> silences_;
   std::unique_ptr<Look> look_;  // under way

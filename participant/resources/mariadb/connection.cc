@@ -9,9 +9,15 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
-#include "participant/resources/mariadb/sql.h"
+#include "participant/resources/mariadb/statements.h"
+#include "participant/resources/mariadb/value.h"
 
 namespace concordat::participant::mariadb {
+
+using database::BatchDone;
+using database::BatchResult;
+using database::ClientRows;
+using database::TransactionState;
 
 namespace {
 
@@ -39,7 +45,7 @@ bool ConnectionIsGone(unsigned error) {
 }  // namespace
 
 bool MayWorkLater(unsigned error) {
-  return ConnectionIsGone(error) || IsTransient(error);
+  return ConnectionIsGone(error) || IsTransientError(error);
 }
 
 void ApplyAddress(const Address& address, MYSQL* handle) {
@@ -76,14 +82,14 @@ MYSQL* ConnectTo(const Address& a, MYSQL* handle) {
                             a.database.c_str(), a.port, OrNull(a.socket), kFlags);
 }
 
-Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* counters)
-    : loop_(loop), config_(std::move(config)), counters_(counters) {
+Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config,
+                       database::Counters* counters)
+    : Session(loop, config.connect_timeout, counters), config_(std::move(config)) {
   if (config_.watched != nullptr) config_.watched->insert(this);
 }
 
 Connection::~Connection() {
   if (config_.watched != nullptr) config_.watched->erase(this);
-  loop_->Cancel(connect_timer_);
   watch_.reset();
   if (mysql_ != nullptr) CloseHandle();
 }
@@ -108,7 +114,7 @@ int Connection::Begin(Step step) {
     case Step::kReset:
       return mysql_reset_connection_start(&int_result_, mysql_);
     case Step::kFetch:
-      return mysql_fetch_row_start(&row_result_, fetching_);
+      return mysql_fetch_row_start(&row_result_, reading_.result);
     case Step::kNext:
       return mysql_next_result_start(&int_result_, mysql_);
   }
@@ -124,7 +130,7 @@ int Connection::Continue(int ready) {
     case Step::kReset:
       return mysql_reset_connection_cont(&int_result_, mysql_, ready);
     case Step::kFetch:
-      return mysql_fetch_row_cont(&row_result_, fetching_, ready);
+      return mysql_fetch_row_cont(&row_result_, reading_.result, ready);
     case Step::kNext:
       return mysql_next_result_cont(&int_result_, mysql_, ready);
   }
@@ -187,9 +193,10 @@ std::optional<Connection::Step> Connection::StepDone() {
         return std::nullopt;
       }
       if (mysql_field_count(mysql_) != 0) {
-        fetching_ = mysql_use_result(mysql_);
-        CONCORDAT_CHECK(fetching_ != nullptr) << "out of memory";
-        rows_ = std::make_unique<RowSet>(fetching_);
+        reading_ = Reading();
+        reading_.result = mysql_use_result(mysql_);
+        CONCORDAT_CHECK(reading_.result != nullptr) << "out of memory";
+        TakeColumns();
         return Step::kFetch;
       }
       TakeResult(nullptr);
@@ -210,17 +217,17 @@ std::optional<Connection::Step> Connection::StepDone() {
 std::optional<Connection::Step> Connection::FetchDone() {
   if (row_result_ != nullptr) {
     TakeRow();
-    if (rows_->arrived() % kRowsAtOnce != 0) return Step::kFetch;
+    if (reading_.arrived % kRowsAtOnce != 0) return Step::kFetch;
     BeginSoon(Step::kFetch);
     return std::nullopt;
   }
   const bool failed = mysql_errno(mysql_) != 0;
-  mysql_free_result(std::exchange(fetching_, nullptr));
+  mysql_free_result(std::exchange(reading_.result, nullptr));
   if (failed) {
     TakeError();
     return std::nullopt;
   }
-  TakeResult(std::move(rows_));
+  TakeResult(&reading_);
   return NextStep();
 }
 
@@ -232,20 +239,11 @@ std::optional<Connection::Step> Connection::NextStep() {
 
 // --- connecting ---
 
-void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
-  CONCORDAT_CHECK(state_ == State::kNew) << "connected twice";
-  state_ = State::kConnecting;
-  connected_ = std::move(done);
+void Connection::BeginConnect() {
   mysql_ = mysql_init(nullptr);
   CONCORDAT_CHECK(mysql_ != nullptr) << "out of memory";
   ApplyAddress(config_.address, mysql_);
   mysql_options(mysql_, MYSQL_OPT_NONBLOCK, nullptr);
-  connect_timer_ = loop_->RunAfter(config_.connect_timeout, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self == nullptr || self->connected_ == nullptr) return;
-    self->Break(
-        absl::StrCat("no answer within ", self->config_.connect_timeout.millis(), " ms"));
-  });
   BeginSoon(Step::kConnect);
 }
 
@@ -255,11 +253,11 @@ void Connection::BeginSoon(Step step) {
   if (wanted != 0) return Wait(wanted);
   due_ = true;  // it has been done, or has failed, at once
   Unwatch();
-  loop_->Defer([weak = weak_from_this()] {
+  loop_->Defer([this, weak = weak_from_this()] {
     const auto self = weak.lock();
-    if (self == nullptr || self->state_ == State::kBroken) return;
-    self->due_ = false;
-    self->Drive(0);
+    if (self == nullptr || state_ == State::kBroken) return;
+    due_ = false;
+    Drive(0);
   });
 }
 
@@ -308,31 +306,17 @@ void Connection::OnConnectDone() {
   SetUpSession();
 }
 
-void Connection::Connected(absl::Status status) {
-  loop_->Cancel(connect_timer_);
-  if (!status.ok()) {
-    state_ = State::kBroken;
-    watch_.reset();
-  }
-  if (auto done = std::exchange(connected_, nullptr)) done(std::move(status));
-}
-
 // --- sending ---
 
-void Connection::Run(std::vector<Statement> statements,
-                     absl::AnyInvocable<void(BatchResult)> done) {
-  if (state_ != State::kReady) {
-    BatchResult lost;
-    lost.lost = lost.not_sent = true;
-    lost.why_lost = "the connection to the database is lost";
-    return done(std::move(lost));
-  }
+void Connection::Send(std::vector<Statement> statements, BatchDone done,
+                      std::shared_ptr<ClientRows> rows) {
   if (!binlog_) {
-    std::erase_if(statements, [](const Statement& s) { return s.only_with_binlog; });
+    std::erase_if(statements, [](const Statement& s) { return Has(s, kOnlyWithBinlog); });
   }
   Batch& batch = batches_.emplace_back();
   batch.statements = std::move(statements);
   batch.done = std::move(done);
+  batch.client_rows = std::move(rows);
   if (batches_.size() == 1) StartBatch();
 }
 
@@ -349,30 +333,54 @@ void Connection::StartBatch() {
 
 // --- reading ---
 
+// Behind the slots are the results of a procedure, which stands last (statement_check.h):
+// its first rows count.
+std::optional<size_t> Connection::StatementBeingRead() const {
+  const Batch& batch = batches_.front();
+  if (batch.next_slot < batch.slots.size()) return batch.slots[batch.next_slot].statement;
+  if (batch.gave_rows) return std::nullopt;
+  return batch.statements.size() - 1;
+}
+
+void Connection::TakeColumns() {
+  const std::optional<size_t> statement = StatementBeingRead();
+  const Batch& batch = batches_.front();
+  if (!statement.has_value() || !batch.statements[*statement].client ||
+      batch.client_rows == nullptr) {
+    return;
+  }
+  std::vector<std::string> names;
+  const MYSQL_FIELD* fields = mysql_fetch_fields(reading_.result);
+  for (unsigned c = 0; c < mysql_num_fields(reading_.result); ++c) {
+    names.emplace_back(fields[c].name);
+  }
+  batch.client_rows->SetColumns(*statement, std::move(names));
+}
+
 void Connection::TakeRow() {
-  Batch& batch = batches_.front();
-  const bool extra = batch.next_slot >= batch.slots.size();  // of a procedure
-  if (extra && batch.result.results.back().rows != nullptr) return rows_->Skip();
-  const size_t index =
-      extra ? batch.statements.size() - 1 : batch.slots[batch.next_slot].statement;
-  if (!batch.statements[index].keep || config_.max_result_bytes == 0) {
-    return rows_->Add(fetching_, row_result_);
+  ++reading_.arrived;
+  const std::optional<size_t> statement = StatementBeingRead();
+  if (!statement.has_value()) return;
+  const unsigned columns = mysql_num_fields(reading_.result);
+  const unsigned long* sizes = mysql_fetch_lengths(reading_.result);
+  const Batch& batch = batches_.front();
+  if (!batch.statements[*statement].client) {
+    std::vector<std::string>& row = reading_.rows.emplace_back();
+    for (unsigned c = 0; c < columns; ++c) {
+      row.emplace_back(row_result_[c] == nullptr ? "" : row_result_[c], sizes[c]);
+    }
+    return;
   }
-  const unsigned long* sizes = mysql_fetch_lengths(fetching_);
-  for (size_t c = 0; c < rows_->columns().size(); ++c) batch.bytes += 16 + sizes[c];
-  batch.values += rows_->columns().size();
-  if (batch.bytes > config_.max_result_bytes ||
-      rows_->arrived() >= config_.max_result_rows ||
-      batch.values > config_.max_result_values) {
-    batch.result.too_large = true;
-  }
-  if (batch.result.too_large) return rows_->Skip();
-  rows_->Add(fetching_, row_result_);
+  uint64_t bytes = 0;
+  for (unsigned c = 0; c < columns; ++c) bytes += 16 + sizes[c];
+  if (batch.client_rows == nullptr || !batch.client_rows->HasRoomFor(bytes)) return;
+  batch.client_rows->Add(*statement, RowToWire(mysql_fetch_fields(reading_.result),
+                                               columns, row_result_, sizes));
 }
 
 // Without rows the server tells what the statement has done to the session: whether it
 // has changed it, and what the transaction has written to.
-void Connection::NoteSession(const Slot* slot, Result* result) {
+void Connection::NoteSession(const Slot* slot, StatementResult* result) {
   const char* text = nullptr;
   size_t size = 0;
   const bool changed = mysql_session_track_get_first(mysql_, SESSION_TRACK_STATE_CHANGE,
@@ -383,48 +391,50 @@ void Connection::NoteSession(const Slot* slot, Result* result) {
   if (transaction) {
     result->wrote_for_good = std::string_view(text, size).find('w') != std::string::npos;
   }
-  const bool ours =
-      slot != nullptr &&
-      (slot->is_silent() || batches_.front().statements[slot->statement].changes_session);
+  const bool ours = slot != nullptr &&
+                    (slot->is_silent() ||
+                     Has(batches_.front().statements[slot->statement], kChangesSession));
   if (changed && (!ours || unreported_)) tainted_ = true;
   if (changed || transaction) unreported_ = false;
 }
 
-void Connection::TakeResult(Rows rows) {
+void Connection::TakeResult(Reading* reading) {
   Batch& batch = batches_.front();
   const Slot* slot =
       batch.next_slot < batch.slots.size() ? &batch.slots[batch.next_slot++] : nullptr;
-  Result result;
-  if (rows == nullptr) {
-    result.changed = mysql_affected_rows(mysql_);
-    result.counts = true;
+  StatementResult result;
+  std::optional<uint64_t> changed;
+  if (reading == nullptr) {
+    changed = mysql_affected_rows(mysql_);
     NoteSession(slot, &result);
   }
-  if (slot == nullptr) {
-    // A procedure, which stands last (statement_check.h): its first rows count.
+  if (slot == nullptr) {  // of a procedure
     CONCORDAT_CHECK(!batch.result.results.empty());
-    Result& last = batch.result.results.back();
+    StatementResult& last = batch.result.results.back();
     last.wrote_for_good = last.wrote_for_good || result.wrote_for_good;
-    result.rows = std::move(rows);
-    if (last.rows == nullptr) last = std::move(result);
+    batch.gave_rows = batch.gave_rows || reading != nullptr;
     return;
   }
   if (slot->is_silent()) return;
   const Statement& statement = batch.statements[slot->statement];
-  if (statement.keep && rows != nullptr) {
+  if (statement.client && reading != nullptr) {
     unreported_ = true;
-    result.changed = rows->arrived();
-    result.counts = statement.writes;
+    if (Has(statement, kWrites)) changed = reading->arrived;
   }
-  if (statement.asks_reports) {
+  if (reading != nullptr) result.rows = std::move(reading->rows);
+  if (Has(statement, kAsksReports)) {
     // A function may have told the server to keep quiet before it changed something.
-    tainted_ = tainted_ || rows == nullptr || rows->row_count() != 1 ||
-               rows->Field(0, 1) != "1" || rows->Field(0, 2) != "STATE";
+    tainted_ = tainted_ || result.rows.size() != 1 || result.Field(0, 1) != "1" ||
+               result.Field(0, 2) != "STATE";
   }
-  if (statement.writes && (rows != nullptr || mysql_insert_id(mysql_) != 0)) {
+  if (Has(statement, kWrites) && (reading != nullptr || mysql_insert_id(mysql_) != 0)) {
     leaves_insert_id_ = true;
   }
-  result.rows = std::move(rows);
+  result.changed = changed.value_or(0);
+  if (statement.client && batch.client_rows != nullptr && changed.has_value()) {
+    batch.client_rows->SetChanged(slot->statement, *changed);
+  }
+  batch.gave_rows = reading != nullptr;
   batch.result.results.push_back(std::move(result));
 }
 
@@ -443,26 +453,28 @@ void Connection::TakeError() {
   const unsigned error = mysql_errno(mysql_);
   if (ConnectionIsGone(error)) return Fail();
   Batch& batch = batches_.front();
-  Result result;
-  result.error = error;
+  StatementResult result;
+  result.state = StatementResult::State::kFailed;
+  result.number = error;
   result.sqlstate = mysql_sqlstate(mysql_);
-  result.message = ErrorMessage();
+  result.error = absl::StrCat(error, " (", result.sqlstate, "): ", ErrorMessage());
   if (batch.next_slot >= batch.slots.size()) {
     batch.result.results.back() = std::move(result);  // a procedure failed in its middle
   } else {
     // It may have changed the session before it failed.
     const Slot& slot = batch.slots[batch.next_slot];
     unreported_ =
-        unreported_ || (batch.statements[slot.statement].keep && !slot.is_silent());
+        unreported_ || (batch.statements[slot.statement].client && !slot.is_silent());
     ForgetSlots(batch);
     batch.result.results.push_back(std::move(result));
   }
-  // What was to be set, or set back, in the session was not.
+  // What was to be set, set back or looked at in the session was not.
   for (size_t i = batch.result.results.size() - 1; i < batch.statements.size(); ++i) {
-    tainted_ = tainted_ || batch.statements[i].changes_session;
+    const Statement& undone = batch.statements[i];
+    tainted_ = tainted_ || Has(undone, kChangesSession) || Has(undone, kAsksReports);
   }
   while (batch.result.results.size() < batch.statements.size()) {
-    batch.result.results.emplace_back().error = kSkipped;
+    batch.result.results.emplace_back().state = StatementResult::State::kSkipped;
   }
   EndBatch();
 }
@@ -476,7 +488,9 @@ void Connection::EndBatch() {
       << " statements";
   unsigned status = 0;
   mariadb_get_infov(mysql_, MARIADB_CONNECTION_SERVER_STATUS, &status);
-  batch.result.in_transaction = (status & SERVER_STATUS_IN_TRANS) != 0;
+  batch.result.transaction = (status & SERVER_STATUS_IN_TRANS) != 0
+                                 ? TransactionState::kOpen
+                                 : TransactionState::kNone;
   Wait(MYSQL_WAIT_READ);  // for the end of the connection
   batch.done(std::move(batch.result));
   if (state_ == State::kReady && !running_ && !batches_.empty()) StartBatch();
@@ -489,42 +503,26 @@ void Connection::Fail() {
   Break(why.empty() ? "the connection does not answer as it should" : why);
 }
 
-void Connection::Close(const std::string& why) {
-  const auto self = shared_from_this();
-  Break(why);
-}
-
 void Connection::CloseHandle() {
-  if (fetching_ != nullptr) {
+  if (reading_.result != nullptr) {
     // Reads what is left of the rows, unless it is told that nobody does.
-    fetching_->handle = nullptr;
-    mysql_free_result(std::exchange(fetching_, nullptr));
+    reading_.result->handle = nullptr;
+    mysql_free_result(std::exchange(reading_.result, nullptr));
   }
   mysql_close(std::exchange(mysql_, nullptr));
 }
 
-void Connection::Break(std::string why) {
-  if (state_ == State::kBroken) return;
-  const bool connecting = state_ == State::kConnecting;
-  state_ = State::kBroken;
-  loop_->Cancel(connect_timer_);
-  watch_.reset();
+std::vector<database::Session::Owed> Connection::Drop() {
   if (stepping_) {
     // In the middle of something one cannot take leave: a QUIT would wait for its turn.
     const int fd = static_cast<int>(mysql_get_socket(mysql_));
     if (fd >= 0) shutdown(fd, SHUT_RDWR);
   }
   CloseHandle();
-  if (connecting) return Connected(absl::UnavailableError(why));
-  std::deque<Batch> batches = std::move(batches_);
-  batches_.clear();
-  for (Batch& batch : batches) {
-    BatchResult lost;
-    lost.lost = true;
-    lost.why_lost = why;
-    batch.done(std::move(lost));
-  }
-  if (auto listener = std::exchange(on_broken_, nullptr)) listener();
+  std::vector<Owed> owed;
+  for (Batch& batch : std::exchange(batches_, {}))
+    owed.push_back({std::move(batch.done)});
+  return owed;
 }
 
 }  // namespace concordat::participant::mariadb

@@ -3,9 +3,28 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "participant/resources/mariadb/engine.h"
+#include "participant/resources/mariadb/connection.h"
+#include "participant/resources/mariadb/dialect.h"
+#include "participant/resources/mariadb/schema.h"
 
 namespace concordat::participant {
+
+std::unique_ptr<DatabaseResourceManager> MakeMariadb(const std::string& url,
+                                                     MariadbOptions options) {
+  auto dialect = mariadb::MakeDialect(url, options);
+  return std::make_unique<DatabaseResourceManager>(std::move(dialect),
+                                                   std::move(options));
+}
+
+absl::StatusOr<std::string> ParseMariadbUrl(const std::string& url,
+                                            DatabaseOptions* options) {
+  return database::TakeOptions(
+      url,
+      [](const std::string& isolation) {
+        return mariadb::IsolationSql(isolation).status();
+      },
+      options);
+}
 
 std::string MariadbInitSql() { return mariadb::InitSql(); }
 
@@ -28,67 +47,5 @@ absl::Status RunMariadbInit(const std::string& url) {
   while (more == 0) more = mysql_next_result(session.get());
   return more < 0 ? absl::OkStatus() : failed(absl::StatusCode::kFailedPrecondition);
 }
-
-MariadbResourceManager::MariadbResourceManager(std::string url, MariadbOptions options)
-    : engine_(std::make_unique<mariadb::Engine>(std::move(url), std::move(options))) {}
-
-MariadbResourceManager::~MariadbResourceManager() = default;
-
-void MariadbResourceManager::Recover(
-    ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done) {
-  engine_->Recover(cluster, std::move(done));
-}
-void MariadbResourceManager::OnFound(FoundCallback found) {
-  engine_->OnFound(std::move(found));
-}
-absl::Status MariadbResourceManager::Start(const BranchId& branch,
-                                           const StartOptions& options) {
-  return engine_->Start(branch, options);
-}
-void MariadbResourceManager::Execute(const BranchId& branch,
-                                     const wire::ExecuteRequest& request,
-                                     Callback<wire::ExecuteReply> done) {
-  engine_->Execute(branch, request, std::move(done));
-}
-// Nothing to do: the branch's state says whether calls may come.
-void MariadbResourceManager::End(const BranchId& /*branch*/) {}
-void MariadbResourceManager::Prepare(const BranchId& branch,
-                                     Callback<PrepareResult> done) {
-  engine_->Prepare(branch, std::move(done));
-}
-void MariadbResourceManager::Commit(const BranchId& branch, Callback<FinishResult> done) {
-  engine_->Commit(branch, std::move(done));
-}
-void MariadbResourceManager::CommitOnePhase(const BranchId& branch,
-                                            Callback<OnePhaseResult> done) {
-  engine_->CommitOnePhase(branch, std::move(done));
-}
-void MariadbResourceManager::Rollback(const BranchId& branch,
-                                      Callback<FinishResult> done) {
-  engine_->Rollback(branch, std::move(done));
-}
-void MariadbResourceManager::LookUp(const BranchId& branch, Callback<Evidence> done) {
-  engine_->LookUp(branch, std::move(done));
-}
-void MariadbResourceManager::ForgetBelow(const Gtid& watermark) {
-  engine_->ForgetBelow(watermark);
-}
-void MariadbResourceManager::Close() { engine_->Close(); }
-void MariadbResourceManager::Scan(Callback<absl::StatusOr<MariadbPreparedScan>> done) {
-  engine_->Scan(std::move(done));
-}
-std::string MariadbResourceManager::store_id() const { return engine_->store_id(); }
-uint64_t MariadbResourceManager::generation() const {
-  return engine_->first_generation();
-}
-void MariadbResourceManager::SetGeneration(uint64_t generation,
-                                           Callback<absl::Status> done) {
-  engine_->SetGeneration(generation, std::move(done));
-}
-std::string MariadbResourceManager::unavailable() const {
-  return engine_->WhyNotServed();
-}
-
-MariadbStats MariadbResourceManager::Stats() const { return engine_->Stats(); }
 
 }  // namespace concordat::participant

@@ -16,6 +16,10 @@ namespace {
 constexpr size_t kMaxKept = 256, kMaxKeptBytes = 256u << 10, kMaxKeptText = 16u << 10;
 constexpr size_t kMaxWanted = 16;
 
+void AppendLiteral(std::string* out, const database::Param& param) {
+  absl::StrAppend(out, param.value.value_or("NULL"));
+}
+
 }  // namespace
 
 void Connection::Compose(Batch* batch) {
@@ -23,10 +27,10 @@ void Connection::Compose(Batch* batch) {
   bool ahead = false;
   for (size_t i = 0; i < batch->statements.size(); ++i) {
     const Statement& statement = batch->statements[i];
-    tainted_ = tainted_ || statement.taints;
-    if (statement.keep && !std::exchange(ahead, true)) PrepareAhead(batch, i);
+    tainted_ = tainted_ || Has(statement, kTaints);
+    if (statement.client && !std::exchange(ahead, true)) PrepareAhead(batch, i);
     if (!batch->text.empty()) batch->text.push_back(';');
-    if (statement.keep) {
+    if (statement.client) {
       ComposeKept(batch, i);
     } else {
       absl::StrAppend(&batch->text, statement.sql);
@@ -45,7 +49,7 @@ void Connection::PrepareAhead(Batch* batch, size_t first) {
   }
   for (size_t i = first; i < batch->statements.size() && !unreported_; ++i) {
     const Statement& statement = batch->statements[i];
-    if (!statement.keep || kept_.contains(statement.sql)) continue;
+    if (!statement.client || kept_.contains(statement.sql)) continue;
     if (MakeRoomToKeep(statement.sql)) Prepare(batch, i, statement.sql);
   }
   if (unreported_) return;
@@ -87,7 +91,7 @@ void Connection::ComposeKept(Batch* batch, size_t index) {
   const std::string parameters =
       statement.params.empty()
           ? ""
-          : absl::StrCat(" USING ", absl::StrJoin(statement.params, ","));
+          : absl::StrCat(" USING ", absl::StrJoin(statement.params, ",", AppendLiteral));
   const auto known = kept_.find(statement.sql);
   if (known != kept_.end()) {
     absl::StrAppend(&batch->text, "EXECUTE ", known->second.name, parameters);
@@ -109,8 +113,8 @@ void Connection::KeepWanted() {
     Batch batch;
     Prepare(&batch, 0, sql);
     Statement prepare{std::move(batch.text)};
-    prepare.changes_session = true;
-    Run({std::move(prepare)}, [this, sql](BatchResult r) {
+    prepare.traits = kChangesSession;
+    Run({std::move(prepare)}, [this, sql](const database::BatchResult& r) {
       if (!r.ok() && kept_.erase(sql) > 0) kept_bytes_ -= sql.size();
     });
   }

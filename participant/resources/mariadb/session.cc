@@ -4,9 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "participant/resources/mariadb/connection.h"
-#include "participant/resources/mariadb/sql.h"
+#include "participant/resources/mariadb/schema.h"
+#include "participant/resources/mariadb/statements.h"
 
 namespace concordat::participant::mariadb {
+
+using database::BatchResult;
 
 namespace {
 
@@ -20,13 +23,13 @@ std::string Seconds(Duration time, int64_t least) {
 
 Statement Changes(std::string sql) {
   Statement statement{std::move(sql)};
-  statement.changes_session = true;
+  statement.traits = kChangesSession;
   return statement;
 }
 
 absl::Status SetUpFailed(const BatchResult& r) {
   if (r.lost) return absl::UnavailableError(r.Error());
-  if (MayWorkLater(r.ErrorNumber())) {
+  if (MayWorkLater(r.Failure()->number)) {
     return absl::UnavailableError(absl::StrCat(
         r.Error(),
         r.FirstFailed() == kAnnounce
@@ -34,7 +37,7 @@ absl::Status SetUpFailed(const BatchResult& r) {
               "read_only)"
             : ""));
   }
-  if (r.ErrorNumber() == kBinlogFormatRefused) {
+  if (r.Failure()->number == kBinlogFormatRefused) {
     return absl::FailedPreconditionError(
         "binlog_format is STATEMENT, which InnoDB refuses for read-committed: SET GLOBAL "
         "binlog_format=ROW, and the same in the configuration");
@@ -49,10 +52,15 @@ absl::Status SetUpFailed(const BatchResult& r) {
                    kRole, " TO the user in the URL"));
 }
 
+absl::Status Interrupted() {
+  return absl::UnavailableError("the session's set-up was interrupted");
+}
+
 }  // namespace
 
-// What this session needs whatever the server's configuration says. Its row comes before
-// the look at the guard's lock: see guard.h.
+// What this session needs whatever the server's configuration says. It makes itself known
+// as one of the resource's before it looks at the serving lock: see
+// participant/resources/database/serving_lock.h.
 std::vector<Statement> Connection::SetUpStatements(bool first) const {
   const std::string wait = Seconds(config_.lock_timeout, 1);
   std::vector<Statement> set_up;
@@ -72,7 +80,7 @@ std::vector<Statement> Connection::SetUpStatements(bool first) const {
       "SELECT CONNECTION_ID(),", kServerStart,
       ",@@global.log_bin,CONCAT_WS(',',@@character_set_client,@@character_set_results,"
       "@@collation_connection),IS_USED_LOCK('",
-      GuardLock(config_.owner), "')")});
+      ServingLockName(config_.owner), "')")});
   if (config_.for_work) {
     set_up.push_back(DropRole());
     set_up.push_back(Changes("SET SESSION autocommit=0"));
@@ -80,26 +88,26 @@ std::vector<Statement> Connection::SetUpStatements(bool first) const {
   return set_up;
 }
 
-absl::Status Connection::TakeSession(const BatchResult& r, const std::string& guard) {
+absl::Status Connection::TakeSession(const BatchResult& r,
+                                     const std::string& lock_holder) {
   if (!r.ok()) return SetUpFailed(r);
   const auto asked =
       std::find_if(r.results.begin(), r.results.end(),
-                   [](const Result& result) { return result.rows != nullptr; });
+                   [](const StatementResult& result) { return !result.rows.empty(); });
+  // A cancel request for the call that waits behind a set-up interrupts the set-up.
+  if (asked == r.results.end()) return Interrupted();
   const std::string charset(asked->Field(0, 3));
   if (charset != "utf8mb4,utf8mb4,utf8mb4_general_ci") {
     return absl::FailedPreconditionError(absl::StrCat(
         "the server does not let a session use utf8mb4: SET NAMES has given ", charset));
   }
-  if (!guard.empty() && asked->Field(0, 4) != guard) {
+  if (!lock_holder.empty() && asked->Field(0, 4) != lock_holder) {
     return absl::UnavailableError(
         "the lock that makes this process the only one for the resource is lost");
   }
-  // A cancel request for the call that waits behind a set-up interrupts the set-up.
-  if (asked->Field(0, 0).empty() || asked->Field(0, 1).empty()) {
-    return absl::UnavailableError("the session's set-up was interrupted");
-  }
-  backend_.id = std::string(asked->Field(0, 0));
-  backend_.server_start = std::string(asked->Field(0, 1));
+  if (asked->Field(0, 0).empty() || asked->Field(0, 1).empty()) return Interrupted();
+  id_.id = std::string(asked->Field(0, 0));
+  id_.start = std::string(asked->Field(0, 1));
   binlog_ = asked->Field(0, 2) != "0";
   tainted_ = false;
   return absl::OkStatus();
@@ -109,9 +117,9 @@ void Connection::SetUpSession() {
   state_ = State::kReady;
   greeted_ = true;
   if (config_.bare) return Connected(absl::OkStatus());
-  const std::string guard = config_.guard_id == nullptr ? "" : *config_.guard_id;
-  Run(SetUpStatements(/*first=*/true), [this, guard](BatchResult r) {
-    absl::Status status = TakeSession(r, guard);
+  const std::string holder = config_.lock_holder == nullptr ? "" : *config_.lock_holder;
+  Run(SetUpStatements(/*first=*/true), [this, holder](const BatchResult& r) {
+    absl::Status status = TakeSession(r, holder);
     if (status.ok()) counters_->connects.fetch_add(1, std::memory_order_relaxed);
     Connected(std::move(status));
   });
@@ -119,14 +127,13 @@ void Connection::SetUpSession() {
 
 // --- between two branches ---
 
-void Connection::Recycle() {
-  if (state_ != State::kReady) return;
+void Connection::Reset() {
   if (tainted_) {
-    written_rows.clear();  // the server counts anew
+    written.clear();  // the server counts anew
     batches_.emplace_back().resets = true;
-    batches_.back().done = [](BatchResult) {};
+    batches_.back().done = [](const BatchResult&) {};
     if (batches_.size() == 1) StartBatch();
-    return Run(SetUpStatements(/*first=*/false), [this](BatchResult r) {
+    return Run(SetUpStatements(/*first=*/false), [this](const BatchResult& r) {
       const absl::Status status = TakeSession(r, "");
       if (!status.ok()) Close(std::string(status.message()));
     });

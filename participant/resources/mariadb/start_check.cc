@@ -4,9 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
-#include "participant/resources/mariadb/sql.h"
+#include "participant/resources/mariadb/schema.h"
+#include "participant/resources/mariadb/statements.h"
 
 namespace concordat::participant::mariadb {
+
+using database::Statement;
+using database::StatementResult;
 
 namespace {
 
@@ -31,7 +35,7 @@ enum ServerColumn : unsigned {
   kSyncBinlog,
   kBinlogFormat,
   kMaxConnections,
-  kMaxPacket,
+  kMaxAllowedPacket,
   kDatabaseHash
 };
 constexpr char kServerSql[] =
@@ -66,7 +70,7 @@ constexpr uint64_t kLeastPacket = 8u << 20;  // an answer's worth of parameters,
 
 absl::Status Refused(std::string why) { return absl::FailedPreconditionError(why); }
 
-absl::Status CheckWritable(const Result& row) {
+absl::Status CheckWritable(const StatementResult& row) {
   if (row.Field(0, kReadOnly) != "0" || row.Field(0, kInnodbReadOnly) != "0") {
     return Refused(
         "the server is read-only: name the primary in the URL, or SET GLOBAL "
@@ -76,7 +80,7 @@ absl::Status CheckWritable(const Result& row) {
 }
 
 // A vote PREPARED says that the branch survives the loss of power.
-absl::Status CheckDurable(const Result& row) {
+absl::Status CheckDurable(const StatementResult& row) {
   const std::string flush(row.Field(0, kFlushAtCommit));
   if (flush != "1" && flush != "3") {
     return Refused(absl::StrCat(
@@ -100,7 +104,7 @@ absl::Status CheckDurable(const Result& row) {
   return absl::OkStatus();
 }
 
-absl::Status CheckLimits(const Result& row, const MariadbOptions& options) {
+absl::Status CheckLimits(const StatementResult& row, const DatabaseOptions& options) {
   const auto number = [&row](unsigned column) {
     return std::strtoull(std::string(row.Field(0, column)).c_str(), nullptr, 10);
   };
@@ -111,9 +115,9 @@ absl::Status CheckLimits(const Result& row, const MariadbOptions& options) {
                                 ": SET GLOBAL max_connections=", own + 20,
                                 ", or lower the resource's max_connections"));
   }
-  if (number(kMaxPacket) < kLeastPacket) {
+  if (number(kMaxAllowedPacket) < kLeastPacket) {
     return Refused(absl::StrCat(
-        "max_allowed_packet is ", number(kMaxPacket),
+        "max_allowed_packet is ", number(kMaxAllowedPacket),
         ", and larger calls would lose their connection: SET GLOBAL max_allowed_packet=",
         kLeastPacket, ", and the same in the configuration"));
   }
@@ -133,8 +137,8 @@ constexpr TableNeeds kGenerationTable = {"concordat.generations", kGenerationCol
                                          "two"};
 constexpr TableNeeds kSessionTable = {"concordat.sessions", kSessionColumns, "1", "one"};
 
-absl::Status CheckTable(const Result& rows, const TableNeeds& needs) {
-  if (rows.row_count() == 0) {
+absl::Status CheckTable(const StatementResult& rows, const TableNeeds& needs) {
+  if (rows.rows.empty()) {
     return Refused(absl::StrCat(
         "the table ", needs.name,
         " is not there, or this user may not see it: make it with \"concordat rm init "
@@ -158,8 +162,8 @@ absl::Status CheckTable(const Result& rows, const TableNeeds& needs) {
   return absl::OkStatus();
 }
 
-absl::Status CheckEngines(const Result& rows) {
-  if (rows.row_count() == 0) return absl::OkStatus();
+absl::Status CheckEngines(const StatementResult& rows) {
+  if (rows.rows.empty()) return absl::OkStatus();
   const std::string name(rows.Field(0, 0));
   return Refused(absl::StrCat(
       "table ", name, " has the engine ", std::string(rows.Field(0, 1)),
@@ -170,7 +174,7 @@ absl::Status CheckEngines(const Result& rows) {
 
 // Writing rows and rolling them back, with the role; and the last question, a change of a
 // generation without it, which is to fail.
-absl::Status CheckRights(const BatchResult& answers) {
+absl::Status CheckRights(const database::BatchResult& answers) {
   const std::string user(answers.results[kServer].Field(0, kUser));
   if (answers.ok()) {
     LogEvent(Level::kWarning,
@@ -182,7 +186,7 @@ absl::Status CheckRights(const BatchResult& answers) {
     return absl::OkStatus();
   }
   if (answers.FirstFailed() + 1 == answers.results.size()) return absl::OkStatus();
-  if (IsTransient(answers.ErrorNumber())) {
+  if (IsTransientError(answers.Failure()->number)) {
     return absl::UnavailableError(absl::StrCat(
         answers.Error(),
         "; the server takes no writes now (FLUSH TABLES WITH READ LOCK, a backup)"));
@@ -217,20 +221,21 @@ std::vector<Statement> StartQuestions() {
           {"UPDATE concordat.generations SET generation=generation WHERE FALSE"}};
 }
 
-std::string StoreId(const BatchResult& answers) {
+std::string StoreId(const database::BatchResult& answers) {
   return absl::StrCat(std::string(answers.results[kStore].Field(0, 0)), "-",
                       std::string(answers.results[kServer].Field(0, kDatabaseHash)));
 }
 
-absl::Status CheckStart(const BatchResult& answers, const MariadbOptions& options) {
+absl::Status CheckStart(const database::BatchResult& answers,
+                        const DatabaseOptions& options) {
   if (answers.lost) return absl::UnavailableError(answers.Error());
   if (answers.FirstFailed() < kStore) {
     return Refused(
         absl::StrCat("the server's settings cannot be read: ", answers.Error()));
   }
-  const Result& server = answers.results[kServer];
-  const Result& galera = answers.results[kGalera];
-  if (galera.row_count() > 0 && galera.Field(0, 0) == "ON") {
+  const StatementResult& server = answers.results[kServer];
+  const StatementResult& galera = answers.results[kGalera];
+  if (galera.rows.size() > 0 && galera.Field(0, 0) == "ON") {
     return Refused(
         "the server is a node of a Galera cluster, which does not replicate XA: use a "
         "server with wsrep_on=OFF");
@@ -243,7 +248,7 @@ absl::Status CheckStart(const BatchResult& answers, const MariadbOptions& option
         CheckEngines(answers.results[kEngines]), CheckRights(answers)}) {
     if (!status.ok()) return status;
   }
-  if (answers.results[kStore].row_count() != 1) {
+  if (answers.results[kStore].rows.size() != 1) {
     return Refused(
         "concordat.store is empty: \"concordat rm init URL\" names the server");
   }

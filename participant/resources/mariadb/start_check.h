@@ -7,20 +7,20 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "participant/resources/mariadb/connection.h"
-#include "participant/resources/mariadb/mariadb_resource_manager.h"
+#include "participant/resources/database/options.h"
+#include "participant/resources/database/statement.h"
 
 namespace concordat::participant::mariadb {
 
 // One batch; its answers go to CheckStart. It writes a row of evidence and rolls it back.
-[[nodiscard]] std::vector<Statement> StartQuestions();
+[[nodiscard]] std::vector<database::Statement> StartQuestions();
 // FAILED_PRECONDITION; UNAVAILABLE when the connection was lost. Logs what works but
 // should not be left so.
-[[nodiscard]] absl::Status CheckStart(const BatchResult& answers,
-                                      const MariadbOptions& options);
+[[nodiscard]] absl::Status CheckStart(const database::BatchResult& answers,
+                                      const DatabaseOptions& options);
 // See ResourceManager::store_id: the server's name, and the database on it. Of answers
 // that CheckStart has accepted.
-[[nodiscard]] std::string StoreId(const BatchResult& answers);
+[[nodiscard]] std::string StoreId(const database::BatchResult& answers);
 
 }  // namespace concordat::participant::mariadb
 

@@ -43,7 +43,7 @@ wire::Value BitValue(std::string_view bytes) {
   return value;
 }
 
-wire::Value ColumnToWire(const RowSet::Column& field, std::string_view text) {
+wire::Value ColumnToWire(const MYSQL_FIELD& field, std::string_view text) {
   wire::Value value;
   switch (field.type) {
     case MYSQL_TYPE_TINY:
@@ -56,8 +56,8 @@ wire::Value ColumnToWire(const RowSet::Column& field, std::string_view text) {
     case MYSQL_TYPE_BIT:
       return BitValue(text);
     case MYSQL_TYPE_FLOAT:
-    case MYSQL_TYPE_DOUBLE:  // a RowSet ends each value with a NUL
-      value.__set_real(std::strtod(text.data(), nullptr));
+    case MYSQL_TYPE_DOUBLE:
+      value.__set_real(std::strtod(std::string(text).c_str(), nullptr));
       return value;
     case MYSQL_TYPE_GEOMETRY:
       value.__set_blob(std::string(text));
@@ -69,7 +69,7 @@ wire::Value ColumnToWire(const RowSet::Column& field, std::string_view text) {
     case MYSQL_TYPE_VARCHAR:
     case MYSQL_TYPE_VAR_STRING:
     case MYSQL_TYPE_STRING:
-      if (field.charset != kBinaryCharset) return TextValue(text);
+      if (field.charsetnr != kBinaryCharset) return TextValue(text);
       value.__set_blob(std::string(text));
       return value;
     default:
@@ -100,26 +100,16 @@ absl::StatusOr<std::string> ToLiteral(const wire::Value& value) {
   return "NULL";
 }
 
-void ToWire(const Result& result, wire::SqlResult* out, uint64_t* bytes) {
-  if (result.counts) out->__set_changed(static_cast<int64_t>(result.changed));
-  if (result.rows == nullptr) return;
-  const RowSet& rows = *result.rows;
-  const auto columns = static_cast<unsigned>(rows.columns().size());
-  for (const RowSet::Column& column : rows.columns()) {
-    out->columns.push_back(column.name);
+std::vector<wire::Value> RowToWire(const MYSQL_FIELD* fields, unsigned columns,
+                                   MYSQL_ROW row, const unsigned long* sizes) {
+  std::vector<wire::Value> values;
+  values.reserve(columns);
+  for (unsigned c = 0; c < columns; ++c) {
+    values.push_back(row[c] == nullptr
+                         ? wire::Value()
+                         : ColumnToWire(fields[c], std::string_view(row[c], sizes[c])));
   }
-  out->__isset.columns = out->__isset.rows = true;
-  out->rows.resize(rows.row_count());
-  for (size_t row = 0; row < out->rows.size(); ++row) {
-    std::vector<wire::Value>& values = out->rows[row].values;
-    values.reserve(columns);
-    for (unsigned c = 0; c < columns; ++c) {
-      values.push_back(rows.IsNull(row, c)
-                           ? wire::Value()
-                           : ColumnToWire(rows.columns()[c], rows.Field(row, c)));
-      *bytes += 16 + values.back().text.size() + values.back().blob.size();
-    }
-  }
+  return values;
 }
 
 }  // namespace concordat::participant::mariadb

@@ -13,12 +13,13 @@
 #ifndef PARTICIPANT_RESOURCES_MARIADB_VALUE_H_
 #define PARTICIPANT_RESOURCES_MARIADB_VALUE_H_
 
-#include <cstdint>
+#include <mysql.h>
+
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "concordat_wire/participant_types.h"
-#include "participant/resources/mariadb/connection.h"
 
 namespace concordat::participant::mariadb {
 
@@ -27,8 +28,10 @@ namespace concordat::participant::mariadb {
 // which MariaDB does not have.
 [[nodiscard]] absl::StatusOr<std::string> ToLiteral(const wire::Value& value);
 
-// Adds the statement's rows to `out`, and their size to `bytes`.
-void ToWire(const Result& result, wire::SqlResult* out, uint64_t* bytes);
+// One row of a result, as Connector/C gives it.
+[[nodiscard]] std::vector<wire::Value> RowToWire(const MYSQL_FIELD* fields,
+                                                 unsigned columns, MYSQL_ROW row,
+                                                 const unsigned long* sizes);
 
 }  // namespace concordat::participant::mariadb
 

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "participant/resources/postgresql/schema.h"
 
 namespace concordat::participant::postgresql {
 
@@ -79,18 +80,18 @@ std::string Evidence(const Server& server, ClusterId cluster, const BranchId& br
 
 }  // namespace
 
-Statement AskServer() {
+database::Statement AskServer() {
   return {absl::StrCat("SELECT ", kStoreId,
                        ", current_database(), current_user,"
                        " (SELECT rolsuper FROM pg_roles WHERE rolname=current_user)")};
 }
 
-Server ServerFrom(const PGresult* row) {
+Server ServerFrom(const database::StatementResult& row) {
   Server server;
-  server.store_id = std::string(Field(row, 0, 0));
-  server.database = std::string(Field(row, 0, 1));
-  server.role = std::string(Field(row, 0, 2));
-  server.superuser = Field(row, 0, 3) == "t";
+  server.store_id = std::string(row.Field(0, 0));
+  server.database = std::string(row.Field(0, 1));
+  server.role = std::string(row.Field(0, 2));
+  server.superuser = row.Field(0, 3) == "t";
   return server;
 }
 
@@ -98,11 +99,12 @@ wire::ApplicationManagedBranch ApplicationManagedSql(const Server& server,
                                                      ClusterId cluster,
                                                      const BranchId& branch,
                                                      const std::string& begin_sql) {
-  const std::string gid = GidOf(cluster, branch);
+  const std::string gid = XidText(MakeXid(cluster, branch));
   wire::ApplicationManagedBranch own;
   own.check = Check(server, branch);
   own.start = {begin_sql, absl::StrCat("SET LOCAL concordat.branch='", gid, "'")};
-  own.prepare = {Evidence(server, cluster, branch, gid), PrepareTransaction(gid).sql};
+  own.prepare = {Evidence(server, cluster, branch, gid),
+                 absl::StrCat("PREPARE TRANSACTION '", gid, "'")};
   own.inside = absl::StrCat("SELECT ", IsInside(gid));
   return own;
 }

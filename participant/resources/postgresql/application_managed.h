@@ -1,5 +1,5 @@
 // What an application says on its own connection to run a branch there, up to PREPARE
-// TRANSACTION. Everything after is the settler's.
+// TRANSACTION. Everything after is the resolver's.
 //
 // In the branch the setting concordat.branch has the branch's gid; it ends with the
 // transaction (SET LOCAL). So when the application has ended the transaction itself, or
@@ -13,8 +13,7 @@
 
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/xid.h"
-#include "participant/resources/postgresql/connection.h"
-#include "participant/resources/postgresql/sql.h"
+#include "participant/resources/database/statement.h"
 
 namespace concordat::participant::postgresql {
 
@@ -28,8 +27,8 @@ struct Server {
 };
 
 // Gives store_id, database, role, superuser.
-[[nodiscard]] Statement AskServer();
-[[nodiscard]] Server ServerFrom(const PGresult* row);
+[[nodiscard]] database::Statement AskServer();
+[[nodiscard]] Server ServerFrom(const database::StatementResult& row);
 
 [[nodiscard]] wire::ApplicationManagedBranch ApplicationManagedSql(
     const Server& server, ClusterId cluster, const BranchId& branch,

@@ -8,12 +8,20 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
-#include "participant/resources/postgresql/sql.h"
+#include "participant/resources/postgresql/value.h"
 
 namespace concordat::participant::postgresql {
 
+using database::BatchDone;
+using database::BatchResult;
+using database::ClientRows;
+using database::Param;
+using database::TransactionState;
+
 namespace {
 
+// "Skipped" is a state of its own.
+constexpr std::string_view kSkipped = "-----";
 constexpr size_t kMaxKept = 128;
 // Before 14 a backend that waits for a lock does not notice that its client is gone.
 constexpr int kMinimumVersion = 140000;
@@ -82,6 +90,19 @@ std::string SessionOptions(const ConnectionConfig& config) {
       config.for_clients ? "" : " -c search_path=pg_catalog");
 }
 
+TransactionState StateOf(PGTransactionStatusType status) {
+  switch (status) {
+    case PQTRANS_IDLE:
+      return TransactionState::kNone;
+    case PQTRANS_INTRANS:
+      return TransactionState::kOpen;
+    case PQTRANS_INERROR:
+      return TransactionState::kFailed;
+    default:
+      return TransactionState::kUnknown;
+  }
+}
+
 // Those of the URL.
 std::string OptionsOf(const std::string& url) {
   PQconninfoOption* parsed = PQconninfoParse(url.c_str(), nullptr);
@@ -108,7 +129,8 @@ constexpr char kSetUp[] =
 std::vector<Statement> SetUpStatements(const ConnectionConfig& config) {
   std::vector<Statement> batch;
   batch.push_back({"SET search_path TO pg_catalog"});
-  batch.push_back({kSetUp, {Text(config.guard_pid == nullptr ? "" : *config.guard_pid)}});
+  batch.push_back(
+      {kSetUp, {Text(config.lock_holder == nullptr ? "" : *config.lock_holder)}});
   if (config.opening.has_value()) batch.push_back(*config.opening);
   if (config.for_clients) batch.push_back({"RESET search_path"});
   return batch;
@@ -166,24 +188,11 @@ std::string_view Field(const PGresult* result, int row, int column) {
           static_cast<size_t>(PQgetlength(result, row, column))};
 }
 
-size_t BatchResult::FirstFailed() const {
-  size_t i = 0;
-  while (i < results.size() && SqlState(results[i].get()).empty()) ++i;
-  return i;
-}
-
-std::string BatchResult::Error() const {
-  if (not_sent) return why_lost;
-  if (lost) return absl::StrCat("the connection was lost: ", why_lost);
-  const size_t failed = FirstFailed();
-  return failed == results.size() ? "" : ErrorText(results[failed].get());
-}
-
-Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config, Counters* counters)
-    : loop_(loop), config_(std::move(config)), counters_(counters) {}
+Connection::Connection(rpc::EventLoop* loop, ConnectionConfig config,
+                       database::Counters* counters)
+    : Session(loop, config.connect_timeout, counters), config_(std::move(config)) {}
 
 Connection::~Connection() {
-  loop_->Cancel(connect_timer_);
   watch_.reset();
   PQfinish(pg_);
 }
@@ -192,10 +201,7 @@ std::string Connection::ErrorMessage() const { return OneLine(PQerrorMessage(pg_
 
 // --- connecting ---
 
-void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
-  CONCORDAT_CHECK(state_ == State::kNew) << "connected twice";
-  state_ = State::kConnecting;
-  connected_ = std::move(done);
+void Connection::BeginConnect() {
   // What stands before the URL is a default, what stands behind it overrides it.
   const std::string options =
       absl::StrCat(OptionsOf(config_.url), " ", SessionOptions(config_));
@@ -224,12 +230,6 @@ void Connection::Connect(absl::AnyInvocable<void(absl::Status)> done) {
   }
   PQsetNoticeReceiver(pg_, LogNotice, nullptr);
   PQsetErrorVerbosity(pg_, PQERRORS_VERBOSE);  // for WhyNotConnected
-  connect_timer_ = loop_->RunAfter(config_.connect_timeout, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self == nullptr || self->connected_ == nullptr) return;
-    self->Break(
-        absl::StrCat("no answer within ", self->config_.connect_timeout.millis(), " ms"));
-  });
   watch_ = std::make_unique<rpc::FdWatch>(loop_, PQsocket(pg_), this);
   watch_->WatchWrite(true);  // as PQconnectStart's manual page has it
 }
@@ -246,10 +246,10 @@ void Connection::PollConnect() {
   }
   watch_->WatchRead(true);
   PQsetErrorVerbosity(pg_, PQERRORS_DEFAULT);
-  server_version_ = PQserverVersion(pg_);
-  if (server_version_ < kMinimumVersion) {
+  const int version = PQserverVersion(pg_);
+  if (version < kMinimumVersion) {
     return Connected(absl::FailedPreconditionError(
-        absl::StrCat("the server is PostgreSQL ", server_version_ / 10000,
+        absl::StrCat("the server is PostgreSQL ", version / 10000,
                      "; at least 14 is needed: upgrade it")));
   }
   if (PQsetnonblocking(pg_, 1) != 0 || PQenterPipelineMode(pg_) != 1) {
@@ -261,71 +261,58 @@ void Connection::PollConnect() {
 void Connection::SetUpSession() {
   state_ = State::kReady;
   Run(SetUpStatements(config_), [this](BatchResult r) {
-    if (!r.ok() || PQntuples(r.results[1].get()) != 1) {
+    if (!r.ok() || r.results[1].rows.size() != 1) {
       return Connected(r.lost ? absl::UnavailableError(r.Error())
                               : absl::FailedPreconditionError(absl::StrCat(
                                     "the session cannot be set up: ", r.Error())));
     }
-    const PGresult* row = r.results[1].get();
-    if (Field(row, 0, 2) != "t") {
+    const StatementResult& row = r.results[1];
+    if (row.Field(0, 2) != "t") {
       return Connected(absl::UnavailableError(
           "the lock that makes this process the only one for the resource is lost"));
     }
-    backend_.pid = std::string(Field(row, 0, 0));
-    backend_.start = std::string(Field(row, 0, 1));
+    id_.id = std::string(row.Field(0, 0));
+    id_.start = std::string(row.Field(0, 1));
     counters_->connects.fetch_add(1, std::memory_order_relaxed);
     Connected(absl::OkStatus());
   });
 }
 
-void Connection::Connected(absl::Status status) {
-  loop_->Cancel(connect_timer_);
-  if (!status.ok()) {
-    state_ = State::kBroken;
-    watch_.reset();
-  }
-  if (auto done = std::exchange(connected_, nullptr)) done(std::move(status));
-}
-
 // --- sending ---
 
-void Connection::Run(std::vector<Statement> statements,
-                     absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
-  if (state_ != State::kReady) {
-    BatchResult lost;
-    lost.lost = lost.not_sent = true;
-    lost.why_lost = "the connection to the database is lost";
-    return done(std::move(lost));
-  }
+void Connection::Send(std::vector<Statement> statements, BatchDone done,
+                      std::shared_ptr<ClientRows> rows) {
   counters_->statements.fetch_add(statements.size(), std::memory_order_relaxed);
   counters_->round_trips.fetch_add(1, std::memory_order_relaxed);
   if (resetting_) {
-    held_back_.push_back({std::move(statements), std::move(done), std::move(sink)});
+    held_back_.push_back({std::move(statements), std::move(done), std::move(rows)});
     return;
   }
-  SendBatch(std::move(statements), std::move(done), std::move(sink));
+  SendBatch(std::move(statements), std::move(done), std::move(rows));
 }
 
-void Connection::SendBatch(std::vector<Statement> statements,
-                           absl::AnyInvocable<void(BatchResult)> done, RowSink sink) {
+void Connection::SendBatch(std::vector<Statement> statements, BatchDone done,
+                           std::shared_ptr<ClientRows> rows) {
   is_reset_ = false;
   Batch& batch = batches_.emplace_back();
   batch.count = statements.size();
   batch.done = std::move(done);
-  batch.sink = std::move(sink);
+  batch.rows = std::move(rows);
   batch.reads_before = reads_;
   bool sent = true;
-  for (const Statement& statement : statements) sent = sent && Send(statement, &batch);
+  for (const Statement& statement : statements) sent = sent && SendOne(statement, &batch);
   sent = sent && PQpipelineSync(pg_) == 1;
   if (sent) return Flush();
   // Not from within the caller, who does not expect to be called back here.
-  loop_->Defer([self = shared_from_this(), why = ErrorMessage()] { self->Break(why); });
+  loop_->Defer([this, self = shared_from_this(), why = ErrorMessage()] { Break(why); });
 }
 
-bool Connection::Send(const Statement& statement, Batch* batch) {
-  if (statement.keep) return SendKept(statement, batch);
+bool Connection::SendOne(const Statement& statement, Batch* batch) {
+  if (statement.keep || statement.client) return SendKept(statement, batch);
   const ParamArrays p(statement.params);
-  batch->awaited.push_back({.to_sink = statement.to_sink});
+  Awaited& awaited = batch->awaited.emplace_back();
+  if ((statement.traits & kTagged) != 0) awaited.tag = statement.sql;
+  awaited.tells_whether_reset = (statement.traits & kTellsWhetherReset) != 0;
   return PQsendQueryParams(pg_, statement.sql.c_str(), static_cast<int>(p.types.size()),
                            p.types.data(), p.values.data(), p.lengths.data(),
                            p.formats.data(), /*resultFormat=*/0) == 1;
@@ -339,7 +326,7 @@ bool Connection::SendKept(const Statement& statement, Batch* batch) {
     known = kept_.find(key);
   }
   uses_.splice(uses_.begin(), uses_, known->second.use);
-  batch->awaited.push_back({.to_sink = statement.to_sink});
+  batch->awaited.push_back({.client = statement.client});
   const ParamArrays p(statement.params);
   return PQsendQueryPrepared(pg_, known->second.name.c_str(),
                              static_cast<int>(p.types.size()), p.values.data(),
@@ -374,17 +361,19 @@ bool Connection::Keep(const std::string& key, const Statement& statement, Batch*
 void Connection::Reset() {
   if (state_ != State::kReady || is_reset_) return;
   resetting_ = true;
+  // Takes the session back to what it was. One row: whether that has been possible.
   SendBatch(
-      ResetSession(kept_.size()),
-      [self = shared_from_this()](BatchResult r) { self->OnReset(r); }, nullptr);
+      {{"SET SESSION AUTHORIZATION DEFAULT"},
+       {"SELECT concordat.reset_session($1)", {Text(absl::StrCat(kept_.size()))}}},
+      [this, self = shared_from_this()](const BatchResult& r) { OnReset(r); }, nullptr);
 }
 
 void Connection::OnReset(const BatchResult& r) {
   resetting_ = false;
   if (r.lost) return;
-  if (!r.ok() || Field(r.results.back().get(), 0, 0) != "t") {
+  if (!r.ok() || r.results.back().Field(0, 0) != "t") {
     LogEvent(Level::kDebug, "a session is not used again")
-        .Field("session", backend_.pid)
+        .Field("session", id_.id)
         .Field("error", r.ok() ? "its prepared statements were changed" : r.Error());
     return Break("the session could not be made ready for the next branch");
   }
@@ -392,14 +381,14 @@ void Connection::OnReset(const BatchResult& r) {
   std::deque<HeldBack> waiting = std::move(held_back_);
   held_back_.clear();
   for (HeldBack& batch : waiting) {
-    SendBatch(std::move(batch.statements), std::move(batch.done), std::move(batch.sink));
+    SendBatch(std::move(batch.statements), std::move(batch.done), std::move(batch.rows));
   }
 }
 
 void Connection::Flush() {
   const int left = PQflush(pg_);
   if (left < 0) {
-    loop_->Defer([self = shared_from_this(), why = ErrorMessage()] { self->Break(why); });
+    loop_->Defer([this, self = shared_from_this(), why = ErrorMessage()] { Break(why); });
     return;
   }
   watch_->WatchWrite(left == 1);
@@ -435,7 +424,7 @@ bool Connection::Consume() {
 
 // libpq keeps a row until all of it has arrived.
 void Connection::CutOff() {
-  if (!batches_.empty()) batches_.front().result.row_too_large = true;
+  if (!batches_.empty()) batches_.front().row_too_large = true;
   Break(absl::StrCat("a row was larger than ", kMaxRowBytes >> 20, " MiB"));
 }
 
@@ -455,7 +444,7 @@ void Connection::ReadResults() {
 // read of its rows; later it changes nothing.
 void Connection::AskForSingleRows(const Batch& batch) {
   if (batch.current != nullptr || batch.awaited.empty()) return;
-  if (batch.awaited.front().to_sink) PQsetSingleRowMode(pg_);
+  if (batch.awaited.front().client) PQsetSingleRowMode(pg_);
 }
 
 void Connection::TakeResult(Result result) {
@@ -466,7 +455,7 @@ void Connection::TakeResult(Result result) {
   }
   if (PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) return EndBatch();
   if (PQresultStatus(result.get()) == PGRES_SINGLE_TUPLE) {
-    return GiveToSink(&batch, result.get());
+    return GiveRow(&batch, result.get());
   }
   // The session's last words, or libpq's own about its end, may come when all statements
   // have been answered.
@@ -476,10 +465,11 @@ void Connection::TakeResult(Result result) {
   batch.current = std::move(result);
 }
 
-void Connection::GiveToSink(Batch* batch, const PGresult* row) {
-  if (batch->sink_full) return;
+void Connection::GiveRow(Batch* batch, const PGresult* row) {
+  if (batch->rows == nullptr || batch->rows->is_closed()) return;
   const size_t statement = batch->result.results.size();
-  batch->sink_full = batch->sink == nullptr || !batch->sink(statement, row);
+  TakeColumns(row, statement, batch->rows.get());
+  batch->rows->Add(statement, RowToWire(row));
 }
 
 void Connection::EndStatement(Batch* batch) {
@@ -488,9 +478,39 @@ void Connection::EndStatement(Batch* batch) {
   const Awaited awaited = std::move(batch->awaited.front());
   batch->awaited.pop_front();
   if (EndHelper(batch, awaited, &result)) return;
-  plans_stale_ = plans_stale_ || IsStale(result.get());
+  spent_ = spent_ || IsStale(result.get());
   if (batch->parse_error != nullptr) result = std::move(batch->parse_error);
-  batch->result.results.push_back(std::move(result));
+  batch->result.results.push_back(TakeAnswer(batch, awaited, result.get()));
+}
+
+StatementResult Connection::TakeAnswer(Batch* batch, const Awaited& awaited,
+                                       const PGresult* result) {
+  StatementResult answer;
+  answer.sqlstate = SqlState(result);
+  const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
+  if (answer.sqlstate.empty() && !awaited.tag.empty() &&
+      awaited.tag.substr(0, tag.size()) != tag) {
+    answer.sqlstate = kInFailedTransaction;
+    answer.state = StatementResult::State::kFailed;
+    answer.error = absl::StrCat("the server answered ", std::string(tag));
+  } else if (!answer.sqlstate.empty()) {
+    const bool skipped = answer.sqlstate == kSkipped;
+    answer.state =
+        skipped ? StatementResult::State::kSkipped : StatementResult::State::kFailed;
+    answer.error = ErrorText(result);
+  } else if (awaited.client && batch->rows != nullptr) {
+    TakeEnd(result, batch->result.results.size(), batch->rows.get());
+  } else {
+    answer.rows.resize(static_cast<size_t>(PQntuples(result)));
+    for (size_t row = 0; row < answer.rows.size(); ++row) {
+      for (int column = 0; column < PQnfields(result); ++column) {
+        answer.rows[row].emplace_back(Field(result, static_cast<int>(row), column));
+      }
+    }
+    if (awaited.tells_whether_reset)
+      batch->told_whether_reset = answer.Field(0, 0) == "t";
+  }
+  return answer;
 }
 
 // An answer that nobody has asked for but this class. When it is an error, it is the
@@ -517,41 +537,29 @@ void Connection::EndBatch() {
   if (batches_.empty()) {
     // The status is known when the queue is seen to be empty.
     if (PQtransactionStatus(pg_) == PQTRANS_ACTIVE) PQclear(PQgetResult(pg_));
-    batch.result.transaction = PQtransactionStatus(pg_);
+    batch.result.transaction = StateOf(PQtransactionStatus(pg_));
+  }
+  if (batch.told_whether_reset.has_value() && batch.result.ok()) {
+    is_reset_ = *batch.told_whether_reset;
+    spent_ = spent_ || !is_reset_;
   }
   batch.done(std::move(batch.result));
 }
 
 // --- the end ---
 
-void Connection::Close(const std::string& why) {
-  const auto self = shared_from_this();
-  Break(why);
-}
-
-void Connection::Break(std::string why) {
-  if (state_ == State::kBroken) return;
-  const bool connecting = state_ == State::kConnecting;
-  state_ = State::kBroken;
-  watch_.reset();
-  loop_->Cancel(connect_timer_);
+std::vector<database::Session::Owed> Connection::Drop() {
   PQfinish(pg_);
   pg_ = nullptr;
   paced_read_.Close();
-  if (connecting) return Connected(absl::UnavailableError(why));
-  std::deque<Batch> batches = std::move(batches_);
-  batches_.clear();
+  std::vector<Owed> owed;
+  for (Batch& batch : std::exchange(batches_, {})) {
+    owed.push_back({std::move(batch.done), batch.row_too_large});
+  }
   for (HeldBack& held : std::exchange(held_back_, {})) {
-    batches.emplace_back().done = std::move(held.done);
+    owed.push_back({std::move(held.done)});
   }
-  for (Batch& batch : batches) {
-    BatchResult lost;
-    lost.lost = true;
-    lost.why_lost = why;
-    lost.row_too_large = batch.result.row_too_large;
-    batch.done(std::move(lost));
-  }
-  if (auto listener = std::exchange(on_broken_, nullptr)) listener();
+  return owed;
 }
 
 }  // namespace concordat::participant::postgresql

@@ -8,9 +8,12 @@
 #include "absl/strings/str_replace.h"
 #include "coordinator/base/log.h"
 #include "participant/resources/postgresql/schema.h"
-#include "participant/resources/postgresql/sql.h"
 
 namespace concordat::participant::postgresql {
+
+using database::Statement;
+using database::StatementResult;
+using database::Text;
 
 namespace {
 
@@ -71,22 +74,22 @@ Statement AskTable(const TableNeeds& needs) {
 
 absl::Status Refused(std::string why) { return absl::FailedPreconditionError(why); }
 
-absl::Status CheckServer(const PGresult* row, const PostgresqlOptions& options) {
-  const std::string database(Field(row, 0, 0));
-  if (Field(row, 0, 2) == "t") {
+absl::Status CheckServer(const StatementResult& row, const DatabaseOptions& options) {
+  const std::string database(row.Field(0, 0));
+  if (row.Field(0, 2) == "t") {
     return Refused(absl::StrCat(
         "the server is a standby, and cannot write: name the primary in the URL (several "
         "hosts and target_session_attrs=read-write find it)"));
   }
-  if (Field(row, 0, 3) == "on") {
+  if (row.Field(0, 3) == "on") {
     return Refused(absl::StrCat("database ", database,
                                 " is read-only for this role: reset "
                                 "default_transaction_read_only of the role, the database "
                                 "or the server"));
   }
-  const int slots = std::atoi(std::string(Field(row, 0, 4)).c_str());
-  const int connections = std::atoi(std::string(Field(row, 0, 5)).c_str());
-  const std::string config(Field(row, 0, 6));
+  const int slots = std::atoi(std::string(row.Field(0, 4)).c_str());
+  const int connections = std::atoi(std::string(row.Field(0, 5)).c_str());
+  const std::string config(row.Field(0, 6));
   const uint32_t own = options.max_connections + options.settle_connections + 2;
   if (slots == 0) {
     return Refused(
@@ -113,7 +116,7 @@ absl::Status CheckServer(const PGresult* row, const PostgresqlOptions& options) 
                             "COMMIT has reached the branch, a moment after the client "
                             "was told"));
   }
-  if (Field(row, 0, 7) != "on") {
+  if (row.Field(0, 7) != "on") {
     LogEvent(Level::kWarning, "fsync is off: what was committed may be lost")
         .Field("resource", options.resource)
         .Field("database", database);
@@ -131,28 +134,28 @@ std::string NoRights(const std::string& role, const std::string& name) {
                       absl::StrReplaceAll(GrantSql(role), {{"\n", " "}}));
 }
 
-absl::Status CheckTable(const PGresult* rows, const TableNeeds& needs,
+absl::Status CheckTable(const StatementResult& rows, const TableNeeds& needs,
                         const std::string& role, bool superuser) {
   const std::string name = absl::StrCat(kSchema, ".", needs.name);
-  if (PQntuples(rows) == 0) {
+  if (rows.rows.empty()) {
     return Refused(absl::StrCat(
         "the table ", name,
         " is not there: make it with \"concordat rm init URL\", which shows its SQL"));
   }
-  const std::string columns(Field(rows, 0, 3));
-  if (columns != needs.columns || Field(rows, 0, 4) != "t") {
+  const std::string columns(rows.Field(0, 3));
+  if (columns != needs.columns || rows.Field(0, 4) != "t") {
     return Refused(absl::StrCat(
         name, " has the columns (", columns, "), wanted are (", needs.columns,
         ") with a primary key over the first ", needs.key_words,
         ": it is another program's, or another version's. Move it away, "
         "then \"concordat rm init URL\""));
   }
-  if (Field(rows, 0, 1) != "t") return Refused(NoRights(role, name));
-  if (Field(rows, 0, 2) == "t" && !superuser) {
+  if (rows.Field(0, 1) != "t") return Refused(NoRights(role, name));
+  if (rows.Field(0, 2) == "t" && !superuser) {
     return Refused(absl::StrCat("role ", role, " may write ", name,
                                 " itself, and so could what clients send: ", kOnceMore));
   }
-  if (needs.logged && Field(rows, 0, 0) != "p") {
+  if (needs.logged && rows.Field(0, 0) != "p") {
     return Refused(absl::StrCat(name,
                                 " is unlogged, and is empty after a crash: ALTER "
                                 "TABLE ",
@@ -162,15 +165,15 @@ absl::Status CheckTable(const PGresult* rows, const TableNeeds& needs,
 }
 
 // Works, but gives clients' statements what no client should have.
-void WarnOfRole(const PGresult* row, const std::string& role,
-                const PostgresqlOptions& options) {
-  const std::string files(Field(row, 0, 2));
+void WarnOfRole(const StatementResult& row, const std::string& role,
+                const DatabaseOptions& options) {
+  const std::string files(row.Field(0, 2));
   std::string why;
-  if (Field(row, 0, 0) == "t") {
+  if (row.Field(0, 0) == "t") {
     why =
         "it is a superuser: what clients send can run programs and read and write files "
         "of the server (COPY), change Concordat's tables and end any session";
-  } else if (Field(row, 0, 1) == "t") {
+  } else if (row.Field(0, 1) == "t") {
     why = "it has CREATEROLE: what clients send can give it other roles' rights";
   } else if (!files.empty()) {
     why = absl::StrCat("it is a member of ", files,
@@ -184,22 +187,22 @@ void WarnOfRole(const PGresult* row, const std::string& role,
       .Field("instead", "a role of its own: concordat rm init URL --role ROLE");
 }
 
-absl::Status CheckRole(const PGresult* row, const std::string& role) {
-  const bool superuser = Field(row, 0, 0) == "t";
-  if (!superuser && Field(row, 0, 3) == "t") {
+absl::Status CheckRole(const StatementResult& row, const std::string& role) {
+  const bool superuser = row.Field(0, 0) == "t";
+  if (!superuser && row.Field(0, 3) == "t") {
     return Refused(absl::StrCat("role ", role, " is a member of ", kOwnerRole,
                                 ", and so what clients send could change Concordat's "
                                 "tables: REVOKE ",
                                 kOwnerRole, " FROM ", role));
   }
-  if (Field(row, 0, 4) != kSchemaVersion) {
+  if (row.Field(0, 4) != kSchemaVersion) {
     return Refused(absl::StrCat("the schema ", kSchema,
                                 " was made by another version: ", kOnceMore));
   }
-  if (Field(row, 0, 5) != "t") {
+  if (row.Field(0, 5) != "t") {
     return Refused(NoRights(role, absl::StrCat("the functions of schema ", kSchema)));
   }
-  if (Field(row, 0, 6) != "t") {
+  if (row.Field(0, 6) != "t") {
     return Refused(absl::StrCat("GRANT pg_read_all_stats TO ", kOwnerRole,
                                 ": it has to see when a session began"));
   }
@@ -217,26 +220,26 @@ std::vector<Statement> StartQuestions() {
           {kRole, {Text(kSchema), Text(kOwnerRole)}}};
 }
 
-Server AnsweringServer(const BatchResult& answers) {
-  return ServerFrom(answers.results[2].get());
+Server AnsweringServer(const database::BatchResult& answers) {
+  return ServerFrom(answers.results[2]);
 }
 
-absl::Status CheckStart(const BatchResult& answers, const PostgresqlOptions& options) {
+absl::Status CheckStart(const database::BatchResult& answers,
+                        const DatabaseOptions& options) {
   if (answers.lost) return absl::UnavailableError(answers.Error());
   if (!answers.ok()) {
     return Refused(
         absl::StrCat("the server's settings cannot be read: ", answers.Error()));
   }
-  const PGresult* server = answers.results[0].get();
+  const StatementResult& server = answers.results[0];
   if (absl::Status s = CheckServer(server, options); !s.ok()) return s;
-  const std::string role(Field(server, 0, 1));
-  const PGresult* rights = answers.results[5].get();
-  const bool superuser = Field(rights, 0, 0) == "t";
+  const std::string role(server.Field(0, 1));
+  const StatementResult& rights = answers.results[5];
+  const bool superuser = rights.Field(0, 0) == "t";
   const std::pair<size_t, const TableNeeds*> tables[] = {
       {1, &kBranches}, {3, &kGenerationsNeeds}, {4, &kSessionsNeeds}};
   for (const auto& [answer, needs] : tables) {
-    const absl::Status s =
-        CheckTable(answers.results[answer].get(), *needs, role, superuser);
+    const absl::Status s = CheckTable(answers.results[answer], *needs, role, superuser);
     if (!s.ok()) return s;
   }
   if (absl::Status s = CheckRole(rights, role); !s.ok()) return s;

@@ -6,20 +6,20 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "participant/resources/database/options.h"
+#include "participant/resources/database/statement.h"
 #include "participant/resources/postgresql/application_managed.h"
-#include "participant/resources/postgresql/connection.h"
-#include "participant/resources/postgresql/postgresql_resource_manager.h"
 
 namespace concordat::participant::postgresql {
 
 // One batch; its answers go to CheckStart.
-[[nodiscard]] std::vector<Statement> StartQuestions();
+[[nodiscard]] std::vector<database::Statement> StartQuestions();
 // FAILED_PRECONDITION; UNAVAILABLE when the connection was lost. Logs what works but
 // should not be left so.
-[[nodiscard]] absl::Status CheckStart(const BatchResult& answers,
-                                      const PostgresqlOptions& options);
+[[nodiscard]] absl::Status CheckStart(const database::BatchResult& answers,
+                                      const DatabaseOptions& options);
 // Of answers that CheckStart has accepted.
-[[nodiscard]] Server AnsweringServer(const BatchResult& answers);
+[[nodiscard]] Server AnsweringServer(const database::BatchResult& answers);
 
 }  // namespace concordat::participant::postgresql
 

@@ -6,8 +6,12 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "participant/resources/postgresql/connection.h"
 
 namespace concordat::participant::postgresql {
+
+using database::ClientRows;
+using database::Param;
 
 namespace {
 
@@ -79,31 +83,35 @@ absl::StatusOr<Param> ToParam(const wire::Value& value) {
   return Param{};
 }
 
-void ToWire(const PGresult* result, wire::SqlResult* out, uint64_t* bytes) {
+std::vector<wire::Value> RowToWire(const PGresult* row) {
+  const int columns = PQnfields(row);
+  std::vector<wire::Value> values;
+  values.reserve(static_cast<size_t>(columns));
+  for (int c = 0; c < columns; ++c) {
+    values.push_back(PQgetisnull(row, 0, c) != 0
+                         ? wire::Value()
+                         : ColumnToWire(PQftype(row, c), Field(row, 0, c)));
+  }
+  return values;
+}
+
+void TakeColumns(const PGresult* result, size_t statement, ClientRows* rows) {
   const int columns = PQnfields(result);
-  const int rows = PQntuples(result);
-  if (out->columns.empty()) {
-    for (int c = 0; c < columns; ++c) out->columns.emplace_back(PQfname(result, c));
-    out->__isset.columns = out->__isset.rows = columns > 0;
-  }
-  for (int r = 0; r < rows; ++r) {
-    std::vector<wire::Value>& values = out->rows.emplace_back().values;
-    values.reserve(static_cast<size_t>(columns));
-    for (int c = 0; c < columns; ++c) {
-      values.push_back(PQgetisnull(result, r, c) != 0
-                           ? wire::Value()
-                           : ColumnToWire(PQftype(result, c), Field(result, r, c)));
-      // As it will travel: PostgreSQL's own form of bytes is twice as long.
-      *bytes += 16 + values.back().text.size() + values.back().blob.size();
-    }
-  }
+  if (columns == 0 || !rows->wants_columns(statement)) return;
+  std::vector<std::string> names;
+  for (int c = 0; c < columns; ++c) names.emplace_back(PQfname(result, c));
+  rows->SetColumns(statement, std::move(names));
+}
+
+void TakeEnd(const PGresult* result, size_t statement, ClientRows* rows) {
+  TakeColumns(result, statement, rows);
   const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
   const bool reads = tag.substr(0, 6) == "SELECT" || tag.substr(0, 4) == "SHOW";
   const std::string_view changed = PQcmdTuples(const_cast<PGresult*>(result));
   if (reads || changed.empty()) return;
-  int64_t count = 0;
+  uint64_t count = 0;
   std::from_chars(changed.data(), changed.data() + changed.size(), count);
-  out->__set_changed(count);
+  rows->SetChanged(statement, count);
 }
 
 }  // namespace concordat::participant::postgresql

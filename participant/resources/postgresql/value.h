@@ -12,20 +12,27 @@
 #ifndef PARTICIPANT_RESOURCES_POSTGRESQL_VALUE_H_
 #define PARTICIPANT_RESOURCES_POSTGRESQL_VALUE_H_
 
-#include <cstdint>
+#include <libpq-fe.h>
+
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "concordat_wire/participant_types.h"
-#include "participant/resources/postgresql/connection.h"
+#include "participant/resources/database/client_rows.h"
+#include "participant/resources/database/statement.h"
 
 namespace concordat::participant::postgresql {
 
 // INVALID_ARGUMENT: a text with a NUL character, which PostgreSQL does not have.
-[[nodiscard]] absl::StatusOr<Param> ToParam(const wire::Value& value);
+[[nodiscard]] absl::StatusOr<database::Param> ToParam(const wire::Value& value);
 
-// Adds rows of a statement, and their size, to `out` and `bytes`; with the last, empty
-// result of the statement how many rows it has changed.
-void ToWire(const PGresult* result, wire::SqlResult* out, uint64_t* bytes);
+// A statement's rows come one in a result each.
+[[nodiscard]] std::vector<wire::Value> RowToWire(const PGresult* row);
+// The names of the columns, if they are still wanted.
+void TakeColumns(const PGresult* result, size_t statement, database::ClientRows* rows);
+// Of the last, empty result of a statement: its columns, and how many rows it has
+// changed.
+void TakeEnd(const PGresult* result, size_t statement, database::ClientRows* rows);
 
 }  // namespace concordat::participant::postgresql
 

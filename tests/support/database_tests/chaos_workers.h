@@ -1,6 +1,6 @@
 // Many branches at once while something breaks: the same for every database that prepares
 // by itself. Included by the test of one, behind its support.h, which says what
-// DatabaseTest and DatabaseOptions are.
+// DatabaseTest and TestedOptions are.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_CHAOS_WORKERS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_CHAOS_WORKERS_H_
 

@@ -1,7 +1,7 @@
 // How far a database has come (its generation), and how an older copy of it shows: the
 // server's data directory is put back, while nobody serves it and in use. The same for
 // every database that prepares by itself. Included by the test of one, behind its
-// support.h, which says what DatabaseTest, DatabaseOptions and DatabaseServer are.
+// support.h, which says what DatabaseTest, TestedOptions and DatabaseServer are.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_MARK_TESTS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_MARK_TESTS_H_
 
@@ -52,7 +52,7 @@ TEST_F(GenerationTest, GenerationBeyondTheLastKnown_IsAccepted) {
 TEST_F(GenerationTest, ServerNotReached_GetsItsGenerationLater) {
   DatabaseServer own;
   UseServer(&own);
-  DatabaseOptions options = Options();
+  TestedOptions options = Options();
   options.connection_wait = Duration::Millis(200);
   Open(options);
   ASSERT_TRUE(SetGeneration(10).ok());

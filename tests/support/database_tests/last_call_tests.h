@@ -1,6 +1,6 @@
 // Calls that prepare the branch in the same step (unsolicited votes): the same for every
 // database that prepares by itself. Included by the test of one, behind its support.h,
-// which says what DatabaseTest and DatabaseOptions are.
+// which says what DatabaseTest and TestedOptions are.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_LAST_CALL_TESTS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_LAST_CALL_TESTS_H_
 
@@ -83,7 +83,7 @@ TEST_F(LastCallTest, ConditionThatDoesNotHold_IsNotPrepared_AndTheBranchLivesOn)
 }
 
 TEST_F(LastCallTest, TooManyRows_SaysSoOfAPreparedBranch_WhichRollsBackWhenTold) {
-  DatabaseOptions options = Options();
+  TestedOptions options = Options();
   options.max_result_bytes = 1000;
   Open(options);
   const BranchId branch = BeginAndRun(kUpdate);

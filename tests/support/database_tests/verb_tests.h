@@ -1,5 +1,5 @@
 // The verbs: the same for every database that prepares by itself. Included by the test
-// of one, behind its support.h, which says what DatabaseTest and DatabaseOptions are.
+// of one, behind its support.h, which says what DatabaseTest and TestedOptions are.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_VERB_TESTS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_VERB_TESTS_H_
 
@@ -51,7 +51,7 @@ TEST_F(VerbTest, RollbackOfAnActiveBranch_NothingIsLeftAndTheConnectionIsUsedAga
     EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
   EXPECT_EQ(Balance(1), "100");
-  EXPECT_LE(manager().Stats().connects, 3u);  // guard, settle, work
+  EXPECT_LE(manager().Stats().connects, 3u);  // serving lock, settle, work
 }
 
 TEST_F(VerbTest, CommitOnePhase_IsThereWithEvidenceOfItsOwnKind) {

@@ -8,35 +8,53 @@
 #include <string>
 #include <utility>
 
-#include "tests/unit/database/fake_database.h"
+#include "participant/resources/database/branch_executor.h"
+#include "tests/unit/database/fake_dialect.h"
 
 namespace concordat::participant::database {
 namespace {
 
-using fake::BatchResult;
-
 class CanceledCallTest : public ::testing::Test {
  protected:
   CanceledCallTest() : thread_(*rpc::LoopThread::Start()) {
+    options_.max_result_bytes = 1000;
     On([this] {
+      rpc::EventLoop* const loop = thread_->loop();
+      dialect_.Open(loop, {ClusterId(1), "bank"}, nullptr, &counters_);
       PoolOptions options;
       options.max_connections = 1;
-      options.wait = Duration::Seconds(1);
-      pool_ = std::make_unique<fake::Work::Pool>(
-          thread_->loop(), fake::Connection::Config(), options, &counters_);
-      work_ = std::make_unique<fake::Work>(&options_, ClusterId(1), pool_.get(),
-                                           &settler_, &count_, &counters_);
+      options.wait = Duration::Seconds(10);
+      work_pool_ = std::make_unique<Pool>(
+          loop, [this] { return dialect_.NewSession(SessionUse::kWork); }, options);
+      settle_pool_ = std::make_unique<Pool>(
+          loop, [this] { return dialect_.NewSession(SessionUse::kSettle); }, options);
+      resolver_ = std::make_unique<InDoubtResolver>(loop, &dialect_, settle_pool_.get(),
+                                                    work_pool_.get(),
+                                                    Duration::Seconds(10), &counters_);
+      executor_ = std::make_unique<BranchExecutor>(&options_, &dialect_, work_pool_.get(),
+                                                   resolver_.get(), &count_, &counters_);
     });
   }
   ~CanceledCallTest() override {
     EXPECT_EQ(count_, 0u) << "the branch is still here";
     On([this] {
-      pool_->Close("the test is over");
-      work_.reset();
-      pool_.reset();
+      resolver_->StopRetrying();
+      work_pool_->Close("the test is over");
+      settle_pool_->Close("the test is over");
+      executor_.reset();
+      resolver_.reset();
+      work_pool_.reset();
+      settle_pool_.reset();
+      dialect_.Close();
     });
   }
-  void On(const std::function<void()>& step) { thread_->RunSync(step); }
+  // Returns when all that follows from it is done, too.
+  void On(const std::function<void()>& step) {
+    thread_->RunSync(step);
+    thread_->RunSync([] {});  // a connection comes at the end of the first
+  }
+  std::shared_ptr<FakeSession> Work() { return dialect_.session(SessionUse::kWork); }
+  std::shared_ptr<FakeSession> Settle() { return dialect_.session(SessionUse::kSettle); }
 
   // The call is under way, and a Rollback has come.
   void BeginCall(bool last) {
@@ -45,21 +63,20 @@ class CanceledCallTest : public ::testing::Test {
     count_ = 1;
     executed_ = {};
     rolled_back_ = again_ = {};
-    settler_.ended = 0;
     request_.__set_prepare(last);
+    request_.__set_sql({1, wire::SqlStatement()});
     On([this] {
-      work_->Start(id_, "begin");
-      work_->Execute(id_, request_, [this](wire::ExecuteReply r) {
+      executor_->Start(id_, "begin");
+      executor_->Execute(id_, request_, [this](wire::ExecuteReply r) {
         EXPECT_FALSE(executed_.has_value());
         executed_ = r.result.code;
       });
     });
-    On([] {});  // the connection comes at the end of the first
-    ASSERT_TRUE(fake::Connection::last()->busy());
+    ASSERT_TRUE(Work()->busy());
   }
   void RollBack(std::optional<FinishResult>* result) {
     On([this, result] {
-      work_->Rollback(id_, [result](FinishResult r) {
+      executor_->Rollback(id_, [result](FinishResult r) {
         EXPECT_FALSE(result->has_value()) << "answered twice";
         *result = std::move(r);
       });
@@ -71,14 +88,19 @@ class CanceledCallTest : public ::testing::Test {
     EXPECT_EQ(executed_, wire::Code::BRANCH_GONE);
     EXPECT_FALSE(rolled_back_.has_value());
   }
-  void AnswerCall(BatchResult r) {
-    On([r] { fake::Connection::last()->Answer(r); });
+  void AnswerCall(const FakeAnswer& answer) {
+    On([this, answer] { Work()->Answer(answer); });
   }
-  void AnswerCancel(bool sent) {
-    On([this, sent] { std::exchange(settler_.cancel, nullptr)(sent); });
+  // What the resolver has sent last.
+  void AnswerSettle(const std::string& batch, const FakeAnswer& answer) {
+    ASSERT_NE(Settle(), nullptr);
+    ASSERT_TRUE(Settle()->busy());
+    ASSERT_EQ(Settle()->sent(), batch);
+    On([this, answer] { Settle()->Answer(answer); });
   }
+  void AnswerCancel(bool sent) { AnswerSettle("cancel", {.failed = !sent}); }
   // The call, and the cancel request, in this order or the other one.
-  void AnswerBoth(BatchResult r, bool sent, bool call_first) {
+  void AnswerBoth(const FakeAnswer& r, bool sent, bool call_first) {
     if (call_first) AnswerCall(r);
     EXPECT_FALSE(rolled_back_.has_value());
     AnswerCancel(sent);
@@ -88,29 +110,34 @@ class CanceledCallTest : public ::testing::Test {
     }
   }
   void ExpectRollback() {
-    ASSERT_TRUE(fake::Connection::last()->busy());
-    EXPECT_EQ(fake::Connection::last()->sent(), "rollback");
+    ASSERT_TRUE(Work()->busy());
+    EXPECT_EQ(Work()->sent(), "rollback");
     EXPECT_FALSE(rolled_back_.has_value());
     AnswerCall({});
   }
   void ExpectFoundOut() {
-    ASSERT_TRUE(settler_.find_out) << "nobody asks what became of the branch";
     EXPECT_FALSE(rolled_back_.has_value());
-    On([this] { std::exchange(settler_.find_out, nullptr)(Evidence::kNone); });
+    AnswerSettle("session?", {});
+    EXPECT_FALSE(rolled_back_.has_value());
+    AnswerSettle("evidence?", {});
   }
   void ExpectDone() {
     ASSERT_TRUE(rolled_back_.has_value());
     EXPECT_EQ(rolled_back_->state, FinishState::kDone);
     EXPECT_EQ(count_, 0u);
+    // A session that is lost is looked after.
+    if (Settle()->busy()) AnswerSettle("session?", {});
   }
 
   std::unique_ptr<rpc::LoopThread> thread_;
-  const fake::Options options_;
-  fake::Counters counters_;
-  fake::Settler settler_;
+  DatabaseOptions options_;
+  Counters counters_;
+  FakeDialect dialect_;
   std::atomic<uint32_t> count_{0};
-  std::unique_ptr<fake::Work::Pool> pool_;
-  std::unique_ptr<fake::Work> work_;
+  std::unique_ptr<Pool> work_pool_;
+  std::unique_ptr<Pool> settle_pool_;
+  std::unique_ptr<InDoubtResolver> resolver_;
+  std::unique_ptr<BranchExecutor> executor_;
   BranchId id_;
   uint64_t last_number_ = 0;
   wire::ExecuteRequest request_;
@@ -132,12 +159,13 @@ TEST_F(CanceledCallTest, Scenario13_CallEnds_RolledBackOnceBothAreAnswered) {
   }
 }
 
-TEST_F(CanceledCallTest, Scenario13_CallHasPrepared_TheSettlerRollsBack) {
+TEST_F(CanceledCallTest, Scenario13_CallHasPrepared_TheResolverRollsBack) {
   for (const bool call_first : {true, false}) {
     BeginAndRollBack(/*last=*/true);
     AnswerBoth({}, /*sent=*/true, call_first);
+    EXPECT_FALSE(rolled_back_.has_value());
+    AnswerSettle("rollback prepared", {});
     ExpectDone();
-    EXPECT_EQ(settler_.ended, 1);
   }
 }
 
@@ -147,8 +175,7 @@ TEST_F(CanceledCallTest, Scenario13_CallIsLostAndMayHavePrepared_FoundOut) {
       if (!sent && !call_first) continue;
       for (const bool lost : {true, false}) {
         BeginAndRollBack(/*last=*/true);
-        AnswerBoth({.lost = lost, .failed = true, .may_have_prepared = true}, sent,
-                   call_first);
+        AnswerBoth({.lost = lost, .failed_last = true}, sent, call_first);
         ExpectFoundOut();
         ExpectDone();
       }
@@ -203,7 +230,7 @@ TEST_F(CanceledCallTest, Scenario13_RollbackWhileACallIsUndone_RolledBackOnce) {
     for (const bool lost : {true, false}) {
       BeginCall(/*last=*/true);
       AnswerCall({.failed = true});
-      EXPECT_EQ(fake::Connection::last()->sent(), "undo");
+      EXPECT_EQ(Work()->sent(), "rollback");
       RollBack(&rolled_back_);
       EXPECT_EQ(executed_, wire::Code::BRANCH_GONE);
       AnswerBoth({.lost = lost}, /*sent=*/true, call_first);
@@ -211,6 +238,15 @@ TEST_F(CanceledCallTest, Scenario13_RollbackWhileACallIsUndone_RolledBackOnce) {
       ExpectDone();
     }
   }
+}
+
+// Another run may go well, when the server is there again.
+TEST_F(CanceledCallTest, Scenario101_ConnectionLostWhileACallIsUndone_BranchGone) {
+  BeginCall(/*last=*/false);
+  AnswerCall({.failed = true});
+  EXPECT_EQ(Work()->sent(), "rollback");
+  AnswerCall({.lost = true});
+  EXPECT_EQ(executed_, wire::Code::BRANCH_GONE);
 }
 
 }  // namespace

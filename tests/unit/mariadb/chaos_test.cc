@@ -58,7 +58,7 @@ class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool
 
   // Of prepared branches, and what is answered for them.
   std::string WhatIsLeft() {
-    Later<absl::StatusOr<MariadbPreparedScan>> scan;
+    Later<absl::StatusOr<PreparedScan>> scan;
     manager().Scan(scan.callback());
     const auto found = scan.Get();
     std::string all =

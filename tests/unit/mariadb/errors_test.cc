@@ -4,25 +4,38 @@
 
 #include <utility>
 
-#include "participant/resources/mariadb/sql.h"
+#include "participant/resources/mariadb/dialect.h"
+#include "participant/resources/mariadb/statements.h"
 
 namespace concordat::participant::mariadb {
 namespace {
 
-Result Failure(unsigned error, const char* state = "HY000", const char* message = "") {
-  Result result;
-  result.error = error;
+using database::BatchResult;
+using database::StatementResult;
+
+constexpr unsigned kXaRmFail = 1399;
+
+const database::Dialect& Dialect() {
+  static const auto dialect = MakeDialect("", {});
+  return *dialect;
+}
+
+StatementResult Failure(unsigned error, const char* state = "HY000",
+                        const char* message = "") {
+  StatementResult result;
+  result.state = StatementResult::State::kFailed;
+  result.number = error;
   result.sqlstate = state;
-  result.message = message;
+  result.error = message;
   return result;
 }
 
-Vote VoteAfter(Result failure) {
+Vote VoteAfter(StatementResult failure) {
   BatchResult r;
   r.results.emplace_back();
   r.results.push_back(std::move(failure));
-  r.results.emplace_back().error = kSkipped;
-  return RefusalOf(r);
+  r.results.emplace_back().state = StatementResult::State::kSkipped;
+  return database::RefusalOf(Dialect(), r);
 }
 
 TEST(ErrorsTest, Scenario101_WhatMayGoWellTheNextTime_IsAConflictOrLost) {
@@ -33,7 +46,7 @@ TEST(ErrorsTest, Scenario101_WhatMayGoWellTheNextTime_IsAConflictOrLost) {
             Vote::kConflict);
   BatchResult lost;
   lost.lost = true;
-  EXPECT_EQ(RefusalOf(lost), Vote::kLost);
+  EXPECT_EQ(database::RefusalOf(Dialect(), lost), Vote::kLost);
 }
 
 TEST(ErrorsTest, Scenario101_WhatLasts_IsRefused) {
@@ -46,9 +59,9 @@ TEST(ErrorsTest, Scenario101_WhatLasts_IsRefused) {
 }
 
 TEST(ErrorsTest, OutOfTime_IsToldApartFromInterruption) {
-  EXPECT_EQ(Classify(Failure(1969)), wire::Code::TIMED_OUT);
-  EXPECT_EQ(Classify(Failure(kInterrupted)), wire::Code::RESOURCE_ERROR);
-  EXPECT_TRUE(EndsBranch(wire::Code::TIMED_OUT));
+  EXPECT_EQ(Dialect().Classify(Failure(1969)), wire::Code::TIMED_OUT);
+  EXPECT_EQ(Dialect().Classify(Failure(kInterrupted)), wire::Code::RESOURCE_ERROR);
+  EXPECT_TRUE(database::EndsBranch(wire::Code::TIMED_OUT));
 }
 
 }  // namespace

@@ -220,15 +220,15 @@ TEST_P(LostTest, Scenario24_ProcessGoneDuringPrepare_TheNextOneFindsItInDoubt) {
   (void)PrepareLater(branch);
   EXPECT_TRUE(Eventually([&] { return !Prepared().empty(); }));
   // The server does not know that the process is gone, and its session has the branch.
-  MariadbResourceManager next(Url(), Options());
+  const auto next = MakeMariadb(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> recovered;
-  next.Recover(kCluster, recovered.callback());
+  next->Recover(kCluster, recovered.callback());
   EXPECT_EQ(*recovered.Get(), std::vector<BranchId>{branch});
   Later<FinishResult> done;
-  next.Commit(branch, done.callback());
+  next->Commit(branch, done.callback());
   EXPECT_EQ(done.Get().state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
-  next.Close();
+  next->Close();
 }
 
 INSTANTIATE_TEST_SUITE_P(Binlog, LostTest, ::testing::Bool(),

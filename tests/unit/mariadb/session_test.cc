@@ -191,14 +191,14 @@ TEST_F(SessionTest, Scenario97_SessionThatGivesUpAllLocks_IsStillFoundAndEnded) 
   Query(branch, "SELECT RELEASE_ALL_LOCKS()");
   const std::string id = WorkSession();
   std::string url = Url();
-  MariadbResourceManager next(url, Options());
+  const auto next = MakeMariadb(url, Options());
   Later<absl::StatusOr<std::vector<BranchId>>> recovered;
-  next.Recover(kCluster, recovered.callback());
+  next->Recover(kCluster, recovered.callback());
   EXPECT_TRUE(recovered.Get().ok());
   EXPECT_EQ(Sql(absl::StrCat(
                 "SELECT COUNT(*) FROM information_schema.processlist WHERE id=", id)),
             "0");
-  next.Close();
+  next->Close();
 }
 
 TEST_F(SessionTest, StatementsOfLaterCalls_AreKeptToo) {

@@ -223,7 +223,7 @@ TEST_F(StartTest, OthersPreparedBranches_AreCountedListedAndNeverTouched) {
   EXPECT_EQ(recovered_, std::vector<BranchId>{ours});
   EXPECT_EQ(manager().Stats().prepared_here, 1u);
   EXPECT_EQ(manager().Stats().prepared_by_others, 5u);
-  Later<absl::StatusOr<MariadbPreparedScan>> scan;
+  Later<absl::StatusOr<PreparedScan>> scan;
   manager().Scan(scan.callback());
   EXPECT_THAT(scan.Get()->others, ::testing::UnorderedElementsAreArray(others));
   EXPECT_EQ(Rollback(ours).state, FinishState::kDone);
@@ -261,41 +261,41 @@ TEST_F(StartTest, BranchThatTurnsUpLater_IsReportedOnceAndCanBeEnded) {
 // The process that was there before is ended on the server, before anything is said about
 // its branches; it may try to come back, but serves nothing.
 TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
-  MariadbResourceManager old(Url(), Options());
+  const auto old = MakeMariadb(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
-  old.Recover(kCluster, served.callback());
+  old->Recover(kCluster, served.callback());
   ASSERT_TRUE(served.Get().ok());
   std::vector<BranchId> branches;
   std::vector<std::unique_ptr<Call>> calls;
   for (int id : {1, 2}) {
     branches.push_back(NextBranch());
     branches.back().incarnation = Incarnation(1);
-    ASSERT_TRUE(old.Start(branches.back(), {}).ok());
+    ASSERT_TRUE(old->Start(branches.back(), {}).ok());
     calls.push_back(std::make_unique<Call>());
     calls.back()->request.__set_sql(
         {Stmt(absl::StrCat("UPDATE account SET balance=1 WHERE id=", id))});
-    old.Execute(branches.back(), calls.back()->request, calls.back()->reply.callback());
+    old->Execute(branches.back(), calls.back()->request, calls.back()->reply.callback());
     ASSERT_EQ(calls.back()->reply.Get().result.code, wire::Code::OK);
   }
   Later<PrepareResult> vote;
-  old.Prepare(branches[1], vote.callback());
+  old->Prepare(branches[1], vote.callback());
   ASSERT_EQ(vote.Get().vote, Vote::kPrepared);
 
   Open();
   EXPECT_EQ(recovered_, std::vector<BranchId>{branches[1]});
   EXPECT_EQ(LookUp(branches[0]), Evidence::kNone);
   Later<OnePhaseResult> late;
-  old.CommitOnePhase(branches[0], late.callback());
+  old->CommitOnePhase(branches[0], late.callback());
   EXPECT_NE(late.Get().outcome, OnePhase::kCommitted);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
   EXPECT_TRUE(
-      Eventually([&] { return absl::IsUnavailable(old.Start(NextBranch(), {})); }));
+      Eventually([&] { return absl::IsUnavailable(old->Start(NextBranch(), {})); }));
   EXPECT_EQ(Commit(branches[1]).state, FinishState::kDone)
       << "the session that prepared it is gone";
   // And when it ends, the old one may serve again.
   Close();
-  EXPECT_TRUE(Eventually([&] { return old.Start(NextBranch(), {}).ok(); }));
-  old.Close();
+  EXPECT_TRUE(Eventually([&] { return old->Start(NextBranch(), {}).ok(); }));
+  old->Close();
 }
 
 // --- the pool ---

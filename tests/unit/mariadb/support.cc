@@ -76,7 +76,7 @@ MariadbOptions MariadbTest::Options() const {
 absl::StatusOr<std::vector<BranchId>> MariadbTest::TryOpenAt(const std::string& url,
                                                              MariadbOptions options) {
   manager_.reset();
-  manager_ = std::make_unique<MariadbResourceManager>(url, std::move(options));
+  manager_ = MakeMariadb(url, std::move(options));
   if (on_found_) {
     manager_->OnFound([this](std::vector<FoundBranch> f) { on_found_(std::move(f)); });
   }

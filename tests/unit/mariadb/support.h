@@ -50,7 +50,7 @@ class MariadbTest : public ManagerCalls {
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpenAt(const std::string& url,
                                                                 MariadbOptions options);
   void Close() { manager_.reset(); }
-  [[nodiscard]] MariadbResourceManager& manager() { return *manager_; }
+  [[nodiscard]] DatabaseResourceManager& manager() { return *manager_; }
 
   // As XA COMMIT takes it, and as XA RECOVER FORMAT='SQL' shows it.
   [[nodiscard]] static std::string XidOf(const BranchId& branch);
@@ -62,8 +62,8 @@ class MariadbTest : public ManagerCalls {
   // Prepared branches of the test's resource, in that form.
   [[nodiscard]] std::vector<std::string> Prepared();
   [[nodiscard]] std::string EvidenceRows();
-  // The sessions of the test's resource, the guard's but for the first, in the order of
-  // their ids.
+  // The sessions of the test's resource, that of the serving lock but for the first, in
+  // the order of their ids.
   [[nodiscard]] std::vector<std::string> Sessions();
   // Those in a transaction that is not prepared.
   [[nodiscard]] std::string WorkSession();
@@ -78,12 +78,12 @@ class MariadbTest : public ManagerCalls {
  private:
   testing::MariadbServer* server_ = nullptr;
   std::string database_;
-  std::unique_ptr<MariadbResourceManager> manager_;
+  std::unique_ptr<DatabaseResourceManager> manager_;
 };
 
 // For tests/support/database_tests.
 using DatabaseTest = MariadbTest;
-using DatabaseOptions = MariadbOptions;
+using TestedOptions = MariadbOptions;
 using DatabaseServer = testing::MariadbServer;
 inline constexpr char kParameter[] = "?";
 

@@ -163,7 +163,7 @@ TEST_F(ApplicationManagedSqlTest, SavepointsInTheBranch_AreFine) {
 TEST_F(ApplicationManagedSqlTest, PreparedByAnApplication_IsReportedWithItsAge) {
   Later<std::vector<FoundBranch>> first;
   on_found_ = first.callback();
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.scan_interval = Duration::Millis(20);
   Open(options);
   Session app(Url());

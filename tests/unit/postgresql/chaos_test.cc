@@ -20,7 +20,7 @@ class ChaosTest : public ChaosWorkers {
     // Few wait for each other: the time is spent in PREPARE and COMMIT.
     Sql("CREATE TABLE ledger(branch text PRIMARY KEY);"
         "INSERT INTO account SELECT i, 100 FROM generate_series(11,300) i");
-    PostgresqlOptions options = Options();
+    DatabaseOptions options = Options();
     options.settle_patience = Duration::Millis(300);
     options.lock_wait = Duration::Millis(500);
     Open(options);

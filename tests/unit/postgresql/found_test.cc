@@ -22,7 +22,7 @@ class FoundTest : public PostgresqlTest {
   }
   // The test's database is looked at all the time.
   void OpenLooking() {
-    PostgresqlOptions options = Options();
+    DatabaseOptions options = Options();
     options.scan_interval = Duration::Millis(1);
     Open(std::move(options));
   }
@@ -45,7 +45,7 @@ class FoundTest : public PostgresqlTest {
   std::vector<FoundBranch> found_;
 };
 
-TEST_F(FoundTest, StrangersOfThisResource_AreReportedOnce_WithTheirAge) {
+TEST_F(FoundTest, OrphansOfThisResource_AreReportedOnce_WithTheirAge) {
   const BranchId recovered = OfEarlierIncarnation(1);
   const BranchId late = OfEarlierIncarnation(2);
   PrepareByHand(recovered, 1);
@@ -73,7 +73,7 @@ TEST_F(FoundTest, BranchesAtWork_AreNeverReported_HoweverTheyCrossALook) {
 }
 
 // The look takes 50 ms after it has read the list, in which the branches end.
-TEST_F(FoundTest, BranchThatEndsDuringALook_IsNoStranger) {
+TEST_F(FoundTest, BranchThatEndsDuringALook_IsNoOrphan) {
   Sql("CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS "
       "'BEGIN PERFORM pg_sleep(0.05); RETURN pg_catalog.clock_timestamp(); END'");
   Sql("ALTER DATABASE " + Database() + " SET search_path=public,pg_catalog");
@@ -90,7 +90,7 @@ TEST_F(FoundTest, BranchThatEndsDuringALook_IsNoStranger) {
   EXPECT_EQ(Rollback(late).state, FinishState::kDone);
 }
 
-TEST_F(FoundTest, BranchThatWasLookedUp_IsNoStranger) {
+TEST_F(FoundTest, BranchThatWasLookedUp_IsNoOrphan) {
   Open();
   const BranchId late = OfEarlierIncarnation(1);
   PrepareByHand(late, 1);
@@ -119,16 +119,16 @@ TEST_F(FoundTest, OthersBranches_AreNotReported) {
 
 TEST_F(FoundTest, ProcessThatWasReplaced_ReportsNothing) {
   OpenLooking();
-  PostgresqlResourceManager next(Url(), Options());
+  const auto next = MakePostgresql(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> done;
-  next.Recover(kCluster, done.callback());
+  next->Recover(kCluster, done.callback());
   ASSERT_TRUE(done.Get().ok());
   EXPECT_TRUE(Eventually([&] { return !manager().Start(NextBranch(), {}).ok(); }));
   PrepareByHand(OfEarlierIncarnation(1), 1);
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_THAT(Found(), ::testing::IsEmpty());
   Later<FinishResult> ended;
-  next.Rollback(OfEarlierIncarnation(1), ended.callback());
+  next->Rollback(OfEarlierIncarnation(1), ended.callback());
   EXPECT_EQ(ended.Get().state, FinishState::kDone);
 }
 

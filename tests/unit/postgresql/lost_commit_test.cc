@@ -6,7 +6,7 @@
 namespace concordat::participant {
 namespace {
 
-class LostCommitTest : public LateMessages<LostTest, PostgresqlOptions> {};
+class LostCommitTest : public LateMessages<LostTest, DatabaseOptions> {};
 
 // --- commit ---
 
@@ -21,7 +21,7 @@ TEST_F(LostCommitTest, Scenario25_CommittedAndNotAnswered_DoneByTheEvidence) {
 }
 
 TEST_F(LostCommitTest, Scenario25_ServerKilledDuringCommit_RetryAndThenDone) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.settle_patience = Duration::Millis(200);
   Open(options);
   const BranchId branch = BeginAndPrepare(kUpdate);
@@ -39,7 +39,7 @@ TEST_F(LostCommitTest, Scenario25_ServerKilledDuringCommit_RetryAndThenDone) {
 
 // The backend has the COMMIT PREPARED in its socket, and is told to end before it reads.
 TEST_F(LostCommitTest, Scenario27_BackendEndedBeforeItCommits_TriedAgainUntilDone) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.settle_connections = 1;
   Open(options);
   const BranchId branch = BeginAndPrepare(kUpdate);
@@ -93,7 +93,7 @@ TEST_F(LostCommitTest, Scenario35_LostBeforeCommitAlone_RolledBack) {
 
 TEST_F(LostCommitTest,
        Scenario35_ServerKilledDuringCommitAlone_UnknownUntilTheEvidenceIsRead) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.settle_patience = Duration::Millis(200);
   Open(options);
   const BranchId branch = BeginAndRun(kUpdate);
@@ -110,7 +110,7 @@ TEST_F(LostCommitTest,
 }
 
 // Its client was told UNKNOWN, and never comes back.
-using LostAloneTest = LostAlone<LostTest, PostgresqlOptions>;
+using LostAloneTest = LostAlone<LostTest, DatabaseOptions>;
 
 TEST_F(LostAloneTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
   for (const bool committed : {true, false}) {
@@ -168,16 +168,16 @@ TEST_F(LostCommitTest, AnotherRolesPreparedTransaction_IsKeptAndSaidSo) {
   MakeRole("weak");
   const BranchId branch = BeginAndPrepare(kUpdate);
   Close();
-  PostgresqlResourceManager weak(UrlOf("weak"), Options());
+  const auto weak = MakePostgresql(UrlOf("weak"), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
-  weak.Recover(kCluster, served.callback());
+  weak->Recover(kCluster, served.callback());
   ASSERT_EQ(*served.Get(), std::vector<BranchId>{branch});
   Later<FinishResult> done;
-  weak.Commit(branch, done.callback());
+  weak->Commit(branch, done.callback());
   const FinishResult result = done.Get();
   EXPECT_EQ(result.state, FinishState::kRetry);
   EXPECT_NE(result.detail.find("permission"), std::string::npos) << result.detail;
-  weak.Close();
+  weak->Close();
   Open();
   EXPECT_EQ(Commit(branch).state, FinishState::kDone);
 }

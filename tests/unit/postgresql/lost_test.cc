@@ -101,7 +101,7 @@ TEST_F(LostTest, Scenario23_LostBeforePrepare_Refused) {
 
 // The server goes, and stays away for longer than anybody has patience for.
 TEST_F(LostTest, Scenario24_ServerKilledDuringPrepare_UnavailableAndThenTheTruth) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.settle_patience = Duration::Millis(200);
   Open(options);
   const BranchId branch = BeginAndRun(kUpdate);
@@ -120,7 +120,7 @@ TEST_F(LostTest, Scenario24_ServerKilledDuringPrepare_UnavailableAndThenTheTruth
 }
 
 TEST_F(LostTest, Scenario23_ServerKilledBeforePrepare_UnavailableAndThenRefused) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.settle_patience = Duration::Millis(200);
   Open(options);
   const BranchId branch = BeginAndRun(kUpdate);
@@ -227,7 +227,7 @@ TEST_F(LostTest, DisconnectedWhileItWorks_TheBackendAndItsLocksGoSoon) {
 
 // Work must not use up what settles it.
 TEST_F(LostTest, AllConnectionsWaitForAPreparedBranch_ItIsCommittedAllTheSame) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_connections = 1;
   Open(options);
   const BranchId holder = BeginAndPrepare(kUpdate);
@@ -243,44 +243,44 @@ TEST_F(LostTest, AllConnectionsWaitForAPreparedBranch_ItIsCommittedAllTheSame) {
 // --- the process goes: a new one finds the truth, whatever is still running ---
 
 TEST_F(LostTest, Scenario24_ProcessKilledDuringPrepare_TheNextOneFindsItInDoubt) {
-  PostgresqlResourceManager killed(Url(), Options());
+  const auto killed = MakePostgresql(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
-  killed.Recover(kCluster, served.callback());
+  killed->Recover(kCluster, served.callback());
   ASSERT_TRUE(served.Get().ok());
   const BranchId branch = NextBranch();
-  ASSERT_TRUE(killed.Start(branch, {}).ok());
+  ASSERT_TRUE(killed->Start(branch, {}).ok());
   Call call;
   call.request.__set_sql({Stmt(kUpdate)});
-  killed.Execute(branch, call.request, call.reply.callback());
+  killed->Execute(branch, call.request, call.reply.callback());
   ASSERT_EQ(call.reply.Get().result.code, Code::OK);
   AnswersFlow(false);
   Later<PrepareResult> vote;
-  killed.Prepare(branch, vote.callback());
+  killed->Prepare(branch, vote.callback());
   (void)Waiting("SyncRep");
   Open();
   EXPECT_EQ(recovered_, std::vector<BranchId>{branch});
   AnswersFlow(true);
   EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   EXPECT_EQ(Balance(), "95");
-  killed.Close();
+  killed->Close();
 }
 
 TEST_F(LostTest,
        ProcessKilledBeforePrepareIsDone_NothingIsPreparedBehindTheNextOnesBack) {
-  PostgresqlResourceManager killed(Url(), Options());
+  const auto killed = MakePostgresql(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
-  killed.Recover(kCluster, served.callback());
+  killed->Recover(kCluster, served.callback());
   ASSERT_TRUE(served.Get().ok());
   const BranchId branch = NextBranch();
-  ASSERT_TRUE(killed.Start(branch, {}).ok());
+  ASSERT_TRUE(killed->Start(branch, {}).ok());
   Call call;
   call.request.__set_sql({Stmt(kUpdate)});
-  killed.Execute(branch, call.request, call.reply.callback());
+  killed->Execute(branch, call.request, call.reply.callback());
   ASSERT_EQ(call.reply.Get().result.code, Code::OK);
   Later<OnePhaseResult> outcome;
   {
     EvidenceLock lock(this);
-    killed.CommitOnePhase(branch, outcome.callback());
+    killed->CommitOnePhase(branch, outcome.callback());
     (void)Waiting("relation");
     Open();  // it ends that backend before it answers anything
   }
@@ -288,7 +288,7 @@ TEST_F(LostTest,
   EXPECT_EQ(outcome.Get().outcome == OnePhase::kCommitted, false);
   EXPECT_EQ(Balance(), "100");
   EXPECT_EQ(LookUp(branch), Evidence::kNone);
-  killed.Close();
+  killed->Close();
 }
 
 }  // namespace

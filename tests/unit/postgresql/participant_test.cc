@@ -32,7 +32,7 @@ class ServedTest : public PostgresqlTest {
 
   void Serve(Duration in_doubt = Duration::Seconds(3600),
              Duration scan = Duration::Seconds(5)) {
-    PostgresqlOptions bank = Options();
+    DatabaseOptions bank = Options();
     bank.scan_interval = scan;
     std::atomic<bool> ready{false};
     thread_->RunSync([&] {
@@ -42,11 +42,7 @@ class ServedTest : public PostgresqlTest {
       auto link = ChannelLink::Create(thread_->loop(), {coordinator_->address()}, {});
       participant_ =
           std::make_shared<Participant>(thread_->loop(), *std::move(link), options);
-      ASSERT_TRUE(
-          participant_
-              ->AddResource(kResource,
-                            std::make_unique<PostgresqlResourceManager>(Url(), bank))
-              .ok());
+      ASSERT_TRUE(participant_->AddResource(kResource, MakePostgresql(Url(), bank)).ok());
       server_ = std::make_unique<rpc::Server>(thread_->loop(),
                                               Participant::MakeProcessor(participant_));
       address_ = *server_->Listen(*rpc::Address::Parse("127.0.0.1:0"));

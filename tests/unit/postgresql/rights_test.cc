@@ -103,15 +103,15 @@ TEST_F(RightsTest, Scenario97_OperatorsInTheRolesSearchPath_AreNotOurs) {
 TEST_F(RightsTest, Scenario97_SessionThatWasGivenAnotherName_IsFoundAndEnded) {
   const BranchId branch = BeginAndRun(kUpdate);
   Query(branch, "SELECT set_config('application_name','harmless',false)");
-  PostgresqlResourceManager next(UrlOf("app"), Options());
+  const auto next = MakePostgresql(UrlOf("app"), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
-  next.Recover(kCluster, served.callback());
+  next->Recover(kCluster, served.callback());
   ASSERT_TRUE(served.Get().ok());
   EXPECT_EQ(
       Sql("SELECT count(*) FROM pg_stat_activity WHERE application_name='harmless'"),
       "0");
   EXPECT_NE(Prepare(branch).vote, Vote::kPrepared);
-  next.Close();
+  next->Close();
 }
 
 // It can: the role is the same. Nothing wrong is told, and work goes on.

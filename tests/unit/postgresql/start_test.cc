@@ -10,7 +10,7 @@ namespace {
 class StartTest : public PostgresqlTest {
  protected:
   // The message of the refusal.
-  std::string Refusal(PostgresqlOptions options) {
+  std::string Refusal(DatabaseOptions options) {
     const auto recovered = TryOpen(std::move(options));
     EXPECT_FALSE(recovered.ok());
     EXPECT_TRUE(absl::IsFailedPrecondition(recovered.status()) ||
@@ -118,12 +118,12 @@ TEST_F(StartTest, MadeReadyByAnOwnerThatIsNoSuperuser) {
 TEST_F(StartTest, BadUrlsAndOptions_AreRefusedWithoutAServer) {
   for (const char* url : {"postgresql://host", "postgresql://host/db?nonsense=1",
                           "postgresql://[half/db", "nonsense"}) {
-    PostgresqlResourceManager manager(url, Options());
+    const auto manager = MakePostgresql(url, Options());
     Later<absl::StatusOr<std::vector<BranchId>>> done;
-    manager.Recover(kCluster, done.callback());
+    manager->Recover(kCluster, done.callback());
     EXPECT_TRUE(absl::IsInvalidArgument(done.Get().status())) << url;
   }
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.default_isolation = "chaos";
   EXPECT_THAT(Refusal(options), HasSubstr("chaos"));
   options = Options();
@@ -135,14 +135,14 @@ TEST_F(StartTest, BadUrlsAndOptions_AreRefusedWithoutAServer) {
 }
 
 TEST_F(StartTest, ServerNotReached_UnavailableAfterItsPatience) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.start_patience = Duration::Millis(300);
-  PostgresqlResourceManager manager("postgresql://%2Fnowhere/db", options);
+  const auto manager = MakePostgresql("postgresql://%2Fnowhere/db", options);
   Later<absl::StatusOr<std::vector<BranchId>>> done;
-  manager.Recover(kCluster, done.callback());
+  manager->Recover(kCluster, done.callback());
   const absl::Status status = done.Get().status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_TRUE(absl::IsUnavailable(manager.Start(NextBranch(), {})));
+  EXPECT_TRUE(absl::IsUnavailable(manager->Start(NextBranch(), {})));
 }
 
 // What will be refused the next time as well is not waited for.
@@ -174,11 +174,11 @@ TEST_F(StartTest, DatabaseReadOnlyForTheRole_IsRefused) {
       "default_transaction_read_only=on");
   std::string url = Url();
   url.replace(url.find("postgres@"), 9, "reader@");
-  PostgresqlResourceManager manager(url, Options());
+  const auto manager = MakePostgresql(url, Options());
   Later<absl::StatusOr<std::vector<BranchId>>> done;
-  manager.Recover(kCluster, done.callback());
+  manager->Recover(kCluster, done.callback());
   EXPECT_THAT(std::string(done.Get().status().message()), HasSubstr("read-only"));
-  manager.Close();
+  manager->Close();
   Sql("DROP ROLE reader");
 }
 
@@ -251,54 +251,54 @@ TEST_F(StartTest, PreparedInAnotherDatabase_IsNotOurs) {
 // The process that was there before is ended in the database, before anything is said
 // about its branches; it may try to come back, but serves nothing.
 TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
-  PostgresqlResourceManager old(Url(), Options());
+  const auto old = MakePostgresql(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
-  old.Recover(kCluster, served.callback());
+  old->Recover(kCluster, served.callback());
   ASSERT_TRUE(served.Get().ok());
   BranchId branch = NextBranch();
   branch.incarnation = Incarnation(1);
-  ASSERT_TRUE(old.Start(branch, {}).ok());
+  ASSERT_TRUE(old->Start(branch, {}).ok());
   Call call;
   call.request.__set_sql({Stmt("UPDATE account SET balance=1 WHERE id=1")});
-  old.Execute(branch, call.request, call.reply.callback());
+  old->Execute(branch, call.request, call.reply.callback());
   ASSERT_EQ(call.reply.Get().result.code, wire::Code::OK);
 
   Open();
   EXPECT_EQ(LookUp(branch), Evidence::kNone);
   Later<OnePhaseResult> late;
-  old.CommitOnePhase(branch, late.callback());
+  old->CommitOnePhase(branch, late.callback());
   EXPECT_NE(late.Get().outcome, OnePhase::kCommitted);
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
   EXPECT_TRUE(
-      Eventually([&] { return absl::IsUnavailable(old.Start(NextBranch(), {})); }));
+      Eventually([&] { return absl::IsUnavailable(old->Start(NextBranch(), {})); }));
   EXPECT_EQ(
       CommitOnePhase(BeginAndRun("UPDATE account SET balance=2 WHERE id=1")).outcome,
       OnePhase::kCommitted);
   // And when it ends, the old one may serve again.
   Close();
-  EXPECT_TRUE(Eventually([&] { return old.Start(NextBranch(), {}).ok(); }));
-  old.Close();
+  EXPECT_TRUE(Eventually([&] { return old->Start(NextBranch(), {}).ok(); }));
+  old->Close();
 }
 
 TEST_F(StartTest, TwoResourcesInOneDatabase_DoNotDisturbEachOther) {
   Open();
   const BranchId branch = BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1");
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.resource = "bank-b";
-  PostgresqlResourceManager other(Url(), options);
+  const auto other = MakePostgresql(Url(), options);
   Later<absl::StatusOr<std::vector<BranchId>>> done;
-  other.Recover(kCluster, done.callback());
+  other->Recover(kCluster, done.callback());
   const auto recovered = done.Get();
   ASSERT_TRUE(recovered.ok()) << recovered.status();
   EXPECT_TRUE(recovered->empty());
   EXPECT_EQ(Commit(branch).state, FinishState::kDone);
-  other.Close();
+  other->Close();
 }
 
 // --- the pool ---
 
 TEST_F(StartTest, AllConnectionsInUse_OverloadedAndTheBranchLivesOn) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_connections = 2;
   options.connection_wait = Duration::Seconds(2);
   Open(options);
@@ -313,7 +313,7 @@ TEST_F(StartTest, AllConnectionsInUse_OverloadedAndTheBranchLivesOn) {
 }
 
 TEST_F(StartTest, WaitersGetConnectionsInTurn_AndARollbackLeavesTheQueue) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_connections = 1;
   Open(options);
   const BranchId first = BeginAndRun("SELECT 1");
@@ -329,7 +329,7 @@ TEST_F(StartTest, WaitersGetConnectionsInTurn_AndARollbackLeavesTheQueue) {
 }
 
 TEST_F(StartTest, TooManyBranches_RefusedAtStart) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_branches = 2;
   Open(options);
   const BranchId a = Begin();

@@ -105,7 +105,7 @@ TEST_F(StatementTest, TextWithNul_IsRefusedAndTheBranchLivesOn) {
 }
 
 TEST_F(StatementTest, TooManyRows_AreRefusedAndTheCallIsUndone) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_result_bytes = 1000;
   Open(options);
   const BranchId branch = Begin();
@@ -265,7 +265,7 @@ TEST_F(StatementTest, SelectIntoTemporary_IsRefusedAtPrepare) {
 }
 
 TEST_F(StatementTest, SessionSettings_DoNotReachTheNextBranch) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_connections = 1;
   Open(options);
   BranchId branch = BeginAndRun("SELECT set_config('work_mem','1MB',false)");
@@ -329,7 +329,7 @@ TEST_F(StatementTest, AnErrorInALaterCall_UndoesThatCallOnly) {
 }
 
 TEST_F(StatementTest, AStatementThatRunsTooLong_EndsTheBranch) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.statement_time = Duration::Millis(100);
   Open(options);
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
@@ -352,7 +352,7 @@ TEST_F(StatementTest, Scenario101_InterruptedBySomebody_IsNotOutOfTime) {
 // The server keeps the plans of statements; a change of the table must not turn into an
 // error that stays.
 TEST_F(StatementTest, TablesChangeUnderKeptStatements_TheNextTrySucceeds) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_connections = 1;
   Open(options);
   EXPECT_EQ(Select("SELECT * FROM account WHERE id=1"), "1,100");
@@ -376,7 +376,7 @@ TEST_F(StatementTest, MoreStatementsThanAreKept_AllWork) {
 // --- isolation and conflicts ---
 
 TEST_F(StatementTest, Isolation_IsTheBranchsOrElseTheResources) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.default_isolation = "repeatable-read";
   Open(options);
   for (const auto& [asked, got] :
@@ -420,7 +420,7 @@ TEST_F(StatementTest, Serializable_WriteSkewDoesNotCommitTwice) {
 }
 
 TEST_F(StatementTest, Scenario34_LockTimeout_ConflictAndTheBranchIsOver) {
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.lock_wait = Duration::Millis(100);
   Open(options);
   const BranchId holder = BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1");

@@ -68,8 +68,8 @@ void PostgresqlTest::UseServer(testing::PostgresqlServer* server) {
       "INSERT INTO account SELECT i, 100 FROM generate_series(1,10) i");
 }
 
-PostgresqlOptions PostgresqlTest::Options() const {
-  PostgresqlOptions options;
+DatabaseOptions PostgresqlTest::Options() const {
+  DatabaseOptions options;
   options.resource = kResource;
   options.max_connections = 8;
   options.settle_connections = 3;
@@ -79,10 +79,10 @@ PostgresqlOptions PostgresqlTest::Options() const {
   return options;
 }
 
-absl::StatusOr<std::vector<BranchId>> PostgresqlTest::TryOpenAt(
-    const std::string& url, PostgresqlOptions options) {
+absl::StatusOr<std::vector<BranchId>> PostgresqlTest::TryOpenAt(const std::string& url,
+                                                                DatabaseOptions options) {
   manager_.reset();
-  manager_ = std::make_unique<PostgresqlResourceManager>(url, std::move(options));
+  manager_ = MakePostgresql(url, std::move(options));
   if (on_found_ != nullptr) {
     manager_->OnFound([this](std::vector<FoundBranch> f) { on_found_(std::move(f)); });
   }
@@ -92,11 +92,11 @@ absl::StatusOr<std::vector<BranchId>> PostgresqlTest::TryOpenAt(
   return done.Get();
 }
 
-absl::StatusOr<std::vector<BranchId>> PostgresqlTest::TryOpen(PostgresqlOptions options) {
+absl::StatusOr<std::vector<BranchId>> PostgresqlTest::TryOpen(DatabaseOptions options) {
   return TryOpenAt(Url(), std::move(options));
 }
 
-void PostgresqlTest::Open(PostgresqlOptions options) {
+void PostgresqlTest::Open(DatabaseOptions options) {
   absl::StatusOr<std::vector<BranchId>> recovered = TryOpen(std::move(options));
   ASSERT_TRUE(recovered.ok()) << recovered.status();
   recovered_ = *std::move(recovered);
@@ -121,7 +121,7 @@ void PostgresqlTest::MakeRole(const std::string& role) {
 
 void PostgresqlTest::OpenAs(const std::string& role) {
   MakeRole(role);
-  PostgresqlOptions options = Options();
+  DatabaseOptions options = Options();
   options.max_connections = 1;
   const absl::Status status = TryOpenAt(UrlOf(role), options).status();
   ASSERT_TRUE(status.ok()) << status;

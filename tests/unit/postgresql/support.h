@@ -41,10 +41,10 @@ class PostgresqlTest : public ManagerCalls {
   std::string Sql(const std::string& sql) { return server_->Exec(sql, database_); }
   std::string TrySql(const std::string& sql) { return server_->TryExec(sql, database_); }
 
-  [[nodiscard]] PostgresqlOptions Options() const;
+  [[nodiscard]] DatabaseOptions Options() const;
   // A new manager, as after a restart of its process (a new incarnation).
   void Open() { Open(Options()); }
-  void Open(PostgresqlOptions options);
+  void Open(DatabaseOptions options);
   // At another address of the same database.
   void OpenAt(const std::string& url);
   [[nodiscard]] std::string UrlOf(const std::string& role);
@@ -53,11 +53,11 @@ class PostgresqlTest : public ManagerCalls {
   void MakeRole(const std::string& role);
   // Serves the resource as such a role, with one connection for branches.
   void OpenAs(const std::string& role);
-  [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpen(PostgresqlOptions options);
-  [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpenAt(
-      const std::string& url, PostgresqlOptions options);
+  [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpen(DatabaseOptions options);
+  [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpenAt(const std::string& url,
+                                                                DatabaseOptions options);
   void Close() { manager_.reset(); }
-  [[nodiscard]] PostgresqlResourceManager& manager() { return *manager_; }
+  [[nodiscard]] DatabaseResourceManager& manager() { return *manager_; }
 
   [[nodiscard]] static std::string Gid(const BranchId& branch) {
     return XidText(MakeXid(kCluster, branch));
@@ -83,12 +83,12 @@ class PostgresqlTest : public ManagerCalls {
   std::vector<std::string> roles_;
   testing::PostgresqlServer* server_ = nullptr;
   std::string database_;
-  std::unique_ptr<PostgresqlResourceManager> manager_;
+  std::unique_ptr<DatabaseResourceManager> manager_;
 };
 
 // For tests/support/database_tests.
 using DatabaseTest = PostgresqlTest;
-using DatabaseOptions = PostgresqlOptions;
+using TestedOptions = DatabaseOptions;
 using DatabaseServer = testing::PostgresqlServer;
 inline constexpr char kParameter[] = "$1";
 

@@ -101,7 +101,7 @@ TEST_F(CostTest, Scenario94_Flushes_TwoForTwoPhasesOneForOneNoneForReads) {
   testing::PostgresqlServer own(options);
   Close();
   UseServer(&own);
-  PostgresqlOptions one = Options();
+  DatabaseOptions one = Options();
   one.max_connections = 1;
   one.settle_connections = 1;
   Open(one);

@@ -1,0 +1,46 @@
+// PostgreSQL's dialect: the database's own two-phase commit.
+//
+// From PREPARE TRANSACTION on the database keeps the branch, and the session is free.
+// What goes over the wire, each line one round trip:
+//
+//     Execute         BEGIN, the statements         (later calls: SAVEPOINT first)
+//     Prepare         the evidence, PREPARE TRANSACTION                 one flush
+//     Commit          COMMIT PREPARED                                   one flush
+//   or
+//     CommitOnePhase  the evidence, COMMIT                              one flush
+//   or, for a branch that has written nothing (it was given no transaction id)
+//     Prepare, CommitOnePhase   COMMIT                                  no flush
+//
+// A backend is told by pg_stat_activity to be gone, what is prepared by
+// pg_prepared_xacts.
+//
+// Errors: CONDITION_FAILED also for RAISE; CONFLICT is 40001 serialization failure, 40P01
+// deadlock, 55P03 lock time-out; RESOURCE_ERROR is 57014 (somebody has interrupted it),
+// and 58 and XX, the server's own errors. 57014 is TIMED_OUT when the statement ran too
+// long.
+//
+// Refused in a branch, with INVALID: transaction control, SET (but SET LOCAL, SET
+// CONSTRAINTS), LISTEN and NOTIFY, temporary tables, COPY, PREPARE and EXECUTE, cursors,
+// several statements in one, the evidence table.
+#ifndef PARTICIPANT_RESOURCES_POSTGRESQL_DIALECT_H_
+#define PARTICIPANT_RESOURCES_POSTGRESQL_DIALECT_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "participant/resources/database/dialect.h"
+
+namespace concordat::participant::postgresql {
+
+// `url`: as MakePostgresql takes it.
+[[nodiscard]] std::unique_ptr<database::Dialect> MakeDialect(std::string url,
+                                                             DatabaseOptions options);
+
+// "BEGIN ISOLATION LEVEL …"; of "", read-committed. INVALID_ARGUMENT: not an isolation
+// level.
+[[nodiscard]] absl::StatusOr<std::string> BeginSql(std::string_view isolation);
+
+}  // namespace concordat::participant::postgresql
+
+#endif  // PARTICIPANT_RESOURCES_POSTGRESQL_DIALECT_H_
