@@ -220,11 +220,11 @@ void InDoubtResolver::OnNotThere(const std::shared_ptr<Ending>& ending) {
 
 void InDoubtResolver::Answer(const std::shared_ptr<Ending>& ending, FinishState state,
                              std::string detail) {
-  if (finish != FinishState::kRetry) {
+  if (state != FinishState::kRetry) {
     prepared_.erase(ending->branch);
     if (scanning_) ended_.insert(ending->branch);
   }
-  ending->done({finish, std::move(detail)});
+  ending->done({state, std::move(detail)});
 }
 
 // --- the generation ---

@@ -65,8 +65,8 @@ std::string IsInside(const std::string& gid) {
 }
 
 // What is cast to a number is none: the error has the text.
-std::string Evidence(const Server& server, ClusterId cluster, const BranchId& branch,
-                     const std::string& gid) {
+std::string EvidenceSql(const Server& server, ClusterId cluster, const BranchId& branch,
+                        const std::string& gid) {
   return absl::StrCat(
       "SELECT CASE WHEN NOT ", IsInside(gid),
       " THEN ('the application has ended the transaction of the branch itself, as role "
@@ -103,7 +103,7 @@ wire::ApplicationManagedBranch ApplicationManagedSql(const Server& server,
   wire::ApplicationManagedBranch own;
   own.check = Check(server, branch);
   own.start = {begin_sql, absl::StrCat("SET LOCAL concordat.branch='", gid, "'")};
-  own.prepare = {Evidence(server, cluster, branch, gid),
+  own.prepare = {EvidenceSql(server, cluster, branch, gid),
                  absl::StrCat("PREPARE TRANSACTION '", gid, "'")};
   own.inside = absl::StrCat("SELECT ", IsInside(gid));
   return own;

@@ -84,6 +84,9 @@ DECLARE
   began timestamptz := (SELECT a.backend_start
                         FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
+  -- The statement that deletes must look at who is there after it has its snapshot of the
+  -- rows: a session that opens meanwhile has a row, and was not there before.
+  PERFORM pg_stat_clear_snapshot();
   DELETE FROM concordat.sessions s
     WHERE (s.pid = pg_backend_pid() AND s.started <> began)
        OR NOT EXISTS (SELECT FROM pg_stat_get_activity(NULL) a WHERE a.pid = s.pid);

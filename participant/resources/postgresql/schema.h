@@ -53,7 +53,7 @@ inline constexpr char kSessionColumns[] =
     "bigint, secret text";
 // Changes with the functions: comment of the schema. A database that has another one is
 // made ready once more.
-inline constexpr char kSchemaVersion[] = "Concordat 3";
+inline constexpr char kSchemaVersion[] = "Concordat 4";
 
 // Makes everything; repeatable, and brings what an earlier version has made up to date.
 // With the rights for `role`; empty: as comments.

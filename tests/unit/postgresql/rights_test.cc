@@ -149,6 +149,26 @@ TEST_F(RightsTest, Scenario97_OwnEvidence_IsForBranchesOfApplicationsOnly) {
             "");
 }
 
+// The one has looked at who is there before the other has come: it must not take the
+// other's row for one of a session that is over.
+TEST_F(RightsTest, SessionsThatOpenAtTheSameTime_AreBothKnown) {
+  using Connection = std::unique_ptr<PGconn, void (*)(PGconn*)>;
+  const auto run = [](const Connection& connection, const char* sql) {
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> r(PQexec(connection.get(), sql),
+                                                           PQclear);
+    return std::string(PQresultErrorMessage(r.get()));
+  };
+  const Connection one(PQconnectdb(UrlOf("app").c_str()), PQfinish);
+  EXPECT_EQ(run(one, "BEGIN"), "");
+  EXPECT_EQ(run(one, "SELECT count(*) FROM pg_stat_get_activity(NULL)"), "");
+  const Connection other(PQconnectdb(UrlOf("app").c_str()), PQfinish);
+  EXPECT_EQ(run(other, "SELECT concordat.open_session('other','bank-b',1)"), "");
+  EXPECT_EQ(run(one, "SELECT concordat.open_session('one','bank-b',1)"), "");
+  EXPECT_EQ(run(one, "COMMIT"), "");
+  EXPECT_EQ(run(other, "SELECT concordat.read_generation('other')"), "");
+  EXPECT_EQ(run(one, "SELECT concordat.read_generation('one')"), "");
+}
+
 // --- another role ---
 
 TEST_F(RightsTest, RoleChangedInTheBranch_IsRefusedBeforeTheVote) {
