@@ -35,7 +35,8 @@ class FakeSession final : public Session {
       r.results[at].state = StatementResult::State::kFailed;
       r.results[at].error = "it has failed";
     }
-    const bool over = r.ok() && (sent() == "rollback" || sent() == "prepare");
+    const bool over = r.ok() && (sent() == "rollback" || sent() == "prepare" ||
+                                 sent() == "commit here");
     r.transaction = over ? TransactionState::kNone : TransactionState::kOpen;
     std::exchange(done_, nullptr)(std::move(r));
   }
@@ -68,13 +69,14 @@ class FakeSession final : public Session {
 
 class FakeDialect final : public Dialect {
  public:
-  FakeDialect()
+  explicit FakeDialect(bool prepared_stays)
       : Dialect({.kind = "fake",
                  .name = "Fake",
                  .prepare = "PREPARE",
                  .commit = "COMMIT",
                  .out_of_reach = "elsewhere",
-                 .write_question = WriteQuestion::kWithEachCall}) {}
+                 .write_question = WriteQuestion::kWithEachCall,
+                 .prepared_stays_with_session = prepared_stays}) {}
   // That was made last for such a use.
   [[nodiscard]] std::shared_ptr<FakeSession> session(SessionUse use) {
     return last_[static_cast<size_t>(use)];
@@ -123,6 +125,9 @@ class FakeDialect final : public Dialect {
   }
   std::vector<Statement> RollBack(const BranchId&) const override {
     return {{"rollback"}};
+  }
+  std::vector<Statement> FinishInItsSession(const BranchId&, bool commit) const override {
+    return {{commit ? "commit here" : "rollback here"}};
   }
   std::vector<Statement> Finish(const BranchId&, bool commit) const override {
     return {{commit ? "commit prepared" : "rollback prepared"}};
