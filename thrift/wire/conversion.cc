@@ -119,7 +119,7 @@ absl::StatusOr<concordat::CommitMode> FromWire(CommitMode::type mode) {
   using concordat::CommitMode;
   if (mode < 1 || mode > static_cast<int>(CommitMode::kParallel)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("mode is ", static_cast<int>(mode), ", which is none"));
+        absl::StrCat("there is no mode ", static_cast<int>(mode)));
   }
   return static_cast<CommitMode>(mode);
 }

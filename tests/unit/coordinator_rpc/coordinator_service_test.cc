@@ -144,13 +144,17 @@ TEST_F(CoordinatorServiceTest, Deadline_GoesToTheCore_WithEveryCallThatMayWait) 
   context.__set_deadline_ms(70);
   wire::RollbackRequest rollback;
   rollback.context = context;
+  rollback.gtid = Request().gtid;
   service_.rollback([](const wire::OutcomeReply&) {}, rollback);
   wire::EnlistRequest enlist;
   enlist.context = context;
+  enlist.branch.gtid = Request().gtid;
   enlist.branch.resource = "bank";
+  enlist.branch.number = 1;
   service_.enlist([](const wire::Result&) {}, enlist);
   wire::OutcomeRequest outcome;
   outcome.context = context;
+  outcome.gtid = Request().gtid;
   service_.outcome([](const wire::OutcomeReply&) {}, outcome);
   ASSERT_EQ(backend_.requests.size(), 3u);
   const Duration wanted = Duration::Millis(70);
