@@ -19,8 +19,8 @@
 // followed, in the same packet, by FLUSH LOCAL ENGINE LOGS: without it a branch that was
 // answered as committed may be prepared again after a crash (FlushCommits).
 //
-// A session is told by the server's list of sessions to be gone, what is prepared by XA
-// RECOVER.
+// The server's list of sessions says whether a session is gone, and XA RECOVER what is
+// prepared.
 //
 // Errors: CONDITION_FAILED also for SIGNAL; CONFLICT is 1213 deadlock and 1205 lock
 // time-out; TIMED_OUT is 1969; RESOURCE_ERROR is 1317 (somebody has interrupted it), or a

@@ -11,8 +11,8 @@
 //   or, for a branch that has written nothing (it was given no transaction id)
 //     Prepare, CommitOnePhase   COMMIT                                  no flush
 //
-// A backend is told by pg_stat_activity to be gone, what is prepared by
-// pg_prepared_xacts.
+// pg_stat_activity says whether a backend is gone, and pg_prepared_xacts what is
+// prepared.
 //
 // Errors: CONDITION_FAILED also for RAISE; CONFLICT is 40001 serialization failure, 40P01
 // deadlock, 55P03 lock time-out; RESOURCE_ERROR is 57014 (somebody has interrupted it),
