@@ -39,7 +39,7 @@ node::NodeOptions MakeNodeOptions(const Options& options) {
   raft.heartbeat_interval = Duration::Millis(options.heartbeat_ms);
   out.replica.snapshot_entries = options.snapshot_entries;
   // A branch that asks about a transaction under way is told to wait, soon.
-  out.replica.txn.inquiry_wait = Duration::Millis(200);
+  out.txn.inquiry_wait = Duration::Millis(200);
   out.log.segment_bytes = options.segment_bytes;
   return out;
 }
@@ -135,8 +135,9 @@ absl::Status Daemon::StartOnLoop(const Options& options) {
   }
   peers_ = std::make_unique<rpc::PeerTransport>(loop, options.cluster_name,
                                                 std::move(peers), SystemRandom64());
-  resources_ =
-      std::make_unique<rpc::ResourceMessenger>(loop, SystemRandom64(), node_.get());
+  resources_ = std::make_unique<rpc::ResourceMessenger>(
+      loop, SystemRandom64(),
+      [this](txn::Input answer) { node_->Handle(std::move(answer)); });
   if (absl::Status s = Listen(options); !s.ok()) return s;
   node_->Start(peers_.get(), resources_.get());
   return absl::OkStatus();

@@ -8,8 +8,8 @@ namespace concordat::embedded {
 
 DirectSender::DirectSender(rpc::EventLoop* loop,
                            wire::ParticipantServiceCobSvIf* participant,
-                           rpc::ResourceListener* listener)
-    : loop_(loop), participant_(participant), listener_(listener) {}
+                           rpc::HandleAnswer handle_answer)
+    : loop_(loop), participant_(participant), handle_answer_(std::move(handle_answer)) {}
 
 void DirectSender::Send(const txn::Message& message) {
   pending_[static_cast<size_t>(message.verb) - 1].push_back(message.branch);
@@ -38,21 +38,22 @@ void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
       if (alive.expired()) return;
       const bool whole = reply.votes.size() == batch.size();
       for (size_t i = 0; i < batch.size(); ++i) {
-        listener_->OnVote(batch[i],
-                          whole ? FromWire(reply.votes[i].vote) : Vote::kUnavailable,
-                          whole ? reply.votes[i].detail : reply.result.message);
+        handle_answer_(whole ? txn::ReceivedVote{batch[i], FromWire(reply.votes[i].vote),
+                                                 reply.votes[i].detail}
+                             : rpc::Unavailable(txn::Verb::kPrepare, batch[i],
+                                                reply.result.message));
       }
     };
     return participant_->prepare(std::move(on_votes), list);
   }
-  auto on_finished = [this, alive,
+  auto on_finished = [this, alive, verb,
                       batch = std::move(batch)](const wire::FinishReply& reply) {
     if (alive.expired()) return;
     const bool whole = reply.items.size() == batch.size();
     for (size_t i = 0; i < batch.size(); ++i) {
-      listener_->OnAcknowledged(
-          batch[i], whole ? FromWire(reply.items[i].state) : FinishState::kRetry,
-          whole ? reply.items[i].detail : reply.result.message);
+      handle_answer_(whole ? txn::ReceivedAck{batch[i], FromWire(reply.items[i].state),
+                                              reply.items[i].detail}
+                           : rpc::Unavailable(verb, batch[i], reply.result.message));
     }
   };
   if (verb == txn::Verb::kCommit) {

@@ -16,11 +16,11 @@
 
 namespace concordat::embedded {
 
-// Loop thread only. The participant and the listener outlive it.
+// Loop thread only. The participant outlives it.
 class DirectSender : public rpc::ResourceSender {
  public:
   DirectSender(rpc::EventLoop* loop, wire::ParticipantServiceCobSvIf* participant,
-               rpc::ResourceListener* listener);
+               rpc::HandleAnswer handle_answer);
 
   void SetCluster(ClusterId cluster) override { cluster_ = cluster; }
   void Send(const txn::Message& message) override;
@@ -33,7 +33,7 @@ class DirectSender : public rpc::ResourceSender {
   rpc::EventLoop* const loop_;
   ClusterId cluster_;
   wire::ParticipantServiceCobSvIf* const participant_;
-  rpc::ResourceListener* const listener_;
+  rpc::HandleAnswer handle_answer_;
   std::array<std::vector<BranchId>, 3> pending_;  // by verb
   bool deferred_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -49,7 +49,7 @@ node::NodeOptions MakeNodeOptions(const EmbeddedOptions& options) {
   out.replica.raft.election_timeout_min = Duration::Millis(10);
   out.replica.raft.election_timeout_max = Duration::Millis(20);
   out.replica.raft.heartbeat_interval = Duration::Millis(5);
-  out.replica.txn.inquiry_wait = Duration::Millis(200);
+  out.txn.inquiry_wait = Duration::Millis(200);
   return out;
 }
 
@@ -143,7 +143,9 @@ absl::Status Embedded::StartOnLoop(const EmbeddedOptions& options,
   }
   links_ = std::make_unique<Links>(handler_.get(), participant_.get());
   peers_ = std::make_unique<NoPeers>();
-  sender_ = std::make_unique<Sender>(loop, participant_.get(), node_.get());
+  sender_ = std::make_unique<Sender>(loop, participant_.get(), [this](txn::Input answer) {
+    node_->Handle(std::move(answer));
+  });
   node_->Start(peers_.get(), sender_.get());
   return absl::OkStatus();
 }

@@ -24,9 +24,6 @@
 
 namespace concordat::group {
 
-// Part of the log's format: never change one, only add.
-using MachineId = StrongId<struct MachineIdTag, uint8_t>;
-
 // A command of the log as its machine made it.
 struct MachineCommand {
   MachineId machine;

@@ -47,6 +47,10 @@
 
 namespace concordat::group {
 
+// Where several machines share a group: which one a command is for. Part of the log's
+// format: never change one, only add.
+using MachineId = StrongId<struct MachineIdTag, uint8_t>;
+
 // The machine's own number for a read, not in use until it is confirmed.
 using ReadToken = StrongId<struct ReadTokenTag, uint64_t>;
 

@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/log.h"
 #include "coordinator/base/system_clock.h"
+#include "coordinator/group/recovery.h"
 #include "coordinator/storage/identity.h"
-#include "coordinator/storage/recovery.h"
 
 namespace concordat::node {
 
@@ -51,6 +51,8 @@ Node::Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options)
       started_(loop->Now()),
       log_(options_.self),
       snapshots_(env, options_.data_dir + "/snapshots"),
+      transactions_(options_.group, options_.txn),
+      machines_({{txn::kMachine, &transactions_}}),
       alive_(std::make_shared<Node*>(this)) {}
 
 Node::~Node() {
@@ -75,12 +77,9 @@ absl::Status Node::OpenLog(FileEnv* env) {
   // One write of Raft's, and one entry more, always fit into an empty queue.
   writer.queue_bytes =
       std::max(writer.queue_bytes, 4 * options_.replica.raft.max_persist_bytes);
-  writer.on_durable = [this, posts = loop_->post_queue(),
-                       alive = std::weak_ptr<Node*>(alive_)](wal::Lsn lsn) {
+  writer.on_durable = [this](wal::Lsn lsn) {
     if (std::this_thread::get_id() == flushing_thread_.load()) return OnDurable(lsn);
-    posts->Post([alive, lsn] {
-      if (const auto node = alive.lock()) (*node)->OnDurable(lsn);
-    });
+    Post([lsn](Node* node) { node->OnDurable(lsn); });
   };
   auto opened = wal::LogWriter::Open(
       env, log, writer, [this](wal::Lsn lsn, uint8_t type, std::string_view payload) {
@@ -103,21 +102,24 @@ std::vector<NodeId> Node::Voters() const {
 }
 
 absl::Status Node::RecoverReplica() {
-  auto recovered = storage::RecoverGroup(
-      &store_, kFirstGroup,
-      [this](GroupId group, LogIndex index) { return snapshots_.Load(group, index); });
+  auto recovered = group::Recover(
+      &store_, options_.group,
+      [this](GroupId group, LogIndex index, storage::SnapshotStore::TakePart take) {
+        return snapshots_.Load(group, index, take);
+      },
+      &machines_);
   if (!recovered.ok()) return recovered.status();
-  ReplicaConfig config = options_.replica;
+  group::ReplicaConfig config = options_.replica;
   config.raft.self = options_.self;
-  config.raft.group = kFirstGroup;
+  config.raft.group = options_.group;
   config.raft.voters = Voters();
   config.raft.seed = SystemRandom64();
   config.raft.new_cluster = {std::max<uint64_t>(1, SystemRandom64()), SystemRandom64()};
-  auto replica = Replica::Create(std::move(config), std::move(recovered->raft),
-                                 recovered->snapshot_state, &store_, this);
-  if (!replica.ok()) return replica.status();
-  replica_ = std::move(*replica);
-  snapshot_worker_ = std::make_unique<SnapshotWorker>(&snapshots_);
+  replica_ = std::make_unique<group::Replica>(
+      std::move(config), *std::move(recovered), &machines_, &store_,
+      static_cast<group::ReplicaEnvironment*>(this));
+  snapshot_worker_ =
+      std::make_unique<SnapshotWorker>(group::SnapshotFiles(&snapshots_, options_.group));
   return absl::OkStatus();
 }
 
@@ -182,12 +184,13 @@ void Node::LogClusterOnce() {
 
 void Node::HouseKeep() {
   store_.Compact();
-  const LogIndex snapshot = store_.DurableSnapshot(kFirstGroup);
+  const LogIndex snapshot = store_.DurableSnapshot(options_.group);
   if (!snapshot.is_none()) {
-    snapshots_.RemoveOlder(kFirstGroup, snapshot, replica_->raft().OlderSnapshotInUse());
+    snapshots_.RemoveOlder(options_.group, snapshot,
+                           replica_->raft().OlderSnapshotInUse());
   }
   log_.OnSecond(loop_->Now());
-  if (replica_->core().is_ready()) log_.OnResources(Resources(), rpc::kHeartbeatTimeout);
+  if (transactions_.is_ready()) log_.OnResources(Resources(), rpc::kHeartbeatTimeout);
 }
 
 void Node::OnPeerMessage(raft::Message message) {
@@ -218,26 +221,17 @@ void Node::LogRefusedMessage(NodeId from, const absl::Status& why) {
       .Field("left_out", limit.TakeHeldBack());
 }
 
-void Node::OnVote(const BranchId& branch, Vote vote, std::string_view detail) {
+// A leader that was stopped past an election learns it before it acts or answers.
+void Node::Handle(txn::Input input) {
   replica_->Tick(loop_->Now());
-  replica_->OnVote(branch, vote, detail);
-  Schedule();
-}
-
-void Node::OnAcknowledged(const BranchId& branch, FinishState result,
-                          std::string_view detail) {
-  replica_->Tick(loop_->Now());
-  replica_->OnAcknowledged(branch, result, detail);
+  transactions_.Handle(std::move(input), replica_->now());
   Schedule();
 }
 
 void Node::Submit(txn::Request request, Done done) {
   const txn::RequestToken token(++last_token_);
   waiting_.emplace(token, std::move(done));
-  // A leader that was stopped past an election learns it before it answers.
-  replica_->Tick(loop_->Now());
-  replica_->Submit(token, std::move(request));
-  Schedule();
+  Handle(txn::SubmittedRequest{token, std::move(request)});
 }
 
 rpc::CoordinatorBackend::NodeView Node::View() const {
@@ -249,8 +243,8 @@ rpc::CoordinatorBackend::NodeView Node::View() const {
   view.last_index = raft.log().last_index();
   view.commit_index = raft.commit_index();
   view.applied_index = raft.applied_index();
-  view.transactions = replica_->core().Status();
-  for (const auto& [gtid, entry] : replica_->core().table().live()) {
+  view.transactions = transactions_.Status();
+  for (const auto& [gtid, entry] : transactions_.table().live()) {
     if (entry.staged && !entry.decided) ++view.undecided;
   }
   for (const auto& [node, progress] : raft.progress()) {
@@ -266,27 +260,27 @@ rpc::CoordinatorBackend::NodeView Node::View() const {
 }
 
 std::vector<txn::ResourceView> Node::Resources() const {
-  return replica_->core().Resources(replica_->now());
+  return transactions_.Resources(replica_->now());
 }
 
 std::vector<txn::TransactionView> Node::List(const Gtid& after, size_t limit) const {
-  return replica_->core().List(after, limit, replica_->now());
+  return transactions_.List(after, limit, replica_->now());
 }
 
 txn::TransactionView Node::Show(const Gtid& gtid) const {
-  return replica_->core().Show(gtid, replica_->now());
+  return transactions_.Show(gtid, replica_->now());
 }
 
 std::vector<txn::HeuristicView> Node::Heuristics(const BranchId& after,
                                                  size_t limit) const {
-  return replica_->core().Heuristics(after, limit);
+  return transactions_.Heuristics(after, limit);
 }
 
 void Node::RefreshAddresses() {
   addresses_known_ = true;
   resources_->SetCluster(cluster());  // known: only a ready leader sends
   std::set<std::string> known;
-  for (const auto& [name, resource] : replica_->core().table().resources()) {
+  for (const auto& [name, resource] : transactions_.table().resources()) {
     resources_->SetAddress(name, resource.address);
     addressed_.erase(name);
     known.insert(name);
@@ -296,6 +290,13 @@ void Node::RefreshAddresses() {
 }
 
 void Node::SendToPeer(raft::Message message) { peers_->Send(std::move(message)); }
+
+void Node::OnMachineOutput() {
+  txn::Output output = transactions_.TakeOutput();
+  for (const txn::Message& message : output.messages) SendToResource(message);
+  for (txn::Answer& answer : output.answers) Answer(std::move(answer));
+  if (!output.events.empty()) OnEvents(output.events);
+}
 
 // Records that are applied before this node is ready to lead cause no event: the first
 // message after that brings the addresses up to date.
@@ -340,31 +341,67 @@ void Node::OnRaftNotice(const raft::Notice& notice) {
       .Field("promised", notice.promised.value());
 }
 
-void Node::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {
-  LogEvent(Level::kInfo, "snapshot")
-      .Field("node", options_.self.value())
-      .Field("index", meta.index.value())
-      .Field("bytes", state.size());
+void Node::Post(absl::AnyInvocable<void(Node*)> action) {
+  loop_->post_queue()->Post(
+      [alive = std::weak_ptr<Node*>(alive_), action = std::move(action)]() mutable {
+        if (const auto node = alive.lock()) action(*node);
+      });
+}
+
+void Node::SaveSnapshot(const raft::SnapshotMeta& meta,
+                        std::unique_ptr<group::SnapshotSource> source) {
   snapshot_worker_->Save(
-      kFirstGroup, meta, std::move(state),
-      [posts = loop_->post_queue(), alive = std::weak_ptr<Node*>(alive_),
-       meta](const absl::Status& saved) {
-        posts->Post([alive, meta, saved] {
-          const auto node = alive.lock();
-          if (node == nullptr) return;
-          if (!saved.ok()) {
-            LogEvent(Level::kError, "snapshot not saved").Field("why", saved.message());
-          }
-          (*node)->replica_->OnSnapshotSaved(meta, saved);
-          (*node)->Schedule();
+      meta, std::move(source), [this, meta](const absl::StatusOr<uint64_t>& bytes) {
+        Post([meta, bytes](Node* node) { node->OnSnapshotSaved(meta, bytes); });
+      });
+}
+
+void Node::OnSnapshotSaved(const raft::SnapshotMeta& meta,
+                           const absl::StatusOr<uint64_t>& bytes) {
+  if (bytes.ok()) {
+    LogEvent(Level::kInfo, "snapshot")
+        .Field("node", options_.self.value())
+        .Field("index", meta.index.value())
+        .Field("bytes", *bytes);
+  } else {
+    LogEvent(Level::kError, "snapshot not saved").Field("why", bytes.status().message());
+  }
+  replica_->OnSnapshotSaved(meta, bytes.status());
+  Schedule();
+}
+
+void Node::ReceiveSnapshot(raft::SnapshotWrite part) {
+  snapshot_worker_->Receive(std::move(part));
+}
+
+void Node::RestoreSnapshot(const raft::SnapshotMeta& meta,
+                           std::unique_ptr<group::SnapshotRestore> restore) {
+  snapshot_worker_->Restore(
+      meta, std::move(restore),
+      [this, meta](const absl::Status& restored,
+                   std::shared_ptr<group::SnapshotRestore> restore) {
+        Post([meta, restored, restore = std::move(restore)](Node* node) mutable {
+          node->OnSnapshotRestored(meta, restored, std::move(restore));
         });
       });
+}
+
+void Node::OnSnapshotRestored(const raft::SnapshotMeta& meta,
+                              const absl::Status& restored,
+                              std::shared_ptr<group::SnapshotRestore> restore) {
+  LogEvent line(restored.ok() ? Level::kInfo : Level::kError,
+                restored.ok() ? "snapshot received" : "snapshot not saved");
+  line.Field("node", options_.self.value()).Field("index", meta.index.value());
+  if (!restored.ok()) line.Field("why", restored.message());
+  replica_->OnSnapshotRestored(meta, restored, restore.get());
+  snapshot_worker_->Drop(std::move(restore));
+  Schedule();
 }
 
 absl::StatusOr<std::string> Node::ReadSnapshot(const raft::SnapshotMeta& meta,
                                                uint64_t offset, size_t max_bytes,
                                                bool* last) {
-  auto chunk = snapshots_.Read(kFirstGroup, meta.index, offset, max_bytes);
+  auto chunk = snapshots_.Read(options_.group, meta.index, offset, max_bytes);
   if (!chunk.ok()) {
     const std::string why(chunk.status().message());
     if (!absl::IsNotFound(chunk.status()) && unread_snapshots_.Admit(loop_->Now(), why)) {

@@ -1,6 +1,7 @@
-// Node: a coordinator node on an event loop: its log, its snapshots, its replica, and
-// the requests that wait for an answer. What connects it to others is handed in, so
-// that the daemon (sockets) and an embedding process (function calls) share it.
+// Node: a coordinator node on an event loop: its log, its snapshots, its state machines
+// and their replica, and the requests that wait for an answer. What connects it to others
+// is handed in, so that the daemon (sockets) and an embedding process (function calls)
+// share it.
 //
 //   auto node = Node::Open(loop, PosixFileEnv(), options);
 //   (*node)->Start(&peers, &resources);
@@ -17,23 +18,25 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/base/file_env.h"
 #include "coordinator/base/log_limit.h"
+#include "coordinator/group/machine_set.h"
+#include "coordinator/group/replica.h"
 #include "coordinator/node/node_log.h"
-#include "coordinator/node/replica.h"
 #include "coordinator/node/snapshot_worker.h"
 #include "coordinator/rpc/coordinator_service.h"
 #include "coordinator/rpc/peer_transport.h"
 #include "coordinator/rpc/resource_messenger.h"
 #include "coordinator/storage/raft_store.h"
 #include "coordinator/storage/snapshot_store.h"
+#include "coordinator/txn/core.h"
 #include "thrift/rpc/event_loop.h"
 #include "wal/log_writer.h"
 
@@ -49,20 +52,18 @@ struct NodeOptions {
   NodeId self;
   // All nodes, this one too, with the address that clients and participants use.
   std::map<NodeId, std::string> client_addresses;
+  // The group whose transactions this node serves. The log may hold others beside it.
+  GroupId group{1};
   // Times, limits, when snapshots are taken. Identity, voters and seed are filled in
   // from the above.
-  ReplicaConfig replica;
+  group::ReplicaConfig replica;
+  txn::CoreOptions txn;
   wal::LogOptions log;  // dir and owner are filled in
   wal::LogWriterOptions writer = {.flush_here_below =
                                       Duration::Micros(300)};  // on_durable is filled in
 };
 
-// The one Raft group that a node has so far.
-inline constexpr GroupId kFirstGroup{1};
-
-class Node final : public rpc::CoordinatorBackend,
-                   public rpc::ResourceListener,
-                   private ReplicaEnvironment {
+class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnvironment {
  public:
   // Recovers from the directory.
   //   INVALID_ARGUMENT     none is named
@@ -84,22 +85,18 @@ class Node final : public rpc::CoordinatorBackend,
   // nobody can take over; otherwise replica().raft().is_transferring() until it is done.
   bool HandOver();
 
-  // rpc::ResourceListener
-  void OnVote(const BranchId& branch, Vote vote, std::string_view detail) override;
-  void OnAcknowledged(const BranchId& branch, FinishState result,
-                      std::string_view detail) override;
+  // What participants answer (rpc::HandleAnswer); what clients ask comes by Submit.
+  void Handle(txn::Input input);
 
   // rpc::CoordinatorBackend
   void Submit(txn::Request request, Done done) override;
-  [[nodiscard]] bool is_ready_leader() const override {
-    return replica_->core().is_ready();
-  }
+  [[nodiscard]] bool is_ready_leader() const override { return transactions_.is_ready(); }
   [[nodiscard]] ClusterId cluster() const override {
     return replica_->raft().cluster().Short();
   }
   [[nodiscard]] NodeId leader() const override { return replica_->raft().leader(); }
   [[nodiscard]] const Gtid& watermark() const override {
-    return replica_->core().table().watermark();
+    return transactions_.table().watermark();
   }
   [[nodiscard]] NodeView View() const override;
   [[nodiscard]] const std::map<NodeId, std::string>& client_addresses() const override {
@@ -112,7 +109,7 @@ class Node final : public rpc::CoordinatorBackend,
   [[nodiscard]] std::vector<txn::HeuristicView> Heuristics(const BranchId& after,
                                                            size_t limit) const override;
 
-  [[nodiscard]] const Replica& replica() const { return *replica_; }
+  [[nodiscard]] const group::Replica& replica() const { return *replica_; }
   [[nodiscard]] uint64_t log_flushes() const { return writer_->flush_count(); }
 
  private:
@@ -148,14 +145,27 @@ class Node final : public rpc::CoordinatorBackend,
   void LogClusterOnce();
   void LogRefusedMessage(NodeId from, const absl::Status& why);
 
-  // ReplicaEnvironment
+  // What the transaction machine wants.
+  void SendToResource(const txn::Message& message);
+  void Answer(txn::Answer answer);
+  void OnEvents(const std::vector<txn::Event>& events);
+  void OnSnapshotSaved(const raft::SnapshotMeta& meta,
+                       const absl::StatusOr<uint64_t>& bytes);
+  void OnSnapshotRestored(const raft::SnapshotMeta& meta, const absl::Status& restored,
+                          std::shared_ptr<group::SnapshotRestore> restore);
+  // Runs on the loop, if the node is there then. Callable on any thread.
+  void Post(absl::AnyInvocable<void(Node*)> action);
+
+  // group::ReplicaEnvironment
   void SendToPeer(raft::Message message) override;
-  void SendToResource(const txn::Message& message) override;
-  void Answer(txn::Answer answer) override;
-  void OnEvents(const std::vector<txn::Event>& events) override;
+  void OnMachineOutput() override;
   void OnRaftState(const raft::SoftState& state) override;
   void OnRaftNotice(const raft::Notice& notice) override;
-  void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) override;
+  void SaveSnapshot(const raft::SnapshotMeta& meta,
+                    std::unique_ptr<group::SnapshotSource> source) override;
+  void ReceiveSnapshot(raft::SnapshotWrite part) override;
+  void RestoreSnapshot(const raft::SnapshotMeta& meta,
+                       std::unique_ptr<group::SnapshotRestore> restore) override;
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,
                                            uint64_t offset, size_t max_bytes,
                                            bool* last) override;
@@ -166,7 +176,10 @@ class Node final : public rpc::CoordinatorBackend,
   NodeLog log_;
   storage::SnapshotStore snapshots_;
   storage::RaftStore store_;
-  std::unique_ptr<Replica> replica_;
+  // The state machines of the group.
+  txn::Core transactions_;
+  group::MachineSet machines_;
+  std::unique_ptr<group::Replica> replica_;
   rpc::PeerSender* peers_ = nullptr;
   rpc::ResourceSender* resources_ = nullptr;
   bool addresses_known_ = false;

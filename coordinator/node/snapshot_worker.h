@@ -1,44 +1,51 @@
-// A thread that writes snapshots, so that the node's loop does not wait for the disk.
+// A thread that works on snapshots, so that the node's loop waits neither for the disk
+// nor for a state to be encoded or decoded. What it is asked for is done in order.
 #ifndef COORDINATOR_NODE_SNAPSHOT_WORKER_H_
 #define COORDINATOR_NODE_SNAPSHOT_WORKER_H_
 
+#include <cstdint>
 #include <deque>
-#include <string>
+#include <memory>
 #include <thread>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "coordinator/base/ids.h"
+#include "absl/status/statusor.h"
 #include "coordinator/base/mutex.h"
-#include "coordinator/raft/types.h"
-#include "coordinator/storage/snapshot_store.h"
+#include "coordinator/group/snapshot_files.h"
+#include "coordinator/group/state_machine.h"
+#include "coordinator/raft/output.h"
 
 namespace concordat::node {
 
 class SnapshotWorker {
  public:
-  using Done = absl::AnyInvocable<void(const absl::Status&)>;
+  // Called on the worker's thread.
+  using Saved = absl::AnyInvocable<void(const absl::StatusOr<uint64_t>& bytes)>;
+  using Restored = absl::AnyInvocable<void(const absl::Status&,
+                                           std::shared_ptr<group::SnapshotRestore>)>;
 
-  explicit SnapshotWorker(storage::SnapshotStore* store);
+  explicit SnapshotWorker(group::SnapshotFiles files);
   // Finishes what is queued.
   ~SnapshotWorker();
   SnapshotWorker(const SnapshotWorker&) = delete;
   SnapshotWorker& operator=(const SnapshotWorker&) = delete;
 
-  // Thread-safe. `done` is called on the worker's thread.
-  void Save(GroupId group, raft::SnapshotMeta meta, std::string state, Done done);
+  // Thread-safe. As in group::SnapshotFiles.
+  void Save(const raft::SnapshotMeta& meta, std::unique_ptr<group::SnapshotSource> source,
+            Saved done);
+  void Receive(raft::SnapshotWrite part);
+  void Restore(const raft::SnapshotMeta& meta,
+               std::unique_ptr<group::SnapshotRestore> restore, Restored done);
+  // Lets go of what may take a while to destroy.
+  void Drop(std::shared_ptr<group::SnapshotRestore> restore);
 
  private:
-  struct Job {
-    GroupId group;
-    raft::SnapshotMeta meta;
-    std::string state;
-    Done done;
-  };
+  using Job = absl::AnyInvocable<void()>;
+  void Add(Job job);
   void Run();
-  [[nodiscard]] bool NextJob(Job* job);
 
-  storage::SnapshotStore* const store_;
+  group::SnapshotFiles files_;  // the thread's
   Mutex mutex_;
   ConditionVariable wake_;
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);

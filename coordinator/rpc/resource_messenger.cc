@@ -29,9 +29,16 @@ std::string Failure(const CallResult<Reply>& result, const Items& items, size_t 
 
 }  // namespace
 
+txn::Input Unavailable(txn::Verb verb, const BranchId& branch, std::string_view why) {
+  if (verb == txn::Verb::kPrepare) {
+    return txn::ReceivedVote{branch, Vote::kUnavailable, std::string(why)};
+  }
+  return txn::ReceivedAck{branch, FinishState::kRetry, std::string(why)};
+}
+
 ResourceMessenger::ResourceMessenger(EventLoop* loop, uint64_t seed,
-                                     ResourceListener* listener)
-    : loop_(loop), listener_(listener), next_seed_(seed) {}
+                                     HandleAnswer handle_answer)
+    : loop_(loop), handle_answer_(std::move(handle_answer)), next_seed_(seed) {}
 
 void ResourceMessenger::SetAddress(const std::string& resource,
                                    const std::string& address) {
@@ -123,13 +130,7 @@ void ResourceMessenger::SendPending(const std::string& address,
 
 void ResourceMessenger::Fail(txn::Verb verb, const std::vector<BranchId>& batch,
                              std::string_view why) {
-  for (const BranchId& branch : batch) {
-    if (verb == txn::Verb::kPrepare) {
-      listener_->OnVote(branch, Vote::kUnavailable, why);
-    } else {
-      listener_->OnAcknowledged(branch, FinishState::kRetry, why);
-    }
-  }
+  for (const BranchId& branch : batch) handle_answer_(Unavailable(verb, branch, why));
 }
 
 void ResourceMessenger::SendBatch(Channel* channel, txn::Verb verb,
@@ -146,7 +147,8 @@ void ResourceMessenger::SendBatch(Channel* channel, txn::Verb verb,
           const std::string failure = Failure(result, votes, batch.size());
           if (!failure.empty()) return Fail(txn::Verb::kPrepare, batch, failure);
           for (size_t i = 0; i < batch.size(); ++i) {
-            listener_->OnVote(batch[i], FromWire(votes[i].vote), votes[i].detail);
+            handle_answer_(txn::ReceivedVote{batch[i], FromWire(votes[i].vote),
+                                             std::move(result.reply.votes[i].detail)});
           }
         });
     return;
@@ -158,7 +160,8 @@ void ResourceMessenger::SendBatch(Channel* channel, txn::Verb verb,
     const std::string failure = Failure(result, items, batch.size());
     if (!failure.empty()) return Fail(verb, batch, failure);
     for (size_t i = 0; i < batch.size(); ++i) {
-      listener_->OnAcknowledged(batch[i], FromWire(items[i].state), items[i].detail);
+      handle_answer_(txn::ReceivedAck{batch[i], FromWire(items[i].state),
+                                      std::move(result.reply.items[i].detail)});
     }
   };
   if (verb == txn::Verb::kCommit) {

@@ -2,13 +2,13 @@
 // answers back: everything of one loop iteration for one resource in one call a verb. Not
 // for one participant: its answer would come when its slowest resource has answered.
 //
-//   ResourceMessenger messenger(loop, seed, &listener);
+//   ResourceMessenger messenger(loop, seed, [](txn::Input answer) { ... });
 //   messenger.SetAddress("bank-a", address);      // as the registry changes
 //   messenger.Send(message);                      // leaves at the iteration's end
 //
-// Each message leads to exactly one call of the listener, later: with the vote or
-// the acknowledgement, or with kUnavailable when it could not be delivered or its
-// answer was lost. The core then repeats it.
+// Each message leads to exactly one answer, later: the vote or the acknowledgement, with
+// kUnavailable when it could not be delivered or its answer was lost. The core then
+// repeats it.
 #ifndef COORDINATOR_RPC_RESOURCE_MESSENGER_H_
 #define COORDINATOR_RPC_RESOURCE_MESSENGER_H_
 
@@ -20,9 +20,11 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/txn/input.h"
 #include "coordinator/txn/output.h"
 #include "thrift/rpc/address.h"
 #include "thrift/rpc/channel.h"
@@ -31,13 +33,10 @@
 namespace concordat::rpc {
 
 // Where answers of participants go. Called on the loop's thread.
-class ResourceListener {
- public:
-  virtual ~ResourceListener() = default;
-  virtual void OnVote(const BranchId& branch, Vote vote, std::string_view detail) = 0;
-  virtual void OnAcknowledged(const BranchId& branch, FinishState result,
-                              std::string_view detail) = 0;
-};
+using HandleAnswer = absl::AnyInvocable<void(txn::Input)>;
+// The answer that says that the message did not reach anybody, or that its own was lost.
+[[nodiscard]] txn::Input Unavailable(txn::Verb verb, const BranchId& branch,
+                                     std::string_view why);
 
 // How a node reaches the participants. Loop thread only.
 class ResourceSender {
@@ -52,7 +51,7 @@ class ResourceSender {
 
 class ResourceMessenger : public ResourceSender {
  public:
-  ResourceMessenger(EventLoop* loop, uint64_t seed, ResourceListener* listener);
+  ResourceMessenger(EventLoop* loop, uint64_t seed, HandleAnswer handle_answer);
   ResourceMessenger(const ResourceMessenger&) = delete;
   ResourceMessenger& operator=(const ResourceMessenger&) = delete;
 
@@ -78,7 +77,7 @@ class ResourceMessenger : public ResourceSender {
 
   EventLoop* const loop_;
   ClusterId cluster_;
-  ResourceListener* const listener_;
+  HandleAnswer handle_answer_;
   uint64_t next_seed_;
   std::map<std::string, Resource> resources_;  // by name
   // By address: several resources may be served at one.

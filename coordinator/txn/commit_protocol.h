@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "coordinator/txn/in_flight.h"
+#include "coordinator/txn/input.h"
 #include "coordinator/txn/options.h"
 #include "coordinator/txn/output.h"
 #include "coordinator/txn/request.h"
@@ -43,9 +44,8 @@ class CommitProtocol {
   void OnReadConfirmed(RequestToken token, Timestamp now);
 
   // From resource managers.
-  void OnVote(const BranchId& branch, Vote vote, std::string_view detail, Timestamp now);
-  void OnAcknowledged(const BranchId& branch, FinishState result, std::string_view detail,
-                      Timestamp now);
+  void OnVote(const ReceivedVote& received, Timestamp now);
+  void OnAcknowledged(const ReceivedAck& received, Timestamp now);
 
   // After the table has applied the record.
   void OnStaged(const StagedEffect& effect, Timestamp now);

@@ -72,15 +72,15 @@ void CommitProtocol::AnswerWaiters(InFlight* txn, const Reply& client_reply) {
   txn->waiters.erase(keep, txn->waiters.end());
 }
 
-void CommitProtocol::OnAcknowledged(const BranchId& branch, FinishState result,
-                                    std::string_view detail, Timestamp now) {
+void CommitProtocol::OnAcknowledged(const ReceivedAck& received, Timestamp now) {
+  const auto& [branch, result, detail] = received;
   InFlight* txn = FindInFlight(branch.gtid);
   BranchProgress* progress = txn == nullptr ? nullptr : txn->FindBranch(branch);
   if (progress == nullptr || txn->phase != Phase::kFinishing || progress->acknowledged)
     return;
   switch (result) {
     case FinishState::kRetry:
-      progress->detail = std::string(detail);
+      progress->detail = detail;
       return RetrySoon(txn, progress, now);
     case FinishState::kDone:
       progress->detail.clear();  // why it could not be told before

@@ -305,7 +305,7 @@ void CommitProtocol::AskOutcome(RequestToken token, const OutcomeRequest& reques
                                 Timestamp now) {
   if (AnswerIfStaged(token, request, now)) return;
   reading_.emplace(token, request);
-  out_.reads.push_back(token);
+  out_.reads.emplace_back(token.value());
 }
 
 void CommitProtocol::OnReadConfirmed(RequestToken token, Timestamp now) {

@@ -93,20 +93,20 @@ void CommitProtocol::SyncSet(InFlight* txn) {
   }
 }
 
-void CommitProtocol::OnVote(const BranchId& branch, Vote vote, std::string_view detail,
-                            Timestamp now) {
+void CommitProtocol::OnVote(const ReceivedVote& received, Timestamp now) {
+  const auto& [branch, vote, detail] = received;
   InFlight* txn = FindInFlight(branch.gtid);
   BranchProgress* progress = txn == nullptr ? nullptr : txn->FindBranch(branch);
   if (progress == nullptr) return;  // late: the transaction is over
   Event& event = Emit(EventKind::kVoted, branch, now);
   event.vote = vote;
-  event.detail = std::string(detail);
+  event.detail = detail;
   if (vote == Vote::kCommittedAlone) {
     NoteHeuristic(progress, Heuristic::kCommittedAlone, detail, now);
   }
   if (!txn->preparing() || !progress->in_set) return;  // too late to count
   if (vote == Vote::kUnavailable) {
-    progress->detail = std::string(detail);
+    progress->detail = detail;
     if (!progress->vote) RetrySoon(txn, progress, now);
     return;
   }

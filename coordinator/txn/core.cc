@@ -21,6 +21,21 @@ struct Overloaded : Ts... {
 template <class... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
+class WholeSource final : public group::SnapshotSource {
+ public:
+  explicit WholeSource(std::string state) : state_(std::move(state)) {}
+  std::optional<std::string> Next() override {
+    if (at_ == state_.size()) return std::nullopt;
+    std::string portion = state_.substr(at_, group::kPortionBytes);
+    at_ += portion.size();
+    return portion;
+  }
+
+ private:
+  const std::string state_;
+  size_t at_ = 0;
+};
+
 }  // namespace
 
 Core::Core(GroupId group, const CoreOptions& options)
@@ -118,6 +133,10 @@ void Core::LoseLeadership(Timestamp now) {
   Emit(EventKind::kSteppedDown, now, term_.value());
 }
 
+absl::Status Core::Check(std::string_view record) const {
+  return DecodeRecord(record).status();
+}
+
 absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) {
   Advance(now);
   auto record = DecodeRecord(bytes);
@@ -157,24 +176,64 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
   return absl::OkStatus();
 }
 
-std::string Core::EncodeSnapshot() const { return table_.EncodeSnapshot(); }
+class Core::Restore final : public group::SnapshotRestore {
+ public:
+  Restore(Core* core, LogIndex at)
+      : core_(core), group_(core->table_.group()), at_(at), table_(group_) {}
 
-absl::Status Core::RestoreSnapshot(std::string_view bytes, LogIndex at) {
-  CONCORDAT_CHECK(role_ == Role::kFollower) << "a leader has nothing to restore";
-  auto table = TransactionTable::DecodeSnapshot(bytes);
-  if (!table.ok()) return table.status();
-  if (table->group() != table_.group()) {
-    return absl::InvalidArgumentError(absl::StrCat("snapshot of group ",
-                                                   table->group().value(), ", this is ",
-                                                   table_.group().value()));
+  absl::Status Append(std::string_view portion) override {
+    bytes_.append(portion);
+    return absl::OkStatus();
   }
-  if (table->last_applied() > at) {
-    return absl::DataLossError(absl::StrCat("the snapshot at entry ", at.value(),
-                                            " holds the state after entry ",
-                                            table->last_applied().value()));
+  absl::Status Finish() override {
+    auto table = TransactionTable::DecodeSnapshot(bytes_);
+    if (!table.ok()) return table.status();
+    if (table->group() != group_) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "snapshot of group ", table->group().value(), ", this is ", group_.value()));
+    }
+    if (table->last_applied() > at_) {
+      return absl::DataLossError(absl::StrCat("the snapshot at entry ", at_.value(),
+                                              " holds the state after entry ",
+                                              table->last_applied().value()));
+    }
+    table_ = *std::move(table);
+    return absl::OkStatus();
   }
-  table_ = *std::move(table);
-  return absl::OkStatus();
+  void Install() override {
+    CONCORDAT_CHECK(core_->role_ == Role::kFollower) << "a leader restores nothing";
+    std::swap(core_->table_, table_);
+  }
+
+ private:
+  Core* const core_;
+  const GroupId group_;
+  const LogIndex at_;
+  std::string bytes_;
+  TransactionTable table_;
+};
+
+std::unique_ptr<group::SnapshotSource> Core::TakeSnapshot() {
+  return std::make_unique<WholeSource>(table_.EncodeSnapshot());
+}
+
+std::unique_ptr<group::SnapshotRestore> Core::BeginRestore(LogIndex at) {
+  return std::make_unique<Restore>(this, at);
+}
+
+void Core::Handle(Input input, Timestamp now) {
+  std::visit(Overloaded{[&](SubmittedRequest& submitted) {
+                          Submit(submitted.token, std::move(submitted.request), now);
+                        },
+                        [&](const ReceivedVote& vote) {
+                          Advance(now);
+                          protocol_->OnVote(vote, now);
+                        },
+                        [&](const ReceivedAck& ack) {
+                          Advance(now);
+                          protocol_->OnAcknowledged(ack, now);
+                        }},
+             input);
 }
 
 void Core::Submit(RequestToken token, Request request, Timestamp now) {
@@ -284,22 +343,16 @@ bool Core::CheckGtid(RequestToken token, const Gtid& gtid, Timestamp now) {
   return false;
 }
 
-void Core::OnVote(const BranchId& branch, Vote vote, std::string_view detail,
-                  Timestamp now) {
+void Core::OnReadConfirmed(group::ReadToken token, Timestamp now) {
   Advance(now);
-  protocol_->OnVote(branch, vote, detail, now);
+  protocol_->OnReadConfirmed(RequestToken(token.value()), now);
 }
 
-void Core::OnAcknowledged(const BranchId& branch, FinishState result,
-                          std::string_view detail, Timestamp now) {
-  Advance(now);
-  protocol_->OnAcknowledged(branch, result, detail, now);
+std::vector<std::string> Core::TakeProposals() {
+  return std::exchange(out_.proposals, {});
 }
 
-void Core::OnReadConfirmed(RequestToken token, Timestamp now) {
-  Advance(now);
-  protocol_->OnReadConfirmed(token, now);
-}
+std::vector<group::ReadToken> Core::TakeReads() { return std::exchange(out_.reads, {}); }
 
 void Core::ExpireWaiting(Timestamp now) {
   while (!waiting_.empty() && waiting_.begin()->first <= now) {

@@ -1,28 +1,19 @@
-// Core: the transaction side of one Raft group at one coordinator node. Pure: it is
-// handed requests, votes, log-committed records and the time, and says what is to be
+// Core: the state machine of transactions, of one Raft group at one coordinator node. It
+// is handed requests, votes, log-committed records and the time, and says what is to be
 // appended, sent and answered. Every node applies; only the leader does more.
 //
 //   Core core(GroupId(1), options);
 //   core.BecomeLeader(term, now);              // Raft: this node won the term
-//   core.LeaderReady(term, now);       // its empty entry is applied: go
-//   core.Submit(token, CommitRequest{...}, now);
-//   core.OnVote(branch, Vote::kPrepared, "", now);
+//   core.LeaderReady(term, now);               // its empty entry is applied: go
+//   core.Handle(SubmittedRequest{token, CommitRequest{...}}, now);
+//   core.Handle(ReceivedVote{branch, Vote::kPrepared}, now);
 //   status = core.Apply(index, bytes, now);    // a log-committed record
-//   Output out = core.TakeOutput();            // after each input, or a batch of them
+//   proposals = core.TakeProposals();          // after each input, or a batch of them
+//   Output out = core.TakeOutput();            // then the rest
 //
-// What the node must do with an Output, in this order:
-//   1. append the proposals to the Raft log, all, in order, before the next input
-//      reaches the core. They may wait for Raft's flow control, but none may be lost
-//      or overtaken while this node leads the same term, and none appended in another.
-//      If one cannot be appended, call LoseLeadership.
-//   2. then send messages and answers, in any order. They wait for no flush: what
-//      had to be log-committed before them was handed to Apply before.
-//   3. for each of `reads`: when others have confirmed that this node still leads
-//      (Raft's read index), and all that was log-committed before that is applied,
-//      call OnReadConfirmed.
-// Raft steps down -> LoseLeadership, before any entry of another leader is applied.
-// PREPARE that cannot be delivered (no address, no connection) -> OnVote with
-// Vote::kUnavailable; COMMIT or ROLLBACK -> OnAcknowledged with kUnavailable.
+// group/state_machine.h says what is called when. Messages and answers may then leave in
+// any order. They wait for no flush: what had to be log-committed before them was handed
+// to Apply before.
 //
 // States of leadership:
 //   follower --BecomeLeader--> leading --LeaderReady--> ready
@@ -46,6 +37,8 @@
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/group/state_machine.h"
+#include "coordinator/txn/input.h"
 #include "coordinator/txn/options.h"
 #include "coordinator/txn/output.h"
 #include "coordinator/txn/reply.h"
@@ -60,70 +53,46 @@ class Inheritance;
 class Registrar;
 class WatermarkKeeper;
 
-class Core {
+class Core final : public group::StateMachine {
  public:
   Core(GroupId group, const CoreOptions& options);
-  ~Core();
+  ~Core() override;
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
-  // --- Leadership. `now` never goes back (checked), here and everywhere below.
-
-  // The term is higher than any before (checked).
-  void BecomeLeader(Term term, Timestamp now);
-  // The first entry of the leader's own term is applied (Raft, section 8): everything
-  // that earlier leaders had log-committed is in the table. Another term's is ignored.
-  void LeaderReady(Term term, Timestamp now);
-  // Every waiting request is answered: NotLeaderReply if nothing was appended for it,
-  // else UndecidedReply. No effect at a follower.
-  void LoseLeadership(Timestamp now);
-  // Whether the node has room for work that has not begun: true at first. Only a ready
-  // leader, which knows what has begun, refuses for it; others send the caller on. With
-  // no room, records are made only for transactions that are staged or decided: not for
-  // registrations and what else changes a resource, nor for the abort of a transaction
-  // that nobody has asked to commit.
-  void AdmitNewWork(bool admit);
-
-  // --- The log.
-
-  // Applies a log-committed record; indexes grow (checked). Fails, with nothing
-  // changed, as DecodeRecord does: the node must then stop, for it cannot tell what
-  // the others know. It should have refused the entry before acknowledging it.
-  absl::Status Apply(LogIndex index, std::string_view record, Timestamp now);
-  // The table as bytes, and its replacement by another node's. Only a follower
-  // restores (checked). Errors as TransactionTable::DecodeSnapshot, or
-  // INVALID_ARGUMENT for another group's; DATA_LOSS when it holds more than what was
-  // committed up to entry `at`, which the snapshot is said to end with. Nothing is
-  // changed then.
-  [[nodiscard]] std::string EncodeSnapshot() const;
-  absl::Status RestoreSnapshot(std::string_view bytes, LogIndex at);
-
-  // --- Requests: each token gets one Answer, now or in a later output.
-
-  void Submit(RequestToken token, Request request, Timestamp now);
-
-  // The table shows what was log-committed when `token` was taken from Output::reads, or
-  // later. No effect when its request was answered meanwhile.
-  void OnReadConfirmed(RequestToken token, Timestamp now);
-
-  // --- From resource managers. Unexpected ones change nothing.
-
-  void OnVote(const BranchId& branch, Vote vote, std::string_view detail, Timestamp now);
-  void OnAcknowledged(const BranchId& branch, FinishState result, std::string_view detail,
-                      Timestamp now);
-
-  // --- Time.
-
-  // Does what is due, and as a new leader what is inherited: a portion of it, so that
-  // no output is larger than CoreOptions::max_work_per_output allows. Its work is in
-  // what is due, not in what is under way.
-  void Tick(Timestamp now);
-  // Tick has more to do at once, when this output is taken.
-  [[nodiscard]] bool HasMoreWork() const;
-  // When Tick has something to do next; Infinite if only other inputs can bring it.
-  [[nodiscard]] Timestamp NextTimer() const;
-
+  void Handle(Input input, Timestamp now);
+  // Messages, answers and events. Also proposals and reads that were not taken.
   [[nodiscard]] Output TakeOutput();
+
+  // --- group::StateMachine. Indexes, terms and times grow (checked).
+
+  // Errors of both as DecodeRecord's.
+  [[nodiscard]] absl::Status Check(std::string_view record) const override;
+  [[nodiscard]] absl::Status Apply(LogIndex index, std::string_view record,
+                                   Timestamp now) override;
+  void BecomeLeader(Term term, Timestamp now) override;
+  void LeaderReady(Term term, Timestamp now) override;
+  // Every waiting request is answered: NotLeaderReply if nothing was appended for it,
+  // else UndecidedReply.
+  void LoseLeadership(Timestamp now) override;
+  // Only a ready leader, which knows what has begun, refuses for want of room; others
+  // send the caller on. Without, records are made only for transactions that are staged
+  // or decided: not for registrations and what else changes a resource, nor for the abort
+  // of a transaction that nobody has asked to commit.
+  void AdmitNewWork(bool admit) override;
+  // What is due, and as a new leader what is inherited, so that no output is larger than
+  // CoreOptions::max_work_per_output allows. Its work is in what is due, not in what is
+  // under way.
+  void Tick(Timestamp now) override;
+  [[nodiscard]] bool HasMoreWork() const override;
+  [[nodiscard]] Timestamp NextTimer() const override;
+  [[nodiscard]] std::vector<std::string> TakeProposals() override;
+  [[nodiscard]] std::vector<group::ReadToken> TakeReads() override;
+  void OnReadConfirmed(group::ReadToken token, Timestamp now) override;
+  [[nodiscard]] std::unique_ptr<group::SnapshotSource> TakeSnapshot() override;
+  // Its errors, beside: INVALID_ARGUMENT for another group's.
+  [[nodiscard]] std::unique_ptr<group::SnapshotRestore> BeginRestore(
+      LogIndex at) override;
 
   // --- Views, at any node.
 
@@ -149,7 +118,10 @@ class Core {
     uint64_t arrival;  // requests are dealt with in the order of their arrival
   };
 
+  class Restore;
+
   void Advance(Timestamp now);
+  void Submit(RequestToken token, Request request, Timestamp now);
   // Until this leader is ready.
   void Await(RequestToken token, Request request, Timestamp now);
   void Dispatch(RequestToken token, Request request, Timestamp now);

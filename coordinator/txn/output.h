@@ -11,6 +11,7 @@
 #include "coordinator/base/clock.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/group/state_machine.h"
 #include "coordinator/txn/reply.h"
 #include "coordinator/txn/request.h"
 
@@ -71,9 +72,9 @@ struct Output {
   std::vector<std::string> proposals;  // encoded records, to be appended in this order
   std::vector<Message> messages;
   std::vector<Answer> answers;
-  // Requests that are answered from the table alone, and wait until it is known to show
-  // everything that was log-committed before they came (Core::OnReadConfirmed).
-  std::vector<RequestToken> reads;
+  // Requests, by their tokens' numbers, that are answered from the table alone, and wait
+  // until it is known to show everything that was log-committed before they came.
+  std::vector<group::ReadToken> reads;
   std::vector<Event> events;
 
   [[nodiscard]] bool empty() const {

@@ -23,9 +23,12 @@
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/group/state_machine.h"
 
 namespace concordat::txn {
 
+// The transactions' number in a group's log.
+inline constexpr group::MachineId kMachine{1};
 inline constexpr uint8_t kRecordVersion = 1;
 // Longest text in a record; the core cuts longer ones when it proposes.
 inline constexpr size_t kMaxDetailLength = 1024;

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/text.h"
+#include "coordinator/group/recovery.h"
 #include "coordinator/storage/raft_records.h"
-#include "coordinator/storage/recovery.h"
 
 namespace concordat::simulation {
 
@@ -43,6 +43,16 @@ NodeId Directory::NodeOf(ProcessId process) const {
   return NodeId();
 }
 
+CoordinatorNode::Machines::Machines(const NodeOptions& options)
+    : transactions(options.replica.raft.group, options.txn),
+      set(options.counters
+              ? std::map<group::MachineId, group::StateMachine*>{{txn::kMachine,
+                                                                  &transactions},
+                                                                 {testing::kCounters,
+                                                                  &counters}}
+              : std::map<group::MachineId, group::StateMachine*>{
+                    {txn::kMachine, &transactions}}) {}
+
 CoordinatorNode::CoordinatorNode(World* world, const Directory* directory,
                                  const Checks& checks, NodeOptions options)
     : world_(world),
@@ -51,8 +61,9 @@ CoordinatorNode::CoordinatorNode(World* world, const Directory* directory,
       options_(std::move(options)),
       random_(world->NewSeed()) {
   const uint64_t seed = world->NewSeed();
-  disk_ = options_.real_log ? MakeLogDisk(seed, &world->rare())
-                            : MakeRecordDisk(seed, &world->rare());
+  disk_ = options_.real_log
+              ? MakeLogDisk(seed, options_.replica.raft.group, &world->rare())
+              : MakeRecordDisk(seed, &world->rare());
 }
 
 CoordinatorNode::~CoordinatorNode() = default;
@@ -68,20 +79,22 @@ void CoordinatorNode::Start() {
     last = lsn;
   });
   ShowWhatSurvived(last);
-  auto recovered = storage::RecoverGroup(store_.get(), options_.replica.raft.group,
-                                         [this](GroupId group, LogIndex index) {
-                                           return disk_->LoadSnapshot(group, index);
-                                         });
+  machines_ = std::make_unique<Machines>(options_);
+  auto recovered = group::Recover(
+      store_.get(), options_.replica.raft.group,
+      [this](GroupId, LogIndex index, storage::SnapshotStore::TakePart take) {
+        return disk_->LoadSnapshot(index, take);
+      },
+      &machines_->set);
   CONCORDAT_CHECK(recovered.ok()) << recovered.status().message();
   store_->Attach(this);
-  // Another incarnation draws other time-outs.
-  node::ReplicaConfig config = options_.replica;
+  // Another life draws other time-outs.
+  group::ReplicaConfig config = options_.replica;
   config.raft.seed = random_.Next();
   config.raft.new_cluster = {config.raft.seed | 1, id().value()};
-  auto replica = node::Replica::Create(config, std::move(recovered->raft),
-                                       recovered->snapshot_state, store_.get(), this);
-  CONCORDAT_CHECK(replica.ok()) << replica.status().message();
-  replica_ = *std::move(replica);
+  replica_ = std::make_unique<group::Replica>(
+      config, *std::move(recovered), &machines_->set, store_.get(),
+      static_cast<group::ReplicaEnvironment*>(this));
   observed_ = replica_->raft().applied_index();
   counted_ = raft::Counters();
   checks_.raft->AfterStart(replica_->raft());
@@ -130,11 +143,13 @@ void CoordinatorNode::Crash(bool power) {
   }
   world_->rare().Add(power ? Rare::kNodePowerLost : Rare::kNodeKilled);
   replica_.reset();
+  machines_.reset();
   store_.reset();
   disk_->Crash(power);
   flushing_ = act_scheduled_ = acting_ = false;
   timer_at_ = Timestamp::Infinite();
   requests_.clear();
+  counts_.clear();
   verbs_.clear();
   timing_out_.clear();
 }
@@ -173,8 +188,10 @@ void CoordinatorNode::Act() {
   const bool more = replica_->Process();
   acting_ = false;
   ObserveApplied();
-  const txn::TransactionTable& table = replica_->core().table();
+  const txn::TransactionTable& table = transactions().table();
   checks_.judge->OnTableHash(id(), table.last_applied(), table.Hash());
+  const testing::CounterMachine& counters = machines_->counters;
+  checks_.counters->OnDigest(id(), counters.last_applied(), counters.digest());
   checks_.raft->AfterStep(replica_->raft());
   if (!checks_.raft->ok()) world_->Fail(checks_.raft->violations().front());
   SendVerbs();
@@ -259,20 +276,25 @@ void CoordinatorNode::OnFlushed(wal::Lsn durable) {
 // As the daemon does: a snapshot goes when the log durably names a later one, and it is
 // not being sent.
 void CoordinatorNode::HouseKeep() {
-  const GroupId group = options_.replica.raft.group;
   store_->Compact();
-  const LogIndex snapshot = store_->DurableSnapshot(group);
+  const LogIndex snapshot = store_->DurableSnapshot(options_.replica.raft.group);
   if (snapshot.is_none()) return;
-  disk_->RemoveOlderSnapshots(group, snapshot, replica_->raft().OlderSnapshotInUse());
+  disk_->RemoveOlderSnapshots(snapshot, replica_->raft().OlderSnapshotInUse());
 }
 
-void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) {
+void CoordinatorNode::AfterDisk(std::function<void()> action) {
   const Duration delay = Duration::Micros(random_.Between(200, 20'000));
-  const GroupId group = options_.replica.raft.group;
-  auto save = [this, meta, group, state = std::move(state),
-               incarnation = world_->IncarnationOf(process_)] {
-    if (!world_->IsUp(process_) || world_->IncarnationOf(process_) != incarnation) return;
-    const absl::Status saved = disk_->SaveSnapshot(group, meta, state);
+  world_->After(delay, [this, action = std::move(action),
+                        incarnation = world_->IncarnationOf(process_)] {
+    if (world_->IsUp(process_) && world_->IncarnationOf(process_) == incarnation)
+      action();
+  });
+}
+
+void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta,
+                                   std::unique_ptr<group::SnapshotSource> source) {
+  AfterDisk([this, meta, source = std::shared_ptr(std::move(source))] {
+    const absl::Status saved = disk_->SaveSnapshot(meta, source.get());
     CONCORDAT_CHECK(saved.ok()) << saved.message();
     world_->After(process_, Duration::Micros(random_.Between(0, 500)), [this, meta] {
       Tick();
@@ -280,15 +302,28 @@ void CoordinatorNode::SaveSnapshot(const raft::SnapshotMeta& meta, std::string s
       HouseKeep();
       Wake();
     });
-  };
-  world_->After(delay, std::move(save));
+  });
+}
+
+void CoordinatorNode::RestoreSnapshot(const raft::SnapshotMeta& meta,
+                                      std::unique_ptr<group::SnapshotRestore> restore) {
+  AfterDisk([this, meta, restore = std::shared_ptr(std::move(restore))] {
+    const absl::Status restored = disk_->RestoreSnapshot(meta, restore.get());
+    CONCORDAT_CHECK(restored.ok()) << restored.message();
+    world_->After(process_, Duration::Micros(random_.Between(0, 500)),
+                  [this, meta, restore] {
+                    Tick();
+                    replica_->OnSnapshotRestored(meta, absl::OkStatus(), restore.get());
+                    HouseKeep();
+                    Wake();
+                  });
+  });
 }
 
 absl::StatusOr<std::string> CoordinatorNode::ReadSnapshot(const raft::SnapshotMeta& meta,
                                                           uint64_t offset,
                                                           size_t max_bytes, bool* last) {
-  auto chunk =
-      disk_->ReadSnapshot(options_.replica.raft.group, meta.index, offset, max_bytes);
+  auto chunk = disk_->ReadSnapshot(meta.index, offset, max_bytes);
   if (!chunk.ok()) return chunk.status();
   *last = chunk->last;
   return std::move(chunk->data);
@@ -308,7 +343,13 @@ void CoordinatorNode::ObserveApplied() {
     const raft::Entry& entry = raft.log().At(next);
     checks_.raft->OnApplied(id(), entry);
     if (entry.type == raft::EntryType::kCommand) {
-      checks_.judge->OnApplied(id(), next, entry.term, entry.data.view());
+      const auto command = group::SplitCommand(entry.data.view());
+      CONCORDAT_CHECK(command.ok()) << command.status().message();
+      if (command->machine == txn::kMachine) {
+        checks_.judge->OnApplied(id(), next, entry.term, command->command);
+      } else {
+        checks_.counters->OnApplied(next, command->command);
+      }
     }
     observed_ = next;
   }
@@ -327,8 +368,7 @@ void CoordinatorNode::CountRaftPaths() {
   count(Rare::kSteppedDownForDisk, &raft::Counters::stepped_down_for_disk);
   count(Rare::kSteppedDownForTerm, &raft::Counters::stepped_down_for_term);
   count(Rare::kLogTruncated, &raft::Counters::truncations);
-  count(Rare::kTruncatedPersistInFlight,
-        &raft::Counters::truncations_of_persist_in_flight);
+  count(Rare::kTruncatedPendingPersist, &raft::Counters::truncations_of_pending_persist);
   count(Rare::kAppendRejected, &raft::Counters::appends_rejected);
   count(Rare::kStaleRaftMessage, &raft::Counters::stale_messages);
   count(Rare::kCommitCappedAtNewEntry, &raft::Counters::commit_capped_at_last_new_entry);
@@ -428,6 +468,20 @@ void CoordinatorNode::SendToPeer(raft::Message message) {
   world_->Send(process_, to->second, CallId(), std::move(message));
 }
 
+void CoordinatorNode::Handle(txn::Input input) {
+  machines_->transactions.Handle(std::move(input), replica_->now());
+}
+
+void CoordinatorNode::OnMachineOutput() {
+  txn::Output output = machines_->transactions.TakeOutput();
+  for (const txn::Message& message : output.messages) SendToResource(message);
+  for (txn::Answer& answer : output.answers) Answer(std::move(answer));
+  if (!output.events.empty()) OnEvents(output.events);
+  for (const testing::CounterAnswer& answer : machines_->counters.TakeAnswers()) {
+    Answer(answer);
+  }
+}
+
 void CoordinatorNode::SendToResource(const txn::Message& message) {
   ObserveApplied();
   checks_.judge->OnVerbSent(id(), message.verb, message.branch);
@@ -441,19 +495,19 @@ void CoordinatorNode::SendVerbs() {
     if (to == directory_->resources.end()) continue;
     if (!world_->IsUp(to->second) && random_.Percent(50)) {
       // Connection refused.
-      world_->After(process_, Duration::Millis(1),
-                    [this, verb = key.second, branches = std::move(branches)] {
-                      Tick();
-                      for (const BranchId& branch : branches) {
-                        if (verb == txn::Verb::kPrepare) {
-                          replica_->OnVote(branch, Vote::kUnavailable, "refused");
-                        } else {
-                          replica_->OnAcknowledged(branch, FinishState::kRetry,
-                                                   "refused");
-                        }
-                      }
-                      Wake();
-                    });
+      world_->After(
+          process_, Duration::Millis(1),
+          [this, verb = key.second, branches = std::move(branches)] {
+            Tick();
+            for (const BranchId& branch : branches) {
+              if (verb == txn::Verb::kPrepare) {
+                Handle(txn::ReceivedVote{branch, Vote::kUnavailable, "refused"});
+              } else {
+                Handle(txn::ReceivedAck{branch, FinishState::kRetry, "refused"});
+              }
+            }
+            Wake();
+          });
       continue;
     }
     world_->Send(process_, to->second, world_->NewCall(),
@@ -465,9 +519,9 @@ void CoordinatorNode::SendVerbs() {
 void CoordinatorNode::Handle(const Packet&, const VerbReply& reply) {
   for (const VerbItem& item : reply.items) {
     if (reply.verb == txn::Verb::kPrepare) {
-      replica_->OnVote(item.branch, item.vote, item.detail);
+      Handle(txn::ReceivedVote{item.branch, item.vote, item.detail});
     } else {
-      replica_->OnAcknowledged(item.branch, item.ack, item.detail);
+      Handle(txn::ReceivedAck{item.branch, item.ack, item.detail});
     }
   }
 }

@@ -1,5 +1,5 @@
-// A coordinator node in the simulated world: the real node::Replica (with both cores
-// and the real storage::RaftStore inside) on a simulated disk, clock and network.
+// A coordinator node in the simulated world: the real group::Replica with the real state
+// machines and storage::RaftStore, on a simulated disk, clock and network.
 //
 //   CoordinatorNode node(&world, &directory, &checks, options);
 //
@@ -19,12 +19,16 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/base/random.h"
-#include "coordinator/node/replica.h"
+#include "coordinator/group/machine_set.h"
+#include "coordinator/group/replica.h"
 #include "coordinator/raft/invariants.h"
 #include "coordinator/storage/raft_store.h"
+#include "coordinator/txn/core.h"
+#include "tests/simulation/counters.h"
 #include "tests/simulation/judge.h"
 #include "tests/simulation/node_disk.h"
 #include "tests/simulation/world.h"
+#include "tests/support/counter_machine.h"
 
 namespace concordat::simulation {
 
@@ -39,11 +43,14 @@ struct Directory {
 
 struct Checks {
   Judge* judge = nullptr;
+  CounterJudge* counters = nullptr;
   raft::InvariantsChecker* raft = nullptr;
 };
 
 struct NodeOptions {
-  node::ReplicaConfig replica;
+  group::ReplicaConfig replica;
+  txn::CoreOptions txn;
+  bool counters = false;  // share the group with the transactions
   bool real_log = false;  // wal::Log on FaultEnv instead of whole records
   // Appends carry the leader's commit index as it stands (Figure 2), where ours sends
   // no more than the receiver can use: its own cap is put to the test.
@@ -56,7 +63,7 @@ struct NodeOptions {
 };
 
 class CoordinatorNode final : public Process,
-                              private node::ReplicaEnvironment,
+                              private group::ReplicaEnvironment,
                               private storage::LogSink {
  public:
   CoordinatorNode(World* world, const Directory* directory, const Checks& checks,
@@ -73,7 +80,8 @@ class CoordinatorNode final : public Process,
   void Receive(const Packet& packet) override;
 
   // Null while it is down.
-  [[nodiscard]] const node::Replica* replica() const { return replica_.get(); }
+  [[nodiscard]] const group::Replica* replica() const { return replica_.get(); }
+  [[nodiscard]] const txn::Core& transactions() const { return machines_->transactions; }
   [[nodiscard]] bool IsReadyLeader() const;
   // Flushes take so long from now on.
   void SetFlushTime(Duration min, Duration max);
@@ -103,19 +111,42 @@ class CoordinatorNode final : public Process,
     bool asked_a_leader = false;  // that was ready when the request came
     bool decided_before = false;  // the outcome was in the log when it came
   };
+  struct PendingCount {
+    ProcessId from;
+    CallId call;
+    std::string operation;  // empty: a read
+  };
+  struct Machines {
+    explicit Machines(const NodeOptions& options);
+    txn::Core transactions;
+    testing::CounterMachine counters;
+    group::MachineSet set;
+  };
   struct UnflushedPersist {
     wal::Lsn lsn;  // of the last record
     std::vector<wal::Record> records;
   };
 
-  // node::ReplicaEnvironment
+  void SendToResource(const txn::Message& message);
+  void Answer(txn::Answer answer);
+  void Answer(const testing::CounterAnswer& answer);
+  void OnEvents(const std::vector<txn::Event>& events);
+  void Handle(txn::Input input);
+  // Later, when the disk has worked for a while, unless the process has ended.
+  void AfterDisk(std::function<void()> action);
+
+  // group::ReplicaEnvironment
   void SendToPeer(raft::Message message) override;
-  void SendToResource(const txn::Message& message) override;
-  void Answer(txn::Answer answer) override;
-  void OnEvents(const std::vector<txn::Event>& events) override;
+  void OnMachineOutput() override;
   void OnRaftState(const raft::SoftState& state) override;
   void OnRaftNotice(const raft::Notice& notice) override;
-  void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) override;
+  void SaveSnapshot(const raft::SnapshotMeta& meta,
+                    std::unique_ptr<group::SnapshotSource> source) override;
+  void ReceiveSnapshot(raft::SnapshotWrite part) override {
+    disk_->ReceiveSnapshot(part);
+  }
+  void RestoreSnapshot(const raft::SnapshotMeta& meta,
+                       std::unique_ptr<group::SnapshotRestore> restore) override;
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,
                                            uint64_t offset, size_t max_bytes,
                                            bool* last) override;
@@ -148,6 +179,7 @@ class CoordinatorNode final : public Process,
   void Handle(const Packet& packet, const InquiryCall& call);
   void Handle(const Packet& packet, const RegisterCall& call);
   void Handle(const Packet& packet, const VerbReply& reply);
+  void Handle(const Packet& packet, const CounterCall& call);
   template <class T>
   void Handle(const Packet&, const T&) {}
 
@@ -175,7 +207,8 @@ class CoordinatorNode final : public Process,
 
   // Of the present incarnation.
   std::unique_ptr<storage::RaftStore> store_;
-  std::unique_ptr<node::Replica> replica_;
+  std::unique_ptr<Machines> machines_;
+  std::unique_ptr<group::Replica> replica_;
   bool acting_ = false;
   bool act_scheduled_ = false;
   bool flushing_ = false;
@@ -185,6 +218,7 @@ class CoordinatorNode final : public Process,
   uint64_t last_token_ = 0;
   uint64_t steps_ = 0;
   absl::flat_hash_map<txn::RequestToken, PendingRequest> requests_;
+  std::map<uint64_t, PendingCount> counts_;
   std::map<std::pair<std::string, txn::Verb>, std::vector<BranchId>> verbs_;
   raft::Counters counted_;
   std::set<Gtid> timing_out_;  // an abort for a time-out is on its way

@@ -9,10 +9,10 @@ namespace concordat::simulation {
 
 void CoordinatorNode::Submit(PendingRequest pending, txn::Request request) {
   const txn::RequestToken token(++last_token_);
-  pending.asked_a_leader = replica_->core().is_ready();
+  pending.asked_a_leader = transactions().is_ready();
   pending.decided_before = checks_.judge->DecisionOf(pending.gtid).has_value();
   requests_[token] = std::move(pending);
-  replica_->Submit(token, std::move(request));
+  Handle(txn::SubmittedRequest{token, std::move(request)});
 }
 
 // As the service does: other nodes than the leader send the caller on. Some are older
@@ -22,7 +22,7 @@ bool CoordinatorNode::RefuseVersion(const Packet& packet) {
   if (!other_version_) return false;
   world_->rare().Add(Rare::kOtherVersion);
   Reply reply;
-  const bool leads = replica_->core().is_ready();
+  const bool leads = transactions().is_ready();
   if (leads || random_.Percent(50)) reply.code = Code::kVersion;
   if constexpr (std::is_same_v<Reply, OutcomeReply>) reply.leads = leads;
   world_->Send(process_, packet.from, packet.call, std::move(reply));
@@ -91,7 +91,7 @@ OutcomeReply CoordinatorNode::ToOutcomeReply(const PendingRequest& pending,
                                              const txn::Reply& reply) {
   const Gtid& gtid = pending.gtid;
   OutcomeReply out;
-  out.leads = replica_->core().is_ready();
+  out.leads = transactions().is_ready();
   if (std::holds_alternative<txn::CommittedReply>(reply)) {
     out.code = Code::kOk;
     out.outcome = Outcome::kCommitted;
@@ -130,7 +130,7 @@ Code CoordinatorNode::RefusedCode(const PendingRequest& pending,
                                   const txn::RefusedReply& refused) {
   if (refused.why != txn::Refusal::kOverloaded) return Code::kInvalid;
   world_->rare().Add(Rare::kOverloaded);
-  if (!pending.asked_a_leader && !replica_->core().is_ready()) {
+  if (!pending.asked_a_leader && !transactions().is_ready()) {
     world_->Fail(absl::StrCat("node ", id().value(),
                               " refuses work for want of room and does not lead"));
   }
@@ -207,13 +207,51 @@ void CoordinatorNode::Answer(txn::Answer answer) {
                  ToOutcomeReply(pending, answer.reply));
   } else if (std::holds_alternative<txn::RegisteredReply>(answer.reply)) {
     world_->Send(process_, pending.from, pending.call,
-                 RegisterReply{true, replica_->core().table().watermark()});
+                 RegisterReply{true, transactions().table().watermark()});
   } else {
     const auto* refused = std::get_if<txn::RefusedReply>(&answer.reply);
     const Code code =
         refused != nullptr ? RefusedCode(pending, *refused) : Code::kNotLeader;
     world_->Send(process_, pending.from, pending.call, OutcomeReply{code});
   }
+}
+
+void CoordinatorNode::Handle(const Packet& packet, const CounterCall& call) {
+  const uint64_t token = ++last_token_;
+  counts_[token] = {packet.from, packet.call, call.operation};
+  if (call.operation.empty()) {
+    machines_->counters.Read(token, call.name);
+  } else {
+    checks_.counters->OnAsked(call.operation);
+    machines_->counters.Add(token, call.name, call.amount, call.operation);
+  }
+}
+
+void CoordinatorNode::Answer(const testing::CounterAnswer& answer) {
+  ObserveApplied();
+  const auto it = counts_.find(answer.token);
+  if (it == counts_.end()) {
+    world_->Fail("a count was answered twice, or never asked");
+    return;
+  }
+  const PendingCount pending = std::move(it->second);
+  counts_.erase(it);
+  CounterReply reply{Code::kOk, answer.value};
+  switch (answer.kind) {
+    case testing::CounterAnswer::Kind::kDone:
+      world_->rare().Add(pending.operation.empty() ? Rare::kCounterRead
+                                                   : Rare::kCounterAdded);
+      break;
+    case testing::CounterAnswer::Kind::kNotBegun:
+      reply.code = Code::kNotLeader;
+      if (!pending.operation.empty()) checks_.counters->OnNotBegun(pending.operation);
+      break;
+    case testing::CounterAnswer::Kind::kUnknown:
+      reply.code = Code::kUndecided;
+      world_->rare().Add(Rare::kCounterUnknown);
+      break;
+  }
+  world_->Send(process_, pending.from, pending.call, reply);
 }
 
 }  // namespace concordat::simulation

@@ -5,6 +5,7 @@
 #include "coordinator/base/check.h"
 #include "coordinator/base/fault_env.h"
 #include "coordinator/base/random.h"
+#include "coordinator/group/snapshot_files.h"
 #include "tests/simulation/node_disk.h"
 
 namespace concordat::simulation {
@@ -19,7 +20,8 @@ struct PowerIsOff {};
 
 class LogDisk final : public NodeDisk {
  public:
-  LogDisk(uint64_t seed, RarePaths* rare) : random_(seed), rare_(rare), env_(seed) {}
+  LogDisk(uint64_t seed, GroupId group, RarePaths* rare)
+      : random_(seed), group_(group), rare_(rare), env_(seed) {}
 
   void Open(const wal::ReadCallback& on_record) override {
     wal::LogOptions options;
@@ -38,6 +40,7 @@ class LogDisk final : public NodeDisk {
     snapshots_.emplace(&env_, "/node/snapshots");
     const absl::Status opened = snapshots_->Open(log_->log_id());
     CONCORDAT_CHECK(opened.ok()) << opened.message();
+    files_.emplace(&*snapshots_, group_);
   }
 
   absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
@@ -66,27 +69,35 @@ class LogDisk final : public NodeDisk {
   // Half of the time the end comes in the middle of a flush.
   void Crash(bool power) override {
     if (HasUnflushed() && random_.Percent(50)) TearFlush();
+    files_.reset();
     snapshots_.reset();
     log_.reset();
     using Unsynced = FaultEnv::Unsynced;
     env_.Crash(power ? Unsynced::kRandom : Unsynced::kKeepAll);
   }
 
-  absl::Status SaveSnapshot(GroupId group, const raft::SnapshotMeta& meta,
-                            const std::string& state) override {
-    return snapshots_->Save(group, meta, state);
+  absl::Status SaveSnapshot(const raft::SnapshotMeta& meta,
+                            group::SnapshotSource* source) override {
+    return files_->Save(meta, source).status();
   }
-  absl::StatusOr<storage::Snapshot> LoadSnapshot(GroupId group, LogIndex index) override {
-    return snapshots_->Load(group, index);
+  void ReceiveSnapshot(const raft::SnapshotWrite& part) override {
+    files_->Receive(part);
   }
-  absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(GroupId group,
-                                                             LogIndex index,
+  absl::Status RestoreSnapshot(const raft::SnapshotMeta& meta,
+                               group::SnapshotRestore* restore) override {
+    return files_->Restore(meta, restore);
+  }
+  absl::StatusOr<raft::SnapshotMeta> LoadSnapshot(
+      LogIndex index, storage::SnapshotStore::TakePart take) override {
+    return snapshots_->Load(group_, index, take);
+  }
+  absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(LogIndex index,
                                                              uint64_t offset,
                                                              size_t max_bytes) override {
-    return snapshots_->Read(group, index, offset, max_bytes);
+    return snapshots_->Read(group_, index, offset, max_bytes);
   }
-  void RemoveOlderSnapshots(GroupId group, LogIndex index, LogIndex keep) override {
-    snapshots_->RemoveOlder(group, index, keep);
+  void RemoveOlderSnapshots(LogIndex index, LogIndex keep) override {
+    snapshots_->RemoveOlder(group_, index, keep);
   }
 
  private:
@@ -102,18 +113,20 @@ class LogDisk final : public NodeDisk {
   }
 
   Random random_;
+  const GroupId group_;
   RarePaths* rare_;
   FaultEnv env_;
   std::unique_ptr<wal::Log> log_;
   std::optional<storage::SnapshotStore> snapshots_;
+  std::optional<group::SnapshotFiles> files_;
   wal::Lsn appended_;
   bool torn_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<NodeDisk> MakeLogDisk(uint64_t seed, RarePaths* rare) {
-  return std::make_unique<LogDisk>(seed, rare);
+std::unique_ptr<NodeDisk> MakeLogDisk(uint64_t seed, GroupId group, RarePaths* rare) {
+  return std::make_unique<LogDisk>(seed, group, rare);
 }
 
 }  // namespace concordat::simulation

@@ -115,6 +115,13 @@ std::string Line(const ServiceReply& reply) {
   return absl::StrCat("service: ", ToAbsl(ToString(reply.code)));
 }
 
+std::string Line(const CounterCall& call) {
+  return absl::StrCat("COUNT ", call.name, " +", call.amount, " ", call.operation);
+}
+std::string Line(const CounterReply& reply) {
+  return absl::StrCat("count: ", ToAbsl(ToString(reply.code)), " ", reply.value);
+}
+
 }  // namespace
 
 std::string_view ToString(Code code) {

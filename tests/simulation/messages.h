@@ -164,12 +164,25 @@ struct ServiceReply {
   Code code = Code::kUnavailable;
 };
 
+// --- To the counters (counters.h) ---------------------------------------------------
+
+// No amount: it reads.
+struct CounterCall {
+  std::string name;
+  uint64_t amount = 0;
+  std::string operation;
+};
+struct CounterReply {
+  Code code = Code::kNotLeader;  // kUndecided: it may be done
+  uint64_t value = 0;
+};
+
 using Payload =
     std::variant<raft::Message, BeginCall, BeginReply, CommitCall, RollbackCall,
                  OutcomeCall, OutcomeReply, EnlistCall, EnlistReply, InquiryCall,
                  InquiryReply, VerbCall, VerbReply, ExecuteCall, ExecuteReply,
                  OnePhaseCall, OnePhaseReply, ReleaseCall, ReleaseReply, RegisterCall,
-                 RegisterReply, ServiceCall, ServiceReply>;
+                 RegisterReply, ServiceCall, ServiceReply, CounterCall, CounterReply>;
 
 struct Packet {
   ProcessId from;

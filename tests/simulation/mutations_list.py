@@ -69,7 +69,7 @@ MUTATIONS = [
     Mutation(
         "promises-before-flush",
         "The node sends messages that promise what is not written yet.",
-        "coordinator/node/replica.cc",
+        "coordinator/group/replica.cc",
         "held_.push_back({output->after_persist, "
         "std::move(output->messages_after_persist)});",
         "for (raft::Message& m : output->messages_after_persist) {\n"
@@ -245,14 +245,14 @@ MUTATIONS = [
     Mutation(
         "space-before-role",
         "A node refuses for want of room before it looks whether it leads.",
-        "coordinator/node/replica.cc",
-        "  core_.Submit(token, std::move(request), now_);",
-        "  if (!store_->HasSpaceForNewWork() &&\n"
-        "      std::holds_alternative<txn::CommitRequest>(request)) {\n"
-        "    environment_->Answer(\n"
-        "        txn::Answer{token, txn::RefusedReply{txn::Refusal::kOverloaded, \"\"}});\n"
+        TXN + "core.cc",
+        "  switch (role_) {\n    case Role::kFollower:\n",
+        "  if (!protocol_->admits_new_work() &&\n"
+        "      std::holds_alternative<CommitRequest>(request)) {\n"
+        "    out_.answers.push_back(\n"
+        "        Answer{token, RefusedReply{Refusal::kOverloaded, \"\"}});\n"
         "    return;\n  }\n"
-        "  core_.Submit(token, std::move(request), now_);"),
+        "  switch (role_) {\n    case Role::kFollower:\n"),
 
     # --- Branches at the participant
     Mutation(

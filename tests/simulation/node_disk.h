@@ -9,7 +9,7 @@
 // Two kinds. RecordDisk keeps whole records and loses any number of the last ones that
 // were not flushed: fast, used for most seeds. LogDisk is the real wal::Log on
 // FaultEnv with the real storage::SnapshotStore: sectors are lost one by one and
-// the log's own recovery cuts the torn tail.
+// the log's own recovery truncates the torn tail.
 #ifndef TESTS_SIMULATION_NODE_DISK_H_
 #define TESTS_SIMULATION_NODE_DISK_H_
 
@@ -20,6 +20,7 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/group/state_machine.h"
 #include "coordinator/raft/output.h"
 #include "coordinator/storage/raft_store.h"
 #include "coordinator/storage/snapshot_store.h"
@@ -50,20 +51,25 @@ class NodeDisk : public storage::LogSink {
   virtual size_t LoseTail(size_t) { return 0; }
   [[nodiscard]] virtual bool CanLoseTail() const { return false; }
 
-  virtual absl::Status SaveSnapshot(GroupId group, const raft::SnapshotMeta& meta,
-                                    const std::string& state) = 0;
-  [[nodiscard]] virtual absl::StatusOr<storage::Snapshot> LoadSnapshot(
-      GroupId group, LogIndex index) = 0;
+  // As group::SnapshotFiles and storage::SnapshotStore have them.
+  virtual absl::Status SaveSnapshot(const raft::SnapshotMeta& meta,
+                                    group::SnapshotSource* source) = 0;
+  virtual void ReceiveSnapshot(const raft::SnapshotWrite& part) = 0;
+  virtual absl::Status RestoreSnapshot(const raft::SnapshotMeta& meta,
+                                       group::SnapshotRestore* restore) = 0;
+  [[nodiscard]] virtual absl::StatusOr<raft::SnapshotMeta> LoadSnapshot(
+      LogIndex index, storage::SnapshotStore::TakePart take) = 0;
   [[nodiscard]] virtual absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(
-      GroupId group, LogIndex index, uint64_t offset, size_t max_bytes) = 0;
-  virtual void RemoveOlderSnapshots(GroupId group, LogIndex index, LogIndex keep) = 0;
+      LogIndex index, uint64_t offset, size_t max_bytes) = 0;
+  virtual void RemoveOlderSnapshots(LogIndex index, LogIndex keep) = 0;
 
  private:
   bool full_ = false;
 };
 
 [[nodiscard]] std::unique_ptr<NodeDisk> MakeRecordDisk(uint64_t seed, RarePaths* rare);
-[[nodiscard]] std::unique_ptr<NodeDisk> MakeLogDisk(uint64_t seed, RarePaths* rare);
+[[nodiscard]] std::unique_ptr<NodeDisk> MakeLogDisk(uint64_t seed, GroupId group,
+                                                    RarePaths* rare);
 
 }  // namespace concordat::simulation
 

@@ -27,7 +27,7 @@ namespace concordat::simulation {
   X(kClockJumped, "a node's clock jumped ahead")                                       \
   X(kClockDrifted, "a node's clock ran fast or slow")                                  \
   X(kSlowFlush, "a flush took longer than an election")                                \
-  X(kTornTailTruncated, "torn tail of a log cut at restart")                           \
+  X(kTornTailTruncated, "torn tail of a log truncated at restart")                     \
   X(kPersistLostInPart, "crash kept a part of what was being written")                 \
   X(kPartition, "symmetric partition")                                                 \
   X(kOneWayPartition, "one-way partition")                                             \
@@ -41,7 +41,7 @@ namespace concordat::simulation {
   X(kSteppedDownForDisk, "leader stepped down for its own disk")                       \
   X(kSteppedDownForTerm, "leader stepped down for a higher term")                      \
   X(kLogTruncated, "follower's log truncated")                                         \
-  X(kTruncatedPersistInFlight, "entries overwritten while being flushed")              \
+  X(kTruncatedPendingPersist, "entries overwritten while being flushed")               \
   X(kAppendRejected, "append rejected for a gap or another term")                      \
   X(kStaleRaftMessage, "raft message of an older term arrived")                        \
   X(kCommitCappedAtNewEntry, "commit index capped at the last new entry")              \
@@ -121,7 +121,10 @@ namespace concordat::simulation {
   X(kWatermarkPassed, "watermark advanced")                                            \
   X(kForgottenAnswer, "FORGOTTEN answered")                                            \
   X(kNotStagedAnswer, "nobody has asked to commit it, a leader answered")              \
-  X(kHeuristicRecorded, "heuristic outcome recorded")
+  X(kHeuristicRecorded, "heuristic outcome recorded")                                  \
+  X(kCounterAdded, "another machine of the group answered a command")                  \
+  X(kCounterRead, "another machine of the group answered a read")                      \
+  X(kCounterUnknown, "leader stepped down, another machine's command not known")
 
 enum class Rare : uint16_t {
 #define CONCORDAT_RARE_NAME(name, text) name,

@@ -5,6 +5,7 @@
 
 #include "coordinator/base/check.h"
 #include "coordinator/base/random.h"
+#include "coordinator/group/snapshot_stream.h"
 #include "coordinator/storage/raft_records.h"
 #include "tests/simulation/node_disk.h"
 
@@ -19,6 +20,11 @@ LogIndex EntryIndex(const wal::Record& record) {
   const auto* entry = std::get_if<storage::EntryRecord>(&*decoded);
   return entry == nullptr ? LogIndex() : entry->entry.index;
 }
+
+struct Snapshot {
+  raft::SnapshotMeta meta;
+  std::string state;
+};
 
 class RecordDisk final : public NodeDisk {
  public:
@@ -60,6 +66,7 @@ class RecordDisk final : public NodeDisk {
   // Without a flush any first part of the rest may have reached the disk. When only
   // the process dies, what it had written stays; it writes when it flushes.
   void Crash(bool power) override {
+    received_ = {};
     const uint64_t written =
         power ? flushing_.value() : std::max(flushing_.value(), durable_.value());
     uint64_t keep = durable_.value();
@@ -88,17 +95,38 @@ class RecordDisk final : public NodeDisk {
     return lost;
   }
 
-  absl::Status SaveSnapshot(GroupId, const raft::SnapshotMeta& meta,
-                            const std::string& state) override {
-    snapshots_[meta.index] = storage::Snapshot{meta, state};
-    return absl::OkStatus();
+  absl::Status SaveSnapshot(const raft::SnapshotMeta& meta,
+                            group::SnapshotSource* source) override {
+    Snapshot snapshot{meta, {}};
+    absl::Status status = group::WriteSnapshot(source, [&](std::string_view bytes) {
+      snapshot.state.append(bytes);
+      return absl::OkStatus();
+    });
+    if (status.ok()) snapshots_[meta.index] = std::move(snapshot);
+    return status;
   }
-  absl::StatusOr<storage::Snapshot> LoadSnapshot(GroupId, LogIndex index) override {
+  void ReceiveSnapshot(const raft::SnapshotWrite& part) override {
+    if (part.offset == 0) received_ = Snapshot{part.meta, {}};
+    CONCORDAT_CHECK(received_.state.size() == part.offset)
+        << "snapshot part at " << part.offset << " does not follow the last one";
+    received_.state.append(part.data.view());
+  }
+  absl::Status RestoreSnapshot(const raft::SnapshotMeta& meta,
+                               group::SnapshotRestore* restore) override {
+    CONCORDAT_CHECK(received_.meta == meta) << "not the snapshot that was received";
+    snapshots_[meta.index] = std::exchange(received_, {});
+    group::SnapshotParser parser(restore);
+    absl::Status status = parser.Append(snapshots_[meta.index].state);
+    return status.ok() ? parser.Finish() : status;
+  }
+  absl::StatusOr<raft::SnapshotMeta> LoadSnapshot(
+      LogIndex index, storage::SnapshotStore::TakePart take) override {
     const auto it = snapshots_.find(index);
     if (it == snapshots_.end()) return absl::NotFoundError("no such snapshot");
-    return it->second;
+    if (absl::Status s = take(it->second.state); !s.ok()) return s;
+    return it->second.meta;
   }
-  absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(GroupId, LogIndex index,
+  absl::StatusOr<storage::SnapshotStore::Chunk> ReadSnapshot(LogIndex index,
                                                              uint64_t offset,
                                                              size_t max_bytes) override {
     const auto it = snapshots_.find(index);
@@ -110,7 +138,7 @@ class RecordDisk final : public NodeDisk {
     chunk.last = offset + chunk.data.size() == state.size();
     return chunk;
   }
-  void RemoveOlderSnapshots(GroupId, LogIndex index, LogIndex keep) override {
+  void RemoveOlderSnapshots(LogIndex index, LogIndex keep) override {
     std::erase_if(snapshots_, [&](const auto& snapshot) {
       return snapshot.first < index && snapshot.first != keep;
     });
@@ -127,7 +155,8 @@ class RecordDisk final : public NodeDisk {
   wal::Lsn first_{1};
   wal::Lsn durable_;
   wal::Lsn flushing_;
-  std::map<LogIndex, storage::Snapshot> snapshots_;
+  std::map<LogIndex, Snapshot> snapshots_;
+  Snapshot received_;
 };
 
 }  // namespace

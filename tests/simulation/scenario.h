@@ -203,7 +203,9 @@ bool CarriesRecord(const Packet& packet) {
   if (append == nullptr) return false;
   for (const raft::Entry& entry : append->entries) {
     if (entry.type != raft::EntryType::kCommand) continue;
-    const auto record = txn::DecodeRecord(entry.data.view());
+    const auto command = group::SplitCommand(entry.data.view());
+    if (!command.ok() || command->machine != txn::kMachine) continue;
+    const auto record = txn::DecodeRecord(command->command);
     if (record.ok() && std::holds_alternative<Record>(*record)) return true;
   }
   return false;

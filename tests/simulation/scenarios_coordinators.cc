@@ -185,7 +185,7 @@ TEST(Scenario07, HalfOfTheBranchesCommitted_TheRestCommit) {
 
 TEST(Scenario08, AllAcknowledgedAndEndedMissing_CommitIsRepeatedWithoutEffect) {
   Settings settings = Settings::Quiet();
-  settings.node.replica.txn.ended_wait = Duration::Seconds(1);
+  settings.node.txn.ended_wait = Duration::Seconds(1);
   Scenario s(settings);
   CoordinatorNode& old_leader = s.Elect();
   const Transfer t = s.BeginTransfer();
@@ -354,7 +354,7 @@ TEST(Scenario20, AskedAfterTheOutcomeWasDropped_IsForgottenAndNeverAborted) {
     (void)s.Begin();
   }
   ASSERT_TRUE(
-      s.RunUntil([&] { return leader.replica()->core().table().IsForgotten(t.gtid); }));
+      s.RunUntil([&] { return leader.transactions().table().IsForgotten(t.gtid); }));
   EXPECT_EQ(s.Await(s.AskOutcome(leader, t.gtid)).code, Code::kForgotten);
   EXPECT_EQ(s.Await(s.Commit(leader, t)).code, Code::kForgotten);
   EXPECT_EQ(s.Await(s.Rollback(leader, t)).code, Code::kForgotten);
@@ -370,7 +370,7 @@ TEST(Scenario21, ParallelLeaderDiesAfterItsAnswer_NobodyAbortsUntilTheRmReturns)
   raft.election_timeout_max = Duration::Seconds(10);
   settings.participant.table.scan_interval = Duration::Seconds(1);
   settings.participant.heartbeat = Duration::Seconds(10);
-  settings.node.replica.txn.watermark_interval = Duration::Seconds(5);
+  settings.node.txn.watermark_interval = Duration::Seconds(5);
   Scenario s(settings);
   CoordinatorNode& old_leader = s.Elect();
   const Transfer t = s.BeginTransfer();

@@ -292,7 +292,7 @@ TEST(Scenario74, BranchCommittedInOnePhaseThenNamedAgain_CommittedAloneAndRecord
   s.Finish();
   EXPECT_EQ(s.FactOf(alone), BranchFact::kAlone);
   EXPECT_EQ(s.FactOf(second), BranchFact::kRolledBack);
-  const auto& heuristics = s.Elect().replica()->core().table().heuristics();
+  const auto& heuristics = s.Elect().transactions().table().heuristics();
   ASSERT_TRUE(heuristics.contains(alone));
   EXPECT_EQ(heuristics.at(alone).what, Heuristic::kCommittedAlone);
 }

@@ -162,8 +162,8 @@ TEST(Scenario45, SnapshotInterruptedByACrashAndByAppends_IsOldStateOrNew) {
         [&] { return follower.replica()->raft().counters().snapshots_installed > 0; }));
     CommitSome(&s, 5);
     s.RunForMillis(300);
-    EXPECT_EQ(follower.replica()->core().table().Hash(),
-              leader.replica()->core().table().Hash());
+    EXPECT_EQ(follower.transactions().table().Hash(),
+              leader.transactions().table().Hash());
     s.Finish();
   }
 }
@@ -197,8 +197,7 @@ TEST(Scenario83, NewerSnapshotsAreTakenWhileOneIsSent_TheTransferGoesOn) {
   CommitSome(&s, 5);
   s.RunForMillis(300);
   EXPECT_EQ(counters.snapshots_begun, 1u) << "it goes on from the log";
-  EXPECT_EQ(follower.replica()->core().table().Hash(),
-            leader.replica()->core().table().Hash());
+  EXPECT_EQ(follower.transactions().table().Hash(), leader.transactions().table().Hash());
   s.LetGo();
   s.Finish();
 }
@@ -277,7 +276,7 @@ TEST(Scenario51, EveryNode_HasTheSameTableAtTheSameIndex) {
   s.RunForMillis(500);
   std::map<LogIndex, uint64_t> hashes;
   for (size_t i = 0; i < 3; ++i) {
-    const txn::TransactionTable& table = s.node(i).replica()->core().table();
+    const txn::TransactionTable& table = s.node(i).transactions().table();
     const auto [at, is_new] = hashes.emplace(table.last_applied(), table.Hash());
     EXPECT_EQ(at->second, table.Hash()) << "node " << i + 1;
     // The snapshot carries all of it.

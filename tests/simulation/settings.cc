@@ -13,7 +13,7 @@ void SetTimes(Settings* settings) {
   raft.election_timeout_max = Duration::Millis(300);
   raft.heartbeat_interval = Duration::Millis(30);
 
-  txn::CoreOptions& txn = settings->node.replica.txn;
+  txn::CoreOptions& txn = settings->node.txn;
   txn.default_timeout = Duration::Seconds(1);
   txn.first_resend = Duration::Millis(100);
   txn.first_retry = Duration::Millis(20);
@@ -68,10 +68,10 @@ void DrawNode(Random* random, Settings* settings) {
     raft.max_uncommitted_bytes = static_cast<size_t>(random->Between(3000, 20'000));
   }
   if (random->Percent(20)) {
-    node.replica.txn.retention = node.replica.txn.min_retention = Duration::Millis(600);
+    node.txn.retention = node.txn.min_retention = Duration::Millis(600);
   }
   if (random->Percent(20)) {
-    node.replica.txn.max_in_progress = static_cast<size_t>(random->Between(2, 8));
+    node.txn.max_in_progress = static_cast<size_t>(random->Between(2, 8));
   }
   if (random->Percent(30)) {
     settings->participant.table.max_remembered =
@@ -109,6 +109,9 @@ Settings Settings::FromSeed(uint64_t seed) {
   DrawSizes(&random, &settings);
   DrawNode(&random, &settings);
   DrawTroubles(&random, &settings);
+  // A second machine in the group.
+  settings.node.counters = random.Percent(30);
+  if (settings.node.counters) settings.counter_clients = 2;
   return settings;
 }
 

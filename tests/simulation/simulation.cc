@@ -12,6 +12,7 @@ namespace concordat::simulation {
 Simulation::Simulation(const Settings& settings)
     : settings_(settings), world_(settings.seed) {
   judge_ = std::make_unique<Judge>(&world_, settings_.node.replica.raft.group);
+  counter_judge_ = std::make_unique<CounterJudge>(&world_);
   AddNodes();
   AddParticipants();
   AddClients();
@@ -28,7 +29,8 @@ void Simulation::AddNodes() {
     options.replica.raft.self = id;
     options.replica.raft.voters = voters;
     auto node = std::make_unique<CoordinatorNode>(
-        &world_, &directory_, Checks{judge_.get(), raft_checker_.get()}, options);
+        &world_, &directory_,
+        Checks{judge_.get(), counter_judge_.get(), raft_checker_.get()}, options);
     const ProcessId process =
         world_.AddProcess(absl::StrCat("node-", id.value()), node.get());
     node->SetProcess(process);
@@ -76,12 +78,20 @@ void Simulation::AddClients() {
     client->SetProcess(world_.AddProcess(absl::StrCat("client-", i + 1), client.get()));
     clients_.push_back(std::move(client));
   }
+  for (size_t i = 0; i < settings_.counter_clients; ++i) {
+    const std::string name = absl::StrCat("counter-client-", i + 1);
+    auto client =
+        std::make_unique<CounterClient>(&world_, &directory_, counter_judge_.get(), name);
+    client->SetProcess(world_.AddProcess(name, client.get()));
+    counter_clients_.push_back(std::move(client));
+  }
 }
 
 void Simulation::StartAll() {
   for (const auto& node : nodes_) world_.Start(node->process());
   for (const auto& participant : participants_) world_.Start(participant->process());
   for (const auto& client : clients_) world_.Start(client->process());
+  for (const auto& client : counter_clients_) world_.Start(client->process());
 }
 
 CoordinatorNode* Simulation::Leader() {
@@ -126,6 +136,9 @@ void Simulation::Heal() {
 
 bool Simulation::IsSettled() {
   for (const auto& client : clients_) {
+    if (!client->idle()) return false;
+  }
+  for (const auto& client : counter_clients_) {
     if (!client->idle()) return false;
   }
   return judge_->IsAllSettled();
@@ -181,6 +194,7 @@ void Simulation::Run() {
     world_.Fail("nothing commits, four and a half seconds after the faults have stopped");
   }
   for (const auto& client : clients_) client->Stop();
+  for (const auto& client : counter_clients_) client->Stop();
   Settle();
   // What was acknowledged is not taken back.
   if (!world_.failed()) world_.RunFor(Duration::Millis(100));

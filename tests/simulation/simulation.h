@@ -18,6 +18,7 @@
 #include "coordinator/raft/invariants.h"
 #include "tests/simulation/client_process.h"
 #include "tests/simulation/coordinator_node.h"
+#include "tests/simulation/counters.h"
 #include "tests/simulation/judge.h"
 #include "tests/simulation/participant_process.h"
 #include "tests/simulation/service_process.h"
@@ -52,6 +53,7 @@ struct Settings {
   size_t participants = 3;
   size_t clients = 4;
   size_t services = 1;
+  size_t counter_clients = 0;  // with NodeOptions::counters
   Duration faults_for = Duration::Seconds(4);
   // By then all must be settled, counted from the end of the faults.
   Duration settle_within = Duration::Seconds(60);
@@ -116,11 +118,13 @@ class Simulation {
   Duration settled_in_;
   Directory directory_;
   std::unique_ptr<Judge> judge_;
+  std::unique_ptr<CounterJudge> counter_judge_;
   std::unique_ptr<raft::InvariantsChecker> raft_checker_;
   std::vector<std::unique_ptr<CoordinatorNode>> nodes_;
   std::vector<std::unique_ptr<ParticipantProcess>> participants_;
   std::vector<std::unique_ptr<ServiceProcess>> services_;
   std::vector<std::unique_ptr<ClientProcess>> clients_;
+  std::vector<std::unique_ptr<CounterClient>> counter_clients_;
 };
 
 }  // namespace concordat::simulation

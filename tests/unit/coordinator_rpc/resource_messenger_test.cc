@@ -53,13 +53,13 @@ class SlowResource final : public wire::ParticipantServiceCobSvNull {
   std::vector<std::function<void()>> held_;
 };
 
-class Votes final : public ResourceListener {
+class Votes final {
  public:
-  void OnVote(const BranchId& branch, Vote vote, std::string_view) override {
+  void Add(const txn::Input& answer) {
+    const auto& received = std::get<txn::ReceivedVote>(answer);
     MutexLock lock(&mutex_);
-    ++votes_[{branch.resource, vote}];
+    ++votes_[{received.branch.resource, received.vote}];
   }
-  void OnAcknowledged(const BranchId&, FinishState, std::string_view) override {}
   [[nodiscard]] int Of(const std::string& resource, Vote vote) {
     MutexLock lock(&mutex_);
     return votes_[{resource, vote}];
@@ -84,7 +84,8 @@ class ResourceMessengerTest : public ::testing::Test {
       });
     }
     client_loop_->RunSync([&] {
-      messenger_ = std::make_unique<ResourceMessenger>(client_loop_->loop(), 1, &votes_);
+      messenger_ = std::make_unique<ResourceMessenger>(
+          client_loop_->loop(), 1, [this](const txn::Input& a) { votes_.Add(a); });
       messenger_->SetCluster(ClusterId(1));
     });
   }

@@ -17,6 +17,23 @@ BranchId MakeBranch(const Gtid& gtid, const std::string& resource, uint64_t numb
   return branch;
 }
 
+std::vector<std::string> SnapshotOf(Core* core) {
+  std::vector<std::string> portions;
+  const auto source = core->TakeSnapshot();
+  while (auto portion = source->Next()) portions.push_back(*std::move(portion));
+  return portions;
+}
+
+absl::Status Restore(Core* core, const std::vector<std::string>& portions, LogIndex at) {
+  const auto restore = core->BeginRestore(at);
+  for (const std::string& portion : portions) {
+    if (absl::Status s = restore->Append(portion); !s.ok()) return s;
+  }
+  absl::Status status = restore->Finish();
+  if (status.ok()) restore->Install();
+  return status;
+}
+
 void Node::Collect() {
   Output out = core_.TakeOutput();
   for (std::string& record : out.proposals) pending_.push_back(std::move(record));
@@ -32,8 +49,8 @@ void Node::Collect() {
 }
 
 void Node::ConfirmReads() {
-  const std::vector<RequestToken> reads = std::exchange(reads_, {});
-  for (const RequestToken token : reads) core_.OnReadConfirmed(token, now_);
+  const std::vector<group::ReadToken> reads = std::exchange(reads_, {});
+  for (const group::ReadToken token : reads) core_.OnReadConfirmed(token, now_);
   if (!reads.empty()) Collect();
 }
 
@@ -67,7 +84,7 @@ void Node::CatchUp() {
 
 RequestToken Node::Submit(Request request) {
   const RequestToken token(next_token_++);
-  core_.Submit(token, std::move(request), now_);
+  core_.Handle(SubmittedRequest{token, std::move(request)}, now_);
   Collect();
   return token;
 }
@@ -96,7 +113,7 @@ RequestToken Node::Outcome(const Gtid& gtid, bool wait) {
 
 Gtid Node::NewGtid() {
   const RequestToken token(next_token_++);
-  core_.Submit(token, AllocateGtidsRequest{1}, now_);
+  core_.Handle(SubmittedRequest{token, AllocateGtidsRequest{1}}, now_);
   Output out = core_.TakeOutput();
   CONCORDAT_CHECK(out.answers.size() == 1 && out.proposals.empty());
   const auto* block = std::get_if<GtidBlockReply>(&out.answers[0].reply);
@@ -105,7 +122,7 @@ Gtid Node::NewGtid() {
 }
 
 void Node::Vote(const BranchId& branch, concordat::Vote vote, const std::string& detail) {
-  core_.OnVote(branch, vote, detail, now_);
+  core_.Handle(ReceivedVote{branch, vote, detail}, now_);
   Collect();
 }
 
@@ -114,7 +131,7 @@ void Node::Prepared(const std::vector<BranchId>& branches) {
 }
 
 void Node::Ack(const BranchId& branch, FinishState result, std::string_view detail) {
-  core_.OnAcknowledged(branch, result, detail, now_);
+  core_.Handle(ReceivedAck{branch, result, std::string(detail)}, now_);
   Collect();
 }
 

@@ -37,6 +37,11 @@ struct Log {
   std::vector<std::string> committed;
 };
 
+// A core's snapshot, and a core that has it.
+[[nodiscard]] std::vector<std::string> SnapshotOf(Core* core);
+[[nodiscard]] absl::Status Restore(Core* core, const std::vector<std::string>& portions,
+                                   LogIndex at);
+
 class Node {
  public:
   explicit Node(Log* log, const CoreOptions& options = CoreOptions())
@@ -105,7 +110,7 @@ class Node {
   uint64_t next_token_ = 1;
   std::vector<std::string> pending_;
   std::vector<Message> messages_;
-  std::vector<RequestToken> reads_;
+  std::vector<group::ReadToken> reads_;
   std::vector<Event> events_;
   std::map<RequestToken, std::string> answers_;
 };

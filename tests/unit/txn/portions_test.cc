@@ -81,10 +81,12 @@ TEST_F(Portions, RequestForATransactionWhoseTurnIsToCome_FindsItInherited) {
   core_.LeaderReady(Term(2), now_);
   (void)core_.TakeOutput();
   const Gtid last = G(1, kTransactions);
-  core_.Submit(RequestToken(1),
-               CommitRequest{.gtid = last, .branches = {A(last), B(last)}}, now_);
-  core_.OnVote(A(last), Vote::kPrepared, "", now_);
-  core_.OnVote(B(last), Vote::kPrepared, "", now_);
+  core_.Handle(
+      SubmittedRequest{RequestToken(1),
+                       CommitRequest{.gtid = last, .branches = {A(last), B(last)}}},
+      now_);
+  core_.Handle(ReceivedVote{A(last), Vote::kPrepared}, now_);
+  core_.Handle(ReceivedVote{B(last), Vote::kPrepared}, now_);
   size_t decided = 0;
   for (const std::string& bytes : core_.TakeOutput().proposals) {
     const auto record = DecodeRecord(bytes);
@@ -106,7 +108,7 @@ TEST_F(Portions, RequestForATransactionWhoseTurnIsToCome_FindsItInherited) {
 TEST_F(Portions, RequestsThatWaitedForTheLeader_AreDealtWithInPortions) {
   constexpr uint64_t kRequests = 20'000;
   for (uint64_t i = 1; i <= kRequests; ++i) {
-    core_.Submit(RequestToken(i), AllocateGtidsRequest{1}, now_);
+    core_.Handle(SubmittedRequest{RequestToken(i), AllocateGtidsRequest{1}}, now_);
   }
   core_.LeaderReady(Term(2), now_);
   size_t answers = 0;
@@ -117,7 +119,7 @@ TEST_F(Portions, RequestsThatWaitedForTheLeader_AreDealtWithInPortions) {
 }
 
 TEST_F(Portions, LeadershipLostInBetween_NothingIsLeft) {
-  core_.Submit(RequestToken(1), AllocateGtidsRequest{1}, now_);
+  core_.Handle(SubmittedRequest{RequestToken(1), AllocateGtidsRequest{1}}, now_);
   core_.LeaderReady(Term(2), now_);
   (void)core_.TakeOutput();
   core_.LoseLeadership(now_);

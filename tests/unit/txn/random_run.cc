@@ -98,7 +98,8 @@ void RandomRun::Collect(size_t index) {
   for (const Event& event : out.events) Count(std::string(ToString(event.kind)));
   // Nobody confirms a deposed leader.
   if (out.reads.empty() || index != leader_ || !ready_) return;
-  for (const RequestToken token : out.reads) server.core->OnReadConfirmed(token, now_);
+  for (const group::ReadToken token : out.reads)
+    server.core->OnReadConfirmed(token, now_);
   Collect(index);
 }
 
@@ -169,17 +170,17 @@ void RandomRun::Deliver(const Envelope& envelope) {
   Core& core = *servers_[envelope.server].core;
   if (storming_ && random_.Percent(5)) {
     if (envelope.message.verb == Verb::kPrepare) {
-      core.OnVote(id, Vote::kUnavailable, "recovering", now_);
+      core.Handle(ReceivedVote{id, Vote::kUnavailable, "recovering"}, now_);
     } else {
-      core.OnAcknowledged(id, FinishState::kRetry, "", now_);
+      core.Handle(ReceivedAck{id, FinishState::kRetry}, now_);
     }
   } else if (envelope.message.verb == Verb::kPrepare) {
     const auto found = branches_.find(id);
     const Vote vote = found == branches_.end() ? Vote::kRefused : Prepare(&found->second);
-    if (heard) core.OnVote(id, vote, "", now_);
+    if (heard) core.Handle(ReceivedVote{id, vote}, now_);
   } else {
     Settle(id, envelope.message.verb == Verb::kCommit);
-    if (heard) core.OnAcknowledged(id, FinishState::kDone, "", now_);
+    if (heard) core.Handle(ReceivedAck{id, FinishState::kDone}, now_);
   }
   Collect(envelope.server);
 }
@@ -263,7 +264,7 @@ void RandomRun::NewClient() {
   if (!ready_) return;
   Core& core = *servers_[leader_].core;
   const RequestToken token(next_token_++);
-  core.Submit(token, AllocateGtidsRequest{1}, now_);
+  core.Handle(SubmittedRequest{token, AllocateGtidsRequest{1}}, now_);
   Output out = core.TakeOutput();
   CONCORDAT_CHECK(out.answers.size() == 1) << "gtids are answered at once";
   Client client;
@@ -301,7 +302,7 @@ void RandomRun::Submit(size_t server, Request request, Asked asked) {
   const RequestToken token(next_token_++);
   asked.committed_before = told_[asked.gtid].committed;
   asked_[{server, token}] = std::move(asked);
-  servers_[server].core->Submit(token, std::move(request), now_);
+  servers_[server].core->Handle(SubmittedRequest{token, std::move(request)}, now_);
   Collect(server);
 }
 
@@ -350,7 +351,7 @@ void RandomRun::Heal() {
 void RandomRun::CheckServers() {
   for (const Server& server : servers_) {
     if (server.core->table().Hash() != servers_[0].core->table().Hash() ||
-        server.core->EncodeSnapshot() != servers_[0].core->EncodeSnapshot()) {
+        SnapshotOf(server.core.get()) != SnapshotOf(servers_[0].core.get())) {
       Problem("tables differ");
     }
   }

@@ -187,7 +187,7 @@ TEST_F(RecoveryTest, Decided_WhoVotedReadOnlyIsKnownFromTheLog_AndIsNotTold) {
   EXPECT_EQ(old.Sent(Verb::kCommit, A(g)), 0);
   old.Lose();
   Node later{&log};
-  auto restored = TransactionTable::DecodeSnapshot(old.core().EncodeSnapshot());
+  auto restored = TransactionTable::DecodeSnapshot(old.table().EncodeSnapshot());
   ASSERT_TRUE(restored.ok());
   EXPECT_THAT(restored->FindLive(g)->read_only, ElementsAre(A(g)));
   TakeOver();
@@ -249,9 +249,12 @@ TEST_F(RecoveryTest, LostLeadership_DropsProposalsThatWereNotTaken) {
   Core core(kGroup, CoreOptions());
   core.BecomeLeader(Term(1), Timestamp());
   core.LeaderReady(Term(1), Timestamp());
-  core.Submit(RequestToken(1), AllocateGtidsRequest{2}, Timestamp());
-  core.Submit(RequestToken(2), CommitRequest{G(1, 1), {A(G(1, 1))}}, Timestamp());
-  core.Submit(RequestToken(3), OutcomeRequest{G(1, 2)}, Timestamp());
+  const auto submit = [&core](uint64_t token, Request request) {
+    core.Handle(SubmittedRequest{RequestToken(token), std::move(request)}, Timestamp());
+  };
+  submit(1, AllocateGtidsRequest{2});
+  submit(2, CommitRequest{G(1, 1), {A(G(1, 1))}});
+  submit(3, OutcomeRequest{G(1, 2)});
   core.LoseLeadership(Timestamp());
   const Output output = core.TakeOutput();
   EXPECT_THAT(output.proposals, IsEmpty());
@@ -272,9 +275,7 @@ TEST_F(RecoveryTest, Snapshot_StandsInForTheLog) {
   Log rest;
   rest.committed = log.committed;
   Core core(kGroup, CoreOptions());
-  ASSERT_TRUE(
-      core.RestoreSnapshot(old.core().EncodeSnapshot(), old.core().table().last_applied())
-          .ok());
+  ASSERT_TRUE(Restore(&core, SnapshotOf(&old.core()), old.table().last_applied()).ok());
   EXPECT_EQ(core.table().Hash(), old.table().Hash());
   core.BecomeLeader(Term(2), Timestamp());
   core.LeaderReady(Term(2), Timestamp());
@@ -285,12 +286,9 @@ TEST_F(RecoveryTest, Snapshot_StandsInForTheLog) {
 
 TEST_F(RecoveryTest, Snapshot_OfAnotherGroup_IsRefused) {
   Core other(GroupId(2), CoreOptions());
-  EXPECT_EQ(
-      other
-          .RestoreSnapshot(old.core().EncodeSnapshot(), old.core().table().last_applied())
-          .code(),
-      absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(other.RestoreSnapshot("junk", LogIndex(1)).code(),
+  EXPECT_EQ(Restore(&other, SnapshotOf(&old.core()), old.table().last_applied()).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Restore(&other, {"junk"}, LogIndex(1)).code(),
             absl::StatusCode::kUnimplemented);
 }
 

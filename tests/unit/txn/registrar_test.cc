@@ -275,10 +275,8 @@ TEST_F(RegistrarTest, Scenario29_GenerationSurvivesASnapshot) {
   node.Submit(RegisterResourceRequest{BankAt(kSeen)});
   node.CommitLog();
   Core restored(kGroup, InCluster7());
-  ASSERT_TRUE(restored
-                  .RestoreSnapshot(node.core().EncodeSnapshot(),
-                                   node.core().table().last_applied())
-                  .ok());
+  ASSERT_TRUE(
+      Restore(&restored, SnapshotOf(&node.core()), node.table().last_applied()).ok());
   EXPECT_EQ(restored.table().resources().at("bank-a"), BankAt(kSeen));
 }
 

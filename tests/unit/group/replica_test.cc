@@ -1,5 +1,5 @@
 // The replica between Raft and the log: what happens when the log has no room.
-#include "coordinator/node/replica.h"
+#include "coordinator/group/replica.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,9 @@
 #include <variant>
 #include <vector>
 
-namespace concordat::node {
+#include "coordinator/txn/core.h"
+
+namespace concordat::group {
 namespace {
 
 constexpr GroupId kGroup{1};
@@ -59,17 +61,23 @@ class StalledLog final : public storage::LogSink {
 class World final : public ReplicaEnvironment {
  public:
   void SendToPeer(raft::Message message) override { sent.push_back(std::move(message)); }
-  void SendToResource(const txn::Message&) override {}
-  void Answer(txn::Answer answer) override { answers.push_back(std::move(answer)); }
-  void OnEvents(const std::vector<txn::Event>&) override {}
+  void OnMachineOutput() override {
+    txn::Output output = core->TakeOutput();
+    for (txn::Answer& answer : output.answers) answers.push_back(std::move(answer));
+  }
   void OnRaftState(const raft::SoftState&) override {}
   void OnRaftNotice(const raft::Notice&) override {}
-  void SaveSnapshot(const raft::SnapshotMeta&, std::string) override {}
+  void SaveSnapshot(const raft::SnapshotMeta&, std::unique_ptr<SnapshotSource>) override {
+  }
+  void ReceiveSnapshot(raft::SnapshotWrite) override {}
+  void RestoreSnapshot(const raft::SnapshotMeta&,
+                       std::unique_ptr<SnapshotRestore>) override {}
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta&, uint64_t, size_t,
                                            bool*) override {
     return absl::NotFoundError("no snapshot");
   }
 
+  txn::Core* core = nullptr;
   std::vector<raft::Message> sent;
   std::vector<txn::Answer> answers;
 };
@@ -84,10 +92,9 @@ class ReplicaTest : public ::testing::Test {
     config.snapshot_entries = UINT64_MAX;
     config.snapshot_bytes = UINT64_MAX;
     store_.Attach(&log_);
-    auto replica =
-        Replica::Create(config, store_.TakeRecovered(kGroup), "", &store_, &world_);
-    ASSERT_TRUE(replica.ok());
-    replica_ = *std::move(replica);
+    world_.core = &core_;
+    replica_ = std::make_unique<Replica>(config, store_.TakeRecovered(kGroup), &core_,
+                                         &store_, &world_);
     Pass(Duration());
   }
   void Process() {
@@ -97,6 +104,12 @@ class ReplicaTest : public ::testing::Test {
     now_ = now_ + time;
     replica_->Tick(now_);
     Process();
+  }
+  // As the node does: the machine knows the time and the room first.
+  void Submit(txn::Request request) {
+    replica_->Tick(now_);
+    core_.Handle(txn::SubmittedRequest{txn::RequestToken(++token_), std::move(request)},
+                 now_);
   }
   void Flush() {
     replica_->OnDurable(log_.Flush());
@@ -164,7 +177,7 @@ class ReplicaTest : public ::testing::Test {
     return found;
   }
   Gtid Allocate(uint32_t count) {
-    replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{count});
+    Submit(txn::AllocateGtidsRequest{count});
     Process();
     const auto* block = std::get_if<txn::GtidBlockReply>(&world_.answers.back().reply);
     EXPECT_NE(block, nullptr);
@@ -174,6 +187,7 @@ class ReplicaTest : public ::testing::Test {
   StalledLog log_;
   World world_;
   storage::RaftStore store_;
+  txn::Core core_{kGroup, txn::CoreOptions()};
   std::unique_ptr<Replica> replica_;
   Timestamp now_ = Timestamp::FromMicros(1'000'000);
   uint64_t token_ = 0;
@@ -191,8 +205,7 @@ TEST_F(ReplicaTest, Scenario80_HundredThousandProposalsAtOnce_WaitForTheLogsQueu
   }
   world_.answers.clear();
   for (const Gtid& gtid : gtids) {
-    replica_->Submit(txn::RequestToken(++token_),
-                     txn::RollbackRequest{.gtid = gtid, .reason = std::string(600, 'x')});
+    Submit(txn::RollbackRequest{.gtid = gtid, .reason = std::string(600, 'x')});
   }
   Process();
   EXPECT_GT(replica_->raft().uncommitted_bytes(), log_.queue_bytes);
@@ -211,9 +224,7 @@ TEST_F(ReplicaTest, QueueSmallerThanWhatRaftHasUnflushed_IsWaitedFor) {
   Gtid gtid = Allocate(10'000);
   world_.answers.clear();
   for (int i = 0; i < 10'000; ++i, ++gtid.sequence) {
-    replica_->Submit(
-        txn::RequestToken(++token_),
-        txn::RollbackRequest{.gtid = gtid, .reason = std::string(1000, 'x')});
+    Submit(txn::RollbackRequest{.gtid = gtid, .reason = std::string(1000, 'x')});
   }
   Process();
   for (int i = 0; i < 50 && world_.answers.size() < 10'000; ++i) Flush();
@@ -226,7 +237,7 @@ TEST_F(ReplicaTest, Scenario88_ReserveIsExhausted_WritesWaitForSpace) {
   const Gtid gtid = Allocate(1);
   world_.answers.clear();
   log_.space_for_finish = false;
-  replica_->Submit(txn::RequestToken(++token_), txn::RollbackRequest{.gtid = gtid});
+  Submit(txn::RollbackRequest{.gtid = gtid});
   Process();
   for (int i = 0; i < 10; ++i) Flush();
   EXPECT_TRUE(world_.answers.empty());
@@ -243,7 +254,7 @@ TEST_F(ReplicaTest, Scenario10_UnknownOutcome_IsAnsweredWhenAPeerHasConfirmedThe
   world_.answers.clear();
   const Gtid gtid = Allocate(1);
   world_.answers.clear();
-  replica_->Submit(txn::RequestToken(++token_), txn::OutcomeRequest{gtid});
+  Submit(txn::OutcomeRequest{gtid});
   Process();
   EXPECT_TRUE(world_.answers.empty());
   AcknowledgeAll(NodeId(2));
@@ -255,7 +266,7 @@ TEST_F(ReplicaTest, Scenario10_UnknownOutcomeAtADeposedLeader_SendsTheCallerOn) 
   LeadOfThree();
   const Gtid gtid = Allocate(1);
   world_.answers.clear();
-  replica_->Submit(txn::RequestToken(++token_), txn::OutcomeRequest{gtid});
+  Submit(txn::OutcomeRequest{gtid});
   Process();
   Receive(NodeId(3), replica_->raft().term().Next(), raft::VoteResponse{});
   ASSERT_EQ(world_.answers.size(), 1u);
@@ -343,7 +354,7 @@ TEST_F(ReplicaTest, Scenario88_LeaderWithoutSpace_HandsOverWhenThatLasts) {
 TEST_F(ReplicaTest, Scenario88_SpaceIsGoneSinceTheLastTick_NewWorkIsRefused) {
   LeadOfThree();
   log_.space = false;
-  replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{1});
+  Submit(txn::AllocateGtidsRequest{1});
   Process();
   ASSERT_EQ(world_.answers.size(), 1u);
   EXPECT_EQ(RefusalOf(world_.answers[0]), txn::Refusal::kOverloaded);
@@ -351,7 +362,7 @@ TEST_F(ReplicaTest, Scenario88_SpaceIsGoneSinceTheLastTick_NewWorkIsRefused) {
 
 TEST_F(ReplicaTest, Scenario88_SpaceIsGoneWhenTheLeaderIsReady_WhatHasWaitedIsRefused) {
   BeElectedOfThree();
-  replica_->Submit(txn::RequestToken(++token_), txn::AllocateGtidsRequest{1});
+  Submit(txn::AllocateGtidsRequest{1});
   Process();
   Flush();
   ASSERT_TRUE(world_.answers.empty());
@@ -367,7 +378,7 @@ TEST_F(ReplicaTest, ProposalsWhileLeadershipIsHandedOver_WaitForTheEndOfThat) {
   const Gtid gtid = Allocate(1);
   world_.answers.clear();
   ASSERT_TRUE(replica_->HandOver().ok());
-  replica_->Submit(txn::RequestToken(++token_), txn::RollbackRequest{.gtid = gtid});
+  Submit(txn::RollbackRequest{.gtid = gtid});
   Process();
   EXPECT_TRUE(world_.answers.empty());
   PassQuietly(10);
@@ -382,7 +393,7 @@ TEST_F(ReplicaTest, Scenario80_ManyEntriesCommittedAtOnce_AreAppliedInPortions) 
   LeadAlone();
   Gtid gtid = Allocate(10'000);
   for (int i = 0; i < 10'000; ++i, ++gtid.sequence) {
-    replica_->Submit(txn::RequestToken(++token_), txn::RollbackRequest{.gtid = gtid});
+    Submit(txn::RollbackRequest{.gtid = gtid});
   }
   Process();
   const LogIndex before = replica_->raft().applied_index();
@@ -392,4 +403,4 @@ TEST_F(ReplicaTest, Scenario80_ManyEntriesCommittedAtOnce_AreAppliedInPortions) 
 }
 
 }  // namespace
-}  // namespace concordat::node
+}  // namespace concordat::group

@@ -1,70 +1,75 @@
-// Replica: one Raft group on one coordinator node. Connects the two pure cores
-// (coordinator/raft and coordinator/txn), the durable log and the outside world, and
-// is the one place that fixes the order of disk, network, apply and answers:
+// Replica: one Raft group on one coordinator node. Connects the consensus core
+// (coordinator/raft), the group's state machine (state_machine.h), the durable log and
+// the outside world, and is the one place that fixes the order of disk, network, apply
+// and answers:
 //
-//   inputs (messages, requests, votes, time, "durable up to")  ->  Process():
+//   inputs (messages, time, "durable up to", those of the machine)  ->  Process():
 //     1. Raft's messages that promise nothing      -> SendToPeer
 //     2. term, vote and entries                    -> the log, flushed by its writer
 //     3. messages that promise what was written    -> SendToPeer, once it is durable
-//     4. log-committed entries                     -> applied to the table
-//     5. what the transaction core then wants      -> proposals to Raft, messages to
-//                                                     resources, answers to clients,
-//                                                     reads that Raft is to confirm
+//     4. log-committed entries                     -> applied to the machine
+//     5. what the machine then wants               -> proposals to Raft, reads that Raft
+//                                                     is to confirm; then OnMachineOutput
+//                                                     for the rest: answers, messages
 //   until nothing is left to do.
 //
-// The same class runs in the daemon, in a process that embeds the coordinator, and in
-// the simulator; they differ in what stands behind ReplicaEnvironment and LogSink.
-// Not thread-safe: everything happens on the node's loop.
-#ifndef COORDINATOR_NODE_REPLICA_H_
-#define COORDINATOR_NODE_REPLICA_H_
+// It knows no command of any machine. The same class runs in the daemon, in a process
+// that embeds the coordinator, and in the simulator; they differ in what stands behind
+// ReplicaEnvironment and LogSink. Not thread-safe: everything happens on the node's loop.
+#ifndef COORDINATOR_GROUP_REPLICA_H_
+#define COORDINATOR_GROUP_REPLICA_H_
 
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/group/state_machine.h"
 #include "coordinator/raft/raft.h"
 #include "coordinator/storage/raft_store.h"
-#include "coordinator/txn/core.h"
 #include "wal/log.h"
 
-namespace concordat::node {
+namespace concordat::group {
 
-// What a replica asks of the world. Calls come from inside Process() and must not call
-// the replica back; what has to come back comes later, as an input.
+// What a replica asks of the world. Calls come from inside Process(), OnDurable() and
+// OnSnapshotRestored(), and must not call the replica back; what has to come back comes
+// later, as an input.
 class ReplicaEnvironment {
  public:
   virtual ~ReplicaEnvironment() = default;
 
   // May be lost, repeated, delayed, reordered.
   virtual void SendToPeer(raft::Message message) = 0;
-  // PREPARE, COMMIT or ROLLBACK to the participant that serves branch.resource. When
-  // it cannot be delivered, Replica::OnVote or OnAcknowledged is called later with
-  // kUnavailable; a lost one is repeated by the core.
-  virtual void SendToResource(const txn::Message& message) = 0;
-  // Each token that was submitted gets one answer.
-  virtual void Answer(txn::Answer answer) = 0;
-  // For logs, metrics and traces.
-  virtual void OnEvents(const std::vector<txn::Event>& events) = 0;
+  // The machine's proposals were handed to Raft. What else it wants is to be carried out
+  // now: it waits for no flush, and all that had to be log-committed before it was.
+  virtual void OnMachineOutput() = 0;
   virtual void OnRaftState(const raft::SoftState& state) = 0;
   virtual void OnRaftNotice(const raft::Notice& notice) = 0;
 
-  // Makes a snapshot durable, then Replica::OnSnapshotSaved is called, later.
-  virtual void SaveSnapshot(const raft::SnapshotMeta& meta, std::string state) = 0;
-  // Part of a saved snapshot's state; NOT_FOUND when it is gone.
+  // The four below work in the order in which they are called, away from the loop.
+
+  // Makes a snapshot durable; then Replica::OnSnapshotSaved is called, later.
+  virtual void SaveSnapshot(const raft::SnapshotMeta& meta,
+                            std::unique_ptr<SnapshotSource> source) = 0;
+  // Keeps a part of a snapshot that comes from the leader.
+  virtual void ReceiveSnapshot(raft::SnapshotWrite part) = 0;
+  // The snapshot is whole: makes it durable and reads it into `restore`, unless a part
+  // could not be kept; then Replica::OnSnapshotRestored is called, later.
+  virtual void RestoreSnapshot(const raft::SnapshotMeta& meta,
+                               std::unique_ptr<SnapshotRestore> restore) = 0;
+  // Part of a saved snapshot's state; NOT_FOUND when it is gone. At once.
   [[nodiscard]] virtual absl::StatusOr<std::string> ReadSnapshot(
       const raft::SnapshotMeta& meta, uint64_t offset, size_t max_bytes, bool* last) = 0;
 };
 
 struct ReplicaConfig {
   raft::Config raft;
-  txn::CoreOptions txn;
   // A snapshot is taken when so many entries, or bytes of them, were applied since
   // the last one.
   uint64_t snapshot_entries = 200'000;
@@ -76,28 +81,28 @@ struct ReplicaConfig {
 
 class Replica {
  public:
-  // `recovered` from store->TakeRecovered; `snapshot_state` belongs to its snapshot,
-  // and is empty when there is none. DATA_LOSS when that state cannot be read.
-  [[nodiscard]] static absl::StatusOr<std::unique_ptr<Replica>> Create(
-      ReplicaConfig config, raft::RecoveredState recovered,
-      std::string_view snapshot_state, storage::RaftStore* store,
-      ReplicaEnvironment* environment);
+  // `recovered` and the machine's state from Recover. The others outlive it.
+  Replica(ReplicaConfig config, raft::RecoveredState recovered, StateMachine* machine,
+          storage::RaftStore* store, ReplicaEnvironment* environment);
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
 
-  // --- Inputs. They only change state: call Process() after one or after many.
+  // --- Inputs. They only change state: call Process() after one or after many. The
+  // --- machine's own are handed to it by the node, after Tick.
 
-  // `now` never goes back.
+  // `now` never goes back. The machine then knows whether the disk has room.
   void Tick(Timestamp now);
   // INVALID_ARGUMENT: not for this replica, or malformed. UNIMPLEMENTED: it carries a
-  // record of a newer version; nothing was acknowledged.
+  // command of a newer version; nothing was acknowledged.
   absl::Status OnPeerMessage(raft::Message message);
-  void Submit(txn::RequestToken token, txn::Request request);
-  void OnVote(const BranchId& branch, Vote vote, std::string_view detail);
-  void OnAcknowledged(const BranchId& branch, FinishState result,
-                      std::string_view detail);
   // The log is durable up to here.
   void OnDurable(wal::Lsn lsn);
   // An error keeps the old snapshot and the log behind it; it is tried again later.
   void OnSnapshotSaved(const raft::SnapshotMeta& meta, const absl::Status& saved);
+  // With OK, `restore` is installed, if what was committed meanwhile allows it. It is
+  // left to the caller, who destroys it away from the loop.
+  void OnSnapshotRestored(const raft::SnapshotMeta& meta, const absl::Status& restored,
+                          SnapshotRestore* restore);
 
   // Hands leadership over, as raft::Raft::TransferLeadership does, with its errors.
   absl::Status HandOver() { return raft_.TransferLeadership(); }
@@ -112,7 +117,7 @@ class Replica {
   // --- Views.
 
   [[nodiscard]] const raft::Raft& raft() const { return raft_; }
-  [[nodiscard]] const txn::Core& core() const { return core_; }
+  // The machine's time: what it was told last.
   [[nodiscard]] Timestamp now() const { return now_; }
 
  private:
@@ -120,17 +125,14 @@ class Replica {
     raft::PersistId after;
     std::vector<raft::Message> messages;
   };
-  struct PersistUnderWay {
+  struct PendingPersist {
     wal::Lsn lsn;
     raft::PersistId id;
   };
 
-  Replica(ReplicaConfig config, raft::RecoveredState recovered, storage::RaftStore* store,
-          ReplicaEnvironment* environment);
-
   // `applied` counts the entries.
   bool ProcessRaft(size_t* applied);
-  bool ProcessTransactions();
+  bool ProcessMachine();
   // Those whose index is applied.
   void ConfirmReads();
   void FollowSpace();
@@ -139,26 +141,25 @@ class Replica {
   // As far as the log has room.
   void WritePersists();
   void ApplyCommitted(const std::vector<raft::Entry>& entries);
-  absl::Status RestoreReceived(const raft::SnapshotMeta& meta, std::string_view state);
   void ReceiveSnapshot(raft::Output* output);
   void ServeSnapshotReads(const std::vector<raft::SnapshotReadRequest>& reads);
   void MaybeTakeSnapshot();
   void ProposePending();
 
   const ReplicaConfig config_;
+  StateMachine* const machine_;
   storage::RaftStore* const store_;
   ReplicaEnvironment* const environment_;
   raft::Raft raft_;
-  txn::Core core_;
   Timestamp now_;
 
   // What found no room in the log's queue or on the disk. The core bounds it
   // (Config::max_unflushed_bytes).
   std::deque<raft::Persist> unwritten_;
-  std::deque<PersistUnderWay> persists_;
+  std::deque<PendingPersist> persists_;  // written and not flushed
   raft::PersistId persisted_;
   std::deque<HeldMessages> held_;
-  // Records that wait for Raft's flow control; only while leading.
+  // Commands that wait for Raft's flow control; only while leading.
   std::deque<std::string> pending_proposals_;
   // Confirmed by others, in the order of their indexes; only while leading.
   std::deque<raft::ReadState> reads_;
@@ -166,17 +167,12 @@ class Replica {
   bool leading_ = false;
   Term leading_term_;
 
-  struct Incoming {
-    raft::SnapshotMeta meta;
-    std::string state;
-  };
-  std::optional<Incoming> incoming_;
-  bool installing_ = false;
-  std::optional<raft::SnapshotMeta> saving_;
+  std::optional<raft::SnapshotMeta> installing_;  // until OnSnapshotRestored
+  std::optional<raft::SnapshotMeta> saving_;      // until OnSnapshotSaved
   uint64_t entries_since_snapshot_ = 0;
   uint64_t bytes_since_snapshot_ = 0;
 };
 
-}  // namespace concordat::node
+}  // namespace concordat::group
 
-#endif  // COORDINATOR_NODE_REPLICA_H_
+#endif  // COORDINATOR_GROUP_REPLICA_H_

@@ -1,4 +1,4 @@
-#include "coordinator/node/replica.h"
+#include "coordinator/group/replica.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -6,11 +6,9 @@
 #include <utility>
 #include <variant>
 
-#include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
-#include "coordinator/txn/record.h"
 
-namespace concordat::node {
+namespace concordat::group {
 
 namespace {
 
@@ -19,39 +17,28 @@ constexpr size_t kMaxProposalsAtOnce = 4096;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Replica>> Replica::Create(
-    ReplicaConfig config, raft::RecoveredState recovered, std::string_view snapshot_state,
-    storage::RaftStore* store, ReplicaEnvironment* environment) {
-  const LogIndex at = recovered.snapshot.index;
-  std::unique_ptr<Replica> replica(
-      new Replica(std::move(config), std::move(recovered), store, environment));
-  if (!at.is_none()) {
-    if (absl::Status s = replica->core_.RestoreSnapshot(snapshot_state, at); !s.ok()) {
-      return s;
-    }
-  }
-  return replica;
-}
-
 Replica::Replica(ReplicaConfig config, raft::RecoveredState recovered,
-                 storage::RaftStore* store, ReplicaEnvironment* environment)
+                 StateMachine* machine, storage::RaftStore* store,
+                 ReplicaEnvironment* environment)
     : config_(std::move(config)),
+      machine_(machine),
       store_(store),
       environment_(environment),
-      raft_(config_.raft, std::move(recovered)),
-      core_(config_.raft.group, config_.txn) {}
+      raft_(config_.raft, std::move(recovered)) {}
 
 void Replica::Tick(Timestamp now) {
   now_ = std::max(now_, now);
   FollowSpace();
   raft_.Tick(now_);
-  core_.Tick(now_);
+  machine_->Tick(now_);
 }
 
+// New work is refused before anything is promised for it, by the machine, which knows
+// what is new. What is under way may go on: it is finished from the log's reserve.
 void Replica::FollowSpace() {
   const bool has_space = store_->HasSpaceForNewWork();
   raft_.SetHasSpace(has_space);
-  core_.AdmitNewWork(has_space);
+  machine_->AdmitNewWork(has_space);
   if (has_space || !leading_) {
     no_space_since_ = Timestamp::Infinite();
     return;
@@ -67,27 +54,11 @@ absl::Status Replica::OnPeerMessage(raft::Message message) {
   if (const auto* append = std::get_if<raft::AppendRequest>(&message.body)) {
     for (const raft::Entry& entry : append->entries) {
       if (entry.type != raft::EntryType::kCommand) continue;
-      const auto record = txn::DecodeRecord(entry.data.view());
-      if (!record.ok()) return record.status();
+      absl::Status known = machine_->Check(entry.data.view());
+      if (!known.ok()) return known;
     }
   }
   return raft_.Step(std::move(message));
-}
-
-// New work is refused before anything is promised for it, by the core, which knows what
-// is new. What is under way may go on: its records are finished from the log's reserve.
-void Replica::Submit(txn::RequestToken token, txn::Request request) {
-  core_.AdmitNewWork(store_->HasSpaceForNewWork());
-  core_.Submit(token, std::move(request), now_);
-}
-
-void Replica::OnVote(const BranchId& branch, Vote vote, std::string_view detail) {
-  core_.OnVote(branch, vote, detail, now_);
-}
-
-void Replica::OnAcknowledged(const BranchId& branch, FinishState result,
-                             std::string_view detail) {
-  core_.OnAcknowledged(branch, result, detail, now_);
 }
 
 void Replica::OnDurable(wal::Lsn lsn) {
@@ -111,10 +82,10 @@ bool Replica::Process() {
   bool busy = true;
   while (busy && applied < config_.raft.max_committed_per_output) {
     busy = ProcessRaft(&applied);
-    busy = ProcessTransactions() || busy;
+    busy = ProcessMachine() || busy;
   }
   MaybeTakeSnapshot();
-  return busy || core_.HasMoreWork();
+  return busy || machine_->HasMoreWork();
 }
 
 bool Replica::ProcessRaft(size_t* applied) {
@@ -139,12 +110,12 @@ void Replica::FollowLeadership(const raft::SoftState& state) {
     leading_ = false;
     pending_proposals_.clear();
     reads_.clear();
-    core_.LoseLeadership(now_);
+    machine_->LoseLeadership(now_);
   }
   if (leads && !leading_) {
     leading_ = true;
     leading_term_ = state.term;
-    core_.BecomeLeader(state.term, now_);
+    machine_->BecomeLeader(state.term, now_);
   }
   environment_->OnRaftState(state);
 }
@@ -173,11 +144,12 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
   for (const raft::Entry& entry : entries) {
     if (entry.type == raft::EntryType::kTermStart) {
       if (leading_ && entry.term == leading_term_) {
-        core_.AdmitNewWork(store_->HasSpaceForNewWork());  // requests have waited for it
-        core_.LeaderReady(entry.term, now_);
+        // Requests have waited for it.
+        machine_->AdmitNewWork(store_->HasSpaceForNewWork());
+        machine_->LeaderReady(entry.term, now_);
       }
     } else if (entry.type == raft::EntryType::kCommand) {
-      const absl::Status applied = core_.Apply(entry.index, entry.data.view(), now_);
+      const absl::Status applied = machine_->Apply(entry.index, entry.data.view(), now_);
       CONCORDAT_CHECK(applied.ok()) << "log-committed entry " << entry.index
                                     << " cannot be applied: " << applied.message()
                                     << "; this node must be upgraded";
@@ -188,50 +160,37 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
   if (!entries.empty()) raft_.OnApplied(entries.back().index);
 }
 
-// Reads that Raft dropped were answered when leadership was lost.
+// Reads that Raft dropped are the machine's to answer: leadership was lost.
 void Replica::ConfirmReads() {
   while (!reads_.empty() && reads_.front().index <= raft_.applied_index()) {
-    core_.OnReadConfirmed(txn::RequestToken(reads_.front().token.value()), now_);
+    machine_->OnReadConfirmed(ReadToken(reads_.front().token.value()), now_);
     reads_.pop_front();
   }
 }
 
 void Replica::ReceiveSnapshot(raft::Output* output) {
   for (raft::SnapshotWrite& write : output->snapshot_writes) {
-    if (write.offset == 0) incoming_ = Incoming{write.meta, {}};
-    CONCORDAT_CHECK(incoming_ && incoming_->state.size() == write.offset)
-        << "snapshot part at " << write.offset << " does not follow the last one";
-    incoming_->state.append(write.data.view());
+    environment_->ReceiveSnapshot(std::move(write));
   }
   if (!output->install_snapshot) return;
-  CONCORDAT_CHECK(incoming_ && incoming_->meta == *output->install_snapshot)
-      << "the snapshot to install is not the one received";
-  installing_ = true;
-  environment_->SaveSnapshot(incoming_->meta, incoming_->state);
+  installing_ = std::move(output->install_snapshot);
+  environment_->RestoreSnapshot(*installing_, machine_->BeginRestore(installing_->index));
 }
 
-absl::Status Replica::RestoreReceived(const raft::SnapshotMeta& meta,
-                                      std::string_view state) {
-  if (!raft_.MayInstall(meta)) {
-    return absl::InvalidArgumentError("the snapshot contradicts the committed log");
+void Replica::OnSnapshotRestored(const raft::SnapshotMeta& meta,
+                                 const absl::Status& restored, SnapshotRestore* restore) {
+  CONCORDAT_CHECK(installing_ == meta)
+      << "snapshot " << meta.index << " was not asked for";
+  installing_.reset();
+  if (!restored.ok() || !raft_.MayInstall(meta)) {
+    return raft_.OnSnapshotInstallFailed(meta);
   }
-  return core_.RestoreSnapshot(state, meta.index);
+  restore->Install();
+  raft_.OnSnapshotInstalled(meta);
 }
 
 void Replica::OnSnapshotSaved(const raft::SnapshotMeta& meta, const absl::Status& saved) {
-  if (installing_ && incoming_ && incoming_->meta == meta) {
-    installing_ = false;
-    const absl::Status restored =
-        saved.ok() ? RestoreReceived(meta, incoming_->state) : saved;
-    incoming_.reset();
-    if (restored.ok()) {
-      raft_.OnSnapshotInstalled(meta);
-    } else {
-      raft_.OnSnapshotInstallFailed(meta);
-    }
-    return;
-  }
-  if (!saving_ || *saving_ != meta) return;
+  CONCORDAT_CHECK(saving_ == meta) << "snapshot " << meta.index << " was not asked for";
   saving_.reset();
   // A newer snapshot may have come from the leader meanwhile.
   if (saved.ok() && meta.index > raft_.snapshot().index) raft_.OnSnapshotTaken(meta);
@@ -260,25 +219,22 @@ void Replica::MaybeTakeSnapshot() {
   entries_since_snapshot_ = 0;
   bytes_since_snapshot_ = 0;
   saving_ = raft_.SnapshotMetaAt(applied);
-  environment_->SaveSnapshot(*saving_, core_.EncodeSnapshot());
+  environment_->SaveSnapshot(*saving_, machine_->TakeSnapshot());
 }
 
-bool Replica::ProcessTransactions() {
-  txn::Output output = core_.TakeOutput();
-  for (std::string& record : output.proposals) {
-    pending_proposals_.push_back(std::move(record));
-  }
+bool Replica::ProcessMachine() {
+  std::vector<std::string> proposals = machine_->TakeProposals();
+  const std::vector<ReadToken> reads = machine_->TakeReads();
+  pending_proposals_.insert(pending_proposals_.end(),
+                            std::make_move_iterator(proposals.begin()),
+                            std::make_move_iterator(proposals.end()));
   ProposePending();
-  for (const txn::RequestToken token : output.reads) {
-    // Not the leader any more: the next output says so, and the core answers.
+  for (const ReadToken token : reads) {
+    // Not the leader any more: the next output says so, and the machine answers.
     (void)raft_.ReadIndex(raft::ReadToken(token.value()));
   }
-  for (const txn::Message& message : output.messages) {
-    environment_->SendToResource(message);
-  }
-  for (txn::Answer& answer : output.answers) environment_->Answer(std::move(answer));
-  if (!output.events.empty()) environment_->OnEvents(output.events);
-  return !output.empty();
+  environment_->OnMachineOutput();
+  return !proposals.empty() || !reads.empty();
 }
 
 void Replica::ProposePending() {
@@ -293,7 +249,7 @@ void Replica::ProposePending() {
       return;
     }
     // Not the leader any more: the next output says so, and nothing is promised for
-    // these. The core forgets them when it hears of it.
+    // these. The machine forgets them when it hears of it.
     if (!first.ok()) {
       pending_proposals_.clear();
       return;
@@ -303,7 +259,7 @@ void Replica::ProposePending() {
 }
 
 Timestamp Replica::NextDeadline() const {
-  return std::min(raft_.NextDeadline(), core_.NextTimer());
+  return std::min(raft_.NextDeadline(), machine_->NextTimer());
 }
 
-}  // namespace concordat::node
+}  // namespace concordat::group
