@@ -1,5 +1,6 @@
-// Raft alone: three processes, each with its own log on disk, entries of 256 bytes. An
-// entry counts when it is log-committed: flushed on two of the three.
+// The replica of a state machine that does nothing but count: three processes, each with
+// its own log on disk, entries of 256 bytes. An entry counts when it is log-committed,
+// flushed on two of the three, and applied.
 //
 //   raft_bench [--seconds S] [--rounds N] [--dir D]
 //
@@ -14,9 +15,10 @@
 
 #include "coordinator/base/check.h"
 #include "coordinator/base/system_clock.h"
-#include "coordinator/raft/raft.h"
+#include "coordinator/group/replica.h"
 #include "coordinator/rpc/peer_transport.h"
 #include "coordinator/storage/raft_store.h"
+#include "tests/support/counter_machine.h"
 #include "tests/support/processes.h"
 #include "thrift/rpc/event_loop.h"
 #include "thrift/rpc/server.h"
@@ -44,36 +46,41 @@ class Sink final : public storage::LogSink {
   wal::LogWriter* const writer_;
 };
 
-// One node: the core, its log, its peers, and, when it leads, the load.
-class BenchNode {
+// One node: the replica of a machine that counts, its log, its peers, and, when it leads,
+// the load.
+class BenchNode final : private group::ReplicaEnvironment {
  public:
   BenchNode(rpc::EventLoop* loop, NodeId self, const std::vector<uint16_t>& ports,
             const std::string& dir, size_t outstanding, double seconds)
       : loop_(loop), outstanding_(outstanding), seconds_(seconds) {
     OpenLog(dir + "/node-" + std::to_string(self.value()));
-    raft::Config config;
-    config.self = self;
-    config.group = kGroup;
-    config.seed = SystemRandom64();
+    group::ReplicaConfig config;
+    config.raft.self = self;
+    config.raft.group = kGroup;
+    config.raft.seed = SystemRandom64();
+    config.snapshot_entries = 100'000;
+    config.snapshot_bytes = UINT64_MAX;
     // Node 1 is to lead: it asks first.
     if (self.value() != 1) {
-      config.election_timeout_min = Duration::Millis(1500);
-      config.election_timeout_max = Duration::Millis(2000);
+      config.raft.election_timeout_min = Duration::Millis(1500);
+      config.raft.election_timeout_max = Duration::Millis(2000);
     }
     std::map<NodeId, rpc::Address> peers;
     for (size_t i = 0; i < ports.size(); ++i) {
-      config.voters.emplace_back(i + 1);
+      config.raft.voters.emplace_back(i + 1);
       if (i + 1 != self.value()) {
         peers[NodeId(i + 1)] = rpc::Address::Tcp("127.0.0.1", ports[i]);
       }
     }
-    raft_ = std::make_unique<raft::Raft>(config, store_.TakeRecovered(kGroup));
+    replica_ = std::make_unique<group::Replica>(
+        config, store_.TakeRecovered(kGroup), &machine_, &store_,
+        static_cast<group::ReplicaEnvironment*>(this));
     peers_ =
         std::make_unique<rpc::PeerTransport>(loop, kCluster, peers, SystemRandom64());
     auto handler = std::make_shared<rpc::RaftServiceHandler>(
         kCluster,
         [this](raft::Message message) {
-          CONCORDAT_CHECK(raft_->Step(std::move(message)).ok());
+          CONCORDAT_CHECK(replica_->OnPeerMessage(std::move(message)).ok());
           Schedule();
         },
         [](const absl::Status&) {});
@@ -93,7 +100,10 @@ class BenchNode {
     log.owner = "raft-bench";
     wal::LogWriterOptions options;
     options.on_durable = [this](wal::Lsn lsn) {
-      loop_->Post([this, lsn] { OnDurable(lsn); });
+      loop_->Post([this, lsn] {
+        replica_->OnDurable(lsn);
+        Schedule();
+      });
     };
     auto writer = wal::LogWriter::Open(
         PosixFileEnv(), log, options,
@@ -112,28 +122,16 @@ class BenchNode {
     loop_->Defer([this] { Run(); });
   }
 
-  void OnDurable(wal::Lsn lsn) {
-    while (!persists_.empty() && persists_.front().first <= lsn) {
-      raft_->OnPersisted(persists_.front().second);
-      done_ = persists_.front().second;
-      persists_.pop_front();
-    }
-    while (!held_.empty() && held_.front().first <= done_) {
-      for (raft::Message& message : held_.front().second)
-        peers_->Send(std::move(message));
-      held_.pop_front();
-    }
-    Schedule();
-  }
-
   void Run() {
     scheduled_ = false;
-    raft_->Tick(loop_->Now());
-    while (raft_->HasOutput()) CarryOut(raft_->TakeOutput());
-    if (!raft_->is_ready_leader()) return;
-    if (started_ == 0) Begin();
-    Propose();
-    while (raft_->HasOutput()) CarryOut(raft_->TakeOutput());
+    replica_->Tick(loop_->Now());
+    bool more = replica_->Process();
+    if (machine_.is_ready()) {
+      if (started_ == 0) Begin();
+      Propose();
+      more = replica_->Process() || more;
+    }
+    if (more) Schedule();
   }
 
   void Begin() {
@@ -143,39 +141,39 @@ class BenchNode {
   }
 
   void Propose() {
-    if (in_flight_ >= outstanding_) return;
-    std::vector<std::string> commands(outstanding_ - in_flight_, std::string(256, 'e'));
-    const size_t count = commands.size();
-    const auto first = raft_->Propose(std::move(commands));
-    CONCORDAT_CHECK(first.ok()) << first.status().message();
-    in_flight_ += count;
-    for (size_t i = 0; i < count; ++i) proposed_at_.push_back(NowSeconds());
+    for (; in_flight_ < outstanding_; ++in_flight_) {
+      machine_.Add(0, "entries", 1, std::string(238, 'e'));
+      proposed_at_.push_back(NowSeconds());
+    }
   }
 
-  void CarryOut(raft::Output output) {
-    for (raft::Message& message : output.messages) peers_->Send(std::move(message));
-    if (output.persist) {
-      persists_.emplace_back(store_.Persist(kGroup, *output.persist).value(),
-                             output.persist->id);
-    }
-    if (!output.messages_after_persist.empty()) {
-      held_.emplace_back(output.after_persist, std::move(output.messages_after_persist));
-    }
-    for (const raft::Entry& entry : output.committed) {
-      if (entry.type != raft::EntryType::kCommand || proposed_at_.empty()) continue;
+  // group::ReplicaEnvironment
+  void SendToPeer(raft::Message message) override { peers_->Send(std::move(message)); }
+  void OnMachineOutput() override {
+    for (const CounterAnswer& answer : machine_.TakeAnswers()) {
+      CONCORDAT_CHECK(answer.kind == CounterAnswer::Kind::kDone);
       --in_flight_;
       ++committed_;
       latencies_.push_back((NowSeconds() - proposed_at_.front()) * 1e6);
       proposed_at_.pop_front();
     }
-    if (!output.committed.empty()) {
-      const LogIndex applied = output.committed.back().index;
-      raft_->OnApplied(applied);
-      if (applied.value() > raft_->snapshot().index.value() + 100'000) {
-        raft_->OnSnapshotTaken(raft_->SnapshotMetaAt(applied));
-        store_.Compact();
-      }
-    }
+  }
+  void OnRaftState(const raft::SoftState&) override {}
+  void OnRaftNotice(const raft::Notice&) override {}
+  // Nobody will ask for it.
+  void SaveSnapshot(const raft::SnapshotMeta& meta,
+                    std::unique_ptr<group::SnapshotSource>) override {
+    loop_->Post([this, meta] {
+      replica_->OnSnapshotSaved(meta, absl::OkStatus());
+      store_.Compact();
+    });
+  }
+  void ReceiveSnapshot(raft::SnapshotWrite) override {}
+  void RestoreSnapshot(const raft::SnapshotMeta&,
+                       std::unique_ptr<group::SnapshotRestore>) override {}
+  absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta&, uint64_t, size_t,
+                                           bool*) override {
+    return absl::NotFoundError("no snapshot");
   }
 
   void Report() {
@@ -193,13 +191,11 @@ class BenchNode {
   storage::RaftStore store_;
   std::unique_ptr<wal::LogWriter> writer_;
   std::unique_ptr<Sink> sink_;
-  std::unique_ptr<raft::Raft> raft_;
+  CounterMachine machine_;
+  std::unique_ptr<group::Replica> replica_;
   std::unique_ptr<rpc::PeerTransport> peers_;
   std::unique_ptr<rpc::Server> server_;
   bool scheduled_ = false;
-  std::deque<std::pair<wal::Lsn, raft::PersistId>> persists_;
-  raft::PersistId done_;
-  std::deque<std::pair<raft::PersistId, std::vector<raft::Message>>> held_;
   double started_ = 0;
   size_t in_flight_ = 0;
   uint64_t committed_ = 0;
