@@ -92,7 +92,7 @@ absl::StatusOr<uint32_t> Dumper::PrintGap(SegmentReader* reader, const BatchRead
                         next_lsn_.value(), ", is not whole"));
   } else if (batch.state == BatchState::kTorn) {
     out_ << "  torn batch at offset=" << offset
-         << ", never promised, cut at next start\n";
+         << ", never promised, truncated at next start\n";
   }
   return reader->FindBatchStart(batch.first + 1);
 }

@@ -21,7 +21,7 @@ class Recovery {
   absl::Status OpenSegments(const Listing& listing);
   absl::Status ReplaySealed(SegmentReader* reader, const SegmentHeader& next);
   absl::Status ReplayLast(SegmentReader* reader);
-  absl::Status CutTail(SegmentReader* reader, const BatchRead& batch);
+  absl::Status TruncateTail(SegmentReader* reader, const BatchRead& batch);
   void Replay(const BatchRead& batch);
 
   FileEnv* const env_;
@@ -108,7 +108,7 @@ absl::Status Recovery::ReplayLast(SegmentReader* reader) {
     }
     if (batch->state != BatchState::kWhole) {
       result_.tail = at;
-      return CutTail(reader, *batch);
+      return TruncateTail(reader, *batch);
     }
     Replay(*batch);
     result_.last_batch = at;
@@ -118,7 +118,7 @@ absl::Status Recovery::ReplayLast(SegmentReader* reader) {
 
 // A batch is written only after the batch before it was flushed. So if there is anything
 // of a later batch, the batch at the tail was flushed and may have been promised.
-absl::Status Recovery::CutTail(SegmentReader* reader, const BatchRead& batch) {
+absl::Status Recovery::TruncateTail(SegmentReader* reader, const BatchRead& batch) {
   auto later = reader->FindLaterBatch(batch);
   if (!later.ok()) return later.status();
   if (*later != 0) {

@@ -196,13 +196,13 @@ void Raft::OnPersisted(PersistId id) {
   CONCORDAT_CHECK(id <= last_persist_) << "persist " << id << " was never issued";
   const bool was_durable = persisted_hard_state_ == hard_state_;
   Duration took;
-  while (!persists_in_flight_.empty() && persists_in_flight_.front().id <= id) {
-    const InFlightPersist& done = persists_in_flight_.front();
+  while (!pending_persists_.empty() && pending_persists_.front().id <= id) {
+    const PendingPersist& done = pending_persists_.front();
     took = now_ - done.issued_at;
     persisted_hard_state_ = done.hard_state;
     persisted_index_ = std::max(persisted_index_, done.last_index);
     unflushed_bytes_ -= done.bytes;
-    persists_in_flight_.pop_front();
+    pending_persists_.pop_front();
   }
   const bool voted = !hard_state_.vote.is_none();
   if (!was_durable && persisted_hard_state_ == hard_state_ && voted && !is_leader()) {
@@ -230,7 +230,7 @@ bool Raft::HasSomethingToPersist() const {
 }
 
 size_t Raft::PersistRoom() const {
-  if (persists_in_flight_.empty()) return config_.max_persist_bytes;
+  if (pending_persists_.empty()) return config_.max_persist_bytes;
   if (unflushed_bytes_ >= config_.max_unflushed_bytes) return 0;
   return std::min(config_.max_persist_bytes,
                   config_.max_unflushed_bytes - unflushed_bytes_);
@@ -296,7 +296,7 @@ void Raft::TakeMessages(Output* output) {
   output->messages = std::exchange(messages_, {});
   output->after_persist = last_persist_;
   std::vector<Message> issued = TakeIssued();
-  if (!persists_in_flight_.empty()) {
+  if (!pending_persists_.empty()) {
     output->messages_after_persist = std::move(issued);
     return;
   }
@@ -340,8 +340,8 @@ void Raft::TakePersist(Output* output) {
   next_to_persist_ = LogIndex(next_to_persist_.value() + persist.entries.size());
   if (next_to_persist_ <= log_.last_index()) ++counters_.persists_held_for_disk;
   unflushed_bytes_ += bytes;
-  persists_in_flight_.push_back(
-      InFlightPersist{persist.id, now_, hard_state_, next_to_persist_.Previous(), bytes});
+  pending_persists_.push_back(
+      PendingPersist{persist.id, now_, hard_state_, next_to_persist_.Previous(), bytes});
   output->persist = std::move(persist);
 }
 
@@ -357,8 +357,8 @@ void Raft::TakeCommitted(Output* output) {
 SoftState Raft::CurrentSoftState() const { return SoftState{role_, leader_, term()}; }
 
 bool Raft::DiskIsStalled() const {
-  return !persists_in_flight_.empty() &&
-         now_ - persists_in_flight_.front().issued_at > config_.election_timeout_max;
+  return !pending_persists_.empty() &&
+         now_ - pending_persists_.front().issued_at > config_.election_timeout_max;
 }
 
 void Raft::SetCommitIndex(LogIndex index) {
@@ -418,9 +418,9 @@ void Raft::DropPromisesFrom(LogIndex index) {
 
 void Raft::LimitPersistedTo(LogIndex index) {
   persisted_index_ = std::min(persisted_index_, index);
-  for (InFlightPersist& persist : persists_in_flight_) {
+  for (PendingPersist& persist : pending_persists_) {
     if (persist.last_index <= index) continue;
-    ++counters_.truncations_of_persist_in_flight;
+    ++counters_.truncations_of_pending_persist;
     persist.last_index = index;
   }
 }

@@ -109,7 +109,7 @@ struct Counters {
   uint64_t stepped_down_for_disk = 0;
   uint64_t stepped_down_for_term = 0;
   uint64_t truncations = 0;
-  uint64_t truncations_of_persist_in_flight = 0;
+  uint64_t truncations_of_pending_persist = 0;
   uint64_t persists_held_for_disk = 0;
   uint64_t appends_rejected = 0;
   uint64_t stale_messages = 0;
@@ -259,7 +259,7 @@ class Raft {
 
  private:
   // A persist that was handed out and is not flushed yet.
-  struct InFlightPersist {
+  struct PendingPersist {
     PersistId id;
     Timestamp issued_at;
     HardState hard_state;
@@ -426,7 +426,7 @@ class Raft {
 
   // How far the disk is.
   PersistId last_persist_;
-  std::deque<InFlightPersist> persists_in_flight_;
+  std::deque<PendingPersist> pending_persists_;
   size_t unflushed_bytes_ = 0;      // of all of them
   HardState issued_hard_state_;     // handed out to be written
   HardState persisted_hard_state_;  // flushed

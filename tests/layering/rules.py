@@ -46,8 +46,8 @@ ALLOWED = {
                            "coordinator/node", _RPC, GENERATED],
     # It shows and runs the SQL that a database is made ready with.
     "coordinator/cli": [_BASE, _CLIENT, "coordinator/group", "coordinator/storage",
-                        "coordinator/txn", "wal", _RPC, _WIRE, GENERATED, f"{_RESOURCES}/postgresql",
-                        f"{_RESOURCES}/mariadb"],
+                        "coordinator/txn", "wal", _RPC, _WIRE, GENERATED,
+                        f"{_RESOURCES}/postgresql", f"{_RESOURCES}/mariadb"],
     _SDK: [_BASE, _CORE, _RPC, _WIRE, GENERATED],
     _CORE: [_BASE],
     "participant/store": [_BASE],

@@ -83,7 +83,7 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
     sum.stepped_down_without_quorum += c.stepped_down_without_quorum;
     sum.stepped_down_for_term += c.stepped_down_for_term;
     sum.truncations += c.truncations;
-    sum.truncations_of_persist_in_flight += c.truncations_of_persist_in_flight;
+    sum.truncations_of_pending_persist += c.truncations_of_pending_persist;
     sum.elections_held_for_own_vote += c.elections_held_for_own_vote;
     sum.tails_lost += c.tails_lost;
     sum.peer_tails_lost += c.peer_tails_lost;
@@ -117,7 +117,7 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
       {"stepped down without quorum", sum.stepped_down_without_quorum},
       {"stepped down for a term", sum.stepped_down_for_term},
       {"truncations", sum.truncations},
-      {"truncations of a persist in flight", sum.truncations_of_persist_in_flight},
+      {"truncations of a persist in flight", sum.truncations_of_pending_persist},
       {"elections held for the own vote", sum.elections_held_for_own_vote},
       {"tails lost", sum.tails_lost},
       {"peers' tails found lost", sum.peer_tails_lost},

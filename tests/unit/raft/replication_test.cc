@@ -349,7 +349,7 @@ TEST(Disk, EntryOverwrittenWhileItsWriteIsUnderWay_TheOldFlushDoesNotCount) {
   node.hold_disk = true;
   node.Receive(2, 1, Append(1, 1, Commands(2, {1, 1, 1})));
   node.Receive(3, 2, Append(2, 1, Commands(3, {2, 2}), /*commit=*/4));
-  EXPECT_EQ(node.raft.counters().truncations_of_persist_in_flight, 1u);
+  EXPECT_EQ(node.raft.counters().truncations_of_pending_persist, 1u);
   node.Flush();
   EXPECT_EQ(node.raft.persisted_index(), LogIndex(2));
   EXPECT_EQ(node.applied, Commands(1, {1, 1}));
