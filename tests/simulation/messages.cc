@@ -56,11 +56,10 @@ std::string Line(const InquiryCall& call) {
   return absl::StrCat("INQUIRE ", Names(call.branches));
 }
 std::string Line(const InquiryReply& reply) {
-  static constexpr absl::string_view kAnswers[] = {"COMMIT", "ROLLBACK", "WAIT"};
   std::string line = "inquiry:";
   for (const InquiryItem& item : reply.items) {
     absl::StrAppend(&line, " ", ToString(item.branch), "=", ToAbsl(ToString(item.code)),
-                    " ", kAnswers[static_cast<size_t>(item.answer)]);
+                    " ", ToAbsl(ToString(item.answer)));
   }
   return line;
 }
