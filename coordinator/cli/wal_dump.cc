@@ -3,25 +3,13 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/file_env.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/group/machine_set.h"
+#include "coordinator/node/machines.h"
 #include "coordinator/storage/raft_records.h"
-#include "coordinator/txn/record.h"
 #include "wal/dump.h"
 
 namespace concordat::cli {
 
 namespace {
-
-// What a state machine's command says.
-std::string DescribeCommand(std::string_view bytes) {
-  const auto split = group::SplitCommand(bytes);
-  if (!split.ok()) return std::string(split.status().message());
-  if (split->machine != txn::kMachine) {
-    return absl::StrCat("of state machine ", split->machine.value());
-  }
-  const auto record = txn::DecodeRecord(split->command);
-  return record.ok() ? txn::Describe(*record) : std::string(record.status().message());
-}
 
 // A coordinator's records; with the command inside an entry.
 std::string FormatRecord(wal::Lsn, uint8_t type, std::string_view payload) {
@@ -30,7 +18,7 @@ std::string FormatRecord(wal::Lsn, uint8_t type, std::string_view payload) {
   if (!record.ok()) return text;
   const auto* entry = std::get_if<storage::EntryRecord>(&*record);
   if (entry == nullptr || entry->entry.type != raft::EntryType::kCommand) return text;
-  absl::StrAppend(&text, "  ", DescribeCommand(entry->entry.data.view()));
+  absl::StrAppend(&text, "  ", node::DescribeCommand(entry->entry.data.view()));
   return text;
 }
 

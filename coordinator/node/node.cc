@@ -51,8 +51,7 @@ Node::Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options)
       started_(loop->Now()),
       log_(options_.self),
       snapshots_(env, options_.data_dir + "/snapshots"),
-      transactions_(options_.group, options_.txn),
-      machines_({{txn::kMachine, &transactions_}}),
+      machines_(options_.group, options_.txn, options_.registry),
       alive_(std::make_shared<Node*>(this)) {}
 
 Node::~Node() {
@@ -61,6 +60,9 @@ Node::~Node() {
   writer_.reset();
   snapshot_worker_.reset();
   for (auto& [token, done] : std::exchange(waiting_, {})) done(txn::UndecidedReply{});
+  for (auto& [token, done] : std::exchange(registering_, {})) {
+    done(registry::UndecidedReply{});
+  }
 }
 
 absl::Status Node::OpenLog(FileEnv* env) {
@@ -107,7 +109,7 @@ absl::Status Node::RecoverReplica() {
       [this](GroupId group, LogIndex index, storage::SnapshotStore::TakePart take) {
         return snapshots_.Load(group, index, take);
       },
-      &machines_);
+      machines_.set());
   if (!recovered.ok()) return recovered.status();
   group::ReplicaConfig config = options_.replica;
   config.raft.self = options_.self;
@@ -116,7 +118,7 @@ absl::Status Node::RecoverReplica() {
   config.raft.seed = SystemRandom64();
   config.raft.new_cluster = {std::max<uint64_t>(1, SystemRandom64()), SystemRandom64()};
   replica_ = std::make_unique<group::Replica>(
-      std::move(config), *std::move(recovered), &machines_, &store_,
+      std::move(config), *std::move(recovered), machines_.set(), &store_,
       static_cast<group::ReplicaEnvironment*>(this));
   snapshot_worker_ =
       std::make_unique<SnapshotWorker>(group::SnapshotFiles(&snapshots_, options_.group));
@@ -190,7 +192,7 @@ void Node::HouseKeep() {
                            replica_->raft().OlderSnapshotInUse());
   }
   log_.OnSecond(loop_->Now());
-  if (transactions_.is_ready()) log_.OnResources(Resources(), rpc::kHeartbeatTimeout);
+  if (machines_.transactions().is_ready()) log_.OnResources(Resources());
 }
 
 void Node::OnPeerMessage(raft::Message message) {
@@ -224,7 +226,7 @@ void Node::LogRefusedMessage(NodeId from, const absl::Status& why) {
 // A leader that was stopped past an election learns it before it acts or answers.
 void Node::Handle(txn::Input input) {
   replica_->Tick(loop_->Now());
-  transactions_.Handle(std::move(input), replica_->now());
+  machines_.transactions().Handle(std::move(input), replica_->now());
   Schedule();
 }
 
@@ -232,6 +234,14 @@ void Node::Submit(txn::Request request, Done done) {
   const txn::RequestToken token(++last_token_);
   waiting_.emplace(token, std::move(done));
   Handle(txn::SubmittedRequest{token, std::move(request)});
+}
+
+void Node::Submit(registry::Request request, RegistryDone done) {
+  const group::RequestToken token(++last_token_);
+  registering_.emplace(token, std::move(done));
+  replica_->Tick(loop_->Now());
+  machines_.registry().Submit(token, std::move(request), replica_->now());
+  Schedule();
 }
 
 rpc::CoordinatorBackend::NodeView Node::View() const {
@@ -243,8 +253,9 @@ rpc::CoordinatorBackend::NodeView Node::View() const {
   view.last_index = raft.log().last_index();
   view.commit_index = raft.commit_index();
   view.applied_index = raft.applied_index();
-  view.transactions = transactions_.Status();
-  for (const auto& [gtid, entry] : transactions_.table().live()) {
+  view.transactions = machines_.transactions().Status();
+  view.state_hash = machines_.StateHash();
+  for (const auto& [gtid, entry] : machines_.transactions().table().live()) {
     if (entry.staged && !entry.decided) ++view.undecided;
   }
   for (const auto& [node, progress] : raft.progress()) {
@@ -259,28 +270,28 @@ rpc::CoordinatorBackend::NodeView Node::View() const {
   return view;
 }
 
-std::vector<txn::ResourceView> Node::Resources() const {
-  return transactions_.Resources(replica_->now());
+std::vector<registry::ResourceView> Node::Resources() const {
+  return machines_.registry().Resources(replica_->now());
 }
 
 std::vector<txn::TransactionView> Node::List(const Gtid& after, size_t limit) const {
-  return transactions_.List(after, limit, replica_->now());
+  return machines_.List(after, limit, replica_->now());
 }
 
 txn::TransactionView Node::Show(const Gtid& gtid) const {
-  return transactions_.Show(gtid, replica_->now());
+  return machines_.Show(gtid, replica_->now());
 }
 
 std::vector<txn::HeuristicView> Node::Heuristics(const BranchId& after,
                                                  size_t limit) const {
-  return transactions_.Heuristics(after, limit);
+  return machines_.transactions().Heuristics(after, limit);
 }
 
 void Node::RefreshAddresses() {
   addresses_known_ = true;
   resources_->SetCluster(cluster());  // known: only a ready leader sends
   std::set<std::string> known;
-  for (const auto& [name, resource] : transactions_.table().resources()) {
+  for (const auto& [name, resource] : machines_.registry().table().resources()) {
     resources_->SetAddress(name, resource.address);
     addressed_.erase(name);
     known.insert(name);
@@ -292,10 +303,20 @@ void Node::RefreshAddresses() {
 void Node::SendToPeer(raft::Message message) { peers_->Send(std::move(message)); }
 
 void Node::OnMachineOutput() {
-  txn::Output output = transactions_.TakeOutput();
+  txn::Output output = machines_.transactions().TakeOutput();
   for (const txn::Message& message : output.messages) SendToResource(message);
-  for (txn::Answer& answer : output.answers) Answer(std::move(answer));
-  if (!output.events.empty()) OnEvents(output.events);
+  for (txn::Answer& answer : output.answers) {
+    Answer(&waiting_, answer.token, std::move(answer.reply));
+  }
+  for (const txn::Event& event : output.events) log_.OnEvent(event, loop_->Now());
+  registry::Output registered = machines_.registry().TakeOutput();
+  for (registry::Answer& answer : registered.answers) {
+    Answer(&registering_, answer.token, std::move(answer.reply));
+  }
+  for (const registry::Event& event : registered.events) {
+    log_.OnEvent(event);
+    if (event.kind == registry::EventKind::kChanged) addresses_known_ = false;
+  }
 }
 
 // Records that are applied before this node is ready to lead cause no event: the first
@@ -307,21 +328,15 @@ void Node::SendToResource(const txn::Message& message) {
 
 // The caller's callback runs after the replica has finished its round: it may submit
 // the next request at once.
-void Node::Answer(txn::Answer answer) {
-  const auto found = waiting_.find(answer.token);
-  if (found == waiting_.end()) return;
-  Done done = std::move(found->second);
-  waiting_.erase(found);
-  loop_->Defer([done = std::move(done), reply = std::move(answer.reply)]() mutable {
+template <class Reply>
+void Node::Answer(Calls<Reply>* calls, group::RequestToken token, Reply reply) {
+  const auto found = calls->find(token);
+  if (found == calls->end()) return;
+  auto done = std::move(found->second);
+  calls->erase(found);
+  loop_->Defer([done = std::move(done), reply = std::move(reply)]() mutable {
     done(std::move(reply));
   });
-}
-
-void Node::OnEvents(const std::vector<txn::Event>& events) {
-  for (const txn::Event& event : events) {
-    log_.OnEvent(event, loop_->Now());
-    if (event.kind == txn::EventKind::kResource) addresses_known_ = false;
-  }
 }
 
 void Node::OnRaftState(const raft::SoftState& state) {

@@ -27,8 +27,8 @@
 #include "absl/status/statusor.h"
 #include "coordinator/base/file_env.h"
 #include "coordinator/base/log_limit.h"
-#include "coordinator/group/machine_set.h"
 #include "coordinator/group/replica.h"
+#include "coordinator/node/machines.h"
 #include "coordinator/node/node_log.h"
 #include "coordinator/node/snapshot_worker.h"
 #include "coordinator/rpc/coordinator_service.h"
@@ -58,6 +58,7 @@ struct NodeOptions {
   // from the above.
   group::ReplicaConfig replica;
   txn::CoreOptions txn;
+  registry::Options registry;
   wal::LogOptions log;  // dir and owner are filled in
   wal::LogWriterOptions writer = {.flush_here_below =
                                       Duration::Micros(300)};  // on_durable is filled in
@@ -90,19 +91,22 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
 
   // rpc::CoordinatorBackend
   void Submit(txn::Request request, Done done) override;
-  [[nodiscard]] bool is_ready_leader() const override { return transactions_.is_ready(); }
+  void Submit(registry::Request request, RegistryDone done) override;
+  [[nodiscard]] bool is_ready_leader() const override {
+    return machines_.transactions().is_ready();
+  }
   [[nodiscard]] ClusterId cluster() const override {
     return replica_->raft().cluster().Short();
   }
   [[nodiscard]] NodeId leader() const override { return replica_->raft().leader(); }
   [[nodiscard]] const Gtid& watermark() const override {
-    return transactions_.table().watermark();
+    return machines_.transactions().table().watermark();
   }
   [[nodiscard]] NodeView View() const override;
   [[nodiscard]] const std::map<NodeId, std::string>& client_addresses() const override {
     return options_.client_addresses;
   }
-  [[nodiscard]] std::vector<txn::ResourceView> Resources() const override;
+  [[nodiscard]] std::vector<registry::ResourceView> Resources() const override;
   [[nodiscard]] std::vector<txn::TransactionView> List(const Gtid& after,
                                                        size_t limit) const override;
   [[nodiscard]] txn::TransactionView Show(const Gtid& gtid) const override;
@@ -145,10 +149,14 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   void LogClusterOnce();
   void LogRefusedMessage(NodeId from, const absl::Status& why);
 
-  // What the transaction machine wants.
+  // Those who wait for an answer of a state machine.
+  template <class Reply>
+  using Calls = absl::flat_hash_map<group::RequestToken, absl::AnyInvocable<void(Reply)>>;
+
+  // What the state machines want.
   void SendToResource(const txn::Message& message);
-  void Answer(txn::Answer answer);
-  void OnEvents(const std::vector<txn::Event>& events);
+  template <class Reply>
+  void Answer(Calls<Reply>* calls, group::RequestToken token, Reply reply);
   void OnSnapshotSaved(const raft::SnapshotMeta& meta,
                        const absl::StatusOr<uint64_t>& bytes);
   void OnSnapshotRestored(const raft::SnapshotMeta& meta, const absl::Status& restored,
@@ -176,9 +184,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   NodeLog log_;
   storage::SnapshotStore snapshots_;
   storage::RaftStore store_;
-  // The state machines of the group.
-  txn::Core transactions_;
-  group::MachineSet machines_;
+  Machines machines_;
   std::unique_ptr<group::Replica> replica_;
   rpc::PeerSender* peers_ = nullptr;
   rpc::ResourceSender* resources_ = nullptr;
@@ -193,7 +199,8 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   uint64_t last_token_ = 0;
   std::map<NodeId, LogLimit> refused_messages_;  // by member; 0: from anybody else
   LogLimit unread_snapshots_;
-  absl::flat_hash_map<txn::RequestToken, Done> waiting_;
+  Calls<txn::Reply> waiting_;
+  Calls<registry::Reply> registering_;
   // What is posted by other threads finds it expired after the node's end.
   std::shared_ptr<Node*> alive_;
   // Their threads end first.

@@ -20,7 +20,6 @@ Level LevelOf(txn::EventKind kind) {
     case txn::EventKind::kReady:
     case txn::EventKind::kSteppedDown:
     case txn::EventKind::kTimeoutSuppressed:
-    case txn::EventKind::kResource:
       return Level::kInfo;
     default:
       return Level::kDebug;
@@ -72,6 +71,15 @@ void NodeLog::OnEvent(const txn::Event& event, Timestamp now) {
   if (LogEnabled(level)) Write(level, node_, event);
 }
 
+void NodeLog::OnEvent(const registry::Event& event) {
+  const bool changed = event.kind == registry::EventKind::kChanged;
+  const Level level = changed ? Level::kInfo : Level::kDebug;
+  if (!LogEnabled(level)) return;
+  LogEvent(level, changed ? "resource" : "refused-request")
+      .Field("node", node_.value())
+      .Field("detail", event.detail);
+}
+
 // Whoever looks for the reason of an abort at night finds one line for each cause a
 // second at least, and all of them at debug. What a client asked for itself is no news.
 void NodeLog::LogAbort(const txn::Event& event, Timestamp now) {
@@ -109,16 +117,14 @@ void NodeLog::OnSecond(Timestamp now) {
              "lost; \"concordat status\" shows which nodes answer");
 }
 
-void NodeLog::OnResources(const std::vector<txn::ResourceView>& resources,
-                          Duration silent_after) {
-  for (const txn::ResourceView& view : resources) {
+void NodeLog::OnResources(const std::vector<registry::ResourceView>& resources) {
+  for (const registry::ResourceView& view : resources) {
     if (!view.last_seen) continue;
-    const bool silent = *view.last_seen >= silent_after;
     const auto [known, added] = silent_.try_emplace(view.resource.name, false);
-    if (known->second == silent) continue;
-    known->second = silent;
-    LogEvent(silent ? Level::kWarning : Level::kInfo,
-             silent ? "resource silent" : "resource heard of again")
+    if (known->second == view.silent) continue;
+    known->second = view.silent;
+    LogEvent(view.silent ? Level::kWarning : Level::kInfo,
+             view.silent ? "resource silent" : "resource heard of again")
         .Field("node", node_.value())
         .Field("resource", view.resource.name)
         .Field("address", view.resource.address);

@@ -14,8 +14,9 @@
 #include "coordinator/base/ids.h"
 #include "coordinator/base/log_limit.h"
 #include "coordinator/raft/output.h"
+#include "coordinator/registry/output.h"
+#include "coordinator/registry/view.h"
 #include "coordinator/txn/output.h"
-#include "coordinator/txn/view.h"
 
 namespace concordat::node {
 
@@ -24,13 +25,13 @@ class NodeLog {
   explicit NodeLog(NodeId node) : node_(node) {}
 
   void OnEvent(const txn::Event& event, Timestamp now);
+  void OnEvent(const registry::Event& event);
   void OnRaftState(const raft::SoftState& state, Timestamp now);
   // About once a second: says that no leader is known, again and again while it lasts.
   void OnSecond(Timestamp now);
   // About once a second, at the leader: says which resources are not heard of any more,
   // and which are again.
-  void OnResources(const std::vector<txn::ResourceView>& resources,
-                   Duration silent_after);
+  void OnResources(const std::vector<registry::ResourceView>& resources);
 
  private:
   void LogAbort(const txn::Event& event, Timestamp now);

@@ -90,7 +90,7 @@ wire::Result CoordinatorServiceHandler::CheckForLeader(
     const wire::CallContext& context) const {
   const wire::Result checked = CheckContext(context);
   if (checked.code != Code::VERSION || backend_->is_ready_leader()) return checked;
-  return ToResult(txn::NotLeaderReply{}, LeaderAddress());
+  return ToResult(txn::Reply(txn::NotLeaderReply{}), LeaderAddress());
 }
 
 std::string CoordinatorServiceHandler::LeaderAddress() const {
@@ -262,14 +262,14 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
   auto shared_cob = std::make_shared<Cob<wire::RegisterReply>>(std::move(cob));
   const ClusterId cluster = backend_->cluster();
   for (const wire::ResourceInfo& info : request.resources) {
-    txn::RegisterResourceRequest one{
+    registry::RegisterResourceRequest one{
         {info.name, info.address, info.kind,
          Incarnation(static_cast<uint64_t>(info.incarnation)), cluster, info.store,
          info.__isset.replace_store && info.replace_store,
          info.__isset.generation ? static_cast<uint64_t>(info.generation) : 0},
         info.quarantined,
         info.unavailable};
-    backend_->Submit(std::move(one), [this, gather, shared_cob](txn::Reply result) {
+    backend_->Submit(std::move(one), [this, gather, shared_cob](registry::Reply result) {
       const wire::Result one_result = ToResult(result, LeaderAddress());
       if (one_result.code != Code::OK) gather->items.push_back(one_result);
       if (--gather->missing > 0) return;
@@ -287,7 +287,7 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
 
 std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const {
   std::vector<wire::ResourceInfo> infos;
-  for (const txn::ResourceView& view : backend_->Resources()) {
+  for (const registry::ResourceView& view : backend_->Resources()) {
     wire::ResourceInfo info;
     info.name = view.resource.name;
     info.address = view.resource.address;
@@ -302,7 +302,7 @@ std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const
     }
     if (!view.unavailable.empty()) info.__set_unavailable(view.unavailable);
     if (view.last_seen) {
-      info.__set_alive(*view.last_seen < kHeartbeatTimeout);
+      info.__set_alive(!view.silent);
       info.__set_heartbeat_age_ms(view.last_seen->millis());
     }
     infos.push_back(std::move(info));
@@ -367,7 +367,7 @@ void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
   reply.__set_peers(peers);
   reply.__isset.peer_states = true;
   reply.__set_lost_tail(view.lost_tail);
-  reply.__set_state_hash(Signed(view.transactions.table_hash));
+  reply.__set_state_hash(Signed(view.state_hash));
   reply.__set_uptime_ms(view.uptime_ms);
   reply.__set_disk_full(view.disk_full);
   reply.__set_heuristics(Signed(view.transactions.heuristics));
@@ -446,8 +446,8 @@ void CoordinatorServiceHandler::retireResource(
     Cob<wire::Result> cob, const wire::RetireResourceRequest& request) {
   const wire::Result checked = CheckForLeader(request.context);
   if (checked.code != Code::OK) return cob(checked);
-  backend_->Submit(txn::RetireResourceRequest{request.name, request.by},
-                   [this, cob = std::move(cob)](txn::Reply reply) {
+  backend_->Submit(registry::RetireResourceRequest{request.name, request.by},
+                   [this, cob = std::move(cob)](const registry::Reply& reply) {
                      cob(ToResult(reply, LeaderAddress()));
                    });
 }

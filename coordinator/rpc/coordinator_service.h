@@ -17,6 +17,9 @@
 #include "coordinator/base/ids.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/raft/types.h"
+#include "coordinator/registry/reply.h"
+#include "coordinator/registry/request.h"
+#include "coordinator/registry/view.h"
 #include "coordinator/txn/reply.h"
 #include "coordinator/txn/request.h"
 #include "coordinator/txn/view.h"
@@ -27,9 +30,11 @@ namespace concordat::rpc {
 class CoordinatorBackend {
  public:
   using Done = absl::AnyInvocable<void(txn::Reply)>;
+  using RegistryDone = absl::AnyInvocable<void(registry::Reply)>;
   virtual ~CoordinatorBackend() = default;
 
   virtual void Submit(txn::Request request, Done done) = 0;
+  virtual void Submit(registry::Request request, RegistryDone done) = 0;
   // Whether this node leads and answers, rather than sending callers on.
   [[nodiscard]] virtual bool is_ready_leader() const = 0;
 
@@ -46,6 +51,7 @@ class CoordinatorBackend {
     LogIndex commit_index;
     LogIndex applied_index;
     txn::StatusView transactions;
+    uint64_t state_hash = 0;  // equal on every node that has applied the same
     size_t undecided = 0;
     std::map<NodeId, LogIndex> match;  // on the leader
     // On the leader, what it does for each: raft::ProgressStateName, and whether the
@@ -59,7 +65,7 @@ class CoordinatorBackend {
   [[nodiscard]] virtual NodeView View() const = 0;
   // Where clients reach the nodes.
   [[nodiscard]] virtual const std::map<NodeId, std::string>& client_addresses() const = 0;
-  [[nodiscard]] virtual std::vector<txn::ResourceView> Resources() const = 0;
+  [[nodiscard]] virtual std::vector<registry::ResourceView> Resources() const = 0;
   // Up to `limit` of those that are not over, in the order of their ids, after `after`.
   [[nodiscard]] virtual std::vector<txn::TransactionView> List(const Gtid& after,
                                                                size_t limit) const = 0;
@@ -68,9 +74,8 @@ class CoordinatorBackend {
       const BranchId& after, size_t limit) const = 0;
 };
 
-// How often participants repeat their registration, and how long one is believed.
+// How often participants repeat their registration.
 inline constexpr Duration kHeartbeatInterval = Duration::Millis(1000);
-inline constexpr Duration kHeartbeatTimeout = Duration::Millis(5000);
 
 class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
  public:

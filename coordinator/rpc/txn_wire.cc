@@ -24,6 +24,10 @@ Code::type CodeOf(txn::Refusal why) {
   return why == txn::Refusal::kTooLate ? Code::TOO_LATE : Code::INVALID;
 }
 
+Code::type CodeOf(registry::Refusal why) {
+  return why == registry::Refusal::kOverloaded ? Code::OVERLOADED : Code::INVALID;
+}
+
 struct ResultMaker {
   const std::string& leader;
 
@@ -31,6 +35,11 @@ struct ResultMaker {
     wire::Result result = MakeResult(code, std::move(message));
     if (!leader.empty()) result.__set_leader_hint(leader);
     return result;
+  }
+  template <class Reply>
+  [[nodiscard]] wire::Result Refused(const Reply& reply) const {
+    return Hinting(CodeOf(reply.why),
+                   absl::StrCat(std::string(ToString(reply.why)), ": ", reply.detail));
   }
   wire::Result operator()(const txn::NotLeaderReply&) const {
     return Hinting(Code::NOT_LEADER, "this node does not lead");
@@ -49,9 +58,12 @@ struct ResultMaker {
   wire::Result operator()(const txn::NotStagedReply&) const {
     return MakeResult(Code::NOT_FOUND, "nobody has asked to commit this transaction");
   }
-  wire::Result operator()(const txn::RefusedReply& reply) const {
-    return Hinting(CodeOf(reply.why),
-                   absl::StrCat(std::string(ToString(reply.why)), ": ", reply.detail));
+  wire::Result operator()(const txn::RefusedReply& reply) const { return Refused(reply); }
+  wire::Result operator()(const registry::RefusedReply& reply) const {
+    return Refused(reply);
+  }
+  wire::Result operator()(const registry::UndecidedReply&) const {
+    return (*this)(txn::UndecidedReply{});
   }
   wire::Result operator()(const txn::ForgottenReply&) const {
     return MakeResult(Code::FORGOTTEN,
@@ -64,7 +76,7 @@ struct ResultMaker {
                       "no heuristic outcome of this branch is on record; nothing was "
                       "changed");
   }
-  wire::Result operator()(const txn::ResourceRetiredReply& reply) const {
+  wire::Result operator()(const registry::ResourceRetiredReply& reply) const {
     if (reply.was_known) return MakeResult(Code::OK);
     return MakeResult(Code::NOT_FOUND, "there is no resource of this name");
   }
@@ -126,6 +138,10 @@ wire::BranchList MakeBranchList(ClusterId cluster,
 }
 
 wire::Result ToResult(const txn::Reply& reply, const std::string& leader) {
+  return std::visit(ResultMaker{leader}, reply);
+}
+
+wire::Result ToResult(const registry::Reply& reply, const std::string& leader) {
   return std::visit(ResultMaker{leader}, reply);
 }
 

@@ -1,4 +1,4 @@
-// What the transaction core answers and shows, in its Thrift form.
+// What the state machines answer and show, in its Thrift form.
 #ifndef COORDINATOR_RPC_TXN_WIRE_H_
 #define COORDINATOR_RPC_TXN_WIRE_H_
 
@@ -8,6 +8,7 @@
 #include "concordat_wire/coordinator_types.h"
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/registry/reply.h"
 #include "coordinator/txn/reply.h"
 #include "coordinator/txn/view.h"
 #include "thrift/wire/conversion.h"
@@ -23,6 +24,8 @@ namespace concordat::rpc {
                                            const std::string& leader);
 // The result of a reply that is not the one asked for: not leader, refused, …
 [[nodiscard]] wire::Result ToResult(const txn::Reply& reply, const std::string& leader);
+[[nodiscard]] wire::Result ToResult(const registry::Reply& reply,
+                                    const std::string& leader);
 
 [[nodiscard]] wire::TransactionView ToWire(const txn::TransactionView& view);
 

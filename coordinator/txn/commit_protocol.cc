@@ -6,10 +6,6 @@
 
 namespace concordat::txn {
 
-std::string Truncated(std::string_view text) {
-  return std::string(text.substr(0, kMaxDetailLength));
-}
-
 const InFlight* CommitProtocol::Find(const Gtid& gtid) const {
   const auto found = in_flight_.find(gtid);
   return found == in_flight_.end() ? nullptr : &found->second;
@@ -192,6 +188,8 @@ void CommitProtocol::Abandon() {
   timers_.clear();
   for (const auto& [token, request] : reading_) Respond(token, NotLeaderReply{});
   reading_.clear();
+  for (const auto& [token, branch] : forgetting_) Respond(token, UndecidedReply{});
+  forgetting_.clear();
   ended_.clear();
   ended_due_ = Timestamp::Infinite();
 }

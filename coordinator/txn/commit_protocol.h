@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/base/disk_room.h"
 #include "coordinator/txn/in_flight.h"
 #include "coordinator/txn/input.h"
 #include "coordinator/txn/options.h"
@@ -31,9 +32,10 @@ namespace concordat::txn {
 
 class CommitProtocol {
  public:
-  // All three outlive it.
-  CommitProtocol(const CoreOptions& options, const TransactionTable& table, Output* out)
-      : options_(options), table_(table), out_(*out) {}
+  // All of them outlive it. What has begun goes on without room on the disk.
+  CommitProtocol(const CoreOptions& options, const TransactionTable& table,
+                 const DiskRoom& room, Output* out)
+      : options_(options), table_(table), room_(room), out_(*out) {}
 
   // Requests (request.h).
   void Commit(RequestToken token, const CommitRequest& request, Timestamp now);
@@ -41,6 +43,7 @@ class CommitProtocol {
   void Enlist(RequestToken token, const EnlistRequest& request, Timestamp now);
   void Inquire(RequestToken token, const InquireRequest& request, Timestamp now);
   void AskOutcome(RequestToken token, const OutcomeRequest& request, Timestamp now);
+  void ForgetHeuristic(RequestToken token, const ForgetHeuristicRequest& request);
   void OnReadConfirmed(RequestToken token, Timestamp now);
 
   // From resource managers.
@@ -52,6 +55,7 @@ class CommitProtocol {
   void OnDecided(const DecidedRecord& record, const DecidedEffect& effect, Timestamp now);
   void OnEnlisted(const EnlistedEffect& effect, Timestamp now);
   void OnEnded(const EndedRecord& record, const EndedEffect& effect, Timestamp now);
+  void OnHeuristic(const HeuristicRecord& record);
 
   // For Inheritance: goes on with what earlier leaders began. The entry is
   // staged or decided (checked).
@@ -67,9 +71,6 @@ class CommitProtocol {
   // was appended for them may be log-committed by the next leader; inquiries and reads,
   // which were promised nothing, NotLeader.
   void Abandon();
-  // Whether there is room for work that has not begun. What has begun goes on without.
-  void AdmitNewWork(bool admit) { admits_new_work_ = admit; }
-  [[nodiscard]] bool admits_new_work() const { return admits_new_work_; }
 
   [[nodiscard]] const InFlight* Find(const Gtid& gtid) const;
   [[nodiscard]] size_t size() const { return in_flight_.size(); }
@@ -150,21 +151,16 @@ class CommitProtocol {
 
   const CoreOptions& options_;
   const TransactionTable& table_;
+  const DiskRoom& room_;
   Output& out_;
   std::map<Gtid, InFlight> in_flight_;
   std::set<std::pair<Timestamp, Gtid>> timers_;
-  bool admits_new_work_ = true;
   std::map<RequestToken, OutcomeRequest> reading_;  // until it is confirmed who leads
+  // Operators who wait for the record that says that they have dealt with the branch.
+  std::vector<std::pair<RequestToken, BranchId>> forgetting_;
   std::vector<Gtid> ended_;
   Timestamp ended_due_ = Timestamp::Infinite();
 };
-
-// What those are told who would begin something while there is no room for it.
-inline constexpr std::string_view kDiskFull =
-    "the coordinator's disk is full; nothing was begun";
-
-// At most kMaxDetailLength bytes of it, for a record.
-[[nodiscard]] std::string Truncated(std::string_view text);
 
 }  // namespace concordat::txn
 

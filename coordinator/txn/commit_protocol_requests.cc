@@ -72,6 +72,28 @@ std::optional<RefusedReply> CommitProtocol::WrongCommit(
   return RefusedReply{Refusal::kBadRequest, std::move(wrong)};
 }
 
+void CommitProtocol::ForgetHeuristic(RequestToken token,
+                                     const ForgetHeuristicRequest& request) {
+  if (!table_.heuristics().contains(request.branch)) {
+    return Respond(token, HeuristicForgottenReply{/*was_on_record=*/false});
+  }
+  if (!room_.for_new_work) {
+    return Respond(token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)});
+  }
+  forgetting_.emplace_back(token, request.branch);
+  Propose(HeuristicRecord{request.branch, Heuristic::kForgotten,
+                          Truncated("by " + request.by)});
+}
+
+void CommitProtocol::OnHeuristic(const HeuristicRecord& record) {
+  if (record.what != Heuristic::kForgotten) return;
+  std::erase_if(forgetting_, [&](const auto& waiting) {
+    if (waiting.second != record.branch) return false;
+    Respond(waiting.first, HeuristicForgottenReply{});
+    return true;
+  });
+}
+
 bool CommitProtocol::AnswerIfOver(RequestToken token, const Gtid& gtid) {
   if (table_.IsForgotten(gtid)) {
     Respond(token, ForgottenReply{});
@@ -91,7 +113,7 @@ bool CommitProtocol::AnswerIfOver(RequestToken token, const Gtid& gtid) {
 // first word about a transaction is new work, also when it is an abort.
 bool CommitProtocol::RefuseForSpace(RequestToken token, const Gtid& gtid) {
   const InFlight* txn = Find(gtid);
-  if (admits_new_work_ || (txn != nullptr && txn->phase != Phase::kOpen)) {
+  if (room_.for_new_work || (txn != nullptr && txn->phase != Phase::kOpen)) {
     return false;
   }
   Respond(token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)});

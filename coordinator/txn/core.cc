@@ -7,7 +7,6 @@
 #include "coordinator/base/check.h"
 #include "coordinator/txn/commit_protocol.h"
 #include "coordinator/txn/inheritance.h"
-#include "coordinator/txn/registrar.h"
 #include "coordinator/txn/retention.h"
 
 namespace concordat::txn {
@@ -41,9 +40,9 @@ class WholeSource final : public group::SnapshotSource {
 Core::Core(GroupId group, const CoreOptions& options)
     : options_(options),
       table_(group),
-      protocol_(std::make_unique<CommitProtocol>(options_, table_, &out_)),
+      until_ready_(options_.max_not_ready),
+      protocol_(std::make_unique<CommitProtocol>(options_, table_, room_, &out_)),
       inheritance_(std::make_unique<Inheritance>(table_, protocol_.get())),
-      registrar_(std::make_unique<Registrar>(options_, table_, &out_)),
       watermark_(std::make_unique<WatermarkKeeper>(options_, table_)) {}
 
 Core::~Core() = default;
@@ -76,12 +75,7 @@ void Core::LeaderReady(Term term, Timestamp now) {
   role_ = Role::kReady;
   Emit(EventKind::kReady, now, term.value());
   watermark_->BeginTerm(term, now);
-  registrar_->BeginTerm(now);
-  for (auto& [expires, request] : std::exchange(waiting_, {})) {
-    waited_.push_back(std::move(request));
-  }
-  std::sort(waited_.begin(), waited_.end(),
-            [](const Waiting& a, const Waiting& b) { return a.arrival < b.arrival; });
+  until_ready_.OnReady();
   inheritance_->Begin();
   WorkOff(now);
 }
@@ -92,23 +86,25 @@ void Core::WorkOff(Timestamp now) {
            std::min(work_in_output_, options_.max_work_per_output);
   };
   if (inheritance_->under_way()) work_in_output_ += inheritance_->Advance(room(), now);
-  while (!waited_.empty() && room() > 0) {
+  while (until_ready_.HasNext() && room() > 0) {
     ++work_in_output_;
-    Waiting request = std::move(waited_.front());
-    waited_.pop_front();
-    Dispatch(request.token, std::move(request.request), now);
+    auto next = until_ready_.TakeNext();
+    Dispatch(next->token, std::move(next->request), now);
   }
   work_in_output_ += protocol_->Tick(room(), now);
 }
 
 bool Core::HasMoreWork() const {
   if (role_ != Role::kReady) return false;
-  return inheritance_->under_way() || !waited_.empty() || protocol_->NextTimer() <= now_;
+  return inheritance_->under_way() || until_ready_.HasNext() ||
+         protocol_->NextTimer() <= now_;
 }
 
-void Core::AdmitNewWork(bool admit) {
-  protocol_->AdmitNewWork(admit);
-  registrar_->AdmitNewWork(admit);
+void Core::AdmitNewWork(bool admit) { room_.for_new_work = admit; }
+
+void Core::RetryNow(std::string_view resource, Timestamp now) {
+  Advance(now);
+  protocol_->RetryNow(resource, now);
 }
 
 void Core::LoseLeadership(Timestamp now) {
@@ -120,16 +116,10 @@ void Core::LoseLeadership(Timestamp now) {
   out_.reads.clear();
   protocol_->Abandon();
   inheritance_->End();
-  registrar_->Abandon();
   watermark_->EndTerm();
-  for (const auto& [expires, request] : waiting_) {
-    out_.answers.push_back(Answer{request.token, NotLeaderReply{}});
+  for (const RequestToken token : until_ready_.TakeAll()) {
+    out_.answers.push_back(Answer{token, NotLeaderReply{}});
   }
-  for (const Waiting& request : waited_) {
-    out_.answers.push_back(Answer{request.token, NotLeaderReply{}});
-  }
-  waiting_.clear();
-  waited_.clear();
   Emit(EventKind::kSteppedDown, now, term_.value());
 }
 
@@ -157,20 +147,8 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
                           Emit(EventKind::kWatermark, now);
                           out_.events.back().gtid = e.watermark;
                         },
-                        [&](const ResourceEffect& e) {
-                          const auto& resource = std::get<ResourceRecord>(*record);
-                          if (e.ignored == Ignored::kOtherStore ||
-                              e.ignored == Ignored::kOlderStore) {
-                            return registrar_->OnOvertaken(resource, now);
-                          }
-                          registrar_->OnResource(resource, e.only_generation, now);
-                          if (!e.only_generation) protocol_->RetryNow(resource.name, now);
-                        },
                         [&](const HeuristicEffect&) {
-                          registrar_->OnHeuristic(std::get<HeuristicRecord>(*record));
-                        },
-                        [&](const RetiredEffect& e) {
-                          registrar_->OnRetired(std::get<RetiredRecord>(*record), e, now);
+                          protocol_->OnHeuristic(std::get<HeuristicRecord>(*record));
                         }},
              effect);
   return absl::OkStatus();
@@ -243,10 +221,6 @@ void Core::Submit(RequestToken token, Request request, Timestamp now) {
       out_.answers.push_back(Answer{token, NotLeaderReply{}});
       return;
     case Role::kLeading:
-      if (waiting_.size() >= options_.max_not_ready) {
-        out_.answers.push_back(Answer{token, NotReadyReply{}});
-        return;
-      }
       return Await(token, std::move(request), now);
     case Role::kReady:
       return Dispatch(token, std::move(request), now);
@@ -262,7 +236,9 @@ void Core::Await(RequestToken token, Request request, Timestamp now) {
         }
       },
       request);
-  waiting_.emplace(now + wait, Waiting{token, std::move(request), ++arrivals_});
+  if (!until_ready_.Add(token, std::move(request), now + wait)) {
+    out_.answers.push_back(Answer{token, NotReadyReply{}});
+  }
 }
 
 void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
@@ -284,18 +260,7 @@ void Core::Dispatch(RequestToken token, Request request, Timestamp now) {
           [&](const OutcomeRequest& r) {
             if (CheckGtid(token, r.gtid, now)) protocol_->AskOutcome(token, r, now);
           },
-          [&](const RegisterResourceRequest& r) {
-            // Heard of again after a silence: what waits for it is sent now, and not
-            // when its next repetition is due.
-            const auto seen = registrar_->LastSeen(r.resource.name);
-            registrar_->Register(token, r, now);
-            if (seen && now - *seen > options_.silence &&
-                registrar_->LastSeen(r.resource.name) == now) {
-              protocol_->RetryNow(r.resource.name, now);
-            }
-          },
-          [&](const ForgetHeuristicRequest& r) { registrar_->ForgetHeuristic(token, r); },
-          [&](const RetireResourceRequest& r) { registrar_->Retire(token, r, now); },
+          [&](const ForgetHeuristicRequest& r) { protocol_->ForgetHeuristic(token, r); },
       },
       request);
 }
@@ -307,7 +272,7 @@ void Core::Handle(RequestToken token, const AllocateGtidsRequest& request,
         Answer{token, RefusedReply{Refusal::kBadRequest, "no gtids asked for"}});
     return;
   }
-  if (!protocol_->admits_new_work()) {
+  if (!room_.for_new_work) {
     out_.answers.push_back(
         Answer{token, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)}});
     return;
@@ -355,9 +320,8 @@ std::vector<std::string> Core::TakeProposals() {
 std::vector<group::ReadToken> Core::TakeReads() { return std::exchange(out_.reads, {}); }
 
 void Core::ExpireWaiting(Timestamp now) {
-  while (!waiting_.empty() && waiting_.begin()->first <= now) {
-    out_.answers.push_back(Answer{waiting_.begin()->second.token, NotReadyReply{}});
-    waiting_.erase(waiting_.begin());
+  for (const RequestToken token : until_ready_.TakeExpired(now)) {
+    out_.answers.push_back(Answer{token, NotReadyReply{}});
   }
 }
 
@@ -365,18 +329,16 @@ void Core::Tick(Timestamp now) {
   Advance(now);
   if (role_ != Role::kReady) return ExpireWaiting(now);
   WorkOff(now);
-  if (!protocol_->admits_new_work()) return;  // the watermark can wait
+  if (!room_.for_new_work) return;  // the watermark can wait
   if (const auto watermark = watermark_->Tick(now)) {
     out_.proposals.push_back(EncodeRecord(WatermarkRecord{*watermark}));
   }
 }
 
 Timestamp Core::NextTimer() const {
-  Timestamp next = Timestamp::Infinite();
   if (HasMoreWork()) return now_;
-  if (!waiting_.empty()) next = waiting_.begin()->first;
-  if (role_ != Role::kReady) return next;
-  return std::min({next, protocol_->NextTimer(), watermark_->NextTimer()});
+  if (role_ != Role::kReady) return until_ready_.NextExpiry();
+  return std::min(protocol_->NextTimer(), watermark_->NextTimer());
 }
 
 Output Core::TakeOutput() {

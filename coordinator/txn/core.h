@@ -24,8 +24,6 @@
 #define COORDINATOR_TXN_CORE_H_
 
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,10 +32,12 @@
 
 #include "absl/status/status.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/disk_room.h"
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/group/state_machine.h"
+#include "coordinator/group/until_ready.h"
 #include "coordinator/txn/input.h"
 #include "coordinator/txn/options.h"
 #include "coordinator/txn/output.h"
@@ -50,7 +50,6 @@ namespace concordat::txn {
 
 class CommitProtocol;
 class Inheritance;
-class Registrar;
 class WatermarkKeeper;
 
 class Core final : public group::StateMachine {
@@ -61,6 +60,9 @@ class Core final : public group::StateMachine {
   Core& operator=(const Core&) = delete;
 
   void Handle(Input input, Timestamp now);
+  // The resource can be reached again: what waits for it is due now. Looks at every
+  // transaction in flight, so it is not for each heartbeat. No effect at a follower.
+  void RetryNow(std::string_view resource, Timestamp now);
   // Messages, answers and events. Also proposals and reads that were not taken.
   [[nodiscard]] Output TakeOutput();
 
@@ -105,19 +107,12 @@ class Core final : public group::StateMachine {
                                                   Timestamp now) const;
   // Any gtid, also ended (state and outcome only), forgotten or unknown.
   [[nodiscard]] TransactionView Show(const Gtid& gtid, Timestamp now) const;
-  [[nodiscard]] std::vector<ResourceView> Resources(Timestamp now) const;
   // Up to `limit`, in the order of their ids, after `after`.
   [[nodiscard]] std::vector<HeuristicView> Heuristics(const BranchId& after = {},
                                                       size_t limit = SIZE_MAX) const;
 
  private:
   enum class Role : uint8_t { kFollower, kLeading, kReady };
-  struct Waiting {
-    RequestToken token;
-    Request request;
-    uint64_t arrival;  // requests are dealt with in the order of their arrival
-  };
-
   class Restore;
 
   void Advance(Timestamp now);
@@ -142,13 +137,11 @@ class Core final : public group::StateMachine {
   Term term_;
   Timestamp now_;
   uint64_t next_sequence_ = 1;
-  std::multimap<Timestamp, Waiting> waiting_;  // by when they are answered at the latest
-  uint64_t arrivals_ = 0;
-  std::deque<Waiting> waited_;  // when ready: their turn is to come
-  // The leader's; they refer to options_, table_ and out_.
+  DiskRoom room_;
+  group::UntilReady<Request> until_ready_;
+  // The leader's; they refer to what is above.
   std::unique_ptr<CommitProtocol> protocol_;
   std::unique_ptr<Inheritance> inheritance_;
-  std::unique_ptr<Registrar> registrar_;
   std::unique_ptr<WatermarkKeeper> watermark_;
 };
 

@@ -6,14 +6,10 @@
 #include <cstdint>
 
 #include "coordinator/base/clock.h"
-#include "coordinator/base/ids.h"
 
 namespace concordat::txn {
 
 struct CoreOptions {
-  // Resources of another cluster are refused. 0: any.
-  ClusterId cluster;
-
   // From the commit request to the abort, when the request names none, and at most.
   Duration default_timeout = Duration::Seconds(10);
   Duration max_timeout = Duration::Seconds(600);
@@ -23,9 +19,6 @@ struct CoreOptions {
   Duration first_resend = Duration::Millis(500);
   Duration first_retry = Duration::Millis(50);
   Duration max_resend = Duration::Seconds(5);
-  // A resource whose registration comes again after this long was cut off or stopped:
-  // what waits for it is sent at once. More than two heartbeats.
-  Duration silence = Duration::Millis(2500);
   // Tries for a branch that does not belong to the set: it also asks by itself.
   uint32_t unlisted_attempts = 8;
 
@@ -35,9 +28,6 @@ struct CoreOptions {
   // Before the leader's own entry is applied: how long and how many may wait.
   Duration not_ready_wait = Duration::Seconds(2);
   size_t max_not_ready = 20000;
-
-  // A resource without a heartbeat for this long is taken for not served.
-  Duration resource_silent_after = Duration::Seconds(5);
 
   // ENDED is written for this many gtids, or when the oldest has waited this long.
   size_t ended_batch = 256;
@@ -56,7 +46,6 @@ struct CoreOptions {
 
   size_t max_branches = 128;         // in one transaction
   size_t max_in_progress = 100'000;  // transactions; more are refused before PREPARE
-  size_t max_resources = 4096;
   uint32_t max_gtid_block = 10'000;
 };
 

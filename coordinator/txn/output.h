@@ -49,7 +49,6 @@ enum class EventKind : uint8_t {
   kRefusedRequest,     // forged, too late or malformed; detail
   kIgnoredRecord,      // a record changed nothing; detail
   kWatermark,          // outcomes up to gtid are forgotten
-  kResource,           // registered or changed; detail
 };
 [[nodiscard]] std::string_view ToString(EventKind kind);
 

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
+#include "coordinator/base/record_fields.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/group/state_machine.h"
 
@@ -30,8 +31,6 @@ namespace concordat::txn {
 // The transactions' number in a group's log.
 inline constexpr group::MachineId kMachine{1};
 inline constexpr uint8_t kRecordVersion = 1;
-// Longest text in a record; the core cuts longer ones when it proposes.
-inline constexpr size_t kMaxDetailLength = 1024;
 
 // Commit was asked for: the branches named then, to which the table adds those that
 // were enlisted. The time-out is relative, because clocks of nodes are not compared:
@@ -80,45 +79,6 @@ struct WatermarkRecord {
   friend bool operator==(const WatermarkRecord&, const WatermarkRecord&) = default;
 };
 
-// Where a resource is served. Written when something changed, not for heartbeats.
-struct ResourceRecord {
-  std::string name{};
-  std::string address{};
-  std::string kind{};  // "kv", "sqlite", ...
-  Incarnation incarnation{};
-  ClusterId cluster{};
-  // Which store serves it: the same for as long as the name holds what was prepared in
-  // it. Empty: the store has no identity of its own. Another store is refused, unless
-  // the record says that an operator wants it so.
-  std::string store{};
-  bool replace_store = false;
-  // How far the store has come: a number that it keeps in itself and that only grows,
-  // milliseconds since the epoch as a rule. 0: it keeps none. One that has gone back
-  // is refused, unless an operator wants it so: a backup of the store was put back.
-  uint64_t generation = 0;
-  friend bool operator==(const ResourceRecord&, const ResourceRecord&) = default;
-};
-
-// Whether `wanted` takes the name away from the store that has it, without leave.
-[[nodiscard]] inline bool IsAnotherStore(const ResourceRecord& known,
-                                         const ResourceRecord& wanted) {
-  return !known.store.empty() && known.store != wanted.store && !wanted.replace_store;
-}
-
-// Whether `wanted` is the store that has the name, as it was earlier: a copy of it that
-// lacks what was promised since. The store writes a generation into itself before it
-// tells anybody, so that the registry never knows a larger one than the store itself.
-[[nodiscard]] inline bool IsOlderStore(const ResourceRecord& known,
-                                       const ResourceRecord& wanted) {
-  return known.store == wanted.store && wanted.generation < known.generation &&
-         !wanted.replace_store;
-}
-
-// No clock says more: 9999-12-31.
-inline constexpr uint64_t kMaxGeneration = 253'402'300'799'999;
-// "2026-11-20T10:01:05.250Z"; "before it kept a generation" for 0.
-[[nodiscard]] std::string GenerationText(uint64_t generation);
-
 // A branch was settled against, or without, the decision; or (kForgotten) an operator
 // has dealt with that.
 struct HeuristicRecord {
@@ -128,16 +88,9 @@ struct HeuristicRecord {
   friend bool operator==(const HeuristicRecord&, const HeuristicRecord&) = default;
 };
 
-// A resource's name is given up: its place and its name are free for another store.
-struct RetiredRecord {
-  std::string name{};
-  std::string by{};  // who says so
-  friend bool operator==(const RetiredRecord&, const RetiredRecord&) = default;
-};
-
-using Record =
-    std::variant<StagedRecord, DecidedRecord, EndedRecord, EnlistedRecord,
-                 WatermarkRecord, ResourceRecord, HeuristicRecord, RetiredRecord>;
+// Their kinds are numbered in this order, from 1: never change it, only add.
+using Record = std::variant<StagedRecord, DecidedRecord, EndedRecord, EnlistedRecord,
+                            WatermarkRecord, HeuristicRecord>;
 
 // Programmer's error (checked): a branch of another gtid than the record's, or more
 // than kMaxDetailLength of text.

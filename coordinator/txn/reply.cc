@@ -35,13 +35,8 @@ std::string Text(const InquiryReply& r) {
   return absl::StrCat("BRANCH ", std::string(ToString(r.answer)));
 }
 std::string Text(const EnlistedReply&) { return "ENLISTED"; }
-std::string Text(const RegisteredReply&) { return "REGISTERED"; }
 std::string Text(const HeuristicForgottenReply& reply) {
   return reply.was_on_record ? "HEURISTIC_FORGOTTEN" : "NO_HEURISTIC";
-}
-
-std::string Text(const ResourceRetiredReply& reply) {
-  return reply.was_known ? "RETIRED" : "NO_SUCH_RESOURCE";
 }
 
 bool NamesBranch(EventKind kind) {
@@ -97,16 +92,6 @@ std::string_view ToString(Refusal why) {
       return "too-late";
     case Refusal::kOverloaded:
       return "overloaded";
-    case Refusal::kForeignCluster:
-      return "foreign-cluster";
-    case Refusal::kOtherStore:
-      return "other-store";
-    case Refusal::kOlderStore:
-      return "older-store";
-    case Refusal::kInUse:
-      return "in-use";
-    case Refusal::kQuarantined:
-      return "quarantined";
   }
   return "?";
 }
@@ -171,8 +156,6 @@ std::string_view ToString(EventKind kind) {
       return "ignored-record";
     case EventKind::kWatermark:
       return "watermark";
-    case EventKind::kResource:
-      return "resource";
   }
   return "?";
 }

@@ -48,25 +48,15 @@ struct UndecidedReply {
 // this leader and its log know.
 struct NotStagedReply {};
 
-// This node does not lead, and has begun nothing for this request. Nothing is known; ask
-// another node, with the same gtid.
-struct NotLeaderReply {};
-
-// This node leads but cannot answer yet, and has begun nothing for this request. Ask
-// again here, soon.
-struct NotReadyReply {};
+using group::NotLeaderReply;
+using group::NotReadyReply;
 
 enum class Refusal : uint8_t {
   kForged,      // no gtid that this cluster has handed out, or another group's
   kBadRequest,  // a branch of another gtid, a bad name, nothing asked for
   kTooManyBranches,
-  kTooLate,         // enlistment after commit was asked for, or after the decision
-  kOverloaded,      // too much work in hand, or the disk is full; try later
-  kForeignCluster,  // a resource of another cluster
-  kOtherStore,      // the resource's name belongs to another store
-  kOlderStore,      // the store is an old copy of the one that has the name
-  kQuarantined,     // its participant says itself that it does not serve the resource
-  kInUse,           // a resource that is served, or that a transaction needs
+  kTooLate,     // enlistment after commit was asked for, or after the decision
+  kOverloaded,  // too much work in hand, or the disk is full; try later
 };
 
 // A ready leader's answer: not done and without effect, for the reason given. It speaks
@@ -82,18 +72,13 @@ struct InquiryReply {
 };
 
 struct EnlistedReply {};
-struct RegisteredReply {};
 struct HeuristicForgottenReply {
   bool was_on_record = true;  // false: there was nothing to forget
 };
-struct ResourceRetiredReply {
-  bool was_known = true;  // false: there was no such name
-};
-
-using Reply = std::variant<GtidBlockReply, CommittedReply, AbortedReply, ForgottenReply,
-                           UndecidedReply, NotStagedReply, NotLeaderReply, NotReadyReply,
-                           RefusedReply, InquiryReply, EnlistedReply, RegisteredReply,
-                           HeuristicForgottenReply, ResourceRetiredReply>;
+using Reply =
+    std::variant<GtidBlockReply, CommittedReply, AbortedReply, ForgottenReply,
+                 UndecidedReply, NotStagedReply, NotLeaderReply, NotReadyReply,
+                 RefusedReply, InquiryReply, EnlistedReply, HeuristicForgottenReply>;
 
 struct Answer {
   RequestToken token{};

@@ -11,14 +11,13 @@
 
 #include "coordinator/base/clock.h"
 #include "coordinator/base/outcomes.h"
-#include "coordinator/base/strong_id.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/group/request.h"
 #include "coordinator/txn/record.h"
 
 namespace concordat::txn {
 
-// Names a request until it is answered. Must not be in use; 0 is none.
-using RequestToken = StrongId<struct RequestTokenTag, uint64_t>;
+using group::RequestToken;
 
 // A block of gtids for a client to use up. Nothing is logged.
 // GtidBlockReply, RefusedReply (count 0).
@@ -83,16 +82,6 @@ struct OutcomeRequest {
   Duration answer_within{};
 };
 
-// Also the heartbeat: repeated unchanged it writes nothing.
-// RegisteredReply, RefusedReply.
-struct RegisterResourceRequest {
-  ResourceRecord resource{};
-  // Why its participant does not serve it: it is listed so, and refused. Empty: it does.
-  std::string quarantined{};
-  // Why its participant cannot use it now; it is registered all the same. Empty: it can.
-  std::string unavailable{};
-};
-
 // A person has dealt with the branch's heuristic outcome.
 // HeuristicForgottenReply, which says whether there was one.
 struct ForgetHeuristicRequest {
@@ -100,18 +89,9 @@ struct ForgetHeuristicRequest {
   std::string by{};
 };
 
-// An operator gives a resource's name up: nobody serves it any more. What the registry
-// knew of its store goes with it, so that any store may have the name later.
-// ResourceRetiredReply, RefusedReply (kInUse: it is served, or a transaction needs it).
-struct RetireResourceRequest {
-  std::string name{};
-  std::string by{};
-};
-
 using Request =
     std::variant<AllocateGtidsRequest, CommitRequest, RollbackRequest, EnlistRequest,
-                 InquireRequest, OutcomeRequest, RegisterResourceRequest,
-                 ForgetHeuristicRequest, RetireResourceRequest>;
+                 InquireRequest, OutcomeRequest, ForgetHeuristicRequest>;
 
 }  // namespace concordat::txn
 

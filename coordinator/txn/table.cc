@@ -56,12 +56,6 @@ std::string_view ToString(Ignored ignored) {
       return "another group's";
     case Ignored::kUnchanged:
       return "unchanged";
-    case Ignored::kOtherStore:
-      return "other-store";
-    case Ignored::kOlderStore:
-      return "older-store";
-    case Ignored::kInUse:
-      return "a transaction needs the resource";
   }
   return "?";
 }
@@ -203,24 +197,6 @@ Effect TransactionTable::Put(const WatermarkRecord& record) {
   return WatermarkEffect{watermark_, advanced};
 }
 
-Effect TransactionTable::Put(const ResourceRecord& record) {
-  ResourceRecord& known = resources_[record.name];
-  if (IsAnotherStore(known, record)) return ResourceEffect{Ignored::kOtherStore};
-  if (IsOlderStore(known, record)) return ResourceEffect{Ignored::kOlderStore};
-  ResourceRecord wanted = record;
-  wanted.replace_store = false;
-  const bool unchanged = known == wanted;
-  known.generation = wanted.generation;
-  const bool only_generation = !unchanged && known == wanted;
-  known = std::move(wanted);
-  Mix(record.store);
-  Mix(record.name);
-  Mix(record.address);
-  Mix(record.incarnation.value());
-  Mix(record.generation);
-  return ResourceEffect{unchanged ? Ignored::kUnchanged : Ignored::kNo, only_generation};
-}
-
 Effect TransactionTable::Put(const HeuristicRecord& record) {
   Mix(record.branch);
   Mix(static_cast<uint64_t>(record.what));
@@ -242,15 +218,6 @@ std::optional<Gtid> TransactionTable::UserOf(std::string_view resource) const {
     }
   }
   return std::nullopt;
-}
-
-Effect TransactionTable::Put(const RetiredRecord& record) {
-  Mix(record.name);
-  if (!resources_.contains(record.name)) return RetiredEffect{Ignored::kUnchanged};
-  if (UserOf(record.name)) return RetiredEffect{Ignored::kInUse};
-  resources_.erase(record.name);
-  Mix(record.by);
-  return RetiredEffect{};
 }
 
 TxnState TransactionTable::StateOf(const Gtid& gtid) const {
@@ -289,24 +256,10 @@ bool TransactionTable::InCommittedSet(const BranchId& branch) const {
   return ended_.ContainsCommitted(branch);
 }
 
-// FNV-1a's multiplication with a shift to carry high bits down: fast, and the same on
-// every machine, which absl::Hash is not. It guards against nondeterminism, not
-// against an adversary.
-void TransactionTable::Mix(uint64_t value) {
-  hash_ = (hash_ ^ value) * 0x9E3779B97F4A7C15u;
-  hash_ ^= hash_ >> 29;
-}
-
-void TransactionTable::Mix(std::string_view text) {
-  uint64_t hash = 0xCBF29CE484222325u;
-  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3u;
-  Mix(hash);
-}
-
 void TransactionTable::Mix(const BranchId& branch) {
   Mix(branch.gtid.term.value());
   Mix(branch.gtid.sequence);
-  Mix(branch.resource);
+  hash_.Mix(branch.resource);
   Mix(branch.incarnation.value());
   Mix(branch.number);
 }

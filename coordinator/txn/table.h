@@ -33,6 +33,7 @@
 #include "coordinator/base/byte_codec.h"
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
+#include "coordinator/base/running_hash.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/ended_outcomes.h"
 #include "coordinator/txn/record.h"
@@ -60,9 +61,6 @@ enum class Ignored : uint8_t {
   kNotDecided,       // an end of what was never decided
   kForeignGroup,     // another Raft group's gtid
   kUnchanged,        // says what the table says
-  kOtherStore,       // a resource's name with another store
-  kOlderStore,       // an old copy of the store that has the name
-  kInUse,            // a transaction that is not over has a branch at the resource
 };
 [[nodiscard]] std::string_view ToString(Ignored ignored);
 
@@ -86,19 +84,11 @@ struct WatermarkEffect {
   Gtid watermark;  // as it stands now
   bool advanced = false;
 };
-struct ResourceEffect {
-  Ignored ignored = Ignored::kNo;
-  bool only_generation = false;  // nothing else of it is new
-};
 struct HeuristicEffect {
   Ignored ignored = Ignored::kNo;
 };
-struct RetiredEffect {
-  Ignored ignored = Ignored::kNo;  // kInUse; kUnchanged: no such name
-};
-using Effect =
-    std::variant<StagedEffect, DecidedEffect, EndedEffect, EnlistedEffect,
-                 WatermarkEffect, ResourceEffect, HeuristicEffect, RetiredEffect>;
+using Effect = std::variant<StagedEffect, DecidedEffect, EndedEffect, EnlistedEffect,
+                            WatermarkEffect, HeuristicEffect>;
 
 struct HeuristicEntry {
   Heuristic what = Heuristic::kHazard;
@@ -159,16 +149,13 @@ class TransactionTable {
   // In the order of gtids.
   [[nodiscard]] const std::map<Gtid, Entry>& live() const { return live_; }
   [[nodiscard]] const EndedOutcomes& ended() const { return ended_; }
-  [[nodiscard]] const std::map<std::string, ResourceRecord>& resources() const {
-    return resources_;
-  }
   [[nodiscard]] const std::map<BranchId, HeuristicEntry>& heuristics() const {
     return heuristics_;
   }
 
   // A running digest of all that was applied and what became of it. Equal on every
   // node at the same index; carried along by snapshots. Constant time.
-  [[nodiscard]] uint64_t Hash() const { return hash_; }
+  [[nodiscard]] uint64_t Hash() const { return hash_.value(); }
 
   // The same bytes on every node at the same index.
   [[nodiscard]] std::string EncodeSnapshot() const;
@@ -182,23 +169,19 @@ class TransactionTable {
   Effect Put(const EndedRecord& record);
   Effect Put(const EnlistedRecord& record);
   Effect Put(const WatermarkRecord& record);
-  Effect Put(const ResourceRecord& record);
   Effect Put(const HeuristicRecord& record);
-  Effect Put(const RetiredRecord& record);
   // Why nothing may be recorded for the gtid any more; kNo if it may.
   [[nodiscard]] Ignored Closed(const Gtid& gtid) const;
   void End(std::map<Gtid, Entry>::iterator entry);
-  void Mix(uint64_t value);
-  void Mix(std::string_view text);
+  void Mix(uint64_t value) { hash_.Mix(value); }
   void Mix(const BranchId& branch);
 
   GroupId group_;
   LogIndex last_applied_;
-  uint64_t hash_ = 0;
+  RunningHash hash_;
   Gtid watermark_;
   std::map<Gtid, Entry> live_;
   EndedOutcomes ended_;
-  std::map<std::string, ResourceRecord> resources_;
   std::map<BranchId, HeuristicEntry> heuristics_;
 };
 

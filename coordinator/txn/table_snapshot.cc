@@ -1,5 +1,5 @@
 // The table's snapshot. Bytes: version (1), group, last applied index, running hash
-// (8), watermark, then live transactions, ended outcomes, resources and heuristics,
+// (8), watermark, then live transactions, ended outcomes and heuristics,
 // each as a count and its elements in order.
 #include <utility>
 
@@ -11,7 +11,7 @@ namespace concordat::txn {
 
 namespace {
 
-constexpr uint8_t kSnapshotVersion = 2;
+constexpr uint8_t kSnapshotVersion = 3;
 constexpr uint8_t kStagedFlag = 1;
 constexpr uint8_t kDecidedFlag = 2;
 
@@ -71,26 +71,6 @@ bool ReadEntry(const Gtid& gtid, ByteReader* in, TransactionTable::Entry* entry)
   return ok && in->ok();
 }
 
-void PutResources(const std::map<std::string, ResourceRecord>& resources,
-                  ByteWriter* out) {
-  out->Varint(resources.size());
-  for (const auto& [name, resource] : resources) {
-    out->Bytes(EncodeRecord(resource));
-  }
-}
-
-bool ReadResources(ByteReader* in, std::map<std::string, ResourceRecord>* resources) {
-  const uint64_t count = in->Varint();
-  for (uint64_t i = 0; i < count && in->ok(); ++i) {
-    auto record = DecodeRecord(in->Bytes());
-    if (!record.ok() || !std::holds_alternative<ResourceRecord>(*record)) return false;
-    auto& resource = std::get<ResourceRecord>(*record);
-    std::string name = resource.name;
-    resources->emplace(std::move(name), std::move(resource));
-  }
-  return in->ok();
-}
-
 void PutHeuristics(const std::map<BranchId, HeuristicEntry>& heuristics,
                    ByteWriter* out) {
   out->Varint(heuristics.size());
@@ -118,7 +98,7 @@ std::string TransactionTable::EncodeSnapshot() const {
   out.U8(kSnapshotVersion);
   out.Varint(group_.value());
   out.Varint(last_applied_.value());
-  out.U64(hash_);
+  out.U64(hash_.value());
   Encode(watermark_, &out);
   out.Varint(live_.size());
   for (const auto& [gtid, entry] : live_) {
@@ -126,7 +106,6 @@ std::string TransactionTable::EncodeSnapshot() const {
     PutEntry(entry, &out);
   }
   ended_.Encode(&out);
-  PutResources(resources_, &out);
   PutHeuristics(heuristics_, &out);
   return out.Take();
 }
@@ -141,7 +120,7 @@ absl::StatusOr<TransactionTable> TransactionTable::DecodeSnapshot(
   }
   TransactionTable table{GroupId(static_cast<uint32_t>(in.Varint()))};
   table.last_applied_ = LogIndex(in.Varint());
-  table.hash_ = in.U64();
+  table.hash_ = RunningHash(in.U64());
   table.watermark_ = DecodeGtid(&in);
   bool ok = table.watermark_.group == table.group_;
   const uint64_t live = in.Varint();
@@ -150,7 +129,7 @@ absl::StatusOr<TransactionTable> TransactionTable::DecodeSnapshot(
     ok = gtid.group == table.group_ && ReadEntry(gtid, &in, &table.live_[gtid]);
   }
   ok = ok && table.ended_.Decode(table.group_, &in) &&
-       ReadResources(&in, &table.resources_) && ReadHeuristics(&in, &table.heuristics_);
+       ReadHeuristics(&in, &table.heuristics_);
   // A transaction is under way or over, never both.
   for (const auto& [gtid, entry] : table.live_) {
     ok = ok && !table.ended_.Find(gtid) && gtid > table.watermark_;

@@ -5,7 +5,6 @@
 
 #include "coordinator/txn/commit_protocol.h"
 #include "coordinator/txn/core.h"
-#include "coordinator/txn/registrar.h"
 
 namespace concordat::txn {
 
@@ -52,17 +51,6 @@ void FillFromInFlight(const InFlight& txn, Timestamp now, TransactionView* view)
   }
 }
 
-// A branch that is waited for, and has said nothing yet, waits for what its resource
-// does.
-void FillUnavailable(const Registrar& registrar, TransactionView* view) {
-  for (const BranchId& waited_for : view->waiting_for) {
-    for (BranchView& branch : view->branches) {
-      if (branch.id != waited_for || !branch.detail.empty()) continue;
-      branch.detail = registrar.Unavailable(branch.id.resource);
-    }
-  }
-}
-
 // Branches sort by their gtid first.
 void FillHeuristics(const TransactionTable& table, TransactionView* view) {
   auto entry = table.heuristics().lower_bound(BranchId{view->gtid, {}, {}, 0});
@@ -81,7 +69,6 @@ TransactionView Core::Show(const Gtid& gtid, Timestamp now) const {
   view.gtid = gtid;
   FillFromTable(table_, &view);
   if (const InFlight* txn = protocol_->Find(gtid)) FillFromInFlight(*txn, now, &view);
-  FillUnavailable(*registrar_, &view);
   FillHeuristics(table_, &view);
   return view;
 }
@@ -92,21 +79,6 @@ std::vector<TransactionView> Core::List(const Gtid& after, size_t limit,
   auto entry = table_.live().upper_bound(after);
   for (; entry != table_.live().end() && views.size() < limit; ++entry) {
     views.push_back(Show(entry->first, now));
-  }
-  return views;
-}
-
-std::vector<ResourceView> Core::Resources(Timestamp now) const {
-  std::vector<ResourceView> views;
-  for (const auto& [name, resource] : table_.resources()) {
-    ResourceView& view = views.emplace_back();
-    view.resource = resource;
-    if (const auto seen = registrar_->LastSeen(name)) view.last_seen = now - *seen;
-    view.unavailable = registrar_->Unavailable(name);
-    if (const Registrar::LastRefusal* last = registrar_->FindRefusal(name)) {
-      view.refused = last->why;
-      view.refused_ago = now - last->when;
-    }
   }
   return views;
 }
@@ -128,14 +100,12 @@ StatusView Core::Status() const {
   status.leading = is_leader();
   status.ready = is_ready();
   status.last_applied = table_.last_applied();
-  status.table_hash = table_.Hash();
   status.watermark = table_.watermark();
   status.live = table_.live().size();
   status.in_progress = protocol_->size();
   status.retained = table_.ended().size();
   status.retained_bytes = table_.ended().bytes();
-  status.waiting_requests = waiting_.size();
-  status.resources = table_.resources().size();
+  status.waiting_requests = until_ready_.waiting();
   status.heuristics = table_.heuristics().size();
   return status;
 }

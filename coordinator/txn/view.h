@@ -18,8 +18,7 @@ struct BranchView {
   BranchId id;
   bool in_set = true;  // false: named too late, or not staged yet
   std::optional<Vote> vote;
-  // The vote's, or why it cannot be reached; of one that is waited for, why its
-  // participant cannot use the resource.
+  // The vote's, or why it cannot be reached.
   std::string detail;
   bool acknowledged = false;
   uint32_t attempts = 0;  // of the message that is being sent now
@@ -51,31 +50,18 @@ struct TransactionView {
   std::vector<HeuristicView> heuristics;
 };
 
-struct ResourceView {
-  ResourceRecord resource;
-  std::optional<Duration> last_seen;  // ago; none if not since this leader began
-  // Why the last registration was refused, and how long ago; empty when one was accepted
-  // since, or none was refused since this leader began.
-  std::string refused;
-  Duration refused_ago;
-  // Why its participant cannot use it now, as the last heartbeat said. Empty: it can.
-  std::string unavailable;
-};
-
 struct StatusView {
   GroupId group;
   Term term;
   bool leading = false;
   bool ready = false;
   LogIndex last_applied;
-  uint64_t table_hash = 0;
   Gtid watermark;
   size_t live = 0;         // transactions in the table that are not ended
   size_t in_progress = 0;  // in flight at this leader
   size_t retained = 0;     // ended outcomes kept
   size_t retained_bytes = 0;
   size_t waiting_requests = 0;  // for the leader's own entry
-  size_t resources = 0;
   size_t heuristics = 0;
 };
 

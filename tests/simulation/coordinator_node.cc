@@ -44,14 +44,12 @@ NodeId Directory::NodeOf(ProcessId process) const {
 }
 
 CoordinatorNode::Machines::Machines(const NodeOptions& options)
-    : transactions(options.replica.raft.group, options.txn),
-      set(options.counters
-              ? std::map<group::MachineId, group::StateMachine*>{{txn::kMachine,
-                                                                  &transactions},
-                                                                 {testing::kCounters,
+    : of_coordinator(
+          options.replica.raft.group, options.txn, registry::Options(),
+          options.counters
+              ? std::map<group::MachineId, group::StateMachine*>{{testing::kCounters,
                                                                   &counters}}
-              : std::map<group::MachineId, group::StateMachine*>{
-                    {txn::kMachine, &transactions}}) {}
+              : std::map<group::MachineId, group::StateMachine*>{}) {}
 
 CoordinatorNode::CoordinatorNode(World* world, const Directory* directory,
                                  const Checks& checks, NodeOptions options)
@@ -85,7 +83,7 @@ void CoordinatorNode::Start() {
       [this](GroupId, LogIndex index, storage::SnapshotStore::TakePart take) {
         return disk_->LoadSnapshot(index, take);
       },
-      &machines_->set);
+      machines_->of_coordinator.set());
   CONCORDAT_CHECK(recovered.ok()) << recovered.status().message();
   store_->Attach(this);
   // Another life draws other time-outs.
@@ -93,7 +91,7 @@ void CoordinatorNode::Start() {
   config.raft.seed = random_.Next();
   config.raft.new_cluster = {config.raft.seed | 1, id().value()};
   replica_ = std::make_unique<group::Replica>(
-      config, *std::move(recovered), &machines_->set, store_.get(),
+      config, *std::move(recovered), machines_->of_coordinator.set(), store_.get(),
       static_cast<group::ReplicaEnvironment*>(this));
   observed_ = replica_->raft().applied_index();
   counted_ = raft::Counters();
@@ -188,8 +186,8 @@ void CoordinatorNode::Act() {
   const bool more = replica_->Process();
   acting_ = false;
   ObserveApplied();
-  const txn::TransactionTable& table = transactions().table();
-  checks_.judge->OnTableHash(id(), table.last_applied(), table.Hash());
+  const node::Machines& machines = machines_->of_coordinator;
+  checks_.judge->OnStateHash(id(), machines.last_applied(), machines.StateHash());
   const testing::CounterMachine& counters = machines_->counters;
   checks_.counters->OnDigest(id(), counters.last_applied(), counters.digest());
   checks_.raft->AfterStep(replica_->raft());
@@ -345,10 +343,10 @@ void CoordinatorNode::ObserveApplied() {
     if (entry.type == raft::EntryType::kCommand) {
       const auto command = group::SplitCommand(entry.data.view());
       CONCORDAT_CHECK(command.ok()) << command.status().message();
-      if (command->machine == txn::kMachine) {
-        checks_.judge->OnApplied(id(), next, entry.term, command->command);
-      } else {
+      if (command->machine == testing::kCounters) {
         checks_.counters->OnApplied(next, command->command);
+      } else {
+        checks_.judge->OnApplied(id(), next, entry.term, entry.data.view());
       }
     }
     observed_ = next;
@@ -469,14 +467,17 @@ void CoordinatorNode::SendToPeer(raft::Message message) {
 }
 
 void CoordinatorNode::Handle(txn::Input input) {
-  machines_->transactions.Handle(std::move(input), replica_->now());
+  machines_->of_coordinator.transactions().Handle(std::move(input), replica_->now());
 }
 
 void CoordinatorNode::OnMachineOutput() {
-  txn::Output output = machines_->transactions.TakeOutput();
+  txn::Output output = machines_->of_coordinator.transactions().TakeOutput();
   for (const txn::Message& message : output.messages) SendToResource(message);
   for (txn::Answer& answer : output.answers) Answer(std::move(answer));
   if (!output.events.empty()) OnEvents(output.events);
+  for (const auto& answer : machines_->of_coordinator.registry().TakeOutput().answers) {
+    Answer(answer);
+  }
   for (const testing::CounterAnswer& answer : machines_->counters.TakeAnswers()) {
     Answer(answer);
   }

@@ -21,9 +21,9 @@
 #include "coordinator/base/random.h"
 #include "coordinator/group/machine_set.h"
 #include "coordinator/group/replica.h"
+#include "coordinator/node/machines.h"
 #include "coordinator/raft/invariants.h"
 #include "coordinator/storage/raft_store.h"
-#include "coordinator/txn/core.h"
 #include "tests/simulation/counters.h"
 #include "tests/simulation/judge.h"
 #include "tests/simulation/node_disk.h"
@@ -81,7 +81,9 @@ class CoordinatorNode final : public Process,
 
   // Null while it is down.
   [[nodiscard]] const group::Replica* replica() const { return replica_.get(); }
-  [[nodiscard]] const txn::Core& transactions() const { return machines_->transactions; }
+  [[nodiscard]] const txn::Core& transactions() const {
+    return machines_->of_coordinator.transactions();
+  }
   [[nodiscard]] bool IsReadyLeader() const;
   // Flushes take so long from now on.
   void SetFlushTime(Duration min, Duration max);
@@ -118,9 +120,8 @@ class CoordinatorNode final : public Process,
   };
   struct Machines {
     explicit Machines(const NodeOptions& options);
-    txn::Core transactions;
     testing::CounterMachine counters;
-    group::MachineSet set;
+    node::Machines of_coordinator;  // with the counters, when these take part
   };
   struct UnflushedPersist {
     wal::Lsn lsn;  // of the last record
@@ -129,6 +130,7 @@ class CoordinatorNode final : public Process,
 
   void SendToResource(const txn::Message& message);
   void Answer(txn::Answer answer);
+  void Answer(const registry::Answer& answer);
   void Answer(const testing::CounterAnswer& answer);
   void OnEvents(const std::vector<txn::Event>& events);
   void Handle(txn::Input input);
@@ -188,8 +190,9 @@ class CoordinatorNode final : public Process,
   void AnswerInquiry(const PendingRequest& pending, const txn::Reply& reply);
   [[nodiscard]] OutcomeReply ToOutcomeReply(const PendingRequest& pending,
                                             const txn::Reply& reply);
-  [[nodiscard]] Code RefusedCode(const PendingRequest& pending,
-                                 const txn::RefusedReply& refused);
+  // None, and the run has failed: nobody waits with this token.
+  std::optional<PendingRequest> TakePending(group::RequestToken token);
+  [[nodiscard]] Code RefusedCode(const PendingRequest& pending, bool overloaded);
   // Refused, and answered, because of the client's version.
   template <class Reply>
   [[nodiscard]] bool RefuseVersion(const Packet& packet);

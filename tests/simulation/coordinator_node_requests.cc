@@ -78,13 +78,17 @@ void CoordinatorNode::Handle(const Packet& packet, const InquiryCall& call) {
 }
 
 void CoordinatorNode::Handle(const Packet& packet, const RegisterCall& call) {
-  txn::ResourceRecord resource;
+  registry::ResourceRecord resource;
   resource.name = call.resource;
   resource.address = absl::StrCat("sim:", packet.from.value());
   resource.kind = "simulated";
   resource.incarnation = call.incarnation;
-  Submit({packet.from, packet.call, {}, {}, nullptr, 0, nullptr, false},
-         txn::RegisterResourceRequest{std::move(resource)});
+  const group::RequestToken token(++last_token_);
+  PendingRequest pending{packet.from, packet.call, {}, {}, nullptr, 0, nullptr, false};
+  pending.asked_a_leader = transactions().is_ready();
+  requests_[token] = std::move(pending);
+  machines_->of_coordinator.registry().Submit(
+      token, registry::RegisterResourceRequest{std::move(resource)}, replica_->now());
 }
 
 OutcomeReply CoordinatorNode::ToOutcomeReply(const PendingRequest& pending,
@@ -120,15 +124,14 @@ OutcomeReply CoordinatorNode::ToOutcomeReply(const PendingRequest& pending,
   } else if (std::holds_alternative<txn::NotReadyReply>(reply)) {
     out.code = Code::kNotReady;
   } else if (const auto* refused = std::get_if<txn::RefusedReply>(&reply)) {
-    out.code = RefusedCode(pending, *refused);
+    out.code = RefusedCode(pending, refused->why == txn::Refusal::kOverloaded);
   }
   return out;
 }
 
 // What is new and what has begun, a ready leader alone can tell.
-Code CoordinatorNode::RefusedCode(const PendingRequest& pending,
-                                  const txn::RefusedReply& refused) {
-  if (refused.why != txn::Refusal::kOverloaded) return Code::kInvalid;
+Code CoordinatorNode::RefusedCode(const PendingRequest& pending, bool overloaded) {
+  if (!overloaded) return Code::kInvalid;
   world_->rare().Add(Rare::kOverloaded);
   if (!pending.asked_a_leader && !transactions().is_ready()) {
     world_->Fail(absl::StrCat("node ", id().value(),
@@ -161,7 +164,7 @@ void CoordinatorNode::AnswerInquiry(const PendingRequest& pending,
         break;
     }
   } else if (const auto* refused = std::get_if<txn::RefusedReply>(&reply)) {
-    item.code = RefusedCode(pending, *refused);
+    item.code = RefusedCode(pending, refused->why == txn::Refusal::kOverloaded);
   } else {
     item.code = Code::kNotLeader;
     rare.Add(Rare::kInquiryNotLeader);
@@ -171,15 +174,39 @@ void CoordinatorNode::AnswerInquiry(const PendingRequest& pending,
   }
 }
 
-void CoordinatorNode::Answer(txn::Answer answer) {
+std::optional<CoordinatorNode::PendingRequest> CoordinatorNode::TakePending(
+    group::RequestToken token) {
   ObserveApplied();
-  const auto it = requests_.find(answer.token);
+  const auto it = requests_.find(token);
   if (it == requests_.end()) {
     world_->Fail("a request was answered twice, or never asked");
+    return std::nullopt;
+  }
+  std::optional<PendingRequest> pending = std::move(it->second);
+  requests_.erase(it);
+  return pending;
+}
+
+void CoordinatorNode::Answer(const registry::Answer& answer) {
+  const auto pending = TakePending(answer.token);
+  if (!pending) return;
+  if (std::holds_alternative<registry::RegisteredReply>(answer.reply)) {
+    world_->Send(process_, pending->from, pending->call,
+                 RegisterReply{true, transactions().table().watermark()});
     return;
   }
-  const PendingRequest pending = std::move(it->second);
-  requests_.erase(it);
+  const auto* refused = std::get_if<registry::RefusedReply>(&answer.reply);
+  const Code code =
+      refused == nullptr
+          ? Code::kNotLeader
+          : RefusedCode(*pending, refused->why == registry::Refusal::kOverloaded);
+  world_->Send(process_, pending->from, pending->call, OutcomeReply{code});
+}
+
+void CoordinatorNode::Answer(txn::Answer answer) {
+  const auto taken = TakePending(answer.token);
+  if (!taken) return;
+  const PendingRequest& pending = *taken;
   if (pending.inquiry != nullptr) {
     AnswerInquiry(pending, answer.reply);
   } else if (const auto* block = std::get_if<txn::GtidBlockReply>(&answer.reply)) {
@@ -195,7 +222,7 @@ void CoordinatorNode::Answer(txn::Answer answer) {
     } else if (std::holds_alternative<txn::NotReadyReply>(answer.reply)) {
       reply.code = Code::kNotReady;
     } else if (const auto* refused = std::get_if<txn::RefusedReply>(&answer.reply)) {
-      reply.code = RefusedCode(pending, *refused);
+      reply.code = RefusedCode(pending, refused->why == txn::Refusal::kOverloaded);
       if (reply.code == Code::kInvalid) {
         reply.code = Code::kBranchGone;
         world_->rare().Add(Rare::kEnlistTooLate);
@@ -205,13 +232,12 @@ void CoordinatorNode::Answer(txn::Answer answer) {
   } else if (!pending.gtid.is_none()) {
     world_->Send(process_, pending.from, pending.call,
                  ToOutcomeReply(pending, answer.reply));
-  } else if (std::holds_alternative<txn::RegisteredReply>(answer.reply)) {
-    world_->Send(process_, pending.from, pending.call,
-                 RegisterReply{true, transactions().table().watermark()});
   } else {
     const auto* refused = std::get_if<txn::RefusedReply>(&answer.reply);
     const Code code =
-        refused != nullptr ? RefusedCode(pending, *refused) : Code::kNotLeader;
+        refused == nullptr
+            ? Code::kNotLeader
+            : RefusedCode(pending, refused->why == txn::Refusal::kOverloaded);
     world_->Send(process_, pending.from, pending.call, OutcomeReply{code});
   }
 }

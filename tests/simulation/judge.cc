@@ -243,31 +243,32 @@ void Judge::OnOnePhaseAnswerSent(const BranchId& branch, bool committed) {
 // --- Coordinators ------------------------------------------------------------------
 
 void Judge::OnApplied(NodeId node, LogIndex index, Term term, std::string_view bytes) {
-  if (index <= reference_.last_applied()) {
+  if (index <= applied()) {
     return;  // a node before it has applied the same entry: Raft's checker sees to that
   }
-  const auto record = txn::DecodeRecord(bytes);
-  if (!record.ok()) {
+  if (!machines_.set()->Apply(index, bytes, Timestamp()).ok()) {
     world_->Fail(absl::StrCat("node ", node.value(), " applied entry ", index.value(),
                               ", which does not decode"));
     return;
   }
   if (world_->keeps_history()) {
     world_->Note(absl::StrCat("log ", index.value(), " (first at node ", node.value(),
-                              "): ", txn::Describe(*record)));
+                              "): ", node::DescribeCommand(bytes)));
   }
-  entry_term_ = term;
-  reference_.Apply(index, *record);
   hashes_.resize(index.value() + 1);
-  hashes_[index.value()] = reference_.Hash();
-  world_->Mix(reference_.Hash());
-  std::visit([this](const auto& body) { Put(body); }, *record);
+  hashes_[index.value()] = machines_.StateHash();
+  world_->Mix(machines_.StateHash());
+  const auto command = group::SplitCommand(bytes);
+  if (command->machine != txn::kMachine) return;
+  entry_term_ = term;
+  std::visit([this](const auto& body) { Put(body); },
+             *txn::DecodeRecord(command->command));
 }
 
-void Judge::OnTableHash(NodeId node, LogIndex index, uint64_t hash) {
+void Judge::OnStateHash(NodeId node, LogIndex index, uint64_t hash) {
   if (index.value() < hashes_.size() && hashes_[index.value()] != 0 &&
       hashes_[index.value()] != hash) {
-    world_->Fail(absl::StrCat("node ", node.value(), " has another table than others at ",
+    world_->Fail(absl::StrCat("node ", node.value(), " has another state than others at ",
                               index.value()));
   }
 }

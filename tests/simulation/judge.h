@@ -34,6 +34,7 @@
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/node/machines.h"
 #include "coordinator/txn/record.h"
 #include "coordinator/txn/table.h"
 #include "tests/simulation/world.h"
@@ -52,7 +53,8 @@ enum class BranchFact : uint8_t {
 
 class Judge {
  public:
-  Judge(World* world, GroupId group) : world_(world), reference_(group) {}
+  Judge(World* world, GroupId group)
+      : world_(world), machines_(group, txn::CoreOptions(), registry::Options()) {}
 
   // --- Participants. A fact is reported when it is durable.
 
@@ -71,10 +73,10 @@ class Judge {
 
   // --- Coordinators.
 
-  // A node applies a log-committed record.
-  void OnApplied(NodeId node, LogIndex index, Term term, std::string_view record);
-  // What a node's table is at that index.
-  void OnTableHash(NodeId node, LogIndex index, uint64_t hash);
+  // A node applies a log-committed command, of the transactions or the registry.
+  void OnApplied(NodeId node, LogIndex index, Term term, std::string_view command);
+  // What a node's state is at that index.
+  void OnStateHash(NodeId node, LogIndex index, uint64_t hash);
   // What leaves a node.
   void OnVerbSent(NodeId node, txn::Verb verb, const BranchId& branch);
   void OnOutcomeSent(NodeId node, const Gtid& gtid, Outcome outcome);
@@ -104,7 +106,7 @@ class Judge {
   [[nodiscard]] std::optional<Outcome> ToldAbout(const Gtid& gtid) const;
   [[nodiscard]] uint64_t commits() const { return commits_; }
   [[nodiscard]] uint64_t aborts() const { return aborts_; }
-  [[nodiscard]] LogIndex applied() const { return reference_.last_applied(); }
+  [[nodiscard]] LogIndex applied() const { return machines_.last_applied(); }
   // What all committed branches of the resource have changed in sum.
   [[nodiscard]] int64_t CommittedDelta(const std::string& resource) const;
   // The sum over all resources that is missing because some branches of decided
@@ -136,8 +138,6 @@ class Judge {
   void Put(const txn::EndedRecord& record);
   void Put(const txn::EnlistedRecord& record);
   void Put(const txn::WatermarkRecord& record);
-  void Put(const txn::ResourceRecord&) {}
-  void Put(const txn::RetiredRecord&) {}
   void Put(const txn::HeuristicRecord& record);
   void OnCommitDecision(const Gtid& gtid, const Transaction& transaction);
   void CheckCommitDecision(const Gtid& gtid, const Transaction& transaction);
@@ -157,8 +157,9 @@ class Judge {
   int64_t outstanding_ = 0;
   size_t open_branches_ = 0;  // active or prepared
   size_t undecided_ = 0;      // staged and not decided
-  txn::TransactionTable reference_;
-  std::vector<uint64_t> hashes_;  // [i]: of the reference at index i; 0 where no record
+  node::Machines machines_;   // they follow whoever is first
+  const txn::TransactionTable& reference_ = machines_.transactions().table();
+  std::vector<uint64_t> hashes_;  // [i]: of theirs at index i; 0 where no command
   Term entry_term_;               // of the entry that is being looked at
   uint64_t commits_ = 0;
   uint64_t aborts_ = 0;

@@ -247,7 +247,7 @@ MUTATIONS = [
         "A node refuses for want of room before it looks whether it leads.",
         TXN + "core.cc",
         "  switch (role_) {\n    case Role::kFollower:\n",
-        "  if (!protocol_->admits_new_work() &&\n"
+        "  if (!room_.for_new_work &&\n"
         "      std::holds_alternative<CommitRequest>(request)) {\n"
         "    out_.answers.push_back(\n"
         "        Answer{token, RefusedReply{Refusal::kOverloaded, \"\"}});\n"

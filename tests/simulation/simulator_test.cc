@@ -78,7 +78,8 @@ class JudgeTest : public ::testing::Test {
     }
   }
   void Apply(const txn::Record& record) {
-    judge_.OnApplied(NodeId(1), next_, Term(1), txn::EncodeRecord(record));
+    judge_.OnApplied(NodeId(1), next_, Term(1),
+                     group::JoinCommand(txn::kMachine, txn::EncodeRecord(record)));
     next_ = next_.Next();
   }
   void Stage(CommitMode mode = CommitMode::kDecided) {
@@ -190,9 +191,9 @@ TEST_F(JudgeTest, EndedWithABranchInDoubt_IsSeen) {
   EXPECT_TRUE(world_.failed());
 }
 
-TEST_F(JudgeTest, OtherTableAtTheSameIndex_IsSeen) {
+TEST_F(JudgeTest, OtherStateAtTheSameIndex_IsSeen) {
   Stage();
-  judge_.OnTableHash(NodeId(2), LogIndex(1), 12345);
+  judge_.OnStateHash(NodeId(2), LogIndex(1), 12345);
   EXPECT_TRUE(world_.failed());
 }
 

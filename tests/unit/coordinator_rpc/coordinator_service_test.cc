@@ -21,6 +21,7 @@ using wire::Code;
 // A node that says what the test wants it to.
 class ScriptedBackend final : public CoordinatorBackend {
  public:
+  void Submit(registry::Request, RegistryDone) override {}
   void Submit(txn::Request request, Done done) override {
     requests.push_back(std::move(request));
     done(reply);
@@ -33,7 +34,9 @@ class ScriptedBackend final : public CoordinatorBackend {
   [[nodiscard]] const std::map<NodeId, std::string>& client_addresses() const override {
     return addresses_;
   }
-  [[nodiscard]] std::vector<txn::ResourceView> Resources() const override { return {}; }
+  [[nodiscard]] std::vector<registry::ResourceView> Resources() const override {
+    return {};
+  }
   [[nodiscard]] std::vector<txn::TransactionView> List(const Gtid&,
                                                        size_t) const override {
     return {};

@@ -16,6 +16,7 @@ namespace {
 // A node with many of everything.
 class BigNode final : public CoordinatorBackend {
  public:
+  void Submit(registry::Request, RegistryDone) override {}
   void Submit(txn::Request, Done) override {}
   [[nodiscard]] bool is_ready_leader() const override { return true; }
   [[nodiscard]] ClusterId cluster() const override { return ClusterId(7); }
@@ -25,8 +26,8 @@ class BigNode final : public CoordinatorBackend {
   [[nodiscard]] const std::map<NodeId, std::string>& client_addresses() const override {
     return addresses_;
   }
-  [[nodiscard]] std::vector<txn::ResourceView> Resources() const override {
-    std::vector<txn::ResourceView> views(4096);
+  [[nodiscard]] std::vector<registry::ResourceView> Resources() const override {
+    std::vector<registry::ResourceView> views(4096);
     for (size_t i = 0; i < views.size(); ++i) {
       views[i].resource.name = absl::StrCat("resource-", 10'000 + i);
       views[i].resource.address = "participant.example.com:7001";

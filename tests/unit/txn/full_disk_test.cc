@@ -19,44 +19,11 @@ constexpr const char* kFull = "REFUSED overloaded: the coordinator's disk is ful
 class FullDiskTest : public ::testing::Test {
  protected:
   FullDiskTest() { node.Lead(1); }
-  static ResourceRecord Bank(const std::string& name, uint64_t generation = 0) {
-    ResourceRecord resource;
-    resource.name = name;
-    resource.address = "here:1";
-    resource.kind = "kv";
-    resource.incarnation = Incarnation(7);
-    resource.store = "store";
-    resource.generation = generation;
-    return resource;
-  }
-  RequestToken Register(const ResourceRecord& resource) {
-    return node.Submit(RegisterResourceRequest{resource});
-  }
   void SetFull(bool full) { node.core().AdmitNewWork(!full); }
 
   Log log;
   Node node{&log};
 };
-
-TEST_F(FullDiskTest,
-       Scenario88_RegistrationsAndGenerations_AreRefusedAndNothingIsAppended) {
-  Register(Bank("bank-a", 5));
-  node.CommitLog();
-  SetFull(true);
-  EXPECT_EQ(node.Said(Register(Bank("bank-a", 5))), "REGISTERED") << "a heartbeat";
-  EXPECT_THAT(node.Said(Register(Bank("bank-a", 6))), StartsWith(kFull));
-  EXPECT_THAT(node.Said(Register(Bank("bank-b"))), StartsWith(kFull));
-  EXPECT_THAT(node.Appended(), IsEmpty());
-  node.Pass(Duration::Seconds(1));
-  Register(Bank("bank-a", 7));
-  EXPECT_EQ(node.core().Resources(node.now())[0].last_seen, Duration())
-      << "it lives all the same";
-  SetFull(false);
-  const auto healed = Register(Bank("bank-a", 7));
-  node.CommitLog();
-  EXPECT_EQ(node.Said(healed), "REGISTERED");
-  EXPECT_EQ(node.table().resources().at("bank-a").generation, 7u);
-}
 
 TEST_F(FullDiskTest, Scenario88_RollbacksAndInquiriesOfWhatNobodyStaged_AreRefused) {
   const Gtid unknown = node.NewGtid(), enlisted = node.NewGtid();
@@ -89,7 +56,6 @@ TEST_F(FullDiskTest, Scenario88_EnlistedAMomentAgo_IsNewWorkToo) {
 }
 
 TEST_F(FullDiskTest, Scenario88_WhatOperatorsChange_IsRefused) {
-  Register(Bank("bank-a"));
   const Gtid g = node.NewGtid();
   node.RunToHeuristic(g, A(g));
   node.Pass(Duration::Seconds(60));
@@ -97,15 +63,11 @@ TEST_F(FullDiskTest, Scenario88_WhatOperatorsChange_IsRefused) {
   SetFull(true);
   EXPECT_THAT(node.Said(node.Submit(ForgetHeuristicRequest{A(g), "an operator"})),
               StartsWith(kFull));
-  EXPECT_THAT(node.Said(node.Submit(RetireResourceRequest{"bank-a", "an operator"})),
-              StartsWith(kFull));
   EXPECT_THAT(node.Appended(), IsEmpty());
 }
 
-// A day of it: heartbeats with growing generations, branches that ask, clients that roll
-// back.
+// A day of it: branches that ask, clients that roll back.
 TEST_F(FullDiskTest, Scenario88_ADayOnAFullDisk_AppendsNothing) {
-  Register(Bank("bank-a", 1));
   const Gtid g = node.NewGtid(), unknown = node.NewGtid();
   node.Commit(g, {A(g)});
   node.CommitLog();
@@ -117,9 +79,8 @@ TEST_F(FullDiskTest, Scenario88_ADayOnAFullDisk_AppendsNothing) {
   node.Pass(Duration::Seconds(1));
   EXPECT_THAT(node.Appended(), ElementsAre(StartsWith("ENDED")));
   node.CommitLog();
-  for (uint64_t minute = 2; minute < 24 * 60; ++minute) {
+  for (int minute = 2; minute < 24 * 60; ++minute) {
     node.Pass(Duration::Seconds(60));
-    Register(Bank("bank-a", minute));
     node.Inquire(A(unknown));
     node.Rollback(unknown);
   }

@@ -16,15 +16,6 @@ using ::testing::HasSubstr;
 const Gtid kGtid = G(7, 0x2a);
 
 std::vector<Record> Samples() {
-  ResourceRecord resource;
-  resource.name = "bank-a";
-  resource.address = "127.0.0.1:7001";
-  resource.kind = "kv";
-  resource.incarnation = Incarnation(0xffffffffffffffff);
-  resource.cluster = ClusterId(0xc0ffee);
-  resource.store = "0123456789abcdef";
-  resource.replace_store = true;
-  resource.generation = 1'795'168'865'250;
   return {
       StagedRecord{kGtid, {A(kGtid), B(kGtid)}, 10'000, CommitMode::kParallel},
       StagedRecord{kGtid, {}, 1, CommitMode::kDecided},
@@ -34,11 +25,9 @@ std::vector<Record> Samples() {
       EndedRecord{},
       EnlistedRecord{C(kGtid)},
       WatermarkRecord{G(6, 0)},
-      resource,
       HeuristicRecord{A(kGtid), Heuristic::kMixed, "half of it"},
       HeuristicRecord{A(kGtid), Heuristic::kForgotten, "by ann"},
       StagedRecord{kGtid, {A(kGtid)}, 1, CommitMode::kDecided, /*all_prepared=*/true},
-      RetiredRecord{"bank-a", "ann"},
       DecidedRecord{
           kGtid, Outcome::kCommitted, AbortCause::kNone, "", "", {A(kGtid), B(kGtid)}},
       DecidedRecord{kGtid, Outcome::kAborted, kLastAbortCause, "", ""},
@@ -112,7 +101,7 @@ TEST(Record, AbortWithReadOnlyBranches_IsAnError) {
 
 TEST(Record, Scenario50_UnknownKind_IsRefusedAndSaysUpgrade) {
   std::string bytes = EncodeRecord(WatermarkRecord{kGtid});
-  bytes[1] = 9;
+  bytes[1] = 7;
   const auto decoded = DecodeRecord(bytes);
   EXPECT_EQ(decoded.status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(decoded.status().message()), HasSubstr("upgrade"));
@@ -168,12 +157,8 @@ TEST(Record, Describe_NamesEveryField) {
   EXPECT_EQ(Describe(samples[6]), "ENLISTED 1.7.2a/bank-c/5f3c.1");
   EXPECT_EQ(Describe(samples[7]), "WATERMARK 1.6.0");
   EXPECT_EQ(Describe(samples[8]),
-            "RESOURCE bank-a kind=kv address=127.0.0.1:7001 "
-            "incarnation=ffffffffffffffff cluster=0000000000c0ffee "
-            "store=0123456789abcdef replaces generation=2026-11-20T10:01:05.250Z");
-  EXPECT_EQ(Describe(samples[9]),
             "HEURISTIC 1.7.2a/bank-a/5f3c.1 mixed detail='half of it'");
-  EXPECT_EQ(Describe(samples[13]),
+  EXPECT_EQ(Describe(samples[11]),
             "DECIDED 1.7.2a committed read-only=[1.7.2a/bank-a/5f3c.1 "
             "1.7.2a/bank-b/5f3c.1]");
 }

@@ -207,18 +207,6 @@ TEST_F(TableTest, Gtids_AreOrderedByTermThenSequence) {
   EXPECT_EQ(Water(G(3, 1)), G(2, 999'999));
 }
 
-TEST_F(TableTest, Resources_LastRegistrationHolds) {
-  ResourceRecord resource;
-  resource.name = "bank-a";
-  resource.address = "here";
-  Apply(resource);
-  const auto again = std::get<ResourceEffect>(Apply(resource));
-  EXPECT_EQ(again.ignored, Ignored::kUnchanged);
-  resource.address = "there";
-  Apply(resource);
-  EXPECT_EQ(table_.resources().at("bank-a").address, "there");
-}
-
 TEST_F(TableTest, Heuristics_AreShownUntilForgotten) {
   Apply(HeuristicRecord{A(kG), Heuristic::kRollback, "by hand"});
   EXPECT_EQ(table_.heuristics().at(A(kG)).what, Heuristic::kRollback);
@@ -240,10 +228,6 @@ class TableSnapshotTest : public TableTest {
       if (s % 8 == 1) End({g});
     }
     Water(G(1, 6));
-    ResourceRecord resource;
-    resource.name = "bank-a";
-    resource.incarnation = Incarnation(3);
-    Apply(resource);
     Apply(HeuristicRecord{A(kG), Heuristic::kHazard, "who knows"});
   }
 };

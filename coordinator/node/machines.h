@@ -1,0 +1,80 @@
+// Machines: the state machines of a coordinator's group, and what they need of each
+// other. The registry asks the transactions whether they need a resource, and tells them
+// when one can be reached again. Neither knows more of the other.
+//
+//   Machines machines(group, txn_options, registry_options);
+//   Replica replica(config, recovered, machines.set(), &store, &environment);
+//   machines.transactions().Handle(input, now);   machines.registry().Submit(...);
+//
+// Not thread-safe: for the node's loop.
+#ifndef COORDINATOR_NODE_MACHINES_H_
+#define COORDINATOR_NODE_MACHINES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/base/clock.h"
+#include "coordinator/base/ids.h"
+#include "coordinator/base/xid.h"
+#include "coordinator/group/machine_set.h"
+#include "coordinator/registry/registry.h"
+#include "coordinator/txn/core.h"
+#include "coordinator/txn/view.h"
+
+namespace concordat::node {
+
+class Machines final : private registry::ResourceUsers {
+ public:
+  // Others may share the group. They outlive it.
+  Machines(GroupId group, const txn::CoreOptions& txn, const registry::Options& registry,
+           std::map<group::MachineId, group::StateMachine*> others = {});
+  Machines(const Machines&) = delete;
+  Machines& operator=(const Machines&) = delete;
+
+  [[nodiscard]] group::MachineSet* set() { return &set_; }
+  [[nodiscard]] txn::Core& transactions() { return transactions_; }
+  [[nodiscard]] const txn::Core& transactions() const { return transactions_; }
+  [[nodiscard]] registry::Registry& registry() { return registry_; }
+  [[nodiscard]] const registry::Registry& registry() const { return registry_; }
+
+  // Of both, the last entry that was a command for one of them.
+  [[nodiscard]] LogIndex last_applied() const;
+  // A digest of all that was applied. Equal on every node at the same index.
+  [[nodiscard]] uint64_t StateHash() const;
+  // As Core's. A branch that is waited for, and has said nothing yet, waits for what its
+  // resource does: its detail is why the participant cannot use that now.
+  [[nodiscard]] txn::TransactionView Show(const Gtid& gtid, Timestamp now) const;
+  [[nodiscard]] std::vector<txn::TransactionView> List(const Gtid& after, size_t limit,
+                                                       Timestamp now) const;
+
+ private:
+  // registry::ResourceUsers
+  std::optional<Gtid> UserOf(std::string_view resource) const override {
+    return transactions_.table().UserOf(resource);
+  }
+  void OnReachable(std::string_view resource, Timestamp now) override {
+    transactions_.RetryNow(resource, now);
+  }
+
+  void FillUnavailable(txn::TransactionView* view) const;
+
+  using ById = std::map<group::MachineId, group::StateMachine*>;
+  [[nodiscard]] ById With(ById others);
+
+  txn::Core transactions_;
+  registry::Registry registry_;
+  group::MachineSet set_;
+};
+
+// One line for operators: what a command of one of these machines says, or why it cannot
+// be read.
+[[nodiscard]] std::string DescribeCommand(std::string_view command);
+
+}  // namespace concordat::node
+
+#endif  // COORDINATOR_NODE_MACHINES_H_

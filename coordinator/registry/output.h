@@ -1,0 +1,34 @@
+// What the registry wants done, and what it tells about itself.
+#ifndef COORDINATOR_REGISTRY_OUTPUT_H_
+#define COORDINATOR_REGISTRY_OUTPUT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/base/clock.h"
+#include "coordinator/registry/reply.h"
+
+namespace concordat::registry {
+
+enum class EventKind : uint8_t {
+  kChanged,  // a resource was registered, changed or retired
+  kRefused,  // a registration was refused, for another reason than the last one
+};
+
+struct Event {
+  Timestamp time;
+  EventKind kind = EventKind::kChanged;
+  std::string detail;
+};
+
+struct Output {
+  std::vector<std::string> proposals;  // encoded records, to be appended in this order
+  std::vector<Answer> answers;
+  std::vector<Event> events;
+};
+
+}  // namespace concordat::registry
+
+#endif  // COORDINATOR_REGISTRY_OUTPUT_H_

@@ -1,0 +1,95 @@
+// Giving a resource's name up, at the leader.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/registry/harness.h"
+
+namespace concordat::registry {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const Gtid kUser{GroupId(1), Term(1), 0x2a};
+
+class RetireTest : public ::testing::Test {
+ protected:
+  RetireTest() { node.Lead(1); }
+  static Options TwoPlaces() {
+    Options options;
+    options.max_resources = 2;
+    return options;
+  }
+
+  Log log;
+  Node node{&log, TwoPlaces()};
+};
+
+TEST_F(RetireTest, Scenario85_NamesComeAndGo_AndTheirPlacesAreFreeAgain) {
+  for (int i = 0; i < 10; ++i) {  // with two places
+    const std::string name = absl::StrCat("bank-", i);
+    const auto added = node.Register(Bank(name));
+    node.CommitLog();
+    ASSERT_EQ(node.Said(added), "REGISTERED");
+    node.Pass(Duration::Seconds(6));
+    const auto retired = node.Retire(name);
+    EXPECT_EQ(node.Said(retired), "");  // not before it is in the log
+    node.CommitLog();
+    EXPECT_EQ(node.Said(retired), "RETIRED");
+  }
+  EXPECT_THAT(node.resources(), IsEmpty());
+  EXPECT_EQ(node.Said(node.Retire("bank-0")), "NO_SUCH_RESOURCE");
+}
+
+TEST_F(RetireTest, Scenario85_ServedOrNeededResource_IsNotRetired) {
+  node.Register(Bank("bank-a"));
+  node.CommitLog();
+  EXPECT_THAT(node.Said(node.Retire("bank-a")), HasSubstr("end its participant"));
+  node.Pass(Duration::Seconds(6));
+  node.users.users["bank-a"] = kUser;
+  EXPECT_THAT(node.Said(node.Retire("bank-a")),
+              AllOf(HasSubstr("REFUSED in-use"), HasSubstr("1.1.2a")));
+  node.users.users.clear();
+  const auto retired = node.Retire("bank-a");
+  node.CommitLog();
+  EXPECT_EQ(node.Said(retired), "RETIRED");
+}
+
+// The leader looked before a transaction came, and the log has the transaction first.
+TEST_F(RetireTest, Scenario85_TransactionThatComesFirstInTheLog_KeepsTheName) {
+  node.Register(Bank("bank-a"));
+  node.CommitLog();
+  node.Pass(Duration::Seconds(6));
+  const auto retired = node.Retire("bank-a");
+  node.users.users["bank-a"] = kUser;
+  node.CommitLog();
+  EXPECT_THAT(node.Said(retired), HasSubstr("REFUSED in-use"));
+  EXPECT_EQ(node.resources().count("bank-a"), 1u);
+  // A node that has the same transactions decides the same.
+  Node follower(&log, TwoPlaces());
+  follower.users.users = node.users.users;
+  follower.CatchUp();
+  EXPECT_EQ(follower.registry().table().Hash(), node.registry().table().Hash());
+}
+
+// What was heard of the old one is nothing that the next owner of the name has said.
+TEST_F(RetireTest, NameThatComesBack_HasNoPast) {
+  node.Register(BankAt(kSeen));
+  node.CommitLog();
+  node.Register(BankAt(kBackup));
+  node.Pass(Duration::Seconds(6));
+  node.Retire("bank-a");
+  node.CommitLog();
+  const auto added = node.Register(BankAt(kBackup));
+  node.CommitLog();
+  EXPECT_EQ(node.Said(added), "REGISTERED");
+  EXPECT_EQ(node.View("bank-a").refused, "");
+  EXPECT_EQ(node.View("bank-a").last_seen, Duration());
+}
+
+}  // namespace
+}  // namespace concordat::registry
