@@ -26,11 +26,11 @@ class NaiveTable {
   };
 
   void Apply(const Record& record) {
-    if (const auto* water = std::get_if<WatermarkRecord>(&record)) {
-      history_.push_back(WatermarkRecord{Capped(water->gtid)});
-    } else {
-      history_.push_back(record);
-    }
+    const auto* water = std::get_if<WatermarkRecord>(&record);
+    const Gtid capped = water == nullptr ? Gtid{} : Capped(water->gtid);
+    Record& kept = history_.emplace_back();
+    kept = record;
+    if (water != nullptr) std::get<WatermarkRecord>(kept).gtid = capped;
   }
 
   [[nodiscard]] Verdict Ask(const Gtid& gtid) const {
