@@ -143,9 +143,9 @@ absl::Status Embedded::StartOnLoop(const EmbeddedOptions& options,
   }
   links_ = std::make_unique<Links>(handler_.get(), participant_.get());
   peers_ = std::make_unique<NoPeers>();
-  sender_ = std::make_unique<Sender>(loop, participant_.get(), [this](txn::Input&& answer) {
-    node_->Handle(std::move(answer));
-  });
+  sender_ = std::make_unique<Sender>(
+      loop, participant_.get(),
+      [this](txn::Input&& answer) { node_->Handle(std::move(answer)); });
   node_->Start(peers_.get(), sender_.get());
   return absl::OkStatus();
 }
