@@ -256,7 +256,7 @@ rpc::CoordinatorBackend::NodeView Node::View() const {
   view.transactions = machines_.transactions().Status();
   view.state_hash = machines_.StateHash();
   for (const auto& [gtid, entry] : machines_.transactions().table().live()) {
-    if (entry.staged && !entry.decided) ++view.undecided;
+    if (entry->staged && !entry->decided) ++view.undecided;
   }
   for (const auto& [node, progress] : raft.progress()) {
     view.match[node] = progress.match;

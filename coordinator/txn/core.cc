@@ -20,21 +20,6 @@ struct Overloaded : Ts... {
 template <class... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
-class WholeSource final : public group::SnapshotSource {
- public:
-  explicit WholeSource(std::string state) : state_(std::move(state)) {}
-  std::optional<std::string> Next() override {
-    if (at_ == state_.size()) return std::nullopt;
-    std::string portion = state_.substr(at_, group::kPortionBytes);
-    at_ += portion.size();
-    return portion;
-  }
-
- private:
-  const std::string state_;
-  size_t at_ = 0;
-};
-
 }  // namespace
 
 Core::Core(GroupId group, const CoreOptions& options)
@@ -156,43 +141,24 @@ absl::Status Core::Apply(LogIndex index, std::string_view bytes, Timestamp now) 
 
 class Core::Restore final : public group::SnapshotRestore {
  public:
-  Restore(Core* core, LogIndex at)
-      : core_(core), group_(core->table_.group()), at_(at), table_(group_) {}
+  Restore(Core* core, LogIndex at) : core_(core), restored_(core->table_.group(), at) {}
 
   absl::Status Append(std::string_view portion) override {
-    bytes_.append(portion);
-    return absl::OkStatus();
+    return restored_.Append(portion);
   }
-  absl::Status Finish() override {
-    auto table = TransactionTable::DecodeSnapshot(bytes_);
-    if (!table.ok()) return table.status();
-    if (table->group() != group_) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "snapshot of group ", table->group().value(), ", this is ", group_.value()));
-    }
-    if (table->last_applied() > at_) {
-      return absl::DataLossError(absl::StrCat("the snapshot at entry ", at_.value(),
-                                              " holds the state after entry ",
-                                              table->last_applied().value()));
-    }
-    table_ = *std::move(table);
-    return absl::OkStatus();
-  }
+  absl::Status Finish() override { return restored_.Finish(); }
   void Install() override {
     CONCORDAT_CHECK(core_->role_ == Role::kFollower) << "a leader restores nothing";
-    std::swap(core_->table_, table_);
+    std::swap(core_->table_, restored_.table());
   }
 
  private:
   Core* const core_;
-  const GroupId group_;
-  const LogIndex at_;
-  std::string bytes_;
-  TransactionTable table_;
+  TableRestore restored_;
 };
 
 std::unique_ptr<group::SnapshotSource> Core::TakeSnapshot() {
-  return std::make_unique<WholeSource>(table_.EncodeSnapshot());
+  return table_.TakeSnapshot();
 }
 
 std::unique_ptr<group::SnapshotRestore> Core::BeginRestore(LogIndex at) {

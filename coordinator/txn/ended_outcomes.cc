@@ -19,7 +19,8 @@ constexpr uint8_t kLastState = kAbortedStates + static_cast<uint8_t>(kLastAbortC
 void EndedOutcomes::Add(const Gtid& gtid, Outcome outcome, AbortCause cause,
                         const std::vector<BranchId>& branches) {
   group_ = gtid.group;
-  Block& block = blocks_[KeyOf(gtid)];
+  Block& block = blocks_.try_emplace(KeyOf(gtid), Block{}, snapshots_)
+                     .first->second.Write(snapshots_);
   const auto slot = static_cast<uint8_t>(gtid.sequence % kBlockSize);
   CONCORDAT_CHECK(block.states[slot] == 0) << gtid << " ended twice";
   ++block.count;
@@ -78,7 +79,7 @@ void EndedOutcomes::ReleaseOwners(std::string_view sets) {
 std::optional<EndedOutcomes::Ended> EndedOutcomes::Find(const Gtid& gtid) const {
   const auto found = blocks_.find(KeyOf(gtid));
   if (found == blocks_.end() || gtid.group != group_) return std::nullopt;
-  const uint8_t state = found->second.states[gtid.sequence % kBlockSize];
+  const uint8_t state = found->second->states[gtid.sequence % kBlockSize];
   if (state == 0) return std::nullopt;
   if (state == kCommittedState) return Ended{Outcome::kCommitted, AbortCause::kNone};
   return Ended{Outcome::kAborted, static_cast<AbortCause>(state - kAbortedStates)};
@@ -87,7 +88,7 @@ std::optional<EndedOutcomes::Ended> EndedOutcomes::Find(const Gtid& gtid) const 
 bool EndedOutcomes::ContainsCommitted(const BranchId& branch) const {
   const auto ended = Find(branch.gtid);
   if (!ended || ended->outcome != Outcome::kCommitted) return false;
-  const Block& block = blocks_.find(KeyOf(branch.gtid))->second;
+  const Block& block = *blocks_.find(KeyOf(branch.gtid))->second;
   const uint64_t slot = branch.gtid.sequence % kBlockSize;
   ByteReader in(block.sets);
   while (!in.at_end() && in.ok()) {
@@ -114,8 +115,8 @@ void EndedOutcomes::DropThrough(const Gtid& watermark) {
     const bool below =
         term < watermark.term || (term == watermark.term && last <= watermark.sequence);
     if (!below) return;
-    size_ -= oldest->second.count;
-    ReleaseOwners(oldest->second.sets);
+    size_ -= oldest->second->count;
+    ReleaseOwners(oldest->second->sets);
     blocks_.erase(oldest);
   }
 }
@@ -126,7 +127,7 @@ std::optional<Gtid> EndedOutcomes::WatermarkToKeep(size_t count) const {
   Gtid watermark{group_, Term(), 0};
   for (const auto& [key, block] : blocks_) {
     if (left <= count) break;
-    left -= block.count;
+    left -= block->count;
     watermark.term = key.first;
     watermark.sequence = key.second * kBlockSize + (kBlockSize - 1);
   }
@@ -137,36 +138,55 @@ size_t EndedOutcomes::bytes() const {
   // Twice: in the list and in its index. Long names lie elsewhere.
   size_t bytes = 2 * owners_.capacity() * sizeof(OwnerUse);
   for (const auto& [key, block] : blocks_) {
-    bytes += sizeof(key) + sizeof(block) + block.sets.capacity();
+    bytes += sizeof(key) + sizeof(block) + sizeof(Block) + block->sets.capacity();
   }
   return bytes;
 }
 
-void EndedOutcomes::Encode(ByteWriter* out) const {
-  out->Varint(owners_.size());
-  for (const OwnerUse& use : owners_) {
-    out->Bytes(use.owner.first);
-    out->U64(use.owner.second.value());
-  }
-  out->Varint(blocks_.size());
+EndedOutcomes::Frozen EndedOutcomes::Freeze() {
+  ++snapshots_;
+  Frozen frozen;
+  frozen.owners_ = owners_;
+  frozen.blocks_.reserve(blocks_.size());
   for (const auto& [key, block] : blocks_) {
+    frozen.blocks_.push_back({key, block.Share()});
+  }
+  return frozen;
+}
+
+bool EndedOutcomes::Frozen::EncodeOwners(size_t bytes, ByteWriter* out) {
+  if (next_owner_ == owners_.size()) return false;
+  for (; next_owner_ < owners_.size() && out->str().size() < bytes; ++next_owner_) {
+    const Owner& owner = owners_[next_owner_].owner;
+    out->Bytes(owner.first);
+    out->U64(owner.second.value());
+  }
+  return true;
+}
+
+bool EndedOutcomes::Frozen::EncodeBlocks(size_t bytes, ByteWriter* out) {
+  if (next_block_ == blocks_.size()) return false;
+  for (; next_block_ < blocks_.size() && out->str().size() < bytes; ++next_block_) {
+    const auto& [key, block] = blocks_[next_block_];
     out->Varint(key.first.value());
     out->Varint(key.second);
-    out->Bytes(std::string_view(reinterpret_cast<const char*>(block.states.data()),
-                                block.states.size()));
-    out->Bytes(block.sets);
+    out->Bytes(std::string_view(reinterpret_cast<const char*>(block->states.data()),
+                                block->states.size()));
+    out->Bytes(block->sets);
+    blocks_[next_block_].block.reset();
   }
+  return true;
 }
 
 // A place without a name is free.
 bool EndedOutcomes::DecodeOwners(ByteReader* in) {
-  const uint64_t count = in->Varint();
-  for (uint64_t i = 0; i < count && in->ok(); ++i) {
+  while (!in->at_end() && in->ok()) {
     std::string resource(in->Bytes());
     Owner owner(std::move(resource), Incarnation(in->U64()));
+    const uint64_t index = owners_.size();
     if (owner.first.empty()) {
-      free_owners_.push(i);
-    } else if (!owner_index_.emplace(owner, i).second) {
+      free_owners_.push(index);
+    } else if (!owner_index_.emplace(owner, index).second) {
       return false;
     }
     owners_.push_back({std::move(owner), 0});
@@ -200,23 +220,26 @@ bool EndedOutcomes::DecodeBlock(ByteReader* in, Block* block) {
   return in->ok() && sets.ok() && committed == 0;
 }
 
-bool EndedOutcomes::Decode(GroupId group, ByteReader* in) {
+bool EndedOutcomes::DecodeBlocks(GroupId group, ByteReader* in) {
   group_ = group;
-  if (!DecodeOwners(in)) return false;
-  const uint64_t count = in->Varint();
-  for (uint64_t i = 0; i < count && in->ok(); ++i) {
+  while (!in->at_end() && in->ok()) {
     const Term term(in->Varint());
     const uint64_t number = in->Varint();
     Block block;
     if (!DecodeBlock(in, &block)) return false;
     size_ += block.count;
-    if (!blocks_.emplace(BlockKey{term, number}, std::move(block)).second) return false;
+    const BlockKey key{term, number};
+    if (!blocks_.empty() && key <= blocks_.rbegin()->first) return false;
+    blocks_.try_emplace(blocks_.end(), key, std::move(block), snapshots_);
   }
-  // A name that no branch uses is none that Encode writes.
-  return in->ok() &&
-         std::none_of(owners_.begin(), owners_.end(), [](const OwnerUse& use) {
-           return use.owner.first.empty() != (use.branches == 0);
-         });
+  return in->ok();
+}
+
+// A name that no branch uses is none that Freeze gave.
+bool EndedOutcomes::FinishDecoding() const {
+  return std::none_of(owners_.begin(), owners_.end(), [](const OwnerUse& use) {
+    return use.owner.first.empty() != (use.branches == 0);
+  });
 }
 
 }  // namespace concordat::txn

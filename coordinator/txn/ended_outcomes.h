@@ -6,7 +6,8 @@
 // (a late inquiry must be told COMMIT by a member and ROLLBACK by a stranger), as an
 // index into a list of owners (resource and incarnation) and the branch's number: about
 // six bytes a branch. Blocks go as a whole when the watermark passes, and owners with the
-// last branch that names them.
+// last branch that names them. Snapshots share the blocks, so that one is taken in about
+// a millisecond for a million outcomes.
 #ifndef COORDINATOR_TXN_ENDED_OUTCOMES_H_
 #define COORDINATOR_TXN_ENDED_OUTCOMES_H_
 
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <queue>
 #include <string>
@@ -24,6 +26,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/base/byte_codec.h"
+#include "coordinator/base/copy_on_write.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 
@@ -53,9 +56,14 @@ class EndedOutcomes {
   // Bytes held, without the containers' own overhead.
   [[nodiscard]] size_t bytes() const;
 
-  void Encode(ByteWriter* out) const;
-  // False when the bytes are no such thing.
-  [[nodiscard]] bool Decode(GroupId group, ByteReader* in);
+  // What is there now, to be encoded in portions on any thread.
+  class Frozen;
+  [[nodiscard]] Frozen Freeze();
+  // One portion's owners or blocks, in the order in which Frozen gave them. False when
+  // the bytes are no such thing. FinishDecoding after all of them.
+  [[nodiscard]] bool DecodeOwners(ByteReader* in);
+  [[nodiscard]] bool DecodeBlocks(GroupId group, ByteReader* in);
+  [[nodiscard]] bool FinishDecoding() const;
 
  private:
   static constexpr uint64_t kBlockSize = 256;
@@ -80,16 +88,34 @@ class EndedOutcomes {
   uint64_t UseOwner(std::string_view resource, Incarnation incarnation);
   // One use less of each owner in the sets.
   void ReleaseOwners(std::string_view sets);
-  bool DecodeOwners(ByteReader* in);
   bool DecodeBlock(ByteReader* in, Block* block);
 
   GroupId group_;
-  std::map<BlockKey, Block> blocks_;
+  uint64_t snapshots_ = 0;  // taken
+  std::map<BlockKey, CopyOnWrite<Block>> blocks_;
   std::vector<OwnerUse> owners_;
   // The smallest first, so that all nodes use the same places.
   std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> free_owners_;
   absl::flat_hash_map<Owner, uint64_t> owner_index_;
   size_t size_ = 0;
+};
+
+class EndedOutcomes::Frozen {
+ public:
+  // Add elements to `out` until it has about so many bytes. False when there are none.
+  [[nodiscard]] bool EncodeOwners(size_t bytes, ByteWriter* out);
+  [[nodiscard]] bool EncodeBlocks(size_t bytes, ByteWriter* out);
+
+ private:
+  friend class EndedOutcomes;
+  struct SharedBlock {
+    BlockKey key;
+    std::shared_ptr<const Block> block;
+  };
+  std::vector<OwnerUse> owners_;
+  std::vector<SharedBlock> blocks_;
+  size_t next_owner_ = 0;
+  size_t next_block_ = 0;
 };
 
 }  // namespace concordat::txn

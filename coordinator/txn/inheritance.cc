@@ -6,7 +6,7 @@ size_t Inheritance::Advance(size_t limit, Timestamp now) {
   size_t count = 0;
   auto next = table_.live().upper_bound(last_);
   for (; count < limit && next != table_.live().end(); ++next, ++count) {
-    Inherit(next->first, next->second, now);
+    Inherit(next->first, *next->second, now);
     last_ = next->first;
   }
   if (next == table_.live().end()) under_way_ = false;

@@ -82,15 +82,15 @@ Ignored TransactionTable::Closed(const Gtid& gtid) const {
   if (entry == live_.end()) {
     return ended_.Find(gtid) ? Ignored::kAlreadyDecided : Ignored::kNo;
   }
-  if (entry->second.decided) return Ignored::kAlreadyDecided;
-  return entry->second.staged ? Ignored::kAlreadyStaged : Ignored::kNo;
+  if (entry->second->decided) return Ignored::kAlreadyDecided;
+  return entry->second->staged ? Ignored::kAlreadyStaged : Ignored::kNo;
 }
 
 Effect TransactionTable::Put(const StagedRecord& record) {
   const Ignored closed = Closed(record.gtid);
   Mix(static_cast<uint64_t>(closed));
   if (closed != Ignored::kNo) return StagedEffect{record.gtid, closed};
-  Entry& entry = live_[record.gtid];
+  Entry& entry = Write(record.gtid);
   entry.staged = true;
   entry.mode = record.mode;
   entry.timeout_ms = record.timeout_ms;
@@ -119,8 +119,8 @@ Effect TransactionTable::Put(const DecidedRecord& record) {
   }
   Mix(static_cast<uint64_t>(closed));
   if (closed != Ignored::kNo) return DecidedEffect{record.gtid, closed};
-  const auto position = live_.try_emplace(record.gtid).first;
-  Entry& entry = position->second;
+  const auto position = live_.try_emplace(record.gtid, Entry(), snapshots_).first;
+  Entry& entry = position->second.Write(snapshots_);
   entry.decided = true;
   entry.outcome = record.outcome;
   entry.cause = record.cause;
@@ -134,9 +134,9 @@ Effect TransactionTable::Put(const DecidedRecord& record) {
   return DecidedEffect{record.gtid, Ignored::kNo};
 }
 
-void TransactionTable::End(std::map<Gtid, Entry>::iterator entry) {
-  ended_.Add(entry->first, entry->second.outcome, entry->second.cause,
-             entry->second.branches);
+void TransactionTable::End(Live::iterator entry) {
+  const Entry& over = *entry->second;
+  ended_.Add(entry->first, over.outcome, over.cause, over.branches);
   live_.erase(entry);
 }
 
@@ -144,7 +144,7 @@ Effect TransactionTable::Put(const EndedRecord& record) {
   EndedEffect effect;
   for (const Gtid& gtid : record.gtids) {
     const auto entry = live_.find(gtid);
-    if (entry == live_.end() || !entry->second.decided) continue;
+    if (entry == live_.end() || !entry->second->decided) continue;
     End(entry);
     Mix(gtid.sequence);
     effect.gtids.push_back(gtid);
@@ -156,13 +156,13 @@ Effect TransactionTable::Put(const EnlistedRecord& record) {
   Ignored closed = Closed(record.branch.gtid);
   if (closed == Ignored::kNo || closed == Ignored::kAlreadyStaged) {
     const auto entry = live_.find(record.branch.gtid);
-    if (entry != live_.end() && entry->second.Contains(record.branch)) {
+    if (entry != live_.end() && entry->second->Contains(record.branch)) {
       closed = Ignored::kAlreadyEnlisted;
     }
   }
   Mix(static_cast<uint64_t>(closed));
   if (closed != Ignored::kNo) return EnlistedEffect{record.branch, closed};
-  std::vector<BranchId>& set = live_[record.branch.gtid].branches;
+  std::vector<BranchId>& set = Write(record.branch.gtid).branches;
   set.insert(std::lower_bound(set.begin(), set.end(), record.branch), record.branch);
   Mix(record.branch);
   return EnlistedEffect{record.branch, Ignored::kNo};
@@ -173,8 +173,8 @@ Gtid TransactionTable::CapWatermark(const Gtid& wanted) const {
   capped.group = group_;
   for (const auto& [gtid, entry] : live_) {
     if (gtid > capped) break;
-    const bool undecided = entry.staged && !entry.decided;
-    const bool unacknowledged = entry.decided && entry.outcome == Outcome::kCommitted;
+    const bool undecided = entry->staged && !entry->decided;
+    const bool unacknowledged = entry->decided && entry->outcome == Outcome::kCommitted;
     if (undecided || unacknowledged) {
       capped = gtid;
       --capped.sequence;  // sequences begin at 1
@@ -212,8 +212,8 @@ Effect TransactionTable::Put(const HeuristicRecord& record) {
 
 std::optional<Gtid> TransactionTable::UserOf(std::string_view resource) const {
   for (const auto& [gtid, entry] : live_) {
-    if (entry.decided && entry.outcome == Outcome::kAborted) continue;
-    for (const BranchId& branch : entry.branches) {
+    if (entry->decided && entry->outcome == Outcome::kAborted) continue;
+    for (const BranchId& branch : entry->branches) {
       if (branch.resource == resource) return gtid;
     }
   }
@@ -232,7 +232,7 @@ TxnState TransactionTable::StateOf(const Gtid& gtid) const {
 
 const TransactionTable::Entry* TransactionTable::FindLive(const Gtid& gtid) const {
   const auto entry = live_.find(gtid);
-  return entry == live_.end() ? nullptr : &entry->second;
+  return entry == live_.end() ? nullptr : &*entry->second;
 }
 
 std::optional<TransactionTable::Settled> TransactionTable::FindSettled(

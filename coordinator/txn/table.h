@@ -23,18 +23,21 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "coordinator/base/byte_codec.h"
+#include "coordinator/base/copy_on_write.h"
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/running_hash.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/group/state_machine.h"
 #include "coordinator/txn/ended_outcomes.h"
 #include "coordinator/txn/record.h"
 
@@ -147,7 +150,8 @@ class TransactionTable {
   [[nodiscard]] Gtid CapWatermark(const Gtid& wanted) const;
 
   // In the order of gtids.
-  [[nodiscard]] const std::map<Gtid, Entry>& live() const { return live_; }
+  using Live = std::map<Gtid, CopyOnWrite<Entry>>;
+  [[nodiscard]] const Live& live() const { return live_; }
   [[nodiscard]] const EndedOutcomes& ended() const { return ended_; }
   [[nodiscard]] const std::map<BranchId, HeuristicEntry>& heuristics() const {
     return heuristics_;
@@ -157,13 +161,14 @@ class TransactionTable {
   // node at the same index; carried along by snapshots. Constant time.
   [[nodiscard]] uint64_t Hash() const { return hash_.value(); }
 
-  // The same bytes on every node at the same index.
-  [[nodiscard]] std::string EncodeSnapshot() const;
-  // UNIMPLEMENTED for another version, DATA_LOSS for bytes that are no snapshot.
-  [[nodiscard]] static absl::StatusOr<TransactionTable> DecodeSnapshot(
-      std::string_view bytes);
+  // What the table is now, in portions that are the same on every node at the same index.
+  // Shares what is in it; TableRestore takes it up.
+  [[nodiscard]] std::unique_ptr<group::SnapshotSource> TakeSnapshot();
 
  private:
+  class Source;
+  friend class TableRestore;
+
   Effect Put(const StagedRecord& record);
   Effect Put(const DecidedRecord& record);
   Effect Put(const EndedRecord& record);
@@ -172,7 +177,11 @@ class TransactionTable {
   Effect Put(const HeuristicRecord& record);
   // Why nothing may be recorded for the gtid any more; kNo if it may.
   [[nodiscard]] Ignored Closed(const Gtid& gtid) const;
-  void End(std::map<Gtid, Entry>::iterator entry);
+  // To be changed; a new one if there is none.
+  [[nodiscard]] Entry& Write(const Gtid& gtid) {
+    return live_.try_emplace(gtid, Entry(), snapshots_).first->second.Write(snapshots_);
+  }
+  void End(Live::iterator entry);
   void Mix(uint64_t value) { hash_.Mix(value); }
   void Mix(const BranchId& branch);
 
@@ -180,9 +189,37 @@ class TransactionTable {
   LogIndex last_applied_;
   RunningHash hash_;
   Gtid watermark_;
-  std::map<Gtid, Entry> live_;
+  uint64_t snapshots_ = 0;  // taken
+  Live live_;
   EndedOutcomes ended_;
   std::map<BranchId, HeuristicEntry> heuristics_;
+};
+
+// A table that is put together from a snapshot's portions, beside the one in use. Append
+// and Finish are group::SnapshotRestore's, with INVALID_ARGUMENT for another group's.
+class TableRestore {
+ public:
+  TableRestore(GroupId group, LogIndex at) : at_(at), table_(group) {}
+
+  [[nodiscard]] absl::Status Append(std::string_view portion);
+  [[nodiscard]] absl::Status Finish();
+  // Whole after Finish.
+  [[nodiscard]] TransactionTable& table() { return table_; }
+
+ private:
+  [[nodiscard]] bool Decode(ByteReader* in);
+  [[nodiscard]] bool DecodeHead(ByteReader* in);
+  [[nodiscard]] bool DecodeLive(ByteReader* in);
+  [[nodiscard]] bool DecodeHeuristics(ByteReader* in);
+
+  const LogIndex at_;
+  TransactionTable table_;
+  uint8_t section_ = 0;  // of the last portion
+  bool has_head_ = false;
+  // What there must be in the end.
+  uint64_t live_count_ = 0;
+  uint64_t ended_count_ = 0;
+  uint64_t heuristics_count_ = 0;
 };
 
 }  // namespace concordat::txn

@@ -81,6 +81,10 @@ class CoordinatorNode final : public Process,
 
   // Null while it is down.
   [[nodiscard]] const group::Replica* replica() const { return replica_.get(); }
+  // A snapshot of the transactions' machine alone.
+  [[nodiscard]] std::unique_ptr<group::SnapshotSource> TakeTransactions() {
+    return machines_->of_coordinator.transactions().TakeSnapshot();
+  }
   [[nodiscard]] const txn::Core& transactions() const {
     return machines_->of_coordinator.transactions();
   }

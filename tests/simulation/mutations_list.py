@@ -78,8 +78,8 @@ MUTATIONS = [
         "snapshot-without-watermark",
         "A snapshot forgets how far outcomes have been dropped.",
         TXN + "table_snapshot.cc",
-        "table.watermark_ = ",
-        "[[maybe_unused]] const Gtid lost = "),
+        "  table_.watermark_ = DecodeGtid(in);",
+        "  [[maybe_unused]] const Gtid lost = DecodeGtid(in);"),
 
     # --- The commit protocol at the coordinator
     Mutation(

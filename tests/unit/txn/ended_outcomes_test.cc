@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,33 @@
 
 namespace concordat::txn {
 namespace {
+
+struct Encoded {
+  std::vector<std::string> owners;
+  std::vector<std::string> blocks;
+  friend bool operator==(const Encoded&, const Encoded&) = default;
+};
+Encoded EncodeAll(EndedOutcomes::Frozen frozen, size_t portion_bytes = 1000) {
+  Encoded encoded;
+  for (ByteWriter out; frozen.EncodeOwners(portion_bytes, &out); out = ByteWriter()) {
+    encoded.owners.push_back(out.str());
+  }
+  for (ByteWriter out; frozen.EncodeBlocks(portion_bytes, &out); out = ByteWriter()) {
+    encoded.blocks.push_back(out.str());
+  }
+  return encoded;
+}
+bool Decode(const Encoded& encoded, EndedOutcomes* copy) {
+  for (const std::string& portion : encoded.owners) {
+    ByteReader in(portion);
+    if (!copy->DecodeOwners(&in) || !in.complete()) return false;
+  }
+  for (const std::string& portion : encoded.blocks) {
+    ByteReader in(portion);
+    if (!copy->DecodeBlocks(kGroup, &in) || !in.complete()) return false;
+  }
+  return copy->FinishDecoding();
+}
 
 TEST(EndedOutcomes, Committed_KnowsItsBranchesAndNoOthers) {
   EndedOutcomes ended;
@@ -73,12 +101,10 @@ TEST(EndedOutcomes, EncodedAndDecoded_AnswersTheSame) {
     ended.Add(g, s % 5 == 0 ? Outcome::kAborted : Outcome::kCommitted,
               s % 5 == 0 ? AbortCause::kPresumed : AbortCause::kNone, {A(g), C(g)});
   }
-  ByteWriter out;
-  ended.Encode(&out);
+  const Encoded encoded = EncodeAll(ended.Freeze());
+  EXPECT_GT(encoded.blocks.size(), 2u) << "in portions";
   EndedOutcomes copy;
-  ByteReader in(out.str());
-  ASSERT_TRUE(copy.Decode(kGroup, &in));
-  EXPECT_TRUE(in.complete());
+  ASSERT_TRUE(Decode(encoded, &copy));
   EXPECT_EQ(copy.size(), ended.size());
   for (uint64_t s = 1; s <= 300; ++s) {
     const Gtid g = G(s % 3 + 1, s);
@@ -87,9 +113,25 @@ TEST(EndedOutcomes, EncodedAndDecoded_AnswersTheSame) {
     EXPECT_EQ(copy.ContainsCommitted(C(g)), s % 5 != 0);
     EXPECT_FALSE(copy.ContainsCommitted(B(g)));
   }
-  ByteWriter again;
-  copy.Encode(&again);
-  EXPECT_EQ(again.str(), out.str());
+  EXPECT_EQ(EncodeAll(copy.Freeze()), encoded);
+}
+
+TEST(EndedOutcomes, Frozen_ShowsWhatWasThereWhateverComesAfter) {
+  EndedOutcomes ended;
+  const auto add = [&ended](uint64_t s) {
+    const Gtid g = G(2, s);
+    ended.Add(g, Outcome::kCommitted, AbortCause::kNone,
+              {MakeBranch(g, absl::StrCat("bank-", s), 1)});
+  };
+  for (uint64_t s = 1; s <= 600; s += 2) add(s);
+  const Encoded expected = EncodeAll(ended.Freeze());
+  EndedOutcomes::Frozen frozen = ended.Freeze();
+  for (uint64_t s = 2; s <= 600; s += 2) add(s);
+  EXPECT_NE(EncodeAll(ended.Freeze()), expected);
+  ended.DropThrough(G(2, 300));
+  EXPECT_EQ(EncodeAll(std::move(frozen)), expected);
+  EXPECT_TRUE(ended.Find(G(2, 599))) << "nor does it change what goes on";
+  EXPECT_FALSE(ended.Find(G(2, 5)));
 }
 
 TEST(EndedOutcomes, AMillionCommits_TakeUnderTwentyBytesEach) {
@@ -129,11 +171,8 @@ TEST(EndedOutcomes, OwnersGoWithTheLastBranchThatNamesThem) {
   }
   EXPECT_LE(ended.bytes(), 2 * bytes);
   const Gtid kept = G(2, 99'500);
-  ByteWriter out;
-  ended.Encode(&out);
   EndedOutcomes copy;
-  ByteReader in(out.str());
-  ASSERT_TRUE(copy.Decode(kGroup, &in));
+  ASSERT_TRUE(Decode(EncodeAll(ended.Freeze()), &copy));
   EXPECT_TRUE(copy.ContainsCommitted(MakeBranch(kept, "bank-99500", 1)));
   EXPECT_FALSE(copy.ContainsCommitted(MakeBranch(kept, "bank-99501", 1)));
   copy.DropThrough(G(3, 0));

@@ -24,6 +24,25 @@ std::vector<std::string> SnapshotOf(Core* core) {
   return portions;
 }
 
+std::string EncodeSnapshot(TransactionTable* table) {
+  ByteWriter out;
+  const auto source = table->TakeSnapshot();
+  while (const auto portion = source->Next()) out.Bytes(*portion);
+  return out.Take();
+}
+
+absl::StatusOr<TransactionTable> DecodeSnapshot(std::string_view bytes) {
+  TableRestore restore(kGroup, LogIndex(UINT64_MAX));
+  ByteReader in(bytes);
+  while (!in.at_end()) {
+    const std::string_view portion = in.Bytes();
+    if (!in.ok()) return absl::DataLossError("no portion");
+    if (absl::Status s = restore.Append(portion); !s.ok()) return s;
+  }
+  if (absl::Status s = restore.Finish(); !s.ok()) return s;
+  return std::move(restore.table());
+}
+
 absl::Status Restore(Core* core, const std::vector<std::string>& portions, LogIndex at) {
   const auto restore = core->BeginRestore(at);
   for (const std::string& portion : portions) {

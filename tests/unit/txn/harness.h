@@ -42,6 +42,10 @@ struct Log {
 [[nodiscard]] absl::Status Restore(Core* core, const std::vector<std::string>& portions,
                                    LogIndex at);
 
+// A table's snapshot as bytes, and back. The errors are TableRestore's, or DATA_LOSS.
+[[nodiscard]] std::string EncodeSnapshot(TransactionTable* table);
+[[nodiscard]] absl::StatusOr<TransactionTable> DecodeSnapshot(std::string_view bytes);
+
 class Node {
  public:
   explicit Node(Log* log, const CoreOptions& options = CoreOptions())

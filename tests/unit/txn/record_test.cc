@@ -116,10 +116,10 @@ TEST(Record, Scenario50_UnknownVersion_IsRefusedWhateverFollows) {
 
 TEST(Record, Scenario50_CoreThatCannotReadARecord_SaysSoAndChangesNothing) {
   Core core(kGroup, CoreOptions());
-  const std::string before = core.table().EncodeSnapshot();
+  const std::vector<std::string> before = SnapshotOf(&core);
   const auto status = core.Apply(LogIndex(1), "\x01\x63", Timestamp());
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(core.table().EncodeSnapshot(), before);
+  EXPECT_EQ(SnapshotOf(&core), before);
   EXPECT_EQ(core.table().last_applied(), LogIndex(0));
 }
 

@@ -187,9 +187,10 @@ TEST_F(RecoveryTest, Decided_WhoVotedReadOnlyIsKnownFromTheLog_AndIsNotTold) {
   EXPECT_EQ(old.Sent(Verb::kCommit, A(g)), 0);
   old.Lose();
   Node later{&log};
-  auto restored = TransactionTable::DecodeSnapshot(old.table().EncodeSnapshot());
-  ASSERT_TRUE(restored.ok());
-  EXPECT_THAT(restored->FindLive(g)->read_only, ElementsAre(A(g)));
+  Core restored(kGroup, CoreOptions());
+  ASSERT_TRUE(
+      Restore(&restored, SnapshotOf(&old.core()), old.table().last_applied()).ok());
+  EXPECT_THAT(restored.table().FindLive(g)->read_only, ElementsAre(A(g)));
   TakeOver();
   EXPECT_EQ(next.Sent(Verb::kCommit, A(g)), 0);
   EXPECT_EQ(next.Sent(Verb::kCommit, B(g)), 1);

@@ -234,10 +234,10 @@ class TableSnapshotTest : public TableTest {
 
 TEST_F(TableSnapshotTest, RestoredTable_HasTheSameBytesHashAndAnswers) {
   Fill();
-  const std::string bytes = table_.EncodeSnapshot();
-  auto copy = TransactionTable::DecodeSnapshot(bytes);
+  const std::string bytes = EncodeSnapshot(&table_);
+  auto copy = DecodeSnapshot(bytes);
   ASSERT_TRUE(copy.ok()) << copy.status();
-  EXPECT_EQ(copy->EncodeSnapshot(), bytes);
+  EXPECT_EQ(EncodeSnapshot(&*copy), bytes);
   EXPECT_EQ(copy->Hash(), table_.Hash());
   EXPECT_EQ(copy->last_applied(), index_);
   EXPECT_EQ(copy->watermark(), table_.watermark());
@@ -251,7 +251,7 @@ TEST_F(TableSnapshotTest, RestoredTable_HasTheSameBytesHashAndAnswers) {
 
 TEST_F(TableSnapshotTest, RestoredTable_GoesOnLikeTheOriginal) {
   Fill();
-  auto copy = TransactionTable::DecodeSnapshot(table_.EncodeSnapshot());
+  auto copy = DecodeSnapshot(EncodeSnapshot(&table_));
   ASSERT_TRUE(copy.ok());
   const Gtid g = G(9, 1);
   index_ = index_.Next();
@@ -259,36 +259,33 @@ TEST_F(TableSnapshotTest, RestoredTable_GoesOnLikeTheOriginal) {
     table->Apply(index_, StagedRecord{g, {A(g)}, 5, CommitMode::kDecided});
   }
   EXPECT_EQ(copy->Hash(), table_.Hash());
-  EXPECT_EQ(copy->EncodeSnapshot(), table_.EncodeSnapshot());
+  EXPECT_EQ(EncodeSnapshot(&*copy), EncodeSnapshot(&table_));
 }
 
 TEST_F(TableSnapshotTest, EveryTruncation_IsAnError) {
   Fill();
-  const std::string bytes = table_.EncodeSnapshot();
+  const std::string bytes = EncodeSnapshot(&table_);
   for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_FALSE(
-        TransactionTable::DecodeSnapshot(std::string_view(bytes).substr(0, size)).ok())
-        << size;
+    EXPECT_FALSE(DecodeSnapshot(std::string_view(bytes).substr(0, size)).ok()) << size;
   }
-  EXPECT_FALSE(TransactionTable::DecodeSnapshot(bytes + "x").ok());
+  EXPECT_FALSE(DecodeSnapshot(bytes + "x").ok());
 }
 
 TEST_F(TableSnapshotTest, OtherVersion_IsRefused) {
-  std::string bytes = table_.EncodeSnapshot();
-  ++bytes[0];
-  EXPECT_EQ(TransactionTable::DecodeSnapshot(bytes).status().code(),
-            absl::StatusCode::kUnimplemented);
+  std::string bytes = EncodeSnapshot(&table_);
+  ++bytes[1];  // behind the first portion's length
+  EXPECT_EQ(DecodeSnapshot(bytes).status().code(), absl::StatusCode::kUnimplemented);
 }
 
 TEST_F(TableSnapshotTest, AnyByteChanged_NeverCrashes) {
   Fill();
-  const std::string bytes = table_.EncodeSnapshot();
+  const std::string bytes = EncodeSnapshot(&table_);
   for (size_t i = 0; i < bytes.size(); ++i) {
     std::string changed = bytes;
     changed[i] = static_cast<char>(changed[i] ^ 0xff);
-    const auto table = TransactionTable::DecodeSnapshot(changed);
+    auto table = DecodeSnapshot(changed);
     if (table.ok()) {
-      (void)table->EncodeSnapshot();
+      (void)EncodeSnapshot(&*table);
       (void)table->InCommittedSet(A(kG));
     }
   }
