@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "concordat_wire/types_constants.h"
 #include "coordinator/client/one_phase.h"
 #include "thrift/wire/conversion.h"
 
@@ -30,6 +29,32 @@ CommitResult FromReply(const wire::OutcomeReply& reply, const Gtid& gtid) {
   result.detail =
       absl::StrCat(std::string(why), "; ask again: concordat txn show ", ToString(gtid));
   return result;
+}
+
+// Asks for an outcome, by one of the calls that are answered so, until a coordinator
+// knows it or time is up. `done` is called once, with the last answer and what all of
+// them together mean.
+template <class Request>
+void AskForOutcome(Coordinators* coordinators, Duration time_limit, Request request,
+                   void (CoordinatorLink::*ask)(
+                       std::function<void(const wire::OutcomeReply&)>, const Request&),
+                   std::function<void(const wire::OutcomeReply&, Verdict)> done) {
+  auto reply = std::make_shared<wire::OutcomeReply>();
+  coordinators->Call(
+      time_limit,
+      [request = std::move(request), ask, reply](
+          CoordinatorLink* link, std::function<void(const wire::Result&)> answered) {
+        (link->*ask)(
+            [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
+              *reply = answer;
+              answered(answer.result);
+            },
+            request);
+      },
+      [reply, done = std::move(done)](const wire::Result& result, Verdict verdict) {
+        reply->result = result;
+        done(*reply, verdict);
+      });
 }
 
 }  // namespace
@@ -85,24 +110,13 @@ void AsyncClient::Ask(const Gtid& gtid,
   wire::OutcomeRequest request;
   request.context = MakeContext();
   request.gtid = ToWire(gtid);
-  auto reply = std::make_shared<wire::OutcomeReply>();
   auto shared_done =
       std::make_shared<absl::AnyInvocable<void(const CommitResult&)>>(std::move(done));
-  coordinators_.Call(
-      options_.time_limit,
-      [request, reply](CoordinatorLink* link,
-                       std::function<void(const wire::Result&)> answered) {
-        link->outcome(
-            [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
-              *reply = answer;
-              answered(answer.result);
-            },
-            request);
-      },
-      [gtid, reply, shared_done](const wire::Result& result, Verdict) {
-        reply->result = result;
-        (*shared_done)(FromReply(*reply, gtid));
-      });
+  AskForOutcome(&coordinators_, options_.time_limit, std::move(request),
+                &CoordinatorLink::outcome,
+                [gtid, shared_done](const wire::OutcomeReply& reply, Verdict) {
+                  (*shared_done)(FromReply(reply, gtid));
+                });
 }
 
 void AsyncClient::Ask(const CommitResult& result,
@@ -238,7 +252,7 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
   wire::CommitRequest request;
   request.context = MakeContext();
   request.gtid = ToWire(gtid_);
-  for (const BranchId& branch : carried_) request.branches.push_back(ToWire(branch));
+  request.branches = ToWire(carried_);
   for (const auto& [resource, branch] : branches_) {
     if (!branch.started) continue;
     if (branch.prepared) {
@@ -250,27 +264,17 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
   request.mode = ToWire(options_.mode);
   request.timeout_ms = static_cast<int32_t>(
       std::max<int64_t>(TimeFor(client_->options_.commit_timeout).millis(), 1));
-  auto reply = std::make_shared<wire::OutcomeReply>();
   auto shared_done = std::make_shared<CommitCallback>(std::move(done));
-  client_->coordinators_.Call(
-      client_->options_.time_limit,
-      [request = std::move(request), reply](
-          CoordinatorLink* link, std::function<void(const wire::Result&)> answered) {
-        link->commit(
-            [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
-              *reply = answer;
-              answered(answer.result);
-            },
-            request);
-      },
-      [self = shared_from_this(), reply, shared_done](const wire::Result& result,
-                                                      Verdict verdict) {
-        if (verdict == Verdict::kNothingBegun) {
-          return self->AbortUnbegun(result.message, std::move(*shared_done));
-        }
-        reply->result = result;
-        (*shared_done)(FromReply(*reply, self->gtid_));
-      });
+  AskForOutcome(&client_->coordinators_, client_->options_.time_limit, std::move(request),
+                &CoordinatorLink::commit,
+                [self = shared_from_this(), shared_done](const wire::OutcomeReply& reply,
+                                                         Verdict verdict) {
+                  if (verdict == Verdict::kNothingBegun) {
+                    return self->AbortUnbegun(reply.result.message,
+                                              std::move(*shared_done));
+                  }
+                  (*shared_done)(FromReply(reply, self->gtid_));
+                });
 }
 
 // Commit was asked for, and no coordinator has begun it; it is not asked for again. So
@@ -346,29 +350,18 @@ void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
   wire::RollbackRequest request;
   request.context = MakeContext();
   request.gtid = ToWire(gtid_);
-  for (const BranchId& branch : AllBranches()) request.branches.push_back(ToWire(branch));
+  request.branches = ToWire(AllBranches());
   request.__set_reason(std::string(reason));
-  auto reply = std::make_shared<wire::OutcomeReply>();
   auto shared_done = std::make_shared<CommitCallback>(std::move(done));
-  client_->coordinators_.Call(
-      client_->options_.time_limit,
-      [request = std::move(request), reply](
-          CoordinatorLink* link, std::function<void(const wire::Result&)> answered) {
-        link->rollback(
-            [reply, answered = std::move(answered)](const wire::OutcomeReply& answer) {
-              *reply = answer;
-              answered(answer.result);
-            },
-            request);
-      },
-      [self = shared_from_this(), reply, shared_done](const wire::Result& result,
-                                                      Verdict) {
-        reply->result = result;
-        CommitResult outcome = FromReply(*reply, self->gtid_);
+  AskForOutcome(
+      &client_->coordinators_, client_->options_.time_limit, std::move(request),
+      &CoordinatorLink::rollback,
+      [self = shared_from_this(), shared_done](const wire::OutcomeReply& reply, Verdict) {
+        CommitResult outcome = FromReply(reply, self->gtid_);
         // Nobody has asked to commit, and nobody will: what is prepared is rolled back
         // when it asks.
         if (outcome.outcome == Outcome::kUnknown && !self->shared_ && !self->joined_) {
-          outcome = self->Aborted(AbortCause::kRolledBack, result.message);
+          outcome = self->Aborted(AbortCause::kRolledBack, reply.result.message);
         }
         (*shared_done)(outcome);
       });

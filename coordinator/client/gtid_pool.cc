@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "concordat_wire/types_constants.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 
@@ -37,7 +37,7 @@ void GtidPool::Serve() {
 void GtidPool::Fetch() {
   fetching_ = true;
   wire::BeginRequest request;
-  request.context.version = wire::g_types_constants.PROTOCOL_VERSION;
+  request.context = MakeContext();
   request.count = block_size_;
   auto reply = std::make_shared<wire::BeginReply>();
   coordinators_->Call(

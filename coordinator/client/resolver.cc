@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "concordat_wire/types_constants.h"
+#include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 
@@ -20,7 +20,7 @@ void Resolver::Resolve(const std::string& resource, Callback done) {
 
 void Resolver::Ask(bool again) {
   wire::ResolveRequest request;
-  request.context.version = wire::g_types_constants.PROTOCOL_VERSION;
+  request.context = MakeContext();
   asked_.clear();
   for (const auto& [resource, done] : waiting_) asked_.insert(resource);
   request.names.assign(asked_.begin(), asked_.end());
