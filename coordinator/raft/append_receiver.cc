@@ -8,8 +8,8 @@
 namespace concordat::raft {
 
 void Raft::Handle(NodeId from, AppendRequest request) {
-  HearFromLeader(from);
-  HearOfPromise(from, request);
+  FollowLeader(from);
+  DetectLostTail(from, request);
   if (request.acknowledged_index > log_.last_index()) {
     AnswerLostTail(from, request);
     return;
@@ -24,9 +24,9 @@ void Raft::Handle(NodeId from, AppendRequest request) {
   }
   const LogIndex last_new(request.prev_log_index.value() + request.entries.size());
   StoreEntries(std::move(request.entries));
-  NoteRefilled();
-  // Rule 5. What stands behind the last new entry was not compared with the leader's
-  // log: it may be another leader's, and must not be committed by this message.
+  ReportRefilledTail();
+  // Rule 5. Entries after the last new one were not compared with the leader's log. They
+  // may come from another leader, so this message must not commit them.
   if (request.leader_commit > last_new) ++counters_.commit_capped_at_last_new_entry;
   const LogIndex commit = std::min(request.leader_commit, last_new);
   if (commit > commit_index_) SetCommitIndex(commit);
@@ -41,26 +41,26 @@ AppendResponse Raft::NewResponse(uint64_t read_round) const {
   return response;
 }
 
-// Within a term entries are never taken back: a log that ends before what this leader
-// was promised has lost its end.
-void Raft::HearOfPromise(NodeId leader, const AppendRequest& request) {
+// Within a term a node never takes entries back. So if the log ends before an entry that
+// was acknowledged to this leader, its end was lost.
+void Raft::DetectLostTail(NodeId leader, const AppendRequest& request) {
   if (loss_round_term_ != term()) loss_round_ = 0;
   loss_round_term_ = term();
   loss_round_ = std::max(loss_round_, request.loss_round);
   if (request.promised_index <= log_.last_index()) return;
-  must_hold_ =
-      std::max(must_hold_, LogPosition{request.promised_term, request.promised_index});
-  if (std::exchange(tail_lost_noted_, true)) return;
+  acknowledged_end_ = std::max(
+      acknowledged_end_, LogPosition{request.promised_term, request.promised_index});
+  if (std::exchange(tail_lost_reported_, true)) return;
   ++counters_.tails_lost;
   notices_.push_back(
       {Notice::Kind::kTailLost, leader, log_.last_index(), request.promised_index});
 }
 
-void Raft::NoteRefilled() {
-  if (!tail_lost_noted_ || lost_tail()) return;
-  tail_lost_noted_ = false;
+void Raft::ReportRefilledTail() {
+  if (!tail_lost_reported_ || lost_tail()) return;
+  tail_lost_reported_ = false;
   notices_.push_back(
-      {Notice::Kind::kTailRefilled, leader_, log_.last_index(), must_hold_.index});
+      {Notice::Kind::kTailRefilled, leader_, log_.last_index(), acknowledged_end_.index});
 }
 
 void Raft::AnswerLostTail(NodeId leader, const AppendRequest& request) {
@@ -80,7 +80,7 @@ void Raft::AnswerNoSpace(NodeId leader, uint64_t read_round) {
 }
 
 bool Raft::MatchesPrevious(LogIndex index, Term term) const {
-  // Before the base everything is committed, and so is in every leader's log.
+  // Entries before the base are committed, and so are in every leader's log.
   if (index < log_.base_index()) return true;
   const bool matches = log_.Matches(index, term);
   CONCORDAT_CHECK(matches || index > commit_index_)
@@ -88,9 +88,9 @@ bool Raft::MatchesPrevious(LogIndex index, Term term) const {
   return matches;
 }
 
-// Rule 2, with what the leader needs to find the place where the logs agree in few
-// steps (end of section 5.3): entries of ours with a term above prev_log_term cannot
-// be in its log before prev_log_index.
+// Rule 2. The hint lets the leader find the place where the logs agree in few steps (end
+// of section 5.3): our entries with a term above prev_log_term cannot be in the leader's
+// log up to prev_log_index.
 void Raft::RejectAppend(NodeId leader, const AppendRequest& request) {
   ++counters_.appends_rejected;
   const LogIndex candidate =
@@ -102,8 +102,8 @@ void Raft::RejectAppend(NodeId leader, const AppendRequest& request) {
   SendWhenDurable(leader, response, LogIndex());
 }
 
-// Rules 3 and 4: only a conflict truncates. A late, shorter message finds its entries
-// here already, and what follows them may have been acknowledged.
+// Rules 3 and 4. Only a conflict truncates the log: the entries of a late, shorter
+// message are here already, and entries after them may have been acknowledged.
 void Raft::StoreEntries(std::vector<Entry> entries) {
   for (Entry& entry : entries) {
     if (entry.index <= log_.base_index()) continue;
@@ -118,7 +118,7 @@ void Raft::StoreEntries(std::vector<Entry> entries) {
 void Raft::AcknowledgeAppend(NodeId leader, LogIndex match, uint64_t read_round) {
   AppendResponse response = NewResponse(read_round);
   response.success = true;
-  // Committed entries are in the leader's log whatever this message compared.
+  // Committed entries are in the leader's log, even if this message did not compare them.
   response.match_index = std::max(match, std::min(commit_index_, persisted_index_));
   SendWhenDurable(leader, response, response.match_index);
 }

@@ -1,5 +1,5 @@
-// Replication from the leader's side (paper, section 5.3): pipelined and bounded, see
-// progress.h for the states.
+// Replication at the leader (paper, section 5.3), pipelined and bounded. The states of a
+// follower are in progress.h.
 #include <algorithm>
 #include <utility>
 
@@ -42,7 +42,7 @@ void Raft::SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries)
   request.prev_log_term = log_.TermAt(request.prev_log_index).value();
   const LogIndex last(request.prev_log_index.value() + entries.size());
   request.leader_commit = std::min(commit_index_, last);
-  AddWhatIsKnown(*progress, &request);
+  FillAcknowledged(*progress, &request);
   request.entries = std::move(entries);
   if (progress->state == ProgressState::kReplicate) {
     progress->inflight.push_back(last);
@@ -57,9 +57,10 @@ void Raft::SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries)
   Send(to, std::move(request));
 }
 
-// What was dropped from the log here is committed: to demand the base instead of it is
-// to demand no more than any leader must have.
-void Raft::AddWhatIsKnown(const Progress& progress, AppendRequest* request) const {
+// An acknowledged entry may have been dropped from the leader's own log, whose base then
+// stands for it. That demands no more of the follower: all entries up to the base are
+// committed.
+void Raft::FillAcknowledged(const Progress& progress, AppendRequest* request) const {
   request->acknowledged_index = progress.match;
   if (!progress.promised.is_none()) {
     request->promised_index = std::max(progress.promised, log_.base_index());
@@ -69,8 +70,8 @@ void Raft::AddWhatIsKnown(const Progress& progress, AppendRequest* request) cons
   request->read_round = read_round_;
 }
 
-// An append without entries behind everything that was sent: when one of those was
-// lost, this one is rejected, and the leader goes back.
+// An append without entries, after all that was sent. When one of the earlier appends was
+// lost, the follower rejects this one, and the leader goes back.
 void Raft::SendHeartbeat(NodeId to, Progress* progress) {
   progress->heartbeat_due = false;
   AppendRequest request;
@@ -79,7 +80,7 @@ void Raft::SendHeartbeat(NodeId to, Progress* progress) {
     request.prev_log_term = log_.TermAt(request.prev_log_index).value();
   }
   request.leader_commit = std::min(commit_index_, request.prev_log_index);
-  AddWhatIsKnown(*progress, &request);
+  FillAcknowledged(*progress, &request);
   Send(to, std::move(request));
 }
 
@@ -105,11 +106,11 @@ void Raft::Handle(NodeId from, const AppendResponse& response) {
   } else if (!response.no_space || progress.state == ProgressState::kNoSpace) {
     OnAppendRejected(&progress, response);
   }
-  FollowSpace(from, &progress, response.no_space);
+  UpdateSpaceState(from, &progress, response.no_space);
 }
 
-// What it acknowledged is not there any more, so that none of it counts for a quorum
-// until it is acknowledged anew. What was committed stays committed.
+// The follower has lost entries that it had acknowledged. None of its entries counts for
+// a quorum until it is acknowledged again. What was committed stays committed.
 void Raft::OnTailLost(NodeId from, Progress* progress, const AppendResponse& response) {
   ++counters_.peer_tails_lost;
   notices_.push_back(
@@ -120,7 +121,7 @@ void Raft::OnTailLost(NodeId from, Progress* progress, const AppendResponse& res
       log_.LastWithTermAtMost(response.hint_index, response.hint_term).Next());
 }
 
-void Raft::FollowSpace(NodeId from, Progress* progress, bool no_space) {
+void Raft::UpdateSpaceState(NodeId from, Progress* progress, bool no_space) {
   const bool paused = progress->state == ProgressState::kNoSpace;
   if (no_space && !paused) {
     ++counters_.peers_without_space;
@@ -150,7 +151,7 @@ void Raft::OnAppendAccepted(Progress* progress, LogIndex match) {
   }
   switch (progress->state) {
     case ProgressState::kProbe:
-      // A late answer to an earlier, shorter message says nothing about this probe.
+      // A late answer to an earlier, shorter append does not answer this probe.
       if (match >= progress->next.Previous()) progress->BecomeReplicate();
       break;
     case ProgressState::kReplicate:
@@ -178,8 +179,8 @@ void Raft::OnAppendRejected(Progress* progress, const AppendResponse& response) 
     ++counters_.stale_messages;
     return;
   }
-  // The follower's log has hint_term at hint_index: entries of ours behind the last
-  // one of that term or an earlier one cannot be in it.
+  // The follower's entry at hint_index has the term hint_term. So our entries up to there
+  // with a higher term cannot be in its log.
   const LogIndex agree = log_.LastWithTermAtMost(response.hint_index, response.hint_term);
   const LogIndex next =
       std::max(std::min(agree.Next(), rejected), progress->match.Next());
@@ -192,13 +193,13 @@ void Raft::OnAppendRejected(Progress* progress, const AppendResponse& response) 
 
 void Raft::AdvanceCommitIndex() {
   const LogIndex quorum(configuration_.QuorumValue([this](NodeId voter) {
-    // The leader's own copy counts like any other: when it is on its disk.
+    // The leader's own copy counts like any other, once it is on disk.
     return voter == config_.self ? persisted_index_.value()
                                  : progress_.at(voter).match.value();
   }));
   if (quorum <= commit_index_) return;
-  // Section 5.4.2: entries of earlier terms are committed only by one of this term
-  // behind them, never by counting copies.
+  // Section 5.4.2: entries of earlier terms are committed only by a later entry of this
+  // term, never by counting their copies.
   if (!log_.Matches(quorum, term())) {
     ++counters_.commit_held_for_own_term;
     return;

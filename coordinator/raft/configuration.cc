@@ -32,8 +32,8 @@ uint64_t Configuration::QuorumValue(
   std::vector<uint64_t> values;
   values.reserve(voters_.size());
   for (NodeId voter : voters_) values.push_back(value_of(voter));
-  // In descending order the value at place QuorumSize() - 1 is reached by exactly
-  // that many voters or more.
+  // In descending order, at least QuorumSize() voters have reached the value at the place
+  // QuorumSize() - 1.
   const auto place = values.begin() + static_cast<std::ptrdiff_t>(QuorumSize() - 1);
   std::nth_element(values.begin(), place, values.end(), std::greater<>());
   return *place;

@@ -1,4 +1,4 @@
-// Terms, votes and leadership (paper, section 5.2 and 5.4.1; thesis, 9.6 and 6.2).
+// Terms, votes and leadership (paper, sections 5.2 and 5.4.1; thesis, 9.6 and 6.2).
 #include <algorithm>
 #include <utility>
 
@@ -26,15 +26,15 @@ void Raft::BecomeFollower(Term new_term, NodeId leader) {
     uncommitted_bytes_ = 0;
     transfer_.reset();
   }
-  // A follower's timer runs on: a candidate that it refuses must not keep it from
-  // asking for an election itself.
+  // A follower's timer is not reset: a candidate whom it refuses must not keep it from
+  // standing for election itself.
   if (role_ != Role::kFollower) ArmElectionTimer();
   role_ = Role::kFollower;
   votes_.clear();
   leader_ = leader;
 }
 
-void Raft::HearFromLeader(NodeId leader) {
+void Raft::FollowLeader(NodeId leader) {
   CONCORDAT_CHECK(!is_leader() && (leader_.is_none() || leader_ == leader))
       << "two leaders in term " << term() << ": " << leader_ << " and " << leader;
   if (role_ != Role::kFollower) BecomeFollower(term(), leader);
@@ -43,31 +43,32 @@ void Raft::HearFromLeader(NodeId leader) {
   ArmElectionTimer();
 }
 
-bool Raft::HearsLiveLeader() const {
+bool Raft::HasLiveLeader() const {
   if (is_leader()) return true;
   return !leader_.is_none() && now_ - heard_leader_at_ < config_.election_timeout_min;
 }
 
-// Section 5.4.1: the later term at the end, then the longer log. A node whose log has
-// lost its tail votes as if it had it still: entries may be committed by that promise.
+// Section 5.4.1: the log with the later term at its end is more up to date; with equal
+// terms, the longer one. A node that has lost the tail of its log votes as if it still
+// had it, because entries may be committed by its acknowledgement.
 bool Raft::IsUpToDate(LogIndex last_index, Term last_term) {
   const LogPosition candidate{last_term, last_index};
-  if (candidate >= LastPosition() && candidate < must_hold_) {
+  if (candidate >= LastPosition() && candidate < acknowledged_end_) {
     ++counters_.votes_refused_for_lost_tail;
   }
-  return candidate >= std::max(LastPosition(), must_hold_);
+  return candidate >= std::max(LastPosition(), acknowledged_end_);
 }
 
-// Not when a vote for itself could not become durable, when its log is about to be
-// replaced, or when it lacks what it promised to hold.
+// A node must not stand for election when its vote for itself could not become durable,
+// when its log is about to be replaced, or when it has lost entries that it acknowledged.
 bool Raft::MayStand() const {
   return !DiskIsStalled() && !installing_.has_value() && !lost_tail();
 }
 
 void Raft::StartPreVote() {
   ArmElectionTimer();
-  // An election that it has begun, or voted in, is not over before its vote is on the
-  // disk: another one now would only void that.
+  // An election in which this node stands or has voted is not over while its vote is
+  // being written. Another election now would only void that vote.
   if (persisted_hard_state_ != hard_state_) {
     ++counters_.elections_held_for_own_vote;
     return;
@@ -76,8 +77,8 @@ void Raft::StartPreVote() {
   ++counters_.pre_votes_started;
   role_ = Role::kPreCandidate;
   leader_ = NodeId();
-  // The pre-vote costs the others nothing, so it is repeated soon: a peer that heard
-  // the lost leader a little later than this node refuses the first one.
+  // A pre-vote costs the other nodes nothing, so it is repeated soon: a peer that has
+  // heard from the old leader a little later than this node refuses the first one.
   election_deadline_ =
       now_ + Duration::Micros(random_.Between(config_.heartbeat_interval.micros(),
                                               config_.election_timeout_min.micros()));
@@ -95,7 +96,7 @@ void Raft::StartElection(bool transfer) {
   hard_state_.vote = config_.self;
   role_ = Role::kCandidate;
   leader_ = NodeId();
-  votes_.clear();  // its own counts when it is durable: OnPersisted
+  votes_.clear();  // its own vote is added when it is durable, in OnPersisted
   ArmElectionTimer();
   for (NodeId voter : configuration_.voters()) {
     if (voter == config_.self) continue;
@@ -130,27 +131,28 @@ void Raft::BecomeLeader() {
     progress.heartbeat_due = true;
   }
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
-  // Nobody has led before: the group begins with its configuration.
+  // No node has led the group before: its log begins with the configuration.
   if (log_.last_index().is_none() && !config_.new_cluster.is_none()) {
     const Configuration first(configuration_.voters(), config_.new_cluster);
     AppendEntry(Entry{term(), LogIndex(1), EntryType::kConfiguration,
                       Payload(EncodeConfiguration(first))});
   }
-  // Section 8: what earlier leaders have committed is known once an entry of this
-  // term is.
+  // Section 8: the leader knows what earlier leaders have committed once an entry of its
+  // own term is committed.
   term_start_index_ = log_.last_index().Next();
   log_.Append(Entry{term(), term_start_index_, EntryType::kTermStart, Payload()});
   CountUncommitted();
 }
 
 void Raft::TickLeader() {
-  EndTransferInTime();
+  TickTransfer();
   const bool alone = configuration_.QuorumSize() == 1;
   if (DiskIsStalled() && !alone && !transfer_.has_value() &&
       (std::exchange(tried_transfer_for_disk_, true) || !TransferLeadership().ok())) {
     return StepDown(&counters_.stepped_down_for_disk);
   }
-  // Thesis, section 6.2: a leader that hears no quorum lets its clients go elsewhere.
+  // Thesis, section 6.2: a leader that hears from no quorum steps down, so that clients
+  // turn to another node.
   const bool hears_quorum = configuration_.HasQuorum([this](NodeId voter) {
     return voter == config_.self ||
            now_ - progress_.at(voter).last_heard <= config_.election_timeout_max;
@@ -169,7 +171,7 @@ void Raft::StepDown(uint64_t* counter) {
 
 void Raft::Handle(NodeId from, const PreVoteRequest& request) {
   bool granted = false;
-  if (HearsLiveLeader()) {
+  if (HasLiveLeader()) {
     ++counters_.votes_refused_for_live_leader;
   } else {
     granted = request.campaign_term > term() &&

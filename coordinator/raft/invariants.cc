@@ -85,8 +85,8 @@ void InvariantsChecker::CheckLeader(const Raft& raft, const NodeView& view) {
   }
 }
 
-// Leader completeness: what was committed in an earlier term is in the log. The last
-// such entry stands for those before it, by log matching.
+// Leader completeness: all entries that were committed in earlier terms are in the log.
+// By log matching it is enough to look for the last of them.
 void InvariantsChecker::CheckLeaderIsComplete(const Raft& raft) {
   size_t count = committed_.size();
   while (count > 0 && committed_[count - 1].in_term >= raft.term()) --count;
@@ -109,8 +109,8 @@ void InvariantsChecker::CheckLog(const Raft& raft, TermLog* known) {
                 " is not of the committed entry");
     }
   }
-  // What stands before an entry that has not changed has not changed either: each
-  // (index, term) was seen with the term before it, see CheckEntry.
+  // When an entry has not changed, neither have those before it: CheckEntry has seen each
+  // (index, term) together with the term of the entry before.
   known->KeepUpTo(log.last_index());
   while (known->last() > known->base &&
          !log.Matches(known->last(), known->terms.back())) {
@@ -127,8 +127,8 @@ void InvariantsChecker::CheckLog(const Raft& raft, TermLog* known) {
   }
 }
 
-// Log matching, by induction: two entries of one index and term are the same, and so
-// are the terms of the entries before them.
+// Log matching, by induction: two entries with the same index and term are equal, and the
+// entries before them have the same term.
 void InvariantsChecker::CheckEntry(NodeId node, const Entry& entry, Term previous_term) {
   const auto [known, is_new] =
       entries_.try_emplace(std::make_pair(entry.index, entry.term),
@@ -144,8 +144,8 @@ void InvariantsChecker::CheckEntry(NodeId node, const Entry& entry, Term previou
 }
 
 void InvariantsChecker::CheckCommit(const Raft& raft, const NodeView& view) {
-  // Section 5.4.2. Breaking it does harm only after the elections of Figure 8, which
-  // random runs seldom meet, so it is looked at directly.
+  // Section 5.4.2. A violation does harm only after elections as in Figure 8, which are
+  // rare in random runs. Therefore it is checked directly.
   if (raft.is_leader() && raft.commit_index() > view.commit &&
       !raft.log().Matches(raft.commit_index(), raft.term())) {
     Violation("leader ", raft.self(), " of term ", raft.term(), " committed ",
@@ -154,7 +154,7 @@ void InvariantsChecker::CheckCommit(const Raft& raft, const NodeView& view) {
   for (LogIndex i = view.commit.Next(); i <= raft.commit_index(); i = i.Next()) {
     const std::optional<Term> committed = CommittedTerm(i);
     const std::optional<Term> term = raft.log().TermAt(i);
-    if (!term.has_value()) {  // it came in a snapshot
+    if (!term.has_value()) {  // the entry came in a snapshot
       if (!committed.has_value()) {
         Violation("node ", raft.self(), ": snapshot holds entry ", i,
                   ", which was not committed");
@@ -177,7 +177,7 @@ void InvariantsChecker::CheckNewlyCommitted(const Raft& raft, LogIndex index, Te
   }
   if (index.value() != committed_.size() + 1) return;  // a violation was reported
   committed_.push_back(Committed{term, raft.term()});
-  // Leader completeness for leaders that were there already.
+  // Leader completeness, for nodes that are leaders already.
   for (const auto& [node, view] : nodes_) {
     if (view.role != Role::kLeader || view.term <= raft.term()) continue;
     if (index >= view.log.base && view.log.At(index) != term) {
@@ -243,8 +243,8 @@ void InvariantsChecker::OnDurable(NodeId node, const Persist& persist) {
     if (persist.discard_log) log.terms.clear();
     log.CompactTo(meta.index, meta.term);
   }
-  // The entries may have been taken before the term that is written with them was heard
-  // of; but whoever took them had heard of their own terms.
+  // The node may have taken the entries before it heard of the term that is written with
+  // them, but it had heard of the terms of the entries themselves.
   const Term heard = view.durable_state.term;
   if (persist.hard_state.has_value()) {
     CheckDurableState(node, view.durable_state, *persist.hard_state);
@@ -256,8 +256,8 @@ void InvariantsChecker::OnDurable(NodeId node, const Persist& persist) {
       return;
     }
     const std::optional<Term> before = log.At(entry.index);
-    // Who has not heard of the term in which others committed it may still follow a
-    // leader of an older one: the quorum did without its copy.
+    // A node that has not heard of the term in which others committed the entry may still
+    // follow a leader of an older term: the quorum did not include its copy.
     if (before.has_value() && before == CommittedTerm(entry.index) &&
         entry.term != *before &&
         std::max(heard, entry.term) >= committed_[entry.index.value() - 1].in_term) {
@@ -266,7 +266,7 @@ void InvariantsChecker::OnDurable(NodeId node, const Persist& persist) {
     if (before != entry.term) log.KeepUpTo(entry.index.Previous());
     if (entry.index > log.last()) log.terms.push_back(entry.term);
   }
-  // The first entry voids all behind it, also when it repeats what stood there.
+  // The first entry voids all stored entries after it, even if it repeats the stored one.
   if (!persist.entries.empty()) log.KeepUpTo(persist.entries.back().index);
 }
 
@@ -301,13 +301,13 @@ void InvariantsChecker::AfterStart(const Raft& raft) {
   view = std::move(fresh);
 }
 
-// A crash may leave more than was promised, never less.
+// A crash may leave more on the disk than was promised, never less.
 void InvariantsChecker::CheckRecoveredState(const Raft& raft, const NodeView& before) {
   const NodeId node = raft.self();
   if (raft.term() < before.durable_state.term) {
     Violation("node ", node, " forgot the term ", before.durable_state.term);
   }
-  // The latest vote that this node has told anybody of.
+  // The latest vote of this node that another node has been told.
   auto vote = votes_.upper_bound(std::make_pair(node, Term(UINT64_MAX)));
   if (vote != votes_.begin() && (--vote)->first.first == node) {
     const Term voted_in = vote->first.second;
@@ -316,7 +316,7 @@ void InvariantsChecker::CheckRecoveredState(const Raft& raft, const NodeView& be
         (voted_in == raft.term() && raft.hard_state().vote != vote->second);
     if (forgotten) Violation("node ", node, " forgot its vote in term ", voted_in);
   }
-  // Committed entries that it had on disk.
+  // Committed entries that were on its disk.
   const LogIndex last = std::min(committed(), before.durable_log.last());
   if (last <= raft.log().base_index() || last < before.durable_log.base) return;
   const Term term = CommittedTerm(last).value();
@@ -363,7 +363,8 @@ void InvariantsChecker::CheckAcknowledgement(const Message& message,
     Violation("node ", message.from, " acknowledged in term ", message.term,
               " before that term was durable");
   }
-  // A later leader may have taken back, rightly, what an old answer promised.
+  // What an answer of an earlier term has promised, a later leader may rightly have
+  // removed.
   if (view.durable_state.term != message.term) return;
   if (view.durable_log.last() < response.match_index) {
     Violation("node ", message.from, " acknowledged ", response.match_index,
@@ -382,7 +383,7 @@ void InvariantsChecker::OnApplied(NodeId node, const Entry& entry) {
     Violation("node ", node, " applied ", entry, ", which is not the committed entry");
     return;
   }
-  // State-machine safety: the same content everywhere.
+  // State-machine safety: all nodes apply the same entry at an index.
   const auto known = entries_.find(std::make_pair(entry.index, entry.term));
   if (known == entries_.end() || known->second.data != entry.data ||
       known->second.type != entry.type) {

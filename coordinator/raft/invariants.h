@@ -1,19 +1,22 @@
-// Raft's safety properties (paper, Figure 3), and the promises that they rest on,
-// checked from outside over all nodes of one group. For tests and the simulator.
+// Checks Raft's safety properties (paper, Figure 3), and the promises that they rest on,
+// over all nodes of one group. It sees the nodes from outside. For tests and the
+// simulator.
 //
 //   InvariantsChecker checker(voters);
-//   a node was made, anew or from its disk, before its first input:
-//                                            checker.AfterStart(raft)
-//   after every input and every TakeOutput:  checker.AfterStep(raft)
-//   a persist is on the disk, wholly, or the part that a crash left of it
-//   (before raft.OnPersisted):               checker.OnDurable(node, persist)
-//   a message really leaves the node:        checker.OnMessage(message)
-//   the state machine applies an entry
-//   (before raft.OnApplied):                 checker.OnApplied(node, entry)
-//   then:                                    if (!checker.ok()) checker.violations()
+//   // A node was made, new or from its disk, before its first input:
+//   checker.AfterStart(raft);
+//   // After every input and every TakeOutput:
+//   checker.AfterStep(raft);
+//   // A persist is on the disk, or the part that a crash has left; before OnPersisted:
+//   checker.OnDurable(node, persist);
+//   // A message really leaves the node:
+//   checker.OnMessage(message);
+//   // The state machine applies an entry, before OnApplied:
+//   checker.OnApplied(node, entry);
+//   if (!checker.ok()) Report(checker.violations());
 //
-// Remembers all it has seen, so it survives restarts of the nodes; a crash needs no
-// call. The cost of a step is that of what the step has changed.
+// The checker remembers all that it has seen, also across restarts of the nodes. A crash
+// needs no call. A check costs time in proportion to what has changed since the last one.
 #ifndef COORDINATOR_RAFT_INVARIANTS_H_
 #define COORDINATOR_RAFT_INVARIANTS_H_
 
@@ -43,12 +46,13 @@ class InvariantsChecker {
   void OnMessage(const Message& message);
   void OnApplied(NodeId node, const Entry& entry);
 
-  // The disk of a node that is down has lost what is behind `last`. A fault that Raft
-  // does not provide for: it may only be made from FirstThatMayBeLost on.
+  // The disk of a node that is down has lost the entries after `last`. Raft does not
+  // provide for this fault, so the simulator may cause it only from FirstThatMayBeLost
+  // on.
   void OnTailLost(NodeId node, LogIndex last);
-  // The first entry on the node's disk from which on each is also on the disks of a
-  // quorum without it, so that nothing depends on this copy. Behind the last when there
-  // is none.
+  // The index from which on the node's disk may lose all entries: each of them is on the
+  // disks of a quorum without this node, so that nothing depends on this copy. One more
+  // than DurableEnd when there is no such entry.
   [[nodiscard]] LogIndex FirstThatMayBeLost(NodeId node) const;
   // The last entry on the node's disk.
   [[nodiscard]] LogIndex DurableEnd(NodeId node) const;
@@ -61,11 +65,11 @@ class InvariantsChecker {
 
  private:
   struct KnownEntry {
-    Term previous_term;  // of the entry before it
+    Term previous_term;  // term of the entry at the index before
     EntryType type = EntryType::kCommand;
     Payload data;
   };
-  // The terms of a stretch of log: the entry base + 1 + i has terms[i].
+  // The terms of a part of a log: the entry at base + 1 + i has the term terms[i].
   struct TermLog {
     LogIndex base;
     Term base_term;
@@ -73,9 +77,10 @@ class InvariantsChecker {
 
     [[nodiscard]] LogIndex last() const { return LogIndex(base.value() + terms.size()); }
     [[nodiscard]] std::optional<Term> At(LogIndex index) const;
-    // Drops what is behind `index`.
+    // Drops the entries after `index`.
     void KeepUpTo(LogIndex index);
-    // Drops what is before `index`; all, when there is something else at `index`.
+    // Drops the entries up to `index`, which becomes the base. Drops all of them when the
+    // entry at `index` has another term.
     void CompactTo(LogIndex index, Term term);
   };
   struct NodeView {
@@ -83,15 +88,15 @@ class InvariantsChecker {
     Term term;
     Role role = Role::kFollower;
     LogIndex commit;
-    LogIndex applied;
+    LogIndex applied;  // by OnApplied
     TermLog log;
     // On disk.
     HardState durable_state;
     TermLog durable_log;
   };
   struct Committed {
-    Term term;     // of the entry
-    Term in_term;  // of the leader that committed it
+    Term term;     // the entry's own term
+    Term in_term;  // the term of the leader that committed it
   };
 
   template <class... Parts>
@@ -103,7 +108,7 @@ class InvariantsChecker {
   void CheckCommit(const Raft& raft, const NodeView& view);
   void CheckNewlyCommitted(const Raft& raft, LogIndex index, Term term);
   void CheckAppliedJump(const Raft& raft, NodeView* view);
-  // `without`: its copy does not count; 0 is nobody.
+  // The copy of the node `without` does not count; 0: all copies count.
   [[nodiscard]] bool QuorumHasDurable(LogIndex index, Term term, NodeId without) const;
   void CheckDurableState(NodeId node, const HardState& before, const HardState& after);
   void CheckRecoveredState(const Raft& raft, const NodeView& before);
@@ -114,10 +119,10 @@ class InvariantsChecker {
 
   const Configuration configuration_;
   std::map<NodeId, NodeView> nodes_;
-  std::map<Term, NodeId> leaders_;
-  std::map<std::pair<NodeId, Term>, NodeId> votes_;  // promised, by voter
-  absl::flat_hash_map<std::pair<LogIndex, Term>, KnownEntry> entries_;
-  std::vector<Committed> committed_;  // [i] is the entry i + 1
+  std::map<Term, NodeId> leaders_;                   // every leader ever seen
+  std::map<std::pair<NodeId, Term>, NodeId> votes_;  // by voter and term: the candidate
+  absl::flat_hash_map<std::pair<LogIndex, Term>, KnownEntry> entries_;  // ever seen
+  std::vector<Committed> committed_;  // committed_[i] is the entry at index i + 1
   std::vector<std::string> violations_;
 };
 

@@ -1,7 +1,7 @@
-// Messages that cannot be true, judged by what this node knows for certain. Peers are
-// trusted to follow Raft, but not to be free of bugs, nor to be whom their address says:
-// what contradicts the paper's safety properties is refused before anything is changed,
-// so that no peer's message can end the process.
+// Refuses messages that cannot be true, judged by what this node knows for certain. Peers
+// are trusted to follow Raft, but not to be free of bugs, nor to be the node that their
+// address stands for. A message that contradicts the paper's safety properties is refused
+// before anything is changed, so that no peer's message can end the process.
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/raft/raft.h"
@@ -10,7 +10,7 @@ namespace concordat::raft {
 
 namespace {
 
-// More elections than a cluster holds in its life, at one a microsecond for two weeks.
+// More elections than a cluster ever holds: one a microsecond for two weeks.
 constexpr uint64_t kMaxTermJump = uint64_t{1} << 40;
 
 absl::Status Contradiction(std::string what) {
@@ -19,8 +19,9 @@ absl::Status Contradiction(std::string what) {
 
 }  // namespace
 
-// A node takes nothing from another cluster, whatever that one's name and numbers are.
-// Before it has a cluster it takes what comes: it may be the one that it is meant for.
+// A node refuses messages of another cluster, even if that cluster has the same name and
+// node ids. A node that does not belong to a cluster yet accepts messages of any: it may
+// be meant to belong to that one.
 absl::Status Raft::CheckCluster(const Message& message) const {
   if (cluster().is_none() || message.cluster == cluster()) return absl::OkStatus();
   if (!message.cluster.is_none()) {
@@ -28,7 +29,8 @@ absl::Status Raft::CheckCluster(const Message& message) const {
         "a message of cluster ", ToString(message.cluster), "; this node belongs to ",
         ToString(cluster()), ": a node of another cluster has an address of this one's"));
   }
-  // Nothing is in a log that has no cluster, so nobody leads with it, or could.
+  // The log of a sender without a cluster is empty, so that sender neither leads nor
+  // could be elected.
   const auto* vote = std::get_if<VoteRequest>(&message.body);
   const auto* pre_vote = std::get_if<PreVoteRequest>(&message.body);
   const bool has_log = (vote != nullptr && !vote->last_log_index.is_none()) ||
@@ -46,7 +48,7 @@ absl::Status Raft::CheckPlausible(const Message& message) const {
     return Contradiction(absl::StrCat("term ", message.term.value(), ", this node is in ",
                                       term().value()));
   }
-  if (message.term < term()) return absl::OkStatus();  // only told that it is stale
+  if (message.term < term()) return absl::OkStatus();  // Dispatch answers: stale
   const auto* append = std::get_if<AppendRequest>(&message.body);
   const auto* chunk = std::get_if<SnapshotChunk>(&message.body);
   if (append == nullptr && chunk == nullptr) return absl::OkStatus();
@@ -59,7 +61,7 @@ absl::Status Raft::CheckPlausible(const Message& message) const {
   return append != nullptr ? CheckPlausible(*append) : CheckPlausible(*chunk);
 }
 
-// Leader completeness: what is committed here stands in the log of every later leader.
+// Leader completeness: what is committed here is in the log of every later leader.
 absl::Status Raft::CheckPlausible(const AppendRequest& request) const {
   const auto contradicts = [this](LogIndex index, Term entry_term) {
     return index >= log_.base_index() && index <= commit_index_ &&

@@ -1,4 +1,4 @@
-// What a leader knows of one follower, and how it sends to it.
+// What a leader knows about one follower, and how it sends to that follower.
 //
 //             success                      the log is compacted
 //   PROBE ------------------> REPLICATE    beyond what the follower has
@@ -12,14 +12,15 @@
 //        "no space"                its answer to a heartbeat says that it has space
 //                                  again, and the pause is over
 //
-// A follower that is found to have lost the end of its log goes to PROBE, and nothing
-// that it acknowledged before counts any more.
+// A follower that has lost the end of its log returns to PROBE, and its earlier
+// acknowledgements no longer count.
 //
 // PROBE: one append at a time, until the place is found where the logs agree.
-// REPLICATE: appends are sent ahead of their answers, a bounded number of them.
-// SNAPSHOT: chunks of the snapshot are sent ahead of their answers, a bounded number of
-// them; appends are heartbeats only.
-// NO SPACE: heartbeats only. The pause grows each time that no space is found again.
+// REPLICATE: a limited number of appends is sent without waiting for answers.
+// SNAPSHOT: a limited number of the snapshot's chunks is sent without waiting for
+// answers; the only appends are heartbeats.
+// NO SPACE: only heartbeats are sent. The pause grows each time that the follower again
+// has no space.
 #ifndef COORDINATOR_RAFT_PROGRESS_H_
 #define COORDINATOR_RAFT_PROGRESS_H_
 
@@ -38,21 +39,21 @@ namespace concordat::raft {
 enum class ProgressState : uint8_t { kProbe, kReplicate, kSnapshot, kNoSpace };
 [[nodiscard]] std::string_view ProgressStateName(ProgressState state);
 
-// One snapshot on its way to one follower. Offsets are those of the snapshot's bytes.
+// The transfer of one snapshot to one follower. Offsets are in bytes of the snapshot.
 struct SnapshotTransfer {
   SnapshotMeta meta;
-  uint64_t received = 0;  // the follower has everything before it
+  uint64_t received = 0;  // the follower has all bytes before this offset
   uint64_t next = 0;      // where the next chunk begins
-  bool reading = false;   // the environment was asked for that chunk
-  bool all_sent = false;  // there is no chunk at `next`
-  // Where each chunk ends that was sent and not answered. The snapshot's last one is
-  // answered when all of it is installed.
+  bool reading = false;   // the environment was asked for the chunk at `next`
+  bool all_sent = false;  // the last chunk was sent: there is none at `next`
+  // The end of each chunk that was sent and is not answered. The snapshot's last chunk is
+  // answered when the whole snapshot is installed.
   std::deque<uint64_t> unanswered;
-  // So many may be unanswered. Grows with each answer, and is one again when none comes,
-  // so that a slow network is not filled with chunks that are sent twice.
+  // How many chunks may be unanswered. Grows with each answer and returns to one when no
+  // answer comes, so that a slow network is not filled with chunks that are sent twice.
   size_t window = 1;
-  // When the follower last received something new, or was sent the only chunk on its
-  // way. Without an answer the chunks from `received` on are sent again.
+  // When the follower last received something new, or was sent a chunk while none was in
+  // flight. When no answer comes, the chunks from `received` on are sent again.
   Timestamp advanced_at;
 
   void GoBackTo(uint64_t offset) {
@@ -74,25 +75,25 @@ struct SnapshotTransfer {
 };
 
 struct Progress {
-  LogIndex match;  // durable there, and equal to ours, up to here
-  // The highest that match ever was: above match while a lost tail is sent again.
+  LogIndex match;  // up to here the follower's log is durable and equals the leader's
+  // The highest value that match ever had. Above match while a lost tail is sent again.
   LogIndex promised;
-  uint64_t loss_round = 0;  // how often the tail was found lost
+  uint64_t loss_round = 0;  // how often this leader has found the tail lost
   LogIndex next;            // the next entry to send
   ProgressState state = ProgressState::kProbe;
-  bool probe_sent = false;        // in kProbe: an answer is awaited
-  std::deque<LogIndex> inflight;  // in kReplicate: last index of each append sent
-  SnapshotTransfer snapshot;      // in kSnapshot; later the last one
-  // The entries behind this one stay in the log for this follower: it is being sent a
-  // snapshot that ends there, or has been and has not caught up yet. None: it is entitled
-  // to nothing.
+  bool probe_sent = false;        // in kProbe: the append at `next` awaits its answer
+  std::deque<LogIndex> inflight;  // in kReplicate: last index of each unanswered append
+  SnapshotTransfer snapshot;      // in kSnapshot, and afterwards the last transfer
+  // The leader's log keeps the entries after this one for the follower, which is being
+  // sent a snapshot that ends here, or was sent one and has not caught up yet. nullopt:
+  // nothing is kept for it.
   std::optional<LogIndex> keeps_log_from;
-  Timestamp progressed_at;   // it has received more of the snapshot or of the log
-  Duration space_pause;      // the last one; 0 after entries were stored
-  Timestamp space_retry_at;  // in kNoSpace: not before
-  bool heartbeat_due = false;
-  Timestamp last_heard;  // any message of the current term
-  uint64_t acked_read_round = 0;
+  Timestamp progressed_at;     // when it last received more of the snapshot or of the log
+  Duration space_pause;        // the last pause for space; 0 after entries were stored
+  Timestamp space_retry_at;    // in kNoSpace: entries are not sent before
+  bool heartbeat_due = false;  // the next output sends it one
+  Timestamp last_heard;        // when any message of the current term arrived
+  uint64_t acked_read_round = 0;  // the latest read round that it has confirmed
 
   void BecomeProbe(LogIndex next_index) {
     state = ProgressState::kProbe;
@@ -122,11 +123,11 @@ struct Progress {
     keeps_log_from = meta.index;
     progressed_at = now;
   }
-  // The snapshot must not be removed.
+  // The snapshot is being sent, so its file must not be removed.
   [[nodiscard]] bool keeps_snapshot() const {
     return state == ProgressState::kSnapshot && keeps_log_from.has_value();
   }
-  // Answers arrive in any order: one for a later append stands for earlier ones.
+  // Answers arrive in any order. The answer to a later append covers the earlier ones.
   void FreeInflightUpTo(LogIndex index) {
     while (!inflight.empty() && inflight.front() <= index) inflight.pop_front();
   }

@@ -15,8 +15,8 @@ namespace {
 
 size_t Cost(const Entry& entry) { return entry.data.size() + kEntryOverheadBytes; }
 
-// Whether `issued` on the disk makes a promise of `needed` true: within a term a vote
-// is given once.
+// Whether a promise that needs the state `needed` is true once `issued` is on disk.
+// Within a term a vote is given once and never changed.
 bool Covers(const HardState& issued, const HardState& needed) {
   if (issued.term != needed.term) return issued.term > needed.term;
   if (!needed.cluster.is_none() && issued.cluster != needed.cluster) return false;
@@ -55,7 +55,7 @@ void Raft::Recover(RecoveredState recovered) {
   log_ = Log(snapshot_.index, snapshot_.term);
   if (!snapshot_.index.is_none()) configuration_ = snapshot_.configuration;
   for (Entry& entry : recovered.entries) AppendEntry(std::move(entry));
-  // A crash came between the record of a received snapshot and that of its cluster.
+  // A crash came after the record of a received snapshot and before that of its cluster.
   if (!snapshot_.index.is_none() && hard_state_.cluster.is_none()) {
     hard_state_.cluster = snapshot_.configuration.cluster();
   }
@@ -74,7 +74,7 @@ void Raft::Tick(Timestamp now) {
     now_ = heard_leader_at_ = heartbeat_deadline_ = now;
     for (auto& [node, progress] : progress_) progress.last_heard = now;
     ArmElectionTimer();
-    // Nobody else could be the leader: there is nothing to wait for.
+    // No other node could be the leader, so there is nothing to wait for.
     if (first && configuration_.QuorumSize() == 1) election_deadline_ = now;
   }
   now_ = now;
@@ -99,7 +99,7 @@ absl::Status Raft::Step(Message message) {
     ++counters_.malformed_messages;
     return valid;
   }
-  // Pre-votes leave the term alone on both sides (thesis, section 9.6).
+  // Pre-votes do not change the term on either side (thesis, section 9.6).
   if (const auto* request = std::get_if<PreVoteRequest>(&message.body)) {
     Handle(message.from, *request);
     return absl::OkStatus();
@@ -109,14 +109,14 @@ absl::Status Raft::Step(Message message) {
     return absl::OkStatus();
   }
   const auto* vote = std::get_if<VoteRequest>(&message.body);
-  if (vote != nullptr && !vote->leadership_transfer && HearsLiveLeader()) {
-    // A node that lost touch must not depose a leader that others still hear
-    // (section 6 of the paper): its term is not taken over either.
+  if (vote != nullptr && !vote->leadership_transfer && HasLiveLeader()) {
+    // A node that has lost contact must not depose a leader from whom others still hear
+    // (section 6 of the paper). So its higher term is not adopted either.
     ++counters_.votes_refused_for_live_leader;
     SendWhenDurable(message.from, VoteResponse{false}, LogIndex());
     return absl::OkStatus();
   }
-  // "All servers": a higher term makes a follower of everybody.
+  // "All servers": a node that hears of a higher term becomes a follower.
   if (message.term > term()) {
     if (role_ != Role::kFollower) ++counters_.stepped_down_for_term;
     BecomeFollower(message.term, IsFromLeader(message.body) ? message.from : NodeId());
@@ -131,8 +131,8 @@ absl::Status Raft::Step(Message message) {
 }
 
 void Raft::AnswerStale(const Message& message) {
-  // Rule 1 of both receivers: reply false if term < currentTerm. The answer's term is
-  // what tells the sender. Answers to our own former requests are dropped.
+  // Rule 1 of both receivers: reply false if term < currentTerm. The answer's term tells
+  // the sender why. Late answers to this node's own earlier requests are dropped.
   if (std::holds_alternative<VoteRequest>(message.body)) {
     SendWhenDurable(message.from, VoteResponse{false}, LogIndex());
   } else if (const auto* request = std::get_if<AppendRequest>(&message.body)) {
@@ -206,12 +206,12 @@ void Raft::OnPersisted(PersistId id) {
   }
   const bool voted = !hard_state_.vote.is_none();
   if (!was_durable && persisted_hard_state_ == hard_state_ && voted && !is_leader()) {
-    // Only now do others hear of the vote, and to go on they have to write as well,
-    // which is likely to take as long.
+    // Only now do others hear of the vote. To grant theirs they have to write too, which
+    // is likely to take as long.
     ArmElectionTimer();
     election_deadline_ = election_deadline_ + took;
   }
-  // A candidate votes for itself when that vote cannot be forgotten any more.
+  // A candidate's vote for itself counts once it is durable.
   if (role_ == Role::kCandidate && persisted_hard_state_ == hard_state_) {
     RecordVote(config_.self);
   }
@@ -238,13 +238,13 @@ size_t Raft::PersistRoom() const {
 
 bool Raft::IsIssued(const WaitingMessage& waiting) const {
   if (!Covers(issued_hard_state_, waiting.hard_state)) return false;
-  // A snapshot that is not handed out yet may stand for the entries.
+  // A snapshot that is not handed out yet may contain the entries.
   return waiting.index.is_none() ||
          (waiting.index < next_to_persist_ && !snapshot_to_persist_);
 }
 
-// Only what is on our own disk too: the state machine is never ahead of the log that
-// a restart would find.
+// Entries are applied only when they are on this node's own disk too, so that the state
+// machine is never ahead of the log that a restart would find.
 LogIndex Raft::LastApplicable() const {
   if (installing_.has_value()) return handed_out_index_;
   return std::min(commit_index_, persisted_index_);
@@ -300,7 +300,7 @@ void Raft::TakeMessages(Output* output) {
     output->messages_after_persist = std::move(issued);
     return;
   }
-  // What they waited for was flushed since they were made.
+  // The persists that these messages waited for have been flushed in the meantime.
   output->messages.insert(output->messages.end(), std::make_move_iterator(issued.begin()),
                           std::make_move_iterator(issued.end()));
 }
@@ -374,14 +374,15 @@ void Raft::SetCommitIndex(LogIndex index) {
   AdoptCluster();
 }
 
-// The group's first entry is committed: this is the cluster that the node belongs to.
+// The group's first entry is committed: the node belongs to that entry's cluster from now
+// on.
 void Raft::AdoptCluster() {
   if (hard_state_.cluster.is_none() && !commit_index_.is_none()) {
     hard_state_.cluster = configuration_.cluster();
   }
 }
 
-// A configuration counts as soon as it is in the log (thesis, section 4.1).
+// A configuration is in force as soon as it is in the log (thesis, section 4.1).
 void Raft::AppendEntry(Entry entry) {
   if (entry.type == EntryType::kConfiguration) {
     const auto configuration = DecodeConfiguration(entry.data.view());
@@ -403,14 +404,14 @@ void Raft::TruncateLog(LogIndex from) {
       << "a leader of term " << term() << " overwrites the committed entry " << from;
   ++counters_.truncations;
   log_.TruncateFrom(from);
-  // Only a group's first entry is one; it goes when it is not the committed one.
+  // Only the group's first entry holds a configuration. It is gone now.
   if (from == LogIndex(1)) configuration_ = initial_configuration_;
   next_to_persist_ = std::min(next_to_persist_, from);
   LimitPersistedTo(from.Previous());
   DropPromisesFrom(from);
 }
 
-// Promises of what was never written and never will be.
+// Drops messages that promise entries which were never written and never will be.
 void Raft::DropPromisesFrom(LogIndex index) {
   std::erase_if(messages_after_persist_,
                 [index](const WaitingMessage& w) { return w.index >= index; });

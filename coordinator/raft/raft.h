@@ -1,19 +1,22 @@
-// Raft for one group on one node: a state machine without I/O, clock or threads.
+// Raft for one group on one node: a state machine without I/O, clock or threads. The
+// algorithm is that of the paper and the thesis which types.h names.
 //
 //   Raft raft(config, recovered);
-//   loop: raft.Tick(now); raft.Step(message)...; raft.Propose(...)...;
-//         while (raft.HasOutput()) CarryOut(raft.TakeOutput());   // see output.h
+//   raft.Tick(now);                           // any number of inputs, in any order
+//   absl::Status stepped = raft.Step(message);
+//   absl::StatusOr<LogIndex> first = raft.Propose(commands);
+//   while (raft.HasOutput()) CarryOut(raft.TakeOutput());   // see output.h
 //
-// Inputs only change state; what is to be sent is put together by TakeOutput, so
-// that everything fed in between travels in one batch.
+// Inputs only change the state. TakeOutput puts together what is to be sent, so that the
+// results of all inputs since the last call travel in one batch.
 //
 //                  election timeout     quorum would vote       quorum of votes
 //   FOLLOWER <--> ---------------> PRE-CANDIDATE ----> CANDIDATE ----> LEADER
 //      ^  a leader's message, or a     |                   |              |
 //      |  higher term                  |                   |              |
 //      +-------------------------------+-------------------+--------------+
-//          higher term; or, of a leader: no quorum heard for an election timeout,
-//          or its own disk stalled for as long
+//          higher term; a leader also when it has heard no quorum for an election
+//          timeout, or when its own disk has stalled for as long
 //
 // Not thread-safe. Deterministic: the same inputs in the same order give the same
 // outputs; the only randomness is drawn from Config::seed.
@@ -46,51 +49,52 @@ namespace concordat::raft {
 struct Config {
   NodeId self;
   GroupId group;
-  // Of a new group; a recovered configuration goes before it.
+  // The members of a new group. A configuration that was recovered takes precedence.
   std::vector<NodeId> voters;
-  // Drawn at random. When this node is the first leader of a new group, the group's first
-  // entry says that this is the cluster's id. Nodes that were started with the same
-  // voters and different ids so agree on one: that of the entry that is committed. None:
-  // such a group has no id, and its messages are not told from another one's.
+  // A random id. When this node is the first leader of a new group, this becomes the
+  // cluster's id by the group's first entry. So nodes that were started with the same
+  // voters and different ids agree on one id: that of the entry that is committed. None:
+  // the group gets no id, and its messages cannot be told from another group's.
   ClusterKey new_cluster;
 
-  // A follower that hears no leader for a random time between the two asks for an
-  // election. The heartbeat interval must be well below the smaller one.
+  // A follower that has not heard from a leader for a random time between these two asks
+  // for an election. The heartbeat interval must be well below the smaller one.
   Duration election_timeout_min = Duration::Millis(200);
   Duration election_timeout_max = Duration::Millis(400);
   Duration heartbeat_interval = Duration::Millis(40);
 
-  size_t max_inflight_appends = 64;  // to each follower, unanswered
+  size_t max_inflight_appends = 64;  // unanswered ones, to each follower
   size_t max_append_bytes = 512 * 1024;
-  size_t max_uncommitted_bytes = 64 * 1024 * 1024;
+  size_t max_uncommitted_bytes = 64 * 1024 * 1024;  // Propose refuses more
   size_t snapshot_chunk_bytes = 512 * 1024;
-  size_t max_inflight_chunks = 8;  // to each follower, unanswered
-  // A snapshot that is being sent stays, and with it the log that the follower needs to
-  // go on from it: not when the log would hold more than so many bytes, nor for a
-  // follower that has taken nothing new for so long.
+  size_t max_inflight_chunks = 8;  // unanswered ones, to each follower
+  // While a snapshot is being sent, the leader keeps it and the log that the follower
+  // needs next. It no longer does so when its log would exceed max_log_kept_bytes, or
+  // when the follower has received nothing new for snapshot_patience.
   size_t max_log_kept_bytes = size_t{256} << 20;
   Duration snapshot_patience = Duration::Seconds(60);
-  // A follower without space for entries is left alone for a heartbeat interval, then
-  // for longer and longer, up to this; one that could not keep a snapshot, up to that.
+  // A follower without space is sent nothing for a heartbeat interval; the pause then
+  // doubles up to no_space_pause_max, or up to snapshot_pause_max when it was a snapshot
+  // that could not be kept.
   Duration no_space_pause_max = Duration::Seconds(1);
   Duration snapshot_pause_max = Duration::Seconds(30);
-  // What one Persist holds, and all that are not flushed together; an entry counts for
-  // its data and 64 bytes. One entry goes alone when it is larger. What does not fit
-  // waits in memory, and so do the messages that promise it.
+  // The most bytes in one Persist, and in all that are not flushed. An entry counts for
+  // its data and kEntryOverheadBytes; a larger one is written alone. What does not fit
+  // waits in memory, together with the messages that promise it.
   size_t max_persist_bytes = 4 * 1024 * 1024;
   size_t max_unflushed_bytes = 16 * 1024 * 1024;
-  size_t max_committed_per_output = 2048;
-  // So many entries behind a snapshot stay in memory, so that a follower that is a
-  // little behind does not need the snapshot.
+  size_t max_committed_per_output = 2048;  // entries
+  // How many entries that the latest snapshot contains stay in memory, so that a follower
+  // that lags a little does not need the snapshot.
   size_t entries_kept_behind_snapshot = 4096;
 
-  uint64_t seed = 1;  // different on each node, or elections keep colliding
+  uint64_t seed = 1;  // must differ between nodes, or elections keep colliding
 };
 
-// What the storage found: the snapshot that the log says is in force, and the entries
-// behind it, contiguous, from snapshot.index + 1 on. A snapshot file that became durable
-// while the log does not know of it yet (a crash during its installation) is not looked
-// at: it is received again.
+// What the storage has found at the start: the snapshot that the log says is in force,
+// and the entries after it, contiguous from snapshot.index + 1 on. A snapshot file that
+// the log does not name is ignored: a crash interrupted its installation, and it will be
+// received again.
 struct RecoveredState {
   HardState hard_state;
   SnapshotMeta snapshot;
@@ -102,37 +106,37 @@ struct Counters {
   uint64_t pre_votes_started = 0;
   uint64_t elections_started = 0;
   uint64_t elections_won = 0;
-  uint64_t votes_refused_for_live_leader = 0;
-  uint64_t votes_refused_for_log = 0;
-  uint64_t votes_refused_already_voted = 0;
+  uint64_t votes_refused_for_live_leader = 0;  // pre-votes included
+  uint64_t votes_refused_for_log = 0;          // the candidate's log was not up to date
+  uint64_t votes_refused_already_voted = 0;    // for another candidate of the term
   uint64_t stepped_down_without_quorum = 0;
-  uint64_t stepped_down_for_disk = 0;
-  uint64_t stepped_down_for_term = 0;
-  uint64_t truncations = 0;
-  uint64_t truncations_of_pending_persist = 0;
-  uint64_t persists_held_for_disk = 0;
-  uint64_t appends_rejected = 0;
-  uint64_t stale_messages = 0;
-  uint64_t commit_capped_at_last_new_entry = 0;
-  uint64_t commit_held_for_own_term = 0;
-  uint64_t inflight_limit_reached = 0;
-  uint64_t proposals_refused_for_space = 0;
-  uint64_t snapshots_begun = 0;
-  uint64_t snapshot_chunks_repeated = 0;
-  uint64_t snapshots_restarted = 0;
-  uint64_t snapshot_chunks_early = 0;
-  uint64_t snapshots_kept_for_a_transfer = 0;
-  uint64_t logs_not_kept_any_more = 0;
-  uint64_t snapshots_installed = 0;
-  uint64_t logs_discarded_for_snapshot = 0;
-  uint64_t malformed_messages = 0;
-  uint64_t elections_held_for_own_vote = 0;
-  uint64_t tails_lost = 0;       // this node's
-  uint64_t peer_tails_lost = 0;  // found as leader
-  uint64_t votes_refused_for_lost_tail = 0;
-  uint64_t answers_from_before_a_loss = 0;
-  uint64_t appends_refused_for_space = 0;
-  uint64_t peers_without_space = 0;
+  uint64_t stepped_down_for_disk = 0;            // its own disk has stalled
+  uint64_t stepped_down_for_term = 0;            // it has heard of a higher term
+  uint64_t truncations = 0;                      // of conflicting entries
+  uint64_t truncations_of_pending_persist = 0;   // those being written at that time
+  uint64_t persists_held_for_disk = 0;           // entries had to wait for earlier writes
+  uint64_t appends_rejected = 0;                 // by this follower: the logs differ
+  uint64_t stale_messages = 0;                   // of an older term, or answered before
+  uint64_t commit_capped_at_last_new_entry = 0;  // Figure 2, AppendEntries, rule 5
+  uint64_t commit_held_for_own_term = 0;         // section 5.4.2
+  uint64_t inflight_limit_reached = 0;           // max_inflight_appends
+  uint64_t proposals_refused_for_space = 0;      // max_uncommitted_bytes
+  uint64_t snapshots_begun = 0;                  // by this leader, for a follower
+  uint64_t snapshot_chunks_repeated = 0;         // because an answer was overdue
+  uint64_t snapshots_restarted = 0;              // with a newer one, or from the start
+  uint64_t snapshot_chunks_early = 0;            // that have overtaken another chunk
+  uint64_t snapshots_kept_for_a_transfer = 0;    // though there is a newer one
+  uint64_t logs_not_kept_any_more = 0;           // for a follower that is too slow
+  uint64_t snapshots_installed = 0;              // by this follower
+  uint64_t logs_discarded_for_snapshot = 0;      // Figure 13, rule 7
+  uint64_t malformed_messages = 0;               // refused by Step
+  uint64_t elections_held_for_own_vote = 0;      // the own vote was not on disk yet
+  uint64_t tails_lost = 0;                       // by this node
+  uint64_t peer_tails_lost = 0;                  // by followers, as this leader has found
+  uint64_t votes_refused_for_lost_tail = 0;  // the candidate lacked what this node lost
+  uint64_t answers_from_before_a_loss = 0;   // ignored by this leader
+  uint64_t appends_refused_for_space = 0;    // by this follower
+  uint64_t peers_without_space = 0;          // found by this leader
   uint64_t transfers_begun = 0;
   uint64_t transfers_failed = 0;
   uint64_t elections_by_transfer = 0;
@@ -147,83 +151,91 @@ class Raft {
 
   // --- Inputs ---------------------------------------------------------------------
 
-  // Time passes. Call it when NextDeadline() is reached, and with the current time
-  // before messages are stepped after a pause: a leader that was stopped past an
-  // election must learn that first. A clock that goes backwards arms every timer anew.
+  // The time is `now`. To be called when NextDeadline() is reached, and after a pause
+  // before messages are stepped: a leader that was stopped past an election must learn
+  // that first. When the clock has gone backwards, every timer is set again.
   void Tick(Timestamp now);
 
-  // A message arrived. Lost, repeated and reordered ones are fine.
-  // FAILED_PRECONDITION: it is of another cluster; nothing was changed.
-  // INVALID_ARGUMENT: not for this node and group, from a node that is not in the
-  // configuration, malformed, or contradicting what is known here for certain (a second
-  // leader in a term, other entries than the committed ones, a term that no election can
-  // have reached); nothing was changed. UNIMPLEMENTED: it has an entry
-  // of a type that this version does not know; nothing was acknowledged.
+  // A message has arrived. Messages may be lost, repeated and reordered.
+  //   FAILED_PRECONDITION  it is from another cluster
+  //   INVALID_ARGUMENT     it is not for this node and group, from a node outside of the
+  //                        configuration, malformed, or it contradicts what this node
+  //                        knows for certain (a second leader in a term, other entries
+  //                        than the committed ones, a term that no election can have
+  //                        reached)
+  //   UNIMPLEMENTED        it has an entry of a type that this version does not know
+  // After each of these errors nothing was changed or acknowledged.
   [[nodiscard]] absl::Status Step(Message message);
 
-  // Appends commands, all or none; returns the index of the first, the others follow.
-  // They are of term(). Whether they commit is known when `committed` shows an entry
-  // of that index: of that term it is this one, of another it never commits.
-  // FAILED_PRECONDITION: not the leader; leader() may know who is.
-  // RESOURCE_EXHAUSTED: max_uncommitted_bytes would be passed; try when some of the
-  // log is committed. UNAVAILABLE: leadership is being handed over; try when that has
-  // failed, or ask the new leader. INVALID_ARGUMENT: no commands, or more than the limit
-  // alone. After each of these errors nothing was appended.
+  // Appends all commands or none, at consecutive indexes and in the current term();
+  // returns the index of the first. Whether a command commits is known when `committed`
+  // shows an entry at its index: an entry of the same term is this command; after an
+  // entry of another term it never commits.
+  //   FAILED_PRECONDITION  not the leader; leader() may know who is
+  //   RESOURCE_EXHAUSTED   max_uncommitted_bytes would be exceeded; try again when more
+  //                        of the log is committed
+  //   UNAVAILABLE          leadership is being handed over; try again when that has
+  //                        failed, or ask the new leader
+  //   INVALID_ARGUMENT     no commands, or more bytes than the limit allows at all
+  // After each of these errors nothing was appended.
   [[nodiscard]] absl::StatusOr<LogIndex> Propose(std::vector<std::string> commands);
 
-  // Begins a linearizable read (thesis, section 6.4): `read_states` or `dropped_reads`
-  // will show the token. Waits for this term's own entry to be committed, then for a
-  // quorum to confirm the leader. FAILED_PRECONDITION: not the leader.
+  // Begins a linearizable read (thesis, section 6.4). The token will be in `read_states`
+  // or in `dropped_reads` of an output, after this term's first entry is committed and a
+  // quorum has confirmed the leader. FAILED_PRECONDITION: not the leader.
   [[nodiscard]] absl::Status ReadIndex(ReadToken token);
 
-  // Hands leadership over to the follower that has most of the log, lives and has space
-  // (thesis, section 3.10). Until it has taken over, or failed to for the smaller
-  // election timeout, no proposals are taken. FAILED_PRECONDITION: not the leader, or
-  // no follower can take over now; nothing was changed.
+  // Hands leadership over to the follower that has the most of the log, among those that
+  // have answered lately and have space (thesis, section 3.10). No proposals are accepted
+  // until that follower has taken over, or has not done so for the smaller election
+  // timeout. FAILED_PRECONDITION: not the leader, or no follower can take over now;
+  // nothing was changed.
   [[nodiscard]] absl::Status TransferLeadership();
 
-  // Whether the disk has room for new entries and for snapshots. Without it a follower
-  // stores none, and tells the leader so. True at first.
+  // Whether the disk has room for new entries and for snapshots; true at first. While it
+  // has none, a follower stores neither and tells the leader so.
   void SetHasSpace(bool has_space) { has_space_ = has_space; }
 
-  // The persist of this id is flushed, and so are all before it.
+  // The persist with this id, and all before it, are flushed.
   void OnPersisted(PersistId id);
 
   // The state machine has applied everything up to `index`.
   void OnApplied(LogIndex index);
 
-  // The meta of a snapshot of the state machine at `index`, which must be applied and
-  // not before the latest snapshot.
+  // Describes a snapshot of the state machine at `index`, which must be applied and not
+  // before the base of the log.
   [[nodiscard]] SnapshotMeta SnapshotMetaAt(LogIndex index) const;
-  // Such a snapshot is durable: the log may be dropped up to it.
+  // This node's own snapshot is durable: the log up to it may be dropped.
   void OnSnapshotTaken(const SnapshotMeta& meta);
 
-  // Answers a SnapshotReadRequest. `last`: the snapshot ends with this chunk.
-  // Answers that nobody waits for any more are ignored.
+  // Answers a SnapshotReadRequest. `last`: the snapshot ends with this chunk. An answer
+  // that no transfer waits for any more is ignored.
   void OnSnapshotChunkRead(NodeId to, const SnapshotMeta& meta, uint64_t offset,
                            std::string data, bool last);
-  // That snapshot is not there any more: the latest one is sent instead.
+  // Answers a SnapshotReadRequest when the snapshot no longer exists. The latest one is
+  // sent instead.
   void OnSnapshotChunkGone(NodeId to, const SnapshotMeta& meta);
-  // The older snapshot that is being sent, which is to stay beside the one in force; 0
-  // when there is none.
+  // The oldest snapshot that is being sent and is older than the one in force; its file
+  // must not be removed. 0: there is none.
   [[nodiscard]] LogIndex OlderSnapshotInUse() const;
 
-  // Answers install_snapshot: it is durable, and is the state machine's state now.
+  // Answers install_snapshot: the snapshot is durable and is the state machine's state.
   void OnSnapshotInstalled(const SnapshotMeta& meta);
-  // Whether the snapshot being installed may replace the state machine's state: not when
-  // it contradicts what was committed while it was saved. Then OnSnapshotInstallFailed.
+  // Whether the snapshot being installed may replace the state machine's state. False
+  // when it contradicts what was committed while it was saved; OnSnapshotInstallFailed is
+  // then to be called.
   [[nodiscard]] bool MayInstall(const SnapshotMeta& meta) const;
-  // It could not be kept or used, and nothing was replaced. The leader is told so, and
-  // sends it again after a pause.
+  // Answers install_snapshot: the snapshot could not be kept or used, and nothing was
+  // replaced. The leader is told so and sends it again after a pause.
   void OnSnapshotInstallFailed(const SnapshotMeta& meta);
 
   // --- Output ---------------------------------------------------------------------
 
-  // False: TakeOutput would give nothing.
+  // False: TakeOutput would return an empty output.
   [[nodiscard]] bool HasOutput() const;
   [[nodiscard]] Output TakeOutput();
 
-  // When Tick has something to do next.
+  // The time at which Tick has something to do next.
   [[nodiscard]] Timestamp NextDeadline() const;
 
   // --- State ----------------------------------------------------------------------
@@ -232,15 +244,15 @@ class Raft {
   [[nodiscard]] GroupId group() const { return config_.group; }
   [[nodiscard]] Role role() const { return role_; }
   [[nodiscard]] bool is_leader() const { return role_ == Role::kLeader; }
-  // A leader that has applied an entry of its own term: its state machine shows
-  // everything that was committed before it. Only then may it act for the group.
+  // Whether this leader has applied an entry of its own term. Its state machine then has
+  // all that was committed before, and only then may it act for the group.
   [[nodiscard]] bool is_ready_leader() const {
     return is_leader() && applied_index_ >= term_start_index_;
   }
   [[nodiscard]] NodeId leader() const { return leader_; }  // 0: not known
   [[nodiscard]] Term term() const { return hard_state_.term; }
   [[nodiscard]] const HardState& hard_state() const { return hard_state_; }
-  // Known once the group's first entry is committed, and never another one from then on.
+  // None until the group's first entry is committed; never changes afterwards.
   [[nodiscard]] const ClusterKey& cluster() const { return hard_state_.cluster; }
   [[nodiscard]] LogIndex commit_index() const { return commit_index_; }
   [[nodiscard]] LogIndex applied_index() const { return applied_index_; }
@@ -250,10 +262,11 @@ class Raft {
   [[nodiscard]] const Configuration& configuration() const { return configuration_; }
   [[nodiscard]] size_t uncommitted_bytes() const { return uncommitted_bytes_; }
   [[nodiscard]] bool is_transferring() const { return transfer_.has_value(); }
-  // The log is shorter than what this node has acknowledged, and the leader has said
-  // so. It does not stand for election, and votes as if it had the rest.
-  [[nodiscard]] bool lost_tail() const { return LastPosition() < must_hold_; }
-  // By follower; empty when not the leader.
+  // Whether a leader has found that this node's log lacks entries which the node had
+  // acknowledged. The node then does not stand for election, and votes as if it still had
+  // those entries.
+  [[nodiscard]] bool lost_tail() const { return LastPosition() < acknowledged_end_; }
+  // By follower. Empty on a node that is not the leader.
   [[nodiscard]] const std::map<NodeId, Progress>& progress() const { return progress_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
@@ -261,21 +274,22 @@ class Raft {
   // A persist that was handed out and is not flushed yet.
   struct PendingPersist {
     PersistId id;
-    Timestamp issued_at;
+    Timestamp issued_at;  // when it was handed out
     HardState hard_state;
-    // After it, the log is durable up to here. Lowered when entries that it holds are
-    // overwritten in memory: the flush of the old entry says nothing about the new
-    // one at the same index.
+    // Once it is flushed, the log is durable up to this entry. Lowered when entries of
+    // the persist are overwritten in memory: the flush of the old entry says nothing
+    // about the new one at the same index.
     LogIndex last_index;
-    size_t bytes = 0;
+    size_t bytes = 0;  // of its entries, with kEntryOverheadBytes each
   };
-  // A message that promises this state, and the log up to this entry.
+  // A message that promises `hard_state` and the log up to `index`; it is sent when both
+  // are durable.
   struct WaitingMessage {
     Message message;
     HardState hard_state;
     LogIndex index;
   };
-  // Where a log ends, in the order of section 5.4.1: the later term, then the longer.
+  // The end of a log. Ordered as in section 5.4.1: by term, then by length.
   struct LogPosition {
     Term term;
     LogIndex index;
@@ -283,20 +297,19 @@ class Raft {
   };
   struct Transfer {
     NodeId to;
-    Timestamp deadline;
-    bool sent = false;  // since the last heartbeat
+    Timestamp deadline;  // the transfer has failed then
+    bool sent = false;   // TimeoutNow was sent since the last heartbeat
   };
   struct PendingRead {
     ReadToken token;
-    LogIndex index;
-    uint64_t round = 0;
+    LogIndex index;      // the commit index when the round began
+    uint64_t round = 0;  // the read round that confirms it
   };
   struct ReceivedSnapshot {
     SnapshotMeta meta;
-    Term sender_term;
-    uint64_t next_offset = 0;
-    // Chunks that have overtaken an earlier one, by their offset; no more of them than
-    // max_inflight_chunks.
+    Term sender_term;          // of the leader that sends it
+    uint64_t next_offset = 0;  // the end of what has been received without a gap
+    // Chunks that have overtaken an earlier one, by offset; at most max_inflight_chunks.
     std::map<uint64_t, SnapshotChunk> early;
   };
 
@@ -310,16 +323,17 @@ class Raft {
   [[nodiscard]] absl::Status CheckPlausible(const SnapshotChunk& chunk) const;
   void AnswerStale(const Message& message);
   void Send(NodeId to, Message::Body body);
-  // At once when the term, the vote and the log up to `index` are on the disk.
+  // Sends at once if the term, the vote and the log up to `index` are on disk, otherwise
+  // when they are.
   void SendWhenDurable(NodeId to, Message::Body body, LogIndex index);
   void TakeMessages(Output* output);
   void TakePersist(Output* output);
-  // The messages among those that wait which what was handed out so far makes true.
+  // Takes the waiting messages whose promises are covered by the persists that have been
+  // handed out so far.
   [[nodiscard]] std::vector<Message> TakeIssued();
   void TakeCommitted(Output* output);
   [[nodiscard]] bool HasSomethingToPersist() const;
-  // So many bytes of entries may be handed out to be written; 0 while the disk is
-  // behind.
+  // How many bytes of entries may be handed out to be written; 0 while the disk is slow.
   [[nodiscard]] size_t PersistRoom() const;
   [[nodiscard]] bool IsIssued(const WaitingMessage& waiting) const;
   [[nodiscard]] LogIndex LastApplicable() const;
@@ -337,8 +351,8 @@ class Raft {
   // election.cc
   void ArmElectionTimer();
   void BecomeFollower(Term term, NodeId leader);
-  void HearFromLeader(NodeId leader);
-  [[nodiscard]] bool HearsLiveLeader() const;
+  void FollowLeader(NodeId leader);
+  [[nodiscard]] bool HasLiveLeader() const;
   [[nodiscard]] LogPosition LastPosition() const {
     return LogPosition{log_.last_term(), log_.last_index()};
   }
@@ -359,17 +373,17 @@ class Raft {
   [[nodiscard]] bool CanTakeOver(const Progress& progress) const;
   [[nodiscard]] bool WantsTimeoutNow() const;
   void SendTimeoutNow();
-  void EndTransferInTime();
+  void TickTransfer();
   void Handle(NodeId from, const TimeoutNow& message);
 
   // append_receiver.cc
   void Handle(NodeId from, AppendRequest request);
   [[nodiscard]] bool MatchesPrevious(LogIndex index, Term term) const;
   void RejectAppend(NodeId leader, const AppendRequest& request);
-  void HearOfPromise(NodeId leader, const AppendRequest& request);
+  void DetectLostTail(NodeId leader, const AppendRequest& request);
   void AnswerLostTail(NodeId leader, const AppendRequest& request);
   void AnswerNoSpace(NodeId leader, uint64_t read_round);
-  void NoteRefilled();
+  void ReportRefilledTail();
   [[nodiscard]] AppendResponse NewResponse(uint64_t read_round) const;
   void StoreEntries(std::vector<Entry> entries);
   void AcknowledgeAppend(NodeId leader, LogIndex match, uint64_t read_round);
@@ -378,18 +392,18 @@ class Raft {
   void SendAppends(NodeId to, Progress* progress);
   void SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries);
   void SendHeartbeat(NodeId to, Progress* progress);
-  void AddWhatIsKnown(const Progress& progress, AppendRequest* request) const;
+  void FillAcknowledged(const Progress& progress, AppendRequest* request) const;
   [[nodiscard]] bool HasAppendsToSend(const Progress& progress) const;
   void Handle(NodeId from, const AppendResponse& response);
   void OnTailLost(NodeId from, Progress* progress, const AppendResponse& response);
-  void FollowSpace(NodeId from, Progress* progress, bool no_space);
+  void UpdateSpaceState(NodeId from, Progress* progress, bool no_space);
   void OnAppendAccepted(Progress* progress, LogIndex match);
   void OnAppendRejected(Progress* progress, const AppendResponse& response);
   void AdvanceCommitIndex();
 
   // snapshot_transfer.cc
   void CompactLog();
-  void EndClaims(LogIndex needed_by_nobody);
+  void ReleaseKeptLog(LogIndex compaction_target);
   void BeginSnapshot(Progress* progress);
   void SendSnapshot(NodeId to, Progress* progress);
   [[nodiscard]] Progress* FindTransfer(NodeId to, LogIndex index);
@@ -410,65 +424,67 @@ class Raft {
   const Config config_;
   Random random_;
   Configuration configuration_;          // the latest in the log, committed or not
-  Configuration initial_configuration_;  // from Config: before the log's first entry
+  Configuration initial_configuration_;  // from Config; holds while the log is empty
 
   // Time.
-  Timestamp now_;
-  bool ticked_ = false;
+  Timestamp now_;        // of the last Tick
+  bool ticked_ = false;  // Tick was called at least once
   Timestamp election_deadline_ = Timestamp::Infinite();
-  Timestamp heartbeat_deadline_ = Timestamp::Infinite();
-  Timestamp heard_leader_at_;
+  Timestamp heartbeat_deadline_ = Timestamp::Infinite();  // infinite unless leader
+  Timestamp heard_leader_at_;                             // the last message of a leader
 
-  // Durable, or about to be.
+  // The current state, which is durable or is to be made so.
   HardState hard_state_;
   SnapshotMeta snapshot_;
   Log log_;
 
-  // How far the disk is.
-  PersistId last_persist_;
+  // What is on disk, and what is on its way there.
+  PersistId last_persist_;  // the latest id that was handed out
   std::deque<PendingPersist> pending_persists_;
-  size_t unflushed_bytes_ = 0;      // of all of them
-  HardState issued_hard_state_;     // handed out to be written
-  HardState persisted_hard_state_;  // flushed
-  LogIndex next_to_persist_;        // first entry not yet handed out
-  LogIndex persisted_index_;        // flushed, as they stand in log_ now
-  bool snapshot_to_persist_ = false;
-  bool discard_log_ = false;
+  size_t unflushed_bytes_ = 0;        // of all pending persists
+  HardState issued_hard_state_;       // the latest that was handed out to be written
+  HardState persisted_hard_state_;    // the latest that is flushed
+  LogIndex next_to_persist_;          // the first entry that is not handed out yet
+  LogIndex persisted_index_;          // up to here, the entries of log_ are flushed
+  bool snapshot_to_persist_ = false;  // snapshot_ goes into the next persist
+  bool discard_log_ = false;          // and voids all entries that are stored
 
   // Volatile state of Figure 2.
   Role role_ = Role::kFollower;
-  NodeId leader_;
+  NodeId leader_;  // 0: not known
   LogIndex commit_index_;
-  LogIndex handed_out_index_;  // last entry given out in `committed`
+  LogIndex handed_out_index_;  // the last entry that was in Output::committed
   LogIndex applied_index_;
-  SoftState reported_soft_state_;
+  SoftState reported_soft_state_;  // the last that was in an output
 
-  // Candidate's.
-  std::set<NodeId> votes_;
+  // State of a candidate.
+  std::set<NodeId> votes_;  // who has granted its vote or pre-vote
 
-  // Follower's.
+  // State of a follower.
   bool has_space_ = true;
-  Term loss_round_term_;  // of the leader that loss_round_ is from
-  uint64_t loss_round_ = 0;
-  // What this node has acknowledged and was found not to have any more.
-  LogPosition must_hold_;
-  bool tail_lost_noted_ = false;
+  Term loss_round_term_;     // the term of the leader that loss_round_ is from
+  uint64_t loss_round_ = 0;  // AppendRequest::loss_round, the highest in that term
+  // The end of the log that this node has acknowledged, when a leader has found that it
+  // is not there any more.
+  LogPosition acknowledged_end_;
+  bool tail_lost_reported_ = false;  // kTailLost was reported, kTailRefilled not yet
 
-  // Leader's.
-  LogIndex term_start_index_;
+  // State of a leader.
+  LogIndex term_start_index_;  // the first entry of its own term
   std::map<NodeId, Progress> progress_;
   size_t uncommitted_bytes_ = 0;
-  std::optional<Transfer> transfer_;
-  bool tried_transfer_for_disk_ = false;  // the next thing is to step down
-  uint64_t read_round_ = 0;
-  std::vector<ReadToken> waiting_reads_;   // not in a round yet
-  std::deque<PendingRead> pending_reads_;  // in a round, not confirmed
+  std::optional<Transfer> transfer_;  // the transfer of leadership under way
+  // A transfer was tried because the disk has stalled; if that goes on, it steps down.
+  bool tried_transfer_for_disk_ = false;
+  uint64_t read_round_ = 0;                // the latest; counts up within the term
+  std::vector<ReadToken> waiting_reads_;   // not part of a round yet
+  std::deque<PendingRead> pending_reads_;  // part of a round that is not confirmed
 
-  // Snapshot being received.
+  // The snapshot that is being received, and the one that is being installed.
   std::optional<ReceivedSnapshot> receiving_;
   std::optional<SnapshotMeta> installing_;
 
-  // Collected for TakeOutput.
+  // Collected for the next TakeOutput; see Output.
   std::vector<Message> messages_;
   std::vector<WaitingMessage> messages_after_persist_;
   std::vector<ReadState> read_states_;

@@ -1,6 +1,6 @@
-// Linearizable reads without an entry in the log (thesis, section 6.4): the commit
-// index is noted, then a quorum confirms that this node still was the leader after it.
-// Wall-clock leases are not used.
+// Linearizable reads without an entry in the log (thesis, section 6.4): the leader notes
+// the commit index, and then a quorum confirms that it was still the leader afterwards.
+// Leases, which depend on clocks, are not used.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,13 +19,13 @@ absl::Status Raft::ReadIndex(ReadToken token) {
   return absl::OkStatus();
 }
 
-// Until an entry of this term is committed, the commit index may be behind what an
-// earlier leader has answered.
+// Until an entry of this term is committed, the commit index may be lower than that of a
+// read which an earlier leader has answered.
 bool Raft::CommittedInOwnTerm() const { return commit_index_ >= term_start_index_; }
 
-// All reads since the last round share one; every append carries the latest round's
-// number, so a later one confirms the earlier, and lost ones are repeated by the
-// heartbeats.
+// All reads since the last round share the next one. Every append carries the number of
+// the latest round, so that a later round confirms the earlier ones, and heartbeats
+// repeat what was lost.
 void Raft::StartReadRound() {
   if (waiting_reads_.empty() || !CommittedInOwnTerm()) return;
   ++read_round_;

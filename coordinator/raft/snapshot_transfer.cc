@@ -1,7 +1,7 @@
-// InstallSnapshot on both sides (paper, Figure 13 and section 7): chunks are sent ahead
-// of their answers, each is answered with the offset that is wanted next, so that a lost
-// chunk, a lost answer and a restarted follower all come to the same: the leader goes on
-// from there. And compaction of the own log.
+// InstallSnapshot on both sides (paper, Figure 13 and section 7), and compaction of this
+// node's own log. Chunks are sent without waiting for answers. Each answer names the
+// offset that the follower needs next, and the leader goes on from there; so a lost
+// chunk, a lost answer and a restarted follower are all handled in the same way.
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +10,7 @@
 
 namespace concordat::raft {
 
-// --- The own snapshot -----------------------------------------------------------
+// --- This node's own snapshot ---------------------------------------------------
 
 SnapshotMeta Raft::SnapshotMetaAt(LogIndex index) const {
   CONCORDAT_CHECK(index <= applied_index_ && index >= log_.base_index())
@@ -28,14 +28,15 @@ void Raft::OnSnapshotTaken(const SnapshotMeta& meta) {
   if (!OlderSnapshotInUse().is_none()) ++counters_.snapshots_kept_for_a_transfer;
 }
 
-// A follower keeps the log behind the snapshot that it is sent, so that it can go on
-// from there: otherwise it would need the next one, and the next, for ever. Not for
-// longer than it takes something in, and not beyond the limit.
+// For a follower that is sent a snapshot, the leader keeps the log after that snapshot.
+// Otherwise the follower would need the next snapshot after this one, and so on for ever.
+// The log is not kept for a follower that no longer receives anything, nor beyond
+// max_log_kept_bytes.
 void Raft::CompactLog() {
   const LogIndex target(
       snapshot_.index.value() -
       std::min<uint64_t>(config_.entries_kept_behind_snapshot, snapshot_.index.value()));
-  EndClaims(target);
+  ReleaseKeptLog(target);
   for (;;) {
     LogIndex needed = target;
     Progress* oldest = nullptr;
@@ -60,13 +61,13 @@ void Raft::CompactLog() {
   }
 }
 
-void Raft::EndClaims(LogIndex needed_by_nobody) {
+void Raft::ReleaseKeptLog(LogIndex compaction_target) {
   for (auto& [node, progress] : progress_) {
     if (!progress.keeps_log_from.has_value()) continue;
     const bool silent = now_ - progress.last_heard > config_.snapshot_patience ||
                         now_ - progress.progressed_at > config_.snapshot_patience;
     const bool caught_up = progress.state != ProgressState::kSnapshot &&
-                           *progress.keeps_log_from >= needed_by_nobody;
+                           *progress.keeps_log_from >= compaction_target;
     if (silent) ++counters_.logs_not_kept_any_more;
     if (silent || caught_up) progress.keeps_log_from.reset();
   }
@@ -84,9 +85,9 @@ LogIndex Raft::OlderSnapshotInUse() const {
 
 // --- The sender -----------------------------------------------------------------
 
-// A snapshot that is kept for another follower already, so that no more than one is kept
-// beside the latest; otherwise the latest. A follower is never sent an older one than
-// before: it would take that for a late message.
+// Chooses a snapshot that is already kept for another follower, so that at most one is
+// kept besides the latest; if there is none, the latest. A follower is never sent an
+// older snapshot than before, because it would take that for a late message.
 void Raft::BeginSnapshot(Progress* progress) {
   SnapshotMeta meta = snapshot_;
   for (const auto& [node, other] : progress_) {
@@ -151,7 +152,7 @@ void Raft::OnSnapshotChunkGone(NodeId to, const SnapshotMeta& meta) {
   Progress* progress = FindTransfer(to, meta.index);
   if (progress == nullptr) return;
   ++counters_.snapshots_restarted;
-  for (auto& [node, other] : progress_) {  // nobody else is to begin with it
+  for (auto& [node, other] : progress_) {  // no other transfer may begin with it
     if (other.keeps_snapshot() && other.snapshot.meta == meta) {
       other.keeps_log_from.reset();
     }
@@ -159,7 +160,7 @@ void Raft::OnSnapshotChunkGone(NodeId to, const SnapshotMeta& meta) {
   const bool replaced = snapshot_.index > meta.index;
   BeginSnapshot(progress);
   if (replaced) return;
-  // Asked for again, but not in a busy loop.
+  // The chunk is asked for again, but only when an answer is overdue: not in a busy loop.
   progress->snapshot.unanswered.push_back(0);
   progress->snapshot.advanced_at = now_;
 }
@@ -191,14 +192,14 @@ void Raft::Handle(NodeId from, const SnapshotChunkResponse& response) {
 // --- The receiver ---------------------------------------------------------------
 
 void Raft::Handle(NodeId from, SnapshotChunk chunk) {
-  HearFromLeader(from);
+  FollowLeader(from);
   if (chunk.meta.index <= commit_index_) {
-    // Nothing in it is new: a snapshot never takes the state machine back.
+    // The snapshot holds nothing new, and the state machine must not go back.
     receiving_.reset();
     AcknowledgeAppend(from, LogIndex(), 0);
     return;
   }
-  if (installing_.has_value()) return;  // answered when that is done
+  if (installing_.has_value()) return;  // the answer follows when that is done
   if (!has_space_) {
     receiving_.reset();
     AnswerNoSpace(from, 0);
@@ -210,8 +211,9 @@ void Raft::Handle(NodeId from, SnapshotChunk chunk) {
     return;
   }
   if (!same_sender || receiving_->meta != chunk.meta) {
-    // Another one: parts of two snapshots are never put together. Two leaders may
-    // write the same state in different bytes, so a new sender begins anew as well.
+    // This is another snapshot. Parts of two snapshots are never put together. Two
+    // leaders may encode the same state differently, so a new sender also begins from the
+    // start.
     receiving_ = ReceivedSnapshot{chunk.meta, term(), 0, {}};
   }
   AcceptChunk(from, std::move(chunk));
@@ -234,7 +236,7 @@ void Raft::AcceptChunk(NodeId from, SnapshotChunk chunk) {
   Send(from, SnapshotChunkResponse{index, offset, receiving_->next_offset});
 }
 
-// And those behind it that have come before it.
+// Takes the chunk, and then the later ones that have overtaken it.
 void Raft::TakeChunk(SnapshotChunk chunk) {
   auto& early = receiving_->early;
   for (;;) {
@@ -270,12 +272,12 @@ void Raft::OnSnapshotInstalled(const SnapshotMeta& meta) {
   snapshot_to_persist_ = true;
   commit_index_ = std::max(commit_index_, meta.index);
   handed_out_index_ = applied_index_ = meta.index;
-  NoteRefilled();
+  ReportRefilledTail();
   if (!leader_.is_none()) AcknowledgeAppend(leader_, meta.index, 0);
 }
 
-// Rules 6 and 7 of Figure 13: entries behind the snapshot stay when the log agrees
-// with it; otherwise the whole log goes.
+// Rules 6 and 7 of Figure 13: when the log agrees with the snapshot, the entries after
+// the snapshot stay; otherwise the whole log is discarded.
 void Raft::ReplaceLogBySnapshot(const SnapshotMeta& meta) {
   if (log_.Matches(meta.index, meta.term)) {
     log_.CompactTo(meta.index);

@@ -1,6 +1,6 @@
-// Leadership transfer (thesis, section 3.10): the leader takes no more proposals, lets
-// the follower that is nearest have the rest of its log, and asks it to stand for
-// election at once. Bounded in time; a transfer that fails leaves everything as it was.
+// Leadership transfer (thesis, section 3.10): the leader accepts no more proposals, sends
+// the rest of its log to the follower that has the most of it, and asks that follower to
+// stand for election at once. The time is limited; a transfer that fails changes nothing.
 #include <algorithm>
 
 #include "coordinator/raft/raft.h"
@@ -42,8 +42,8 @@ void Raft::SendTimeoutNow() {
   Send(transfer_->to, TimeoutNow{});
 }
 
-// The follower is asked again with each heartbeat, for the message may be lost.
-void Raft::EndTransferInTime() {
+// The follower is asked again with each heartbeat, because the message may be lost.
+void Raft::TickTransfer() {
   if (!transfer_.has_value()) return;
   if (now_ >= heartbeat_deadline_) transfer_->sent = false;
   if (now_ < transfer_->deadline) return;

@@ -9,7 +9,7 @@ namespace concordat::raft {
 
 namespace {
 
-// Far from where adding would overflow, and never reached by honest counting.
+// No correct node ever counts so far, and additions to it do not overflow.
 constexpr uint64_t kMaxNumber = uint64_t{1} << 62;
 
 bool TooLarge(LogIndex index) { return index.value() > kMaxNumber; }
@@ -40,7 +40,7 @@ absl::Status ValidateBody(const AppendRequest& request, Term term) {
       return Malformed("terms of entries decrease");
     }
     last_term = entry.term;
-    // What this version does not know it must not acknowledge: it could not apply it.
+    // An entry of an unknown type must not be acknowledged: it could not be applied.
     const bool known =
         entry.type == EntryType::kTermStart || entry.type == EntryType::kCommand ||
         (entry.type == EntryType::kConfiguration && entry.index == LogIndex(1));
@@ -64,7 +64,7 @@ absl::Status ValidateBody(const AppendRequest& request, Term term) {
 absl::Status ValidateBody(const AppendResponse& response, Term) {
   if (response.success && response.lost_tail) return Malformed("accepted and lost");
   const bool rejected_nothing = !response.success && response.rejected_index.is_none();
-  // A refusal for the term alone has no index, and is stale where the term is ours.
+  // A rejection only because of the term has no index. With our term it is stale.
   return rejected_nothing && !response.hint_index.is_none()
              ? Malformed("hint without a rejected index")
              : absl::OkStatus();
@@ -99,7 +99,7 @@ absl::Status CheckSame(const Configuration& theirs, const Message& message,
              : Malformed("a configuration of another cluster than its message's");
 }
 
-// The configurations that a message carries must be this node's.
+// The configurations in a message must be equal to this node's.
 absl::Status ValidateConfiguration(const Message& message, const Configuration& ours) {
   if (const auto* chunk = std::get_if<SnapshotChunk>(&message.body)) {
     return chunk->meta.configuration.empty()

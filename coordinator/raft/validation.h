@@ -1,6 +1,6 @@
-// What a message must look like before the core looks at it. Peers are trusted to
-// follow Raft, not to be free of bugs: what cannot come from a correct peer is dropped
-// here, instead of failing a check deep inside.
+// Checks the form of a message before the core uses it. Peers are trusted to follow Raft
+// but not to be free of bugs: a message that cannot come from a correct peer is dropped
+// here, and does not reach a check that ends the process.
 #ifndef COORDINATOR_RAFT_VALIDATION_H_
 #define COORDINATOR_RAFT_VALIDATION_H_
 
@@ -11,7 +11,7 @@
 
 namespace concordat::raft {
 
-// INVALID_ARGUMENT or UNIMPLEMENTED, as Raft::Step says.
+// Returns INVALID_ARGUMENT or UNIMPLEMENTED as described at Raft::Step.
 [[nodiscard]] absl::Status ValidateMessage(const Message& message, NodeId self,
                                            GroupId group,
                                            const Configuration& configuration);

@@ -63,9 +63,9 @@ MUTATIONS = [
         "A node takes the id that it drew itself for the cluster's.",
         RAFT + "raft.cc",
         "    hard_state_.cluster = configuration_.cluster();\n  }\n}\n\n"
-        "// A configuration counts",
+        "// A configuration is in force",
         "    hard_state_.cluster = config_.new_cluster;\n  }\n}\n\n"
-        "// A configuration counts"),
+        "// A configuration is in force"),
     Mutation(
         "promises-before-flush",
         "The node sends messages that promise what is not written yet.",
