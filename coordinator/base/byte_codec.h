@@ -1,10 +1,17 @@
 // Little-endian encoding of records that go to disk or into the replicated log.
 //
-//   ByteWriter w;  w.U8(kStaged);  w.Varint(n);  w.Bytes(name);  std::string s =
-//   w.Take(); ByteReader r(s);  uint8_t kind = r.U8();  ...  if (!r.ok()) -> corrupt
+//   ByteWriter writer;
+//   writer.Varint(n);
+//   writer.Bytes(name);
+//   const std::string record = writer.Take();
 //
-// A reader never reads past its end: the first bad read makes ok() false for good,
-// and every later read returns zero or an empty string.
+//   ByteReader reader(record);
+//   n = reader.Varint();
+//   name = reader.Bytes();
+//   if (!reader.complete()) return absl::DataLossError("not a record of this kind");
+//
+// A reader never reads past the end of its input: the first bad read makes ok() false for
+// ever, and every later read returns zero or an empty string.
 #ifndef COORDINATOR_BASE_BYTE_CODEC_H_
 #define COORDINATOR_BASE_BYTE_CODEC_H_
 
@@ -19,9 +26,9 @@ class ByteWriter {
   void U8(uint8_t value) { out_.push_back(static_cast<char>(value)); }
   void U32(uint32_t value);
   void U64(uint64_t value);
-  // LEB128: seven bits a byte, low bits first, at most ten bytes.
+  // LEB128: seven bits in each byte, low bits first, at most ten bytes.
   void Varint(uint64_t value);
-  // A varint length and the bytes.
+  // The length as a varint, then the bytes.
   void Bytes(std::string_view bytes);
 
   [[nodiscard]] const std::string& str() const { return out_; }
@@ -39,20 +46,20 @@ class ByteReader {
   [[nodiscard]] uint32_t U32();
   [[nodiscard]] uint64_t U64();
   [[nodiscard]] uint64_t Varint();
-  // A view into the input.
+  // Returns a view into the input.
   [[nodiscard]] std::string_view Bytes();
 
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] bool at_end() const { return in_.empty(); }
-  // All of the input was read, and nothing beyond it.
+  // Whether exactly the whole input was read.
   [[nodiscard]] bool complete() const { return ok_ && in_.empty(); }
   [[nodiscard]] size_t remaining() const { return in_.size(); }
 
  private:
   [[nodiscard]] bool Take(size_t count, std::string_view* bytes);
 
-  std::string_view in_;
-  bool ok_ = true;
+  std::string_view in_;  // what is not read yet
+  bool ok_ = true;       // no read has failed
 };
 
 }  // namespace concordat

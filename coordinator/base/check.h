@@ -1,11 +1,11 @@
 // Checks for programmer errors, kept on in release builds.
 //
-//   CONCORDAT_CHECK(index > commit_index_) << "appending below the commit index";
+//   CONCORDAT_CHECK(index > commit_index) << "appending below the commit index";
 //
-// A failed check prints the place, the condition and the message to standard
-// error and ends the process with abort(): a coordinator that has left its own
-// invariants must not go on answering. It is not for expected errors (those are
-// absl::Status) and not for failed writes (those are FatalIoError, below).
+// A failed check prints the place, the condition and the message to standard error, and
+// ends the process with abort(): a coordinator whose invariants do not hold must not go
+// on answering. Checks are not for expected errors (absl::Status) nor for failed writes
+// (FatalIoError, below).
 #ifndef COORDINATOR_BASE_CHECK_H_
 #define COORDINATOR_BASE_CHECK_H_
 
@@ -37,11 +37,11 @@ struct Voidify {
 
 }  // namespace internal
 
-// Ends the process after a write or a flush failed: what is on disk is not known
-// any more, and a retried flush can report success for bytes that were dropped.
-// Prints `what` (the file, the operation, the error) and what to do next, and
-// calls _exit(kExitStorageFailed). A test may install another handler, which must
-// not return normally.
+// Ends the process after a write or a flush has failed: the contents of the disk are then
+// not known, and a second flush can report success for bytes that were dropped. Prints
+// `what` (the file, the operation, the error) and what to do next, and calls
+// _exit(kExitStorageFailed). A test may install another handler, which must not return
+// normally.
 inline constexpr int kExitStorageFailed = 74;  // EX_IOERR of sysexits.h
 [[noreturn]] void FatalIoError(std::string_view what);
 

@@ -1,5 +1,5 @@
-// Time as the pure cores see it: a number that is handed in. The clock that the
-// daemons read is SystemClock (system_clock.h); the simulator has its own.
+// Time as the pure cores see it: a number that is passed to them. The daemons read
+// SystemClock (system_clock.h); the simulator has a clock of its own.
 #ifndef COORDINATOR_BASE_CLOCK_H_
 #define COORDINATOR_BASE_CLOCK_H_
 
@@ -37,8 +37,8 @@ class Duration {
   int64_t micros_ = 0;
 };
 
-// A point on a monotonic clock: comparable within one process only, never written
-// to a log or sent to a peer. Zero is the clock's own start.
+// A point in time on a monotonic clock, in microseconds since that clock's start. It can
+// be compared only within one process, so it is never written to disk or sent to a peer.
 class Timestamp {
  public:
   constexpr Timestamp() = default;
@@ -66,9 +66,10 @@ class Timestamp {
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Monotonic; does not jump when the wall clock is set.
+  // Monotonic: it does not jump when the wall clock is set.
   [[nodiscard]] virtual Timestamp Now() const = 0;
-  // Microseconds since the Unix epoch, in readable form. Nothing is decided by it.
+  // Microseconds since the Unix epoch, for logs and displays. Nothing may be decided by
+  // it.
   [[nodiscard]] virtual int64_t WallMicros() const = 0;
 };
 

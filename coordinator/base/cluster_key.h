@@ -1,4 +1,4 @@
-// The whole id of a cluster. ids.h has the short form.
+// The full id of a cluster. ids.h has the short form, ClusterId.
 #ifndef COORDINATOR_BASE_CLUSTER_KEY_H_
 #define COORDINATOR_BASE_CLUSTER_KEY_H_
 
@@ -9,10 +9,10 @@
 
 namespace concordat {
 
-// A cluster's id: 128 bits, drawn at random by its first leader (raft.h). Its name is
-// for operators.
+// A cluster's id: 128 random bits, chosen by the cluster's first leader (raft.h). The
+// cluster's name serves only operators.
 struct ClusterKey {
-  uint64_t high = 0;  // not 0, but for none
+  uint64_t high = 0;  // never 0 in an id
   uint64_t low = 0;
 
   [[nodiscard]] constexpr bool is_none() const { return high == 0 && low == 0; }

@@ -1,4 +1,4 @@
-// The signals that a daemon acts on, for the thread that waits for them.
+// The signals on which a daemon acts, for the thread that waits for them.
 #ifndef COORDINATOR_BASE_DAEMON_SIGNALS_H_
 #define COORDINATOR_BASE_DAEMON_SIGNALS_H_
 
@@ -6,11 +6,12 @@
 
 namespace concordat {
 
-// SIGTERM and SIGINT, which end a process in good order. They are blocked in the calling
-// thread and in those that it starts from now on: call it before any thread is started,
-// then sigwait(3) for what it returns.
+// Blocks SIGTERM and SIGINT, which stop a process in good order, in the calling thread
+// and in the threads that it starts afterwards. To be called before any thread is
+// started; the result is then passed to sigwait(3).
 [[nodiscard]] sigset_t BlockStopSignals();
-// The same and SIGHUP, at which a daemon opens its log file anew: logrotate(8) sends it.
+// As BlockStopSignals, and also SIGHUP, on which a daemon reopens its log file:
+// logrotate(8) sends it.
 [[nodiscard]] sigset_t BlockDaemonSignals();
 
 }  // namespace concordat

@@ -28,7 +28,7 @@ absl::Status InputOutputError(std::string_view operation, const std::string& pat
 struct FaultEnv::Inode {
   std::string bytes;
   uint64_t durable_size = 0;
-  // What the sectors written since the last Sync were before, in the disk's order.
+  // The old contents of the sectors written since the last Sync, by their number.
   std::map<uint64_t, std::string> before;
 };
 
@@ -183,7 +183,7 @@ class FaultEnv::HeldLock final : public FileLock {
 FaultEnv::FaultEnv(uint64_t seed) : random_(seed) {}
 FaultEnv::~FaultEnv() = default;
 
-// PowerOffAfter(n) lets n operations pass: the power is off once they are done.
+// After PowerOffAfter(n), n operations succeed, and then the power is off.
 absl::Status FaultEnv::PowerStatus() const {
   if (operations_ < power_off_at_) return absl::OkStatus();
   return absl::UnavailableError("the power is off");
@@ -309,7 +309,7 @@ uint64_t FaultEnv::NewId() {
 
 void FaultEnv::Crash(Unsynced unsynced) {
   MutexLock lock(&mutex_);
-  // Bytes first: a file is the same one, whatever it is called afterwards.
+  // First the bytes: which names a file has afterwards does not matter for them.
   std::set<Inode*> seen;
   for (const Names* names : {&names_, &durable_names_}) {
     for (const auto& [path, inode] : *names) {
@@ -324,7 +324,7 @@ void FaultEnv::Crash(Unsynced unsynced) {
 }
 
 void FaultEnv::CrashBytes(Inode* inode, Unsynced unsynced) {
-  // All and none are drawn often: most real crashes are one of them.
+  // Most real crashes keep all or nothing, so these are drawn often.
   const uint64_t draw = random_.Below(4);
   if (unsynced == Unsynced::kRandom) {
     if (draw == 0) unsynced = Unsynced::kDropAll;
@@ -350,7 +350,7 @@ void FaultEnv::CrashNames(Unsynced unsynced) {
     if (draw == 0) unsynced = Unsynced::kDropAll;
     if (draw == 1) unsynced = Unsynced::kKeepAll;
   }
-  // Half of the rest of the time a journal's order is kept: the first few of them.
+  // In half of the other cases the first few changes are kept, as a journal would.
   const size_t prefix = draw == 2 ? random_.Below(pending_.size() + 1) : pending_.size();
   for (size_t i = 0; i < pending_.size(); ++i) {
     const bool keep =

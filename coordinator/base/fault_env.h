@@ -1,25 +1,27 @@
-// A file environment in memory that fails on purpose, for tests and the simulator.
-// One seed decides every choice it makes. One FaultEnv is one machine's disk.
+// A file environment in memory that fails on purpose, for tests and the simulator. One
+// FaultEnv is the disk of one machine. Its seed decides every choice that it makes.
 //
 //   FaultEnv env(seed);
-//   { auto log = Log::Open(&env, ...);  ... }   // use, then drop every object of it
-//   env.Crash();                                // power off and on again
-//   auto log = Log::Open(&env, ...);
+//   {
+//     auto log = wal::Log::Open(&env, options, replay);
+//     …            // use the log; every object on the disk is destroyed here
+//   }
+//   env.Crash();   // the power goes off and on again
+//   auto log = wal::Log::Open(&env, options, replay);
 //
-// Faults that are legal, that is, that the log must survive or report:
-//   - at a crash, each 512-byte sector written since its file's last Sync is, one by
-//     one, the new or the old one (a write torn inside a sector is not legal); a file
-//     that has grown since then has its new size or the old one, and sectors of the
-//     new part that were not kept read as zero;
-//   - at a crash, each creation, removal and rename since the directory's last
-//     SyncDir has happened or not, in any combination that makes sense (a file that
-//     was never created cannot be renamed). A rename is atomic. Directories
-//     themselves are not lost;
-//   - a write, flush, creation or preallocation returns an error; the space runs out;
-//   - a bit of durable bytes flips: to be reported, never to be believed.
-// What must never be asked of the log: bytes that Sync made durable vanish at a crash
-// (ZeroFrom on a promised part is for tests that say what then can and cannot be
-// known).
+// Legal faults, that is, faults which the log must survive or report:
+//   - After a crash, each 512-byte sector that was written since the file's last Sync has
+//     its new or its old contents, independently of the others (a sector is never torn).
+//     A file that has grown since then has the new size or the old one; sectors of the
+//     new part that were not kept read as zero.
+//   - After a crash, each creation, removal and rename since the directory's last SyncDir
+//     has happened or not, in any combination that makes sense (a file that was never
+//     created cannot be renamed). A rename is atomic. Directories themselves are not
+//     lost.
+//   - A write, flush, creation or preallocation returns an error, or the space runs out.
+//   - A bit of durable bytes flips. The log must report this.
+// A fault that the log need not survive: bytes that Sync has made durable are gone after
+// a crash. ZeroFrom on such bytes is for tests of what can still be found out then.
 #ifndef COORDINATOR_BASE_FAULT_ENV_H_
 #define COORDINATOR_BASE_FAULT_ENV_H_
 
@@ -57,17 +59,17 @@ class FaultEnv final : public FileEnv {
   enum class Unsynced {
     kDropAll,
     kKeepAll,  // as when only the process dies
-    kRandom,   // each sector and each name by itself, sometimes all, sometimes none
+    kRandom,   // each sector and each name by chance, sometimes all, sometimes none
   };
-  // The machine goes off and on: handles and locks are void (using one afterwards is
-  // an error of the test), a scheduled power-off and errors are cleared.
+  // The machine is switched off and on. Handles and locks become void (a test must not
+  // use them afterwards); a scheduled power-off and scheduled errors are cleared.
   void Crash(Unsynced unsynced = Unsynced::kRandom);
 
   // After `operations` more writes, syncs, creations, removals, renames, directory
   // syncs, truncations and preallocations, every call fails with UNAVAILABLE until
   // Crash.
   void PowerOffAfter(uint64_t operations);
-  // Operations of that kind so far.
+  // How many such operations there were so far.
   [[nodiscard]] uint64_t operations() const;
 
   // The next WriteAt, the next Sync of a file, or the next SyncDir fails as EIO does.
@@ -75,25 +77,25 @@ class FaultEnv final : public FileEnv {
   void FailNextSync();
   void FailNextSyncDir();
 
-  // Space for all files together. Writing or preallocating beyond is
-  // RESOURCE_EXHAUSTED. Unlimited at first.
+  // Limits the space of all files together; unlimited at first. Writing or preallocating
+  // more returns RESOURCE_EXHAUSTED.
   void SetCapacity(uint64_t bytes);
   [[nodiscard]] uint64_t used_bytes() const;
 
-  // Damage to durable bytes. `bit` is 0 to 7. The file must be there.
+  // Damages durable bytes. `bit` is 0 to 7. The file must exist.
   void FlipBit(const std::string& path, uint64_t offset, int bit);
-  // Zeroes the file from `offset` on; its size stays.
+  // Zeroes the file from `offset` on, durably. The size does not change.
   void ZeroFrom(const std::string& path, uint64_t offset);
-  // Cuts the file off or zero-extends it, durably.
+  // Truncates the file or extends it with zeros, durably.
   void Resize(const std::string& path, uint64_t size);
 
-  // Called at the start of each File::Sync, on its thread, with no lock held: a test
-  // can hold up a flush in it.
+  // The hook is called at the start of each File::Sync, on the thread of the caller and
+  // without a lock, so that a test can delay a flush in it.
   void SetSyncHook(std::function<void()> hook);
   [[nodiscard]] uint64_t sync_count() const;
 
-  // A copy of the disk as it is now, synced or not, with no locks and no faults set:
-  // to try many damages on one log.
+  // A copy of the disk as it is now, synced or not, without locks and scheduled faults.
+  // So a test can damage the same log in many ways.
   [[nodiscard]] std::unique_ptr<FaultEnv> Clone(uint64_t seed) const;
 
  private:
@@ -102,7 +104,7 @@ class FaultEnv final : public FileEnv {
   class FaultFile;
   class HeldLock;
 
-  // Counts an operation; an error when the power is off.
+  // Counts an operation. UNAVAILABLE when the power is off.
   absl::Status Operation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PowerStatus() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t Used() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -116,20 +118,23 @@ class FaultEnv final : public FileEnv {
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
   mutable Mutex mutex_;
-  Random random_ ABSL_GUARDED_BY(mutex_);
+  Random random_ ABSL_GUARDED_BY(mutex_);        // every choice
   Names names_ ABSL_GUARDED_BY(mutex_);          // as the process sees them
   Names durable_names_ ABSL_GUARDED_BY(mutex_);  // as a crash with nothing kept leaves
+  // Changes of names since the last SyncDir, in their order.
   std::vector<PendingName> pending_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, uint64_t> locks_ ABSL_GUARDED_BY(mutex_);  // path -> boot
-  uint64_t boot_ ABSL_GUARDED_BY(mutex_) = 1;
-  uint64_t operations_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, uint64_t> locks_ ABSL_GUARDED_BY(mutex_);  // by path: boot_ then
+  uint64_t boot_ ABSL_GUARDED_BY(mutex_) = 1;  // counts crashes; older handles are void
+  uint64_t operations_ ABSL_GUARDED_BY(mutex_) = 0;  // see operations
+  // The value of operations_ at which the power goes off.
   uint64_t power_off_at_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
-  uint64_t capacity_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
-  uint64_t syncs_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t capacity_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;  // in bytes
+  uint64_t syncs_ ABSL_GUARDED_BY(mutex_) = 0;              // of files
+  // The next operation of this kind fails.
   bool fail_write_ ABSL_GUARDED_BY(mutex_) = false;
   bool fail_sync_ ABSL_GUARDED_BY(mutex_) = false;
   bool fail_sync_dir_ ABSL_GUARDED_BY(mutex_) = false;
-  std::function<void()> sync_hook_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> sync_hook_ ABSL_GUARDED_BY(mutex_);  // may be empty
 };
 
 }  // namespace concordat

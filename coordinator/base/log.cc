@@ -41,7 +41,7 @@ bool NeedsQuotes(std::string_view value) {
   if (value.empty()) return true;
   for (const char c : value) {
     if (c <= ' ' || c == '"' || c == '\\' || c == '=' || c == 0x7f) {
-      // Bytes above 0x7f are negative: UTF-8 stays as it is.
+      // Bytes of UTF-8 above 0x7f are negative, and stay as they are.
       if (static_cast<unsigned char>(c) < 0x80) return true;
     }
   }
@@ -90,7 +90,8 @@ void AppendTime(int64_t wall_micros, std::string* line) {
   line->append(text, length + static_cast<size_t>(fraction));
 }
 
-// What every line ends with. Earlier ones are kept: a thread may still write one.
+// The end of every line. An earlier text is never freed, because a thread may still be
+// writing it.
 std::atomic<const std::string*> process_suffix{nullptr};
 
 void SetProcessSuffix(const std::string& process_name) {

@@ -1,19 +1,20 @@
-// What the processes tell operators: events with a name and fields, one line each.
+// The log for operators: events with a name and fields, one line each.
 //
 //   LogEvent(Level::kInfo, "leader elected").Field("node", id).Field("term", term);
 //
 //   2026-03-01T12:00:00.000123Z info leader elected node=1 term=7
 //
-// One line a state change; nothing per message above trace. The line is written
-// when the statement ends. Field names are the same everywhere: node, term, index,
-// gtid, branch, resource, peer, error. Values with spaces, quotes, '=' or control
-// characters are quoted and escaped, so a line never spans two.
+// Each change of state is one line; what happens for every message is logged at level
+// trace only. The line is written when the statement ends. Field names are the same
+// everywhere: node, term, index, gtid, branch, resource, peer, error. Values with spaces,
+// quotes, '=' or control characters are quoted and escaped, so an event is always exactly
+// one line.
 //
-// Nothing is written before InitLogging: a service that embeds Concordat decides
-// itself what goes to its standard error. An event below the level costs one
-// relaxed load; its arguments are still evaluated, so guard dear ones with
-// LogEnabled(). Writing is synchronous and each line is handed to the kernel at
-// once: the last lines before a crash are the ones that are wanted.
+// Nothing is written before InitLogging, so that a service that embeds Concordat decides
+// what goes to its standard error. An event below the level costs one relaxed load, but
+// its arguments are evaluated: guard expensive ones with LogEnabled(). Writing is
+// synchronous, and each line is passed to the kernel at once, because the last lines
+// before a crash matter most.
 #ifndef COORDINATOR_BASE_LOG_H_
 #define COORDINATOR_BASE_LOG_H_
 
@@ -40,24 +41,25 @@ enum class Level : uint8_t { kTrace, kDebug, kInfo, kWarning, kError };
 [[nodiscard]] absl::StatusOr<Level> ParseLevel(std::string_view text);
 
 struct LogOptions {
-  Level min_level = Level::kInfo;
-  // Put behind every line as process=...; none when empty.
+  Level min_level = Level::kInfo;  // events below it are not written
+  // Added to the end of every line as process=...; empty: not added.
   std::string process_name;
-  // Appended to; standard error when empty. Its folder must exist.
+  // Lines are appended to this file, whose folder must exist. Empty: standard error.
   std::string file;
   // A file that has grown beyond this is renamed to FILE.00001, FILE.00002, ...
   uint64_t rotate_bytes = uint64_t{64} << 20;
-  // The oldest renamed files go when there are more than this.
+  // The oldest renamed files are removed when there are more than this.
   uint32_t keep_files = 8;
 };
 
-// Starts logging, or changes where it goes. Thread-safe against LogEvent, not
-// against itself. Fails, and leaves logging off, when the file cannot be opened.
+// Starts logging, or changes its destination. Other threads may log meanwhile, but two
+// threads must not call this at once. Returns an error, and leaves logging off, when the
+// file cannot be opened.
 [[nodiscard]] absl::Status InitLogging(const LogOptions& options);
-// Closes the log file and opens it anew, for whoever has renamed it. Where that fails,
-// logging goes on at standard error, and its first line says so. Threads as InitLogging.
+// Closes the log file and opens it again, after a program has renamed it. If that fails,
+// logging goes on to standard error, and its first line says so. Threads as InitLogging.
 void ReopenLog(const LogOptions& options);
-// Flushes and ends logging; later events are dropped. Called at exit by itself.
+// Flushes and ends logging; later events are dropped. Called automatically at exit.
 void ShutdownLogging();
 
 namespace internal {
@@ -84,7 +86,7 @@ concept HasToString = requires(const T& value) {
 // One event, as a temporary. Any number of threads may log at once.
 class LogEvent {
  public:
-  // The name is a short phrase, the same for every event of its kind.
+  // `name` is a short phrase, the same for all events of one kind.
   LogEvent(Level level, std::string_view name)
       : level_(level), enabled_(LogEnabled(level)) {
     if (enabled_) line_.assign(name);
@@ -95,7 +97,8 @@ class LogEvent {
     if (enabled_) internal::WriteLogEvent(level_, line_);
   }
 
-  // A number, a bool, a text, an id, a status, anything with ToString or operator<<.
+  // The value is a number, a bool, a text, an id, a status, or has ToString or
+  // operator<<.
   template <class T>
   LogEvent& Field(std::string_view key, const T& value) {
     if (!enabled_) [[likely]] {
@@ -129,8 +132,8 @@ class LogEvent {
   }
 
   const Level level_;
-  const bool enabled_;
-  std::string line_;
+  const bool enabled_;  // false: fields are ignored
+  std::string line_;    // name and fields so far; empty when not enabled
 };
 
 }  // namespace concordat

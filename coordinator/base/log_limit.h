@@ -1,7 +1,9 @@
-// For a condition that may last, and is met again and again: when it is worth a line.
+// Limits the log lines about a condition that may last and is met again and again.
 //
 //   LogLimit not_registered_;
-//   if (not_registered_.Admit(loop_->Now(), why)) LogEvent(Level::kWarning, …);
+//   if (not_registered_.Admit(loop_->Now(), why)) {
+//     LogEvent(Level::kWarning, "resource not registered").Field("error", why);
+//   }
 #ifndef COORDINATOR_BASE_LOG_LIMIT_H_
 #define COORDINATOR_BASE_LOG_LIMIT_H_
 
@@ -18,9 +20,9 @@ class LogLimit {
  public:
   explicit LogLimit(Duration pause = Duration::Seconds(30)) : pause_(pause) {}
 
-  // True at first, when the reason is another one than last time, and when `pause` has
-  // passed since the last line. A reason that comes and goes with another is one line
-  // for each of the two in a pause.
+  // Whether a line is to be logged: at first, when the reason is a new one, and when
+  // `pause` has passed since the last line with that reason. The last two reasons are
+  // remembered, so two reasons that alternate give one line each in a pause.
   bool Admit(Timestamp now, std::string_view reason) {
     for (Said& said : said_) {
       if (!said.used || said.reason != reason) continue;
@@ -35,7 +37,7 @@ class LogLimit {
     said_[first ? 0 : 1] = {true, std::string(reason), now};
     return true;
   }
-  // How often Admit said no since the last call of this.
+  // How often Admit has returned false since the last call of TakeHeldBack.
   uint64_t TakeHeldBack() {
     const uint64_t count = held_back_;
     held_back_ = 0;
@@ -44,13 +46,13 @@ class LogLimit {
 
  private:
   struct Said {
-    bool used = false;
+    bool used = false;  // false: no line yet
     std::string reason;
-    Timestamp at;
+    Timestamp at;  // of the last line with that reason
   };
   const Duration pause_;
-  Said said_[2];
-  uint64_t held_back_ = 0;
+  Said said_[2];            // the last two reasons
+  uint64_t held_back_ = 0;  // see TakeHeldBack
 };
 
 }  // namespace concordat

@@ -1,10 +1,17 @@
-// Mutex and condition over the standard library's, with Abseil's thread-safety
-// annotations. Abseil's own mutex from the distribution's package gives false
-// reports under ThreadSanitizer, and suppressions do not help.
+// The standard library's mutex and condition variable with Abseil's thread-safety
+// annotations. Abseil's own mutex, as the distribution packages it, gives false reports
+// under ThreadSanitizer that suppressions do not stop.
 //
-//   Mutex mutex_;
-//   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
-//   { MutexLock lock(&mutex_); jobs_.push_back(job); }
+//   class Jobs {
+//    public:
+//     void Add(Job job) {
+//       MutexLock lock(&mutex_);
+//       jobs_.push_back(job);
+//     }
+//    private:
+//     Mutex mutex_;
+//     std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+//   };
 #ifndef COORDINATOR_BASE_MUTEX_H_
 #define COORDINATOR_BASE_MUTEX_H_
 
@@ -44,7 +51,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex* const mutex_;
 };
 
-// Waits may wake early: call them in a loop that tests the condition.
+// A wait may end early, so it must be called in a loop that tests the condition.
 class ConditionVariable {
  public:
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
@@ -52,7 +59,7 @@ class ConditionVariable {
     condition_.wait(lock);
     lock.release();
   }
-  // False when the time has run out.
+  // False when the time-out has passed.
   bool WaitFor(Mutex* mutex, Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
     const auto result =

@@ -1,5 +1,5 @@
-// What the library that reads flags and config files says, put so that it can be acted
-// on.
+// Turns the error messages of CLI11, which reads flags and config files, into messages
+// that say what to do.
 #ifndef COORDINATOR_BASE_OPTION_ERRORS_H_
 #define COORDINATOR_BASE_OPTION_ERRORS_H_
 
@@ -8,7 +8,7 @@
 
 namespace concordat {
 
-// `what` as CLI11 says it, with what to do about it where its words do not tell.
+// `what` is the message of CLI11. Where it does not say what to do, advice is added.
 [[nodiscard]] std::string ExplainOptionError(std::string_view what);
 
 }  // namespace concordat

@@ -19,7 +19,7 @@ namespace {
 absl::Status Error(int error, std::string_view operation, const std::string& path) {
   const std::string message =
       absl::StrCat(std::string(operation), " of ", path.empty() ? "." : path);
-  // A file that may not grow (RLIMIT_FSIZE) is as full as a full disk.
+  // A file that may not grow (RLIMIT_FSIZE) is treated like a full disk.
   if (error == EFBIG) return absl::ResourceExhaustedError(message + ": file too large");
   return absl::ErrnoToStatus(error, message);
 }
@@ -110,7 +110,7 @@ std::string LockHolder(int fd) {
   return absl::StrCat(" (process ", holder, ")");
 }
 
-// For operators only; the lock does not depend on it.
+// Only for error messages; the lock does not depend on it.
 void WriteLockHolder(int fd) {
   const std::string text = absl::StrCat(::getpid(), "\n");
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) < 0) return;
@@ -182,7 +182,7 @@ class PosixEnv final : public FileEnv {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return Error(errno, "opening", path);
     auto lock = std::make_unique<PosixLock>(fd);
-    // flock belongs to the open file: a second Lock in this process fails as well.
+    // flock(2) locks the open file, so a second Lock in this process fails as well.
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return Error(errno, "locking", path);
       return absl::FailedPreconditionError(

@@ -1,5 +1,5 @@
-// Pseudo-random numbers for the pure cores: always seeded from outside, so that a
-// run can be repeated from its seed.
+// Pseudo-random numbers for the pure cores. The seed always comes from outside, so that a
+// run can be repeated.
 #ifndef COORDINATOR_BASE_RANDOM_H_
 #define COORDINATOR_BASE_RANDOM_H_
 
@@ -8,16 +8,16 @@
 
 namespace concordat {
 
-// Not thread-safe. Two objects with one seed give the same sequence on every
-// platform: mt19937_64 is fixed by the C++ standard, and the library's
-// distributions, which are not, are not used.
+// Not thread-safe. Two objects with the same seed give the same sequence on every
+// platform: the C++ standard defines mt19937_64 exactly. It does not define the library's
+// distributions exactly, so they are not used.
 class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}
 
   [[nodiscard]] uint64_t Next() { return engine_(); }
-  // Uniform in [0, bound); 0 when bound is 0. The bias, below 2^-32 for bounds
-  // under 2^32, is of no account here.
+  // Uniform in [0, bound); 0 when bound is 0. The bias is below 2^-32 for bounds under
+  // 2^32, which does not matter here.
   [[nodiscard]] uint64_t Below(uint64_t bound) {
     return bound == 0 ? 0 : engine_() % bound;
   }
@@ -25,7 +25,7 @@ class Random {
   [[nodiscard]] int64_t Between(int64_t low, int64_t high) {
     return low + static_cast<int64_t>(Below(static_cast<uint64_t>(high - low) + 1));
   }
-  // True with the given probability in percent.
+  // True with a probability of `percent` in a hundred.
   [[nodiscard]] bool Percent(uint64_t percent) { return Below(100) < percent; }
 
  private:

@@ -1,9 +1,10 @@
-// StrongId<Tag, Rep>: an integer that converts to nothing by itself.
+// StrongId<Tag, Rep>: an integer without implicit conversions.
 //
 //   using Term = StrongId<struct TermTag, uint64_t>;
-//   Term t(3);  t.value() == 3;  t.Next() == Term(4);
+//   constexpr Term term(3);
+//   static_assert(term.value() == 3 && term.Next() == Term(4));
 //
-// Comparable, hashable (absl and std), printable. Zero is "none" by convention.
+// It can be compared, hashed (absl and std) and printed. Zero means "none" by convention.
 #ifndef COORDINATOR_BASE_STRONG_ID_H_
 #define COORDINATOR_BASE_STRONG_ID_H_
 
@@ -28,7 +29,7 @@ class StrongId {
   [[nodiscard]] constexpr StrongId Next() const {
     return StrongId(static_cast<Rep>(value_ + 1));
   }
-  // The predecessor; of none it is none.
+  // The predecessor; none for none.
   [[nodiscard]] constexpr StrongId Previous() const {
     return is_none() ? *this : StrongId(static_cast<Rep>(value_ - 1));
   }

@@ -1,5 +1,5 @@
-// The machine's clocks and its source of randomness, for the daemons and for
-// services that embed a participant. Not for the pure cores.
+// The machine's clocks and its source of randomness, for the daemons and for services
+// that embed a participant. The pure cores must not use them.
 #ifndef COORDINATOR_BASE_SYSTEM_CLOCK_H_
 #define COORDINATOR_BASE_SYSTEM_CLOCK_H_
 

@@ -1,4 +1,4 @@
-// Debian's Abseil has a string_view of its own, which its functions take.
+// Converts to Abseil's string_view, which in Debian's package is a type of its own.
 #ifndef COORDINATOR_BASE_TEXT_H_
 #define COORDINATOR_BASE_TEXT_H_
 

@@ -1,4 +1,4 @@
-// The version of this build, as the top-level CMakeLists.txt has it.
+// The version of this build, from the top-level CMakeLists.txt.
 #ifndef COORDINATOR_BASE_VERSION_H_
 #define COORDINATOR_BASE_VERSION_H_
 
@@ -6,7 +6,7 @@
 
 namespace concordat {
 
-// "0.1.0"
+// For example "0.1.0".
 [[nodiscard]] std::string Version();
 
 }  // namespace concordat

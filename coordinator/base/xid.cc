@@ -19,7 +19,7 @@ std::string Hex(uint64_t value) { return absl::StrCat(absl::Hex(value)); }
 
 bool IsLowerHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
-// Only the one spelling that Hex() gives, so that texts are as unique as ids.
+// Accepts only the spelling of Hex(), so that equal ids have equal texts.
 std::optional<uint64_t> ParseHex(std::string_view text) {
   if (text.empty() || text.size() > 16) return std::nullopt;
   if (text.size() > 1 && text[0] == '0') return std::nullopt;

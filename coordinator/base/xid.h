@@ -1,20 +1,20 @@
-// The names of a transaction and of its parts.
+// The ids of a global transaction and of its branches.
 //
-//   Gtid      which global transaction: the Raft group that owns it, the term of
-//             the leader that handed it out, and a number within that term. Only
-//             one leader exists a term (Raft, section 5.2), so no gtid is handed
-//             out twice, and nothing has to be logged to make it so.
-//   BranchId  one resource manager's part of it. Carries the incarnation of the
-//             participant, so it is never used twice, whatever was forgotten.
+//   Gtid      names a global transaction: the Raft group that owns it, the term of the
+//             leader that assigned it, and a number within that term. A term has at most
+//             one leader (Raft, section 5.2), so no gtid is assigned twice, without any
+//             record in the log.
+//   BranchId  names one resource manager's part of a transaction. It has the incarnation
+//             of the participant, so it is never used twice, whatever was forgotten.
 //   Xid       both, with the cluster's id, in the X/Open form (XA specification,
 //             section 4.2): format id, gtrid and bqual of at most 64 bytes each.
 //
-// Text forms (hexadecimal without leading zeros, one spelling only, so that equal
-// ids have equal texts):
+// Text forms (hexadecimal without leading zeros; other spellings are refused, so that
+// equal ids have equal texts):
 //   gtid       "1.7.2a"                 group.term.sequence
 //   branch     "1.7.2a/bank-a/5f3c.9"   gtid/resource/incarnation.number
 //   xid        "concordat_00c0ffee00c0ffee-1.7.2a_bank-a.5f3c.9"
-// The xid's text is what PostgreSQL gets as gid (at most 199 bytes there).
+// The text of an xid is the gid in PostgreSQL, which allows at most 199 bytes.
 #ifndef COORDINATOR_BASE_XID_H_
 #define COORDINATOR_BASE_XID_H_
 
@@ -33,8 +33,8 @@ namespace concordat {
 
 struct Gtid {
   GroupId group;
-  Term term;
-  uint64_t sequence = 0;  // 1 and up within the term; 0 is no gtid
+  Term term;              // of the leader that assigned it
+  uint64_t sequence = 0;  // counts from 1 within the term; 0: no gtid
 
   [[nodiscard]] bool is_none() const { return sequence == 0; }
   friend auto operator<=>(const Gtid&, const Gtid&) = default;
@@ -44,19 +44,19 @@ struct Gtid {
   }
 };
 
-// The longest resource name: an xid's bqual has 64 bytes.
+// The longest resource name that fits into the 64 bytes of an xid's bqual.
 inline constexpr size_t kMaxResourceNameLength = 30;
 
-// Lower-case letters, digits, '-' and '_', beginning with a letter or digit, 1 to
-// kMaxResourceNameLength characters.
+// A valid name has 1 to kMaxResourceNameLength characters: lower-case letters, digits,
+// '-' and '_'. The first is a letter or a digit.
 [[nodiscard]] bool IsValidResourceName(std::string_view name);
 
 struct BranchId {
   Gtid gtid;
   std::string resource;
   Incarnation incarnation;
-  // Counts branches within the incarnation, from 1. The highest bits are kept for those
-  // that an application prepares itself: participant/sdk/core/branch_number.h.
+  // Counts branches within the incarnation, from 1. The highest bits mark branches that
+  // an application prepares itself: participant/sdk/core/branch_number.h.
   uint64_t number = 0;
 
   friend auto operator<=>(const BranchId&, const BranchId&) = default;
@@ -70,9 +70,9 @@ struct Xid {
   static constexpr uint32_t kFormatId = 0x434e4344;  // "CNCD"
   static constexpr size_t kMaxPartLength = 64;       // MAXGTRIDSIZE, MAXBQUALSIZE
 
-  uint32_t format_id = kFormatId;
-  std::string gtrid;
-  std::string bqual;
+  uint32_t format_id = kFormatId;  // another one: not Concordat's
+  std::string gtrid;               // cluster and gtid
+  std::string bqual;               // resource, incarnation and number
 
   friend auto operator<=>(const Xid&, const Xid&) = default;
 };
@@ -82,23 +82,24 @@ struct Xid {
 std::ostream& operator<<(std::ostream& out, const Gtid& gtid);
 std::ostream& operator<<(std::ostream& out, const BranchId& branch);
 
-// INVALID_ARGUMENT, naming the text, when it is not exactly what ToString gives.
+// INVALID_ARGUMENT, with the text in the message, unless it is exactly as ToString writes
+// it.
 [[nodiscard]] absl::StatusOr<Gtid> ParseGtid(std::string_view text);
 [[nodiscard]] absl::StatusOr<BranchId> ParseBranchId(std::string_view text);
 
 [[nodiscard]] Xid MakeXid(ClusterId cluster, const BranchId& branch);
 [[nodiscard]] std::string XidText(const Xid& xid);
 
-// What an xid found in a database says: whose it is, and which branch.
+// The contents of an xid that was found in a database.
 struct ParsedXid {
   ClusterId cluster;
   BranchId branch;
 };
-// INVALID_ARGUMENT for an xid that is not Concordat's: leave that branch alone.
+// INVALID_ARGUMENT for an xid that is not Concordat's. Such a branch must not be touched.
 [[nodiscard]] absl::StatusOr<ParsedXid> ParseXid(const Xid& xid);
 [[nodiscard]] absl::StatusOr<ParsedXid> ParseXidText(std::string_view text);
 
-// Binary form, in records of the logs.
+// The binary form in records of the logs.
 void Encode(const Gtid& gtid, ByteWriter* out);
 void Encode(const BranchId& branch, ByteWriter* out);
 [[nodiscard]] Gtid DecodeGtid(ByteReader* in);
