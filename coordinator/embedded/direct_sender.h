@@ -16,7 +16,7 @@
 
 namespace concordat::embedded {
 
-// Loop thread only. The participant outlives it.
+// For the loop's thread. The participant must outlive it.
 class DirectSender : public rpc::ResourceSender {
  public:
   DirectSender(rpc::EventLoop* loop, wire::ParticipantServiceCobSvIf* participant,
@@ -31,11 +31,12 @@ class DirectSender : public rpc::ResourceSender {
   void SendBatch(txn::Verb verb, std::vector<BranchId> batch);
 
   rpc::EventLoop* const loop_;
-  ClusterId cluster_;
-  wire::ParticipantServiceCobSvIf* const participant_;
+  ClusterId cluster_;                                   // none until SetCluster
+  wire::ParticipantServiceCobSvIf* const participant_;  // gets the messages
   rpc::HandleAnswer handle_answer_;
-  std::array<std::vector<BranchId>, 3> pending_;  // by verb
-  bool deferred_ = false;
+  std::array<std::vector<BranchId>, 3> pending_;  // by verb, for the end of the iteration
+  bool deferred_ = false;                         // SendAll will run in this iteration
+  // Callbacks that come after this object's end find it expired.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

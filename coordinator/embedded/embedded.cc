@@ -13,11 +13,11 @@ namespace concordat {
 
 namespace {
 
-// What stands where a socket's address would.
+// Stands for the address of a socket.
 constexpr const char* kHere = "embedded";
 constexpr Duration kPoll = Duration::Millis(1);
 
-// Set once by the loop's thread, waited for by another.
+// The result of the start: the loop's thread sets it once, another one waits for it.
 struct Ready {
   Mutex mutex;
   ConditionVariable changed;
@@ -45,7 +45,7 @@ node::NodeOptions MakeNodeOptions(const EmbeddedOptions& options) {
   out.cluster_name = kHere;
   out.self = NodeId(1);
   out.client_addresses[out.self] = kHere;
-  // Nobody else could lead: no reason to wait.
+  // No other node could lead, so there is no reason to wait.
   out.replica.raft.election_timeout_min = Duration::Millis(10);
   out.replica.raft.election_timeout_max = Duration::Millis(20);
   out.replica.raft.heartbeat_interval = Duration::Millis(5);
@@ -64,7 +64,7 @@ class Embedded::Sender final : public embedded::DirectSender {
   using DirectSender::DirectSender;
 };
 
-// The participant's way to the coordinator.
+// How the participant calls the coordinator.
 class Embedded::Link final : public participant::CoordinatorLink {
  public:
   explicit Link(rpc::CoordinatorServiceHandler* handler) : handler_(handler) {}
@@ -89,7 +89,7 @@ class Embedded::Link final : public participant::CoordinatorLink {
   rpc::CoordinatorServiceHandler* const handler_;
 };
 
-// The client's way to both.
+// How the client calls the coordinator and the participant.
 class Embedded::Links final : public client::LinkProvider {
  public:
   Links(client::CoordinatorLink* coordinator, client::ParticipantLink* participant)
@@ -150,8 +150,8 @@ absl::Status Embedded::StartOnLoop(const EmbeddedOptions& options,
   return absl::OkStatus();
 }
 
-// A new coordinator has its cluster's id after one flush. The participant would ask for
-// it only now and then.
+// A new coordinator has its cluster's id only after a flush. This waits for the id,
+// because the participant would ask for it again only after a longer pause.
 void Embedded::StartParticipant(std::function<void(absl::Status)> ready) {
   if (!node_->cluster().is_none()) return participant_->Start(std::move(ready));
   thread_->loop()->RunAfter(kPoll, [this, ready = std::move(ready)]() mutable {

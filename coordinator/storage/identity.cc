@@ -25,7 +25,7 @@ std::string Members(const NodeIdentity& identity) {
   });
 }
 
-// All but the last, which names the log.
+// The lines of the file except the last, which names the log.
 std::vector<std::string> Lines(const NodeIdentity& identity) {
   return {std::string(kHead), absl::StrCat("cluster ", identity.cluster_name),
           absl::StrCat("node ", identity.node.value()),
@@ -73,7 +73,7 @@ absl::Status CheckFolder(FileEnv* env, const std::string& dir) {
                                         "lost+found"};
   for (const std::string& name : *names) {
     if (std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs)) continue;
-    if (absl::EndsWith(name, ".log")) continue;  // where --log-file may point
+    if (absl::EndsWith(name, ".log")) continue;  // perhaps the file of --log-file
     return absl::FailedPreconditionError(
         absl::StrCat(dir, " is not a coordinator's data directory: it holds \"", name,
                      "\". Name an empty folder, or one that a coordinator has made"));

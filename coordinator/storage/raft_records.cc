@@ -58,13 +58,13 @@ SnapshotRecord DecodeSnapshot(ByteReader* in) {
   for (uint64_t i = 0; i < count && i < kMaxVoters && in->ok(); ++i) {
     voters.emplace_back(in->Varint());
   }
-  // Node 0 is no node: a list cut short, or bytes that are none of ours.
+  // Node 0 does not exist: the list was cut short, or the bytes are not such a record.
   const bool whole = std::find(voters.begin(), voters.end(), NodeId()) == voters.end();
   if (whole && in->ok()) {
     record.meta.configuration = raft::Configuration(std::move(voters), cluster);
   } else {
     *in = ByteReader("");
-    (void)in->U8();  // not ok() any more
+    (void)in->U8();  // reads past the end, so that ok() becomes false
   }
   return record;
 }

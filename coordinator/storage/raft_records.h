@@ -1,14 +1,14 @@
-// How Raft's durable state is written as records of the log (wal/). One log serves
-// all groups of a node.
+// Raft's durable state as records of the write-ahead log (wal/). One log serves all
+// groups of a node.
 //
 //   type 1  hard state   group, term, vote, cluster
-//   type 2  entry        group, index, term, type, data; voids what stands at its
-//                        index or later
-//   type 3  snapshot     group, discard flag, index, term, cluster, voters: entries
-//                        up to index are void, with the flag all of them
+//   type 2  entry        group, index, term, type, data; voids stored entries at its
+//                        index and later
+//   type 3  snapshot     group, discard flag, index, term, cluster, voters; voids
+//                        entries up to its index, with the flag all entries
 //
-// Integers are varints, a cluster is two times 8 bytes, little-endian, data is the rest
-// of the record. docs/log-format.md has the frame around a record.
+// Integers are varints, a cluster is twice 8 bytes in little-endian order, and the data
+// is the rest of the record. docs/log-format.md describes the frame around a record.
 #ifndef COORDINATOR_STORAGE_RAFT_RECORDS_H_
 #define COORDINATOR_STORAGE_RAFT_RECORDS_H_
 
@@ -35,7 +35,7 @@ struct EntryRecord {
 };
 struct SnapshotRecord {
   GroupId group;
-  bool discard_log = false;
+  bool discard_log = false;  // as Persist::discard_log
   raft::SnapshotMeta meta;
 };
 using RaftRecord = std::variant<HardStateRecord, EntryRecord, SnapshotRecord>;
@@ -45,12 +45,12 @@ using RaftRecord = std::variant<HardStateRecord, EntryRecord, SnapshotRecord>;
 [[nodiscard]] std::string EncodeSnapshot(GroupId group, bool discard_log,
                                          const raft::SnapshotMeta& meta);
 
-// DATA_LOSS for bytes that none of the above wrote; the log's checksums were right,
-// so they come from another version or program.
+// DATA_LOSS for bytes that none of the functions above has written. The log's checksums
+// were right, so the bytes come from another version or program.
 [[nodiscard]] absl::StatusOr<RaftRecord> DecodeRaftRecord(uint8_t type,
                                                           std::string_view payload);
 
-// One line for operators, without the data of an entry.
+// One line for `concordat wal dump`, without the data of an entry.
 [[nodiscard]] std::string DescribeRaftRecord(uint8_t type, std::string_view payload);
 
 }  // namespace concordat::storage

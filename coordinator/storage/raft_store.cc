@@ -40,9 +40,8 @@ absl::Status RaftStore::ReplayOne(wal::Lsn lsn, uint8_t type, std::string_view p
   }
   auto& entry = std::get<EntryRecord>(*record);
   Group* group = &groups_[entry.group];
-  // Whole segments are let go, so the log may begin between a snapshot's record and the
-  // entries that stood before it. Then a later snapshot stands for what is missing, or
-  // TakeRecovered reports it.
+  // Whole segments are released, so the log may begin after some of the entries. Then a
+  // later snapshot stands for the missing ones, or TakeRecovered reports a gap.
   if (group->entry_lsns.empty() && entry.entry.index > group->first_index) {
     group->first_index = entry.entry.index;
   }
@@ -56,8 +55,8 @@ void RaftStore::Apply(Group* group, wal::Lsn lsn, const raft::HardState& state) 
   group->hard_state_lsn = lsn;
 }
 
-// An entry voids what stands at its index and behind it (Figure 2, AppendEntries,
-// receiver's rule 3). The first one of a log whose beginning was let go may have any
+// An entry voids the stored entries at its index and later (Figure 2, AppendEntries,
+// receiver's rule 3). The first entry of a log whose beginning was released may have any
 // index.
 absl::Status RaftStore::ApplyEntry(Group* group, wal::Lsn lsn, LogIndex index) {
   if (group->entry_lsns.empty() && !group->has_snapshot) group->first_index = index;
@@ -94,7 +93,7 @@ void RaftStore::ApplySnapshot(Group* group, wal::Lsn lsn, const raft::SnapshotMe
     group->first_index = group->first_index.Next();
   }
   if (group->entry_lsns.empty()) group->first_index = meta.index.Next();
-  // While the log is replayed: the same entries leave.
+  // While the log is replayed, the same entries are dropped from `entries`.
   const size_t gone = group->entries.size() > group->entry_lsns.size()
                           ? group->entries.size() - group->entry_lsns.size()
                           : 0;
@@ -145,7 +144,7 @@ absl::StatusOr<wal::Lsn> RaftStore::Persist(GroupId id, const raft::Persist& per
   if (records.empty()) return last_lsn_;
   const auto last = Append(records);
   if (!last.ok()) return last.status();
-  // The records of one append are numbered without a gap.
+  // The records of one append have consecutive numbers.
   wal::Lsn lsn(last->value() - records.size() + 1);
   Group* group = &groups_[id];
   if (persist.snapshot) {
@@ -206,7 +205,7 @@ LogIndex RaftStore::DurableSnapshot(GroupId id) const {
 void RaftStore::Compact() {
   wal::Lsn floor = last_lsn_.Next();
   for (const auto& [id, group] : groups_) floor = std::min(floor, OldestNeeded(group));
-  // A record that is to stand in for an older one must be durable before that goes.
+  // A record that replaces an older one must be durable before the older one is released.
   wal::Lsn oldest = floor;
   wal::Lsn newest;
   for (const auto& [id, group] : groups_) {

@@ -14,12 +14,12 @@ namespace {
 
 constexpr std::string_view kMagic = "CNCDSNP4";
 constexpr uint64_t kMaxVotersInSnapshot = 64;
-constexpr size_t kHeadBytes = 4096;  // more than any header
+constexpr size_t kHeadBytes = 4096;  // larger than any header
 constexpr size_t kBlockBytes = size_t{64} << 10;
 constexpr size_t kCrcBytes = 4;
 constexpr size_t kFooterBytes = 16;
-// So much is written between two flushes at most: the log's own flush does not wait for
-// a whole snapshot.
+// The most that is written between two flushes, so that the flush of the log does not
+// wait for a whole snapshot.
 constexpr uint64_t kSyncBytes = uint64_t{4} << 20;
 
 uint32_t Crc(std::string_view bytes, uint32_t before = 0) {
@@ -29,7 +29,7 @@ uint32_t Crc(std::string_view bytes, uint32_t before = 0) {
 
 uint64_t BlocksOf(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
-// All that stands before the state.
+// All bytes of the file before the state.
 std::string EncodeHead(uint64_t log_id, GroupId group, const raft::SnapshotMeta& meta) {
   ByteWriter header;
   header.U64(log_id);
@@ -63,10 +63,10 @@ absl::Status CheckLog(const std::string& path, uint64_t found, uint64_t wanted) 
 struct Header {
   uint64_t log_id = 0;
   raft::SnapshotMeta meta;
-  uint64_t end = 0;  // in the file
+  uint64_t end = 0;  // offset of the first byte after the header
 };
 
-// `head` is the file's beginning.
+// `head` is the beginning of the file.
 absl::StatusOr<Header> ParseHeader(const std::string& path, std::string_view head) {
   if (head.substr(0, kMagic.size()) != kMagic) return Damaged(path, "not a snapshot");
   ByteReader frame(head.substr(kMagic.size()));
@@ -77,7 +77,7 @@ absl::StatusOr<Header> ParseHeader(const std::string& path, std::string_view hea
   header.end = head.size() - frame.remaining();
   ByteReader in(bytes);
   header.log_id = in.U64();
-  (void)in.Varint();  // the group, which is in the name
+  (void)in.Varint();  // the group; the file's name has it too
   header.meta.index = LogIndex(in.Varint());
   header.meta.term = Term(in.Varint());
   ClusterKey cluster;
@@ -120,7 +120,7 @@ absl::StatusOr<Header> ReadHeader(const File& file, const std::string& path) {
 absl::StatusOr<std::unique_ptr<SnapshotWriter>> SnapshotWriter::Create(
     Place place, uint64_t log_id, GroupId group, const raft::SnapshotMeta& meta) {
   const std::string path = absl::StrCat(place.dir, "/", place.temporary);
-  (void)place.env->Remove(path);  // of an attempt that failed
+  (void)place.env->Remove(path);  // left from an attempt that has failed
   auto file = place.env->Create(path);
   if (!file.ok()) return file.status();
   std::unique_ptr<SnapshotWriter> writer(

@@ -1,19 +1,22 @@
 // A snapshot of a group's state machine in a file, written and read in parts.
 //
-//   8 bytes   "CNCDSNP4"
-//   header    a varint, its length; then 8 bytes: the id of the node's log; varints:
-//   group,
-//             index, term; 16 bytes: cluster; varints: the number of voters, and each
-//   4 bytes   CRC-32 of the header
-//   state
-//   4 bytes   each: CRC-32 of each 64 KiB of the state, of the rest the last
-//   footer    8 bytes: the length of the state; 4 bytes: CRC-32 of the checksums above;
-//             4 bytes: CRC-32 of these 12
+//   8 bytes       "CNCDSNP4"
+//   varint        length of the header
+//   header        8 bytes: id of the node's log
+//                 varints: group, index, term
+//                 16 bytes: cluster
+//                 varints: number of voters, and each voter
+//   4 bytes       CRC-32 of the header
+//   the state
+//   4 bytes each  CRC-32 of each block of 64 KiB of the state; the last may be shorter
+//   footer        8 bytes: length of the state
+//                 4 bytes: CRC-32 of the checksums above
+//                 4 bytes: CRC-32 of these 12 bytes
 //
-// A part of the state is read and checked without the rest. The log's id keeps out the
-// files of another node or of a log that is gone.
+// So a part of the state can be read and checked without the rest. The log's id shows
+// files of another node, or of a log that is lost.
 //
-// Blocking calls on a FileEnv. Not thread-safe.
+// The calls block on a FileEnv. Not thread-safe.
 #ifndef COORDINATOR_STORAGE_SNAPSHOT_FILE_H_
 #define COORDINATOR_STORAGE_SNAPSHOT_FILE_H_
 
@@ -32,15 +35,15 @@
 
 namespace concordat::storage {
 
-// A file that is being written. It bears another name until it is whole and durable, and
-// is removed by the destructor when it does not come to that.
+// A file that is being written. It has a temporary name until it is complete and durable.
+// The destructor removes it if it was not finished.
 class SnapshotWriter {
  public:
   struct Place {
     FileEnv* env = nullptr;
     std::string dir;
-    std::string name;       // in `dir`, when it is whole
-    std::string temporary;  // in `dir`, until then
+    std::string name;       // its name in `dir` when it is complete
+    std::string temporary;  // its name in `dir` until then
   };
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<SnapshotWriter>> Create(
       Place place, uint64_t log_id, GroupId group, const raft::SnapshotMeta& meta);
@@ -48,10 +51,10 @@ class SnapshotWriter {
   SnapshotWriter(const SnapshotWriter&) = delete;
   SnapshotWriter& operator=(const SnapshotWriter&) = delete;
 
-  // The next part of the state. After an error, here and below, only the destructor is
-  // called. RESOURCE_EXHAUSTED: the disk is full.
+  // Writes the next part of the state. After an error, here or below, only the destructor
+  // may be called. RESOURCE_EXHAUSTED: the disk is full.
   [[nodiscard]] absl::Status Append(std::string_view part);
-  // The state is whole. Durable, and there under its name, when it returns OK.
+  // The state is complete. After OK the file is durable and has its name.
   [[nodiscard]] absl::Status Finish();
 
   [[nodiscard]] uint64_t state_bytes() const { return state_bytes_; }
@@ -63,29 +66,28 @@ class SnapshotWriter {
 
   const Place place_;
   std::unique_ptr<File> file_;
-  uint64_t end_ = 0;  // of the file
-  uint64_t synced_ = 0;
+  uint64_t end_ = 0;     // bytes of the file so far
+  uint64_t synced_ = 0;  // bytes of the file that are flushed
   uint64_t state_bytes_ = 0;
   uint32_t block_crc_ = 0;  // of the block that is not full yet
-  ByteWriter checksums_;
-  bool finished_ = false;
+  ByteWriter checksums_;    // of the full blocks
+  bool finished_ = false;   // by Finish, with OK
 };
 
-// A whole file, whose header and checksums are in memory.
+// A complete file. Its header and checksums are in memory.
 class SnapshotFile {
  public:
-  // NOT_FOUND, DATA_LOSS when it does not check, FAILED_PRECONDITION when it is of
-  // another log.
+  // NOT_FOUND; DATA_LOSS: it is damaged; FAILED_PRECONDITION: it belongs to another log.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<SnapshotFile>> Open(
       FileEnv* env, std::string path, uint64_t log_id);
-  // Whose it is, without reading more than its header: FAILED_PRECONDITION when it is of
-  // another log. That it is damaged is not reported here.
+  // Checks to which log the file belongs, and reads only its header. FAILED_PRECONDITION:
+  // it belongs to another log. Does not report damage.
   [[nodiscard]] static absl::Status CheckOwner(FileEnv* env, const std::string& path,
                                                uint64_t log_id);
 
   [[nodiscard]] const raft::SnapshotMeta& meta() const { return meta_; }
   [[nodiscard]] uint64_t state_bytes() const { return state_bytes_; }
-  // That part of the state, which must be in it. DATA_LOSS when it does not check.
+  // Reads a part, which must be in the state. DATA_LOSS: it is damaged.
   [[nodiscard]] absl::StatusOr<std::string> Read(uint64_t offset, uint64_t size) const;
 
  private:
@@ -96,9 +98,9 @@ class SnapshotFile {
   const std::string path_;
   const std::unique_ptr<File> file_;
   raft::SnapshotMeta meta_;
-  uint64_t state_at_ = 0;  // in the file
+  uint64_t state_at_ = 0;  // offset of the state in the file
   uint64_t state_bytes_ = 0;
-  std::vector<uint32_t> checksums_;  // of the state's blocks
+  std::vector<uint32_t> checksums_;  // of each block of the state
 };
 
 }  // namespace concordat::storage

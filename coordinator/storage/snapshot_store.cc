@@ -18,7 +18,8 @@ std::string NameOf(GroupId group, LogIndex index) {
   return absl::StrCat("group-", group.value(), "-", index.value(), std::string(kSuffix));
 }
 
-// The index in "group-<g>-<index>.snapshot", when it is of this group.
+// The index in "group-<g>-<index>.snapshot"; nullopt for the name of another group's
+// file.
 std::optional<LogIndex> IndexInName(std::string_view name, GroupId group) {
   const std::string prefix = absl::StrCat("group-", group.value(), "-");
   if (name.size() <= prefix.size() + kSuffix.size() ||

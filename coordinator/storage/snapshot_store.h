@@ -1,10 +1,9 @@
-// The snapshots of a node's groups, one file each (snapshot_file.h):
-// `group-<g>-<index>.snapshot`. A file appears by rename after its bytes and before its
-// name are flushed, so a name that is there has all its bytes; a file that does not check
-// is damage, and is reported as that.
+// The snapshots of a node's groups. Each is one file `group-<g>-<index>.snapshot`, in the
+// format of snapshot_file.h. A new file is flushed and then renamed, so a file with this
+// name has all its bytes; one with wrong checksums is reported as damaged.
 //
-// Blocking calls on a FileEnv. Create and Load may be called on another thread than the
-// rest, also at the same time; they are called on one thread.
+// The calls block on a FileEnv. Create and Load are called on one thread, which may be
+// another than that of the other calls, also at the same time.
 #ifndef COORDINATOR_STORAGE_SNAPSHOT_STORE_H_
 #define COORDINATOR_STORAGE_SNAPSHOT_STORE_H_
 
@@ -29,41 +28,41 @@ class SnapshotStore {
  public:
   SnapshotStore(FileEnv* env, std::string dir);
 
-  // Makes the directory and removes what an interrupted write left. Snapshots belong to
-  // the log of this id, and to no other.
-  // FAILED_PRECONDITION: a snapshot of another log is there. Nothing was removed.
+  // Creates the directory if necessary, and removes what interrupted writes have left.
+  // All snapshots belong to the log with this id. FAILED_PRECONDITION: there is a
+  // snapshot of another log; nothing was removed.
   [[nodiscard]] absl::Status Open(uint64_t log_id);
 
-  // A new snapshot, which is there when it is finished. RESOURCE_EXHAUSTED: the disk is
-  // full, here and when it is written; those that are there stay.
+  // Begins a new snapshot, which exists once it is finished. RESOURCE_EXHAUSTED, here or
+  // when it is written: the disk is full; existing snapshots stay.
   [[nodiscard]] absl::StatusOr<std::unique_ptr<SnapshotWriter>> Create(
       GroupId group, const raft::SnapshotMeta& meta);
 
-  // Hands all of the state over, in parts and in order; an error of `take` ends it and is
-  // returned. Its own: NOT_FOUND, DATA_LOSS when the file does not check, or
-  // FAILED_PRECONDITION when it is of another log.
+  // Passes the whole state to `take`, in parts and in order. An error of `take` ends this
+  // and is returned. Other errors: NOT_FOUND; DATA_LOSS: the file is damaged;
+  // FAILED_PRECONDITION: it belongs to another log.
   using TakePart = absl::FunctionRef<absl::Status(std::string_view part)>;
   [[nodiscard]] absl::StatusOr<raft::SnapshotMeta> Load(GroupId group, LogIndex index,
                                                         TakePart take) const;
 
-  // A part of the state for a follower: of the file no more is read than that part. Its
-  // errors are those of Load.
+  // Reads a part of the state for a follower. Only that part of the file is read. Errors
+  // as of Load.
   struct Chunk {
     std::string data;
-    bool last = false;
+    bool last = false;  // the state ends with this chunk
   };
   [[nodiscard]] absl::StatusOr<Chunk> Read(GroupId group, LogIndex index, uint64_t offset,
                                            size_t max_bytes);
 
-  // Snapshots of the group older than this one are removed, but for `keep`.
+  // Removes the group's snapshots before `index`, except `keep`.
   void RemoveOlder(GroupId group, LogIndex index, LogIndex keep = LogIndex());
 
  private:
   FileEnv* const env_;
   const std::string dir_;
-  uint64_t log_id_ = 0;
-  uint64_t created_ = 0;  // names the temporary files
-  // Those being sent: followers ask for them chunk by chunk.
+  uint64_t log_id_ = 0;   // of Open
+  uint64_t created_ = 0;  // counts temporary files, whose names it is part of
+  // Snapshots that are being sent to followers, which get them chunk by chunk.
   std::map<std::pair<GroupId, LogIndex>, std::unique_ptr<SnapshotFile>> sending_;
 };
 
