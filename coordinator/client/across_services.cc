@@ -26,7 +26,7 @@ absl::Status AsyncTransaction::Merge(std::string_view carried_back) {
                      absl::Hex(context->cluster.value()), " carried back to ",
                      ToString(gtid_), " of ", absl::Hex(cluster_.value())));
   }
-  // Others know the transaction, and may have asked for its end.
+  // The callee knows the transaction too, and may have requested its end.
   shared_ = shared_ || !context->branches.empty();
   for (BranchId& branch : context->branches) {
     const bool known =
@@ -83,7 +83,7 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
     return done(absl::AbortedError(
         absl::StrCat("the transaction can only be rolled back: ", doom_detail_)));
   }
-  shared_ = true;  // the coordinator has a part in it from now on
+  shared_ = true;  // from now on it commits through the coordinators
   auto gather = std::make_shared<Gather>();
   gather->branches = AllBranches();
   gather->missing = gather->branches.size();
@@ -101,7 +101,8 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
           link->enlist(std::move(answered), request);
         },
         [self = shared_from_this(), gather](const wire::Result& result, Verdict verdict) {
-          // Not part of it, and never will be; or it may be, if an attempt was heard.
+          // Refused: the branches are not part of it and never will be. Otherwise they
+          // may be, if an attempt has reached the coordinators.
           const bool refused =
               result.code == wire::Code::INVALID && verdict == Verdict::kNothingBegun;
           if (result.code == wire::Code::TOO_LATE || refused) {
@@ -110,7 +111,7 @@ void AsyncTransaction::Enlist(absl::AnyInvocable<void(const absl::Status&)> done
             gather->status = absl::UnavailableError(result.message);
           }
           if (--gather->missing > 0) return;
-          // This work is not part of the transaction: it does not stay behind.
+          // Work that is not part of the transaction must not remain.
           if (!gather->status.ok()) {
             self->RollbackAtResources();
           } else if (self->joined_) {

@@ -1,13 +1,13 @@
-// A branch that the application runs on a connection of its own, as a Transaction sees
-// it: something to prepare before the coordinators are asked to commit, and to roll back
-// otherwise. Libraries for one database each implement it (postgresql/enlist.h).
+// A branch that the application runs on a connection of its own. A Transaction prepares
+// it before it asks the coordinators to commit, and rolls it back otherwise. Each
+// database's library implements this interface (postgresql/enlist.h).
 //
 //   working ──Commit──> preparing ──kPrepared──> the participant's; connection free
 //      │                    ├──kRefused──> rolled back; connection free ┐ the transaction
 //      │                    └──kUnknown──> may be prepared: lost        ┘ is rolled back
 //      └──Rollback, destruction, a prior failure──> rolled back; connection free
 //
-// Called by the thread that has the Transaction.
+// Called only by the thread that uses the Transaction.
 #ifndef COORDINATOR_CLIENT_APPLICATION_CONNECTION_H_
 #define COORDINATOR_CLIENT_APPLICATION_CONNECTION_H_
 
@@ -20,22 +20,23 @@ class ApplicationConnection {
  public:
   enum class Prepared : uint8_t {
     kPrepared,
-    kRefused,   // it is rolled back, and never will be prepared
-    kConflict,  // the same, and it may go well the next time
+    kRefused,   // it is rolled back and will never be prepared
+    kConflict,  // as kRefused, but it may succeed the next time
     kUnknown,   // the answer was lost
   };
   struct Answer {
     Prepared prepared = Prepared::kUnknown;
-    std::string detail;
+    std::string detail;  // the reason, unless kPrepared
   };
 
   virtual ~ApplicationConnection() = default;
-  // Sends what prepares the branch; of all of a transaction's before the first is waited
-  // for, so that their flushes run in parallel.
+  // Sends the statements that prepare the branch. It is called for all branches of a
+  // transaction before the first answer is awaited, so that their flushes run in
+  // parallel.
   virtual void SendPrepare() = 0;
-  // Waits for the answer.
+  // Waits for the answer to SendPrepare.
   virtual Answer AwaitPrepared() = 0;
-  // Instead of SendPrepare.
+  // Rolls the branch back. Called instead of SendPrepare.
   virtual void RollBack() = 0;
 };
 

@@ -22,7 +22,7 @@ CommitResult FromReply(const wire::OutcomeReply& reply, const Gtid& gtid) {
     }
     return result;
   }
-  // The result names the transaction already.
+  // CommitResult has the gtid already, so it is removed from the text.
   std::string_view why = reply.result.message;
   const std::string name = absl::StrCat(ToString(gtid), ": ");
   if (why.substr(0, name.size()) == name) why.remove_prefix(name.size());
@@ -218,7 +218,7 @@ void AsyncTransaction::Commit(CommitCallback done) {
   if (calls_under_way_ == 0) std::exchange(when_idle_, nullptr)();
 }
 
-// No call is under way, so that every branch is known.
+// No call is under way, so every branch is known.
 void AsyncTransaction::CommitWhenIdle(CommitCallback done) {
   if (client_->loop_->Now() >= deadline_) {
     Doom(AbortCause::kTimedOut,
@@ -277,14 +277,14 @@ void AsyncTransaction::CommitTwoPhase(CommitCallback done) {
                 });
 }
 
-// Commit was asked for, and no coordinator has begun it; it is not asked for again. So
-// nothing commits, and the branches are told.
+// The commit was requested, no coordinator has begun it, and the request is not repeated.
+// So the transaction will not commit, and its branches are rolled back.
 void AsyncTransaction::AbortUnbegun(const std::string& why, CommitCallback done) {
   CommitResult aborted = Aborted(AbortCause::kRefused, why);
   RollbackAtResources();
   if (!shared_ && !may_be_prepared() && carried_.empty()) return done(aborted);
-  // Branches that only coordinators can tell. What they say counts: who shares the
-  // transaction may have asked too.
+  // Only coordinators can end some of the branches. Their answer is the outcome: a
+  // service that shares the transaction may have requested the commit too.
   RollbackAtCoordinator(why, [aborted = std::move(aborted),
                               done = std::move(done)](const CommitResult& said) mutable {
     done(said.outcome == Outcome::kAborted ? aborted : said);
@@ -298,8 +298,8 @@ void AsyncTransaction::Rollback(std::string_view reason, CommitCallback done) {
 
 void AsyncTransaction::EndByRollback(std::string_view reason, CommitCallback done) {
   ended_ = true;
-  // Nobody but this object could have asked to commit: nothing has to be recorded.
-  // Whoever shares the transaction may: then only the log can say how it ends.
+  // If no other object could have requested the commit, nothing has to be recorded. If
+  // the transaction is shared, others could, and only the log can say how it ends.
   if (!shared_ && !joined_ && !may_be_prepared()) {
     client_->rolled_back_.Add(gtid_);
     RollbackAtResources();
@@ -334,8 +334,8 @@ void AsyncTransaction::RollbackAtResources() {
   for (const auto& [resource, branch] : branches_) RollbackAtResource(branch);
 }
 
-// Needs no coordinator: nobody was asked to commit, and a branch that was asked to vote
-// answers RETRY. A lost message is made up for by the branch's idle timer.
+// Works without a coordinator: no commit was requested, and a branch that has been asked
+// to vote answers RETRY. If the message is lost, the branch's idle time ends it.
 void AsyncTransaction::RollbackAtResource(const Branch& branch) {
   if (!branch.started) return;
   wire::BranchList list;
@@ -358,8 +358,8 @@ void AsyncTransaction::RollbackAtCoordinator(std::string_view reason,
       &CoordinatorLink::rollback,
       [self = shared_from_this(), shared_done](const wire::OutcomeReply& reply, Verdict) {
         CommitResult outcome = FromReply(reply, self->gtid_);
-        // Nobody has asked to commit, and nobody will: what is prepared is rolled back
-        // when it asks.
+        // No commit was requested, and none will be: a branch that is prepared is rolled
+        // back when it inquires.
         if (outcome.outcome == Outcome::kUnknown && !self->shared_ && !self->joined_) {
           outcome = self->Aborted(AbortCause::kRolledBack, reply.result.message);
         }

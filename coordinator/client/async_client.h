@@ -1,6 +1,6 @@
-// The client library without threads of its own: everything happens on an event loop
-// and ends in a callback. client.h puts a blocking interface in front of it; programs
-// that keep hundreds of transactions in flight use this one.
+// The client library without threads of its own: all calls are made on an event loop and
+// answered by a callback. client.h is the blocking interface to it. Programs that keep
+// hundreds of transactions in flight use this one.
 //
 //   AsyncClient client(loop, &links, options);
 //   client.Begin({}, [work](absl::StatusOr<std::shared_ptr<AsyncTransaction>> txn) {
@@ -39,43 +39,44 @@
 namespace concordat::client {
 
 struct ClientOptions {
-  // Client addresses of coordinator nodes; one that answers is enough, the others
-  // are learnt from it only if it knows who leads: name them all.
+  // Client addresses of coordinator nodes. Name all of them: a node that answers names
+  // at most the leader.
   std::vector<std::string> coordinators;
-  // How long a call waits for an answer before it is repeated elsewhere.
+  // How long a call waits for an answer before it is repeated at another node.
   Duration call_timeout = Duration::Seconds(2);
-  // How long Commit goes on asking before it says UNKNOWN; also for Begin.
+  // How long Commit repeats its request before it returns kUnknown; also for Begin.
   Duration time_limit = Duration::Seconds(30);
-  // The coordinator aborts a transaction whose branches have not all voted by then.
+  // The coordinator aborts a transaction whose branches have not all voted in this time.
   Duration commit_timeout = Duration::Seconds(10);
-  // How long one Execute may take, waiting for locks included.
+  // How long one Execute may take, including the wait for locks.
   Duration execute_timeout = Duration::Seconds(10);
-  // Gtids fetched at once.
+  // How many gtids are fetched at once.
   int32_t gtid_block = 256;
 };
 
 struct TransactionOptions {
   // kParallel takes one round less.
   CommitMode mode = CommitMode::kDecided;
-  // Counts as old as this transaction when locks collide; a retry names the first try.
+  // When locks collide, the older transaction wins. This one counts as old as `age`: a
+  // retry names the first attempt here. None: its own gtid.
   Gtid age{};
-  // The level that a resource's branch gets, by the resource's name and in its own
-  // words. A resource that is not named here: its default, or what the first call's
-  // options say.
+  // The isolation level of a resource's branch, by the resource's name and in the
+  // resource's own terms. A resource that is not named here uses its default, or what the
+  // options of the first call say.
   std::map<std::string, std::string> isolation{};
-  // From Begin to the decision. Calls that would take longer are given what is left, and
-  // when it is over the transaction can only be rolled back (AbortCause::kTimedOut).
-  // Zero: no limit but those of the single calls. Coordinators and participants forget a
-  // gtid that is never committed about ten minutes after it was handed out.
+  // The limit from Begin to the decision. A call is given at most the time that is left;
+  // when none is left, the transaction can only be rolled back (AbortCause::kTimedOut).
+  // Zero: no limit except those of the single calls. Coordinators and participants forget
+  // a gtid that is never committed about ten minutes after it was handed out.
   Duration time_limit{};
 };
 
 class AsyncClient;
 
-// One global transaction. Loop thread only, and not after its AsyncClient. One Execute at
-// a time for each resource. Calls that come in the wrong order are refused, and change
-// nothing: FAILED_PRECONDITION as a status, CONDITION_FAILED as a reply's code, an empty
-// text, or a CommitResult whose `work` says so.
+// One global transaction. For the loop's thread, and not after its AsyncClient's end.
+// Each resource takes one Execute at a time. Calls in the wrong order are refused and
+// change nothing: the status is FAILED_PRECONDITION, a reply's code is CONDITION_FAILED,
+// a text is empty, a CommitResult has FAILED_PRECONDITION in `work`.
 class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
  public:
   using ExecuteCallback = absl::AnyInvocable<void(const wire::ExecuteReply&)>;
@@ -83,69 +84,77 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
 
   [[nodiscard]] const Gtid& gtid() const { return gtid_; }
 
-  // Works at a resource; the first call there starts a branch. `work` has kv, sql or
-  // opaque set; with context.deadline_ms that is the time for this call. After anything
+  // Does work at a resource; the first call there starts a branch. `work` has kv, sql or
+  // opaque set. With context.deadline_ms, this is the time for the call. After any code
   // but OK, CONDITION_FAILED, INVALID and NOT_FOUND the transaction can only be rolled
   // back, and Commit aborts it.
   void Execute(const std::string& resource, wire::ExecuteRequest work,
                ExecuteCallback done);
 
-  // Work that Commit does first: at all the resources named at once, and prepared in the
-  // same step where the resource can do that (PostgreSQL, MariaDB), so that the
-  // coordinator need not ask. One call at each resource; more work there is added to it.
-  // INVALID_ARGUMENT: kv, sql and opaque do not mix, and opaque work is not added to;
-  // FAILED_PRECONDITION: the transaction has ended, or was joined.
+  // Adds work that Commit does first, at all resources at once. Resources that can do so
+  // (PostgreSQL, MariaDB) prepare in the same call, so that the coordinator need not ask
+  // them. Each resource gets one call with all of its work.
+  //   INVALID_ARGUMENT     kv, sql and opaque work are mixed, or there are two pieces of
+  //                        opaque work, for one resource
+  //   FAILED_PRECONDITION  the transaction has ended, or was joined
   absl::Status AtCommit(const std::string& resource, wire::ExecuteRequest work);
 
-  // A name for a branch that the application runs on a connection of its own, and how:
-  // the reply has `branch` and `application_managed`, or neither. Nothing is kept of it
-  // here.
+  // Asks for the id of a branch that the application runs on a connection of its own, and
+  // for the statements to use there: the reply has `branch` and `application_managed`, or
+  // neither. The
+  // transaction keeps nothing of it.
   void StartApplicationManaged(const std::string& resource, wire::StartOptions options,
                                ExecuteCallback done);
-  // Such branches, which are prepared now, or may be. From then on the transaction ends
-  // through the coordinators.
+  // Adds such branches, which are prepared now, or may be. From then on only the
+  // coordinators can end the transaction.
   void AddPrepared(std::vector<BranchId> branches);
-  // Works in a caller's transaction.
+  // Whether this is a part of a caller's transaction.
   [[nodiscard]] bool joined() const { return joined_; }
-  // It can only be rolled back, and is: why. Empty: it may commit.
+  // Why the transaction can only be rolled back. Empty: it may commit.
   [[nodiscard]] const std::string& doomed() const { return doom_detail_; }
-  // What its abort will be put down to; kNone: it may commit.
+  // The cause of the abort that will follow. kNone: it may commit.
   [[nodiscard]] AbortCause doom_cause() const { return doomed_; }
 
-  // Ends the transaction, when the calls that are under way have been answered. Called
-  // again, it says how it has ended, or, while that is not known, kUnknown. With one
-  // branch, and the context never handed out, the branch commits in one phase at its
-  // resource. Work of AtCommit that is not OK aborts it: kConflict when it lost against
+  // Ends the transaction, once all calls under way have been answered. A second call
+  // returns how it has ended, or kUnknown while that is not known. A transaction with one
+  // branch that was never shared commits in one phase, at the branch's resource. Work of
+  // AtCommit that is not OK aborts the transaction: kConflict when it lost against
   // another transaction, kRolledBack when a condition did not hold or the work was wrong,
-  // else kRefused.
+  // otherwise kRefused.
   void Commit(CommitCallback done);
-  // The outcome is kAborted with kRolledBack, unless commit was asked for before.
+  // The outcome is kAborted with kRolledBack, unless commit was requested before.
   void Rollback(std::string_view reason, CommitCallback done);
-  // What happens to a transaction that is dropped without an end: it is rolled back,
-  // but for the branches that CarryBack or Enlist handed over.
+  // For a transaction that is dropped without an end: rolls it back, except the branches
+  // that CarryBack or Enlist has handed over.
   void Abandon();
 
-  // The text that lets another service work in this transaction. From then on it is
-  // committed in two phases whatever its branches.
+  // The text with which another service can work in this transaction. From then on the
+  // transaction commits in two phases, even with a single branch.
   [[nodiscard]] std::string Share();
-  // Branches that a callee carried back (its CarryBack()). INVALID_ARGUMENT when the
-  // text is not of this transaction. Merging a text again changes nothing. ABORTED,
-  // UNAVAILABLE: the callee's work has lost a conflict, or failed in another way: this
-  // transaction can only be rolled back now.
+  // Adds the branches in a text that a callee's CarryBack() has made. The same text may
+  // be merged again; that changes nothing.
+  //   INVALID_ARGUMENT  the text is not of this transaction
+  //   ABORTED           the callee's work has lost a conflict
+  //   UNAVAILABLE       the callee's work has failed in another way
+  // After the last two the transaction can only be rolled back.
   absl::Status Merge(std::string_view carried_back);
 
-  // For a transaction that was joined: its branches, for the caller to Merge. They are
-  // the caller's now, and outlive this object; Rollback still rolls them back. After
-  // work that dooms the transaction, or while a call is under way, they are rolled back
-  // instead, and the text says so: the caller's Merge fails, and its commit aborts.
+  // For a transaction that was joined: the text with its branches, for the caller's
+  // Merge. The branches now belong to the caller and outlive this object; Rollback still
+  // rolls them back. After work that dooms the transaction, or while a call is under way,
+  // they are rolled back instead, and the text says so: the caller's Merge fails, and its
+  // commit aborts.
   [[nodiscard]] std::string CarryBack();
-  // Or, where the caller cannot carry them: makes them known to the coordinator. OK
-  // only when that is log-committed and before the commit request: the branches then
-  // outlive this object as above. FAILED_PRECONDITION when it is too late, and the
-  // caller must be told that this work is not part of the transaction; ABORTED when
-  // work had failed so that the transaction can only be rolled back; UNAVAILABLE when
-  // it is not known. After an error the branches are rolled back: the caller's commit
-  // aborts, or does not have them.
+  // The same where the caller cannot carry the branches: makes them known to the
+  // coordinator. OK means that this is log-committed, before the commit request; the
+  // branches then outlive this object as above.
+  //   FAILED_PRECONDITION  too late: tell the caller that this work is not part of the
+  //                        transaction
+  //   ABORTED              work has failed, so that the transaction can only be rolled
+  //                        back
+  //   UNAVAILABLE          it is not known whether the branches are enlisted
+  // After an error the branches are rolled back: the caller's commit aborts, or does not
+  // include them.
   void Enlist(absl::AnyInvocable<void(const absl::Status&)> done);
 
  private:
@@ -153,13 +162,13 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
       "a joined transaction is committed by its caller";
   friend class AsyncClient;
   struct Branch {
-    std::string address;
-    bool started = false;
+    std::string address;   // of its participant
+    bool started = false;  // false: `id` is not known yet
     BranchId id;
-    int64_t calls = 0;
+    int64_t calls = 0;         // number of the last call
     bool calling = false;      // a call is under way
-    bool handed_over = false;  // to the caller, who ends it
-    bool prepared = false;     // has voted so, unasked
+    bool handed_over = false;  // the caller owns it and ends it
+    bool prepared = false;     // has voted PREPARED in the reply to its work
   };
 
   AsyncTransaction(AsyncClient* client, ClusterId cluster, Gtid gtid,
@@ -167,34 +176,34 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void FillStartOptions(const std::string& resource, wire::ExecuteRequest* work) const;
   void ExecuteAt(const std::string& resource, wire::ExecuteRequest work,
                  ExecuteCallback done);
-  // `work` has passed the checks of Execute.
+  // `work` must have passed CheckWork.
   void StartCall(const std::string& resource, wire::ExecuteRequest work,
                  ExecuteCallback done);
-  // Why no work may begin now; OK: it may.
+  // OK, or why no work may begin now.
   [[nodiscard]] wire::Result CheckWork(const std::string& resource) const;
   void OnExecuted(const std::string& resource, const wire::ExecuteReply& reply);
   void EndCall();
-  // FAILED_PRECONDITION when it has ended, or is ending.
+  // FAILED_PRECONDITION when the transaction has ended or is ending.
   [[nodiscard]] absl::Status CheckActive() const;
   void Doom(AbortCause cause, std::string detail);
-  // For work: at most until the transaction's own limit.
+  // The time for a call: `asked`, but not beyond the transaction's own limit.
   [[nodiscard]] Duration TimeFor(Duration asked) const;
-  // Says how it has ended, to a call that comes too late.
+  // How the transaction has ended, for a call that comes too late.
   [[nodiscard]] CommitResult Ended() const;
-  // Keeps the result for Ended().
+  // Returns a callback that keeps the result for Ended() and then calls `done`.
   [[nodiscard]] CommitCallback Keeping(CommitCallback done);
   void CommitWhenIdle(CommitCallback done);
   [[nodiscard]] std::vector<BranchId> AllBranches() const;
   void DoLastWork(CommitCallback done);
   void CommitAfterWork(CommitCallback done);
-  // Some of its branches are, or may be, prepared: only coordinators end it.
+  // Whether branches are or may be prepared, so that only coordinators can end it.
   [[nodiscard]] bool may_be_prepared() const {
     return application_prepared_ || asked_to_prepare_;
   }
   void CommitTwoPhase(CommitCallback done);
   void AbortUnbegun(const std::string& why, CommitCallback done);
   void EndByRollback(std::string_view reason, CommitCallback done);
-  // The outcome kAborted then has this cause and detail.
+  // As EndByRollback; the outcome kAborted then has this cause and detail.
   void RollbackBecause(AbortCause cause, std::string detail, CommitCallback done);
   void RollbackAtCoordinator(std::string_view reason, CommitCallback done);
   void RollbackAtResources();
@@ -202,32 +211,32 @@ class AsyncTransaction : public std::enable_shared_from_this<AsyncTransaction> {
   void HandOver(const std::vector<BranchId>& branches);
   [[nodiscard]] CommitResult Aborted(AbortCause cause, std::string detail) const;
 
-  AsyncClient* const client_;
-  const ClusterId cluster_;  // 0: not known, of a joined one whose context lacks it
+  AsyncClient* const client_;  // outlives it
+  const ClusterId cluster_;    // 0: not known, because the caller's context did not say
   const Gtid gtid_;
   const TransactionOptions options_;
-  const bool joined_;
-  const Timestamp deadline_;
-  bool shared_ = false;
-  bool ending_ = false;  // commit was asked for
-  bool ended_ = false;
-  int calls_under_way_ = 0;
-  absl::AnyInvocable<void()> when_idle_;  // the commit, which waits for them
-  std::optional<CommitResult> end_;
+  const bool joined_;         // a part of a caller's transaction
+  const Timestamp deadline_;  // of TransactionOptions::time_limit; infinite without
+  bool shared_ = false;       // others may know it, so it commits in two phases
+  bool ending_ = false;       // commit was requested
+  bool ended_ = false;        // no call may change it any more
+  int calls_under_way_ = 0;   // at its branches
+  absl::AnyInvocable<void()> when_idle_;  // the commit, which waits for these calls
+  std::optional<CommitResult> end_;       // how it has ended; nullopt: not known yet
   // Some of carried_ are application-managed: prepared, and they have not voted.
   bool application_prepared_ = false;
-  bool asked_to_prepare_ = false;
+  bool asked_to_prepare_ = false;  // work at commit has asked for votes
   // Why it can only abort; kNone while it may commit.
   AbortCause doomed_ = AbortCause::kNone;
-  std::string doom_detail_;
+  std::string doom_detail_;                      // the reason; empty while it may commit
   wire::Code::type doom_code_ = wire::Code::OK;  // of the reply that has doomed it
-  std::map<std::string, Branch> branches_;
-  std::vector<BranchId> carried_;
-  std::map<std::string, wire::ExecuteRequest> last_work_;
+  std::map<std::string, Branch> branches_;       // by resource
+  std::vector<BranchId> carried_;  // of callees, or on the application's connections
+  std::map<std::string, wire::ExecuteRequest> last_work_;  // of AtCommit, by resource
 };
 
-// Loop thread only. No method of a transaction may be called after it; what is under way
-// when it goes is not called back.
+// For the loop's thread. After its end no method of its transactions may be called, and
+// calls that are under way are not answered any more.
 class AsyncClient {
  public:
   AsyncClient(rpc::EventLoop* loop, LinkProvider* links, ClientOptions options);
@@ -235,16 +244,18 @@ class AsyncClient {
   AsyncClient& operator=(const AsyncClient&) = delete;
 
   using TransactionPtr = std::shared_ptr<AsyncTransaction>;
-  // UNAVAILABLE when no leader was found in time; nothing was begun.
+  // UNAVAILABLE: no leader was found in time; nothing was begun.
   void Begin(TransactionOptions options,
              absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done);
-  // Takes part in a caller's transaction; the caller commits it. INVALID_ARGUMENT: that
-  // is no context. FAILED_PRECONDITION: it is of another cluster, where the same gtid
-  // is another transaction's. UNAVAILABLE: nobody has said which cluster this one is.
+  // Takes part in a caller's transaction, which the caller commits.
+  //   INVALID_ARGUMENT     `context` is not the text of Share()
+  //   FAILED_PRECONDITION  it is from another cluster, where the same gtid names another
+  //                        transaction
+  //   UNAVAILABLE          no coordinator has said which cluster this one is
   void Join(std::string_view context,
             absl::AnyInvocable<void(absl::StatusOr<TransactionPtr>)> done);
-  // What became of it? See Client::Ask, both of them. A transaction that this client has
-  // rolled back without the coordinators is known to be aborted, if that is not long ago.
+  // Asks for a transaction's outcome, as both Client::Ask do. A transaction that this
+  // client has rolled back lately without the coordinators is answered kAborted.
   void Ask(const Gtid& gtid, absl::AnyInvocable<void(const CommitResult&)> done);
   void Ask(const CommitResult& result,
            absl::AnyInvocable<void(const CommitResult&)> done);
@@ -256,15 +267,15 @@ class AsyncClient {
  private:
   friend class AsyncTransaction;
 
-  rpc::EventLoop* const loop_;
-  LinkProvider* const links_;
+  rpc::EventLoop* const loop_;  // outlives it
+  LinkProvider* const links_;   // outlives it
   const ClientOptions options_;
   Coordinators coordinators_;
   ClusterLookup cluster_;
-  GtidPool gtids_;
-  Resolver resolver_;
+  GtidPool gtids_;     // for Begin
+  Resolver resolver_;  // addresses of resources
   RolledBackGtids rolled_back_;
-  // Answers that come after this object find it gone.
+  // Answers that come after this object's end find it expired.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

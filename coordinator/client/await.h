@@ -1,6 +1,6 @@
-// How a blocking interface waits for what a loop's thread does, so that no order of calls
-// hangs or crashes: a call on the loop's own thread, which would wait for itself, and one
-// that comes after the client has gone, give a status instead.
+// Lets a blocking interface wait for an event loop. No order of calls hangs or crashes: a
+// call on the loop's own thread, which would wait for itself, and a call after the
+// client's end return a status instead.
 #ifndef COORDINATOR_CLIENT_AWAIT_H_
 #define COORDINATOR_CLIENT_AWAIT_H_
 
@@ -15,7 +15,7 @@
 
 namespace concordat::client {
 
-// A loop, for those who may outlive their use of it. Thread-safe.
+// A reference to a loop that objects may keep beyond the client's end. Thread-safe.
 class LoopHandle {
  public:
   explicit LoopHandle(rpc::EventLoop* loop) : loop_(loop) {}
@@ -27,14 +27,14 @@ class LoopHandle {
     MutexLock lock(&mutex_);
     loop_ = nullptr;
   }
-  // FAILED_PRECONDITION: the client has gone. The task is dropped then.
+  // FAILED_PRECONDITION: the client is closed; the task is dropped.
   absl::Status Post(rpc::Task task) {
     MutexLock lock(&mutex_);
     if (loop_ == nullptr) return Gone();
     loop_->Post(std::move(task));
     return absl::OkStatus();
   }
-  // FAILED_PRECONDITION: the calling thread must not wait for the loop.
+  // FAILED_PRECONDITION: the client is closed, or this is the loop's own thread.
   absl::Status MayWait() {
     MutexLock lock(&mutex_);
     if (loop_ == nullptr) return Gone();
@@ -49,11 +49,11 @@ class LoopHandle {
 
  private:
   Mutex mutex_;
-  rpc::EventLoop* loop_ ABSL_GUARDED_BY(mutex_);
+  rpc::EventLoop* loop_ ABSL_GUARDED_BY(mutex_);  // null: closed
 };
 
-// A value that one thread waits for and the loop's thread brings. When all that could
-// bring it has been destroyed, the wait is over too.
+// A value for which one thread waits and which the loop's thread sets. The wait also ends
+// when the Setter has been destroyed without a value.
 template <class T>
 class Waiter {
  public:
@@ -69,7 +69,7 @@ class Waiter {
     const std::shared_ptr<Waiter> waiter_;
   };
 
-  // None: nobody can bring it any more.
+  // nullopt: the value will never be set.
   std::optional<T> Wait() {
     MutexLock lock(&mutex_);
     while (!finished_) ready_.Wait(&mutex_);
@@ -86,23 +86,24 @@ class Waiter {
   }
 
   Mutex mutex_;
-  ConditionVariable ready_;
+  ConditionVariable ready_;  // finished_ has become true
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<T> value_ ABSL_GUARDED_BY(mutex_);
+  std::optional<T> value_ ABSL_GUARDED_BY(mutex_);  // nullopt: ended without a value
 };
 
-// A value, or why none came. (A StatusOr cannot hold a Status, nor well another
-// StatusOr.)
+// A value, or the reason why there is none. (A StatusOr cannot hold a Status, and holds
+// another StatusOr badly.)
 template <class T>
 struct Awaited {
   absl::Status status;
-  std::optional<T> value{};  // there exactly when the status is OK
+  std::optional<T> value{};  // set exactly when the status is OK
 
   [[nodiscard]] bool ok() const { return value.has_value(); }
 };
 
-// Runs `start(setter)` on the loop and waits until setter->Set was called.
-// FAILED_PRECONDITION: on the loop's thread, or after the client, or it closed meanwhile.
+// Runs `start(setter)` on the loop and waits until setter->Set is called.
+// FAILED_PRECONDITION: this is the loop's thread, or the client is closed or was closed
+// during the wait.
 template <class T, class Start>
 Awaited<T> Await(LoopHandle* loop, Start start) {
   if (absl::Status s = loop->MayWait(); !s.ok()) return {s};

@@ -15,7 +15,7 @@ namespace concordat::client {
 
 namespace {
 
-// Of calls that come in the wrong order: nothing was done.
+// The reply to a call in the wrong order: nothing was done.
 wire::ExecuteReply OutOfOrder(const absl::Status& status) {
   wire::ExecuteReply reply;
   reply.result.code = wire::Code::CONDITION_FAILED;
@@ -31,7 +31,7 @@ CommitResult OutOfOrder(const Gtid& gtid, const absl::Status& status) {
   return result;
 }
 
-// The status that came, or why none did.
+// The status itself, or the reason why there is none.
 absl::Status StatusOf(Awaited<absl::Status> awaited) {
   return awaited.ok() ? *std::move(awaited.value) : awaited.status;
 }
@@ -92,7 +92,7 @@ Transaction::~Transaction() {
   if (transaction_ == nullptr) return;
   RollBackApplicationManaged();
   if (over_) return;
-  // Fails when the client has gone: then the resources find out that it was given up.
+  // Fails when the client is closed. The branches are then ended by their idle time.
   (void)loop_->Post([transaction = std::move(transaction_)] { transaction->Abandon(); });
 }
 
@@ -183,7 +183,8 @@ CommitResult Transaction::Rollback(std::string_view reason) {
   });
 }
 
-// After work that failed: with the cause, if it has doomed the transaction.
+// Rolls back after work that has failed. If that has doomed the transaction, the result
+// has its cause.
 CommitResult Transaction::RollbackAfter(const absl::Status& worked) {
   if (absl::Status s = Usable(); !s.ok()) return OutOfOrder(gtid_, s);
   RollBackApplicationManaged();
@@ -219,7 +220,7 @@ CommitResult Transaction::End(Ender end) {
 absl::StatusOr<Transaction::ApplicationManagedStart> Transaction::StartApplicationManaged(
     const std::string& resource, Duration grace_period, const std::string& isolation) {
   if (absl::Status s = Usable(); !s.ok()) return s;
-  // Its branches must be prepared before the caller asks to commit: nobody would.
+  // In a joined transaction no code would prepare the branch before the caller commits.
   if (transaction_->joined()) {
     return absl::FailedPreconditionError(
         "a transaction that was joined cannot have a branch on a connection of its own: "
@@ -260,7 +261,7 @@ void Transaction::RollBackApplicationManaged() {
 bool Transaction::PrepareApplicationManaged(CommitResult* result) {
   const auto doomed = OnLoop<std::string>(
       [](AsyncTransaction* t, auto setter) { setter->Set(t->doomed()); });
-  if (!doomed.ok() || !doomed.value->empty()) {  // Commit will say so
+  if (!doomed.ok() || !doomed.value->empty()) {  // Commit will return the reason
     RollBackApplicationManaged();
     return true;
   }
@@ -359,7 +360,8 @@ Client::~Client() {
   loop_->Close();
   if (thread_ != nullptr) thread_->StopAndJoin();
   if (thread_ != nullptr || event_loop_->InLoopThread()) return;
-  // On a loop of others: what its transactions have posted before uses async_.
+  // The loop belongs to the caller: wait for what transactions have posted, which uses
+  // async_.
   LoopHandle once(event_loop_);
   (void)Await<bool>(&once, [this](auto setter) {
     async_.reset();
@@ -401,7 +403,7 @@ CommitResult Client::Ask(const CommitResult& result) {
     async_->Ask(result, [setter](const CommitResult& r) { setter->Set(r); });
   });
   if (answer.ok()) return *std::move(answer.value);
-  CommitResult same = result;  // what names a branch in one phase is not lost
+  CommitResult same = result;  // keeps one_phase_branch
   same.work = answer.status;
   return same;
 }
@@ -440,7 +442,7 @@ CommitResult Client::RunOnce(const std::function<absl::Status(Transaction&)>& wo
   const absl::Status worked = work(*transaction);
   if (worked.ok()) return transaction->Commit();
   CommitResult result = transaction->RollbackAfter(worked);
-  // A conflict that only the work knows of: it was told so by another service.
+  // Only the work knows that it was a conflict: another service has told it.
   if (result.outcome == Outcome::kAborted && result.cause == AbortCause::kRolledBack &&
       absl::IsAborted(worked)) {
     result.cause = AbortCause::kConflict;

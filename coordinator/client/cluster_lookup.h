@@ -1,4 +1,4 @@
-// Which cluster the coordinators belong to: asks one of them, once, and remembers.
+// Asks a coordinator once to which cluster it belongs, and keeps the answer.
 #ifndef COORDINATOR_CLIENT_CLUSTER_LOOKUP_H_
 #define COORDINATOR_CLIENT_CLUSTER_LOOKUP_H_
 
@@ -12,7 +12,7 @@
 
 namespace concordat::client {
 
-// Loop thread only.
+// For the loop's thread.
 class ClusterLookup {
  public:
   ClusterLookup(Coordinators* coordinators, Duration time_limit)
@@ -20,7 +20,7 @@ class ClusterLookup {
   ClusterLookup(const ClusterLookup&) = delete;
   ClusterLookup& operator=(const ClusterLookup&) = delete;
 
-  // UNAVAILABLE: no coordinator answered in time, or none that speaks this protocol.
+  // UNAVAILABLE: no coordinator of this protocol version has answered in time.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<ClusterId>)>;
   void Find(Callback done);
 
@@ -28,9 +28,9 @@ class ClusterLookup {
   void OnAnswer(const wire::HelloReply& reply, const wire::Result& result);
 
   Coordinators* const coordinators_;
-  const Duration time_limit_;
-  ClusterId cluster_;
-  std::vector<Callback> waiting_;
+  const Duration time_limit_;      // of the question
+  ClusterId cluster_;              // none: not known yet
+  std::vector<Callback> waiting_;  // not empty while a question is under way
 };
 
 }  // namespace concordat::client

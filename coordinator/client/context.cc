@@ -16,10 +16,10 @@ constexpr const char* kVersion = "concordat-1";
 
 constexpr const char* kDoomed = "doomed:";
 constexpr const char* kConflict = "conflict:";
-// Of the reason, so that the text stays fit for a header.
+// Limits the reason, so that the text can be the value of a header.
 constexpr size_t kMaxReason = 300;
 
-// False: the word says nothing of that kind.
+// False: the word is neither "doomed:" nor "conflict:".
 bool ParseDoomed(absl::string_view word, Context* context) {
   context->conflict = absl::ConsumePrefix(&word, kConflict);
   if (!context->conflict && !absl::ConsumePrefix(&word, kDoomed)) return false;

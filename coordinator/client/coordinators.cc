@@ -10,10 +10,10 @@ namespace concordat::client {
 
 namespace {
 
-// Between two tries at nodes that could not answer: an election takes some tenths of
-// a second, and the first commit after it should not wait for us.
+// The pause between two attempts at nodes that could not answer. An election takes some
+// tenths of a second, and the first commit after it should not wait much longer.
 constexpr Duration kPause = Duration::Millis(10);
-// What it grows to while nobody leads, so that many callers do not add to the trouble.
+// The pause grows to this while no node leads, so that many callers do not add load.
 constexpr Duration kLongestPause = Duration::Millis(100);
 
 Answer AnswerOf(const wire::Result& result, const std::string& asked) {
@@ -37,7 +37,7 @@ Answer AnswerOf(const wire::Result& result, const std::string& asked) {
     case wire::Code::VERSION:
       return result.leader_hint == asked ? Answer::kRefused : Answer::kRefusedByOther;
     default:
-      return Answer::kNoAnswer;  // also what a newer node says
+      return Answer::kNoAnswer;  // also for codes of a newer version
   }
 }
 
@@ -49,9 +49,9 @@ struct Coordinators::Pending {
   Done done;
   RequestFate fate;
   Duration pause = kPause;
-  bool hurried = false;  // the last try followed a hint at once
+  bool hurried = false;  // the last attempt has followed a hint without a pause
 
-  // Two nodes that each name the other as leader are not asked without a pause.
+  // If two nodes each name the other as the leader, there is a pause between attempts.
   Duration NextPause(bool followed_hint) {
     hurried = followed_hint && !hurried;
     if (hurried) return Duration();
@@ -104,7 +104,7 @@ void Coordinators::OnResult(const std::shared_ptr<Pending>& pending,
 
 bool Coordinators::MoveOn(const std::string& asked, const wire::Result& result,
                           NextStep step) {
-  // Another call has moved on already.
+  // Another call has chosen another node already.
   if (addresses_[current_] != asked) return true;
   const bool elsewhere = !result.leader_hint.empty() && result.leader_hint != asked;
   if (step == NextStep::kStop || (step == NextStep::kAskSame && !elsewhere)) return false;

@@ -1,5 +1,5 @@
-// Finds the leader and follows it: repeats a call at the nodes of the cluster until
-// one of them answers it, with a short pause between rounds, until a deadline.
+// Finds the leader and follows it: repeats a call at the nodes of the cluster, with a
+// short pause between rounds, until a node answers it or the time is over.
 #ifndef COORDINATOR_CLIENT_COORDINATORS_H_
 #define COORDINATOR_CLIENT_COORDINATORS_H_
 
@@ -18,33 +18,34 @@
 
 namespace concordat::client {
 
-// Loop thread only.
+// For the loop's thread.
 class Coordinators {
  public:
-  // `addresses` is not empty; more are learnt from the nodes' hints.
+  // `addresses` must not be empty. Others are added from the nodes' hints.
   Coordinators(rpc::EventLoop* loop, LinkProvider* links,
                std::vector<std::string> addresses);
   Coordinators(const Coordinators&) = delete;
   Coordinators& operator=(const Coordinators&) = delete;
 
-  // Makes the call at the node that is believed to lead. The first argument is that
-  // node, the second what must be called with the reply's result.
+  // Makes the call at one node, the first argument, and then calls the second argument
+  // with the result of the reply.
   using Attempt =
       std::function<void(CoordinatorLink*, std::function<void(const wire::Result&)>)>;
-  // Called once with the last result, and what all of them together mean.
+  // Called once, with the last result and with what all results together mean.
   using Done = std::function<void(const wire::Result&, Verdict)>;
 
-  // Repeats until an answer is final or refuses for good (request_fate.h), or time is up.
-  // The call must be one that may be repeated.
+  // Repeats the call until an answer is final or a refusal that no other node would
+  // change (request_fate.h), or until the time is over. It must be a call that may be
+  // repeated.
   void Call(Duration time_limit, Attempt attempt, Done done);
 
-  // Asks any node who it is, and goes on with the leader that it names: every node
-  // answers some questions, the leader with what is newest.
+  // Calls `hello` at any node, and makes later calls at the leader that it names. Every
+  // node answers some questions, but only the leader's answer is surely up to date.
   void Hello(Duration time_limit,
              std::function<void(const wire::HelloReply&, const wire::Result&)> done);
 
-  // How many times another node than the last one has answered with OK. Tries at nodes
-  // that do not answer, or do not lead, do not count.
+  // How many times a node other than the last one has answered with OK. Attempts at nodes
+  // that do not answer or do not lead do not count.
   [[nodiscard]] uint64_t leader_changes() const { return leader_changes_; }
 
  private:
@@ -52,18 +53,19 @@ class Coordinators {
   void Try(const std::shared_ptr<Pending>& pending);
   void OnResult(const std::shared_ptr<Pending>& pending, const std::string& asked,
                 const wire::Result& result);
-  // The node asked is not the one: follows the hint, or goes on to the next. True: the
-  // one that is to be asked now is likely to know.
+  // The node asked does not lead: follows its hint, or goes on to the next node. True:
+  // the node to be asked now is likely to lead, so there is no reason to pause.
   bool MoveOn(const std::string& asked, const wire::Result& result, NextStep step);
   void Follow(const std::string& leader);
   void NoteAnswer(const std::string& node);
 
   rpc::EventLoop* const loop_;
   LinkProvider* const links_;
-  std::vector<std::string> addresses_;
-  size_t current_ = 0;
-  std::string last_answered_;
-  uint64_t leader_changes_ = 0;
+  std::vector<std::string> addresses_;  // never shrinks
+  size_t current_ = 0;                  // the node of addresses_ that is asked next
+  std::string last_answered_;           // its address; empty: none yet
+  uint64_t leader_changes_ = 0;         // see leader_changes
+  // Timers and answers that come after this object's end find it expired.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -21,7 +21,7 @@ void GtidPool::Take(Callback done) {
 }
 
 void GtidPool::Serve() {
-  // What may have been forgotten by its coordinator is not used any more.
+  // A gtid that the coordinators may have forgotten is not used any more.
   if (left_ > 0 && loop_->Now() >= expires_) left_ = 0;
   while (left_ > 0 && !waiting_.empty()) {
     const Gtid gtid = next_;
@@ -61,7 +61,7 @@ void GtidPool::OnBlock(const wire::BeginReply& reply, const wire::Result& result
                  Term(static_cast<uint64_t>(reply.first.term)),
                  static_cast<uint64_t>(reply.first.sequence)};
     left_ = reply.count;
-    // Half of the time is left for the transaction itself.
+    // The other half of the time is for the transaction itself.
     expires_ = loop_->Now() + Duration::Millis(reply.valid_ms / 2);
     return Serve();
   }

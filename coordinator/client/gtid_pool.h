@@ -1,4 +1,4 @@
-// Gtids in stock, so that beginning a transaction does not wait for the network.
+// A stock of gtids, so that the begin of a transaction does not wait for the network.
 #ifndef COORDINATOR_CLIENT_GTID_POOL_H_
 #define COORDINATOR_CLIENT_GTID_POOL_H_
 
@@ -14,7 +14,7 @@
 
 namespace concordat::client {
 
-// Loop thread only.
+// For the loop's thread.
 class GtidPool {
  public:
   GtidPool(rpc::EventLoop* loop, Coordinators* coordinators, int32_t block_size,
@@ -22,7 +22,7 @@ class GtidPool {
   GtidPool(const GtidPool&) = delete;
   GtidPool& operator=(const GtidPool&) = delete;
 
-  // A gtid that nobody has used. UNAVAILABLE when no leader gave one in time: no
+  // Gives a gtid that was never used. UNAVAILABLE: no leader gave one in time, so no
   // transaction was begun.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Gtid>)>;
   void Take(Callback done);
@@ -34,13 +34,13 @@ class GtidPool {
 
   rpc::EventLoop* const loop_;
   Coordinators* const coordinators_;
-  const int32_t block_size_;
-  const Duration time_limit_;
-  Gtid next_;
-  int32_t left_ = 0;
-  Timestamp expires_;
-  bool fetching_ = false;
-  std::deque<Callback> waiting_;
+  const int32_t block_size_;      // gtids fetched at once
+  const Duration time_limit_;     // of one fetch
+  Gtid next_;                     // the next one to give
+  int32_t left_ = 0;              // how many are left, from next_ on
+  Timestamp expires_;             // those that are left are not used after it
+  bool fetching_ = false;         // a request is under way
+  std::deque<Callback> waiting_;  // of Take, oldest first
 };
 
 }  // namespace concordat::client

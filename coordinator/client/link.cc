@@ -9,7 +9,7 @@ namespace concordat::client {
 
 namespace {
 
-// What a call that brought no reply says, in the place of one.
+// The message for a call without a reply.
 template <class Reply>
 std::string WhyNoReply(const std::string& address, const rpc::CallResult<Reply>& result,
                        const char* wanted) {
@@ -30,7 +30,7 @@ wire::Result* ResultOf(Reply* reply) {
   }
 }
 
-// Calls one method and turns a call without an answer into a reply that says so.
+// Calls one method. If there is no answer, makes a reply that says so.
 template <class Pargs, class Presult, class Reply, class Request>
 void Forward(rpc::Channel* channel, const char* method, Duration timeout,
              const Request& request, std::function<void(const Reply&)> cob,
@@ -194,10 +194,11 @@ class ParticipantProxy final : public ParticipantLink {
   }
 
  private:
-  // Work may wait for locks as long as the caller says. Who stops listening before does
-  // not learn the branch that it has started, and cannot roll it back: its locks stay
-  // until it is idle for too long. So the participant, which rolls an overdue branch
-  // back, is given the time to say so.
+  // Work may wait for locks as long as the caller allows. A client that stopped waiting
+  // for the answer at that moment would not learn the id of the branch it has started and
+  // could not roll it back: the locks would stay until the branch is idle for too long.
+  // Therefore the participant, which rolls an overdue branch back, gets additional time
+  // to answer.
   [[nodiscard]] Duration TimeFor(const wire::CallContext& context) const {
     if (!context.__isset.deadline_ms) return timeout_;
     return Duration::Millis(context.deadline_ms) + timeout_;
@@ -222,11 +223,11 @@ rpc::Channel* ChannelLinkProvider::ChannelTo(const std::string& address) {
     if (!parsed.ok()) return nullptr;
     rpc::ChannelOptions options;
     options.connect_timeout = Duration::Seconds(1);
-    // A client that waits for a new leader wants to hear of it soon.
+    // A client that waits for a new leader should find it soon.
     options.reconnect_max = Duration::Millis(100);
     options.seed = next_seed_++;
-    // The other limits are the servers': what is over them is refused here, before it is
-    // sent, for over there it would end the connection that all calls share.
+    // The other limits are equal to the servers'. A request over them is refused before
+    // it is sent, because at the server it would end the connection that all calls share.
     rpc::Limits limits;
     limits.max_calls_in_flight = 65536;
     channel = std::make_unique<rpc::Channel>(loop_, *parsed, limits, options);

@@ -11,7 +11,7 @@ namespace concordat::client {
 
 namespace {
 
-// Between two tries: doubled up to the longest.
+// The pause between two attempts, doubled up to the longest.
 constexpr Duration kFirstPause = Duration::Millis(10);
 constexpr Duration kLongestRetryPause = Duration::Millis(500);
 
@@ -19,7 +19,7 @@ struct Question {
   rpc::EventLoop* loop;
   LinkProvider* links;
   Resolver* resolver;
-  std::weak_ptr<bool> alive;  // while the resolver is
+  std::weak_ptr<bool> alive;  // of the resolver
   std::string address;
   BranchId branch;
   Timestamp give_up;
@@ -52,7 +52,7 @@ CommitResult Known(const BranchId& branch, const wire::OnePhaseReply& reply) {
 
 void Ask(std::shared_ptr<Question> question);
 
-// The tries go on with the address that is known, until there is another.
+// Meanwhile the attempts go on at the known address.
 void ResolveAgain(const std::shared_ptr<Question>& question) {
   if (std::exchange(question->resolving, true)) return;
   question->resolver->Forget(question->branch.resource);

@@ -16,11 +16,11 @@
 
 namespace concordat::client {
 
-// Asks the participant at `address` until it has said what became of `branch`, or
-// until `give_up`: then the outcome is kUnknown, and the result names the branch.
-// Meanwhile the resource may move to another participant: each try that was not answered
-// has its address looked up again. Commits the branch if it is still there. Loop thread
-// only. When the resolver goes, it is not called back.
+// Commits `branch` in one phase if it still exists, and finds out its outcome: asks the
+// participant at `address` until it has answered, or until `give_up`. Then the outcome is
+// kUnknown, and the result names the branch. The resource may move to another participant
+// meanwhile: after each attempt without an answer its address is looked up again. For the
+// loop's thread. `done` is not called after the resolver's end.
 void CommitOnePhase(rpc::EventLoop* loop, LinkProvider* links, Resolver* resolver,
                     std::string address, BranchId branch, Timestamp give_up,
                     absl::AnyInvocable<void(const CommitResult&)> done);

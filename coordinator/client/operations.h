@@ -1,4 +1,4 @@
-// Short ways to write the work in a transaction.
+// Functions that make the operations and statements of a transaction's work.
 #ifndef COORDINATOR_CLIENT_OPERATIONS_H_
 #define COORDINATOR_CLIENT_OPERATIONS_H_
 
@@ -35,8 +35,8 @@ namespace concordat::client {
   return operation;
 }
 
-// Adds to an integer (no value counts as 0), unless the sum would be below `at_least`:
-// then CONDITION_FAILED. A debit that refuses to overdraw has at_least 0.
+// Adds to an integer; no value counts as 0. CONDITION_FAILED if the sum would be below
+// `at_least`: a debit that must not overdraw has at_least 0.
 [[nodiscard]] inline wire::KvOperation AddIfAtLeast(std::string key, int64_t delta,
                                                     int64_t at_least) {
   wire::KvOperation operation;
@@ -51,7 +51,7 @@ namespace concordat::client {
   return AddIfAtLeast(std::move(key), delta, std::numeric_limits<int64_t>::min());
 }
 
-// No `expected`: only if there is no value.
+// Sets the value if the current one is `expected`; nullopt: if there is none.
 [[nodiscard]] inline wire::KvOperation CompareAndSet(std::string key,
                                                      std::optional<std::string> expected,
                                                      std::string value) {
@@ -63,8 +63,8 @@ namespace concordat::client {
   return operation;
 }
 
-// Keys from `begin` (included) to `end` (excluded; empty: to the last), at most
-// `limit`; 0 is no limit but the resource's own.
+// Reads the pairs with keys from `begin` to before `end` (empty: to the last key), at
+// most `limit` of them. 0: no limit except the resource's own.
 [[nodiscard]] inline wire::KvOperation Range(std::string begin, std::string end,
                                              int32_t limit = 0) {
   wire::KvOperation operation;

@@ -1,5 +1,5 @@
-// What a client is told of a transaction's end. There is no error beside the three
-// outcomes: an unknown one is never folded into a failure.
+// What a client is told about the end of a transaction. There is no error besides these
+// three outcomes: an unknown outcome is never reported as a failure.
 #ifndef COORDINATOR_CLIENT_OUTCOME_H_
 #define COORDINATOR_CLIENT_OUTCOME_H_
 
@@ -17,13 +17,13 @@ struct CommitResult {
   // With kUnknown: Client::Ask(result).
   Outcome outcome = Outcome::kUnknown;
   AbortCause cause = AbortCause::kNone;
-  Gtid gtid;           // what to ask about
-  std::string detail;  // in words: why; and with kUnknown what to ask, and where
-  // With kUnknown after a commit in one phase: the branch, whose resource alone knows.
+  Gtid gtid;
+  std::string detail;  // text: the reason; with kUnknown, also whom to ask
+  // With kUnknown after a commit in one phase: the branch. Only its resource knows.
   std::optional<BranchId> one_phase_branch{};
-  // Why Client::Run rolled back: what its function returned. FAILED_PRECONDITION of a
-  // call that came in the wrong order (a second Commit): the outcome is then what is
-  // known, and the call has changed nothing.
+  // The status for which Client::Run has rolled back, as its function returned it. For a
+  // call in the wrong order (a second Commit) it is FAILED_PRECONDITION: the call has
+  // changed nothing, and the outcome is what is known.
   absl::Status work{};
 
   [[nodiscard]] bool committed() const { return outcome == Outcome::kCommitted; }

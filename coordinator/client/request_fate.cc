@@ -7,7 +7,7 @@ NextStep RequestFate::Hear(Answer answer) {
     case Answer::kFinal:
       answered_ = true;
       return NextStep::kStop;
-    // No node will ever know more.
+    // No other node knows more.
     case Answer::kForgotten:
     case Answer::kNotFound:
       return NextStep::kStop;
@@ -22,8 +22,8 @@ NextStep RequestFate::Hear(Answer answer) {
     case Answer::kNoAnswer:
       may_have_begun_ = true;
       return NextStep::kAskOther;
-    // It may come from a leader that has been deposed and does not know it: the one that
-    // knows of the earlier attempt is asked for.
+    // The answer may come from a leader that does not know yet that it was deposed.
+    // Another node may know of the earlier attempt.
     case Answer::kRefused:
       return may_have_begun_ ? NextStep::kAskOther : NextStep::kStop;
   }

@@ -52,7 +52,7 @@ void Resolver::OnAnswer(const wire::ResolveReply& reply, const wire::Result& res
   for (const wire::ResourceInfo& info : reply.resources) {
     addresses_[info.name] = info.address;
   }
-  // A follower may not know yet what was registered a moment ago.
+  // A follower may not know a new registration yet, so the leader is asked.
   if (result.code == wire::Code::OK && !again && !AllKnown()) {
     return coordinators_->Hello(
         time_limit_,

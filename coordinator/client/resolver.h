@@ -1,5 +1,5 @@
-// Where a resource is served: asks the coordinators once and remembers, until told
-// that the address does not answer any more.
+// Finds the address at which a resource is served. Asks the coordinators once and keeps
+// the answer until Forget.
 #ifndef COORDINATOR_CLIENT_RESOLVER_H_
 #define COORDINATOR_CLIENT_RESOLVER_H_
 
@@ -17,7 +17,7 @@
 
 namespace concordat::client {
 
-// Loop thread only.
+// For the loop's thread.
 class Resolver {
  public:
   Resolver(Coordinators* coordinators, Duration time_limit)
@@ -25,15 +25,16 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // NOT_FOUND: no participant has registered the resource. UNAVAILABLE: no
-  // coordinator answered in time.
+  // NOT_FOUND: no participant has registered the resource. UNAVAILABLE: no coordinator
+  // has answered in time.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
   void Resolve(const std::string& resource, Callback done);
 
-  // The next Resolve asks again: the participant may have moved.
+  // For an address that no longer answers: the next Resolve asks again, because the
+  // resource may have moved.
   void Forget(const std::string& resource) { addresses_.erase(resource); }
 
-  // Expires with this object.
+  // Expires at the end of this object.
   [[nodiscard]] std::weak_ptr<bool> alive() const { return alive_; }
 
  private:
@@ -42,11 +43,11 @@ class Resolver {
   [[nodiscard]] bool AllKnown() const;
 
   Coordinators* const coordinators_;
-  const Duration time_limit_;
-  std::map<std::string, std::string> addresses_;
-  std::vector<std::pair<std::string, Callback>> waiting_;
-  std::set<std::string> asked_;  // for whom, while asking_
-  bool asking_ = false;
+  const Duration time_limit_;                              // of one question
+  std::map<std::string, std::string> addresses_;           // by resource
+  std::vector<std::pair<std::string, Callback>> waiting_;  // by resource, oldest first
+  std::set<std::string> asked_;  // the resources of the question under way
+  bool asking_ = false;          // a question is under way
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -1,6 +1,6 @@
-// The transactions that a client has rolled back at their resources alone. Coordinators
-// know nothing of them, so that this client answers when it is asked. The newest are
-// kept.
+// The transactions that this client has rolled back at their resources, without the
+// coordinators. Coordinators do not know their outcome, so the client keeps it. Only the
+// newest are kept.
 #ifndef COORDINATOR_CLIENT_ROLLED_BACK_H_
 #define COORDINATOR_CLIENT_ROLLED_BACK_H_
 
@@ -24,7 +24,7 @@ class RolledBackGtids {
   [[nodiscard]] bool Contains(const Gtid& gtid) const { return gtids_.contains(gtid); }
 
  private:
-  static constexpr size_t kCapacity = 4096;
+  static constexpr size_t kCapacity = 4096;  // how many are kept
 
   std::set<Gtid> gtids_;
   std::deque<Gtid> order_;  // oldest first

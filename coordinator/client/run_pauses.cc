@@ -22,7 +22,7 @@ RunPauses::Kind* RunPauses::KindOf(const CommitResult& result) {
     case AbortCause::kLost:
       return &away_;
     case AbortCause::kTimedOut:
-      // Work that took too long would do so again.
+      // Work that took too long would take too long again.
       return result.work.ok() ? &away_ : nullptr;
     case AbortCause::kRolledBack: {
       const bool away =

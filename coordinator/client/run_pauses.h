@@ -1,13 +1,13 @@
-// Which ends of a transaction Client::Run tries again, and after what pause.
+// After which ends of a transaction Client::Run tries again, and after what pause.
 //
-//   kConflict                            may go well at once: a short pause
-//   kLost, kTimedOut at the commit,      may go well when somebody is back: a longer one,
-//   work that was UNAVAILABLE or         and fewer tries
+//   kConflict                        may succeed at once: a short pause
+//   kLost, kTimedOut at the commit,  may succeed when a participant is back: a longer
+//   work that was UNAVAILABLE or     pause, and fewer attempts
 //   RESOURCE_EXHAUSTED
-//   everything else                      would end the same way: not again
+//   all other ends                   would be the same again: no further attempt
 //
-// Pauses double, up to a maximum, and are drawn between half of it and all of it, so that
-// many clients do not come back in step.
+// The limit of the pause doubles up to a maximum; the pause is random between half of the
+// limit and the limit, so that many clients do not return at the same time.
 #ifndef COORDINATOR_CLIENT_RUN_PAUSES_H_
 #define COORDINATOR_CLIENT_RUN_PAUSES_H_
 
@@ -26,22 +26,22 @@ class RunPauses {
  public:
   RunPauses(const RunOptions& options, uint64_t seed, Timestamp start);
 
-  // None: the result is the last one.
+  // The pause before the next attempt. nullopt: no further attempt.
   [[nodiscard]] std::optional<Duration> After(const CommitResult& result, Timestamp now);
 
  private:
-  // Tries of one kind.
+  // Attempts after one kind of end.
   struct Kind {
-    int left;
-    Duration pause;
-    const Duration longest;
+    int left;                // further attempts
+    Duration pause;          // limit of the next pause
+    const Duration longest;  // the largest limit
   };
   [[nodiscard]] Kind* KindOf(const CommitResult& result);
 
-  const Timestamp give_up_;
+  const Timestamp give_up_;  // no attempt begins after it
   Random random_;
-  Kind conflict_;
-  Kind away_;
+  Kind conflict_;  // lost against another transaction
+  Kind away_;      // a participant is unavailable or overloaded
 };
 
 }  // namespace concordat::client

@@ -1,5 +1,5 @@
-// Work in the branches of a transaction: calls, work that is left to the commit, and
-// branches on the application's own connections.
+// The work in a transaction's branches: calls, work that Commit does, and branches on the
+// application's own connections.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -12,7 +12,7 @@ namespace concordat::client {
 
 namespace {
 
-// Why a transaction aborts whose work was answered so.
+// The cause of the abort after work with this code.
 AbortCause CauseOf(wire::Code::type code) {
   switch (code) {
     case wire::Code::CONFLICT:
@@ -34,7 +34,7 @@ AbortCause CauseOf(wire::Code::type code) {
   }
 }
 
-// No branch is there, or was made: the transaction lives.
+// Whether the call has done nothing, so that the transaction goes on.
 bool DidNothing(wire::Code::type code) {
   return code == wire::Code::INVALID || code == wire::Code::CONDITION_FAILED ||
          code == wire::Code::NOT_FOUND;
@@ -93,7 +93,7 @@ void AsyncTransaction::StartCall(const std::string& resource, wire::ExecuteReque
           return self->ExecuteAt(resource, std::move(work), std::move(done));
         }
         wire::ExecuteReply reply;
-        if (self->ended_) {  // rolled back meanwhile
+        if (self->ended_) {  // it was rolled back meanwhile
           reply.result = MakeResult(wire::Code::CONDITION_FAILED,
                                     std::string(self->CheckActive().message()));
         } else {
@@ -164,7 +164,7 @@ void AsyncTransaction::OnExecuted(const std::string& resource,
     }
     branch.id = *id;
     branch.started = true;
-    if (ended_) RollbackAtResource(branch);  // it was rolled back without this one
+    if (ended_) RollbackAtResource(branch);  // the rollback did not know this branch
   }
   const wire::Code::type code = reply.result.code;
   if (!branch.started && DidNothing(code)) {
@@ -176,7 +176,7 @@ void AsyncTransaction::OnExecuted(const std::string& resource,
       code == wire::Code::INVALID) {
     return;
   }
-  // What was done there is not known, or is lost.
+  // The work of this call is lost, or it is not known whether it was done.
   if (code != wire::Code::CONFLICT) client_->resolver_.Forget(resource);
   if (doomed_ == AbortCause::kNone) doom_code_ = code;
   const AbortCause cause = CauseOf(code);
@@ -212,7 +212,7 @@ absl::Status AsyncTransaction::AtCommit(const std::string& resource,
   return absl::OkStatus();
 }
 
-// With a single branch nothing is asked to vote: it commits in one phase.
+// A single branch is not asked to vote: it commits in one phase.
 void AsyncTransaction::DoLastWork(CommitCallback done) {
   struct Gather {
     size_t missing = 0;

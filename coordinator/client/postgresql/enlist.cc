@@ -46,13 +46,14 @@ class EnlistedConnection final : public ApplicationConnection {
 
   void SendPrepare() override {
     deadline_ = SystemClock().Now() + timeout_;
-    // A copy or a query of the application's that is still running.
+    // A COPY or a query of the application is still running.
     if (PQtransactionStatus(connection_) == PQTRANS_ACTIVE) return;
     sent_ = PQsendQuery(connection_, absl::StrJoin(sql_.prepare, "; ").c_str()) == 1;
   }
 
-  // Without an error and with the right tag, or it is not prepared: in a transaction that
-  // has failed PREPARE TRANSACTION is answered "ROLLBACK", which is no error.
+  // The branch is prepared only if there is no error and the command tag is right: in a
+  // failed transaction the server answers PREPARE TRANSACTION with "ROLLBACK", without an
+  // error.
   Answer AwaitPrepared() override {
     if (!sent_) return NotSent();
     std::string tag;
@@ -77,7 +78,8 @@ class EnlistedConnection final : public ApplicationConnection {
     return {conflict ? Prepared::kConflict : Prepared::kRefused, std::move(error)};
   }
 
-  // Not what the application may have begun since it has ended the branch by itself.
+  // Does not touch a transaction that the application has begun after it has ended the
+  // branch by itself.
   void RollBack() override {
     if (PQtransactionStatus(connection_) == PQTRANS_ACTIVE) StopRunning();
     if (PQtransactionStatus(connection_) == PQTRANS_INTRANS) {
@@ -95,12 +97,12 @@ class EnlistedConnection final : public ApplicationConnection {
     std::string why = lost ? Trimmed(PQerrorMessage(connection_))
                            : "a query of the application is still running on the "
                              "connection";
-    if (lost) return {Prepared::kUnknown, std::move(why)};  // part of it may have left
+    if (lost) return {Prepared::kUnknown, std::move(why)};  // a part may have been sent
     RollBack();
     return {Prepared::kRefused, std::move(why)};
   }
 
-  // False: no answer in time.
+  // False: there was no answer in time.
   bool AwaitResult() {
     while (PQisBusy(connection_) == 1) {
       const int wait = static_cast<int>(
@@ -110,12 +112,12 @@ class EnlistedConnection final : public ApplicationConnection {
                 static_cast<int16_t>(POLLIN | (unsent ? POLLOUT : 0)), 0};
       const int ready = poll(&fd, 1, wait);
       if (ready == 0 && SystemClock().Now() >= deadline_) return false;
-      if (ready > 0 && PQconsumeInput(connection_) == 0) return true;  // it is lost
+      if (ready > 0 && PQconsumeInput(connection_) == 0) return true;  // lost
     }
     return true;
   }
 
-  // Whatever comes now comes too late; the next user of the connection sees it lost.
+  // An answer would now come too late. The next use of the connection finds it lost.
   Answer CutOff() {
     shutdown(PQsocket(connection_), SHUT_RDWR);
     while (Take(PQgetResult(connection_)) != nullptr) {
@@ -137,7 +139,7 @@ class EnlistedConnection final : public ApplicationConnection {
       if (result == nullptr) return;
       const ExecStatusType status = PQresultStatus(result.get());
       if (status == PGRES_COPY_IN) PQputCopyEnd(connection_, "the branch is rolled back");
-      // Ended by the server when it has lost the client.
+      // The server ends a COPY to the client only when it has lost the client.
       if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
         shutdown(PQsocket(connection_), SHUT_RDWR);
       }
