@@ -17,12 +17,12 @@ namespace concordat::cli {
 
 namespace {
 
-// Asks one node after the other, on a loop that lives for one call.
+// Calls one node after the other, on a loop of its own for each call.
 class Asker {
  public:
   explicit Asker(const Target& target) : timeout_(Duration::Millis(target.timeout_ms)) {}
 
-  // The reply of the node at `address`, whatever its result says.
+  // The reply of the node at `address`, with any result.
   template <class Reply>
   Reply Ask(const std::string& address,
             const std::function<void(client::CoordinatorLink*,
@@ -51,7 +51,7 @@ class Asker {
   const Duration timeout_;
 };
 
-// What is not as it should be, before how long the node is up.
+// What needs attention at a node, and then for how long it has been up.
 std::string StatusText(const wire::StatusReply& reply) {
   std::string text = reply.disk_full ? "DISK FULL " : "";
   if (reply.lost_tail) text += "LOST ITS TAIL ";
@@ -94,11 +94,11 @@ void PrintResources(const wire::StatusReply& leader) {
   PrintNotServed(leader.resources, std::cout);
 }
 
-// What became of the search for a node to ask.
+// The result of the search for a node to ask.
 struct Search {
   std::string address;               // empty: none was found
-  bool answered = false;             // a node did, but named no leader
-  std::vector<std::string> reasons;  // why not, one line for each node that was asked
+  bool answered = false;             // a node has answered
+  std::vector<std::string> reasons;  // for each node asked, why it was not chosen
 };
 
 Search FindNode(Asker* asker, const Target& target) {
@@ -110,8 +110,8 @@ Search FindNode(Asker* asker, const Target& target) {
           link->hello(std::move(done), MakeContext());
         });
     const bool answered = hello.result.code == wire::Code::OK;
-    // A node that does not know its cluster yet says NOT_LEADER, as the channel does of
-    // one that cannot be reached; but only a node says its version.
+    // The result is NOT_LEADER both from a node that does not know its cluster yet and,
+    // made by the channel, for one that cannot be reached. Only a node sets its version.
     const bool heard = answered || hello.version != 0;
     search.answered = search.answered || heard;
     if (answered && (target.local || !hello.leader.empty())) {
@@ -137,14 +137,14 @@ int SayNotFound(const Search& search) {
   return search.answered ? kExitNegative : kExitUnreachable;
 }
 
-// A reply that is OK, or the exit status, and then the reason has been printed.
+// A reply that is OK, or an exit status; the reason has then been printed.
 template <class Reply>
 struct Asked {
   std::optional<Reply> reply;
   int exit_status = kExitOk;
 };
 
-// The node that leads, or any with --local. It is looked for once.
+// The node that leads, or any node with --local. It is searched for once.
 class ClusterNode {
  public:
   explicit ClusterNode(const Target& target) : target_(target), asker_(target) {}
@@ -173,7 +173,7 @@ class ClusterNode {
   std::string address_;
 };
 
-// A reply that is a result and nothing else, in the shape that ClusterNode wants.
+// A reply that is only a result, in the form that ClusterNode needs.
 struct PlainReply {
   wire::Result result;
 };
@@ -182,7 +182,7 @@ void SayIfLocal(const Target& target) {
   if (target.local) std::cout << "As one node knows it, which may be old.\n\n";
 }
 
-// The resources that did not fit in the status of the node at `address`.
+// Adds the resources that did not fit into the status of the node at `address`.
 void AskForMoreResources(Asker* asker, const std::string& address,
                          wire::StatusReply* status) {
   bool more = status->more_resources && !status->resources.empty();
@@ -202,7 +202,7 @@ void AskForMoreResources(Asker* asker, const std::string& address,
   }
 }
 
-// What `concordat status` has found, and what somebody should look at.
+// What `concordat status` has found, and what needs attention.
 struct Overview {
   size_t nodes = 0;
   size_t up = 0;

@@ -1,4 +1,4 @@
-// concordat: looks into a running cluster, and into logs.
+// concordat: shows the state of a running cluster, and logs.
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
@@ -43,8 +43,8 @@ struct Commands {
   CLI::App* init;
 };
 
-// The environment's value is taken after parsing: CLI11 would let it replace what the
-// chosen command was given, because every command fills the same variable.
+// The environment's value is used only after parsing. CLI11 would let it replace the
+// value of the chosen command's option, because all commands fill the same variable.
 void AddTarget(CLI::App* command, Arguments* arguments) {
   command
       ->add_option("--coordinators,-c", arguments->target.coordinators,
@@ -146,7 +146,7 @@ Commands AddCommands(CLI::App* app, Arguments* arguments) {
 struct Place {
   std::string words = "concordat";
   CLI::App* app = nullptr;
-  std::string next;  // the word after them; empty: there is none
+  std::string next;  // the word after the commands; empty: there is none
 };
 
 CLI::App* FindCommand(CLI::App* app, const std::string& name) {
@@ -184,7 +184,8 @@ std::string CommandsOf(const CLI::App& app) {
   return names;
 }
 
-// A word that is no command where one is expected; 0 when all is well so far.
+// The exit status for a word that is not a command where one is expected; 0: there is no
+// such word.
 int CheckCommand(const Place& place) {
   if (place.app->get_subcommands({}).empty()) return 0;
   const bool flag = !place.next.empty() && place.next[0] == '-';

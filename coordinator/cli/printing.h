@@ -1,4 +1,4 @@
-// How the command line shows things.
+// How the command line shows its results.
 #ifndef COORDINATOR_CLI_PRINTING_H_
 #define COORDINATOR_CLI_PRINTING_H_
 
@@ -10,14 +10,14 @@
 
 namespace concordat::cli {
 
-// Columns as wide as their widest cell. The first row is the heading.
+// Prints columns as wide as their widest cell. The first row is the heading.
 void PrintTable(const std::vector<std::vector<std::string>>& rows, std::ostream& out);
 
 [[nodiscard]] std::string GtidText(const wire::Gtid& gtid);
 [[nodiscard]] std::string BranchText(const wire::BranchId& branch);
-// "850 ms", "12.3 s", "4 min"
+// For example "850 ms", "12.3 s" or "4 min".
 [[nodiscard]] std::string AgeText(int64_t ms);
-// Why resources are not served, if any.
+// Prints the reason for each resource that is not served.
 void PrintNotServed(const std::vector<wire::ResourceInfo>& resources, std::ostream& out);
 void PrintTransaction(const wire::TransactionView& view, std::ostream& out);
 

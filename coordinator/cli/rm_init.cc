@@ -1,4 +1,4 @@
-// concordat rm init: what Concordat keeps in a database, shown before it is made.
+// concordat rm init: shows the SQL for what Concordat needs in a database, and runs it.
 #include <functional>
 #include <iostream>
 #include <optional>
@@ -14,7 +14,7 @@ namespace concordat::cli {
 
 namespace {
 
-// How a kind of database is made ready.
+// How a kind of database is prepared.
 struct Database {
   std::string sql;
   std::string shell;

@@ -11,7 +11,7 @@ namespace concordat::cli {
 
 namespace {
 
-// A coordinator's records; with the command inside an entry.
+// Formats a coordinator's record, including the command in an entry.
 std::string FormatRecord(wal::Lsn, uint8_t type, std::string_view payload) {
   std::string text = storage::DescribeRaftRecord(type, payload);
   const auto record = storage::DecodeRaftRecord(type, payload);

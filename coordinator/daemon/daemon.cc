@@ -38,20 +38,21 @@ node::NodeOptions MakeNodeOptions(const Options& options) {
   raft.election_timeout_max = Duration::Millis(options.election_timeout_ms * 2);
   raft.heartbeat_interval = Duration::Millis(options.heartbeat_ms);
   out.replica.snapshot_entries = options.snapshot_entries;
-  // A branch that asks about a transaction under way is told to wait, soon.
+  // A branch that inquires about a transaction under way is soon answered to wait.
   out.txn.inquiry_wait = Duration::Millis(200);
   out.log.segment_bytes = options.segment_bytes;
   return out;
 }
 
-// Each other node has one connection to this one, and one more while it makes a new one.
-// What is over is for strangers, of whom the quietest goes first.
+// Each other node has one connection to this node, and a second one while it reconnects.
+// The remaining ones are for other programs; the one that has been quiet for longest is
+// closed first.
 uint32_t MaxPeerConnections(const Options& options) {
   return static_cast<uint32_t>(options.members.size() - 1) * 2 + 4;
 }
 
-// What clients must not take: the connections of and to the other nodes, and those to
-// participants.
+// Reserves the descriptors that clients must not use: those of the connections from and
+// to the other nodes, and to participants.
 absl::StatusOr<rpc::DescriptorPlan> PlanConnections(const Options& options) {
   const uint64_t limit = rpc::RaiseDescriptorLimit();
   const uint64_t to_peers = (options.members.size() - 1) * 2;
@@ -69,7 +70,7 @@ absl::StatusOr<rpc::DescriptorPlan> PlanConnections(const Options& options) {
   return plan;
 }
 
-// Only nodes of the cluster speak to this port.
+// The server for the other nodes of the cluster.
 std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop,
                                             const std::string& cluster_name,
                                             node::Node* node, uint32_t max_connections) {
@@ -89,8 +90,9 @@ std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop,
       limits, rpc::ServerOptions{.name = "peers"});
 }
 
-// Before a folder and a log are made: whether both addresses can be listened on. What is
-// bound here is let go at once; nobody is accepted meanwhile, as the loop does not run.
+// Checks, before a folder and a log are made, that the node can listen on both addresses.
+// The sockets are closed at once. No connection is accepted meanwhile, because the loop
+// does not run.
 absl::Status TryAddresses(rpc::EventLoop* loop, const Member& self) {
   rpc::Server probe(loop, nullptr, rpc::Limits{}, rpc::ServerOptions{.name = "probe"});
   for (const std::string& text : {self.peer_address, self.client_address}) {
@@ -115,7 +117,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Options& options) {
 }
 
 absl::Status Daemon::StartOnLoop(const Options& options) {
-  // First: what opens the log must have its descriptors.
+  // Must be first: the log needs descriptors when it is opened.
   const auto plan = PlanConnections(options);
   if (!plan.ok()) return plan.status();
   max_clients_ = plan->connections;

@@ -1,4 +1,4 @@
-// A coordinator node as a process: the node on its loop, with sockets around it.
+// A coordinator node as a process: the node on its loop, and its sockets.
 #ifndef COORDINATOR_DAEMON_DAEMON_H_
 #define COORDINATOR_DAEMON_DAEMON_H_
 
@@ -18,16 +18,16 @@ namespace concordat::daemon {
 
 class Daemon {
  public:
-  // Recovers the data directory, listens on both addresses and takes part. The
-  // message of an error says what happened and what to do about it.
+  // Recovers the data directory, listens on both addresses and joins the cluster. The
+  // message of an error says what happened and what to do.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Daemon>> Start(
       const Options& options);
 
-  // Stops listening, lets calls under way finish for a moment, closes the log.
+  // Stops listening, gives calls under way a moment to finish, and closes the log.
   ~Daemon();
 
-  // A leader hands its leadership over, so that the cluster goes on at once when this
-  // process ends. Waits for it, a second at most. Not on the loop's thread.
+  // Hands leadership over if this node leads, so that the cluster goes on at once when
+  // this process ends. Waits for that, at most a second. Not on the loop's thread.
   void HandOver();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -37,14 +37,15 @@ class Daemon {
   absl::Status StartOnLoop(const Options& options);
   absl::Status Listen(const Options& options);
 
-  uint32_t max_clients_ = 0;
+  uint32_t max_clients_ = 0;  // connections at the clients' address
 
   std::unique_ptr<rpc::LoopThread> thread_;
+  // Used on the loop's thread only.
   std::unique_ptr<node::Node> node_;
-  std::unique_ptr<rpc::PeerTransport> peers_;
-  std::unique_ptr<rpc::ResourceMessenger> resources_;
-  std::unique_ptr<rpc::Server> peer_server_;
-  std::unique_ptr<rpc::Server> client_server_;
+  std::unique_ptr<rpc::PeerTransport> peers_;          // to the other nodes
+  std::unique_ptr<rpc::ResourceMessenger> resources_;  // to participants
+  std::unique_ptr<rpc::Server> peer_server_;           // for the other nodes
+  std::unique_ptr<rpc::Server> client_server_;  // for clients, participants, operators
 };
 
 }  // namespace concordat::daemon

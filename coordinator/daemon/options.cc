@@ -33,8 +33,8 @@ absl::Status AddMember(const std::string& part, std::map<NodeId, Member>* member
     return absl::InvalidArgumentError(
         absl::StrCat("member '", part, "' is not ID=PEER-ADDRESS/CLIENT-ADDRESS"));
   }
-  // A unix socket's path has slashes of its own: the client's address begins after
-  // the last "/unix:" or, without one, after the last slash.
+  // The path of a Unix socket has slashes too. So the client's address begins after the
+  // slash of the last "/unix:" or, if there is none, after the last slash.
   const std::string& rest = id_and_rest[1];
   size_t slash = rest.rfind("/unix:");
   if (slash == std::string::npos || slash == 0) slash = rest.rfind('/');
@@ -51,8 +51,8 @@ absl::Status AddMember(const std::string& part, std::map<NodeId, Member>* member
   return absl::OkStatus();
 }
 
-// A node that has another's address, or its own twice, would speak to itself, or to the
-// other as somebody else.
+// If two addresses were equal, a node would talk to itself, or to another node under a
+// wrong id.
 absl::Status CheckAddressesDiffer(const std::map<NodeId, Member>& members) {
   std::map<std::string, std::string> users;
   for (const auto& [node, member] : members) {

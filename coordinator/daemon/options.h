@@ -1,4 +1,4 @@
-// What concordatd is told: by flags, or by a config file with the same names.
+// The options of concordatd, from flags or from a config file with the same names.
 #ifndef COORDINATOR_DAEMON_OPTIONS_H_
 #define COORDINATOR_DAEMON_OPTIONS_H_
 
@@ -12,7 +12,7 @@
 
 namespace concordat::daemon {
 
-// One node of the cluster, as every node is told it.
+// One node of the cluster. Every node is started with the same members.
 struct Member {
   std::string peer_address;    // for the other nodes
   std::string client_address;  // for clients, participants and the command line
@@ -20,27 +20,29 @@ struct Member {
 
 struct Options {
   NodeId self;
-  std::map<NodeId, Member> members;
+  std::map<NodeId, Member> members;  // with this node
   std::string cluster_name = "concordat";
-  std::string data_dir;
-  std::string log_file;
-  std::string log_level = "info";
-  // Elections: a follower waits between one and two times this for its leader.
+  std::string data_dir;            // of log, snapshots and the file `node`
+  std::string log_file;            // of log lines; empty: standard error
+  std::string log_level = "info";  // see ParseLevel
+  // A follower that has not heard from a leader for a random time between this and twice
+  // this stands for election.
   int64_t election_timeout_ms = 200;
-  int64_t heartbeat_ms = 40;
-  uint64_t segment_bytes = uint64_t{64} << 20;
-  uint64_t snapshot_entries = 200'000;
+  int64_t heartbeat_ms = 40;                    // raft::Config::heartbeat_interval
+  uint64_t segment_bytes = uint64_t{64} << 20;  // wal::LogOptions::segment_bytes
+  uint64_t snapshot_entries = 200'000;          // a snapshot is taken after so many
 };
 
-// "1=127.0.0.1:7101/127.0.0.1:7001,2=…": id, address for peers, address for clients.
-// INVALID_ARGUMENT names the part that is wrong.
+// Parses "1=127.0.0.1:7101/127.0.0.1:7001,2=…": for each node its id, its address for the
+// other nodes and its address for clients. INVALID_ARGUMENT: the message has the wrong
+// part.
 [[nodiscard]] absl::StatusOr<std::map<NodeId, Member>> ParseMembers(
     std::string_view text);
 
 struct Parsed {
   Options options;
-  // Set when the program should end at once: help was asked for, or the words were
-  // wrong (and the message has been printed).
+  // The program must end with exit_code: help was requested, or an option was wrong and a
+  // message has been printed.
   bool exit = false;
   int exit_code = 0;
 };

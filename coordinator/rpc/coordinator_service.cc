@@ -18,7 +18,7 @@ using wire::Code;
 constexpr size_t kMaxInquiries = 4096;
 constexpr size_t kMaxPage = 10'000;
 
-// What a caller asks for at most; none or nonsense: a page.
+// The limit that the caller asks for, at most kMaxPage; kMaxPage if it is less than 1.
 size_t LimitOf(int32_t asked) {
   return asked < 1 ? kMaxPage : std::min(static_cast<size_t>(asked), kMaxPage);
 }
@@ -36,12 +36,12 @@ wire::Result Invalid(const absl::Status& status) {
   return MakeResult(Code::INVALID, std::string(status.message()));
 }
 
-// How long the caller waits; 0: it does not say. CheckContext has seen it.
+// How long the caller waits. 0: it does not say. CheckContext has checked the value.
 Duration AnswerWithin(const wire::CallContext& context) {
   return context.__isset.deadline_ms ? Duration::Millis(context.deadline_ms) : Duration();
 }
 
-// Why the request is wrong, as far as its numbers tell; OK: they are right.
+// OK, or which number of the request is wrong.
 wire::Result CheckNumbers(const wire::CommitRequest& request) {
   if (request.timeout_ms <= 0) {
     return MakeResult(Code::INVALID, absl::StrCat("timeout_ms is ", request.timeout_ms,
@@ -50,8 +50,8 @@ wire::Result CheckNumbers(const wire::CommitRequest& request) {
   return MakeResult(Code::OK);
 }
 
-// Answers of several requests that were asked for in one call: the last one to come
-// sends them all.
+// Collects the answers to several requests of one call. When the last one is there, all
+// are sent.
 template <class Item>
 struct Gather {
   std::vector<Item> items;
@@ -77,7 +77,7 @@ wire::Result CoordinatorServiceHandler::CheckContext(
                                                   ", it must be positive"));
   }
   const int64_t cluster = Signed(backend_->cluster().value());
-  // A node that does not know yet leads nothing, and will say so.
+  // A node that does not know its cluster yet does not lead, and answers so.
   if (context.cluster != 0 && cluster != 0 && context.cluster != cluster) {
     return MakeResult(Code::INVALID,
                       absl::StrCat("this node belongs to cluster ", absl::Hex(cluster),
@@ -168,7 +168,7 @@ void CoordinatorServiceHandler::commit(Cob<wire::OutcomeReply> cob,
   commit.mode = *mode;
   commit.timeout = Duration::Millis(request.timeout_ms);
   commit.answer_within = AnswerWithin(request.context);
-  // A negative one becomes one that is too large, which the core refuses.
+  // A negative position becomes one that is too large, which the core refuses.
   for (const int32_t position : request.prepared) {
     commit.prepared.push_back(static_cast<uint32_t>(position));
   }
@@ -243,7 +243,7 @@ void CoordinatorServiceHandler::inquire(Cob<wire::InquiryReply> cob,
                        wire::InquiryReply all;
                        all.result = MakeResult(Code::OK);
                        all.__set_items(gather->items);
-                       // No item was answered, and all for one reason: say it once.
+                       // All items have the same reason, so it is the call's result.
                        if (item.result.code == Code::NOT_LEADER) all.result = item.result;
                        (*shared_cob)(all);
                      });

@@ -1,8 +1,8 @@
-// The coordinator's Thrift service: turns calls into requests to the node and its
-// replies into answers. Knows no protocol of its own.
+// The coordinator's Thrift service: makes a request to the node from each call, and the
+// answer from the node's reply. It decides nothing itself.
 //
-// Used behind an rpc::Server by the daemon, and called directly by a process that
-// embeds the coordinator.
+// The daemon serves it by an rpc::Server; a process that embeds the coordinator calls it
+// directly.
 #ifndef COORDINATOR_RPC_COORDINATOR_SERVICE_H_
 #define COORDINATOR_RPC_COORDINATOR_SERVICE_H_
 
@@ -26,7 +26,7 @@
 
 namespace concordat::rpc {
 
-// What the service needs of a node. Loop thread only.
+// What the service needs from a node. For the loop's thread.
 class CoordinatorBackend {
  public:
   using Done = absl::AnyInvocable<void(txn::Reply)>;
@@ -35,11 +35,12 @@ class CoordinatorBackend {
 
   virtual void Submit(txn::Request request, Done done) = 0;
   virtual void Submit(registry::Request request, RegistryDone done) = 0;
-  // Whether this node leads and answers, rather than sending callers on.
+  // Whether this node leads and answers requests. Others name the leader to the caller.
   [[nodiscard]] virtual bool is_ready_leader() const = 0;
 
   // 0: not known yet.
   [[nodiscard]] virtual ClusterId cluster() const = 0;
+  // 0: not known.
   [[nodiscard]] virtual NodeId leader() const = 0;
   [[nodiscard]] virtual const Gtid& watermark() const = 0;
 
@@ -47,26 +48,28 @@ class CoordinatorBackend {
     NodeId node;
     raft::Role role = raft::Role::kFollower;
     Term term;
-    LogIndex last_index;
+    LogIndex last_index;  // of its log
     LogIndex commit_index;
     LogIndex applied_index;
-    txn::StatusView transactions;
-    uint64_t state_hash = 0;  // equal on every node that has applied the same
-    size_t undecided = 0;
-    std::map<NodeId, LogIndex> match;  // on the leader
-    // On the leader, what it does for each: raft::ProgressStateName, and whether the
-    // node has lost its tail.
+    txn::StatusView transactions;  // counts of transactions
+    uint64_t state_hash = 0;       // equal on every node that has applied the same
+    size_t undecided = 0;          // transactions
+    // Only at the leader: raft::Progress::match of each follower.
+    std::map<NodeId, LogIndex> match;
+    // Only at the leader: raft::ProgressStateName of each follower, or that it has lost
+    // the tail of its log.
     std::map<NodeId, std::string> peer_states;
-    bool lost_tail = false;  // this node's log, see raft::Raft::lost_tail
-    int64_t uptime_ms = 0;
-    bool disk_full = false;
+    bool lost_tail = false;  // of this node's log: see raft::Raft::lost_tail
+    int64_t uptime_ms = 0;   // since the start of the process
+    bool disk_full = false;  // it has no room for new work
   };
-  // Counts all transactions: for operators, not for every call.
+  // Counts all transactions, so it is only for operators' requests.
   [[nodiscard]] virtual NodeView View() const = 0;
-  // Where clients reach the nodes.
+  // The addresses of the nodes for clients.
   [[nodiscard]] virtual const std::map<NodeId, std::string>& client_addresses() const = 0;
   [[nodiscard]] virtual std::vector<registry::ResourceView> Resources() const = 0;
-  // Up to `limit` of those that are not over, in the order of their ids, after `after`.
+  // Up to `limit` transactions that are not over, with ids after `after` and in the order
+  // of their ids.
   [[nodiscard]] virtual std::vector<txn::TransactionView> List(const Gtid& after,
                                                                size_t limit) const = 0;
   [[nodiscard]] virtual txn::TransactionView Show(const Gtid& gtid) const = 0;
@@ -109,10 +112,10 @@ class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
                       const wire::RetireResourceRequest& request) override;
 
  private:
-  // OK, or why this caller cannot be served: another version or cluster.
+  // OK, or why this caller cannot be served: it has another version or cluster.
   [[nodiscard]] wire::Result CheckContext(const wire::CallContext& context) const;
-  // The same, for calls that only the leader answers: another version is the leader's to
-  // refuse, other nodes send the caller on.
+  // The same for calls that only the leader answers: the leader refuses another version,
+  // other nodes only name the leader.
   [[nodiscard]] wire::Result CheckForLeader(const wire::CallContext& context) const;
   [[nodiscard]] std::string LeaderAddress() const;
   [[nodiscard]] std::vector<wire::ResourceInfo> ResourceInfos() const;

@@ -1,5 +1,5 @@
-// How much of a list goes into one answer: an answer over the limits of the wire
-// (thrift/rpc/limits.h) is not sent, so a long list is cut before, by its encoded size.
+// Limits a list in an answer. An answer over the limits of the wire (thrift/rpc/limits.h)
+// would not be sent, so a long list is cut by its encoded size.
 //
 //   reply.__set_more(Page().Truncate(&items, limit));
 #ifndef COORDINATOR_RPC_PAGE_H_
@@ -16,13 +16,13 @@ namespace concordat::rpc {
 
 class Page {
  public:
-  // A quarter of the frame, and of its elements, is left for the rest of the answer.
+  // A quarter of the bytes and elements of a frame is left for the rest of the answer.
   static constexpr size_t kMaxBytes = Limits{}.max_frame_bytes / 4 * 3;
 
   Page() : codec_(MakeWriter(ForItems())) { codec_->BeginWrite(); }
 
-  // Leaves the first items: at most `limit`, and as many as fit, but one at least. True:
-  // there were more.
+  // Keeps the first items: as many as fit, but at most `limit` and at least one. Returns
+  // whether there were more.
   template <class Item>
   [[nodiscard]] bool Truncate(std::vector<Item>* items, size_t limit) {
     size_t fitting = 0;
@@ -45,7 +45,7 @@ class Page {
     return limits;
   }
 
-  const std::shared_ptr<Codec> codec_;
+  const std::shared_ptr<Codec> codec_;  // measures the items' encoded size
 };
 
 }  // namespace concordat::rpc

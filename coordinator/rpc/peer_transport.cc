@@ -10,10 +10,10 @@ namespace concordat::rpc {
 
 namespace {
 
-// A list is sent when it has grown to this size, though more may be coming.
+// A list of this size is sent at once, without waiting for the end of the iteration.
 constexpr size_t kMaxBatchBytes = size_t{2} << 20;
 constexpr size_t kMaxBatchMessages = 1024;
-// Estimated size of a message without its entries.
+// The estimated sizes of a message without its entries, and of an entry without its data.
 constexpr size_t kMessageOverhead = 64;
 constexpr size_t kEntryOverhead = 16;
 constexpr size_t kMaxShownName = 64;
@@ -46,9 +46,9 @@ PeerTransport::PeerTransport(EventLoop* loop, std::string cluster_name,
     ChannelOptions options;
     options.seed = seed + node.value();
     options.connect_timeout = Duration::Millis(500);
-    // A node that comes back must be heard within an election time-out.
+    // A node that is back must be reached within an election time-out.
     options.reconnect_max = Duration::Millis(100);
-    // Nothing is answered on this connection, so only TCP notices that it is cut.
+    // Nothing is answered on this connection, so only TCP notices that it is broken.
     options.unacknowledged_timeout = Duration::Seconds(1);
     options.keep_connected = true;
     peers_[node].channel =

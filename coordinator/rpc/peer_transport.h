@@ -1,10 +1,10 @@
-// Carries Raft messages between the nodes of a cluster: one connection a direction,
-// messages in lists, nothing repeated (Raft does that).
+// Sends Raft messages between the nodes of a cluster. There is one connection in each
+// direction, and messages are sent in lists. Nothing is repeated: Raft does that.
 //
 //   PeerTransport transport(loop, cluster, {{NodeId(2), address}, ...}, seed);
 //   transport.Send(std::move(message));   // leaves at the end of the loop's iteration
 //
-// RaftServiceHandler is the receiving end.
+// RaftServiceHandler receives them.
 #ifndef COORDINATOR_RPC_PEER_TRANSPORT_H_
 #define COORDINATOR_RPC_PEER_TRANSPORT_H_
 
@@ -25,14 +25,14 @@
 
 namespace concordat::rpc {
 
-// What a frame between coordinator nodes may hold; snapshots travel in chunks.
+// The limits of a frame between coordinator nodes. Snapshots are sent in chunks.
 [[nodiscard]] Limits PeerLimits();
 
-// How a node reaches its peers. Loop thread only.
+// How a node sends to its peers. For the loop's thread.
 class PeerSender {
  public:
   virtual ~PeerSender() = default;
-  // May be lost, repeated, delayed, reordered.
+  // The message may be lost, repeated, delayed and reordered.
   virtual void Send(raft::Message message) = 0;
 };
 
@@ -43,27 +43,28 @@ class PeerTransport : public PeerSender {
   PeerTransport(const PeerTransport&) = delete;
   PeerTransport& operator=(const PeerTransport&) = delete;
 
-  // To a node that is not known or cannot be reached: the message is lost.
+  // A message to a node that is not known or cannot be reached is lost.
   void Send(raft::Message message) override;
 
  private:
   struct Peer {
     std::unique_ptr<Channel> channel;
-    std::vector<wire::RaftMessage> pending;
-    size_t pending_bytes = 0;
+    std::vector<wire::RaftMessage> pending;  // sent at the end of the iteration
+    size_t pending_bytes = 0;                // estimated
   };
   void SendBatch(Peer* peer);
   void SendAll();
 
   EventLoop* const loop_;
-  const std::string cluster_name_;
-  std::map<NodeId, Peer> peers_;
-  bool deferred_ = false;
+  const std::string cluster_name_;  // stands in every batch
+  std::map<NodeId, Peer> peers_;    // all other nodes
+  bool deferred_ = false;           // SendAll will run in this iteration
+  // Deferred functions that run after this object's end find it expired.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-// Hands the messages of a cluster's nodes to `deliver`; those of another cluster's name
-// or another version, or of no known type, to `reject` with the reason.
+// Passes the messages of the cluster's nodes to `deliver`. If a message has another
+// cluster's name, another version or an unknown type, `reject` is called with the reason.
 class RaftServiceHandler : public wire::RaftServiceCobSvIf {
  public:
   using Deliver = absl::AnyInvocable<void(raft::Message)>;

@@ -136,7 +136,8 @@ raft::AppendResponse ReadAppendResponse(const wire::RaftMessage& in) {
   return body;
 }
 
-// 16 bytes, the high half first, most significant byte first: as it is printed.
+// A cluster is 16 bytes: the high half first, each with the most significant byte first,
+// as it is printed.
 constexpr size_t kClusterBytes = 16;
 
 std::string EncodeCluster(const ClusterKey& cluster) {

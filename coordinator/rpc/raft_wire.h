@@ -1,4 +1,4 @@
-// Raft's messages in their Thrift form and back.
+// Converts Raft's messages to their Thrift form and back.
 #ifndef COORDINATOR_RPC_RAFT_WIRE_H_
 #define COORDINATOR_RPC_RAFT_WIRE_H_
 
@@ -10,8 +10,8 @@ namespace concordat::rpc {
 
 [[nodiscard]] wire::RaftMessage ToWire(const raft::Message& message);
 
-// INVALID_ARGUMENT for a type that this version does not know. Whether the content
-// makes sense is for raft::Raft::Step to judge.
+// INVALID_ARGUMENT for a type that this version does not know. The contents are checked
+// by raft::Raft::Step.
 [[nodiscard]] absl::StatusOr<raft::Message> FromWire(const wire::RaftMessage& message);
 
 }  // namespace concordat::rpc

@@ -11,14 +11,14 @@ namespace concordat::rpc {
 
 namespace {
 
-// Branches in one call: the participant's limit on containers is higher.
+// The most branches in one call; the participant's limit on containers is higher.
 constexpr size_t kMaxBatch = 1024;
-// The core repeats a message without an answer earlier than this.
+// The core repeats a message without an answer before this time.
 constexpr Duration kDeadline = Duration::Seconds(10);
 
 size_t Slot(txn::Verb verb) { return static_cast<size_t>(verb) - 1; }
 
-// Why a call brought no list of answers; empty when it did.
+// Why a call has returned no list of answers. Empty: it has returned one.
 template <class Reply, class Items>
 std::string Failure(const CallResult<Reply>& result, const Items& items, size_t wanted) {
   if (!result.ok()) return result.error;
@@ -53,14 +53,14 @@ void ResourceMessenger::SetAddress(const std::string& resource,
   if (!parsed.ok()) return;  // messages to it are undeliverable
   ChannelOptions options;
   options.seed = next_seed_++;
-  // After a cut the participant is to be reached again within a second.
+  // When the network works again, the participant must be reached within a second.
   options.connect_timeout = Duration::Millis(500);
   options.reconnect_max = Duration::Millis(200);
   options.unacknowledged_timeout = Duration::Seconds(1);
   channels_[address] = std::make_unique<Channel>(loop_, *parsed, Limits{}, options);
 }
 
-// Unless something waits to be sent: SendAll then comes to it.
+// If messages are pending, SendAll will drop the resource.
 void ResourceMessenger::Forget(const std::string& resource) {
   const auto found = resources_.find(resource);
   const bool waits = std::find(with_pending_.begin(), with_pending_.end(), resource) !=
@@ -76,8 +76,8 @@ void ResourceMessenger::CloseUnused(const std::string& address) {
   }
   const auto found = channels_.find(address);
   if (found == channels_.end()) return;
-  // Later: this may be inside one of its answers. Calls under way end as lost, and the
-  // core repeats them at the new address.
+  // The channel is destroyed later, because this may run in the callback of one of its
+  // calls. Calls under way end as lost, and the core repeats them at the new address.
   loop_->Post([channel = std::move(found->second)] {});
   channels_.erase(found);
 }

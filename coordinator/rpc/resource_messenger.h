@@ -1,14 +1,15 @@
-// Carries PREPARE, COMMIT and ROLLBACK from the coordinator to participants and their
-// answers back: everything of one loop iteration for one resource in one call a verb. Not
-// for one participant: its answer would come when its slowest resource has answered.
+// Sends PREPARE, COMMIT and ROLLBACK from the coordinator to participants, and receives
+// their answers. All messages of one loop iteration to one resource go in one call for
+// each verb. The resources of a participant do not share a call, because its answer would
+// have to wait for the slowest resource.
 //
 //   ResourceMessenger messenger(loop, seed, [](txn::Input answer) { ... });
 //   messenger.SetAddress("bank-a", address);      // as the registry changes
 //   messenger.Send(message);                      // leaves at the iteration's end
 //
-// Each message leads to exactly one answer, later: the vote or the acknowledgement, with
-// kUnavailable when it could not be delivered or its answer was lost. The core then
-// repeats it.
+// Each message leads to exactly one later answer: the vote or the acknowledgement, or
+// kUnavailable when the message could not be delivered or its answer was lost. The core
+// then repeats the message.
 #ifndef COORDINATOR_RPC_RESOURCE_MESSENGER_H_
 #define COORDINATOR_RPC_RESOURCE_MESSENGER_H_
 
@@ -32,20 +33,20 @@
 
 namespace concordat::rpc {
 
-// Where answers of participants go. Called on the loop's thread.
+// Gets the answers of participants, on the loop's thread.
 using HandleAnswer = absl::AnyInvocable<void(txn::Input)>;
-// The answer that says that the message did not reach anybody, or that its own was lost.
+// The answer for a message that was not delivered, or whose answer was lost.
 [[nodiscard]] txn::Input Unavailable(txn::Verb verb, const BranchId& branch,
                                      std::string_view why);
 
-// How a node reaches the participants. Loop thread only.
+// How a node sends to participants. For the loop's thread.
 class ResourceSender {
  public:
   virtual ~ResourceSender() = default;
-  // Which cluster's the messages are; before the first of them.
+  // The cluster that the messages name. To be called before the first of them.
   virtual void SetCluster(ClusterId cluster) = 0;
   virtual void Send(const txn::Message& message) = 0;
-  // The resource is served there from now on; an empty text: nowhere.
+  // The resource is served at `address` from now on. Empty: it is not served.
   virtual void SetAddress(const std::string& resource, const std::string& address) = 0;
 };
 
@@ -61,8 +62,8 @@ class ResourceMessenger : public ResourceSender {
 
  private:
   struct Resource {
-    std::string address;
-    std::array<std::vector<BranchId>, 3> pending;  // by verb
+    std::string address;                           // empty: it is not served
+    std::array<std::vector<BranchId>, 3> pending;  // by verb, for SendAll
   };
 
   void SendAll();
@@ -70,20 +71,20 @@ class ResourceMessenger : public ResourceSender {
                    std::array<std::vector<BranchId>, 3> pending);
   void SendBatch(Channel* channel, txn::Verb verb, std::vector<BranchId> batch);
   void Fail(txn::Verb verb, const std::vector<BranchId>& batch, std::string_view why);
-  // What is kept of a resource that is served nowhere.
+  // Drops a resource that is not served, unless messages to it are pending.
   void Forget(const std::string& resource);
-  // Ends the connection to an address at which no resource is served any more.
+  // Closes the connection to `address` if no resource is served there any more.
   void CloseUnused(const std::string& address);
 
   EventLoop* const loop_;
-  ClusterId cluster_;
+  ClusterId cluster_;  // none until SetCluster
   HandleAnswer handle_answer_;
-  uint64_t next_seed_;
+  uint64_t next_seed_;                         // for the back-off of the next channel
   std::map<std::string, Resource> resources_;  // by name
-  // By address: several resources may be served at one.
+  // By address. Several resources may be served at one address.
   std::map<std::string, std::unique_ptr<Channel>> channels_;
-  std::vector<std::string> with_pending_;  // names of resources
-  bool deferred_ = false;
+  std::vector<std::string> with_pending_;  // names of resources with pending messages
+  bool deferred_ = false;                  // SendAll will run in this iteration
   // Answers that come after the end of this object find it expired.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

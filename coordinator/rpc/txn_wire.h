@@ -1,4 +1,4 @@
-// What the state machines answer and show, in its Thrift form.
+// Converts what the state machines answer and show to its Thrift form.
 #ifndef COORDINATOR_RPC_TXN_WIRE_H_
 #define COORDINATOR_RPC_TXN_WIRE_H_
 
@@ -19,10 +19,10 @@ namespace concordat::rpc {
 [[nodiscard]] wire::BranchList MakeBranchList(ClusterId cluster,
                                               const std::vector<BranchId>& branches);
 
-// What a client is told. `leader` is the leader's address, or empty.
+// The answer to a client. `leader` is the leader's address; empty: not known.
 [[nodiscard]] wire::OutcomeReply ToOutcome(const txn::Reply& reply, const Gtid& gtid,
                                            const std::string& leader);
-// The result of a reply that is not the one asked for: not leader, refused, …
+// The result for a reply other than the expected one: not the leader, refused, …
 [[nodiscard]] wire::Result ToResult(const txn::Reply& reply, const std::string& leader);
 [[nodiscard]] wire::Result ToResult(const registry::Reply& reply,
                                     const std::string& leader);

@@ -63,7 +63,7 @@ absl::Status CheckLog(const std::string& path, uint64_t found, uint64_t wanted) 
 struct Header {
   uint64_t log_id = 0;
   raft::SnapshotMeta meta;
-  uint64_t end = 0;  // offset of the first byte after the header
+  uint64_t end = 0;  // offset of the state
 };
 
 // `head` is the beginning of the file.
