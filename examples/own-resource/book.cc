@@ -1,11 +1,11 @@
-// A client of the seat service: a seat and its payment, both or neither.
+// A client of the seat service: it books a seat and pays for it, both or neither.
 //
-//   book --coordinators 127.0.0.1:7001 open ann 30     gives ann an account with 30
+//   book --coordinators 127.0.0.1:7001 open ann 30     opens ann's account with 30
 //   book --coordinators 127.0.0.1:7001 buy 12A ann 20  books 12A, takes 20 from ann
-//   book --coordinators 127.0.0.1:7001 show ann        seats taken, and ann's balance
+//   book --coordinators 127.0.0.1:7001 show ann        shows taken seats, ann's balance
 //
-// Ends with 0 when the transaction has committed, 1 when it has not, 3 when that is not
-// known.
+// The exit status is 0 when the transaction has committed, 1 when it has not, 3 when that
+// is not known.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>

@@ -2,8 +2,9 @@
 //
 //   seats --coordinators 127.0.0.1:7001 --listen 127.0.0.1:7080 --data-dir /var/lib/seats
 //
-// Two stores, which belong together: seats.db is the service's own, branches/ is the
-// SDK's log of what was asked and promised. Ends with SIGTERM, or in any other way.
+// It has two stores, which belong together: seats.db is the service's own, branches/ is
+// the SDK's log of requests and promises. It stops on SIGTERM, and may be killed at any
+// time.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>

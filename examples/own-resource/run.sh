@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A seat and its payment, both or neither: examples/own-resource/run.sh
-# Builds if need be, starts a coordinator, a bank (concordat-rm with a key-value shard)
-# and the seat service in a temporary folder, buys seats, kills the service and looks
+# Buys a seat and pays for it, both or neither: examples/own-resource/run.sh
+# Builds if necessary, starts a coordinator, a bank (concordat-rm with a key-value shard)
+# and the seat service in a temporary folder, buys seats, kills the service and checks
 # again. Nothing is left running, however it ends.
 #   run.sh --build-dir DIR   takes the programs from there and builds nothing
 set -euo pipefail
@@ -26,7 +26,7 @@ finish() {
 }
 trap finish EXIT
 
-# start NAME LINE PROGRAM...: in the background, until its output has the line.
+# start NAME LINE PROGRAM...: starts it in the background, waits until its output has LINE.
 start() {
   local name=$1 line=$2
   shift 2

@@ -8,8 +8,8 @@
 namespace concordat::example {
 namespace {
 
-// In WAL mode with synchronous=FULL a commit is on disk when the statement returns:
-// that is what lets the functions below return OK.
+// In WAL mode with synchronous=FULL a commit is on disk when the statement returns. The
+// functions below may return OK only because of that.
 constexpr char kSetUp[] =
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
@@ -19,7 +19,7 @@ constexpr char kSetUp[] =
     "  buyer TEXT NOT NULL,"
     "  state TEXT NOT NULL CHECK(state IN ('tried','confirmed')));";
 
-// One statement with text parameters; its rows as text, columns separated by spaces.
+// The result of one statement with text parameters. Columns are separated by spaces.
 struct Outcome {
   int code = SQLITE_OK;  // SQLITE_DONE: it has run
   std::string rows;
@@ -93,8 +93,8 @@ SeatService::TryResult SeatService::Try(const Reservation& reservation,
   return TryResult::Failed(inserted.error);
 }
 
-// Sold for good, or held by a transaction that may yet let it go? After Conflict the
-// client tries again.
+// Whether the seat is sold, or only reserved by a transaction that may still be rolled
+// back. After Conflict the client tries again.
 SeatService::TryResult SeatService::WhoHas(const std::string& seat) {
   const Outcome row = Run(db_, "SELECT state FROM taken WHERE seat = ?1", {seat});
   if (row.rows == "tried\n") return TryResult::Conflict(seat + " is held by another");
@@ -108,7 +108,7 @@ absl::Status SeatService::Confirm(const Reservation& reservation) {
                               "WHERE reservation = ?1 AND state = 'tried'",
                               {reservation.Id()});
   if (!updated.ok()) return absl::UnavailableError(updated.error);
-  // The SDK calls Confirm only for what is tried: somebody has worked by hand.
+  // The SDK calls Confirm only for what was tried, so the table was changed by hand.
   if (updated.changed == 0) return absl::NotFoundError("no such reservation is held");
   return absl::OkStatus();
 }
@@ -119,7 +119,7 @@ absl::Status SeatService::Cancel(const Reservation& reservation) {
       Run(db_, "DELETE FROM taken WHERE reservation = ?1 AND state = 'tried'",
           {reservation.Id()});
   if (!deleted.ok()) return absl::UnavailableError(deleted.error);
-  return absl::OkStatus();  // also when it was not there
+  return absl::OkStatus();  // also if there was no row
 }
 
 absl::StatusOr<SeatService::State> SeatService::Lookup(const Reservation& reservation) {

@@ -1,5 +1,5 @@
-// A seat reservation service: the user's side of it. Copy this folder and change this
-// class; the rest (main.cc) hardly needs it.
+// A seat reservation service: the part that a user writes. Copy this folder and change
+// this class; the rest (main.cc) needs few changes.
 //
 // Its store is a SQLite file with one table. A row is a seat that is taken; a seat
 // without a row is free.
@@ -8,10 +8,10 @@
 //   1.7.2a/…/1    12A    ann     tried        held for a transaction under way
 //   1.7.1f/…/1    12B    bob     confirmed    sold
 //
-// Each function is one SQL statement, and so one atomic, durable step. The primary key
-// is the reservation's id, as the SDK asks for; the unique seat is what must never be
-// sold twice. A cancelled reservation leaves no row, and Lookup then says kUnknown,
-// which serves as well.
+// Each function is one SQL statement, and so one atomic, durable step. The primary key is
+// the reservation's id, as the SDK requires; the seat is unique because it must never be
+// sold twice. A cancelled reservation leaves no row; Lookup then returns kUnknown, which
+// the SDK allows.
 #ifndef EXAMPLES_OWN_RESOURCE_SEAT_SERVICE_H_
 #define EXAMPLES_OWN_RESOURCE_SEAT_SERVICE_H_
 
@@ -29,15 +29,15 @@ struct sqlite3;
 
 namespace concordat::example {
 
-// Requests, as text: "book 12A ann" tries to reserve a seat; "list" asks which are taken.
-// Seats are 1A to 20F. Thread-safe.
+// Requests are texts: "book 12A ann" tries to reserve a seat, "list" asks which seats are
+// taken. Seats are 1A to 20F. Thread-safe.
 class SeatService final : public participant::service::Service {
  public:
   using Reservation = participant::service::Reservation;
   using State = participant::service::State;
   using TryResult = participant::service::TryResult;
 
-  // Opens the file, or makes it.
+  // Opens the file, or creates it.
   static absl::StatusOr<std::unique_ptr<SeatService>> Open(const std::string& file);
   ~SeatService() override;
 
@@ -55,7 +55,7 @@ class SeatService final : public participant::service::Service {
   explicit SeatService(sqlite3* db) : db_(db) {}
   TryResult WhoHas(const std::string& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // One connection for all threads. A busier service would have one for each.
+  // One connection for all threads. A service with more load would have one for each.
   Mutex mutex_;
   sqlite3* const db_ ABSL_PT_GUARDED_BY(mutex_);
 };

@@ -22,14 +22,14 @@ namespace concordat::example {
 
 namespace {
 
-constexpr int kExitNotStarted = 127;  // as shells have it
+constexpr int kExitNotStarted = 127;  // as in shells
 
-// Between fork and exec, in a copy of one thread of a process that had several: only
-// what signal-safety(7) lists.
+// Runs between fork and exec, as a copy of one thread of a process with several threads,
+// so it may call only the functions that signal-safety(7) lists.
 [[noreturn]] void BecomeProgram(char* const* words, int output, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(kExitNotStarted);  // it died before the line above
+  if (getppid() != parent) _exit(kExitNotStarted);  // the parent has died already
   signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);

@@ -1,9 +1,9 @@
-// A program that this one has started, and that never outlives it.
+// A child process that never outlives this process.
 //
-// The child is killed by the kernel when the thread that started it ends, however that
-// comes about (PR_SET_PDEATHSIG of prctl(2)): start children from the main thread only.
-// It has a process group of its own, so that a Ctrl-C at the terminal reaches this
-// program and not the child.
+// The kernel kills the child when the thread that has started it ends for any reason
+// (PR_SET_PDEATHSIG of prctl(2)), so children must be started from the main thread. The
+// child has a process group of its own, so that Ctrl-C at the terminal reaches this
+// process and not the child.
 #ifndef EXAMPLES_PROCESSES_CHILD_PROCESS_H_
 #define EXAMPLES_PROCESSES_CHILD_PROCESS_H_
 
@@ -20,17 +20,17 @@ namespace concordat::example {
 // Not thread-safe.
 class ChildProcess {
  public:
-  // Both outputs go to the file, behind what is there. The error names the program.
+  // Standard output and error are appended to the file. The error names the program.
   [[nodiscard]] static absl::StatusOr<ChildProcess> Start(
       const std::vector<std::string>& words, const std::string& output_file);
 
   [[nodiscard]] pid_t pid() const { return pid_; }
-  // False once it has ended; it has been waited for then.
+  // False once it has ended; its status has then been collected.
   [[nodiscard]] bool Running();
   void Signal(int signal);
-  // False when it still runs after that time.
+  // False: it still runs after that time.
   bool WaitForEnd(Duration timeout);
-  // "killed by signal 9", "ended with status 74"; after its end.
+  // "killed by signal 9", "ended with status 74". Only after its end.
   [[nodiscard]] std::string HowItEnded() const;
   [[nodiscard]] bool EndedWell() const;
 
@@ -39,12 +39,12 @@ class ChildProcess {
 
   pid_t pid_;
   bool running_ = true;
-  int wait_status_ = 0;
+  int wait_status_ = 0;  // of waitpid(2), after its end
 };
 
-// Runs a program to its end and returns what it has written, to either output; that goes
-// to the file as well. The error, UNAVAILABLE, has it too: it ended badly, or not in
-// time.
+// Runs a program to its end and returns its output, standard error included, which is
+// also appended to the file. UNAVAILABLE, with the output in the message: the program has
+// failed, or has not ended in time.
 [[nodiscard]] absl::StatusOr<std::string> RunProgram(
     const std::vector<std::string>& words, const std::string& output_file,
     Duration limit);

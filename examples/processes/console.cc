@@ -17,7 +17,7 @@ constexpr Duration kTerminalPeriod = Duration::Millis(100);
 constexpr Duration kPlainPeriod = Duration::Seconds(1);
 constexpr char kClearLine[] = "\r\x1b[K";
 
-// 0 when the terminal does not say.
+// 0: the terminal does not say.
 size_t TerminalColumns() {
   winsize size{};
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;

@@ -30,10 +30,10 @@ constexpr char kMariadbInstall[] = "/usr/bin/mariadb-install-db";
 constexpr char kMariadb[] = "/usr/bin/mariadb";
 constexpr Duration kRunLimit = Duration::Seconds(60);
 
-// A folder of one server, and the user who runs it.
+// The folder of a server, and the user as whom it runs.
 class Place {
  public:
-  // `user`: of the package; only root can take another one's place.
+  // `user` is the package's user. Only root can start a program as another user.
   Place(std::string name, const std::string& folder, std::string user)
       : name_(std::move(name)), path_(absl::StrCat(folder, "/", name_)) {
     if (geteuid() == 0) user_ = std::move(user);
@@ -60,8 +60,8 @@ class Place {
     return absl::OkStatus();
   }
 
-  // As the server's user. A change of user clears what ends the program together with
-  // its parent, so that is set again behind it.
+  // Runs `words` as the server's user. The change of user clears the parent-death signal,
+  // so it is set again afterwards.
   [[nodiscard]] std::vector<std::string> As(std::vector<std::string> words,
                                             const std::string& death_signal) const {
     if (user_.empty()) return words;

@@ -1,14 +1,14 @@
-// A private PostgreSQL or MariaDB server for the time of a run, from Debian's packages:
-// its data in a folder of the run's, reached by a socket there and by nothing else, every
-// flush made.
+// A private PostgreSQL or MariaDB server from Debian's packages for the time of a run.
+// Its data and its only socket are in a folder of the run, and it makes every flush.
 //
-//   auto server = PreparePostgresql("postgresql-1", folder);   // makes its data
-//   supervisor.Add((*server)->program());  supervisor.StartAll();
-//   (*server)->RunSql("CREATE TABLE …");
-//   concordat-rm --resource bank=<(*server)->url()>
+//   auto server = PreparePostgresql("postgresql-1", folder);   // creates its data
+//   supervisor.Add((*server)->program());
+//   absl::Status started = supervisor.StartAll();
+//   absl::Status made = (*server)->RunSql("CREATE TABLE …");
+//   std::string resource = "bank=" + (*server)->url();         // for concordat-rm
 //
-// Started by root it runs as the user of its package, whom the folder is given to; the
-// folder's own folder must let that user through.
+// When root starts it, it runs as the user of its package, who then owns the folder. That
+// user must be able to pass through the parent folder.
 #ifndef EXAMPLES_PROCESSES_DATABASE_SERVER_H_
 #define EXAMPLES_PROCESSES_DATABASE_SERVER_H_
 
@@ -21,23 +21,24 @@
 
 namespace concordat::example {
 
-// Main thread: it starts programs.
+// For the main thread, because it starts programs.
 class DatabaseServer {
  public:
   virtual ~DatabaseServer() = default;
 
-  // For the supervisor, under the name given.
+  // For the supervisor, with the name that was given.
   [[nodiscard]] virtual Program program() const = 0;
-  // As concordat-rm takes it. A database of its own, empty at first.
+  // The URL for concordat-rm, of a database that is empty at first.
   [[nodiscard]] virtual std::string url() const = 0;
-  // Statements, in the server's own command-line client. The error has its words.
+  // Runs statements with the server's own command-line client. The error has its output.
   [[nodiscard]] virtual absl::Status RunSql(const std::string& sql) = 0;
-  // Transactions that are prepared, whosever they are.
+  // The number of all prepared transactions at the server.
   [[nodiscard]] virtual absl::StatusOr<size_t> CountPrepared() = 0;
 };
 
-// NOT_FOUND: the package is not installed, and which. INVALID_ARGUMENT: the path is too
-// long for a socket. UNAVAILABLE: the data could not be made, with the program's words.
+// NOT_FOUND: a package is not installed; the message names it. INVALID_ARGUMENT: the path
+// is too long for a socket. UNAVAILABLE: the data could not be created; the message has
+// the program's output.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<DatabaseServer>> PreparePostgresql(
     const std::string& name, const std::string& folder);
 [[nodiscard]] absl::StatusOr<std::unique_ptr<DatabaseServer>> PrepareMariadb(

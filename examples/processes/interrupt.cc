@@ -22,7 +22,7 @@ void OnInterrupt(std::function<void()> clean_up) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
-  // Under nohup(1) a hang-up is ignored, and stays so.
+  // Under nohup(1) SIGHUP is ignored; that is not changed.
   struct sigaction hang_up {};
   sigaction(SIGHUP, nullptr, &hang_up);
   if (hang_up.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
@@ -32,7 +32,7 @@ void OnInterrupt(std::function<void()> clean_up) {
     sigwait(&signals, &signal);
     interrupted = true;
     clean_up();
-    // Other threads are in the middle of something: no destructors.
+    // Other threads are still running, so no destructors are called.
     _exit(kSignalExitBase + signal);
   }).detach();
 }

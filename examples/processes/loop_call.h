@@ -8,7 +8,7 @@
 
 namespace concordat::example {
 
-// Not from the loop's own thread.
+// Must not be called on the loop's own thread.
 void CallOnLoop(rpc::EventLoop* loop, const std::function<void()>& function);
 
 }  // namespace concordat::example

@@ -14,7 +14,7 @@ Nemesis::Nemesis(Plan plan, Victims* victims, FaultWatch* watch, uint64_t seed,
       random_(seed),
       say_(std::move(say)) {
   if (plan_.leader_kills == 0) return;
-  // The others in the middle, so that leaders die before and after them.
+  // The other kills come in the middle, so that leaders die before and after them.
   steps_.assign(plan_.leader_kills, {StepKind::kLeader, ""});
   std::vector<Step> others = {{StepKind::kParticipant, ""}};
   for (const std::string& database : plan_.databases) {
@@ -54,7 +54,7 @@ absl::Status Nemesis::Tick(Timestamp now, double progress, uint64_t in_flight) {
 
 absl::Status Nemesis::Kill(Timestamp now, uint64_t in_flight) {
   const auto leader = victims_->Leader();
-  if (!leader) return absl::OkStatus();  // the next tick will find one
+  if (!leader) return absl::OkStatus();  // tried again at the next Tick
   Fault fault;
   fault.in_flight = in_flight;
   const Step& step = steps_[step_];

@@ -1,4 +1,4 @@
-// Kills processes in the middle of the work, one after the other, each time in this way:
+// Kills processes during the work, one after the other, each in this way:
 //
 //   waiting ──(the work has come half way to the next mark)──> SIGKILL
 //     ^                                                          │
@@ -6,9 +6,9 @@
 //     │                                                          v
 //     └──(it has caught up, or registered again)── restarted ────┘
 //
-// The work is divided among the steps: allowed() says how much of it may begin, so that
-// the last kill does not come after the last of the work. The clients run at full speed
-// up to there.
+// The work is divided among the kills: allowed() says how much of it may begin, so that
+// the last kill does not come after all the work is done. Up to there the clients run at
+// full speed.
 #ifndef EXAMPLES_PROCESSES_NEMESIS_H_
 #define EXAMPLES_PROCESSES_NEMESIS_H_
 
@@ -26,7 +26,7 @@
 
 namespace concordat::example {
 
-// What the nemesis does to processes, and sees of them.
+// The processes that the nemesis kills and watches.
 class Victims {
  public:
   virtual ~Victims() = default;
@@ -42,13 +42,13 @@ class Victims {
   [[nodiscard]] virtual absl::Status RestartDatabaseOf(const std::string& resource) = 0;
 };
 
-// Hears of each kill: what did it cost the clients?
+// Is told of each kill, to measure what it costs the clients.
 class FaultWatch {
  public:
   virtual ~FaultWatch() = default;
-  // A process was killed now. Returns the fault's number.
+  // A process was just killed. Returns the fault's number.
   virtual size_t BeginFault(Timestamp now) = 0;
-  // It is back.
+  // The process is back.
   virtual void EndFault(size_t fault, Timestamp now) = 0;
 };
 
@@ -56,29 +56,28 @@ class FaultWatch {
 struct Fault {
   bool of_leader = false;
   std::string who;    // "leader, node 2", "participant of kv-1", "server of mariadb-1"
-  size_t number = 0;  // the watch's
-  uint64_t in_flight = 0;
-  // Until another node led, the resource was registered again, the server was up again.
+  size_t number = 0;  // of FaultWatch::BeginFault
+  uint64_t in_flight = 0;  // transfers or purchases under way at the kill
+  // The time until another node led, the resource was registered or the server was up.
   Duration outage;
 };
 
-// Main thread.
+// For the main thread.
 class Nemesis {
  public:
   struct Plan {
-    size_t leader_kills = 3;
-    std::vector<std::string> resources;  // one of their participants is killed, once
-    std::vector<std::string> databases;  // each of their servers is killed, once
-    Duration participant_down = Duration::Millis(300);
-    Duration step_limit = Duration::Seconds(30);
+    size_t leader_kills = 3;             // 0: nothing is killed
+    std::vector<std::string> resources;  // the participant of one of them is killed once
+    std::vector<std::string> databases;  // the server of each of them is killed once
+    Duration participant_down = Duration::Millis(300);  // before it is restarted
+    Duration step_limit = Duration::Seconds(30);        // for a killed process to be back
   };
-  // With no leader to kill nothing is killed at all. The watch may be null. `say` gets
-  // readable lines.
+  // The watch may be null. `say` gets lines for the console.
   Nemesis(Plan plan, Victims* victims, FaultWatch* watch, uint64_t seed,
           std::function<void(const std::string&)> say);
 
-  // Goes on; `progress` is the part of the work that has ended, 0 to 1. An error when a
-  // process ends by itself or does not come back in time.
+  // To be called again and again. `progress` is the part of the work that has ended, from
+  // 0 to 1. An error: a process has ended by itself, or is not back in time.
   [[nodiscard]] absl::Status Tick(Timestamp now, double progress, uint64_t in_flight);
   // The part of the work that may begin, 0 to 1.
   [[nodiscard]] double allowed() const;
@@ -89,7 +88,7 @@ class Nemesis {
   enum class StepKind : uint8_t { kLeader, kParticipant, kDatabase };
   struct Step {
     StepKind kind;
-    std::string database;  // its resource
+    std::string database;  // for kDatabase: its resource
   };
   enum class Phase { kWaiting, kKilled, kRestarted };
 
@@ -111,13 +110,13 @@ class Nemesis {
   std::vector<Step> steps_;
   size_t step_ = 0;
   Phase phase_ = Phase::kWaiting;
-  Timestamp entered_;
+  Timestamp entered_;  // when the phase began
   Timestamp killed_at_;
-  size_t node_ = 0;          // killed, of the coordinators
-  int64_t term_ = 0;         // that it led
-  int64_t catch_up_to_ = 0;  // log index
-  std::string resource_;     // whose participant was killed
-  int64_t incarnation_ = 0;  // and its incarnation
+  size_t node_ = 0;          // the coordinator node that was killed
+  int64_t term_ = 0;         // the term in which that node led
+  int64_t catch_up_to_ = 0;  // the log index that it must apply to be back
+  std::string resource_;     // the resource whose participant was killed
+  int64_t incarnation_ = 0;  // of that resource before the kill
   std::vector<Fault> faults_;
 };
 

@@ -12,7 +12,7 @@ namespace concordat::example {
 namespace {
 
 constexpr Duration kPeriod = Duration::Millis(20);
-// An answer that takes longer is as good as none.
+// A node that takes longer to answer counts as not answering.
 constexpr Duration kCallTimeout = Duration::Millis(1000);
 constexpr int32_t kListed = 10'000;
 constexpr size_t kMaxExamples = 5;
@@ -26,7 +26,7 @@ std::string NameOf(const Wire& id) {
 
 }  // namespace
 
-// Gathers the answers of the leader and all participants.
+// Collects the answers of the leader and all participants.
 struct Observer::Count {
   Mutex mutex;
   ConditionVariable changed;
@@ -34,7 +34,7 @@ struct Observer::Count {
   OpenWork work ABSL_GUARDED_BY(mutex);
   absl::Status status ABSL_GUARDED_BY(mutex);
 
-  // `counter` is the one of OpenWork that the open ones belong to.
+  // Adds `open` to that counter of OpenWork.
   void Answer(const wire::Result& result, const std::string& who,
               size_t OpenWork::*counter, const std::vector<std::string>& open) {
     MutexLock lock(&mutex);
@@ -104,7 +104,7 @@ std::optional<LeaderView> Observer::Leader() const {
   for (size_t node = 0; node < states_.size(); ++node) {
     const auto& last = states_[node].last;
     if (!last || last->role != "leader") continue;
-    // One that does not know of its successor yet has an older term.
+    // A leader that does not know of its successor yet has an older term.
     if (leader && leader->term > last->term) continue;
     leader = LeaderView{node, last->term, last->commit_index, {}};
     for (const wire::ResourceInfo& resource : last->resources) {

@@ -1,4 +1,4 @@
-// Of times, what is asked for: the middle, almost the longest, the longest.
+// The percentiles of times that are shown: median, 99th percentile and maximum.
 #ifndef EXAMPLES_PROCESSES_PERCENTILES_H_
 #define EXAMPLES_PROCESSES_PERCENTILES_H_
 
@@ -14,7 +14,7 @@ struct Percentiles {
   Duration p99;
   Duration max;
 };
-// Of no times: zeros. Takes the times apart.
+// All zero if there are no times. Reorders the times.
 [[nodiscard]] Percentiles PercentilesOf(std::vector<int64_t>* micros);
 
 }  // namespace concordat::example

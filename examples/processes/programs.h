@@ -1,4 +1,4 @@
-// Where Concordat's programs are, and how an example ends.
+// The paths of Concordat's programs, and the exit statuses of the examples.
 #ifndef EXAMPLES_PROCESSES_PROGRAMS_H_
 #define EXAMPLES_PROCESSES_PROGRAMS_H_
 
@@ -8,7 +8,7 @@
 
 namespace concordat::example {
 
-// Exit statuses, as sysexits.h has them where it has them.
+// Exit statuses, from sysexits.h where it has one.
 inline constexpr int kExitAgrees = 0;
 inline constexpr int kExitDisagrees = 1;
 inline constexpr int kExitUsage = 64;
@@ -21,8 +21,8 @@ struct Programs {
   std::string concordat_rm;
   std::string concordat;
 };
-// Beside this program: in its folder, or where a build puts them. NOT_FOUND names what
-// is missing.
+// Looks for them in this program's folder, and where a build puts them. NOT_FOUND: the
+// message names what is missing.
 [[nodiscard]] absl::StatusOr<Programs> FindPrograms();
 
 }  // namespace concordat::example

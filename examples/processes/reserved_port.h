@@ -1,6 +1,6 @@
-// A port on 127.0.0.1 that stays free for one program. A socket that is bound and does
-// not listen keeps it from everybody who asks for any free port, outgoing connections
-// included, while a server that sets SO_REUSEADDR can listen there, and again after it
+// Reserves a port on 127.0.0.1 for one program. A socket that is bound and does not
+// listen keeps the system from choosing the port for another program or an outgoing
+// connection. A server that sets SO_REUSEADDR can still listen there, and again after it
 // was killed.
 #ifndef EXAMPLES_PROCESSES_RESERVED_PORT_H_
 #define EXAMPLES_PROCESSES_RESERVED_PORT_H_
@@ -20,7 +20,7 @@ class ReservedPort {
   ReservedPort& operator=(ReservedPort&&) = delete;
   ~ReservedPort();
 
-  // "127.0.0.1:40123"
+  // For example "127.0.0.1:40123".
   [[nodiscard]] std::string address() const;
 
  private:

@@ -27,7 +27,7 @@ std::string ReadFrom(const std::string& file, uint64_t offset) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-// The end of a file, from the start of a line on.
+// The end of a file, beginning at the start of a line.
 std::string Tail(const std::string& file) {
   std::string text = ReadFrom(file, 0);
   if (text.size() <= kShownBytes) return text;

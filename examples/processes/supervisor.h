@@ -1,10 +1,14 @@
-// The programs of a run, by name: starts, kills and restarts them, and ends them all.
+// The programs of a run, by name: starts, kills, restarts and stops them.
 //
-//   supervisor.Add({.name = "coordinator-1", .words = {"/…/concordatd", …},
-//                   .output = dir + "/coordinator-1.out", .ready = "ready"});
-//   supervisor.StartAll();
-//   supervisor.Kill("coordinator-1");  supervisor.Restart("coordinator-1");
-//   supervisor.StopAll();              // SIGTERM, and SIGKILL for who does not go
+//   supervisor.Add({.name = "coordinator-1",
+//                   .words = {"/usr/bin/concordatd", "--config", dir + "/1.conf"},
+//                   .output = dir + "/1.out",
+//                   .ready = "ready",
+//                   .log = dir + "/1.log"});
+//   absl::Status started = supervisor.StartAll();
+//   absl::Status killed = supervisor.Kill("coordinator-1");
+//   absl::Status restarted = supervisor.Restart("coordinator-1");
+//   std::vector<std::string> bad = supervisor.StopAll();
 #ifndef EXAMPLES_PROCESSES_SUPERVISOR_H_
 #define EXAMPLES_PROCESSES_SUPERVISOR_H_
 
@@ -25,16 +29,16 @@ namespace concordat::example {
 struct Program {
   std::string name;
   std::vector<std::string> words;
-  std::string output;  // file for both outputs
-  std::string ready;   // what it prints there when it serves
-  std::string log;     // its own log, to be shown when it fails; may be empty
-  // StopAll stops it when the others have ended: they use it until then.
+  std::string output;  // the file for standard output and error
+  std::string ready;   // what it prints there when it is ready
+  std::string log;     // its own log, which is shown when it fails; may be empty
+  // Other programs use it, so StopAll stops it after them.
   bool serves_others = false;
-  // How KillAllForGood ends it. PostgreSQL: SIGQUIT, or it leaves shared memory behind.
+  // The signal of KillAllForGood. PostgreSQL needs SIGQUIT, or it leaves shared memory.
   int end_signal = SIGKILL;
 };
 
-// KillAllForGood may be called from any thread, the rest from the main thread only
+// KillAllForGood may be called on any thread, everything else only on the main thread
 // (child_process.h says why).
 class Supervisor {
  public:
@@ -44,41 +48,42 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
 
   void Add(Program program);
-  // Starts all that do not run and waits until each says that it is ready. The error has
-  // the last lines that the program wrote.
+  // Starts all programs that do not run, and waits until each is ready. The error has the
+  // last lines of the program's output.
   [[nodiscard]] absl::Status StartAll();
-  // SIGKILL, and waits for the end. An error when it had ended by itself before.
+  // Sends SIGKILL and waits for the end. An error: the program had ended before.
   [[nodiscard]] absl::Status Kill(const std::string& name);
-  // Does not wait until it is ready.
+  // Starts a program again. Does not wait until it is ready.
   [[nodiscard]] absl::Status Restart(const std::string& name);
-  // As StartAll, of one program.
+  // Waits as StartAll does, for one program.
   [[nodiscard]] absl::Status WaitUntilReady(const std::string& name);
-  // An error when a program has ended that was not killed.
+  // An error: a program has ended that was not killed.
   [[nodiscard]] absl::Status CheckAll();
-  // SIGTERM to all. Names those that did not end well within a few seconds.
+  // Sends SIGTERM to all, and SIGKILL to those that do not end within a few seconds.
+  // Returns the names of the programs that have not ended cleanly.
   [[nodiscard]] std::vector<std::string> StopAll();
-  // Ends all at once; nothing can be started any more.
+  // Ends all programs at once. None can be started afterwards.
   void KillAllForGood();
 
  private:
   struct Running {
     Program program;
-    std::optional<ChildProcess> process;
-    uint64_t output_before = 0;  // length of the output file at its start
+    std::optional<ChildProcess> process;  // nullopt: not started, or killed
+    uint64_t output_before = 0;           // length of the output file at its start
   };
 
   [[nodiscard]] absl::Status Start(Running* running)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StopThose(bool serving_others, std::vector<std::string>* bad)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // True when it is ready, an error when it has ended.
+  // Whether it is ready. An error: it has ended.
   [[nodiscard]] absl::StatusOr<bool> IsReady(const std::string& name);
   [[nodiscard]] Running* Find(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   [[nodiscard]] static absl::Status Ended(const Running& running);
 
   Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;  // by KillAllForGood
   std::vector<Running> programs_ ABSL_GUARDED_BY(mutex_);
 };
 

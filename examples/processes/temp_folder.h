@@ -1,4 +1,4 @@
-// A folder of the run's own, removed with everything in it unless it is to be kept.
+// A temporary folder for a run. It is removed with its contents unless Keep was called.
 #ifndef EXAMPLES_PROCESSES_TEMP_FOLDER_H_
 #define EXAMPLES_PROCESSES_TEMP_FOLDER_H_
 
@@ -13,8 +13,8 @@ namespace concordat::example {
 // Thread-safe.
 class TempFolder {
  public:
-  // "concordat-<name>.XXXXXX" in TMPDIR, or /tmp. The error says which folder could not
-  // be made, and why.
+  // Creates "concordat-<name>.XXXXXX" in TMPDIR, or in /tmp. The error says which folder
+  // could not be created, and why.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<TempFolder>> Create(
       const std::string& name);
   ~TempFolder() { Remove(); }
@@ -23,7 +23,7 @@ class TempFolder {
 
   [[nodiscard]] const std::string& path() const { return path_; }
   void Keep() { keep_ = true; }
-  // Now, and not again.
+  // Removes the folder now. Later calls do nothing.
   void Remove();
 
  private:

@@ -1,4 +1,4 @@
-// What the three resources have in the end, read in fresh transactions.
+// The data of the three resources at the end, read in fresh transactions.
 #ifndef EXAMPLES_TICKETS_BOOKS_H_
 #define EXAMPLES_TICKETS_BOOKS_H_
 
@@ -18,7 +18,7 @@ struct SeatRow {
   std::string buyer;
 };
 
-// A payment, or points earned.
+// A payment in cents, or earned points.
 struct Entry {
   std::string gtid;
   std::string buyer;
@@ -34,7 +34,7 @@ struct Books {
   std::map<std::string, int64_t> points;
 };
 
-// When nothing is under way any more. The error says what could not be read.
+// To be called when nothing is under way any more. The error says what could not be read.
 [[nodiscard]] absl::StatusOr<Books> ReadBooks(client::Client* client);
 
 }  // namespace concordat::tickets

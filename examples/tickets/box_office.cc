@@ -21,7 +21,7 @@ constexpr int kDatabaseStarts = 50;
 constexpr Duration kReadyLimit = Duration::Seconds(20);
 
 std::string NodeName(size_t node) { return absl::StrCat("coordinator-", node + 1); }
-// The seat service is its own participant.
+// The seat service is a participant itself.
 std::string ServerName(const std::string& resource) {
   return resource == kSeats ? resource : absl::StrCat("participant-", resource);
 }
@@ -74,9 +74,9 @@ absl::Status BoxOffice::ReservePorts() {
   return absl::OkStatus();
 }
 
-// Up, with their tables, before anything else is started.
+// Starts the databases and creates their tables before anything else is started.
 absl::Status BoxOffice::StartDatabases(const Plan& plan) {
-  chmod(folder_.c_str(), 0711);  // the servers' users go through it to their own
+  chmod(folder_.c_str(), 0711);  // the servers' users must reach their own folders
   auto payments = example::PreparePostgresql(kPayments, folder_);
   if (!payments.ok()) return payments.status();
   databases_[kPayments] = *std::move(payments);
@@ -197,8 +197,8 @@ absl::Status BoxOffice::KillDatabaseOf(const std::string& resource) {
   return supervisor_->Kill(resource);
 }
 
-// What a killed PostgreSQL has left behind may hold its shared memory for a moment
-// longer: the new one says so and ends.
+// Processes of a killed PostgreSQL may keep its shared memory for a moment. The new
+// server then reports this and ends, and is started again.
 absl::Status BoxOffice::RestartDatabaseOf(const std::string& resource) {
   absl::Status status;
   for (int i = 0; i < kDatabaseStarts; ++i) {

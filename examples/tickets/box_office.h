@@ -2,8 +2,8 @@
 // MariaDB server with a participant each.
 //
 //   BoxOffice office(programs, folder, &supervisor);
-//   office.Start(plan);       // all is up, every buyer has an account
-//   Nemesis nemesis({…}, &office, …);
+//   absl::Status started = office.Start(plan);   // all run, every buyer has an account
+//   example::Nemesis nemesis(kills, &office, /*watch=*/nullptr, seed, say);
 #ifndef EXAMPLES_TICKETS_BOX_OFFICE_H_
 #define EXAMPLES_TICKETS_BOX_OFFICE_H_
 
@@ -30,7 +30,7 @@ struct Programs {
 // NOT_FOUND names what is missing.
 [[nodiscard]] absl::StatusOr<Programs> FindPrograms();
 
-// Main thread. The supervisor outlives it.
+// For the main thread. The supervisor must outlive it.
 class BoxOffice final : public example::Victims {
  public:
   BoxOffice(Programs programs, std::string folder, example::Supervisor* supervisor)
@@ -39,18 +39,18 @@ class BoxOffice final : public example::Victims {
         supervisor_(supervisor) {}
   ~BoxOffice() override { observer_.reset(); }
 
-  // An error when something did not start in time.
+  // An error: something has not started in time.
   [[nodiscard]] absl::Status Start(const Plan& plan);
   [[nodiscard]] client::Client* client() { return client_.get(); }
-  // What is not over: at the coordinators, at the participants, and in the databases
-  // themselves (pg_prepared_xacts, XA RECOVER).
+  // Counts what is not over at the coordinators, at the participants, and in the
+  // databases themselves (pg_prepared_xacts, XA RECOVER).
   [[nodiscard]] absl::StatusOr<example::OpenWork> CountOpen();
-  // An error when a process has ended by itself.
+  // An error: a process has ended by itself.
   [[nodiscard]] absl::Status Check() { return supervisor_->CheckAll(); }
-  // Ends all in good order; names what did not end well.
+  // Stops all processes. Returns the names of those that have not ended cleanly.
   [[nodiscard]] std::vector<std::string> Stop();
 
-  // --- Victims. A resource is one of plan.h ---
+  // --- Victims. The resources are those of plan.h ---
   std::optional<example::LeaderView> Leader() const override {
     return observer_->Leader();
   }
@@ -79,8 +79,8 @@ class BoxOffice final : public example::Victims {
   const Programs programs_;
   const std::string folder_;
   example::Supervisor* const supervisor_;
-  std::vector<example::ReservedPort> peer_ports_;
-  std::vector<example::ReservedPort> client_ports_;
+  std::vector<example::ReservedPort> peer_ports_;    // by node
+  std::vector<example::ReservedPort> client_ports_;  // by node
   std::map<std::string, example::ReservedPort> resource_ports_;
   std::map<std::string, std::unique_ptr<example::DatabaseServer>> databases_;
   std::unique_ptr<client::Client> client_;

@@ -133,7 +133,7 @@ class Comparison {
       Find(name, " was told \"sold out\", and ", plan_.seats - sold_.size(),
            " seats are free");
     }
-    // Without kills in its way nobody gives up; with them the patience is long enough.
+    // No buyer should give up: even with kills the patience is long enough.
     if (answer.told == Told::kGaveUp) {
       Find(name, " gave up after ", answer.tries, " tries: ", answer.result.detail);
     }

@@ -1,12 +1,12 @@
-// Seats, payments, points and what the buyers were told: do they agree?
+// Checks that seats, payments, points and what the buyers were told agree:
 //
-//   - a seat is sold to one buyer, and a buyer has one seat; all are sold if there were
-//     enough buyers who could pay
-//   - exactly one payment and one entry of points for each sold seat, by the same buyer,
-//     by the same transaction; none without a seat
-//   - each balance and each sum of points is what those entries make of it
-//   - whoever was told "bought" has it, by the transaction that he was told of; whoever
-//     was told anything else has nothing
+//   - A seat is sold to one buyer, and a buyer has at most one seat. All seats are sold
+//     if enough buyers could pay.
+//   - There is exactly one payment and one entry of points for each sold seat, by the
+//     same buyer and the same transaction; there are no others.
+//   - Each balance and each sum of points is the result of those entries.
+//   - A buyer who was told "bought" has the seat, by the transaction in the answer. A
+//     buyer who was told anything else has nothing.
 #ifndef EXAMPLES_TICKETS_COMPARE_H_
 #define EXAMPLES_TICKETS_COMPARE_H_
 
@@ -19,8 +19,8 @@
 
 namespace concordat::tickets {
 
-// Findings in words; none: all agrees. An answer that is kUnknown agrees with all or
-// with nothing.
+// Returns a text for each disagreement. An answer kUnknown agrees both with a complete
+// purchase and with none.
 [[nodiscard]] std::vector<std::string> Compare(const Plan& plan,
                                                const std::vector<Answer>& answers,
                                                const Books& books);

@@ -42,13 +42,13 @@ struct Options {
   bool keep = false;
 };
 
-// What has to be ended and removed, however the program ends.
+// What must be ended and removed at every end of the program.
 struct Belongings {
   std::unique_ptr<example::TempFolder> folder;
   example::Supervisor supervisor;
 
-  // Ends the process at once: buyers may be inside. What an interrupt has ended is no
-  // failure; it ends the process as well.
+  // Ends the process at once, because buyers may be inside. After an interrupt, failures
+  // are its consequence: the interrupt ends the process.
   [[noreturn]] void GiveUp(const absl::Status& status) {
     example::StandStillIfInterrupted();
     supervisor.KillAllForGood();
@@ -93,11 +93,11 @@ int Parse(int argc, char** argv, Options* options) {
   return -1;
 }
 
-// Lets the buyers in, in step with the kills. While some are to come, only as many are
-// inside as buy the seats that the sale has for that time.
-class Drive {
+// Admits the buyers in step with the kills. As long as there are kills to come, only
+// those buyers are admitted who buy the seats of the parts so far.
+class AdmissionLoop {
  public:
-  Drive(const Options& options, BoxOffice* office, Console* console)
+  AdmissionLoop(const Options& options, BoxOffice* office, Console* console)
       : options_(options),
         office_(office),
         console_(console),
@@ -107,7 +107,7 @@ class Drive {
         nemesis_(MakePlan(options), office, nullptr, options.seed,
                  [console](const std::string& line) { console->Say(line); }) {}
 
-  // Does not come back with an error: buyers wait inside for what is gone.
+  // Does not return after an error: buyers inside would wait for processes that are gone.
   void Run(Belongings* belongings, Ending* ending) {
     const Timestamp start = clock_.Now();
     while (!nemesis_.done() || sale_.answered() < options_.plan.buyers) {
@@ -136,7 +136,7 @@ class Drive {
     return plan;
   }
 
-  // What is wrong with a resource for good fails every try, and each buyer tries for a
+  // A permanent fault of a resource fails every attempt, and each buyer tries for a
   // minute.
   absl::Status CheckProgress() {
     const size_t answered = sale_.answered();
@@ -153,8 +153,8 @@ class Drive {
                      " seconds; the last try ended so: ", sale_.last_trouble()));
   }
 
-  // So many have come when all seats are sold, poor ones included. Later buyers find
-  // nothing, so that kills would not hurt them.
+  // The part of the buyers, including poor ones, after which all seats are sold. Later
+  // buyers find no seat, so kills would not affect them.
   [[nodiscard]] double Rush() const {
     const size_t buyers = options_.plan.seats * kPoorEvery / (kPoorEvery - 1);
     return static_cast<double>(std::min(buyers, options_.plan.buyers));
@@ -201,7 +201,7 @@ absl::StatusOr<bool> Play(const Options& options, Belongings* belongings) {
                            plan.buyers, " buyers, ", options.clients, " at a time, for ",
                            plan.seats, " seats"));
   Ending ending;
-  Drive(options, &office, &console).Run(belongings, &ending);
+  AdmissionLoop(options, &office, &console).Run(belongings, &ending);
   console.Say("all buyers have an answer");
   if (absl::Status s = WaitUntilSettled(&office, &ending.open); !s.ok()) return s;
   auto books = ReadBooks(office.client());
@@ -220,7 +220,7 @@ absl::StatusOr<bool> Play(const Options& options, Belongings* belongings) {
 int Main(int argc, char** argv) {
   Options options;
   if (const int status = Parse(argc, argv, &options); status >= 0) return status;
-  // Outlives everything: the clean-up may come at any time.
+  // Must never be destroyed, because the clean-up may run at any time.
   static Belongings belongings;
   auto folder = example::TempFolder::Create("tickets");
   if (!folder.ok()) {

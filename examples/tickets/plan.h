@@ -1,12 +1,11 @@
-// What is sold to whom: the seats, the buyers and their money, and what each of the three
-// resources has of it.
+// The seats, the buyers and their money, and what each of the three resources keeps.
 //
 //   seats     the seat service of examples/own-resource
 //   payments  PostgreSQL: accounts(buyer, balance), payments(gtid, buyer, seat, amount)
 //   loyalty   MariaDB:    members(buyer, points), earned(gtid, buyer, seat, points)
 //
-// No table has a unique seat: that a seat is paid for once is the transactions' doing,
-// and the comparison at the end would see it if it were not so.
+// The seat is not unique in any of these tables: only the transactions ensure that a seat
+// is paid for once, and the comparison at the end would find a violation.
 #ifndef EXAMPLES_TICKETS_PLAN_H_
 #define EXAMPLES_TICKETS_PLAN_H_
 

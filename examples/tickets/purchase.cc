@@ -46,7 +46,7 @@ class Purchase {
   }
 
  private:
-  // Buying again instead might buy twice.
+  // To buy again instead could buy twice.
   void AskUntil(client::Client* client, Timestamp give_up) {
     answer_.was_unknown = true;
     while (answer_.told == Told::kUnknown && SystemClock().Now() < give_up) {
@@ -66,7 +66,7 @@ class Purchase {
     return Earn(t);
   }
 
-  // A refusal stands whether or not the rollback was answered: commit was not asked for.
+  // A refusal is final even if the rollback was not answered: no commit was requested.
   [[nodiscard]] Told Conclude() const {
     if (answer_.result.committed()) return Told::kBought;
     if (refusal_) return *refusal_;
@@ -105,11 +105,11 @@ class Purchase {
     answer_.seat = free[random_.Below(free.size())];
     const absl::Status held =
         Ask(t, absl::StrCat("book ", answer_.seat, " ", name_)).status();
-    // Sold since the list was read: another one may be free.
+    // The seat was taken after the list was read; another one may be free.
     return absl::IsFailedPrecondition(held) ? absl::AbortedError(held.message()) : held;
   }
 
-  // Runs it, and says how many rows it has changed.
+  // Runs the statement, and returns how many rows it has changed.
   static absl::StatusOr<int64_t> Change(client::Transaction* t,
                                         const std::string& resource, std::string sql,
                                         std::vector<wire::Value> parameters) {

@@ -1,4 +1,4 @@
-// The table at the end.
+// The table that is printed at the end.
 #ifndef EXAMPLES_TICKETS_REPORT_H_
 #define EXAMPLES_TICKETS_REPORT_H_
 
@@ -16,7 +16,7 @@ struct Ending {
   std::vector<Answer> answers;
   std::vector<example::Fault> faults;
   Duration elapsed;        // of the sale
-  example::OpenWork open;  // what is left of it
+  example::OpenWork open;  // what was not over when the wait for it ended
   Books books;
   std::vector<std::string> findings;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A thousand buyers for a hundred seats: examples/tickets/run.sh [FLAG...]
+# A thousand buyers want a hundred seats: examples/tickets/run.sh [FLAG...]
 # Installs what is missing on Debian 12, builds, and runs the example with the flags
 # (--help names them). Nothing is left running, however it ends.
 set -euo pipefail

@@ -53,7 +53,7 @@ class Auditor {
     }
   }
 
-  // What the entry changes at each resource that it writes at.
+  // The total change at each resource that the entry changes.
   std::map<size_t, Money> NetByResource(const LedgerEntry& entry) const {
     std::map<size_t, Money> nets;
     for (const LedgerEntry::Delta& delta : entry.deltas) {
@@ -91,7 +91,7 @@ class Auditor {
     }
   }
 
-  // Whether the row is this entry's, in every part.
+  // Whether the row has this entry's gtid and change.
   bool CheckRow(const LedgerEntry& entry, const Evidence& row, size_t resource,
                 const std::map<size_t, Money>& nets) {
     const std::string& name = book_.resources()[resource];
@@ -187,7 +187,7 @@ class Auditor {
   const Book& book_;
   const std::vector<ResourceContents>& contents_;
   const Scale& scale_;
-  std::vector<RowsByNumber> rows_;  // by resource; what is not yet accounted for
+  std::vector<RowsByNumber> rows_;  // by resource; those not matched to an entry yet
   std::vector<Money> expected_;     // by the account's number
   AuditResult result_;
 };

@@ -1,5 +1,5 @@
-// Opens the accounts of a book at its resources, and reads back everything that is
-// there, in transactions like anybody's.
+// Opens the accounts of a book at its resources, and reads all data back, in ordinary
+// transactions.
 #ifndef EXAMPLES_TRANSFER_BANK_DATA_H_
 #define EXAMPLES_TRANSFER_BANK_DATA_H_
 
@@ -17,11 +17,11 @@ namespace concordat::transfer {
 
 using Accesses = std::vector<std::unique_ptr<ResourceAccess>>;
 
-// An error says which resource, and why; then some accounts are open and others not.
+// The error names the resource and the reason. Some accounts may be open then.
 [[nodiscard]] absl::Status OpenAccounts(client::Client* client, const Book& book,
                                         const Accesses& accesses);
 
-// All balances and all evidence of each resource, each resource in one transaction.
+// Reads all balances and all evidence of each resource, each resource in one transaction.
 [[nodiscard]] absl::StatusOr<std::vector<ResourceContents>> ReadEverything(
     client::Client* client, const Book& book, const Accesses& accesses);
 

@@ -90,8 +90,9 @@ absl::StatusOr<std::unique_ptr<example::DatabaseServer>> PrepareServer(
              : example::PrepareMariadb(bank.name, folder);
 }
 
-// A database knows nothing of the locks that its branches' siblings wait for elsewhere:
-// only the time-out ends a deadlock across databases, and the transfer is tried again.
+// A database does not know for which locks other branches of a transaction wait
+// elsewhere. Only the time-out ends a deadlock across databases; the transfer is then
+// tried again.
 std::string ServerUrl(const example::DatabaseServer& server) {
   const std::string url = server.url();
   return absl::StrCat(url, url.find('?') == std::string::npos ? "?" : "&",

@@ -1,4 +1,4 @@
-// What the banks are kept in: the resources of a run, by kind.
+// The resources of a run, in which the banks are kept.
 //
 //   ParseBanks("postgresql,mariadb,kv")  ->  kv-1, mariadb-1, postgresql-1
 #ifndef EXAMPLES_TRANSFER_BANKS_H_
@@ -23,29 +23,31 @@ struct BankResource {
   BankKind kind;
   std::string name;  // kind and number, "kv-1"
 
-  // Whether it has a server of its own beside the participant.
+  // Whether it has a database server besides the participant.
   [[nodiscard]] bool has_server() const {
     return kind == BankKind::kPostgresql || kind == BankKind::kMariadb;
   }
 };
 using BankResources = std::vector<BankResource>;  // in the order of their names
 
-// A list of kinds with commas. INVALID_ARGUMENT: no such kind, or none at all.
+// Parses a list of kinds, separated by commas. INVALID_ARGUMENT: an unknown kind, or
+// none.
 [[nodiscard]] absl::StatusOr<BankResources> ParseBanks(std::string_view kinds);
 
 [[nodiscard]] std::vector<std::string> NamesOf(const BankResources& banks);
-// In their order.
+// One for each bank, in the same order.
 [[nodiscard]] std::vector<std::unique_ptr<ResourceAccess>> MakeAccesses(
     const BankResources& banks);
 
-// The URL of one without a server, with its data in `folder`; writes the schema beside
-// it.
+// For a bank without a server: the URL, with the data in `folder`. Also writes the schema
+// there.
 [[nodiscard]] absl::StatusOr<std::string> FileUrl(const BankResource& bank,
                                                   const std::string& folder);
-// Of one with a server. Makes its data, in a folder of its own in `folder`.
+// For a bank with a server: creates the server's data, in a folder of its own in
+// `folder`.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<example::DatabaseServer>> PrepareServer(
     const BankResource& bank, const std::string& folder);
-// Its URL; and its tables, the server being up.
+// The bank's URL; and the creation of its tables, for which the server must be running.
 [[nodiscard]] std::string ServerUrl(const example::DatabaseServer& server);
 [[nodiscard]] absl::Status MakeTables(const BankResource& bank,
                                       example::DatabaseServer* server);

@@ -1,5 +1,5 @@
-// All accounts of a run: where each lives and what is on it at first. An account has a
-// number here, so that what is noted about thousands of transfers stays small.
+// All accounts of a run, each with its resource and its opening balance. Accounts have
+// numbers, so that the ledger of many transfers stays small.
 //
 //   auto book = Book::Make(opening, {"kv", "sql-1", "sql-2"});
 //   const Account& a = book->account(book->NumberOf({"alder", "1001"}));
@@ -20,7 +20,7 @@ namespace concordat::transfer {
 
 struct Account {
   AccountId id;
-  std::string key;      // of its row: "bank:account"
+  std::string key;      // the key of its row: "bank:account"
   size_t resource = 0;  // index into Book::resources()
   Money opening;
 };
@@ -28,8 +28,8 @@ struct Account {
 // Immutable, and so thread-safe.
 class Book {
  public:
-  // Banks are placed on the resources as input/placement.h says. INVALID_ARGUMENT when
-  // there is no resource, an account comes twice, or the total does not fit.
+  // Banks are placed on resources as described in input/placement.h. INVALID_ARGUMENT:
+  // there is no resource, an account occurs twice, or the total does not fit.
   [[nodiscard]] static absl::StatusOr<Book> Make(
       const std::vector<std::pair<AccountId, Money>>& opening,
       const std::vector<std::string>& resources);
@@ -39,7 +39,7 @@ class Book {
   [[nodiscard]] const Account& account(uint32_t number) const {
     return accounts_[number];
   }
-  // Programmer's error for an account that is not in the book.
+  // The account must be in the book (checked).
   [[nodiscard]] uint32_t NumberOf(const AccountId& id) const;
   [[nodiscard]] std::vector<std::string> BanksOn(size_t resource) const;
   [[nodiscard]] Money total() const { return total_; }
@@ -48,7 +48,7 @@ class Book {
   Book() = default;
 
   std::vector<std::string> resources_;
-  std::vector<std::vector<std::string>> banks_;
+  std::vector<std::vector<std::string>> banks_;  // by resource
   std::vector<Account> accounts_;
   absl::flat_hash_map<AccountId, uint32_t> numbers_;
   Money total_;

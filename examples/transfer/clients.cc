@@ -13,7 +13,7 @@ void Clients::Allow(uint64_t transfers) {
   surroundings_.client->loop()->Post([this] { BeginWhatMay(); });
 }
 
-// On the loop, so that nothing begins after it has returned from there.
+// Runs on the loop, so that no transfer begins afterwards.
 void Clients::Stop() {
   surroundings_.client->loop()->Post([this] { ended_ = true; });
 }

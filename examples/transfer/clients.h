@@ -1,9 +1,11 @@
 // Many clients at once, each with one transfer at a time, over one asynchronous client.
 //
-//   Clients clients(surroundings, 64, FromTransfers(...));
-//   clients.Allow(1000);          // so many may begin; raise it as the run goes on
-//   while (clients.finished() < 1000) ...
-//   clients.Stop(); Ledger ledger = clients.TakeLedger();
+//   Clients clients(surroundings, 64, FromTransfers(transfers));
+//   clients.Allow(1000);          // so many may begin; raised during the run
+//   while (clients.finished() < 1000) { … }
+//   clients.Stop();
+//   while (!clients.drained()) { … }
+//   Ledger ledger = clients.TakeLedger();
 #ifndef EXAMPLES_TRANSFER_CLIENTS_H_
 #define EXAMPLES_TRANSFER_CLIENTS_H_
 
@@ -17,24 +19,24 @@
 
 namespace concordat::transfer {
 
-// Thread-safe, unless said otherwise. Must outlive its transfers: drained() first.
+// Thread-safe, unless said otherwise. May be destroyed only when drained().
 class Clients {
  public:
   Clients(Surroundings surroundings, size_t count, WorkSource source);
   Clients(const Clients&) = delete;
   Clients& operator=(const Clients&) = delete;
 
-  // Transfers up to this number may begin. Only ever rises.
+  // Transfers up to this number may begin. The number must not decrease.
   void Allow(uint64_t transfers);
   // No more transfers begin.
   void Stop();
 
   [[nodiscard]] uint64_t finished() const { return finished_; }
   [[nodiscard]] uint64_t in_flight() const { return begun_ - finished_; }
-  // Nothing is under way, and nothing will begin: stopped, or the source is empty.
+  // No transfer is under way, and none will begin: stopped, or the source is empty.
   [[nodiscard]] bool drained() const { return ended_ && in_flight() == 0; }
 
-  // After drained().
+  // Only when drained().
   [[nodiscard]] Ledger TakeLedger() { return std::move(ledger_); }
 
  private:
@@ -47,7 +49,7 @@ class Clients {
   std::atomic<bool> ended_{false};
   std::atomic<uint64_t> begun_{0};
   std::atomic<uint64_t> finished_{0};
-  Ledger ledger_;  // the loop's thread, until drained
+  Ledger ledger_;  // used on the loop's thread until drained
 };
 
 }  // namespace concordat::transfer

@@ -48,7 +48,7 @@ class ClusterDeployment final : public Deployment, public example::Victims {
                         databases_.size(), " database servers, clients at ",
                         absl::StrJoin(ClientAddresses(), ","));
   }
-  // What the databases themselves have prepared counts as well.
+  // Branches that are prepared in the databases count as well.
   absl::StatusOr<example::OpenWork> CountOpen() override {
     absl::StatusOr<example::OpenWork> open = observer_->CountOpen();
     if (!open.ok() || !open->none()) return open;
@@ -92,8 +92,8 @@ class ClusterDeployment final : public Deployment, public example::Victims {
   absl::Status KillDatabaseOf(const std::string& resource) override {
     return supervisor_->Kill(resource);
   }
-  // What a killed PostgreSQL has left behind may hold its shared memory for a moment
-  // longer: the new one says so and ends.
+  // Processes of a killed PostgreSQL may keep its shared memory for a moment. The new
+  // server then reports this and ends, and is started again.
   absl::Status RestartDatabaseOf(const std::string& resource) override {
     absl::Status status;
     for (int i = 0; i < kDatabaseStarts; ++i) {
@@ -152,11 +152,11 @@ class ClusterDeployment final : public Deployment, public example::Victims {
          absl::StrCat(folder_, "/", NodeName(node)), "--cluster", "transfer-example"}));
   }
 
-  // Up, with their tables, before anything else is started.
+  // Starts the databases and creates their tables before anything else is started.
   absl::Status StartDatabases(const example::Programs& programs) {
     for (const BankResource& bank : banks_) {
       if (!bank.has_server()) continue;
-      // The server's user goes through it to its own.
+      // The server's user must reach its own folder.
       chmod(folder_.c_str(), 0711);
       auto database = PrepareServer(bank, folder_);
       if (!database.ok()) return database.status();

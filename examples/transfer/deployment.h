@@ -1,5 +1,5 @@
-// What the transfers run on: coordinators and the banks' resources. Either processes,
-// with a database server each where a bank needs one, or everything in this one.
+// The coordinators and the banks' resources of a run: either as processes, with a
+// database server for each bank that needs one, or everything in this process.
 #ifndef EXAMPLES_TRANSFER_DEPLOYMENT_H_
 #define EXAMPLES_TRANSFER_DEPLOYMENT_H_
 
@@ -18,34 +18,34 @@
 
 namespace concordat::transfer {
 
-// Main thread.
+// For the main thread.
 class Deployment {
  public:
   virtual ~Deployment() = default;
 
   [[nodiscard]] virtual client::Client* client() = 0;
-  // In one line, in words.
+  // One line for the console.
   [[nodiscard]] virtual std::string Description() const = 0;
-  // What is not over, of transactions and branches.
+  // Transactions and branches that are not over.
   [[nodiscard]] virtual absl::StatusOr<example::OpenWork> CountOpen() = 0;
   // Null when there are no processes to kill.
   [[nodiscard]] virtual example::Victims* victims() = 0;
   [[nodiscard]] virtual size_t leaders_seen() const = 0;
-  // An error when a part has ended by itself.
+  // An error: a process has ended by itself.
   [[nodiscard]] virtual absl::Status Check() = 0;
-  // Ends all in good order; names what did not end well.
+  // Stops everything. Returns the names of what has not ended cleanly.
   [[nodiscard]] virtual std::vector<std::string> Stop() = 0;
 };
 
 // Three coordinators and a participant for each bank, on free ports of 127.0.0.1, and the
-// banks' database servers, their data in `folder`. All is up and every resource is
-// registered when it returns OK. The supervisor outlives the deployment.
+// banks' database servers, with their data in `folder`. After OK everything runs and
+// every resource is registered. The supervisor must outlive the deployment.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartCluster(
     const example::Programs& programs, const BankResources& banks,
     const std::string& folder, example::Supervisor* supervisor);
 
-// One coordinator node and the resources in this process, their data in `folder`. None
-// of the banks has a server.
+// One coordinator node and the resources in this process, with their data in `folder`. No
+// bank may need a server.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<Deployment>> StartEmbedded(
     const BankResources& banks, const std::string& folder);
 

@@ -13,7 +13,7 @@ namespace concordat::transfer {
 
 namespace {
 
-// Set by the build: the sample is in the source folder.
+// The path of the sample in the source folder, which the build sets.
 constexpr const char* kSample = CONCORDAT_TRANSFER_SAMPLE;
 
 absl::StatusOr<std::ifstream> Open(const std::string& file) {

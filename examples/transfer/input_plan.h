@@ -1,4 +1,4 @@
-// What is to be done, and on which accounts: from a CSV file or SmallBank.
+// The transfers of a run and their accounts, from a CSV file or from SmallBank.
 #ifndef EXAMPLES_TRANSFER_INPUT_PLAN_H_
 #define EXAMPLES_TRANSFER_INPUT_PLAN_H_
 
@@ -21,13 +21,13 @@ struct InputPlan {
   std::string description;
   std::vector<std::pair<AccountId, Money>> opening;
   WorkSource source;
-  uint64_t total = 0;  // of the source; 0: endless
+  uint64_t total = 0;  // transfers in the source; 0: endless
   std::vector<BadRow> bad_rows;
-  std::unique_ptr<SmallBank> small_bank;  // what the source draws from
+  std::unique_ptr<SmallBank> small_bank;  // used by the source; null with a file
 };
 
 // NOT_FOUND: the file cannot be opened. DATA_LOSS: it cannot be read. INVALID_ARGUMENT:
-// bad rows with --strict, no good row, or options that do not go together.
+// bad rows with --strict, no good row, or options that contradict each other.
 [[nodiscard]] absl::StatusOr<InputPlan> MakeInputPlan(const Options& options);
 
 }  // namespace concordat::transfer

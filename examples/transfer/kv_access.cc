@@ -18,7 +18,7 @@ constexpr char kTransfersEnd[] = "transfer0";
 
 std::string AccountKey(const std::string& key) { return absl::StrCat(kAccounts, key); }
 
-// All digits, so that the order of keys is that of numbers.
+// With all digits, so that keys are in the order of numbers.
 std::string TransferKey(uint64_t number) {
   return absl::StrFormat("%s%020d", kTransfers, number);
 }
@@ -82,8 +82,8 @@ class KvAccess final : public ResourceAccess {
     return KvRequest(std::move(operations));
   }
 
-  // Adding nothing takes the lock of a writer at once; a GET's lock would have to be
-  // raised later, which two readers of one account cannot both do.
+  // Adding 0 takes an exclusive lock at once. The shared lock of a GET would have to be
+  // upgraded later, which two readers of the same account cannot both do.
   wire::ExecuteRequest Read(const std::vector<std::string>& keys,
                             bool lock) const override {
     std::vector<wire::KvOperation> operations;
@@ -114,13 +114,13 @@ class KvAccess final : public ResourceAccess {
                              const Evidence& evidence) const override {
     std::vector<wire::KvOperation> kv;
     for (const AccountOperation& operation : operations) kv.push_back(ToKv(operation));
-    // Refuses, beside everything else, to do a transfer twice.
+    // Also refuses to do a transfer twice.
     kv.push_back(client::CompareAndSet(TransferKey(evidence.number), std::nullopt,
                                        EvidenceText(evidence)));
     return KvRequest(std::move(kv));
   }
 
-  // An overdraft is CONDITION_FAILED and does not come here.
+  // Not called after an overdraft, which is CONDITION_FAILED.
   absl::Status CheckWrite(const std::vector<AccountOperation>& operations,
                           const wire::ExecuteReply& reply) const override {
     if (reply.kv.size() == operations.size() + 1) return absl::OkStatus();
@@ -128,7 +128,7 @@ class KvAccess final : public ResourceAccess {
   }
 
   wire::ExecuteRequest ListBalances(const std::string& after) const override {
-    // The next key in order is the same with a zero byte behind it.
+    // The next possible key is the same with a zero byte added.
     std::string begin = kAccounts;
     if (!after.empty()) begin.append(after).push_back('\0');
     return KvRequest({client::Range(std::move(begin), kAccountsEnd, kPage)});

@@ -1,5 +1,5 @@
-// What the clients were told, transfer by transfer: one side of the comparison at the
-// end. The other side is what the banks say (audit.h).
+// What the clients were told about each transfer: one side of the comparison at the end.
+// The other side is the data of the banks (audit.h).
 #ifndef EXAMPLES_TRANSFER_LEDGER_H_
 #define EXAMPLES_TRANSFER_LEDGER_H_
 
@@ -11,12 +11,12 @@
 
 namespace concordat::transfer {
 
-// How a transfer ended, as its client was told it.
+// How a transfer has ended, as its client was told.
 enum class Told : uint8_t {
   kCommitted,
   kRefused,  // rolled back by the client: not enough money
   kAborted,  // given up after too many aborts
-  kUnknown,  // it may be either
+  kUnknown,  // it may have committed or aborted
 };
 
 struct LedgerEntry {
@@ -25,10 +25,10 @@ struct LedgerEntry {
     Money amount;
   };
 
-  uint64_t number = 0;  // of the transfer, from 1; the key of its evidence
+  uint64_t number = 0;  // of the transfer, from 1; also the key of its evidence
   Told told = Told::kUnknown;
-  Gtid gtid;                  // of the last try
-  std::vector<Delta> deltas;  // empty when nothing was written
+  Gtid gtid;                  // of the last attempt
+  std::vector<Delta> deltas;  // empty: nothing was written
 };
 
 using Ledger = std::vector<LedgerEntry>;

@@ -38,13 +38,13 @@ int Fail(const absl::Status& status) {
   return ExitStatusOf(status);
 }
 
-// What has to be ended and removed, however the program ends.
+// What must be ended and removed at every end of the program.
 struct Belongings {
   std::unique_ptr<example::TempFolder> folder;
   example::Supervisor supervisor;
 
-  // Ends the process at once: transfers may be under way. The folder stays, for
-  // whoever wants to know why.
+  // Ends the process at once, because transfers may be under way. The folder is kept, so
+  // that the reason can be found.
   [[noreturn]] void GiveUp(const absl::Status& status) {
     example::StandStillIfInterrupted();
     supervisor.KillAllForGood();
@@ -77,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Deployment>> Deploy(const Options& options,
                       &belongings->supervisor);
 }
 
-// Opens the accounts and reads them back: what is there before anything moves.
+// Opens the accounts, and returns the total of the balances before the first transfer.
 absl::StatusOr<Money> OpenAndCount(Deployment* deployment, const Book& book,
                                    const Accesses& accesses, const Scale& scale) {
   absl::Status opened = OpenAccounts(deployment->client(), book, accesses);
@@ -124,8 +124,8 @@ void Describe(const Options& options, const InputPlan& plan, const Book& book,
                             options.clients, " clients"));
 }
 
-// All of it, once the folder is there. Whatever fails before transfers are under way
-// or after they have ended comes back as a status.
+// The whole run, once the folder exists. A failure before the first transfer or after the
+// last one is returned as a status.
 absl::StatusOr<bool> Play(const Options& options, InputPlan* plan, const Book& book,
                           Belongings* belongings) {
   example::Console console;
@@ -173,7 +173,7 @@ int Main(int argc, char** argv) {
   const auto book = Book::Make(plan->opening, NamesOf(options.banks));
   if (!book.ok()) return Fail(book.status());
 
-  // Outlives everything: the clean-up may come at any time.
+  // Must never be destroyed, because the clean-up may run at any time.
   static Belongings belongings;
   auto folder = example::TempFolder::Create("transfer");
   if (!folder.ok()) return Fail(folder.status());

@@ -15,7 +15,7 @@ constexpr int64_t kFirstPauseMicros = 1000;
 constexpr int64_t kLongestPauseMicros = 100'000;
 constexpr int kMaxDoublings = 7;
 
-// In a few words, so that causes can be counted.
+// A short text, so that causes can be counted.
 std::string CauseOf(const wire::Result& result) {
   switch (result.code) {
     case wire::Code::CONFLICT:
@@ -163,7 +163,7 @@ void OneTransfer::ExecuteAll(std::map<size_t, wire::ExecuteRequest> requests,
   }
 }
 
-// An overdraft is an answer only when nothing else went wrong beside it.
+// An overdraft is an answer only if nothing else has failed.
 void OneTransfer::Fail(const absl::Status& status, const std::string& cause) {
   if (!failure_.ok() && !absl::IsFailedPrecondition(failure_)) return;
   failure_ = status;
@@ -171,8 +171,8 @@ void OneTransfer::Fail(const absl::Status& status, const std::string& cause) {
 }
 
 void OneTransfer::RollBack() {
-  // Nobody was asked to commit this transaction, so it cannot happen any more, whatever
-  // the answer here is.
+  // The commit of this transaction was not requested, so it can no longer commit,
+  // whatever is answered here.
   transaction_->Rollback(
       failure_.message().empty() ? "" : std::string(failure_.message()),
       [self = shared_from_this()](const client::CommitResult&) {

@@ -1,11 +1,11 @@
-// One transfer from its first try to its client's answer, on the client's loop:
+// One transfer from its first attempt to its client's answer, on the client's loop:
 //
 //   begin -> read (what needs balances) -> write everywhere -> commit -> told
 //     ^                 |                        |                |
 //     └──── aborted: roll back, pause, again ────┴────────────────┘
 //
-// A refused debit rolls back and is an answer. So is UNKNOWN: such a transfer is never
-// tried again, since it may have been done.
+// A refused debit rolls back and is an answer. UNKNOWN is an answer too: such a transfer
+// is never tried again, because it may have been done.
 #ifndef EXAMPLES_TRANSFER_ONE_TRANSFER_H_
 #define EXAMPLES_TRANSFER_ONE_TRANSFER_H_
 
@@ -27,18 +27,18 @@
 
 namespace concordat::transfer {
 
-// What all transfers of a run share. Everything in it outlives them.
+// What all transfers of a run share. All of it must outlive them.
 struct Surroundings {
   client::AsyncClient* client = nullptr;
   const Book* book = nullptr;
-  std::vector<const ResourceAccess*> access;  // of each of the book's resources
+  std::vector<const ResourceAccess*> access;  // for each of the book's resources
   CommitMode mode = CommitMode::kDecided;
   Statistics* statistics = nullptr;
-  // A transfer that keeps aborting is given up after this.
+  // A transfer that aborts again and again is given up after this time.
   Duration give_up = Duration::Seconds(60);
 };
 
-// Loop thread only. Keeps itself alive until it has ended.
+// For the loop's thread. The object keeps itself alive until it has ended.
 class OneTransfer : public std::enable_shared_from_this<OneTransfer> {
  public:
   using Done = std::function<void(LedgerEntry)>;
@@ -48,7 +48,7 @@ class OneTransfer : public std::enable_shared_from_this<OneTransfer> {
  private:
   OneTransfer(const Surroundings* surroundings, uint64_t number, Work work, Done done);
 
-  // What is done at each resource, by its number; indexes into a list of accounts.
+  // For each resource, by its number, indexes into a list of accounts.
   using ByResource = std::map<size_t, std::vector<size_t>>;
   using OnReply = std::function<absl::Status(size_t resource, const wire::ExecuteReply&)>;
 
@@ -59,7 +59,7 @@ class OneTransfer : public std::enable_shared_from_this<OneTransfer> {
   void Write();
   void Commit();
   void OnOutcome(const client::CommitResult& result);
-  // Sends one call to each resource; `next` comes when all have answered well.
+  // Sends one call to each resource. `next` is called when all have answered OK.
   void ExecuteAll(std::map<size_t, wire::ExecuteRequest> requests, OnReply on_reply,
                   void (OneTransfer::*next)());
   void Fail(const absl::Status& status, const std::string& cause);
@@ -75,9 +75,9 @@ class OneTransfer : public std::enable_shared_from_this<OneTransfer> {
   const Timestamp begun_;
   Random random_;
   int tries_ = 0;
-  Gtid age_;  // of the first try: a retry does not begin at the end of the queue
+  Gtid age_;  // the gtid of the first attempt, whose age the others keep
 
-  // Of the present try.
+  // Of the current attempt.
   client::AsyncClient::TransactionPtr transaction_;
   std::vector<AccountId> reads_;
   std::vector<Money> balances_;

@@ -15,7 +15,7 @@ constexpr uint64_t kMaxSeconds = 24 * 3600;
 constexpr uint64_t kMaxKills = 1000;
 constexpr uint64_t kMaxClients = 4096;
 
-// Those that do not go straight into Options.
+// Options that are converted before they are stored in Options.
 struct Texts {
   int decimals = 2;
   std::string opening = "5000.00";

@@ -1,4 +1,4 @@
-// What the example is told by flags.
+// The example's options, from its flags.
 #ifndef EXAMPLES_TRANSFER_OPTIONS_H_
 #define EXAMPLES_TRANSFER_OPTIONS_H_
 
@@ -27,14 +27,14 @@ struct Options {
   uint64_t seed = 1;
   CommitMode mode = CommitMode::kDecided;
   Scale scale = Scale(2);
-  // On every account that a CSV file names.
+  // The opening balance of every account in a CSV file.
   Money opening;
 };
 
 struct Parsed {
   Options options;
-  // Set when the program should end at once: help was asked for, or the words were
-  // wrong (and the message has been printed).
+  // The program must end with exit_code: help was requested, or an option was wrong and a
+  // message has been printed.
   bool exit = false;
   int exit_code = 0;
 };

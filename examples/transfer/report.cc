@@ -11,7 +11,7 @@ namespace {
 
 class Table {
  public:
-  // The heading stands before the first of its lines only.
+  // The heading is printed only before the first of its lines.
   void Line(const std::string& heading, const std::string& what,
             const std::string& value) {
     text_ += absl::StrFormat("%-13s  %-42s %20s\n", heading == last_ ? "" : heading, what,

@@ -1,4 +1,4 @@
-// The table at the end.
+// The table that is printed at the end.
 #ifndef EXAMPLES_TRANSFER_REPORT_H_
 #define EXAMPLES_TRANSFER_REPORT_H_
 
@@ -20,7 +20,7 @@ struct ReportInput {
   size_t elections = 0;
 };
 
-// Lines, each with its end.
+// The lines of the table, each with its line end.
 [[nodiscard]] std::string Report(const ReportInput& input);
 
 }  // namespace concordat::transfer

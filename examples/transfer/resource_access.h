@@ -1,6 +1,5 @@
-// How balances and evidence are kept in one kind of resource: the requests, and what
-// their answers say. One interface, so that the transfers do not know what a bank is
-// made of.
+// How one kind of resource keeps balances and evidence: makes the requests and reads the
+// answers. The transfers use only this interface, so they do not depend on the kind.
 //
 //   kind     accounts                               evidence
 //   kv       "account/<key>" -> decimal units       "transfer/<number>" -> "gtid net"
@@ -26,23 +25,24 @@ namespace concordat::transfer {
 
 using Balance = std::pair<std::string, Money>;  // an account's key, and its balance
 
-// Immutable, and so thread-safe. A reply is handed in only when its result is OK.
+// Immutable, and so thread-safe. Replies passed to it must have the result OK.
 class ResourceAccess {
  public:
   virtual ~ResourceAccess() = default;
 
-  // Opens accounts that are not there yet.
+  // Opens accounts that do not exist yet.
   [[nodiscard]] virtual wire::ExecuteRequest Open(
       const std::vector<Balance>& accounts) const = 0;
 
-  // Reads balances; with `lock` nobody else changes them before the transaction ends.
+  // Reads balances. With `lock` no other transaction can change them before this one
+  // ends.
   [[nodiscard]] virtual wire::ExecuteRequest Read(const std::vector<std::string>& keys,
                                                   bool lock) const = 0;
   // The balances, in the order of the keys.
   [[nodiscard]] virtual absl::StatusOr<std::vector<Money>> ReadBalances(
       const wire::ExecuteReply& reply) const = 0;
 
-  // Carries out the operations and leaves the evidence.
+  // Carries out the operations and writes the evidence.
   [[nodiscard]] virtual wire::ExecuteRequest Write(
       const std::vector<AccountOperation>& operations,
       const Evidence& evidence) const = 0;
@@ -51,8 +51,8 @@ class ResourceAccess {
       const std::vector<AccountOperation>& operations,
       const wire::ExecuteReply& reply) const = 0;
 
-  // Accounts and evidence in order, at most kPage, behind the one named (from the
-  // first on when it is empty or 0). Fewer than kPage: that was all.
+  // List accounts and evidence in order: at most kPage, those after the one named (empty
+  // or 0: from the first on). Fewer than kPage: there are no more.
   static constexpr int32_t kPage = 1000;
   [[nodiscard]] virtual wire::ExecuteRequest ListBalances(
       const std::string& after) const = 0;

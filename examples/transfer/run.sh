@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Money between banks while leaders are killed: examples/transfer/run.sh [FLAG...]
+# Moves money between banks while leaders are killed: examples/transfer/run.sh [FLAG...]
 # Installs what is missing on Debian 12, builds, and runs the example with the flags
 # (--help names them). Nothing is left running, however it ends.
 set -euo pipefail

@@ -90,7 +90,7 @@ class Run {
       const double allowed = static_cast<double>(job_.total) * nemesis_.allowed();
       return clients_.Allow(static_cast<uint64_t>(std::ceil(allowed)));
     }
-    // The end is the source's to tell, or the clock's.
+    // The source ends the run, or the time.
     clients_.Allow(std::numeric_limits<uint64_t>::max());
     if (endless() && nemesis_.done() && now - start_ >= job_.time) clients_.Stop();
   }

@@ -1,5 +1,4 @@
-// The part of the run in which money moves: the clients work, the nemesis kills, people
-// watch.
+// The part of the run in which money is transferred, while the nemesis kills processes.
 #ifndef EXAMPLES_TRANSFER_RUN_TRANSFERS_H_
 #define EXAMPLES_TRANSFER_RUN_TRANSFERS_H_
 
@@ -23,7 +22,7 @@ struct Job {
   const Book* book = nullptr;
   const Accesses* accesses = nullptr;
   WorkSource source;
-  uint64_t total = 0;  // transfers in the source; 0: endless, for as long as `time`
+  uint64_t total = 0;  // transfers in the source; 0: endless, ended after `time`
   Duration time;
   uint64_t clients = 64;
   uint64_t leader_kills = 0;
@@ -38,8 +37,8 @@ struct RunResult {
   Duration elapsed;
 };
 
-// Main thread. An error means that a process ended by itself, or did not come back:
-// transfers are still under way then, which use the job, so that the program should end
+// For the main thread. An error means that a process has ended by itself, or is not back
+// in time. Transfers that use the job are then still under way, so the program must end
 // at once.
 [[nodiscard]] absl::StatusOr<RunResult> RunTransfers(Job* job, Deployment* deployment,
                                                      Statistics* statistics,

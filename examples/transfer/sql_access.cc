@@ -152,7 +152,7 @@ class SqlAccess final : public ResourceAccess {
   }
 
  private:
-  // Written with ?, which PostgreSQL has as $1, $2, …
+  // `sql` has ? for parameters, which are $1, $2, … in PostgreSQL.
   [[nodiscard]] wire::SqlStatement Statement(const std::string& sql,
                                              std::vector<wire::Value> values) const {
     if (dialect_ != SqlDialect::kPostgresql) return client::Sql(sql, std::move(values));
@@ -168,7 +168,7 @@ class SqlAccess final : public ResourceAccess {
     return client::Sql(std::move(numbered), std::move(values));
   }
 
-  // In SQLite a SELECT locks nothing (participant/resources/sqlite): an UPDATE that
+  // In SQLite a SELECT locks nothing (participant/resources/sqlite), but an UPDATE that
   // changes nothing does.
   [[nodiscard]] const char* LockedRead() const {
     return dialect_ == SqlDialect::kSqlite
@@ -203,7 +203,7 @@ std::unique_ptr<ResourceAccess> MakeSqlAccess(SqlDialect dialect) {
   return std::make_unique<SqlAccess>(dialect);
 }
 
-// Keys are compared byte by byte everywhere: they are listed page by page.
+// Keys must be compared byte by byte in all dialects, because they are listed in pages.
 std::string SqlSchema(SqlDialect dialect) {
   std::string key;
   std::string check;

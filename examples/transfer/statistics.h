@@ -1,6 +1,6 @@
-// Counts and times of the transfers while they run, and what each fault cost the
-// clients. A transfer's time is its client's: from the first try to the answer, with
-// all tries between.
+// Counts and times of the transfers during the run, and what each fault costs the
+// clients. The time of a transfer is from its first attempt to the answer, including all
+// attempts.
 #ifndef EXAMPLES_TRANSFER_STATISTICS_H_
 #define EXAMPLES_TRANSFER_STATISTICS_H_
 
@@ -33,17 +33,17 @@ struct Counts {
 class Statistics final : public example::FaultWatch {
  public:
   void RecordEnd(Timestamp begin, Timestamp end, Told told);
-  // A try that aborted and is made again; the cause in words.
+  // An attempt has aborted and is repeated. `cause` is a text.
   void RecordRetry(const std::string& cause);
   size_t BeginFault(Timestamp now) override;
   void EndFault(size_t fault, Timestamp now) override;
 
   [[nodiscard]] Counts counts() const;
   [[nodiscard]] std::map<std::string, uint64_t> retries() const;
-  // The longest that a client waited for an answer, of the transfers that were under
-  // way at the kill or began before the process was back.
+  // The longest wait of a client for an answer, among the transfers that were under way
+  // at the kill or began before the process was back.
   [[nodiscard]] Duration LongestWait(size_t fault) const;
-  // Of all transfers, and of those that have ended since the last call.
+  // Of all transfers; and of those that have ended since the last call of Recent.
   [[nodiscard]] example::Percentiles Overall() const;
   [[nodiscard]] example::Percentiles Recent();
 
@@ -57,8 +57,8 @@ class Statistics final : public example::FaultWatch {
   mutable Mutex mutex_;
   Counts counts_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> retries_ ABSL_GUARDED_BY(mutex_);
-  std::vector<int64_t> micros_ ABSL_GUARDED_BY(mutex_);
-  size_t seen_ ABSL_GUARDED_BY(mutex_) = 0;  // by the last Recent()
+  std::vector<int64_t> micros_ ABSL_GUARDED_BY(mutex_);  // of each transfer
+  size_t seen_ ABSL_GUARDED_BY(mutex_) = 0;  // how many the last Recent() has seen
   std::vector<Fault> faults_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,5 +1,5 @@
-// After the transfers: waits until nothing is open any more, asks about those whose
-// clients were told UNKNOWN, reads everything and compares.
+// After the transfers: waits until nothing is open any more, asks for the outcomes of
+// those whose clients were told UNKNOWN, reads all data and compares.
 #ifndef EXAMPLES_TRANSFER_VERIFY_H_
 #define EXAMPLES_TRANSFER_VERIFY_H_
 
@@ -16,17 +16,18 @@ namespace concordat::transfer {
 
 struct Verdict {
   AuditResult audit;
-  example::OpenWork open;  // when the wait was over; none, or it took too long
+  example::OpenWork open;  // at the end of the wait; not none: it took too long
   Duration settled_after;
-  uint64_t asked_committed = 0;  // UNKNOWN at first, and then told this
+  // Transfers that were UNKNOWN at first, by the answer to the question.
+  uint64_t asked_committed = 0;
   uint64_t asked_aborted = 0;
-  uint64_t asked_in_vain = 0;  // left to the data
+  uint64_t asked_in_vain = 0;  // still unknown: the data decide
 
   [[nodiscard]] bool agrees() const { return audit.agrees() && open.none(); }
 };
 
-// UNAVAILABLE when the data cannot be read. The ledger's UNKNOWNs become what was told
-// about them.
+// UNAVAILABLE: the data cannot be read. The entries of the ledger that were UNKNOWN get
+// the outcome that was answered.
 [[nodiscard]] absl::StatusOr<Verdict> Verify(Deployment* deployment, const Book& book,
                                              const Accesses& accesses, const Scale& scale,
                                              Ledger* ledger);

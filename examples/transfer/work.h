@@ -1,5 +1,4 @@
-// What a client wants done in one transaction, whichever way it was made up: a row of a
-// CSV file or a SmallBank transaction.
+// The work of one transaction: a row of a CSV file or a SmallBank transaction.
 #ifndef EXAMPLES_TRANSFER_WORK_H_
 #define EXAMPLES_TRANSFER_WORK_H_
 
@@ -19,7 +18,7 @@ namespace concordat::transfer {
 
 using Work = std::variant<Transfer, SmallBankTransaction>;
 
-// Nothing when there is no more.
+// Returns the next work. nullopt: there is no more.
 using WorkSource = std::function<std::optional<Work>()>;
 
 // The transfers in their order.
@@ -27,20 +26,20 @@ using WorkSource = std::function<std::optional<Work>()>;
 // Endless. The bank must outlive the source.
 [[nodiscard]] WorkSource FromSmallBank(const SmallBank* bank, uint64_t seed);
 
-// The first so many of a source.
+// The first `count` of a source.
 [[nodiscard]] WorkSource Limit(WorkSource source, uint64_t count);
 
-// Accounts whose balances are wanted before it is known what to do.
+// The accounts whose balances are needed to know what to do.
 [[nodiscard]] std::vector<AccountId> ReadsOf(const Work& work);
-// Whether something may be written behind those reads, so that they must lock.
+// Whether the transaction may write after these reads, so that they must lock.
 [[nodiscard]] bool Writes(const Work& work);
 
-// What to do, in this order, given the balances of ReadsOf. OUT_OF_RANGE when a balance
-// would overflow: roll back.
+// What to do, in this order. `balances` are those of ReadsOf. OUT_OF_RANGE: a balance
+// would overflow; roll back.
 [[nodiscard]] absl::StatusOr<std::vector<AccountOperation>> PlanOf(
     const Work& work, const std::vector<Money>& balances);
 
-// What operations change. Each account once.
+// The change of an account by all operations of a transaction.
 struct Change {
   AccountId account;
   Money delta;

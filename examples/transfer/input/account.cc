@@ -14,7 +14,7 @@ absl::Status RefuseAccount(std::string_view text, std::string_view why) {
                    absl::string_view(why.data(), why.size())));
 }
 
-// Bytes above 0x7f belong to UTF-8 and are welcome.
+// Bytes above 0x7f are part of UTF-8, and are allowed.
 bool IsBlankOrControl(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte <= ' ' || byte == 0x7f;

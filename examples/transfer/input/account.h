@@ -1,4 +1,4 @@
-// An account is named by its bank and its own name there: "bank:account".
+// An account is named by its bank and its name there: "bank:account".
 #ifndef EXAMPLES_TRANSFER_INPUT_ACCOUNT_H_
 #define EXAMPLES_TRANSFER_INPUT_ACCOUNT_H_
 
@@ -23,15 +23,16 @@ struct AccountId {
   }
 };
 
-// Each part at most this long.
+// The longest name of a bank, and of an account.
 inline constexpr size_t kMaxAccountPartLength = 64;
 
-// Splits at the first colon; the account may have more of them. INVALID_ARGUMENT,
-// saying why, when there is none, or a part is empty, too long or has control
-// characters or blanks.
+// Splits the text at the first colon; the account may contain more colons.
+// INVALID_ARGUMENT, with the reason: there is no colon, or a part is empty, too long or
+// has control characters or blanks.
 [[nodiscard]] absl::StatusOr<AccountId> ParseAccount(std::string_view text);
 
-// "bank:account": the key of its row too, since several banks may share a resource.
+// "bank:account". It is also the key of the row, because several banks may share a
+// resource.
 [[nodiscard]] std::string ToString(const AccountId& id);
 std::ostream& operator<<(std::ostream& out, const AccountId& id);
 

@@ -10,7 +10,7 @@ CsvReader::CsvReader(std::istream* in) : in_(in) { SkipByteOrderMark(); }
 
 void CsvReader::SkipByteOrderMark() {
   static constexpr char kMark[] = "\xef\xbb\xbf";
-  // Only the third byte tells: until then they may be the beginning of a name.
+  // Only the third byte decides: the first two may be the beginning of a name.
   while (put_back_.size() < 3 &&
          in_->peek() == static_cast<unsigned char>(kMark[put_back_.size()])) {
     put_back_.push_back(static_cast<char>(in_->get()));

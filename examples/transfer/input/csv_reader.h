@@ -1,12 +1,12 @@
-// Reads CSV as RFC 4180 has it, a record at a time, from a stream of any length.
+// Reads CSV as in RFC 4180, one record at a time, from a stream of any length.
 //
 //   CsvReader reader(&in);
 //   CsvRecord record;
-//   while (reader.Next(&record)) { record.line, record.fields, record.error }
-//   if (!reader.status().ok()) ...   // the stream failed: not the end of the file
+//   while (reader.Next(&record)) { … }   // record.line, record.fields, record.error
+//   if (!reader.status().ok()) { … }     // the stream has failed before its end
 //
-// Also taken: LF for CRLF, a byte order mark, a last line without its end. Blank
-// lines are passed over. Blanks belong to the field, as the RFC says; a line break
+// It also accepts LF instead of CRLF, a byte order mark, and a last line without its end.
+// Blank lines are skipped. Blanks belong to the field, as the RFC says; a line break
 // inside quotes is read as LF.
 #ifndef EXAMPLES_TRANSFER_INPUT_CSV_READER_H_
 #define EXAMPLES_TRANSFER_INPUT_CSV_READER_H_
@@ -21,26 +21,26 @@
 namespace concordat::transfer {
 
 struct CsvRecord {
-  uint64_t line = 0;  // where it begins, from 1
+  uint64_t line = 0;  // the line where it begins, from 1
   std::vector<std::string> fields;
-  std::string error;  // what is wrong with its form; empty when nothing is
+  std::string error;  // what is wrong with its form; empty: nothing
 };
 
 // Not thread-safe.
 class CsvReader {
  public:
-  // A longer record is an error, and is given up at the end of the line: a quote that
-  // is never closed would otherwise take in the rest of the file.
+  // A longer record is an error and ends at the end of its line. Otherwise a quote that
+  // is never closed would consume the rest of the file.
   static constexpr size_t kMaxRecordBytes = 64 * 1024;
 
   // The stream must outlive the reader.
   explicit CsvReader(std::istream* in);
 
-  // False at the end of the input. A record with an error has the fields that were
-  // read before it, and reading goes on behind it.
+  // False at the end of the input. A record with an error has the fields before the
+  // error; the next call reads the record after it.
   [[nodiscard]] bool Next(CsvRecord* record);
 
-  // DATA_LOSS when reading the stream failed.
+  // DATA_LOSS: the stream could not be read.
   [[nodiscard]] absl::Status status() const;
 
  private:
@@ -48,7 +48,7 @@ class CsvReader {
 
   void SkipByteOrderMark();
   int GetByte();
-  // One byte, or -1. A CR before an LF is taken with it.
+  // The next byte, or -1. CR LF is returned as one LF.
   int Get();
   void ReadRecord(int first, CsvRecord* record);
   void Consume(int c, CsvRecord* record);
@@ -59,11 +59,11 @@ class CsvReader {
   static void SetError(const char* what, CsvRecord* record);
 
   std::istream* const in_;
-  std::string put_back_;  // read while looking for the mark
-  uint64_t line_ = 1;
+  std::string put_back_;  // bytes read in search of the mark; they come first
+  uint64_t line_ = 1;     // the current line
   State state_ = State::kFieldStart;
-  std::string field_;
-  size_t record_bytes_ = 0;
+  std::string field_;        // the current field so far
+  size_t record_bytes_ = 0;  // of the current record so far
 };
 
 }  // namespace concordat::transfer

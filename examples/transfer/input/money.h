@@ -1,12 +1,12 @@
-// Exact decimal amounts. Money is a count of minor units (cents, mills, ...); the
-// Scale says how many decimals a unit has, and belongs to the bank, not the amount.
+// Exact decimal amounts. Money is a number of minor units (cents, mills, ...). The Scale
+// says how many decimals an amount has; it belongs to the bank, not to the amount.
 //
 //   const Scale scale(2);
-//   auto money = scale.Parse("12.50");        // 1250 units
-//   scale.Format(*money) == "12.50"
+//   absl::StatusOr<Money> money = scale.Parse("12.50");   // 1250 units
+//   std::string text = scale.Format(*money);              // "12.50"
 //
-// Nothing is rounded, ever: an amount that the scale cannot hold is refused, and sums
-// that overflow are an error and not a number.
+// Nothing is ever rounded: an amount that the scale cannot represent is refused, and a
+// sum that overflows is an error.
 #ifndef EXAMPLES_TRANSFER_INPUT_MONEY_H_
 #define EXAMPLES_TRANSFER_INPUT_MONEY_H_
 
@@ -21,7 +21,7 @@
 
 namespace concordat::transfer {
 
-// A number of minor units; below zero for money that flows out. Zero by default.
+// A number of minor units. Negative for money that is paid out. Zero by default.
 class Money {
  public:
   constexpr Money() = default;
@@ -37,12 +37,12 @@ class Money {
   int64_t units_ = 0;
 };
 
-// Nothing when the result does not fit.
+// nullopt: the result does not fit.
 [[nodiscard]] std::optional<Money> Add(Money a, Money b);
 [[nodiscard]] std::optional<Money> Subtract(Money a, Money b);
 [[nodiscard]] std::optional<Money> Negate(Money a);
 
-// For messages of tests; people are shown Scale::Format.
+// For messages of tests. Reports use Scale::Format.
 std::ostream& operator<<(std::ostream& out, Money money);
 
 class Scale {
@@ -50,22 +50,22 @@ class Scale {
   static constexpr int kMinDecimals = 2;
   static constexpr int kMaxDecimals = 4;
 
-  // INVALID_ARGUMENT when decimals is not 2, 3 or 4.
+  // INVALID_ARGUMENT: decimals is not 2, 3 or 4.
   [[nodiscard]] static absl::StatusOr<Scale> Make(int decimals);
-  // Programmer's error when decimals is not 2, 3 or 4.
+  // `decimals` must be 2, 3 or 4 (checked).
   explicit Scale(int decimals);
 
   [[nodiscard]] int decimals() const { return decimals_; }
   // How many minor units a whole one has.
   [[nodiscard]] int64_t units_per_whole() const { return units_per_whole_; }
 
-  // Digits, and up to decimals() of them behind a point: "12", "12.5", "12.50", ".5".
-  // INVALID_ARGUMENT, saying why, for anything else: a sign, no digits, a point
-  // without decimals behind it, more decimals than the scale has (zeros too), more
-  // than fits, and any other character, blanks included.
+  // Parses digits with up to decimals() of them after a point: "12", "12.5", "12.50",
+  // ".5". INVALID_ARGUMENT, with the reason, for anything else: a sign, no digits, a
+  // point without decimals, more decimals than the scale has (also zeros), an amount that
+  // does not fit, and any other character, including blanks.
   [[nodiscard]] absl::StatusOr<Money> Parse(std::string_view text) const;
 
-  // All decimals, and '-' before an amount below zero: "-0.05".
+  // Prints all decimals, and '-' before a negative amount: "-0.05".
   [[nodiscard]] std::string Format(Money money) const;
 
  private:

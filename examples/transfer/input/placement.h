@@ -1,13 +1,13 @@
-// Which resource holds which bank, for any number of banks on any number of resources.
+// Assigns any number of banks to any number of resources.
 //
 //   auto placement = Placement::Make({"north", "south", "east"}, {"kv-1", "sql-1"});
-//   placement->ResourceOf("north") == "kv-1"
+//   const std::string& resource = placement->ResourceOf("east");   // "kv-1"
 //
-// Banks and resources are sorted, and the n-th bank goes to the n-th resource, round
-// and round. So the sets alone decide, not their order, and no resource gets more
-// than one bank beyond another's, which a hash would not give for a handful of banks.
-// The price: with another set of banks a bank may move, so a data folder that is kept
-// goes with the banks it was loaded for.
+// Banks and resources are sorted, and bank number n is assigned to resource number n
+// modulo the number of resources. So only the sets matter, not their order, and the
+// numbers of banks on two resources differ by at most one; a hash would not achieve that
+// for a few banks. The disadvantage: with another set of banks a bank may move, so a data
+// folder can be used again only with the same banks.
 #ifndef EXAMPLES_TRANSFER_INPUT_PLACEMENT_H_
 #define EXAMPLES_TRANSFER_INPUT_PLACEMENT_H_
 
@@ -25,14 +25,14 @@ namespace concordat::transfer {
 // Immutable, and so thread-safe.
 class Placement {
  public:
-  // INVALID_ARGUMENT when there are banks and no resource.
+  // INVALID_ARGUMENT: there are banks but no resources.
   [[nodiscard]] static absl::StatusOr<Placement> Make(
       const std::set<std::string>& banks, const std::set<std::string>& resources);
 
-  // Programmer's error for a bank that was not placed.
+  // The bank must have been assigned (checked).
   [[nodiscard]] const std::string& ResourceOf(std::string_view bank) const;
 
-  // The banks on a resource, sorted; none for one that is not known.
+  // The banks on a resource, sorted. Empty for an unknown resource.
   [[nodiscard]] std::vector<std::string> BanksOn(std::string_view resource) const;
 
  private:

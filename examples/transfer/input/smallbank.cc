@@ -75,7 +75,7 @@ std::vector<AccountId> SmallBankTransaction::Reads() const {
     case SmallBankKind::kDepositChecking:
     case SmallBankKind::kTransactSavings:
     case SmallBankKind::kSendPayment:
-      return {};  // what they depend on is tested where the account is
+      return {};  // their conditions are tested by the operations themselves
   }
   return {};
 }
@@ -126,7 +126,7 @@ absl::StatusOr<SmallBank> SmallBank::Make(SmallBankOptions options) {
     return absl::InvalidArgumentError("more than a hundred percent in the hot spot");
   }
   const uint64_t hot = options.hot_customers;
-  // Amalgamate and SendPayment take two customers of one kind.
+  // Amalgamate and SendPayment need two customers, both inside or both outside.
   if (options.customers < hot + 2 || hot == 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("two customers are wanted inside and outside the hot spot, of ",
@@ -172,7 +172,7 @@ SmallBankKind SmallBankStream::DrawKind() {
     if (drawn < share) return static_cast<SmallBankKind>(kind);
     drawn -= share;
   }
-  return static_cast<SmallBankKind>(kSmallBankKinds - 1);  // the rest of the hundred
+  return static_cast<SmallBankKind>(kSmallBankKinds - 1);  // the rest of the 100 %
 }
 
 std::pair<uint64_t, uint64_t> SmallBankStream::DrawCustomers() {
@@ -182,7 +182,7 @@ std::pair<uint64_t, uint64_t> SmallBankStream::DrawCustomers() {
   const uint64_t base = hot ? 0 : hot_customers;
   const uint64_t count = hot ? hot_customers : options.customers - hot_customers;
   const uint64_t first = random_.Below(count);
-  // One of the others, each as likely.
+  // One of the others, with equal probability.
   const uint64_t second = (first + 1 + random_.Below(count - 1)) % count;
   return {base + first, base + second};
 }

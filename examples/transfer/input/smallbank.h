@@ -3,19 +3,22 @@
 // Serializability on Platforms That Use Snapshot Isolation" (ICDE 2008), section III;
 // the mix and the constant amounts are H-Store's, which OLTP-Bench has too.
 //
-//   SmallBank bank(options);                       // load bank.OpeningAccounts()
-//   SmallBankStream stream(&bank, seed);           // one a client
+//   absl::StatusOr<SmallBank> bank = SmallBank::Make(options);
+//   LoadAccounts(bank->OpeningAccounts());
+//   SmallBankStream stream(&*bank, seed);          // one for each client
 //   const SmallBankTransaction t = stream.Next();
-//   read t.Reads() under locks;  const auto plan = t.Plan(balances);
-//   carry out plan->writes, commit;  if COMMITTED: total += plan->net
+//   std::vector<Money> balances = ReadWithLocks(t.Reads());
+//   absl::StatusOr<SmallBankPlan> plan = t.Plan(balances);
+//   if (CommitAll(plan->writes)) total = *Add(total, plan->net);
 //
-// Deposits, withdrawals and checks move money across the edge of the bank; a plan's
-// net says exactly how much, so that money before + nets of the committed = money
-// after, to the cent.
+// Deposits, withdrawals and checks change the total of the bank, and a plan's net says
+// exactly by how much. So the total before and the nets of the committed transactions
+// give the total after, to the cent.
 //
-// Where the definitions differ the paper counts: Amalgamate takes savings and checking
-// of the first customer (OLTP-Bench takes one balance of either, and loses money), an
-// overdrawn check costs one unit more, savings see deposits and withdrawals alike.
+// Where the definitions differ, this follows the paper: Amalgamate takes savings and
+// checking of the first customer (OLTP-Bench takes one of the two balances, and loses
+// money), an overdrawn check costs one unit more, and savings have both deposits and
+// withdrawals.
 #ifndef EXAMPLES_TRANSFER_INPUT_SMALLBANK_H_
 #define EXAMPLES_TRANSFER_INPUT_SMALLBANK_H_
 
@@ -52,25 +55,25 @@ using SmallBankMix = std::array<uint32_t, kSmallBankKinds>;
 inline constexpr SmallBankMix kStandardMix = {15, 15, 15, 15, 15, 25};
 
 struct SmallBankOptions {
-  // Customer n keeps both accounts at bank n modulo their number.
+  // Customer n has both accounts at bank n modulo the number of banks.
   std::vector<std::string> banks;
   uint64_t customers = 1000;
   SmallBankMix mix = kStandardMix;
-  // The first so many customers are in the hot spot, to which so many percent of the
-  // transactions go; the others go to the rest. 0 customers: no hot spot.
+  // The first hot_customers customers are the hot spot: hot_percent of the transactions
+  // are about them, the others about the rest. 0 customers: no hot spot.
   uint64_t hot_customers = 0;
   uint32_t hot_percent = 90;
   Scale scale = Scale(2);
-  // Of the opening balances. They do not depend on the streams' seeds.
+  // For the opening balances, which do not depend on the streams' seeds.
   uint64_t seed = 1;
 };
 
-// What is done to an account. All operations of a transaction happen, or none.
+// A change of one account. Either all operations of a transaction are done, or none.
 struct AccountOperation {
   enum class Kind : uint8_t {
-    kAdd,           // add amount, which may be negative, whatever the balance
-    kAddIfAtLeast,  // add amount if the balance is then at least zero, else roll back
-    kSet,           // the balance becomes amount; the row was read before, and locked
+    kAdd,           // add amount, which may be negative
+    kAddIfAtLeast,  // add amount; roll back if the balance would be negative
+    kSet,           // set the balance to amount; the row was read and locked before
   };
   Kind kind = Kind::kAdd;
   AccountId account;
@@ -81,7 +84,7 @@ struct AccountOperation {
 
 struct SmallBankPlan {
   std::vector<AccountOperation> writes;  // in this order
-  Money net;  // what the total of all balances changes by, if this commits
+  Money net;  // the change of the total of all balances when this commits
 };
 
 class SmallBank;
@@ -91,15 +94,14 @@ struct SmallBankTransaction {
   AccountId savings;         // of the first customer
   AccountId checking;        // of the first customer
   AccountId other_checking;  // of the second; empty unless kind has a second
-  Money amount;              // below zero for a withdrawal
+  Money amount;              // negative for a withdrawal
   Money penalty;             // of an overdrawn check
 
-  // The accounts whose balances the plan depends on, or that the customer asked for.
+  // The accounts whose balances the plan needs, or which the customer wants to know.
   [[nodiscard]] std::vector<AccountId> Reads() const;
 
-  // What to do, given the balances of Reads(), in that order. OUT_OF_RANGE when a
-  // balance would overflow: roll back. Programmer's error with another number of
-  // balances.
+  // What to do. `balances` are those of Reads(), in the same order (their number is
+  // checked). OUT_OF_RANGE: a balance would overflow; roll back.
   [[nodiscard]] absl::StatusOr<SmallBankPlan> Plan(
       const std::vector<Money>& balances) const;
 };
@@ -107,16 +109,16 @@ struct SmallBankTransaction {
 // The customers and their accounts. Immutable, and so thread-safe.
 class SmallBank {
  public:
-  // INVALID_ARGUMENT, saying which, when there is no bank or a name with a colon, a
-  // mix that is not a hundred, fewer than two customers inside or outside the hot
-  // spot, or more percent than a hundred.
+  // INVALID_ARGUMENT, with the reason: there is no bank, a name has a colon, the mix does
+  // not add up to 100, there are fewer than two customers inside or outside of the hot
+  // spot, or a percentage is above 100.
   [[nodiscard]] static absl::StatusOr<SmallBank> Make(SmallBankOptions options);
 
   [[nodiscard]] const SmallBankOptions& options() const { return options_; }
   [[nodiscard]] AccountId Savings(uint64_t customer) const;
   [[nodiscard]] AccountId Checking(uint64_t customer) const;
 
-  // All accounts with what is on them at first: 10,000 to 50,000, as H-Store loads.
+  // All accounts with their opening balances: 10,000 to 50,000, as in H-Store.
   [[nodiscard]] std::vector<std::pair<AccountId, Money>> OpeningAccounts() const;
 
  private:
@@ -136,7 +138,7 @@ class SmallBankStream {
 
  private:
   [[nodiscard]] SmallBankKind DrawKind();
-  // Two different customers, both in the hot spot or both outside.
+  // Two different customers, both inside or both outside of the hot spot.
   [[nodiscard]] std::pair<uint64_t, uint64_t> DrawCustomers();
 
   const SmallBank* const bank_;

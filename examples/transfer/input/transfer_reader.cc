@@ -24,7 +24,7 @@ absl::Status Refuse(std::string why) {
   return absl::InvalidArgumentError(std::move(why));
 }
 
-// The status's message with the column before it.
+// Adds the column to the status's message.
 absl::Status InColumn(const char* column, const absl::Status& status) {
   return Refuse(absl::StrCat(column, ": ", status.message()));
 }

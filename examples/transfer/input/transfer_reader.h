@@ -1,14 +1,17 @@
-// Transfers from a CSV file with the columns from,to,amount: "bank:account" twice and
-// an exact decimal amount. A first row that says from,to,amount is passed over.
+// Reads transfers from a CSV file with the columns from,to,amount: twice "bank:account"
+// and an exact decimal amount. A first row "from,to,amount" is skipped.
 //
 //   TransferReader reader(&in, Scale(2));
 //   while (auto row = reader.Next()) {
-//     if (const auto* bad = std::get_if<BadRow>(&*row)) ... ToString(*bad)
-//     else ... std::get<Transfer>(*row)
+//     if (const auto* bad = std::get_if<BadRow>(&*row)) {
+//       Report(ToString(*bad));
+//     } else {
+//       Run(std::get<Transfer>(*row));
+//     }
 //   }
-//   if (!reader.status().ok()) ...
+//   if (!reader.status().ok()) return reader.status();
 //
-// or, all at once and with the choice what a bad row means, ReadTransfers below.
+// ReadTransfers, below, reads a whole file, with a policy for bad rows.
 #ifndef EXAMPLES_TRANSFER_INPUT_TRANSFER_READER_H_
 #define EXAMPLES_TRANSFER_INPUT_TRANSFER_READER_H_
 
@@ -30,7 +33,7 @@ namespace concordat::transfer {
 struct Transfer {
   uint64_t line = 0;  // of the file, from 1
   AccountId from;
-  AccountId to;  // another than from
+  AccountId to;  // never equal to from
   Money amount;  // above zero
 
   friend bool operator==(const Transfer&, const Transfer&) = default;
@@ -52,9 +55,9 @@ class TransferReader {
   // The stream must outlive the reader.
   TransferReader(std::istream* in, Scale scale) : csv_(in), scale_(scale) {}
 
-  // Nothing at the end of the input, or when it could not be read.
+  // nullopt: the end of the input, or it could not be read.
   [[nodiscard]] std::optional<std::variant<Transfer, BadRow>> Next();
-  // DATA_LOSS when reading failed: rows may be missing.
+  // DATA_LOSS: the input could not be read, so rows may be missing.
   [[nodiscard]] absl::Status status() const { return csv_.status(); }
 
  private:
@@ -62,7 +65,7 @@ class TransferReader {
 
   CsvReader csv_;
   const Scale scale_;
-  bool first_ = true;
+  bool first_ = true;  // the next row is the first
 };
 
 enum class BadRows { kSkip, kRefuseFile };
@@ -72,13 +75,12 @@ struct TransferFile {
   std::vector<BadRow> bad_rows;  // empty with kRefuseFile
 };
 
-// Reads to the end before anything is handed on. DATA_LOSS when reading failed;
-// INVALID_ARGUMENT, naming the first bad rows and how many there are, when there is
-// one and the policy is kRefuseFile.
+// Reads the whole input. DATA_LOSS: it could not be read. INVALID_ARGUMENT: there are bad
+// rows and the policy is kRefuseFile; the message has the first of them and their number.
 [[nodiscard]] absl::StatusOr<TransferFile> ReadTransfers(std::istream* in, Scale scale,
                                                          BadRows policy);
 
-// Each account that occurs, sorted, once.
+// All accounts that occur, sorted, each once.
 [[nodiscard]] std::vector<AccountId> AccountsOf(const std::vector<Transfer>& transfers);
 
 }  // namespace concordat::transfer
