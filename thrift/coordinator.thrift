@@ -1,178 +1,188 @@
 /**
- * What clients, participants and operators ask a coordinator node. How calls travel, and
- * their limits: types.thrift.
+ * The calls of clients, participants and operators to a coordinator node. types.thrift
+ * describes the transport and its limits.
  */
 include "types.thrift"
 namespace cpp concordat.wire
 namespace py concordat.wire.coordinator
 namespace js concordat.wire
 
-/** Who a node is, and what it knows of its cluster. */
+/** The identity of a node, and what it knows about its cluster. */
 struct HelloReply {
   /** How the call ended. */
   1: required types.Result result
-  /** The protocol version that the node speaks. */
+  /** The node's protocol version. */
   2: required i32 version
   /** The cluster's id. */
   3: required i64 cluster
   /** The node's id. */
   4: required i64 node
-  /** The leader's address as a client can use it. None: no leader is known. */
+  /** The leader's client address. None: no leader is known. */
   5: optional string leader
-  /** All nodes' client addresses. With VERSION, too: the caller may find another node. */
+  /**
+   * The client addresses of all nodes. Also with VERSION, so that the caller can ask
+   * them.
+   */
   6: optional list<string> nodes
 }
 
 /** Asks for gtids. */
 struct BeginRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /**
-   * How many; 1 or more, else INVALID. A block has 10,000 at most: the reply's count says
-   * how many it has.
+   * How many; must be 1 or more, otherwise INVALID. A block has at most 10,000: the
+   * reply's count says how many.
    */
   2: required i32 count
 }
 
-/** A block of gtids: first, first + 1, … Nothing was logged. */
+/** A block of gtids: first, first + 1, … It is not recorded in the log. */
 struct BeginReply {
   /** How the call ended. */
   1: required types.Result result
-  /** The first of the block. */
+  /** The first gtid of the block. */
   2: optional types.Gtid first
-  /** How many the block has. */
+  /** The number of gtids in the block. */
   3: optional i32 count
-  /** How long they may be used, in milliseconds; unused ones are dropped then. */
+  /** For how long they may be used, in milliseconds; then unused ones must be dropped. */
   4: optional i32 valid_ms
 }
 
 /** Asks for the commit of a global transaction. May be repeated at any leader. */
 struct CommitRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
-  /** The transaction: one that BeginReply handed out. */
+  /** The transaction: a gtid of a BeginReply. */
   2: required types.Gtid gtid
   /**
-   * All branches that the client knows of, each once; 128 at most, else INVALID. None:
-   * those that were enlisted are meant, and if there are none, COMMITTED says that
-   * nothing was committed.
+   * All branches that the client knows, each once; at most 128, otherwise INVALID. Empty:
+   * only those that were enlisted; if there are none, COMMITTED means that nothing was to
+   * be committed.
    */
   3: required list<types.BranchId> branches
-  /** When to answer; no other number, else INVALID. The mode of the first request counts. */
+  /**
+   * When to answer; unknown numbers are INVALID. The mode of the first request counts.
+   */
   4: required types.CommitMode mode
   /**
-   * After this long without all votes the transaction aborts, in milliseconds; 1 or more,
-   * else INVALID. More than 600,000 counts as that.
+   * The transaction aborts when not all branches have voted within this time, in
+   * milliseconds; must be 1 or more, otherwise INVALID. More than 600,000 counts as
+   * 600,000.
    */
   5: required i32 timeout_ms
   /**
-   * The positions in `branches` of those that have voted PREPARED already
-   * (ExecuteReply.prepared); they are not asked again. None: nobody has. A position of a
-   * branch that has not voted so is a lie that costs money: the others commit, this one
-   * does not, and is put on record as a heuristic rollback when its resource gives it up.
-   * A position that is none is INVALID.
+   * The positions in `branches` of those that have already voted PREPARED
+   * (ExecuteReply.prepared); they are not asked again. None: no branch has. The position
+   * of a branch that has not voted PREPARED breaks the transaction: the other branches
+   * commit, this one does not, and it is recorded as a heuristic rollback when its
+   * resource gives it up. A position outside of `branches` is INVALID.
    */
   6: optional list<i32> prepared
 }
 
-/** What became of a global transaction. Never an error that hides an unknown outcome. */
+/**
+ * The outcome of a global transaction. An unknown outcome is never reported as an error.
+ */
 struct OutcomeReply {
   /**
-   * OK: `outcome` is final. Anything else: nothing is known from this answer.
+   * OK: `outcome` is final. After any other code the outcome is not known:
    *   UNDECIDED             begun: repeat with the same gtid
    *   NOT_LEADER, NOT_READY not begun by this request: repeat with the same gtid
-   *   OVERLOADED, VERSION   not begun by this request. If no earlier one with this gtid
-   *                         can have been heard (none was answered UNDECIDED, or not at
-   *                         all), nothing commits: the client may count it as aborted.
-   *                         Else repeat, until somebody knows
+   *   OVERLOADED, VERSION   not begun by this request. If no earlier request with this
+   *                         gtid can have begun (none was answered UNDECIDED or not at
+   *                         all), nothing commits: the client may treat it as aborted.
+   *                         Otherwise repeat until a node knows
    *   INVALID               the same; the request is wrong (the message says how), or the
-   *                         gtid was never handed out
-   *   FORGOTTEN             the outcome was dropped long ago; or it was never asked to
-   *                         commit, and never will be. Not begun by this request
-   *   NOT_FOUND             to `outcome` only: nobody has asked to commit it, as far as
-   *                         this leader's log knows. That will not change unless somebody
-   *                         does; `rollback` makes it final
+   *                         gtid was never assigned
+   *   FORGOTTEN             the outcome was dropped long ago, or the commit was never
+   *                         requested and never will be. Not begun by this request
+   *   NOT_FOUND             only to `outcome`: the commit was not requested, as far as
+   *                         this leader's log knows. That changes only by a request;
+   *                         `rollback` makes it final
    */
   1: required types.Result result
-  /** With OK: what became of it. None: not known from this answer. */
+  /** With OK: the outcome. None: not known from this answer. */
   2: optional types.Outcome outcome
-  /** With ABORTED. */
+  /** With ABORTED: the cause. */
   3: optional types.AbortCause cause
-  /** With ABORTED, in words: which branch, who had not voted, who asked. */
+  /** With ABORTED, a text: which branch, which had not voted, which inquired. */
   4: optional string detail
 }
 
 /**
- * Asks for the rollback of a global transaction. Needed when anybody may have been asked
- * to vote or to commit it (ParticipantService.prepare, `prepare` in a call, commit here).
- * A client that has only worked in branches, and whose transaction nobody else knows, may
- * instead call ParticipantService.rollback for them and forget the gtid.
+ * Requests the rollback of a global transaction. Needed when a branch may have been asked
+ * to vote, or the commit may have been requested (ParticipantService.prepare, `prepare`
+ * in a call, commit here). A client that has only worked in branches, and whose
+ * transaction no other program knows, may instead call ParticipantService.rollback for
+ * them and forget the gtid.
  */
 struct RollbackRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /** The transaction. */
   2: required types.Gtid gtid
   /**
-   * Branches that the client knows of; they are told when it is decided. Of more than 256
-   * the rest finds out by itself.
+   * Branches that the client knows; they are told when it is decided. Beyond 256, the
+   * others find out by inquiry.
    */
   3: required list<types.BranchId> branches
-  /** Why, in words; kept as the cause's detail. None: nothing to say. */
+  /** A text: the reason, which becomes the detail. None: no reason. */
   4: optional string reason
 }
 
 /** Adds a branch to a transaction before its commit is requested. */
 struct EnlistRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /** The branch; its gtid names the transaction. */
   2: required types.BranchId branch
 }
 
-/** Asks for an outcome without asking for one. */
+/** Asks for an outcome without requesting one. */
 struct OutcomeRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /** The transaction. */
   2: required types.Gtid gtid
 }
 
-/** What a branch in doubt is told. */
+/** The answer to a branch in doubt. */
 enum InquiryAnswer {
   /** Commit the branch. */
   COMMIT = 1
   /** Roll the branch back. */
   ROLLBACK = 2
-  /** Not decided yet: hold, and ask again. */
+  /** Not decided yet: keep the branch prepared, and ask again. */
   WAIT = 3
 }
 
 /** Asks for the outcomes of branches in doubt. */
 struct InquiryRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /**
-   * The branches, by their whole ids: another branch of the same transaction may have
-   * to roll back.
+   * The branches, by their full ids: branches of one transaction may get different
+   * answers.
    */
   2: required list<types.BranchId> branches
 }
 
-/** One answer a branch, in the order of the request; each with its own result. */
+/** The answer for one branch. */
 struct InquiryItem {
   /**
-   * Of this branch. Anything but OK: nothing is known, hold the branch and ask again.
+   * For this branch. After any code but OK nothing is known: keep the branch prepared,
+   * and ask again.
    */
   1: required types.Result result
-  /** With OK. */
+  /** With OK: the answer. */
   2: optional InquiryAnswer answer
 }
 
 struct InquiryReply {
-  /** Of the call as a whole; NOT_LEADER: ask the leader. */
+  /** For the call as a whole. NOT_LEADER: ask the leader. */
   1: required types.Result result
-  /** With OK: as many as there were branches. */
+  /** With OK: one for each branch, in the order of the request. */
   2: optional list<InquiryItem> items
 }
 
@@ -181,29 +191,28 @@ struct ResourceInfo {
   /** Its name in the cluster. */
   1: required string name
   /**
-   * Where its participant listens, as clients and coordinators can reach it. It changes
-   * when the participant moves: resolve again after a failed connection.
+   * The participant's address for clients and coordinators. It changes when the
+   * participant moves: resolve again after a failed connection.
    */
   2: required string address
-  /** kv, sqlite, … */
+  /** The kind of resource: kv, sqlite, … */
   3: required string kind
   /** The incarnation of the participant. */
   4: required i64 incarnation
   /**
-   * In answers: whether its heartbeats arrive. None: this leader has not heard of it
-   * yet.
+   * In answers: whether its heartbeats arrive. None: this leader has had none yet.
    */
   5: optional bool alive
-  /** In answers: milliseconds since the last heartbeat. None: as above. */
+  /** In answers: milliseconds since the last heartbeat. None: there was none yet. */
   6: optional i64 heartbeat_age_ms
   /**
-   * Which store it is, given to it when it was made: another one is refused under the
-   * same name. None: the store has no identity.
+   * The id of its store, which the store got when it was created. Another store is
+   * refused under the same name. None: the store has no id.
    */
   7: optional string store
   /**
-   * In requests: an operator says that this store takes the place of the one that had the
-   * name, and what was prepared there is lost. None: no.
+   * In requests: by an operator's decision, this store replaces the one that had the
+   * name, and branches that were prepared there are lost. None: no.
    */
   8: optional bool replace_store
   /**
@@ -214,54 +223,55 @@ struct ResourceInfo {
   9: optional i64 generation
   /**
    * The resource is not served. In answers: why its last registration was refused; none:
-   * it was not. In requests: why its participant does not serve it; it is listed so, and
-   * the registration is refused.
+   * it was accepted. In requests: why its participant does not serve it; this is listed,
+   * and the registration is refused.
    */
   10: optional string quarantined
   /** In answers, with `quarantined`: milliseconds since that registration. */
   11: optional i64 quarantined_age_ms
   /**
-   * The participant is there, and cannot use the resource now: why (its database is not
-   * reached, say). It goes on trying. None: it can.
+   * Why the participant cannot use the resource now, for example because it cannot reach
+   * the database. It keeps trying. None: it can use it.
    */
   12: optional string unavailable
 }
 
-/** Registers resources, and keeps them registered: repeated as a heartbeat. */
+/** Registers resources. Repeated as a heartbeat, which keeps them registered. */
 struct RegisterRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
-  /** All that the participant serves; `alive` and the ages are not read. */
+  /** All resources of the participant; `alive` and the ages are ignored. */
   2: required list<ResourceInfo> resources
 }
 
 struct RegisterReply {
-  /** How the call ended; other than OK: of the first resource that was not accepted. */
+  /** How the call ended. Not OK: for the first resource that was refused. */
   1: required types.Result result
   /** With OK: repeat within this time, in milliseconds. */
   2: optional i32 heartbeat_ms
-  /** With OK: the cluster's id, part of the XIDs of the resources' branches. */
+  /** With OK: the cluster's id, which is part of the XIDs of branches. */
   3: optional i64 cluster
   /**
-   * One gtid a Raft group: no coordinator will ask about an older one of that group
-   * again, so that evidence of its branches may be dropped. None: nothing may be yet.
+   * One gtid for each Raft group: no coordinator will ask about an older gtid of that
+   * group again, so the evidence of its branches may be dropped. None: nothing may be
+   * dropped.
    */
   4: optional list<types.Gtid> watermarks
 }
 
 struct ResolveRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
-  /** Names; none asks for all. */
+  /** The names. Empty: all resources. */
   2: required list<string> names
-  /** Only those whose names come after it: the last of the page before. None: the first. */
+  /** Only names after this one, the last of the page before. None: from the first on. */
   3: optional string after
 }
 
 struct ResolveReply {
   /** How the call ended. */
   1: required types.Result result
-  /** With OK: those that are known, sorted by name. */
+  /** With OK: the known ones, sorted by name. */
   2: optional list<ResourceInfo> resources
   /** With OK: there are more than fit in one answer; ask with `after`. */
   3: optional bool more
@@ -275,9 +285,9 @@ struct StatusReply {
   2: optional i64 cluster
   /** The node's id. */
   3: optional i64 node
-  /** The protocol version that the node speaks. */
+  /** The node's protocol version. */
   4: optional i32 version
-  /** leader, follower, candidate; also pre-candidate. */
+  /** leader, follower, pre-candidate or candidate. */
   5: optional string role
   /** The node's current term (Raft). */
   6: optional i64 term
@@ -287,39 +297,42 @@ struct StatusReply {
   8: optional i64 last_index
   /** The last entry that the node knows to be log-committed. */
   9: optional i64 commit_index
-  /** The last entry that its state has taken up. */
+  /** The last entry that it has applied. */
   10: optional i64 applied_index
-  /** Transactions staged and not yet decided. */
+  /** Transactions that are staged and not decided yet. */
   11: optional i64 undecided
-  /** Transactions decided whose branches have not all acknowledged. */
+  /** Other transactions that are not over: decided, or only enlisted. */
   12: optional i64 unended
-  /** Outcomes kept for retries. */
+  /** Outcomes that are kept for repeated requests. */
   13: optional i64 remembered
-  /** Below it, outcomes are forgotten. None: nothing has been forgotten yet. */
+  /** Outcomes below it are forgotten. None: nothing has been forgotten yet. */
   14: optional types.Gtid watermark
-  /** Those that are registered, sorted by name. */
+  /** The registered resources, sorted by name. */
   15: optional list<ResourceInfo> resources
-  /** Each peer's address and last stored index, on the leader. */
+  /** Only from the leader: for each peer's address, the last index that it has stored. */
   16: optional map<string, i64> peers
-  /** Hash of the applied state, with the index it belongs to. */
+  /** A hash of the state at applied_index. */
   17: optional i64 state_hash
   /** Milliseconds since the start of the process. */
   18: optional i64 uptime_ms
   /** New work is refused because the disk is full. */
   19: optional bool disk_full
   /**
-   * Branches that ended against, or without, the decision, and that nobody has
-   * forgotten; listHeuristics has them.
+   * The number of branches that ended against, or without, the decision and were not
+   * forgotten by an operator; see listHeuristics.
    */
   20: optional i64 heuristics
-  /** There are more resources than fit in one answer; `resolve` has them, in pages. */
+  /** There are more resources than fit into the answer; `resolve` lists all, in pages. */
   21: optional bool more_resources
   /**
-   * On the leader, what it does for each peer: replicating, probing, snapshot, no space;
-   * with ", lost its tail" while it sends again what the peer had acknowledged and lost.
+   * Only from the leader, for each peer's address: replicating, probing, snapshot or no
+   * space; with ", lost its tail" while it is sent again what it has acknowledged and
+   * lost.
    */
   22: optional map<string, string> peer_states
-  /** This node's log ends before what it had acknowledged; it is being sent again. */
+  /**
+   * This node's log ends before entries that it has acknowledged; they are sent again.
+   */
   23: optional bool lost_tail
 }
 
@@ -331,52 +344,52 @@ struct BranchView {
   2: required string state
   /** How often it was sent a message since this leader took over; 0 on other nodes. */
   3: optional i32 attempts
-  /** The last answer's text. None: it had none. */
+  /** The text of the last answer. None: it had none. */
   4: optional string detail
 }
 
-/** A transaction as `concordat txn list` and `txn show` have it. */
+/** A transaction as `concordat txn list` and `txn show` show it. */
 struct TransactionView {
   /** The transaction. */
   1: required types.Gtid gtid
   /** enlisted, preparing, committing, aborting, committed, aborted. */
   2: required string state
-  /** When its client was, or will be, answered. None: not staged, or over. */
+  /** The mode of its commit. None: not staged, or over. */
   3: optional types.CommitMode mode
-  /** What was decided. None: nothing yet, or forgotten. */
+  /** The decision. None: not decided yet, or forgotten. */
   4: optional types.Outcome outcome
   /** With ABORTED: why. */
   5: optional types.AbortCause cause
   /**
-   * With ABORTED, in words: which branch, who had not voted, who asked. None:
+   * With ABORTED, a text: which branch, which had not voted, which inquired. None:
    * nothing to add.
    */
   6: optional string detail
-  /** Its branches, as far as they are still kept; none when it is over. */
+  /** Its branches, as far as they are still known; none when it is over. */
   7: optional list<BranchView> branches
-  /** Milliseconds since this leader first heard of it. None: it does not drive it. */
+  /** Milliseconds since this leader first heard of it. None: not in flight here. */
   8: optional i64 age_ms
-  /** The log index of STAGED; none or 0: not told, or there is none. */
+  /** The log index of STAGED. None or 0: not known, or there is none. */
   9: optional i64 staged_index
-  /** The log index of DECIDED; none or 0: not told, or there is none. */
+  /** The log index of DECIDED. None or 0: not known, or there is none. */
   10: optional i64 decided_index
-  /** The log index of ENDED; none or 0: not told, or there is none. */
+  /** The log index of ENDED. None or 0: not known, or there is none. */
   11: optional i64 ended_index
-  /** Whom it waits for, in words. None: for nobody. */
+  /** A text: for what it waits. None: for nothing. */
   12: optional string waiting_for
   /**
-   * Branches that ended against, or without, the decision, and that nobody has forgotten,
-   * also when the transaction is over; none: no such branch.
+   * Branches that ended against, or without, the decision and were not forgotten by an
+   * operator, also when the transaction is over. None: there is no such branch.
    */
   13: optional list<string> heuristics
 }
 
 struct ListTransactionsRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
-  /** At most this many, from 1; an answer never has more than 10,000. */
+  /** At most this many, 1 or more; an answer never has more than 10,000. */
   2: required i32 limit
-  /** Only those after it: the last of the page before. None: from the oldest on. */
+  /** Only those after this one, the last of the page before. None: from the oldest on. */
   3: optional types.Gtid after
 }
 
@@ -385,7 +398,9 @@ struct ListTransactionsReply {
   1: required types.Result result
   /** With OK: open transactions in the order of their ids, at most `limit`. */
   2: optional list<TransactionView> transactions
-  /** With OK: there are more than `limit`, or than fit in one answer; ask with `after`. */
+  /**
+   * With OK: there are more than `limit`, or than fit in one answer; ask with `after`.
+   */
   3: optional bool more
 }
 
@@ -393,8 +408,7 @@ struct ShowTransactionReply {
   /** How the call ended. */
   1: required types.Result result
   /**
-   * With OK: the transaction, also one that this node knows nothing of (state
-   * unknown).
+   * With OK: the transaction. If this node does not know it, its state is `unknown`.
    */
   2: optional TransactionView transaction
 }
@@ -403,18 +417,18 @@ struct ShowTransactionReply {
 struct HeuristicBranch {
   /** Which branch. */
   1: required types.BranchId branch
-  /** What became of it: commit, rollback, mixed or hazard. */
+  /** How it ended: commit, rollback, mixed or hazard. */
   2: required string what
-  /** In the words of the resource, or of the operator who did it. */
+  /** A text of the resource, or of the operator who has done it. */
   3: optional string detail
 }
 
 struct ListHeuristicsRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
-  /** At most this many, from 1; an answer never has more than 10,000. None: that many. */
+  /** At most this many, 1 or more; an answer never has more than 10,000. None: 10,000. */
   2: optional i32 limit
-  /** Only those after it: the last of the page before. None: from the first on. */
+  /** Only those after this one, the last of the page before. None: from the first on. */
   3: optional types.BranchId after
 }
 
@@ -422,42 +436,44 @@ struct ListHeuristicsReply {
   /** How the call ended. */
   1: required types.Result result
   /**
-   * With OK: those that nobody has forgotten, also of transactions that have ended, in
-   * the order of their ids.
+   * With OK: those that were not forgotten, also of transactions that have ended, in the
+   * order of their ids.
    */
   2: optional list<HeuristicBranch> branches
-  /** With OK: there are more than `limit`, or than fit in one answer; ask with `after`. */
+  /**
+   * With OK: there are more than `limit`, or than fit in one answer; ask with `after`.
+   */
   3: optional bool more
 }
 
-/** Somebody has dealt with what a branch did. */
+/** An operator has dealt with a heuristic outcome. */
 struct ForgetHeuristicRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /** Which branch. */
   2: required types.BranchId branch
-  /** Who says so, for the log. */
+  /** The operator's name; it is recorded. */
   3: required string by
 }
 
-/** An operator gives a resource's name up. */
+/** An operator retires a resource's name. */
 struct RetireResourceRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /** The resource's name. */
   2: required string name
-  /** Who says so; it is recorded. */
+  /** The operator's name; it is recorded. */
   3: required string by
 }
 
 /**
  * Served by every coordinator node. Any node answers hello, status, resolve (without
- * `alive`, which the leader alone knows), and listTransactions, showTransaction and
- * listHeuristics by what it has applied; the other calls are answered by the leader, and
- * elsewhere with NOT_LEADER. "Repeat" means after a pause that grows, from 10 ms to a
- * second: an election takes some tenths of one.
+ * `alive`, which only the leader knows), and, from its applied state, listTransactions,
+ * showTransaction and listHeuristics. Only the leader answers the other calls; other
+ * nodes answer NOT_LEADER. "Repeat" means after a pause that grows from 10 ms to a
+ * second: an election takes some tenths of a second.
  *
- * After ABORTED the coordinators roll all branches back that were named or enlisted.
+ * After ABORTED the coordinators roll back all branches that were named or enlisted.
  */
 service CoordinatorService {
   HelloReply hello(1: required types.CallContext context)
@@ -465,27 +481,27 @@ service CoordinatorService {
   OutcomeReply commit(1: required CommitRequest request)
   OutcomeReply rollback(1: required RollbackRequest request)
   /**
-   * OK only after the enlistment is in the replicated log, before any commit; also when
-   * it is repeated. TOO_LATE: the branch is not part of the transaction.
+   * OK only after the enlistment is in the replicated log, before any commit; also for a
+   * repeated call. TOO_LATE: the branch is not part of the transaction.
    */
   types.Result enlist(1: required EnlistRequest request)
   OutcomeReply outcome(1: required OutcomeRequest request)
   InquiryReply inquire(1: required InquiryRequest request)
   RegisterReply registerResources(1: required RegisterRequest request)
   ResolveReply resolve(1: required ResolveRequest request)
-  /** Answered by any node, of itself. */
+  /** Answered by any node, about itself. */
   StatusReply status(1: required types.CallContext context)
   ListTransactionsReply listTransactions(1: required ListTransactionsRequest request)
   ShowTransactionReply showTransaction(1: required OutcomeRequest request)
   ListHeuristicsReply listHeuristics(1: required ListHeuristicsRequest request)
   /**
-   * OK once it is in the replicated log. NOT_FOUND: no such outcome is on record; nothing
-   * was changed. UNDECIDED: begun by a leader that stepped down, may have taken effect or
-   * not; repeat it.
+   * OK once this is in the replicated log. NOT_FOUND: there is no such outcome; nothing
+   * was changed. UNDECIDED: begun by a leader that has stepped down; it may have taken
+   * effect or not. Repeat the call.
    */
   types.Result forgetHeuristic(1: required ForgetHeuristicRequest request)
   /**
-   * Frees the name and its place, and forgets which store had it. OK once it is in the
+   * Frees the name and its place, and forgets which store had it. OK once this is in the
    * replicated log. NOT_FOUND: there is no such resource. INVALID: it is served, or a
    * transaction that is not over has a branch there; nothing was changed. UNDECIDED: as
    * for forgetHeuristic.

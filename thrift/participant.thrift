@@ -1,6 +1,6 @@
 /**
- * What coordinators and clients ask a participant: the process that serves resource
- * managers. How calls travel, and their limits: types.thrift.
+ * The calls of coordinators and clients to a participant, the process that serves
+ * resource managers. types.thrift describes the transport and its limits.
  */
 include "types.thrift"
 namespace cpp concordat.wire
@@ -9,27 +9,27 @@ namespace js concordat.wire
 
 /** How a branch voted (X/Open XA, xa_prepare). */
 enum Vote {
-  /** The branch is on disk and will do as it is told. */
+  /** The branch is on disk and can commit and roll back. */
   PREPARED = 1
   /** Nothing was written; the branch is over. */
   READ_ONLY = 2
   /**
-   * No, for a reason that lasts (a constraint, a right, a disk that is full): the branch
-   * is rolled back, and the same work will be refused again.
+   * No, for a lasting reason (a constraint, a missing right, a full disk): the branch is
+   * rolled back, and the same work will be refused again.
    */
   REFUSED = 3
-  /** Cannot tell now (recovering, or another instance has the branch). Ask again. */
+  /** Not known now (recovering, or another instance has the branch). Ask again. */
   UNAVAILABLE = 4
   /** The branch had already been committed in one phase. */
   COMMITTED_ALONE = 5
   /**
    * No: the branch lost against another transaction (a lock, a deadlock, a serialization
-   * failure) and is rolled back. Another run may go well.
+   * failure) and is rolled back. Another attempt may succeed.
    */
   CONFLICT = 6
   /**
-   * No: the branch is not there. It was rolled back before, idle for too long, or lost
-   * with an earlier incarnation of the participant. Another run may go well.
+   * No: the branch does not exist. It was rolled back before, was idle for too long, or
+   * was lost with an earlier incarnation of the participant. Another attempt may succeed.
    */
   LOST = 7
 }
@@ -38,16 +38,16 @@ struct PrepareResult {
   /** The vote. */
   1: required Vote vote
   /**
-   * With anything but PREPARED and READ_ONLY: why, in words. None: nothing to add.
+   * A text: the reason, unless PREPARED or READ_ONLY. None: nothing to add.
    */
   2: optional string detail
 }
 
-/** How a branch ended after it was told the outcome. */
+/** How a branch has ended after it was told the outcome. */
 enum FinishState {
-  /** Done and durable; or the branch is not there, which is as good. */
+  /** Done and durable; or the branch does not exist, which means the same. */
   DONE = 1
-  /** Not now; ask again. */
+  /** Not done yet; repeat the call. */
   RETRY = 2
   /**
    * The branch had ended the other way (this and the next three: X/Open XA_HEURCOM,
@@ -58,51 +58,52 @@ enum FinishState {
   HEURISTIC_ROLLBACK = 4
   /** Part of it was committed, part rolled back. */
   HEURISTIC_MIXED = 5
-  /** It ended, and nobody can tell how. */
+  /** It has ended, and it cannot be found out how. */
   HEURISTIC_HAZARD = 6
 }
 
 struct FinishResult {
   /** How it ended. */
   1: required FinishState state
-  /** With anything but DONE: why, in words. */
+  /** A text: the reason, unless DONE. */
   2: optional string detail
 }
 
-/** One list of branches, at one participant. */
+/** A list of branches of one participant. */
 struct BranchList {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
-  /** The branches, of any transactions and any resources of this participant. */
+  /** The branches, of any transactions and of any resources of this participant. */
   2: required list<types.BranchId> branches
   /**
-   * For rollback: a coordinator's decision. Without it, from a client, only branches
-   * that have not been asked to vote are rolled back; the others answer RETRY. None: false.
+   * For rollback: it is a coordinator's decision. Without it, from a client, only
+   * branches that have not been asked to vote are rolled back; the others answer RETRY.
+   * None: false.
    */
   3: optional bool decided
 }
 
-/** One vote a branch, in the order of the request. */
+/** The votes, in the order of the request. */
 struct PrepareReply {
-  /** Of the call as a whole. */
+  /** For the call as a whole. */
   1: required types.Result result
-  /** With OK: as many as there were branches. */
+  /** With OK: one for each branch. */
   2: optional list<PrepareResult> votes
 }
 
-/** One item a branch, in the order of the request. */
+/** How the branches have ended, in the order of the request. */
 struct FinishReply {
-  /** Of the call as a whole. */
+  /** For the call as a whole. */
   1: required types.Result result
-  /** With OK: as many as there were branches. */
+  /** With OK: one for each branch. */
   2: optional list<FinishResult> items
 }
 
 /** Starts a branch (X/Open XA, xa_start). */
 struct StartOptions {
   /**
-   * The transaction counts as old as this one when locks collide; a retry names its
-   * first gtid. None: as old as it is.
+   * When locks collide, the transaction counts as old as this one; a retry names its
+   * first gtid. None: its own gtid.
    */
   1: optional types.Gtid age
   /**
@@ -112,7 +113,7 @@ struct StartOptions {
   2: optional string isolation
   /**
    * An active branch without a call for this long is rolled back, in milliseconds.
-   * None or 0: as the participant was told (30,000 by default).
+   * None or 0: the participant's option (30,000 by default).
    */
   3: optional i32 idle_timeout_ms
   /**
@@ -125,62 +126,62 @@ struct StartOptions {
 }
 
 /**
- * What an application says on its own connection to run a branch there, in the
- * language of the database. Any client library can follow it without knowing more.
+ * The statements with which an application runs a branch on its own connection, in the
+ * language of the database. A client library needs to know nothing else.
  */
 struct ApplicationManagedBranch {
   /**
-   * A query, to be run first, outside of a transaction. It gives one text: why the
-   * branch cannot run on this connection; empty: it can.
+   * A query to be run first, outside of a transaction. It returns one text: why the
+   * branch cannot run on this connection. Empty: it can.
    */
   1: required string check
   /** Statements that begin the branch. */
   2: required list<string> start
   /**
-   * Statements that end it, prepared, after the application's work. All must succeed;
-   * the database's own pitfalls in telling that are the client library's.
+   * Statements that prepare it, after the application's work. All must succeed; how that
+   * is determined for this database is up to the client library.
    */
   3: required list<string> prepare
-  /** A query that gives true in the branch, and only there. */
+  /** A query that returns true in the branch, and only there. */
   4: required string inside
 }
 
 /** One operation of the KV resource manager. */
 enum KvVerb {
-  /** The pair of `key`, if it has a value. */
+  /** Reads the pair of `key`, if it has a value. */
   GET = 1
-  /** Gives `key` the value `value`. */
+  /** Sets the value of `key`. */
   PUT = 2
-  /** Takes the value of `key` away; there need not be one. */
+  /** Deletes the value of `key`, if there is one. */
   DELETE = 3
   /**
    * Adds `delta` to an integer value, which is decimal text (none counts as 0), unless
    * the sum is below `at_least`.
    */
   ADD_IF_AT_LEAST = 4
-  /** Puts `value` if the present value is `expected` (none set: if there is no value). */
+  /** Sets `value` if the current value is `expected` (not set: if there is no value). */
   COMPARE_AND_SET = 5
   /**
-   * Keys from `key` (included) to `end_key` (excluded; empty: to the end), at most
-   * `limit`.
+   * Reads the pairs with keys from `key` (included) to `end_key` (excluded; empty: to the
+   * end), at most `limit`.
    */
   RANGE = 6
 }
 
 struct KvOperation {
-  /** What to do; says which of the other fields count. */
+  /** What to do; determines which of the other fields count. */
   1: required KvVerb verb
-  /** The key, any bytes; RANGE: the first one. */
+  /** The key, any bytes; RANGE: the first key. */
   2: required binary key
-  /** PUT, COMPARE_AND_SET: the new value. It has to be given. */
+  /** PUT, COMPARE_AND_SET: the new value. Required. */
   3: optional binary value
-  /** COMPARE_AND_SET: the value that must be there. None: there must be none. */
+  /** COMPARE_AND_SET: the current value that is expected. None: no value. */
   4: optional binary expected
-  /** ADD_IF_AT_LEAST: what is added; may be negative. It has to be given. */
+  /** ADD_IF_AT_LEAST: what is added; may be negative. Required. */
   5: optional i64 delta
   /** ADD_IF_AT_LEAST: the smallest sum allowed. None: any. */
   6: optional i64 at_least
-  /** RANGE: the first key behind it. None or empty: to the last key. */
+  /** RANGE: the first key after the range. None or empty: to the last key. */
   7: optional binary end_key
   /**
    * RANGE: the most pairs, at least 1. None: as many as the shard allows (10,000 by
@@ -194,15 +195,15 @@ struct KvPair {
   1: required binary key
   /** Its value. */
   2: required binary value
-  /** The transaction-independent version of the value; grows with every change. */
+  /** The version of the value, which grows with every committed change. */
   3: required i64 version
 }
 
-/** What one KV operation gave. */
+/** The result of one KV operation. */
 struct KvResult {
-  /** GET, RANGE: what was found; empty: nothing. None: with other verbs. */
+  /** GET, RANGE: the pairs that were found, or empty. None: other verbs. */
   1: optional list<KvPair> pairs
-  /** ADD_IF_AT_LEAST: the new sum. None: with other verbs. */
+  /** ADD_IF_AT_LEAST: the new sum. None: other verbs. */
   2: optional i64 sum
 }
 
@@ -218,59 +219,62 @@ struct SqlStatement {
 }
 
 struct SqlRow {
-  /** One a column, in the order of the columns. */
+  /** One for each column, in the order of the columns. */
   1: required list<types.Value> values
 }
 
 struct SqlResult {
-  /** The names of the columns. None: the statement gives no rows. */
+  /** The names of the columns. None: the statement returns no rows. */
   1: optional list<string> columns
-  /** The rows, all of them; empty: it found none. None: the statement gives no rows. */
+  /** All rows; empty: there are none. None: the statement returns no rows. */
   2: optional list<SqlRow> rows
-  /** How many rows the statement changed. None: it is a query. */
+  /** How many rows the statement has changed. None: it is a query. */
   3: optional i64 changed
 }
 
 /**
- * Work in a branch. One of kv, sql, opaque is set; with none the branch is started, or
- * kept from idling, and nothing is done. What each kind of resource takes, its limits and
- * its types are in docs/resource-managers.md.
+ * Work in a branch. One of kv, sql and opaque is set; with none the branch is only
+ * started, or its idle time begins again. docs/resource-managers.md describes the work
+ * that each kind of resource accepts, its limits and its types.
  */
 struct ExecuteRequest {
-  /** Who calls, and how long it will wait. */
+  /** The caller, and how long it will wait. */
   1: required types.CallContext context
   /** The branch; or not set, with `start`, to start one and work in it in one call. */
   2: optional types.BranchId branch
   /**
-   * With no branch: the transaction to start one for; not read when `branch` is set. When
-   * the answer is lost the branch may be there, its id is not known, and its locks go with
-   * its idle time-out. A repeat is refused where a transaction has one branch at a time
-   * (RESOURCE_ERROR: PostgreSQL, MariaDB, X/Open); elsewhere it starts another one, which
-   * loses against the first (CONFLICT). So listen longer for this one than `deadline_ms`,
-   * which the participant keeps to, and roll the transaction back when no answer came.
+   * Without a branch: the transaction for which one is started; ignored when `branch` is
+   * set. If the answer is lost, the branch may exist, but its id is not known, and its
+   * locks are held until its idle time is over. A repeated call is refused at resources
+   * where a transaction has only one branch at a time (RESOURCE_ERROR: PostgreSQL,
+   * MariaDB, X/Open); elsewhere it starts another branch, which loses against the first
+   * (CONFLICT). So wait longer for this answer than `deadline_ms`, which the participant
+   * observes, and roll the transaction back if there is none.
    */
   3: optional types.Gtid start
   /** With start: the resource. */
   4: optional string resource
-  /** With start: how. None: all defaults. */
+  /** With start: the branch's options. None: all defaults. */
   5: optional StartOptions options
   /**
-   * Counts the calls in the branch, from 1, which is that of the call with `start`. A
-   * repeat of the last number gets the last answer again and does nothing twice; any
-   * number but that and the next is INVALID. One call at a time in a branch.
+   * Counts the calls in the branch, from 1, the number of the call with `start`. A call
+   * with the last number again gets the last answer again, and nothing is done twice. Any
+   * number but that and the next one is INVALID. A branch takes one call at a time.
    */
   6: required i64 call_number
-  /** Operations, done in order; the first that fails ends the list and fails the call. */
+  /**
+   * Operations, done in order. The first that fails ends the list, and the call fails.
+   */
   7: optional list<KvOperation> kv
   /**
-   * Statements, done in order; the first that fails ends the list and fails the call.
+   * Statements, done in order. The first that fails ends the list, and the call fails.
    */
   8: optional list<SqlStatement> sql
   /** Work for a user's own resource manager, in its own encoding. */
   9: optional binary opaque
   /**
    * This is the branch's last work, and the transaction's other branches have had theirs,
-   * or are having it now: a resource that can do so prepares the branch in the same step
+   * or are getting it now. A resource that can do so prepares the branch in the same call
    * (an unsolicited vote). None: no.
    */
   10: optional bool prepare
@@ -279,18 +283,18 @@ struct ExecuteRequest {
 struct ExecuteReply {
   /**
    * CONFLICT, BRANCH_GONE, RESOURCE_ERROR, TIMED_OUT: the branch is rolled back, or, with
-   * `start`, none was started; the transaction cannot be committed any more. INVALID:
-   * the call did nothing; the branch lives on, and with `start` none was started. OVERLOADED,
-   * UNAVAILABLE, NOT_FOUND: with `start` none was started; else roll it back.
-   * CONDITION_FAILED: operations of this call are undone where the resource can;
-   * the branch lives on, and the message says which operation failed.
+   * `start`, none was started; the transaction can no longer commit. INVALID: the call
+   * has done nothing; the branch goes on, and with `start` none was started. OVERLOADED,
+   * UNAVAILABLE, NOT_FOUND: with `start` none was started; otherwise roll the branch
+   * back. CONDITION_FAILED: operations of this call are undone if the resource can do so;
+   * the branch goes on, and the message says which operation has failed.
    */
   1: required types.Result result
-  /** The branch, also when this call started it. None: there is none. */
+  /** The branch, also if this call has started it. None: there is none. */
   2: optional types.BranchId branch
-  /** With OK to kv work: one result an operation, in their order. */
+  /** With OK to kv work: one result for each operation, in their order. */
   3: optional list<KvResult> kv
-  /** With OK to sql work: one result a statement, in their order. */
+  /** With OK to sql work: one result for each statement, in their order. */
   4: optional list<SqlResult> sql
   /** With OK to opaque work: the resource manager's own answer. */
   5: optional binary opaque
@@ -300,59 +304,59 @@ struct ExecuteReply {
    */
   6: optional ApplicationManagedBranch application_managed
   /**
-   * With `prepare`: the branch has voted PREPARED, and the vote is on the disk; only the
-   * coordinators end it now. None: it is as it would be without `prepare`.
+   * With `prepare`: the branch has voted PREPARED, and the vote is on disk; only the
+   * coordinators may end it now. None: the call was done as without `prepare`.
    */
   7: optional bool prepared
 }
 
-/** What became of a branch that was to be committed in one phase. */
+/** The outcome of a branch that was to be committed in one phase. */
 struct OnePhaseReply {
   /**
-   * OK: outcome is final. Anything else but INVALID: repeat, the answer is kept with
-   * the data.
+   * OK: the outcome is final. After any other code but INVALID, repeat the call: the
+   * outcome is kept with the data.
    */
   1: required types.Result result
-  /** With OK: what became of the branch, for ever. */
+  /** With OK: the outcome of the branch. */
   2: optional types.Outcome outcome
   /** With ABORTED: REFUSED, CONFLICT or LOST. None: REFUSED. */
   3: optional types.AbortCause cause
 }
 
-/** A branch that a participant holds. */
+/** A branch of a participant that is not over. */
 struct HeldBranch {
   /** The branch. */
   1: required types.BranchId branch
   /** active, preparing, prepared, … */
   2: required string state
-  /** Milliseconds in that state. */
+  /** For how many milliseconds it has been in that state. */
   3: required i64 age_ms
 }
 
 struct RecoverReply {
   /** How the call ended. */
   1: required types.Result result
-  /** With OK: all that are not over, of all its resources. */
+  /** With OK: the branches of all its resources that are not over. */
   2: optional list<HeldBranch> branches
 }
 
 /**
- * Served by every participant. `prepare`, `commit`, and `rollback` with `decided`, are the
- * coordinators': a client that calls them settles branches behind their back, and what it
- * did is put on record as a heuristic outcome, if it is noticed. Nothing stops it in this
- * version, which knows no roles.
+ * Served by every participant. Only coordinators may call `prepare`, `commit`, and
+ * `rollback` with `decided`. If a client calls them, it ends branches without the
+ * coordinators' knowledge, and the result is recorded as a heuristic outcome if it is
+ * detected. This version, which has no roles, cannot prevent it.
  */
 service ParticipantService {
   ExecuteReply execute(1: required ExecuteRequest request)
-  /** The coordinators'. Votes; each follows its flush. */
+  /** For coordinators. Each vote follows its flush. */
   PrepareReply prepare(1: required BranchList request)
-  /** The coordinators'. Commits prepared branches; DONE follows the flush. */
+  /** For coordinators. Commits prepared branches; DONE follows the flush. */
   FinishReply commit(1: required BranchList request)
-  /** A client's for branches that have not been asked to vote; see BranchList.decided. */
+  /** From clients, only for branches that have not been asked to vote: see `decided`. */
   FinishReply rollback(1: required BranchList request)
   /**
-   * Commits an active branch at once, for a transaction of one branch. Exactly one branch,
-   * else INVALID.
+   * Commits an active branch at once, for a transaction of one branch. The list must have
+   * exactly one branch, otherwise INVALID.
    */
   OnePhaseReply commitOnePhase(1: required BranchList request)
   /** The branches of this participant that are not over (X/Open XA, xa_recover). */

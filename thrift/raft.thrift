@@ -1,4 +1,4 @@
-/** What coordinator nodes say to each other. */
+/** The messages between coordinator nodes. */
 namespace cpp concordat.wire
 namespace py concordat.wire.raft
 namespace js concordat.wire
@@ -12,27 +12,27 @@ struct RaftEntry {
    * configuration.
    */
   2: required i32 type
-  /** The command's bytes; none: it has none. The index follows from the message. */
+  /** The entry's bytes. None: it has no data. Its index follows from the message. */
   3: optional binary data
 }
 
-/** Which of the fields of RaftMessage count. */
+/** The kind of a RaftMessage, which determines the fields that count. */
 enum RaftMessageType {
   /** Would the receiver vote for the sender in campaign_term? */
   PRE_VOTE_REQUEST = 1
-  /** It would, or not; binds nobody. */
+  /** Whether it would; this is no promise. */
   PRE_VOTE_RESPONSE = 2
   /** RequestVote (Figure 2). */
   VOTE_REQUEST = 3
-  /** The vote; a granted one is on the disk. */
+  /** The vote; a granted vote is on disk. */
   VOTE_RESPONSE = 4
-  /** AppendEntries (Figure 2); without entries a heartbeat. */
+  /** AppendEntries (Figure 2); without entries it is a heartbeat. */
   APPEND_REQUEST = 5
-  /** How far the follower's log agrees, and is on its disk. */
+  /** Up to where the follower's log agrees and is on disk. */
   APPEND_RESPONSE = 6
   /** InstallSnapshot (Figure 13): one chunk. */
   SNAPSHOT_REQUEST = 7
-  /** Which part is wanted next. */
+  /** The part that the follower needs next. */
   SNAPSHOT_RESPONSE = 8
   /** The leader asks the receiver to stand for election at once. */
   TIMEOUT_NOW = 9
@@ -50,28 +50,28 @@ struct RaftMessage {
   2: required i32 group
   /** The sender's node id. */
   3: required i64 from_node
-  /** The receiver's node id; another one drops the message. */
+  /** The receiver's node id; any other node drops the message. */
   4: required i64 to_node
   /** The sender's term. */
   5: required i64 term
   /**
    * Votes: the candidate's last entry. Appends: the entry before the new ones.
-   * Snapshots: its last entry.
+   * Snapshots: the snapshot's last entry.
    */
   6: optional i64 log_index
   /** The term of that entry. */
   7: optional i64 log_term
   /** Appends: the leader's commit index, as far as the receiver may use it. */
   8: optional i64 commit_index
-  /** Appends: the new entries; none is a heartbeat. */
+  /** Appends: the new entries. None: a heartbeat. */
   9: optional list<RaftEntry> entries
   /** Responses: granted, or the entries were accepted. */
   10: optional bool success
-  /** Append responses: the sender's log is durable, and the leader's, up to here. */
+  /** Append responses: up to here the sender's log is durable and equals the leader's. */
   11: optional i64 match_index
   /** Refused appends: the term of the entry at hint_index. */
   12: optional i64 hint_term
-  /** Heartbeats and their responses: the round, for linearizable reads. */
+  /** Appends and their responses: the read round, for linearizable reads. */
   13: optional i64 read_round
   /** Snapshots: where the chunk begins. */
   14: optional i64 offset
@@ -79,19 +79,19 @@ struct RaftMessage {
   15: optional binary chunk
   /** Snapshots: this is the last chunk. */
   16: optional bool done
-  /** Snapshots: the voters at its last entry. */
+  /** Snapshots: the voters at the snapshot's last entry. */
   17: optional list<i64> voters
-  /** Snapshot responses: the offset that is wanted next. */
+  /** Snapshot responses: the offset that the follower needs next. */
   18: optional i64 next_offset
-  /** Pre-votes: the term that the candidate would campaign in. */
+  /** Pre-votes: the term in which the sender would stand for election. */
   19: optional i64 campaign_term
   /** Refused appends: the index that did not match. */
   20: optional i64 rejected_index
-  /** Refused appends: where the logs may agree. */
+  /** Refused appends: the last index at which the logs may agree. */
   21: optional i64 hint_index
-  /** Appends: how far the receiver has acknowledged to this leader. */
+  /** Appends: the last entry that the receiver has acknowledged to this leader. */
   22: optional i64 acknowledged_index
-  /** Appends: the last entry that it ever acknowledged to this leader. */
+  /** Appends: the last entry that it has ever acknowledged to this leader. */
   23: optional i64 promised_index
   /** The term of that entry. */
   24: optional i64 promised_term
@@ -104,13 +104,13 @@ struct RaftMessage {
   /** Vote requests: the leader has asked for this election. */
   28: optional bool leadership_transfer
   /**
-   * The cluster's id, 16 bytes. Requests: of the log that the sender has. Responses:
-   * the cluster that the sender belongs to. None: not known yet.
+   * The cluster's id, 16 bytes. Requests: the cluster of the sender's log. Responses:
+   * the cluster to which the sender belongs. None: not known yet.
    */
   29: optional binary cluster
 }
 
-/** Raft messages travel in lists. */
+/** A list of Raft messages. */
 struct RaftBatch {
   /** The cluster's name; messages of another one are dropped and logged. */
   1: required string cluster_name
@@ -122,6 +122,6 @@ struct RaftBatch {
 
 /** Served by every coordinator node to its peers. */
 service RaftService {
-  /** Hands over messages. There is no answer: Raft repeats what is lost. */
+  /** Delivers messages. There is no answer: Raft repeats what is lost. */
   oneway void deliver(1: required RaftBatch batch)
 }

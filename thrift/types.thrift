@@ -1,36 +1,37 @@
 /**
- * What every service of Concordat shares: names of transactions and branches,
- * outcomes, values, and how a call can end.
+ * What all services of Concordat share: ids of transactions and branches, outcomes,
+ * values, and the ways in which a call can end.
  *
- * Versions: fields are only ever added, as optional ones with new numbers, and a
- * number is never used again. A peer that needs to know what the other side
- * understands asks with `hello` and compares the protocol version.
+ * Versions: fields are only added, as optional ones with new numbers, and a number is
+ * never used again. A peer that needs to know what the other side understands calls
+ * `hello` and compares the protocol version.
  *
- * How calls travel: over TCP or a Unix socket, in Thrift's FRAMED transport and COMPACT
- * protocol. Who speaks another one is disconnected, and the server's log says what it
- * looked like.
+ * Transport: TCP or a Unix socket, with Thrift's FRAMED transport and COMPACT protocol. A
+ * peer that uses another one is disconnected, and the server's log says what its bytes
+ * look like.
  *
  * Answers on one connection come in any order, each with the sequence id of its call. The
- * clients that Thrift generates for most languages do not look at that id: with them, make
- * one call at a time on a connection, and drop the connection after a time-out, for the
- * late answer would be taken for that of the next call.
+ * clients that Thrift generates for most languages do not check that id. With such a
+ * client, make one call at a time on a connection, and close the connection after a
+ * time-out: a late answer would be taken for that of the next call.
  *
- * A connection without a call for 600 s is closed by the server; so is one that has been
- * quiet for a second or more when the server has as many as it may hold and another one
- * comes. Both can be met by a call that is just on its way: its outcome is unknown then.
+ * The server closes a connection that has had no call for 600 s. When it has as many
+ * connections as it may have and another one arrives, it closes one that has been quiet
+ * for a second or more. A call may be on its way in both cases; its outcome is then
+ * unknown.
  *
- * Limits, for a call and for its answer: a frame of 1 MiB; 16,384 elements in a list, set
- * or map, and 65,536 in all of them together; structs in structs to a depth of 16. A larger
- * frame ends the connection; the others are answered with a TApplicationException
- * PROTOCOL_ERROR that names the limit, and nothing was done. Where an answer would be too
- * large, a result with code UNKNOWN comes in its place; lists come in pages and are cut
- * before. 4,096 calls may be under way on one connection; more wait.
+ * Limits for a call and for its answer: a frame of 1 MiB; 16,384 elements in a list, set
+ * or map, and 65,536 in all of them together; nested structs to a depth of 16. A larger
+ * frame ends the connection. For the other limits the answer is a TApplicationException
+ * PROTOCOL_ERROR that names the limit, and nothing was done. Instead of an answer that is
+ * too large, there is a result with code UNKNOWN; lists are divided into pages before
+ * that. 4,096 calls may be under way on one connection; more wait.
  */
 namespace cpp concordat.wire
 namespace py concordat.wire.types
 namespace js concordat.wire
 
-/** Raised when a message of an older peer would be misunderstood. */
+/** Increased when messages of an older peer would be misunderstood. */
 const i32 PROTOCOL_VERSION = 1
 
 /**
@@ -40,7 +41,7 @@ const i32 PROTOCOL_VERSION = 1
 struct Gtid {
   /** The Raft group that owns the transaction. */
   1: required i32 group
-  /** The term of the leader that handed the gtid out. */
+  /** The term of the leader that assigned the gtid. */
   2: required i64 term
   /** Counts within the term, from 1. */
   3: required i64 sequence
@@ -64,61 +65,60 @@ struct BranchId {
 
 /** How a call ended. Only OK carries the reply's other fields, unless said there. */
 enum Code {
-  /** Done. */
+  /** The call was done. */
   OK = 0
   /**
-   * Nothing was done: this node is not the leader. Ask leader_hint, or another node; with
-   * the same gtid, if the request has one.
+   * Nothing was done: this node is not the leader. Ask leader_hint or another node, with
+   * the same gtid if the request has one.
    */
   NOT_LEADER = 1
-  /** From a participant. Nothing was decided: it cannot tell yet. Repeat in a moment. */
+  /** From a participant: it cannot answer yet, and nothing was decided. Repeat soon. */
   UNAVAILABLE = 2
-  /** Nothing was done: the request itself is wrong; repeating it is of no use. */
+  /** Nothing was done: the request is wrong, and it is of no use to repeat it. */
   INVALID = 3
   /**
-   * Nothing was done: too much work in hand, or the disk is full. Repeat later. A
-   * coordinator says so only while it leads.
+   * Nothing was done: there is too much work, or the disk is full. Repeat later. A
+   * coordinator answers so only while it leads.
    */
   OVERLOADED = 4
-  /** There is no such thing. Of a transaction: nobody has asked to commit it. */
+  /** It does not exist. For a transaction: its commit was not requested. */
   NOT_FOUND = 5
   /** The operation lost against another transaction; roll back and run again. */
   CONFLICT = 6
   /** A condition of the operation does not hold (overdraft, compare-and-set). */
   CONDITION_FAILED = 7
-  /** The branch has been rolled back or finished; roll the transaction back. */
+  /** The branch was rolled back or is finished; roll the transaction back. */
   BRANCH_GONE = 8
-  /** What happened is not known; the text says what to ask, and where. */
+  /** It is not known what happened; the message says what to ask, and where. */
   UNKNOWN = 9
-  /** The resource failed; the text has its own words. The branch is rolled back. */
+  /** The resource failed; the message has its own error. The branch is rolled back. */
   RESOURCE_ERROR = 10
   /**
-   * Nothing was done: the caller speaks a protocol version this node does not. Another
-   * node may: ask leader_hint, unless this node is it.
+   * Nothing was done: this node does not know the caller's protocol version. Another
+   * node may: ask leader_hint, unless that is this node.
    */
   VERSION = 11
   /**
-   * Begun, by this request or an earlier one with the same gtid, and not known yet: it
-   * may still commit or abort. Repeat with the same gtid, here or at leader_hint; an
-   * answer that says "nothing was done" to a repetition does not speak of the earlier
-   * request.
+   * Begun, by this request or an earlier one with the same gtid; the outcome is not known
+   * yet: it may commit or abort. Repeat with the same gtid, here or at leader_hint. If a
+   * repetition is answered "nothing was done", that is not about the earlier request.
    */
   UNDECIDED = 12
-  /** Nothing was done: this node leads and is not ready yet. Repeat here in a moment. */
+  /** Nothing was done: this node leads but is not ready yet. Repeat here soon. */
   NOT_READY = 13
   /**
-   * The transaction is over, or never was asked to commit and never will be; which of
-   * them is not known any more. Nothing was done.
+   * The transaction is over, or its commit was never requested and never will be; it is
+   * no longer known which. Nothing was done.
    */
   FORGOTTEN = 14
   /**
-   * Nothing was done, also by no earlier request: commit or rollback of the transaction
-   * had been asked for before, without this branch.
+   * Nothing was done, neither by this request nor by an earlier one: commit or rollback
+   * of the transaction had been requested before, without this branch.
    */
   TOO_LATE = 15
   /**
    * The call was not done within its deadline. The branch is rolled back; roll the
-   * transaction back. Unlike after CONFLICT, another try may well take as long.
+   * transaction back. Unlike after CONFLICT, another attempt may take as long.
    */
   TIMED_OUT = 20
 }
@@ -128,8 +128,8 @@ struct Result {
   /** How it ended. */
   1: required Code code
   /**
-   * In words: what happened, the state of the transaction, what to do next. None:
-   * nothing to add.
+   * A text: what happened, the state of the transaction, what to do next. None: nothing
+   * to add.
    */
   2: optional string message
   /**
@@ -139,24 +139,24 @@ struct Result {
   3: optional string leader_hint
 }
 
-/** What travels with a call so that it can be followed and given up in time. */
+/** What every call says about its caller. */
 struct CallContext {
   /** The caller's protocol version. */
   1: required i32 version
   /**
-   * How long the caller will wait, in milliseconds from now; 1 or more, else INVALID from
-   * coordinators. commit, rollback, outcome and enlist are answered by then: UNDECIDED if
-   * they have begun, NOT_READY if they have not. None: as long as the callee's default
-   * (coordinators: 30 s).
+   * How long the caller will wait, in milliseconds from now; must be 1 or more, otherwise
+   * coordinators answer INVALID. commit, rollback, outcome and enlist are answered before
+   * that: UNDECIDED if they have begun, NOT_READY if they have not. None: the callee's
+   * default (coordinators: 30 s).
    */
   3: optional i32 deadline_ms
-  /** The cluster that the caller believes it speaks to. None or 0: does not know yet. */
+  /** The cluster that the caller expects. None or 0: it does not know it yet. */
   4: optional i64 cluster
 }
 
-/** A global transaction's end. */
+/** How a global transaction has ended. */
 enum Outcome {
-  /** All branches of its set commit, or have. */
+  /** All branches of its set commit, or have committed. */
   COMMITTED = 1
   /** None of its branches commits; the cause says why. */
   ABORTED = 2
@@ -164,21 +164,21 @@ enum Outcome {
 
 /** Why a transaction aborted. */
 enum AbortCause {
-  /** A resource manager voted no, for a reason that lasts: the same work ends so again. */
+  /** A resource manager voted no, and would do so again for the same work. */
   REFUSED = 1
-  /** Not all votes came before the deadline. */
+  /** Not all votes arrived before the deadline. */
   TIMED_OUT = 2
-  /** The client asked for it. */
+  /** The client requested the rollback. */
   ROLLED_BACK = 3
-  /** A branch in doubt asked, and nobody had asked to commit (presumed abort). */
+  /** A branch in doubt inquired, and the commit had not been requested. */
   PRESUMED = 4
-  /** An operator forced it. */
+  /** An operator decided it. */
   OPERATOR = 5
-  /** One of its branches had been committed alone, in one phase. */
+  /** One of its branches had been committed in one phase. */
   COMMITTED_ALONE = 6
   /** A branch voted CONFLICT: it lost against another transaction. Run it again. */
   CONFLICT = 7
-  /** A branch voted LOST: it was not there any more. It may go well another time. */
+  /** A branch voted LOST: it did not exist any more. Another attempt may succeed. */
   LOST = 8
 }
 
@@ -186,11 +186,13 @@ enum AbortCause {
 enum CommitMode {
   /** When the decision is in the replicated log. */
   DECIDED = 1
-  /** When the branch list is in the replicated log and all votes are in. */
+  /** When the list of branches is in the replicated log and all have voted. */
   PARALLEL = 2
 }
 
-/** A value of a row or a parameter of a statement. Exactly one field is set; none is NULL. */
+/**
+ * A value of a row or a parameter of a statement. Exactly one field is set; none is NULL.
+ */
 struct Value {
   /** A signed integer of 64 bits. */
   1: optional i64 integer
