@@ -18,7 +18,7 @@ class EnlistTest : public ::testing::Test {
   static constexpr int64_t kInDoubtMs = 300;
 
   EnlistTest();
-  // Ends with nothing prepared.
+  // Checks that nothing is prepared any more.
   ~EnlistTest() override;
 
   void StartNode();
@@ -36,15 +36,15 @@ class EnlistTest : public ::testing::Test {
   std::string PreparedCount() {
     return database_.Exec("SELECT count(*) FROM pg_prepared_xacts");
   }
-  // A request of the application's, or of the node's, has reached the stopped process and
-  // waits in its socket.
+  // Whether a request of the application, or of the node, has reached the stopped process
+  // and waits in its socket.
   [[nodiscard]] bool NodeIsAskedWithin(double seconds, const Child& app) const;
   [[nodiscard]] bool ParticipantIsAskedWithin(double seconds) const;
   [[nodiscard]] bool NothingPreparedWithin(double seconds) {
     return WaitUntil(seconds, [&] { return PreparedCount() == "0"; });
   }
-  // The keys in the bank's ledger when no branch is prepared any more: COMMITTED is told
-  // before the branches have heard of it.
+  // The keys in the bank's ledger, when no branch is prepared any more: COMMITTED is
+  // answered before the branches are told.
   std::set<std::string> Ledger(const std::string& bank);
 
   TempDir dir_;

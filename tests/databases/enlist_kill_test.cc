@@ -19,7 +19,7 @@ class EnlistKillTest : public EnlistTest {
     StartNode();
     StartParticipant();
   }
-  // Seconds, both by the database's clock.
+  // In seconds, both by the database's clock.
   double DatabaseNow() { return Number("SELECT extract(epoch FROM clock_timestamp())"); }
   double PreparedAt() {
     return Number("SELECT extract(epoch FROM max(prepared)) FROM pg_prepared_xacts");
@@ -158,7 +158,7 @@ TEST_F(EnlistKillTest, KilledAtAnyMoment_AllOrNothing_AndTheAnswersAreTrue) {
     const std::string log = AppLog(key);
     if (log.find("outcome") == std::string::npos) ++killed;
     if (log.find("outcome COMMITTED") != std::string::npos) told.insert(key);
-    // A participant that is killed cannot name a branch.
+    // A participant that was killed cannot start a branch.
     const bool excused = i % 10 == 9 && log.find("UNAVAILABLE") != std::string::npos;
     EXPECT_TRUE(excused || log.find("failed") == std::string::npos) << log;
   }

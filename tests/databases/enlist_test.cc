@@ -27,7 +27,7 @@ class Connection {
         get(), [](void*, const char*) {}, nullptr);
   }
   [[nodiscard]] PGconn* get() const { return connection_.get(); }
-  // "" when it went well.
+  // Empty: success; otherwise the error.
   std::string Run(const std::string& sql) const {
     const std::unique_ptr<PGresult, void (*)(PGresult*)> result(
         PQexec(get(), sql.c_str()), PQclear);

@@ -64,7 +64,7 @@ TEST(Figure13, InstallSnapshotReceiver5_PartOfASmallerIndex_IsDiscarded) {
   node.Receive(2, 4, Chunk(Snapshot(9, 3), 0, "abc"));
   node.Receive(2, 4, Chunk(Snapshot(12, 4), 0, "xy"));
   EXPECT_EQ(node.Last<SnapshotChunkResponse>(2).next_offset, 2u);
-  // What is left of the smaller one on the way changes nothing.
+  // A late chunk of the smaller snapshot changes nothing.
   node.Receive(2, 4, Chunk(Snapshot(9, 3), 3, "de", true));
   EXPECT_TRUE(node.installs.empty());
   node.Receive(2, 4, Chunk(Snapshot(12, 4), 2, "z", true));
@@ -84,7 +84,7 @@ TEST(Figure13, InstallSnapshotReceiver6_SameEntryInTheLog_RetainsWhatFollowsAndR
 }
 
 TEST(Figure13, InstallSnapshotReceiver7_NoSuchEntryInTheLog_DiscardsTheWholeLog) {
-  // Longer than the snapshot, but of another leader.
+  // The log is longer than the snapshot, but from another leader.
   TestNode node(Recovered(4, {1, 2, 2, 2, 2}));
   node.Receive(2, 4, Chunk(Snapshot(3, 3), 0, "abc", true));
   node.raft.OnSnapshotInstalled(Snapshot(3, 3));
@@ -97,7 +97,7 @@ TEST(Figure13, InstallSnapshotReceiver7_NoSuchEntryInTheLog_DiscardsTheWholeLog)
 
 TEST(Figure13, InstallSnapshotReceiver8_StateMachineIsResetAndConfigurationLoaded) {
   TestNode node(Recovered(4, {1, 2}));
-  // Members do not change yet; what the configuration brings is the cluster's id.
+  // Members cannot change yet; only the cluster's id is new in the configuration.
   const ClusterKey cluster{7, 8};
   SnapshotMeta meta = Snapshot(9, 3);
   meta.configuration = Configuration({NodeId(1), NodeId(2), NodeId(3)}, cluster);
@@ -112,7 +112,7 @@ TEST(Figure13, InstallSnapshotReceiver8_StateMachineIsResetAndConfigurationLoade
   EXPECT_EQ(node.raft.applied_index(), LogIndex(9));
   EXPECT_EQ(node.raft.commit_index(), LogIndex(9));
   EXPECT_EQ(node.raft.configuration(), meta.configuration);
-  // Entries go on behind the snapshot.
+  // Entries after the snapshot are accepted.
   EXPECT_TRUE(node.raft
                   .Step(Message{node.raft.group(), NodeId(2), node.raft.self(), Term(4),
                                 Append(9, 3, Commands(10, {4}), 10), cluster})

@@ -39,12 +39,12 @@ TEST(Figure2, AppendEntriesReceiver3_ConflictingEntry_IsDeletedWithAllThatFollow
   EXPECT_TRUE(node.Last<AppendResponse>(2).success);
   EXPECT_EQ(node.LogTerms(), (std::vector<uint64_t>{1, 1, 3}));
   ASSERT_FALSE(node.written.empty());
-  // On disk as well: the first entry written voids what stands there or later.
+  // On disk too: the first entry written voids those at its index and later.
   EXPECT_EQ(node.written.back().entries, Commands(3, {3}));
 }
 
 TEST(Figure2, AppendEntriesReceiver3_NoConflict_DeletesNothing) {
-  // A late, shorter message of the same leader: what follows may be acknowledged.
+  // A late, shorter message of the same leader: later entries may be acknowledged.
   TestNode node(Recovered(2, {1, 1, 2, 2}));
   node.Receive(2, 2, Append(1, 1, Commands(2, {1})));
   EXPECT_TRUE(node.Last<AppendResponse>(2).success);
@@ -68,7 +68,7 @@ TEST(Figure2, AppendEntriesReceiver5_CommitIndexIsLeaderCommit) {
 }
 
 TEST(Figure2, AppendEntriesReceiver5_CommitIndexIsCappedAtTheLastNewEntry) {
-  // Entries 3 and 4 are another leader's, and were not compared with this one's.
+  // Entries 3 and 4 are from another leader, and were not compared with this one's log.
   TestNode node(Recovered(3, {1, 1, 2, 2}));
   node.Receive(2, 3, Append(2, 1, {}, /*commit=*/4));
   EXPECT_EQ(node.raft.commit_index(), LogIndex(2));
@@ -114,7 +114,7 @@ TEST(Figure2, RequestVoteReceiver2_VotedForAnother_Refuses) {
 }
 
 TEST(Figure2, RequestVoteReceiver2_CandidatesLogIsNotUpToDate_Refuses) {
-  // Section 5.4.1: the term of the last entry goes first, then the length.
+  // Section 5.4.1: first the term of the last entry is compared, then the length.
   const struct {
     uint64_t last_index;
     uint64_t last_term;

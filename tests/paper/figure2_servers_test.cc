@@ -54,8 +54,8 @@ TEST(Figure2, Followers1_RespondToCandidatesAndLeaders) {
   EXPECT_TRUE(node.Last<AppendResponse>(2).success);
 }
 
-// With pre-vote (thesis, section 9.6) a quorum that would vote stands between the
-// timeout and the candidate.
+// With pre-vote (thesis, section 9.6) a follower becomes a candidate after its timeout
+// only when a quorum would vote for it.
 TEST(Figure2, Followers2_ElectionTimeout_ConvertsToCandidate) {
   TestNode node;
   node.PassElectionTimeout();
@@ -143,7 +143,7 @@ TEST(Figure2, Candidates2_VotesFromAMajority_MakeALeader) {
   TestNode node({}, TestConfig(1, {1, 2, 3, 4, 5}));
   node.BecomeCandidate();
   node.Receive(2, 1, VoteResponse{true});
-  node.Receive(2, 1, VoteResponse{true});  // one vote, however often it arrives
+  node.Receive(2, 1, VoteResponse{true});  // one vote, even if it arrives twice
   node.Receive(3, 1, VoteResponse{false});
   EXPECT_EQ(node.raft.role(), Role::kCandidate);
   node.Receive(4, 1, VoteResponse{true});

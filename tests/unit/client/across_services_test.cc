@@ -75,7 +75,7 @@ TEST_F(AcrossServices, EnlistedBranch_SurvivesTheServicesObject) {
 TEST_F(AcrossServices, JoinedAndNeverHandedOver_IsRolledBackWithItsObject) {
   Transaction transaction = Debited();
   { Transaction joined = Credited(transaction.Share()); }
-  // Bob's row is free again, also for an older transaction's rival.
+  // Bob's row is not locked any more.
   EXPECT_EQ(banks_.Balance("bank-b", "bob"), 0);
   EXPECT_TRUE(transaction.Commit().committed());
   ExpectBalances(-5, 0);
@@ -193,7 +193,7 @@ TEST(AcrossServicesAtOneBank, Scenario102_TheSecondIsRefusedAtOnceAndTheCommitAb
 
 class TwoClusters : public ::testing::Test {
  protected:
-  // The clusters draw their ids themselves.
+  // The clusters choose their ids themselves.
   static ClusterId IdOf(Banks* banks) {
     auto transaction = banks->client()->Begin();
     CONCORDAT_CHECK(transaction.ok());

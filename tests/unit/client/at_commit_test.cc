@@ -38,7 +38,7 @@ TEST_F(AtCommit, OneBankAlone_CommitsInOnePhase) {
   ASSERT_TRUE(t->AtCommit("bank-a", {Add("alice", 5)}).ok());
   EXPECT_TRUE(t->Commit().committed());
   EXPECT_EQ(banks_.Balance("bank-a", "alice"), 5);
-  // The coordinators had no part in it.
+  // The coordinators had no part in this commit.
   EXPECT_EQ(client_->Ask(gtid).outcome, Outcome::kUnknown);
 }
 

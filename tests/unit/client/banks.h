@@ -41,7 +41,7 @@ class Banks {
 
   [[nodiscard]] Client* client() { return embedded_->client(); }
 
-  // What is committed.
+  // The committed balance.
   [[nodiscard]] int64_t Balance(const std::string& bank, const std::string& account) {
     int64_t balance = 0;
     const CommitResult result = client()->Run([&](Transaction& t) -> absl::Status {

@@ -75,7 +75,7 @@ class Scenario99 : public ::testing::Test {
     EXPECT_TRUE(transaction.ok()) << transaction.status();
     return std::move(*transaction);
   }
-  // Of calls that anybody may make at any time.
+  // Whether the call is allowed at any time.
   static bool IsAlwaysAllowed(const Call& call) {
     return call.name == "gtid" || call.name == "Ask" || call.name == "CarryBack";
   }
@@ -112,7 +112,7 @@ TEST_F(Scenario99, EveryPairOfCallsInAJoinedTransaction_GivesAStatus) {
           second.name == "Commit" || second.name == "AtCommit") {
         EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
       }
-      (void)t.Merge(joined->CarryBack());  // what was handed over is rolled back with it
+      (void)t.Merge(joined->CarryBack());  // so that its branches are rolled back too
     }
   }
 }
@@ -202,7 +202,7 @@ TEST_F(Scenario99, TransactionThatOutlivesItsClient_GivesAStatus) {
   std::optional<Transaction> t(std::move(*begun));
   banks.reset();
   for (const Call& call : AllCalls()) {
-    if (call.name == "Ask") continue;  // that is the client's
+    if (call.name == "Ask") continue;  // a call of the client
     SCOPED_TRACE(call.name);
     const absl::Status status = call.make(&*t, nullptr);
     if (!IsAlwaysAllowed(call)) {
@@ -230,7 +230,7 @@ class Scenario99Async : public Scenario99 {
     work.kv = {Add(account, 1)};
     return work;
   }
-  // Runs on the loop, and waits for the one result.
+  // Runs on the loop, and waits for the result.
   template <class Start>
   CommitResult OnLoop(Start start) {
     LoopHandle loop(client_->async()->loop());

@@ -17,7 +17,7 @@ namespace {
 
 class Run : public ::testing::Test {
  protected:
-  // Takes Bob's row away from everybody younger, and commits.
+  // Takes the lock of Bob's row from all younger transactions, and commits.
   static void Overtake(Transaction* older) {
     ASSERT_TRUE(older->Kv("bank-a", {Add("bob", 100)}).ok());
     ASSERT_TRUE(older->Commit().committed());

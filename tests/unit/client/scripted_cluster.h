@@ -63,7 +63,7 @@ class Script {
     MutexLock lock(&mutex_);
     return calls_;
   }
-  // Blocks of gtids that were given out before.
+  // The number of the next block of gtids.
   int64_t NextBlock() { return blocks_++; }
 
   std::atomic<int32_t> gtids_valid_ms{100'000};
@@ -201,7 +201,7 @@ class ScriptedCluster final : public LinkProvider {
   ParticipantLink* Participant(const std::string&) override { return &participant_; }
 
   void Answer(std::initializer_list<Said> answers) { script_.Answer(answers); }
-  // Before the first transaction.
+  // To be called before the first transaction.
   void GtidsAreValidFor(int32_t ms) { script_.gtids_valid_ms = ms; }
   [[nodiscard]] std::vector<std::string> calls() { return script_.calls(); }
   [[nodiscard]] Client* client() { return client_.get(); }

@@ -67,7 +67,7 @@ class BigNode final : public CoordinatorBackend {
 
 class Pages : public ::testing::Test {
  protected:
-  // What the server does with an answer.
+  // Checks the answer against the limits, as the server does.
   template <class Reply>
   static void ExpectItCanBeSent(const Reply& reply) {
     const auto writer = MakeWriter(Limits{});

@@ -91,7 +91,7 @@ TEST(RaftWire, ClusterOfAnotherLength_IsRefused_NoneIsNone) {
 
 TEST(RaftWire, AnUnknownType_IsRefused) {
   wire::RaftMessage message;
-  // As bytes off the wire bring it: the enumeration itself has no such value.
+  // As if read from the wire: the enumeration itself has no such value.
   const int32_t unknown = 99;
   std::memcpy(&message.type, &unknown, sizeof(message.type));
   EXPECT_FALSE(FromWire(message).ok());

@@ -95,7 +95,7 @@ class ResourceMessengerTest : public ::testing::Test {
     server_loop_->RunSync([&] { handler_->Release(); });
     server_loop_->RunSync([&] { servers_.clear(); });
   }
-  // All in one iteration of the loop.
+  // Sends all in one iteration of the loop.
   void Prepare(const std::vector<std::string>& resources) {
     client_loop_->RunSync([&] {
       for (const std::string& resource : resources) {

@@ -56,7 +56,7 @@ class EmbeddedTest : public ::testing::Test {
     options.dir = Path("coordinator");
     return Embedded::Start(std::move(options), std::move(resources));
   }
-  // Both banks, one in each kind of resource manager.
+  // Starts both banks, one in each kind of resource manager.
   absl::StatusOr<std::unique_ptr<Embedded>> StartBanks() const {
     std::vector<EmbeddedResource> banks;
     banks.push_back(Kv("kv"));
@@ -102,8 +102,8 @@ class EmbeddedTest : public ::testing::Test {
     EXPECT_TRUE(read.committed()) << read;
     return balances;
   }
-  // COMMITTED is told before the branches have heard of it, and a SQLite file is read on
-  // a snapshot: what was committed last is seen soon.
+  // COMMITTED is answered before the branches are told, and a SQLite file is read in a
+  // snapshot, so the last commit may be seen a little later.
   static void ExpectBalances(Embedded* embedded, int64_t alice, int64_t bob) {
     const Balances wanted{alice, bob};
     Balances seen = Read(embedded);
@@ -151,8 +151,8 @@ TEST_F(EmbeddedTest, KilledBehindTheAnswer_WhatWasAnsweredIsThere) {
   ASSERT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
   auto again = StartBanks();
   ASSERT_TRUE(again.ok()) << again.status();
-  // What was answered, and not told to a bank yet, is driven to its end now. Until then
-  // a read at SQLite may see the state before.
+  // A commit that was answered, but not told to a bank yet, is finished now. Until then a
+  // read at SQLite may see the state before.
   const Timestamp end = SystemClock().Now() + Duration::Seconds(20);
   while ((*again)->OpenTransactions() > 0 && SystemClock().Now() < end) usleep(1000);
   EXPECT_EQ((*again)->OpenTransactions(), 0u);
@@ -197,7 +197,7 @@ TEST_F(EmbeddedTest, WrongArguments_AreRefusedByName) {
   EXPECT_TRUE(absl::IsInvalidArgument(no_dir)) << no_dir;
   const absl::Status no_resources = Start({}).status();
   EXPECT_TRUE(absl::IsInvalidArgument(no_resources)) << no_resources;
-  // None of it left anything locked behind.
+  // Nothing is left locked.
   auto embedded = StartBanks();
   EXPECT_TRUE(embedded.ok()) << embedded.status();
 }
@@ -212,7 +212,7 @@ TEST_F(EmbeddedTest, FolderWithOtherFiles_IsRefusedAndUntouched) {
             1);
 }
 
-// Scenario 79: each coordinator draws the id of its cluster.
+// Scenario 79: each coordinator chooses the id of its cluster.
 TEST_F(EmbeddedTest, Scenario79_BankOfAnotherCoordinator_IsRefused) {
   ASSERT_TRUE(StartBanks().ok());
   EmbeddedOptions other;

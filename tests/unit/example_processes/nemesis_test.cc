@@ -85,7 +85,7 @@ TEST_F(NemesisTest, LeaderKill_NewLeaderAndCaughtUp_IsOver) {
 
   ASSERT_TRUE(Tick(&nemesis, 10, 0.2).ok());
   EXPECT_THAT(cluster_.done, ElementsAre("kill node 1"));
-  // The old leader's last word does not count.
+  // The old leader's last report does not count.
   ASSERT_TRUE(Tick(&nemesis, 20, 0.3).ok());
   EXPECT_THAT(cluster_.done, ElementsAre("kill node 1"));
 
@@ -135,7 +135,7 @@ TEST_F(NemesisTest, DatabaseServers_EachIsKilledOnceBetweenLeaders) {
   cluster_.applied = 1000;
   for (int i = 0; i < 100 && !nemesis.done(); ++i) {
     ASSERT_TRUE(Tick(&nemesis, now += 200, 1).ok());
-    // Whoever was killed is replaced.
+    // A killed node is replaced.
     if (!cluster_.done.empty() && cluster_.done.back().rfind("kill node", 0) == 0) {
       ++cluster_.leader->term;
     }

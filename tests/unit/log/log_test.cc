@@ -48,7 +48,7 @@ class LogTest : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
   std::vector<std::string> Written() const { return Lines(options_.file); }
-  // The one line written so far, behind its time.
+  // The only line written so far, without its time.
   std::string OnlyEvent() const {
     const auto lines = Written();
     EXPECT_THAT(lines, SizeIs(1));

@@ -11,7 +11,7 @@ namespace concordat::raft {
 
 namespace {
 
-// Counters are plain numbers, one behind the other.
+// Counters consists of numbers only.
 Counters Sum(const Counters& a, const Counters& b) {
   constexpr size_t kCount = sizeof(Counters) / sizeof(uint64_t);
   using Numbers = std::array<uint64_t, kCount>;
@@ -35,7 +35,7 @@ Cluster::Cluster(ClusterOptions options)
   }
 }
 
-// --- Lives ----------------------------------------------------------------------
+// --- Starts and crashes ---------------------------------------------------------
 
 void Cluster::Start(Node* node) {
   Config config;
@@ -53,7 +53,7 @@ void Cluster::Start(Node* node) {
   config.entries_kept_behind_snapshot = random_.Below(2) * 5;
   config.max_committed_per_output = 7;
   config.seed = random_.Next() + ++lives_;
-  config.new_cluster = {++lives_, node->id.value()};  // whoever leads first
+  config.new_cluster = {++lives_, node->id.value()};  // used by the first leader
 
   RecoveredState recovered;
   recovered.hard_state = node->disk.hard_state;
@@ -70,7 +70,7 @@ void Cluster::Start(Node* node) {
   AfterInput(node);
 }
 
-// As storage::RecoverGroup does: the one that the log names, not the newest.
+// As storage::RecoverGroup: the snapshot that the log names, not the newest one.
 Cluster::SnapshotFile Cluster::FileInForce(const Disk& disk) {
   if (disk.snapshot.index.is_none()) return SnapshotFile();
   const auto file = disk.files.find(disk.snapshot.index);
@@ -78,7 +78,7 @@ Cluster::SnapshotFile Cluster::FileInForce(const Disk& disk) {
   return file->second;
 }
 
-// Of the writes under way some were done; one more may be there in part.
+// Some of the writes in flight are on disk, and perhaps a part of one more.
 void Cluster::Crash(Node* node) {
   ++crashes_;
   past_counters_ = Sum(past_counters_, node->raft->counters());
@@ -95,7 +95,7 @@ void Cluster::Crash(Node* node) {
   }
   node->writes.clear();
   if (node->installing.has_value() && random_.Percent(50)) {
-    // The new file is durable, the log does not know of it.
+    // The new file is durable, but the log has no record of it.
     node->disk.files[node->installing->first.index] =
         SnapshotFile{node->installing->first, node->receiving.bytes};
   }
@@ -106,8 +106,8 @@ void Cluster::Crash(Node* node) {
   if (random_.Percent(30)) LoseTail(node);
 }
 
-// The disk loses the end of the log, though it said that it was flushed: within what
-// can be survived, see FirstThatMayBeLost.
+// The disk loses the end of the log although it was flushed, but not more than can be
+// survived: see FirstThatMayBeLost.
 void Cluster::LoseTail(Node* node) {
   const LogIndex first = checker_.FirstThatMayBeLost(node->id);
   const auto begin = node->disk.entries.lower_bound(first);
@@ -276,8 +276,7 @@ void Cluster::DeliverDue() {
     Node& to = nodes_[packet.message.to.value() - 1];
     if (to.raft == nullptr) continue;
     const absl::Status status = to.raft->Step(std::move(packet.message));
-    // A first leader that was lost early may still speak for an id that was not agreed
-    // on.
+    // Messages of a first leader that has died may have an id which was not agreed on.
     CONCORDAT_CHECK(status.ok() || absl::IsFailedPrecondition(status))
         << status.ToString();
     AfterInput(&to);
@@ -304,7 +303,7 @@ void Cluster::AdvanceTime(Duration step) {
 Cluster::Node& Cluster::RandomNode() { return nodes_[random_.Below(nodes_.size())]; }
 
 void Cluster::RandomFault() {
-  // The leader half of the time: that is where something is under way.
+  // The leader in half of the cases, because it has the most in flight.
   Raft* const leader = Leader();
   Node& node = leader != nullptr && random_.Percent(50)
                    ? nodes_[leader->self().value() - 1]
@@ -320,10 +319,10 @@ void Cluster::RandomFault() {
         if (down.raft == nullptr) Start(&down);
       }
       break;
-    case 4:  // one-way
+    case 4:  // one direction fails
       cut_.insert({node.id, RandomNode().id});
       break;
-    case 5:  // alone
+    case 5:  // the node is isolated
       for (NodeId other : voters_) cut_.insert({{node.id, other}, {other, node.id}});
       break;
     case 6:
@@ -332,7 +331,7 @@ void Cluster::RandomFault() {
       break;
     case 7:
       if (leader != nullptr) {
-        (void)leader->TransferLeadership();  // refused when nobody can take over
+        (void)leader->TransferLeadership();  // refused if no node can take over
         AfterInput(&nodes_[leader->self().value() - 1]);
       }
       break;
@@ -350,7 +349,7 @@ void Cluster::RandomInput() {
     for (uint64_t i = random_.Below(4) + 1; i > 0; --i) {
       commands.push_back(std::to_string(++next_command_) + ",");
     }
-    (void)node.raft->Propose(std::move(commands));  // refused where it is no leader
+    (void)node.raft->Propose(std::move(commands));  // refused unless it leads
   } else {
     const ReadToken token(++next_read_);
     if (node.raft->ReadIndex(token).ok()) node.reads[token] = applied_anywhere_;

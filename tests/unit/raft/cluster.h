@@ -1,8 +1,8 @@
 // Some nodes of one Raft group in one thread, with a network that loses, repeats and
-// delays messages, and disks that forget what was not flushed when a node crashes.
-// One seed decides everything. The invariants are checked after every step.
+// delays messages, and disks that lose what was not flushed when a node crashes. One seed
+// decides everything. The invariants are checked after every step.
 //
-// Small on purpose: enough to shake the core alone.
+// It is small on purpose and tests the core alone.
 #ifndef TESTS_UNIT_RAFT_CLUSTER_H_
 #define TESTS_UNIT_RAFT_CLUSTER_H_
 
@@ -37,26 +37,26 @@ class Cluster {
  public:
   explicit Cluster(ClusterOptions options);
 
-  // One random event: time passes, a message arrives, a flush ends, a proposal or a
-  // read is made, a node crashes or comes back, the network is cut or healed.
+  // Makes one random event: time passes, a message arrives, a flush ends, a proposal or a
+  // read is made, a node crashes or restarts, the network fails or is repaired.
   void RandomStep();
-  // From here on nothing is lost, all nodes run and the network is whole.
+  // From here on nothing is lost, all nodes run and the network works.
   void StopFaults();
-  // Time passes and messages flow, without new faults, for so long.
+  // Runs for that time without new faults.
   void RunFor(Duration time);
 
-  // What the leader of the highest term accepts; nothing when there is none.
+  // The index at the leader of the highest term. nullopt: it refuses, or there is none.
   std::optional<LogIndex> ProposeAtLeader(std::string command);
   [[nodiscard]] Raft* Leader();
   // The state machine of each node: all commands applied, as one text.
   [[nodiscard]] std::vector<std::string> AppliedStates() const;
   [[nodiscard]] std::vector<ClusterKey> ClusterKeys() const;
   [[nodiscard]] const InvariantsChecker& checker() const { return checker_; }
-  // Of all incarnations of all nodes.
+  // The sum over all nodes and all their restarts.
   [[nodiscard]] Counters TotalCounters() const;
   [[nodiscard]] uint64_t reads_answered() const { return reads_answered_; }
   [[nodiscard]] uint64_t crashes() const { return crashes_; }
-  // Reads that did not show what was applied anywhere before they began.
+  // Reads that did not see what was applied at some node before they began.
   [[nodiscard]] uint64_t stale_reads() const { return stale_reads_; }
 
  private:
@@ -110,7 +110,7 @@ class Cluster {
   void TakeSnapshot(Node* node);
   void FinishWrite(Node* node);
   static SnapshotFile FileInForce(const Disk& disk);
-  // Snapshots before the one in force go, but for the one that is being sent.
+  // Removes snapshots before the one in force, except the one that is being sent.
   static void WriteToDisk(Disk* disk, const Persist& persist,
                           LogIndex snapshot_in_use = LogIndex());
   void DeliverDue();

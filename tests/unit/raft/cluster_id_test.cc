@@ -1,5 +1,5 @@
-// Scenario 79: the first leader draws the cluster's id, everybody gets it with the log's
-// first entry, and nodes of two clusters take nothing from each other.
+// Scenario 79: the first leader chooses the cluster's id, all nodes get it with the log's
+// first entry, and nodes of two clusters refuse each other's messages.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -75,7 +75,7 @@ TEST(ClusterId, Scenario79_Follower_AdoptsItWhenItIsCommitted) {
   ASSERT_TRUE(Tell(node.get(), 2, 1, Append(2, 1, {}, 2), kTheirs).ok());
   EXPECT_EQ(node->raft.cluster(), kTheirs);
   EXPECT_EQ(node->sent.back().cluster, kTheirs);
-  // A restart before the next commit: the log alone would not say that it is for good.
+  // A restart before the next commit. The log alone does not say that it is committed.
   TestNode again(RecoveredState{node->raft.hard_state(), {}, {First(kTheirs, 1)}},
                  NewGroup());
   EXPECT_EQ(again.raft.cluster(), kTheirs);
@@ -97,7 +97,7 @@ TEST(ClusterId, Scenario79_Adopted_IsSaidWhenItIsOnTheDisk) {
   EXPECT_EQ(node.sent.back().cluster, kTheirs);
 }
 
-// Two first leaders, one of which was lost before anybody had its entry.
+// Two first leaders, of which one has died before any node had its entry.
 TEST(ClusterId, Scenario79_UncommittedOne_GivesWayToAnotherLeaders) {
   TestNode node({}, NewGroup());
   node.BecomeLeader();
@@ -117,14 +117,14 @@ TEST(ClusterId, Scenario79_Snapshot_BringsIt) {
   node.raft.OnSnapshotInstalled(meta);
   node.Pump();
   EXPECT_EQ(node.raft.cluster(), kTheirs);
-  // A crash after the first of the two records.
+  // A crash after the first of the two records was written.
   TestNode again(RecoveredState{{Term(4), NodeId()}, meta, {}}, NewGroup());
   EXPECT_EQ(again.raft.cluster(), kTheirs);
   ASSERT_FALSE(again.written.empty());
   EXPECT_EQ(again.written.back().hard_state->cluster, kTheirs);
 }
 
-// Whatever another cluster's node of the same number says: nothing is changed.
+// No message of another cluster's node with the same id changes anything.
 TEST(ClusterId, Scenario79_MessagesOfAnotherCluster_AreNotTaken) {
   const SnapshotMeta meta{LogIndex(9), Term(3), Members(kTheirs)};
   const std::vector<Message::Body> bodies = {
@@ -149,7 +149,7 @@ TEST(ClusterId, Scenario79_MessagesOfAnotherCluster_AreNotTaken) {
   }
 }
 
-// A new node asks and answers without an id; nobody leads without one.
+// A new node requests and answers without an id, but no node leads without one.
 TEST(ClusterId, Scenario79_NodeWithoutAnId_IsHeardButDoesNotLead) {
   auto node = Follower(kOurs, 2);
   EXPECT_TRUE(Tell(node.get(), 3, 1, PreVoteRequest{Term(2), {}, {}}, {}).ok());

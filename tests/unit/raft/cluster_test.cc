@@ -16,7 +16,7 @@ std::string Report(const Cluster& cluster) {
   return absl::StrJoin(cluster.checker().violations(), "\n");
 }
 
-// Faults for a while, then none: the end must be a working group.
+// Runs with faults, then without. At the end the group must work.
 void RunSeed(const ClusterOptions& options, Cluster* cluster) {
   SCOPED_TRACE("seed " + std::to_string(options.seed) + ", " +
                std::to_string(options.nodes) + " nodes");
@@ -37,7 +37,7 @@ void RunSeed(const ClusterOptions& options, Cluster* cluster) {
     EXPECT_EQ(state, cluster->AppliedStates().front());
   }
   EXPECT_EQ(cluster->stale_reads(), 0u);
-  // Scenario 79: each node drew an id of its own at each start, and one was agreed on.
+  // Scenario 79: each node chose an id at each start, and all agree on one.
   const std::vector<ClusterKey> keys = cluster->ClusterKeys();
   EXPECT_FALSE(keys.front().is_none());
   for (const ClusterKey& key : keys) EXPECT_EQ(key, keys.front());
@@ -108,7 +108,7 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
     reads += cluster.reads_answered();
     crashes += cluster.crashes();
   }
-  // The faults must have reached the rare paths, or the test shows nothing.
+  // The test is only of use if the faults have reached the rare paths.
   const std::pair<const char*, uint64_t> reached[] = {
       {"elections won", sum.elections_won},
       {"votes refused for a live leader", sum.votes_refused_for_live_leader},
@@ -147,8 +147,8 @@ TEST(Cluster, RandomFaults_KeepTheInvariantsAndEndInAWorkingGroup) {
   }
 }
 
-// A flush takes almost as long as the shorter election timeout: what is voted and
-// written by a whole quorum takes longer than the timeout of one node.
+// A flush takes almost as long as the shorter election timeout. So the votes of a quorum,
+// which must be written, take longer than the timeout of one node.
 TEST(Cluster, SlowFlushes_ElectionsSettle) {
   ClusterOptions options;
   options.loss_percent = options.duplicate_percent = 0;

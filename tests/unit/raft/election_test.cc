@@ -1,5 +1,5 @@
-// Pre-vote, check-quorum and what keeps a leader in place (thesis, sections 6.2 and
-// 9.6), votes across crashes, and time that misbehaves.
+// Pre-vote, check-quorum and the stability of a leader (thesis, sections 6.2 and 9.6),
+// votes across crashes, and clocks that go wrong.
 #include <gtest/gtest.h>
 
 #include "tests/unit/raft/test_node.h"
@@ -21,7 +21,7 @@ TEST(PreVote, AskingForAnElection_ChangesNoTermAnywhere) {
   asked.Receive(2, 7, request);
   EXPECT_TRUE(asked.Last<PreVoteResponse>(2).granted);
   EXPECT_EQ(asked.raft.hard_state(), (HardState{Term(3), NodeId()}));
-  // It promised nothing: another may be granted the same.
+  // A pre-vote promises nothing, so another node may get one too.
   asked.Receive(3, 7, request);
   EXPECT_TRUE(asked.Last<PreVoteResponse>(3).granted);
 }
@@ -64,7 +64,7 @@ TEST(PreVote, GrantForAnotherCampaign_DoesNotCount) {
   EXPECT_EQ(node.raft.role(), Role::kCandidate);
 }
 
-// A peer may have heard the lost leader a little later, and refuse the first time.
+// A peer may have heard from the old leader a little later, and refuse at first.
 TEST(PreVote, Refused_IsRepeatedWithinOneElectionTimeout) {
   TestNode node;
   node.PassElectionTimeout();
@@ -87,7 +87,7 @@ TEST(Vote, Leader_IsNotDeposedByACandidateThatLostTouch) {
   node.BecomeSettledLeader();
   node.Receive(3, 8, VoteRequest{LogIndex(9), Term(7)});
   EXPECT_EQ(node.raft.role(), Role::kLeader);
-  // But it learns of the later term where that node answers it.
+  // But it learns of the later term when that node answers it.
   node.Receive(3, 8, AppendResponse{});
   EXPECT_EQ(node.raft.role(), Role::kFollower);
   EXPECT_EQ(node.raft.term(), Term(8));
@@ -98,7 +98,7 @@ TEST(Vote, Scenario43_CrashBeforeTheVoteIsDurable_NobodyWasTold) {
   node.hold_disk = true;
   node.Receive(2, 4, VoteRequest{LogIndex(0), Term(0)});
   EXPECT_TRUE(node.Sent<VoteResponse>().empty());
-  // Lost with the crash: free to vote for another.
+  // The vote was lost in the crash, so the node may vote for another one.
   TestNode again(Recovered(3, {}));
   again.Receive(3, 4, VoteRequest{LogIndex(0), Term(0)});
   EXPECT_TRUE(again.Last<VoteResponse>(3).granted);
@@ -120,7 +120,7 @@ TEST(Vote, OwnVoteOfACandidate_CountsWhenItIsDurable) {
   node.hold_disk = true;
   node.PassElectionTimeout();
   node.Receive(2, 0, PreVoteResponse{Term(1), true});
-  // Its requests have not left: this answer is of an earlier incarnation's request.
+  // Its requests were not sent, so this answers a request from before the restart.
   node.Receive(2, 1, VoteResponse{true});
   EXPECT_EQ(node.raft.role(), Role::kCandidate);
   node.Flush();
@@ -146,7 +146,7 @@ TEST(CheckQuorum, LeaderThatHearsNoQuorum_StepsDownInItsTerm) {
   EXPECT_EQ(node.raft.counters().stepped_down_without_quorum, 1u);
 }
 
-// Scenario 9: stopped past an election, then resumed.
+// Scenario 9: the process was stopped past an election, then resumed.
 TEST(CheckQuorum, LeaderResumedAfterAPause_StepsDownAtItsFirstTick) {
   TestNode node;
   node.BecomeSettledLeader();
@@ -178,7 +178,7 @@ TEST(CheckQuorum, LeaderWithAStalledDisk_StepsDown) {
   }
   EXPECT_EQ(node.raft.role(), Role::kFollower);
   EXPECT_EQ(node.raft.counters().stepped_down_for_disk, 1u);
-  // And asks for no election while its own vote could not become durable.
+  // And it does not stand for election while its own vote could not become durable.
   for (int i = 0; i < 5; ++i) node.PassElectionTimeout();
   EXPECT_EQ(node.raft.counters().pre_votes_started, 1u);
   node.Flush();

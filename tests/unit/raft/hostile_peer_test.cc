@@ -13,7 +13,7 @@
 namespace concordat::raft {
 namespace {
 
-// Numbers around those that mean something, and around where arithmetic ends.
+// Numbers near those that matter, and near the limits of arithmetic.
 uint64_t Absurd(const Raft& raft, Random* random) {
   const uint64_t anchors[] = {0,
                               1,
@@ -36,7 +36,7 @@ class Liar {
   Message Next() {
     const NodeId froms[] = {NodeId(1), NodeId(2), NodeId(2), NodeId(3), NodeId(9)};
     const NodeId from = froms[random_.Below(std::size(froms))];
-    // Mostly a term that is listened to.
+    // Mostly a term that the node accepts.
     const Term term = random_.Percent(70) ? raft_->term() : Term(Number());
     return Message{raft_->group(), from, raft_->self(), term, Body()};
   }
@@ -123,7 +123,7 @@ class Liar {
                           Configuration({NodeId(1), NodeId(2), NodeId(3)})};
 };
 
-// What is committed and known, index by index, as long as it is in memory.
+// The committed entries that are still in memory.
 std::vector<std::pair<LogIndex, Term>> Committed(const Raft& raft) {
   std::vector<std::pair<LogIndex, Term>> entries;
   for (LogIndex i = raft.log().first_index(); i <= raft.commit_index(); i = i.Next()) {
@@ -140,7 +140,7 @@ void ExpectStillCommitted(const Raft& raft,
   }
 }
 
-// The environment answers what the core asks for, late and in its order.
+// The environment carries out the core's output, late but in order.
 void CarryOut(TestNode* node, Random* random) {
   for (const SnapshotMeta& meta : std::exchange(node->installs, {})) {
     if (random->Percent(50) && node->raft.MayInstall(meta)) {
@@ -203,7 +203,7 @@ TEST(HostilePeer, Scenario79_RandomLies_EndNothingAndUndoNothingCommitted) {
   }
 }
 
-// Refused, and nothing was changed.
+// The message is refused, and nothing was changed.
 void ExpectRefused(TestNode* node, uint64_t from, uint64_t term, Message::Body body) {
   const HardState before = node->raft.hard_state();
   const std::vector<uint64_t> log = node->LogTerms();
@@ -256,7 +256,7 @@ TEST(HostilePeer, Scenario79_SnapshotOfOtherVoters_IsRefused) {
   ExpectRefused(node.get(), 2, 3, SnapshotChunk{Snapshot(9, 2), 0, {}, true});
 }
 
-// While the snapshot is being saved, a commit passes it that contradicts it.
+// While the snapshot is being saved, a later entry is committed that contradicts it.
 TEST(HostilePeer, Scenario79_SnapshotOvertakenByOtherEntries_IsNotInstalled) {
   auto node = MakeNode(Start::kFollower);
   node->Receive(2, 3, SnapshotChunk{Snapshot(8, 3), 0, Payload("s"), true});

@@ -1,4 +1,4 @@
-// The checker must find what it is there for: each test breaks one promise.
+// The checker finds each kind of violation: each test breaks one promise.
 #include "coordinator/raft/invariants.h"
 
 #include <gmock/gmock.h>
@@ -33,7 +33,7 @@ Persist Write(HardState state, std::vector<Entry> entries = {}) {
 class Invariants : public testing::Test {
  protected:
   Invariants() : checker(Voters()) {}
-  // A node with this state, known to the checker.
+  // Starts a node with this state, and tells the checker.
   std::unique_ptr<TestNode> Start(uint64_t id, RecoveredState state = {}) {
     auto node = std::make_unique<TestNode>(std::move(state), TestConfig(id));
     checker.AfterStart(node->raft);
@@ -76,7 +76,7 @@ TEST_F(Invariants, LeaderWithoutACommittedEntry_IsFound) {
   checker.AfterStep(a->raft);
   ASSERT_TRUE(checker.ok());
   c->Receive(1, 1, AppendResponse{});  // term 1
-  c->BecomeLeader();                   // of term 2, with votes that nobody gave
+  c->BecomeLeader();                   // of term 2, with votes that were not given
   checker.AfterStep(c->raft);
   EXPECT_THAT(checker.violations(),
               ElementsAre(HasSubstr("lacks the committed entry 1/1")));
@@ -103,8 +103,8 @@ TEST_F(Invariants, DifferentEntriesCommittedAtOneIndex_AreFound) {
   EXPECT_THAT(checker.violations(), ElementsAre(HasSubstr("committed 1/2, elsewhere")));
 }
 
-// A leader that commits an inherited entry by counting copies is what the core never
-// does: here a follower that has committed it comes back as a leader's view.
+// The core never commits an inherited entry by counting copies. Here the checker sees a
+// follower's commit only when that node is a leader.
 TEST_F(Invariants, InheritedEntryCommittedByItsNewLeader_IsFound) {
   auto a = Start(1, Recovered(1, {1}));
   auto b = Start(2, Recovered(1, {1}));
@@ -212,7 +212,7 @@ TEST_F(CommittedByOthers, CopyOverwrittenInThatTerm_IsFound) {
               ElementsAre(HasSubstr("overwrites a committed entry on disk")));
 }
 
-// Entry 1/1 is committed in term 4; node 3 follows a leader of an older term still (seed
+// Entry 1/1 is committed in term 4; node 3 still follows a leader of an older term (seed
 // 187027 of the simulator).
 TEST_F(Invariants, CopyOverwrittenByWhoHasNotHeardOfThatTerm_IsNone) {
   auto a = Start(1, Recovered(4, {1}));

@@ -35,7 +35,7 @@ TEST(Log, AppendTruncateCompact_KeepIndexesAndTerms) {
   EXPECT_EQ(log.TermAt(LogIndex(12)), Term(3));
   EXPECT_EQ(log.TermAt(LogIndex(11)), std::nullopt);
   EXPECT_EQ(log.At(LogIndex(13)), Command(13, 3));
-  log.CompactTo(LogIndex(11));  // behind already
+  log.CompactTo(LogIndex(11));  // before the base
   EXPECT_EQ(log.base_index(), LogIndex(12));
 }
 
@@ -94,7 +94,7 @@ TEST(Configuration, Quorum_IsMoreThanHalf) {
                     [holding](NodeId node) { return node.value() <= holding; }),
                 holding >= quorum);
     }
-    // Voter i has reached 10 i: the quorum-th from above counts.
+    // Voter i has reached 10 i; the value of a quorum is the QuorumSize()-th highest.
     EXPECT_EQ(configuration.QuorumValue([](NodeId node) { return 10 * node.value(); }),
               10 * (n - quorum + 1));
   }

@@ -1,6 +1,6 @@
 // A follower whose disk has lost what it had acknowledged (scenario 82): the leader is
-// told, counts none of it any more and sends it again; until then the follower takes no
-// part in an election that could lose what was committed by its promise.
+// told, no longer counts these entries and sends them again. Until then the follower
+// takes no part in an election that could lose what was committed by its promise.
 #include <gtest/gtest.h>
 
 #include "tests/unit/raft/test_node.h"
@@ -58,7 +58,7 @@ TEST(LostTail, Scenario82_FollowerRestartedWithAShorterLog_IsRefilled) {
   EXPECT_EQ(NoticesOf(follower, Notice::Kind::kTailRefilled), 1u);
 }
 
-// With nothing to append, too: a heartbeat tells.
+// It is found by a heartbeat too, when there is nothing to append.
 TEST(LostTail, Heartbeat_FindsIt) {
   TestNode leader;
   Settle(&leader);
@@ -76,7 +76,7 @@ TEST(LostTail, WhatWasLost_DoesNotCountForAQuorum) {
   node.Receive(2, 1, LostTail(2, 1));
   EXPECT_EQ(node.raft.progress().at(NodeId(2)).match, LogIndex());
   EXPECT_TRUE(node.raft.progress().at(NodeId(2)).lost_tail());
-  // An answer that was under way since before the loss.
+  // A late answer from before the loss.
   node.Receive(2, 1, Accepted(7));
   EXPECT_EQ(node.raft.commit_index(), LogIndex(5));
   EXPECT_EQ(node.raft.counters().answers_from_before_a_loss, 1u);
@@ -123,8 +123,8 @@ TEST(LostTail, OldLogIsCompacted_TheSnapshotIsSent) {
   EXPECT_EQ(node.snapshot_reads[0].to, NodeId(2));
 }
 
-// The leader may have committed 5 by this node's promise and be gone: a candidate that
-// ends before it must not win by this node's vote.
+// The leader may have committed entry 5 by this node's promise and then died. A candidate
+// whose log ends before it must not win by this node's vote.
 TEST(LostTail, Vote_IsGivenAsIfTheTailWereThere) {
   TestNode node(Recovered(1, {1, 1}));
   node.Receive(2, 1, Knowing(Append(5, 1, {}), 5, 5, 1));
@@ -161,7 +161,7 @@ TEST(LostTail, FollowerThatIsAsked_DoesNotStandEither) {
   EXPECT_EQ(node.raft.role(), Role::kCandidate);
 }
 
-// It is sent appends ahead of its answers again, and has not everything yet.
+// The follower is in REPLICATE again, but does not have all entries yet.
 TEST(LostTail, FollowerThatIsBeingRefilled_IsNotHandedTheLeadership) {
   TestNode node;
   Settle(&node);
@@ -179,8 +179,8 @@ TEST(LostTail, FollowerThatIsBeingRefilled_IsNotHandedTheLeadership) {
   EXPECT_TRUE(node.raft.TransferLeadership().ok());
 }
 
-// How often one leader has found a loss is nothing to the next one, which would take the
-// answer for one from before a loss that it has found.
+// The loss rounds of one leader mean nothing to the next, which would take the answer for
+// one from before a loss that it has found itself.
 TEST(LostTail, NextLeadersFirstChunk_IsAnsweredWithoutTheRoundsOfTheLastOne) {
   TestNode node(Recovered(1, {1, 1}));
   node.Receive(2, 1, Knowing(Append(2, 1, {}, 2), 0, 2, 1, /*loss_round=*/1));
@@ -189,8 +189,8 @@ TEST(LostTail, NextLeadersFirstChunk_IsAnsweredWithoutTheRoundsOfTheLastOne) {
   EXPECT_EQ(node.Last<AppendResponse>(3).loss_round, 0u);
 }
 
-// It restarts once more before it has everything: the leader, who has lowered what it
-// counts, still says what was promised.
+// The follower restarts again before it has all entries. The leader no longer counts
+// them, but still says what was promised.
 TEST(LostTail, RestartDuringTheRefill_DoesNotMakeItForgotten) {
   TestNode leader;
   Settle(&leader);

@@ -1,5 +1,5 @@
-// A follower whose disk is full (scenario 77): it says so, and is left alone until it
-// has space again; heartbeats go on.
+// A follower whose disk is full (scenario 77) says so, and is sent only heartbeats until
+// it has space again.
 #include <gtest/gtest.h>
 
 #include "tests/unit/raft/test_node.h"
@@ -62,7 +62,7 @@ TEST(NoSpace, Leader_SendsOnlyHeartbeatsUntilThereIsSpace) {
   EXPECT_EQ(node.Last<AppendRequest>(2).prev_log_index, LogIndex(1));
 }
 
-// Space that comes and goes: each time the pause is longer, up to a second.
+// When space comes and goes, the pause grows each time, up to a second.
 TEST(NoSpace, PausesGrow) {
   TestNode node;
   node.BecomeSettledLeader();
@@ -86,7 +86,8 @@ TEST(NoSpace, PausesGrow) {
   EXPECT_LE(pauses.back(), 1100);
 }
 
-// Runs out of space, and has some as soon as it is asked: how long the leader waited.
+// How long the leader waits for a follower that runs out of space and has some again
+// soon.
 int64_t PauseAfterNoSpace(TestNode* node) {
   node->Receive(2, 1, NoSpace());
   const Timestamp since = node->now;
@@ -109,7 +110,7 @@ TEST(NoSpace, FollowerThatHasStoredSomething_IsAskedSoonTheNextTime) {
   EXPECT_LE(PauseAfterNoSpace(&node), 50);
 }
 
-// A snapshot is much to send in vain.
+// A snapshot costs much to send in vain.
 TEST(NoSpace, FollowerThatCannotKeepASnapshot_IsLeftAloneForLonger) {
   Config config = TestConfig();
   config.no_space_pause_max = Duration::Millis(100);
@@ -140,8 +141,8 @@ TEST(NoSpace, FollowerThatCannotKeepASnapshot_IsLeftAloneForLonger) {
   EXPECT_LE(longest, 450);
 }
 
-// What it would need is not in the log any more: no snapshot is begun for it before it
-// has space.
+// The entries that it needs are no longer in the log. No snapshot is begun for it before
+// it has space.
 TEST(NoSpace, LogCompactedMeanwhile_NoSnapshotIsSentBeforeThereIsSpace) {
   TestNode node;
   node.BecomeSettledLeader();

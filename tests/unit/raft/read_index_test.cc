@@ -49,7 +49,7 @@ TEST(ReadIndex, AnswerToAnEarlierRound_DoesNotConfirm) {
   EXPECT_EQ(node.reads.size(), 3u);
 }
 
-// A new leader's commit index may be behind what its predecessor has answered.
+// A new leader's commit index may be lower than that of its predecessor's answers.
 TEST(ReadIndex, BeforeTheOwnEntryIsCommitted_Waits) {
   TestNode node(Recovered(3, {1, 2, 3}));
   node.BecomeLeader();
@@ -96,7 +96,7 @@ TEST(ReadIndex, LeaderSteppedDown_ReadsAreDropped) {
   ASSERT_TRUE(node.raft.ReadIndex(ReadToken(2)).ok());
   node.Receive(3, 2, Append(0, 0, {}));
   EXPECT_EQ(node.dropped_reads, (std::vector<ReadToken>{ReadToken(1), ReadToken(2)}));
-  // The answers of the old term come too late.
+  // The answers of the old term are too late.
   node.Receive(2, 1, Accepted(1, 1));
   EXPECT_TRUE(node.reads.empty());
 }

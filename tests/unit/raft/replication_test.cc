@@ -1,5 +1,5 @@
-// Pipelining, batching and their limits; lost, repeated and reordered messages; and
-// the leader's disk beside its network.
+// Pipelining, batching and their limits; lost, repeated and reordered messages; and the
+// leader's disk writes in parallel to its network.
 #include <gtest/gtest.h>
 
 #include "tests/unit/raft/test_node.h"
@@ -16,7 +16,7 @@ TEST(Pipeline, Appends_AreSentAheadOfTheirAnswersUpToTheLimit) {
   ASSERT_EQ(node.Sent<AppendRequest>(2).size(), 3u);
   EXPECT_EQ(node.Last<AppendRequest>(2).entries.front().index, LogIndex(4));
   EXPECT_EQ(node.raft.counters().inflight_limit_reached, 2u);
-  // What waited travels in one batch; the answer to the second stands for the first.
+  // What has waited is sent in one batch; the answer to the second covers the first.
   node.Receive(2, 1, Accepted(3));
   ASSERT_EQ(node.Sent<AppendRequest>(2).size(), 4u);
   EXPECT_EQ(node.Last<AppendRequest>(2).entries.size(), 2u);
@@ -87,7 +87,7 @@ TEST(OwnDisk, Scenario80_ManyEntriesAtOnce_AreWrittenInPortionsAsTheDiskHasRoom)
   EXPECT_FALSE(node.raft.HasOutput()) << "asked for in a busy loop";
   EXPECT_EQ(node.raft.persisted_index(), LogIndex(1));
 
-  // Each write that ends makes room for others beside those that are under way.
+  // Each write that ends makes room for another one besides those in flight.
   for (int i = 0; i < 10; ++i) {
     node.Flush();
     size_t left = 0;
@@ -121,7 +121,7 @@ TEST(OwnDisk, AcknowledgementOfEntriesThatWaitForTheDisk_LeavesWhenTheyAreFlushe
   EXPECT_EQ(node.Last<AppendResponse>(1).match_index, LogIndex(20));
 }
 
-// Less is under way than may be, by more than one write holds.
+// The limit of what is in flight has more room than one write takes.
 TEST(OwnDisk, WriteBesideASmallOne_HoldsNoMoreThanItsBytes) {
   Config config = SmallWrites();
   config.max_unflushed_bytes = 4000;
@@ -134,8 +134,8 @@ TEST(OwnDisk, WriteBesideASmallOne_HoldsNoMoreThanItsBytes) {
   for (const auto& write : node.disk) EXPECT_LE(Bytes(write.persist), 200u);
 }
 
-// The other leader's log is as long: where an acknowledgement's entries would stand there
-// are entries, and not those.
+// The other leader's log has the same length, but other entries than those that the
+// acknowledgement is about.
 TEST(OwnDisk, AcknowledgementOfEntriesThatAnotherLeaderHasReplaced_DoesNotLeave) {
   Config config = SmallWrites();
   config.self = NodeId(2);
@@ -148,7 +148,7 @@ TEST(OwnDisk, AcknowledgementOfEntriesThatAnotherLeaderHasReplaced_DoesNotLeave)
   EXPECT_EQ(node.Last<AppendResponse>(3).match_index, LogIndex(25));
 }
 
-// What was overwritten before it was ever written was never on the disk.
+// Entries that were overwritten in memory before they were written were never on disk.
 TEST(OwnDisk, AcknowledgementOfEntriesThatWereNeverWritten_DoesNotLeave) {
   Config config = SmallWrites();
   config.self = NodeId(2);
@@ -217,7 +217,7 @@ TEST(Replication, ProbeAnsweredByAnOldRejection_StaysWhereItIs) {
   EXPECT_EQ(node.raft.progress().at(NodeId(2)).next, LogIndex(4));
 }
 
-// End of section 5.3: one rejection a term that differs, not one an entry.
+// End of section 5.3: one rejection for each term that differs, not for each entry.
 TEST(Replication, LogsThatDifferInManyEntries_AreMatchedInFewRounds) {
   std::vector<uint64_t> leader_terms(5, 1);
   leader_terms.insert(leader_terms.end(), 200, 4);
@@ -242,14 +242,14 @@ TEST(Replication, FollowerNeverTellsTheLeaderToGoBehindItsCommitIndex) {
   node.Receive(2, 3, Append(2, 1, {}, 2));
   node.Receive(2, 3, Append(9, 3, {}));
   EXPECT_GE(node.Last<AppendResponse>(2).hint_index, LogIndex(2));
-  // A late message from before: everything in it is committed here.
+  // A late, old message: all of its entries are committed here.
   node.Receive(2, 3, Append(0, 0, Commands(1, {1}), 1));
   EXPECT_TRUE(node.Last<AppendResponse>(2).success);
   EXPECT_EQ(node.Last<AppendResponse>(2).match_index, LogIndex(2));
   EXPECT_EQ(node.raft.commit_index(), LogIndex(2));
 }
 
-// The sender's end of the cap.
+// The limit at the sender.
 TEST(CommitIndex, Sent_IsNoMoreThanWhatTheMessageEndsWith) {
   Config config = TestConfig();
   config.max_append_bytes = 1;
@@ -262,7 +262,7 @@ TEST(CommitIndex, Sent_IsNoMoreThanWhatTheMessageEndsWith) {
   const AppendRequest append = node.Last<AppendRequest>(3);
   ASSERT_EQ(append.entries.size(), 1u);
   EXPECT_EQ(append.leader_commit, LogIndex(2));
-  // Everywhere else too.
+  // The same in all other messages.
   for (const auto& sent : node.Sent<AppendRequest>()) {
     EXPECT_LE(sent.leader_commit.value(),
               sent.prev_log_index.value() + sent.entries.size());
@@ -302,7 +302,7 @@ TEST(LeadersDisk, QuorumOfFollowers_CommitsWithoutIt_AppliedWhenItIsHereToo) {
   EXPECT_EQ(node.raft.applied_index(), LogIndex(2));
 }
 
-// Heartbeats have their turn between two portions of them.
+// Heartbeats can be sent between two portions.
 TEST(CommitIndex, ManyEntriesCommittedAtOnce_AreHandedOutInPortions) {
   Config config = TestConfig();
   config.max_committed_per_output = 10;
@@ -343,7 +343,7 @@ TEST(Disk, HeartbeatWhileAWriteIsUnderWay_IsAnsweredAtOnceForWhatIsDurable) {
   EXPECT_EQ(node.Last<AppendResponse>(2).match_index, LogIndex(1));
 }
 
-// The flush of an overwritten entry says nothing of the one that stands there now.
+// The flush of an overwritten entry says nothing about the entry that replaced it.
 TEST(Disk, EntryOverwrittenWhileItsWriteIsUnderWay_TheOldFlushDoesNotCount) {
   TestNode node(Recovered(1, {1}));
   node.hold_disk = true;
@@ -366,14 +366,14 @@ TEST(Disk, EntryOverwrittenWhileItsWriteIsUnderWay_TheOldFlushDoesNotCount) {
   }());
 }
 
-// A deposed leader becomes one again while its first term's write is still under way.
+// A deposed leader leads again while the write of its first term is still in flight.
 TEST(Disk, LeaderWithOverwrittenEntriesInFlight_DoesNotCountThem) {
   TestNode node(Recovered(1, {1}));
   node.BecomeLeader();  // term 2, own entry 2
   node.Receive(2, 2, Accepted(2));
   node.hold_disk = true;
   node.Propose({"a", "b"});                            // 3 and 4, in flight
-  node.Receive(3, 3, Append(2, 2, Commands(3, {3})));  // 3 is another's now
+  node.Receive(3, 3, Append(2, 2, Commands(3, {3})));  // 3 is from another leader now
   node.Flush();                                        // of a and b
   EXPECT_EQ(node.raft.persisted_index(), LogIndex(2));
 }
@@ -454,7 +454,7 @@ TEST(Messages, AcknowledgementOfWhatTheLeaderDoesNotHave_IsDropped) {
   EXPECT_EQ(node.raft.counters().malformed_messages, 1u);
 }
 
-// Scenario 50, the part of it that is Raft's.
+// The part of scenario 50 that concerns Raft.
 TEST(Messages, EntryOfAnUnknownType_IsRefusedBeforeItIsAcknowledged) {
   TestNode node(Recovered(1, {1}));
   AppendRequest append = Append(1, 1, Commands(2, {1}));

@@ -56,7 +56,7 @@ class CompareTest : public ::testing::Test {
     books_.balances[BuyerName(buyer)] -= kPrice;
     books_.points[BuyerName(buyer)] += kPoints;
   }
-  // Nothing of what buyer 2 did was done.
+  // Removes everything that buyer 2 has done.
   void UndoBuyerTwo() {
     books_.seats.pop_back();
     books_.payments.pop_back();
@@ -225,7 +225,7 @@ TEST_F(CompareTest, Unknown_AgreesWithAllAndWithNothing) {
   EXPECT_THAT(Find(), IsEmpty());
   UndoBuyerTwo();
   answers_[3] = AnswerOf(3, Told::kUnknown);
-  // The seat that is left is all that is wrong.
+  // The only error is the seat that is left.
   EXPECT_THAT(Find(), ElementsAre("1 seats are sold, it should be 2"));
 }
 

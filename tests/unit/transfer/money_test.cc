@@ -41,7 +41,7 @@ TEST(MoneyParse, Amount_IsKeptExactlyInMinorUnits) {
   EXPECT_EQ(Units(Scale(3), "1.005"), 1005);
   EXPECT_EQ(Units(Scale(4), "1.0051"), 10051);
   EXPECT_EQ(Units(Scale(4), "1.5"), 15000);
-  // The tenth and the hundredth that binary fractions cannot hold.
+  // A tenth and a hundredth, which binary fractions cannot represent.
   EXPECT_EQ(Units(Scale(2), "0.10") * 3, Units(Scale(2), "0.30"));
 }
 
