@@ -1,9 +1,11 @@
 // The write-ahead log, synchronous and single-threaded. Records are numbered and
 // appended to segment files, are durable after Sync, and are replayed in order by Open.
 //
-//   LogOptions options;  options.dir = "/var/lib/x/wal";  options.owner = "raft";
+//   LogOptions options;
+//   options.dir = "/var/lib/x/wal";
+//   options.owner = "raft";
 //   auto log = Log::Open(PosixFileEnv(), options,
-//       [&](Lsn lsn, uint8_t type, std::string_view payload) { Replay(...); });
+//       [](Lsn lsn, uint8_t type, std::string_view payload) { … });
 //   auto lsn = (*log)->Append(kVote, bytes, Reserve::kNormal);
 //   (*log)->Sync();                        // now it may be promised
 //   (*log)->ReleaseBefore(first_needed);   // older segments are reused

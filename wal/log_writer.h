@@ -2,7 +2,7 @@
 // while a flush runs are written with the next flush.
 //
 //   LogWriterOptions w;
-//   w.on_durable = [&](Lsn durable) { loop.Post(...); };   // once for each flush
+//   w.on_durable = [](Lsn durable) { … };     // once for each flush
 //   auto writer = LogWriter::Open(PosixFileEnv(), log_options, w, replay);
 //   auto last = (*writer)->Append({{kEntry, bytes}, {kVote, vote}}, Reserve::kNormal);
 //   (*writer)->WaitDurable(*last);       // or wait for on_durable(>= *last)
@@ -11,7 +11,7 @@
 // and save two context switches:
 //
 //   (*writer)->Hold();                   // from here on, appends wake no thread
-//   auto last = (*writer)->Append(...);
+//   auto last = (*writer)->Append(records, Reserve::kNormal);
 //   (*writer)->Flush();                  // on this thread, or on the writer thread
 //
 // The queue is bounded in bytes. When it is full, Append waits or returns UNAVAILABLE,

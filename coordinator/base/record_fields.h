@@ -4,7 +4,7 @@
 //   FieldReader in(bytes);
 //   record.name = in.ReadText();
 //   record.what = in.ReadEnum(Heuristic::kCommit, Heuristic::kForgotten);
-//   if (!in.complete()) -> malformed
+//   if (!in.complete()) return absl::DataLossError("a malformed record");
 #ifndef COORDINATOR_BASE_RECORD_FIELDS_H_
 #define COORDINATOR_BASE_RECORD_FIELDS_H_
 

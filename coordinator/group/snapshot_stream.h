@@ -1,9 +1,11 @@
-// A state machine's snapshot as the bytes that lie in a file and travel to other nodes:
-// each portion behind its length, a varint.
+// A state machine's snapshot as the bytes that are in a file and are sent to other nodes:
+// each portion after its length, a varint.
 //
-//   WriteSnapshot(source.get(), [&](std::string_view bytes) { return file->Append(bytes);
-//   }); SnapshotParser parser(restore.get());     // parts of any size, in order
-//   parser.Append(part)...;  parser.Finish();
+//   status = WriteSnapshot(source.get(),
+//                          [&](std::string_view bytes) { return file->Append(bytes); });
+//   SnapshotParser parser(restore.get());
+//   status = parser.Append(part);    // parts of any size, in order
+//   status = parser.Finish();        // after the last one
 //
 // Used on the thread of the source or restore.
 #ifndef COORDINATOR_GROUP_SNAPSHOT_STREAM_H_

@@ -14,9 +14,8 @@
 //   Apply             each command that the group has committed, in the order of the log,
 //                     once in the life of the process (or a snapshot stands for it)
 //   BecomeLeader      this node won the term; it may not act for the group yet
-//   LeaderReady       the first entry of its own term is applied (Raft, section 8): all
-//   that
-//                     earlier leaders had committed is applied. Now it may act
+//   LeaderReady       the first entry of its own term is applied (Raft, section 8), and
+//                     so is all that earlier leaders had committed. Now it may act
 //   LoseLeadership    before any entry of another leader is applied
 //   Tick              before inputs, when NextTimer is reached, and again at once while
 //                     HasMoreWork

@@ -4,7 +4,8 @@
 //
 //   Machines machines(group, txn_options, registry_options);
 //   Replica replica(config, recovered, machines.set(), &store, &environment);
-//   machines.transactions().Handle(input, now);   machines.registry().Submit(...);
+//   machines.transactions().Handle(input, now);
+//   machines.registry().Submit(token, request, now);
 //
 // Not thread-safe: for the node's loop.
 #ifndef COORDINATOR_NODE_MACHINES_H_

@@ -5,9 +5,10 @@
 //   ParticipantOptions options;
 //   options.advertise = "10.0.0.9:7080";             // where the server below is reached
 //   auto participant = std::make_shared<Participant>(loop, *std::move(link), options);
-//   participant->AddResource("bank-a", std::make_unique<kv::KvResourceManager>(...));
+//   participant->AddResource("bank-a",
+//                            std::make_unique<kv::KvResourceManager>("/var/lib/bank-a"));
 //   rpc::Server server(loop, Participant::MakeProcessor(participant));
-//   server.Listen(...);
+//   server.Listen(*rpc::Address::Parse("10.0.0.9:7080"));
 //   participant->Start([](absl::Status ready) { ... });
 //   loop->Run();
 //   // later, on the loop's thread:

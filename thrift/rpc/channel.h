@@ -3,7 +3,7 @@
 //   Channel channel(loop, address, limits, {.seed = rng.Next()});
 //   channel.Call<EchoService_echo_pargs, EchoService_echo_presult, EchoReply>(
 //       "echo", request, Duration::Millis(500), [](CallResult<EchoReply> result) {
-//         switch (result.outcome) { ... }
+//         switch (result.outcome) { … }
 //       });
 //
 // The callback runs exactly once, on the loop's thread, and never inside Call, Close or

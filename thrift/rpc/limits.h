@@ -2,7 +2,8 @@
 // clients, and a client does not trust its server. The defaults suit requests of
 // clients; peers that send snapshots and log entries need a larger frame.
 //
-//   Limits limits;  limits.max_frame_bytes = 16 << 20;
+//   Limits limits;
+//   limits.max_frame_bytes = 16 << 20;
 //
 // server.h and channel.h say what is refused and how.
 #ifndef THRIFT_RPC_LIMITS_H_

@@ -5,7 +5,7 @@
 //
 //   std::vector<SocketAddress> known = NameLookup::Shared().Cached(address);
 //   if (known.empty()) {
-//     NameLookup::Shared().Find(address, [](const NameLookup::Found& found) { ... });
+//     NameLookup::Shared().Find(address, [](const NameLookup::Found& found) { … });
 //   }
 //
 // Thread-safe.

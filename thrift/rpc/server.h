@@ -6,7 +6,10 @@
 //   class Handler : public EchoServiceCobSvIf {       // generated, cob_style
 //     void echo(std::function<void(const EchoReply&)> cob,
 //               std::function<void(apache::thrift::TDelayedException*)> exn_cob,
-//               const EchoRequest& request) override { ... cob(reply); }
+//               const EchoRequest& request) override {
+//       cob(Answer(request));
+//     }
+//     …                                      // and the service's other methods
 //   };
 //   Server server(loop, std::make_shared<EchoServiceAsyncProcessorT<Codec>>(handler));
 //   absl::StatusOr<Address> where = server.Listen(*Address::Parse("127.0.0.1:0"));
@@ -23,7 +26,7 @@
 //
 // To answer with an exception that is declared in the IDL, a handler calls, at once or
 // later,
-//   exn_cob(TDelayedException::delayException(Refused(...)));
+//   exn_cob(TDelayedException::delayException(refused));
 // Plain Thrift clients get such an exception with its type, but a Channel reports it as
 // a remote error without its fields, so our own IDL returns results as values. A
 // std::exception thrown by a handler becomes INTERNAL_ERROR.

@@ -3,7 +3,7 @@
 // for right, and for wrong.
 //
 //   request.gtid = ToWire(gtid);
-//   const absl::StatusOr<Gtid> gtid = FromWire(request.gtid);
+//   const absl::StatusOr<Gtid> received = FromWire(request.gtid);
 //
 // Each is declared beside what it takes, so that no call has to name a namespace.
 #ifndef THRIFT_WIRE_CONVERSION_H_

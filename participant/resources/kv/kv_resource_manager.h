@@ -1,8 +1,8 @@
 // A key-value shard as a resource manager: rows in memory, made durable by a log with
 // group commit and by checkpoints.
 //
-//   auto rm = std::make_unique<KvResourceManager>("/var/lib/bank-a",
-//   PosixFileEnv()); participant.AddResource("bank-a", std::move(rm));
+//   participant.AddResource("bank-a",
+//                           std::make_unique<KvResourceManager>("/var/lib/bank-a"));
 //
 // Verbs, in the `kv` field of an ExecuteRequest; keys and values are bytes:
 //   GET              the pair, or none

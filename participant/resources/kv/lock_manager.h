@@ -1,8 +1,9 @@
 // Row and range locks with wound-wait (Rosenkrantz, Stearns and Lewis, System level
 // concurrency control for distributed database systems, 1978).
 //
-//   switch (locks.Acquire(owner, LockMode::kExclusive, key)) { ... }
-//   locks.TakeGranted() / TakeWounded()    // what else happened, after every call
+//   LockResult result = locks.Acquire(owner, LockMode::kExclusive, key);
+//   for (LockOwner* granted : locks.TakeGranted()) { … }   // after every call: who else
+//   for (LockOwner* wounded : locks.TakeWounded()) { … }   // has got or lost locks
 //
 // An owner asks for one lock at a time:
 //

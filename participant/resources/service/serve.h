@@ -1,14 +1,14 @@
 // The process of a service: serves resource managers to the coordinators and clients,
 // on a loop of its own, until it is told to end. What a main() of yours calls.
 //
-//   int main(…) {
+//   int main() {
 //     std::vector<service::Resource> resources;
 //     resources.push_back({"seats", std::make_unique<service::ServiceResourceManager>(
-//         "/var/lib/seats/branches", std::make_unique<SeatService>(…))});
+//         "/var/lib/seats/branches", std::make_unique<SeatService>())});
 //     absl::Status end = service::Serve(
 //         {.listen = "10.0.0.9:7080", .coordinators = {"10.0.0.1:7001"}},
 //         std::move(resources), [](const std::string& address) { … });
-//     if (!end.ok()) …
+//     return end.ok() ? 0 : 1;
 //   }
 //
 // A service that has a loop of its own does it by participant/sdk/participant.h.
@@ -32,10 +32,10 @@ struct Resource {
 };
 
 struct ServeOptions {
-  std::string listen;     // host:port (port 0: the system chooses) or unix:/path
-  std::string advertise;  // how others reach it, if that is another address
+  std::string listen;       // host:port (port 0: the system chooses) or unix:/path
+  std::string advertise{};  // how others reach it, if that is another address
   std::vector<std::string> coordinators;  // client addresses; name all
-  ParticipantOptions participant;         // its `advertise` is not read
+  ParticipantOptions participant{};       // its `advertise` is not read
 };
 
 // Returns OK after SIGTERM or SIGINT, when all is closed. Waits for a coordinator for as

@@ -8,7 +8,7 @@
 //     absl::StatusOr<State> Lookup(const Reservation& r) override;
 //   };
 //   auto manager = std::make_unique<service::ServiceResourceManager>(   // next header
-//       "/var/lib/seats/branches", std::make_unique<SeatService>(...));
+//       "/var/lib/seats/branches", std::make_unique<SeatService>());
 //
 // examples/own-resource is a whole one, to copy. Whoever wants X/Open's verbs themselves
 // implements participant/sdk/resource_manager.h instead.

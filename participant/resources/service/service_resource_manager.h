@@ -2,7 +2,7 @@
 // hands to a Participant (participant/sdk/participant.h) or to Embedded.
 //
 //   auto manager = std::make_unique<service::ServiceResourceManager>(
-//       "/var/lib/seats/branches", std::make_unique<SeatService>(...));
+//       "/var/lib/seats/branches", std::make_unique<SeatService>());
 //   participant->AddResource("seats", std::move(manager));
 //
 // The folder is the SDK's own (log, checkpoint, identity): your data go elsewhere. Keep

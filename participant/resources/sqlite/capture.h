@@ -2,8 +2,10 @@
 // (www.sqlite.org/c3ref/preupdate_blobwrite.html), which is called before each row
 // change, in order, also for changes by triggers, foreign-key actions and REPLACE.
 //
-//   capture.Begin(limit);  ... step statements ...  Captured c = capture.Take();
-//   if (!c.refusal.empty()) -> undo the call and say so
+//   capture.Begin(limit);
+//   …                                     // step the statements
+//   Captured captured = capture.Take();
+//   if (!captured.refusal.empty()) UndoTheCall(captured.refusal);
 //
 // The session extension stands on the same hook. It is not used: it prepares a handful
 // of statements anew for each branch, drops the unchanged columns that unique tuples

@@ -1,7 +1,7 @@
 // Tells what a row puts into one index whose content is not simply some columns: a
 // partial index, or an index on expressions.
 //
-//   absl::StatusOr<std::unique_ptr<IndexProbe>> probe = IndexProbe::Open(...);
+//   absl::StatusOr<std::unique_ptr<IndexProbe>> probe = IndexProbe::Open(source);
 //   std::vector<ValueView> tuple;
 //   switch ((*probe)->Look(row, &tuple)) { ... }
 //

@@ -6,9 +6,9 @@
 //   table.Recovered({...}, now);                  // from the resource manager
 //   StartResult s = table.Start(gtid, Duration(), now);
 //   table.Prepare(s.branch, token, now);
-//   for (const Command& c : table.TakeOutput().commands) ...   // -> kPrepare
-//   table.OnPrepared(s.branch, {Vote::kPrepared}, now);
-//   table.TakeOutput().answers                    // -> token: VoteAnswer kPrepared
+//   for (const Command& c : table.TakeOutput().commands) { … }   // kPrepare
+//   table.OnPrepared(s.branch, {Vote::kPrepared, ""}, now);
+//   for (const auto& a : table.TakeOutput().answers) { … }   // the vote, for the token
 //
 // A branch:
 //

@@ -1,4 +1,4 @@
-// The examples at the top of the public headers, line by line (header_examples.py).
+// Uses the public headers as a user would.
 #include <memory>
 #include <string>
 #include <utility>

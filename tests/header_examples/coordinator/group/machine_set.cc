@@ -1,0 +1,9 @@
+#include "coordinator/group/machine_set.h"
+
+namespace concordat::group {
+
+void MachineSetExample(StateMachine& transactions, StateMachine& registry) {
+  // EXAMPLE
+}
+
+}  // namespace concordat::group

@@ -1,0 +1,9 @@
+#include "examples/transfer/input/money.h"
+
+namespace concordat::transfer {
+
+void MoneyExample() {
+  // EXAMPLE
+}
+
+}  // namespace concordat::transfer

@@ -1,0 +1,9 @@
+#include "participant/resources/xa/hang_watch.h"
+
+namespace concordat::participant::xa {
+
+void HangWatchExample(ThreadOfControl* thread) {
+  // EXAMPLE
+}
+
+}  // namespace concordat::participant::xa
