@@ -138,7 +138,8 @@ absl::StatusOr<CheckpointState> ReadCheckpoint(FileEnv* env, const std::string& 
 absl::StatusOr<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Create(
     FileEnv* env, const std::string& dir) {
   std::unique_ptr<CheckpointWriter> writer(new CheckpointWriter(env, dir));
-  const absl::Status removed = env->Remove(NewFileName(dir));  // of an earlier try
+  // Left by an earlier attempt.
+  const absl::Status removed = env->Remove(NewFileName(dir));
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   absl::StatusOr<std::unique_ptr<File>> file = env->Create(NewFileName(dir));
   if (!file.ok()) return file.status();

@@ -1,23 +1,24 @@
-// A checkpoint: the shard's state in one file, so that the log before it is not needed
-// any more. Written while the shard goes on working: it holds everything up to log
-// record `start`, and of what came later some part. Replaying the log from `start`
-// over it gives the present state, because a row keeps its version (store.h) and
+// A checkpoint is the shard's state in one file; with it, older records of the log are
+// not needed any more. It is written while the shard goes on working: it holds everything
+// up to log record `start`, and some part of what came later. Replaying the log from
+// `start` over it gives the present state, because a row keeps its version (store.h) and
 // everything else is in the log again.
 //
-// File `checkpoint` in the shard's folder; numbers as coordinator/base/byte_codec.h:
+// File `checkpoint` in the shard's folder; numbers are encoded as in
+// coordinator/base/byte_codec.h:
 //
 //   "CNCDKV" u8 0 u8 format(1)
 //   blocks: u32 length of the body, u32 CRC-32 of the body, body
 //   body: u8 kind, then
 //     1 start     varint start                                   first block
 //     2 prepared  branch, writes                                 in doubt at `start`
-//     3 alone     varint record, branch, writes                  committed in one phase
+//     3 alone     varint record, branch, writes                  one-phase commit
 //     4 evidence  varint count; each: branch, u8 kind of evidence
 //     5 rows      varint count; each: key, value, varint version
 //     6 end       varint number of blocks before                 last block
 //
-// Made as `checkpoint.new`, flushed, renamed: the old one or the new one is there,
-// never a part.
+// It is made as `checkpoint.new`, flushed and renamed: so either the old one or the new
+// one exists, and never a part of one.
 #ifndef PARTICIPANT_RESOURCES_KV_CHECKPOINT_H_
 #define PARTICIPANT_RESOURCES_KV_CHECKPOINT_H_
 
@@ -41,19 +42,19 @@ namespace concordat::participant::kv {
 struct BranchWrites {
   BranchId branch;
   WriteSet writes;
-  wal::Lsn record;  // of a one-phase commit
+  wal::Lsn record;  // the record of a one-phase commit; none for a prepared branch
 };
 
 // What a checkpoint file holds.
 struct CheckpointState {
-  wal::Lsn start = wal::Lsn(1);  // the first record to replay
-  std::vector<BranchWrites> prepared;
-  std::vector<BranchWrites> alone;
-  EvidenceTable evidence;
+  wal::Lsn start = wal::Lsn(1);        // the first record to replay
+  std::vector<BranchWrites> prepared;  // in doubt
+  std::vector<BranchWrites> alone;     // a one-phase commit was queued and not durable
+  EvidenceTable evidence;              // of all committed branches above the watermark
   Rows rows;
 };
 
-// Writes blocks one after the other. Not thread-safe.
+// Writes blocks one after another. Not thread-safe.
 class CheckpointWriter {
  public:
   // Creates `checkpoint.new` in `dir`.
@@ -63,11 +64,11 @@ class CheckpointWriter {
   [[nodiscard]] absl::Status AddStart(wal::Lsn start);
   [[nodiscard]] absl::Status AddPrepared(const BranchWrites& branch);
   [[nodiscard]] absl::Status AddAlone(const BranchWrites& branch);
-  // Already encoded: see EncodeEvidence, EncodeRows.
+  // `body` is already encoded by EncodeEvidence or EncodeRows.
   [[nodiscard]] absl::Status AddBlock(std::string_view body);
-  // The end block, and a flush.
+  // Writes the end block and flushes the file.
   [[nodiscard]] absl::Status Finish();
-  // Takes the place of the last checkpoint, durably.
+  // Replaces the last checkpoint with this one, durably.
   [[nodiscard]] absl::Status Install();
   [[nodiscard]] uint64_t bytes() const { return offset_; }
 
@@ -76,18 +77,19 @@ class CheckpointWriter {
 
   FileEnv* const env_;
   const std::string dir_;
-  std::unique_ptr<File> file_;
-  uint64_t offset_ = 0;
-  uint64_t blocks_ = 0;
+  std::unique_ptr<File> file_;  // `checkpoint.new`
+  uint64_t offset_ = 0;         // bytes written
+  uint64_t blocks_ = 0;         // blocks written
 };
 
 [[nodiscard]] std::string EncodeEvidence(const EvidenceTable::Bucket& bucket);
-// Up to about `max_bytes` of rows from `*from` on; `*from` is then the first key that
-// is left, `*done` says that there is none.
+// Encodes up to about `max_bytes` of rows, beginning with key `*from`. Sets `*from` to
+// the first key that is left, and `*done` when no row is left.
 [[nodiscard]] std::string EncodeRows(const Rows& rows, size_t max_bytes,
                                      std::string* from, bool* done);
 
-// NOT_FOUND when there is none. DATA_LOSS, naming file and offset, when it is damaged.
+// NOT_FOUND: there is no checkpoint. DATA_LOSS: it is damaged; the error names file and
+// offset.
 [[nodiscard]] absl::StatusOr<CheckpointState> ReadCheckpoint(FileEnv* env,
                                                              const std::string& dir);
 

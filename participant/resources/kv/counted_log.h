@@ -1,5 +1,5 @@
-// The shard's log on a LogWriter, with a count of what was written since the last
-// checkpoint. Used under the shard's mutex.
+// The shard's log on a LogWriter; it counts what was written since the last checkpoint.
+// Used under the shard's mutex.
 #ifndef PARTICIPANT_RESOURCES_KV_COUNTED_LOG_H_
 #define PARTICIPANT_RESOURCES_KV_COUNTED_LOG_H_
 
@@ -14,7 +14,7 @@ namespace concordat::participant::kv {
 
 class CountedLog final : public ShardLog {
  public:
-  // `bytes`: what recovery has read behind the last checkpoint.
+  // `bytes`: how much recovery has read after the last checkpoint.
   CountedLog(wal::LogWriter* writer, uint64_t bytes) : writer_(writer), bytes_(bytes) {}
 
   absl::StatusOr<wal::Lsn> Append(uint8_t type, std::string_view payload,
@@ -27,11 +27,12 @@ class CountedLog final : public ShardLog {
 
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   void ResetBytes() { bytes_ = 0; }
+  // Approximate.
   static constexpr uint64_t kRecordOverhead = 16;
 
  private:
-  wal::LogWriter* const writer_;
-  uint64_t bytes_;
+  wal::LogWriter* const writer_;  // not owned
+  uint64_t bytes_;                // since the last checkpoint
 };
 
 }  // namespace concordat::participant::kv

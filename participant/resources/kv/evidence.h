@@ -1,8 +1,8 @@
-// Which branches were committed, and how, until no coordinator asks any more. In
-// memory; made durable by the commit records of the log and by checkpoints.
+// Records which branches were committed, and how, until no coordinator can ask any more.
+// The table is in memory; the commit records of the log and checkpoints make it durable.
 //
-// Kept in buckets of transactions that were begun together, so that forgetting what
-// the watermark has passed drops whole buckets and looks at nothing else.
+// It is kept in buckets of transactions that began together. To forget what is below the
+// watermark, whole buckets are dropped and nothing else is looked at.
 #ifndef PARTICIPANT_RESOURCES_KV_EVIDENCE_H_
 #define PARTICIPANT_RESOURCES_KV_EVIDENCE_H_
 
@@ -20,23 +20,23 @@ namespace concordat::participant::kv {
 
 class EvidenceTable {
  public:
-  // kCommitted or kCommittedAlone.
+  // `evidence` is kCommitted or kCommittedAlone.
   void Add(const BranchKey& branch, Evidence evidence);
-  // kNone when there is none.
+  // kNone: there is no evidence.
   [[nodiscard]] Evidence Find(const BranchKey& branch) const;
-  // May keep some that are just below.
+  // May keep some evidence that is just below the watermark.
   void ForgetBelow(const Gtid& watermark);
   [[nodiscard]] size_t size() const { return size_; }
 
-  // Group, term, sequence / 1024.
+  // Group, term, and sequence / 1024.
   using BucketId = std::tuple<GroupId, Term, uint64_t>;
   using Bucket = absl::flat_hash_map<BranchKey, Evidence>;
-  // In order; a checkpoint walks over them.
+  // Ordered, because a checkpoint iterates over them in portions.
   [[nodiscard]] const std::map<BucketId, Bucket>& buckets() const { return buckets_; }
 
  private:
   std::map<BucketId, Bucket> buckets_;
-  size_t size_ = 0;
+  size_t size_ = 0;  // branches in all buckets
 };
 
 }  // namespace concordat::participant::kv

@@ -1,4 +1,5 @@
-// Opening the folder of a KV shard: whose it is, the checkpoint, the log.
+// Opens the folder of a KV shard: checks whose it is, then reads the checkpoint and the
+// log.
 #include <utility>
 
 #include "absl/strings/str_cat.h"

@@ -58,8 +58,8 @@ absl::Status KvResourceManager::Checkpoint() {
       CheckpointWriter::Create(env_, dir_);
   const absl::Status status = out.ok() ? WriteCheckpoint(out->get()) : out.status();
   if (status.ok()) return status;
-  // Without room the old checkpoint and the log do. Any other failure of a disk is not
-  // one to work on with.
+  // When the disk is full, the old checkpoint and the log still suffice. After any other
+  // failure of a disk the process must not go on.
   if (!absl::IsResourceExhausted(status)) {
     FatalIoError(absl::StrCat("checkpoint in ", dir_, ": ", status.ToString()));
   }
@@ -69,7 +69,7 @@ absl::Status KvResourceManager::Checkpoint() {
 }
 
 absl::Status KvResourceManager::WriteCheckpoint(CheckpointWriter* out) {
-  constexpr size_t kChunkBytes = 256 << 10;  // as long as branches have to wait
+  constexpr size_t kChunkBytes = 256 << 10;  // branches wait while one chunk is encoded
   std::vector<BranchWrites> prepared;
   std::vector<BranchWrites> alone;
   wal::Lsn start;
@@ -114,9 +114,9 @@ absl::Status KvResourceManager::WriteCheckpoint(CheckpointWriter* out) {
     if (absl::Status s = out->AddBlock(block); !s.ok()) return s;
   }
   if (absl::Status s = out->Finish(); !s.ok()) return s;
-  // It holds commits whose records may not be flushed yet: if those were lost in a
-  // crash, their numbers would be given to other records, and rows would have versions
-  // from a past that did not happen.
+  // The checkpoint holds commits whose records may not be flushed yet. If these were lost
+  // in a crash, their numbers would be given to other records, and rows would have
+  // versions of commits that did not happen.
   if (!last.is_none()) writer_->WaitDurable(last);
   if (absl::Status s = out->Install(); !s.ok()) return s;
   writer_->ReleaseBefore(start);
@@ -150,7 +150,8 @@ void KvResourceManager::With(Call call) {
     if (log_ != nullptr && !checkpoint_due_ &&
         log_->bytes() >= options_.checkpoint_bytes) {
       checkpoint_due_ = checkpoint = true;
-      log_->ResetBytes();  // if it fails, the next try comes after as much again
+      // If the checkpoint fails, the next one is tried after as many bytes again.
+      log_->ResetBytes();
     }
   }
   if (checkpoint) AddJob([this] { RunDueCheckpoint(); });
@@ -217,7 +218,7 @@ void KvResourceManager::Close() {
   if (worker_.joinable()) worker_.join();
   if (writer_ == nullptr) return;
   With([](Shard* shard) { shard->RollBackActive(); });
-  writer_->Stop();  // flushes, and calls back what waited for it
+  writer_->Stop();  // flushes, and runs the callbacks that waited for it
   folder_.Release();
 }
 

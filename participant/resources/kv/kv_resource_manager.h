@@ -1,28 +1,30 @@
-// A key-value shard as a resource manager: rows in memory, made durable by a log with
-// group commit and by checkpoints.
+// A key-value shard as a resource manager. Rows are in memory; a log with group commit
+// and checkpoints make them durable.
 //
 //   participant.AddResource("bank-a",
 //                           std::make_unique<KvResourceManager>("/var/lib/bank-a"));
 //
 // Verbs, in the `kv` field of an ExecuteRequest; keys and values are bytes:
-//   GET              the pair, or none
-//   PUT, DELETE      never fail for what is there
-//   ADD_IF_AT_LEAST  integers as decimal text; no value counts as 0. CONDITION_FAILED
-//                    when the sum would be below `at_least`, or does not fit 64 bits;
-//                    INVALID when the value is not an integer
-//   COMPARE_AND_SET  CONDITION_FAILED unless the value is `expected` (not set: none)
-//   RANGE            pairs in order of keys; `limit` at most 10,000, which is also the
-//                    default. Fewer than the limit means that there are no more
-// The operations of a call are done in order; one that fails undoes those before it in
-// the same call and nothing else, and the branch lives on. A pair's version is 0 while
-// the value is this branch's own and not committed.
+//   GET              returns the pair, or none
+//   PUT, DELETE      succeed whether or not the key exists
+//   ADD_IF_AT_LEAST  adds integers in decimal text; a missing value counts as 0.
+//                    CONDITION_FAILED when the sum would be below `at_least` or does
+//                    not fit into 64 bits; INVALID when the value is not an integer
+//   COMPARE_AND_SET  CONDITION_FAILED unless the value is `expected` (not set: no value)
+//   RANGE            returns pairs in the order of keys, at most `limit`, which is at
+//                    most 10,000; fewer pairs mean that there are no more. Without a
+//                    limit it returns all pairs, or INVALID when there are more than
+//                    10,000
+// The operations of a call are executed in order. When one fails, the operations before
+// it in the same call are undone and nothing else, and the branch stays active. A pair's
+// version is 0 while its value was written by this branch and is not committed.
 //
-// Isolation is serializable (shard.h). Branches that collide: the older transaction
-// wins (lock_manager.h); the younger gets CONFLICT and is rolled back.
+// Isolation is serializable (shard.h). When branches conflict, the older transaction wins
+// (lock_manager.h); the younger one gets CONFLICT and is rolled back.
 //
-// A full disk: Start gives RESOURCE_EXHAUSTED and calls that write OVERLOADED, a
-// PREPARE is refused; branches that are prepared can still be committed and rolled
-// back, from the log's reserve.
+// On a full disk, Start returns RESOURCE_EXHAUSTED, calls that write get OVERLOADED, and
+// PREPARE is refused. Prepared branches can still be committed and rolled back, since
+// their records may use the log's reserve.
 //
 // The folder: lock, store (what this is, and whose), generation (how far it has come),
 // checkpoint (checkpoint.h), wal/
@@ -56,22 +58,24 @@ struct KvOptions {
   ShardOptions shard;
   // A checkpoint is made when the log has grown by this much since the last one.
   uint64_t checkpoint_bytes = 128ull << 20;
+  // See wal::LogOptions.
   uint64_t segment_bytes = 16ull << 20;
-  // Holds at least thirty thousand COMMITs of prepared branches on a full disk.
+  // The default holds at least thirty thousand COMMITs of prepared branches on a full
+  // disk.
   uint64_t reserve_bytes = 16ull << 20;
-  // Most bytes that wait for a flush; a PREPARE beyond is UNAVAILABLE.
+  // How many bytes may wait for a flush. A PREPARE above this is UNAVAILABLE.
   size_t queue_bytes = 8u << 20;
-  // See wal::LogWriterOptions. Only in batches (BeginBatch); the caller is blocked so
-  // long.
+  // See wal::LogWriterOptions. Used only in batches (BeginBatch); the caller is blocked
+  // for this long.
   Duration flush_here_below = Duration::Micros(300);
 };
 
-// Thread-safe. Callbacks come on the calling thread, on the log's writer thread, or
-// (Recover) on a thread of its own.
+// Thread-safe. Callbacks run on the calling thread, on the log's writer thread, or (those
+// of Recover) on the worker thread.
 class KvResourceManager final : public ResourceManager {
  public:
   KvResourceManager(std::string dir, FileEnv* env, KvOptions options = {});
-  // On the operating system's files.
+  // Uses the operating system's files.
   explicit KvResourceManager(std::string dir, KvOptions options = {})
       : KvResourceManager(std::move(dir), PosixFileEnv(), options) {}
   ~KvResourceManager() override;
@@ -98,12 +102,12 @@ class KvResourceManager final : public ResourceManager {
   void ForgetBelow(const Gtid& watermark) override;
   void Close() override;
 
-  // Makes a checkpoint now, on the calling thread. RESOURCE_EXHAUSTED: no room, the
-  // last one stays. Not while another runs.
+  // Makes a checkpoint now, on the calling thread. RESOURCE_EXHAUSTED: the disk is full,
+  // and the last checkpoint stays. Must not be called while another checkpoint is made.
   [[nodiscard]] absl::Status Checkpoint();
 
   [[nodiscard]] ShardStats stats() const;
-  // Flushes of the log so far.
+  // Number of flushes of the log so far.
   [[nodiscard]] uint64_t flush_count() const;
 
  private:
@@ -112,7 +116,8 @@ class KvResourceManager final : public ResourceManager {
   [[nodiscard]] absl::Status WriteCheckpoint(CheckpointWriter* out);
   void OnDurable(wal::Lsn lsn);
   void RunWorker();
-  // Runs a call of the shard under the mutex, and what it completed without it.
+  // Calls `call` on the shard with the mutex held, then runs the callbacks that became
+  // due, without the mutex.
   template <class Call>
   void With(Call call);
   void AddJob(absl::AnyInvocable<void()> job);
@@ -121,21 +126,22 @@ class KvResourceManager final : public ResourceManager {
   const std::string dir_;
   FileEnv* const env_;
   const KvOptions options_;
-  StoreFolder folder_;
-  // Set before the shard is used by anybody, never changed.
+  StoreFolder folder_;  // locked from Recover to Close
+  // Set before the shard is used, and never changed.
   std::unique_ptr<wal::LogWriter> writer_;
-  std::unique_ptr<CountedLog> log_;
+  std::unique_ptr<CountedLog> log_;  // what shard_ appends to
 
   mutable Mutex mutex_;
   Shard shard_ ABSL_GUARDED_BY(mutex_);
   bool checkpoint_due_ ABSL_GUARDED_BY(mutex_) = false;  // a job for it is queued
 
-  // Recovery and checkpoints.
+  // The worker thread runs jobs: recovery and checkpoints.
   Mutex worker_mutex_;
+  // Signals the worker: a job is queued, or stop_ is set.
   ConditionVariable worker_wakes_;
   std::vector<absl::AnyInvocable<void()>> jobs_ ABSL_GUARDED_BY(worker_mutex_);
-  bool stop_ ABSL_GUARDED_BY(worker_mutex_) = false;
-  std::thread worker_;
+  bool stop_ ABSL_GUARDED_BY(worker_mutex_) = false;  // Close was called
+  std::thread worker_;                                // starts with Recover
 };
 
 }  // namespace concordat::participant::kv

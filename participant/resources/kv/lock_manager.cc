@@ -169,7 +169,7 @@ void LockManager::Dequeue(LockOwner* owner) {
   waiters.erase(std::find(waiters.begin(), waiters.end(), owner));
 }
 
-// Those that stood behind it may go ahead.
+// Requests that waited after this one may be granted now.
 void LockManager::StopWaiting(LockOwner* owner) {
   if (!owner->waiting_) return;
   Dequeue(owner);
@@ -219,7 +219,7 @@ void LockManager::EraseIfUnused(LockMap::iterator lock) {
   locks_.erase(lock);
 }
 
-// --- what became possible ---
+// --- requests that became grantable ---
 
 void LockManager::Reconsider(const Lock& lock) {
   if (range_waiters_ > 0) return ReconsiderAll();

@@ -8,19 +8,19 @@
 // An owner asks for one lock at a time:
 //
 //   active --Acquire--> granted
-//     |         +-----> waits --(a holder lets go)--> granted
+//     |         +-----> waits --(a holder releases its lock)--> granted
 //     |                   |
-//     +--(an older owner wants one of its locks)--> wounded: holds nothing any more
-//     +--Harden--> hardened: keeps its exclusive locks, is never wounded, asks no more
+//     +--(an older owner needs one of its locks)--> wounded: holds no locks any more
+//     +--Harden--> hardened: keeps its exclusive locks, is never wounded, acquires none
 //
-// Why no deadlock lives: an owner waits only for owners that are older, or hardened.
-// A hardened one waits for nobody, and "older" has no cycles. To keep it so, a request
-// that conflicts with an older waiting one stands behind it, and overtakes younger
-// ones. Nobody starves: new owners are younger, so those ahead become fewer. An owner
-// that is restarted keeps its age.
+// There is no deadlock, because an owner waits only for owners that are older or
+// hardened. A hardened owner waits for nobody, and "older" has no cycles. To keep this
+// so, a request that conflicts with an older waiting request waits after it, and it
+// overtakes younger ones. No owner starves: new owners are younger, so there are ever
+// fewer older ones. An owner that is restarted keeps its age.
 //
-// Ranges protect a scan against rows that appear in it: a range lock is shared, and
-// conflicts with exclusive locks on keys inside it, whether there is a row or not.
+// A range lock protects a scan against rows that appear in the range. It is shared, and
+// conflicts with exclusive locks on keys inside the range, whether there is a row or not.
 #ifndef PARTICIPANT_RESOURCES_KV_LOCK_MANAGER_H_
 #define PARTICIPANT_RESOURCES_KV_LOCK_MANAGER_H_
 
@@ -42,14 +42,16 @@ enum class LockMode : uint8_t { kShared, kExclusive };
 
 enum class LockResult : uint8_t {
   kGranted,
-  kWaits,     // will be listed by TakeGranted or TakeWounded, unless released before
-  kConflict,  // with another branch of the same transaction: waiting would be for ever
+  // TakeGranted or TakeWounded will return the owner, unless it is released before.
+  kWaits,
+  kConflict,  // another branch of the same transaction holds it: waiting would never end
 };
 
-// Keys from `from` (included) to `to` (excluded); `to` empty: to the end.
+// Keys from `from` (included) to `to` (excluded). An empty `to` means the end of all
+// keys.
 struct KeyRange {
   std::string from;
-  std::string to;
+  std::string to;  // empty: the end of all keys
 
   [[nodiscard]] bool Contains(std::string_view key) const {
     return key >= from && (to.empty() || key < to);
@@ -61,11 +63,11 @@ struct KeyRange {
 
 class LockManager;
 
-// Who holds locks. To be derived from; the lock manager keeps pointers to it until
+// Base class of an object that holds locks. The lock manager keeps pointers to it until
 // Release.
 class LockOwner {
  public:
-  // `age`: smaller gtids are older. `order` tells owners of one age apart.
+  // `age`: smaller gtids are older. `order` distinguishes owners of the same age.
   LockOwner(const Gtid& age, const Gtid& transaction, uint64_t order)
       : age_(age), transaction_(transaction), order_(order) {}
   LockOwner(const LockOwner&) = delete;
@@ -73,7 +75,7 @@ class LockOwner {
 
   [[nodiscard]] bool waiting() const { return waiting_; }
   [[nodiscard]] bool wounded() const { return wounded_; }
-  // Keys and ranges that it holds.
+  // Number of keys and ranges that it holds.
   [[nodiscard]] size_t lock_count() const { return held_.size() + ranges_.size(); }
   [[nodiscard]] bool IsOlderThan(const LockOwner& other) const {
     return std::tie(age_.term, age_.sequence, age_.group, order_) <
@@ -90,52 +92,55 @@ class LockOwner {
     LockMode mode;
   };
   struct Lock {
+    // One with kExclusive, or any number with kShared.
     absl::InlinedVector<Holder, 2> holders;
-    absl::InlinedVector<LockOwner*, 2> waiters;
+    absl::InlinedVector<LockOwner*, 2> waiters;  // owners whose request is for this key
   };
   using LockMap = std::map<std::string, Lock, std::less<>>;
   struct Request {
-    bool is_range = false;
+    bool is_range = false;  // the request is for `range`, otherwise for `lock`
     LockMode mode = LockMode::kShared;
-    LockMap::iterator lock;  // of a key
+    LockMap::iterator lock;  // of a key; not of a range
     KeyRange range;
   };
 
-  const Gtid age_;
-  const Gtid transaction_;
-  const uint64_t order_;
-  bool wounded_ = false;
-  bool hardened_ = false;
-  bool waiting_ = false;
-  Request request_;                      // while waiting
+  const Gtid age_;          // smaller is older
+  const Gtid transaction_;  // owners of one transaction never wait for each other
+  const uint64_t order_;    // distinguishes owners of the same age
+  bool wounded_ = false;    // holds no locks; only Release may follow
+  bool hardened_ = false;   // see LockManager::Harden
+  bool waiting_ = false;    // has a request that is not granted
+  Request request_;         // valid while waiting_
   std::vector<LockMap::iterator> held_;  // each key once
   std::vector<KeyRange> ranges_;
 };
 
-// Not thread-safe. Costs of a call: the locks it looks at; for ranges, those inside.
+// Not thread-safe. A call costs as much as the locks it looks at; for ranges, the locks
+// inside the range.
 class LockManager {
  public:
   LockManager() = default;
   LockManager(const LockManager&) = delete;
   LockManager& operator=(const LockManager&) = delete;
 
-  // The owner must not be waiting, wounded or hardened. A lock that is held is granted
-  // again; a shared one is raised to exclusive.
+  // The owner must not be waiting, wounded or hardened. A lock that the owner holds
+  // already is granted again; a shared lock is raised to an exclusive one.
   [[nodiscard]] LockResult Acquire(LockOwner* owner, LockMode mode, std::string_view key);
   [[nodiscard]] LockResult AcquireRange(LockOwner* owner, KeyRange range);
 
-  // For an owner that is about to promise: it keeps its exclusive locks come what may,
-  // and lets go of shared ones, which two-phase locking allows once nothing more will
-  // be locked anywhere in the transaction.
+  // For an owner that is about to vote: from now on it keeps its exclusive locks in any
+  // case. It releases its shared locks, which two-phase locking allows because no branch
+  // of the transaction will acquire another lock.
   void Harden(LockOwner* owner);
-  // A hardened owner found at recovery takes its locks again, before anybody else.
+  // At recovery, a hardened owner takes its locks again before any other owner acquires
+  // one.
   void Restore(LockOwner* owner, std::string_view key);
 
-  // Lets go of everything and forgets the owner.
+  // Releases all locks and forgets the owner.
   void Release(LockOwner* owner);
 
-  // Owners whose waiting request was granted, and owners that were wounded, since the
-  // last call, oldest first within one event.
+  // The owners whose waiting request was granted, and the owners that were wounded, since
+  // the last call. Within one event the oldest comes first.
   [[nodiscard]] std::vector<LockOwner*> TakeGranted() {
     return std::exchange(granted_, {});
   }
@@ -144,7 +149,7 @@ class LockManager {
   }
   [[nodiscard]] bool has_news() const { return !granted_.empty() || !wounded_.empty(); }
 
-  // Keys that are locked or waited for.
+  // Number of keys that are locked or waited for.
   [[nodiscard]] size_t size() const { return locks_.size(); }
   [[nodiscard]] size_t waiting() const { return waiting_.size(); }
 
@@ -159,9 +164,11 @@ class LockManager {
     }
   };
   enum class Verdict : uint8_t { kFree, kBlocked, kSibling };
-  // What stands in the way of a request, and whom it wounds.
+  // The result of comparing a request with the locks: whether something blocks it, and
+  // which owners it wounds.
   struct Conflicts {
     Verdict verdict = Verdict::kFree;
+    // Younger owners that hold conflicting locks.
     absl::InlinedVector<LockOwner*, 4> victims;
   };
 
@@ -181,20 +188,21 @@ class LockManager {
   void Wound(LockOwner* owner);
   void LetGo(LockOwner* owner, bool shared_only);
   void LetGoOfKey(LockOwner* owner, LockMap::iterator lock);
-  // Those that may be grantable now.
+  // Marks the requests that may be grantable now.
   void Reconsider(const Lock& lock);
   void ReconsiderAll();
   void Settle();
   void EraseIfUnused(LockMap::iterator lock);
 
-  LockMap locks_;
-  LockMap::iterator pinned_ = locks_.end();  // not erased while it is being asked for
-  std::vector<LockOwner*> range_holders_;
-  std::set<LockOwner*, Older> waiting_;
-  size_t range_waiters_ = 0;
-  std::set<LockOwner*, Older> candidates_;
-  std::vector<LockOwner*> granted_;
-  std::vector<LockOwner*> wounded_;
+  LockMap locks_;  // every key that is locked or waited for
+  // The key of the request that is being evaluated; it is not erased.
+  LockMap::iterator pinned_ = locks_.end();
+  std::vector<LockOwner*> range_holders_;   // owners with range locks
+  std::set<LockOwner*, Older> waiting_;     // oldest first
+  size_t range_waiters_ = 0;                // how many of waiting_ wait for a range
+  std::set<LockOwner*, Older> candidates_;  // waiting owners to evaluate again
+  std::vector<LockOwner*> granted_;         // see TakeGranted
+  std::vector<LockOwner*> wounded_;         // see TakeWounded
 };
 
 }  // namespace concordat::participant::kv

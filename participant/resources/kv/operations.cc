@@ -22,7 +22,7 @@ std::string Show(const std::string& key) {
   return absl::StrCat("\"", absl::CEscape(key), "\"");
 }
 
-// Decimal text without anything around it.
+// Parses a decimal integer; nullopt when there is anything else in the text.
 std::optional<int64_t> ParseInteger(std::string_view text) {
   int64_t value = 0;
   const auto [end, error] =
@@ -65,7 +65,7 @@ OperationStatus BranchView::Check(const wire::KvOperation& op,
     case KvVerb::ADD_IF_AT_LEAST:
       return op.__isset.delta ? OperationStatus() : Invalid("no delta was given");
     case KvVerb::RANGE:
-      // A limit that is cut would make a part look like all there is.
+      // If the limit were reduced, a part would look like all there is.
       return op.__isset.limit && (op.limit <= 0 || op.limit > limits.max_range_pairs)
                  ? Invalid(absl::StrCat("the limit of a RANGE is from 1 to ",
                                         limits.max_range_pairs))
@@ -159,7 +159,7 @@ OperationStatus BranchView::CompareAndSet(const wire::KvOperation& op) {
   return {};
 }
 
-// Without a limit one pair more than there may be, to see whether there is one.
+// Without a limit: one pair more than the answer may have, to see whether there is one.
 int32_t BranchView::LimitOf(const wire::KvOperation& op) const {
   return op.__isset.limit ? op.limit : limits_.max_range_pairs + 1;
 }
@@ -191,7 +191,7 @@ KeyRange BranchView::RangeToLock(const wire::KvOperation& op) const {
   Scan(op.key, op.end_key,
        [&](const std::string& key, const std::string& /*value*/, uint64_t /*version*/) {
          if (--left > 0) return true;
-         range.to = key + '\0';  // the next key there can be
+         range.to = key + '\0';  // the smallest key after it
          return false;
        });
   return range;

@@ -1,11 +1,11 @@
 // The records of the KV shard's log, and how branches and writes are encoded in them
 // and in checkpoints.
 //
-//   type           payload                    meaning
-//   1 prepared     branch, writes             will commit or roll back as told
-//   2 committed    branch                     a prepared one; the record is its evidence
-//   3 alone        branch, writes             committed in one phase; evidence too
-//   4 rolled back  branch                     a prepared one
+//   type           payload           meaning
+//   1 prepared     branch, writes    the branch will commit or roll back as it is told
+//   2 committed    branch            a prepared branch; the record is its evidence
+//   3 alone        branch, writes    committed in one phase; it is evidence too
+//   4 rolled back  branch            a prepared branch
 //
 // branch  as coordinator/base/xid.h encodes it
 // writes  varint count; each: key bytes, u8 1 and value bytes, or u8 0 for a deletion

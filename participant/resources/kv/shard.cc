@@ -150,7 +150,7 @@ void Shard::Prepare(const BranchId& id, Callback<PrepareResult> done) {
 void Shard::Commit(const BranchId& id, Callback<FinishResult> done) {
   Branch* branch = Find(id);
   if (branch == nullptr || branch->state != State::kPrepared) {
-    // The participant asks for evidence before it calls; see resource_manager.h.
+    // The participant looks for evidence before it calls; see resource_manager.h.
     const bool known = branch == nullptr && LookUp(id) == Evidence::kCommitted;
     return completions_.Add(std::move(done),
                             FinishResult{known ? FinishState::kDone : FinishState::kRetry,
@@ -239,7 +239,8 @@ void Shard::Rollback(const BranchId& id, Callback<FinishResult> done) {
 }
 
 void Shard::RollBackActive() {
-  // Those that wait go first, or they would be granted what the others let go.
+  // Branches that wait are rolled back first; otherwise they would be granted what the
+  // others release.
   std::vector<BranchId> waiting;
   std::vector<BranchId> active;
   for (const auto& [key, branch] : branches_) {
@@ -279,7 +280,7 @@ void Shard::FinishPending(Pending* pending) {
   }
 }
 
-// --- views ---
+// --- queries ---
 
 Evidence Shard::LookUp(const BranchId& id) const {
   if (const Branch* branch = Find(id)) {

@@ -1,26 +1,27 @@
-// The KV shard without threads and files: branches, locks, rows and evidence, over a
-// log that it appends to and is told about.
+// The KV shard without threads and files: branches, locks, rows and evidence. It appends
+// to a log and is told when records are durable.
 //
 //   shard.Execute(branch, request, callback);
-//   shard.TakeCompletions().Run();    // what can be called back by now
-//   shard.OnDurable(lsn);             // the log has flushed up to there
+//   shard.TakeCompletions().Run();    // runs the callbacks that are due
+//   shard.OnDurable(lsn);             // the log has flushed up to lsn
 //   shard.TakeCompletions().Run();
 //
-// A branch:
+// The states of a branch:
 //
 //   active --Prepare--> preparing --durable--> prepared --Commit, Rollback--> over
-//     |  \-- wounded (by an older one; told so at its next call)
+//     |  \-- wounded (by an older branch; its next call gets CONFLICT)
 //     +--CommitOnePhase--> committing alone --durable--> over
 //
-// Isolation: strict two-phase locking, serializable. GET takes shared locks, RANGE range
-// locks, everything that may write exclusive ones; shared and range locks are let go
-// when the branch is asked to prepare (all work of the transaction is over by then),
-// exclusive ones when it ends.
+// Isolation: strict two-phase locking, serializable. GET takes shared locks, RANGE takes
+// range locks, and every verb that may write takes exclusive locks. Shared and range
+// locks are released when the branch is asked to prepare or to commit in one phase,
+// because all work of the transaction has ended by then. Exclusive locks are released
+// when the branch ends.
 //
 // A two-phase commit is visible, and its locks are free, as soon as its record is in the
-// log's queue: the decision is durable at the coordinators, so what others read can no
-// longer go away, and whatever they write stands behind it in the log. A one-phase
-// commit is decided by its own record only: visible when that is durable.
+// log's queue: the decision is durable at the coordinators, so what other branches read
+// cannot be lost any more, and what they write comes later in the log. A one-phase commit
+// is decided only by its own record, so it is visible when that record is durable.
 #ifndef PARTICIPANT_RESOURCES_KV_SHARD_H_
 #define PARTICIPANT_RESOURCES_KV_SHARD_H_
 
@@ -51,10 +52,10 @@ namespace concordat::participant::kv {
 
 struct ShardOptions {
   OperationLimits operations;
-  // Keys and values that one branch may write together: they go into one log record.
+  // How many bytes of keys and values one branch may write: they go into one log record.
   size_t max_branch_bytes = 4u << 20;
-  // Keys and ranges that one branch may lock, by reading too. They take memory, and
-  // Prepare lets those go that were only read.
+  // How many keys and ranges one branch may lock, by reads too. Locks take memory, and
+  // Prepare releases those of reads one by one.
   size_t max_branch_locks = 100'000;
 };
 
@@ -68,8 +69,8 @@ class ShardLog {
   [[nodiscard]] virtual bool HasSpace() const = 0;  // for new work
 };
 
-// Callbacks that are due. They must run without the shard's mutex: they may call back
-// into it.
+// Callbacks that are due. They must run without the shard's mutex, because they may call
+// the shard.
 class Completions {
  public:
   template <class T>
@@ -97,27 +98,28 @@ class Completions {
       done_;
 };
 
+// Counters of the present state.
 struct ShardStats {
   size_t rows = 0;
   size_t branches = 0;
-  size_t prepared = 0;
-  size_t locked_keys = 0;
-  size_t waiting = 0;
-  size_t evidence = 0;
+  size_t prepared = 0;     // branches in doubt
+  size_t locked_keys = 0;  // locked or waited for
+  size_t waiting = 0;      // branches that wait for a lock
+  size_t evidence = 0;     // committed branches that are remembered
 };
 
-// Not thread-safe. The calls are those of ResourceManager, with its promises.
+// Not thread-safe. Its functions are those of ResourceManager, with the same promises.
 class Shard {
  public:
   explicit Shard(ShardOptions options) : options_(options) {}
   ~Shard();
 
-  // --- recovery, in this order ---
+  // --- recovery: these are called in this order ---
   void Load(CheckpointState state);
-  // Records in order, from the checkpoint's start on. DATA_LOSS: the log contradicts
-  // itself.
+  // Called with the records in order, from the checkpoint's start on. DATA_LOSS: the log
+  // contradicts itself.
   [[nodiscard]] absl::Status Replay(wal::Lsn lsn, uint8_t type, std::string_view payload);
-  // Takes the locks of what is in doubt, and lists it.
+  // Takes the locks of the branches in doubt, and returns these branches.
   [[nodiscard]] std::vector<BranchId> FinishRecovery(ShardLog* log);
 
   // --- work ---
@@ -130,17 +132,18 @@ class Shard {
   void Rollback(const BranchId& branch, Callback<FinishResult> done);
   [[nodiscard]] Evidence LookUp(const BranchId& branch) const;
   void ForgetBelow(const Gtid& watermark) { evidence_.ForgetBelow(watermark); }
-  // All that has not voted.
+  // Rolls back every branch that has not voted.
   void RollBackActive();
 
-  // Everything up to and including this record is durable.
+  // Says that all records up to and including this one are durable.
   void OnDurable(wal::Lsn lsn);
   [[nodiscard]] Completions TakeCompletions() {
     return std::exchange(completions_, Completions());
   }
 
   // --- for checkpoints ---
-  // What is in doubt, and what is being committed in one phase, now.
+  // Copies the branches that are in doubt now, and those with a one-phase commit under
+  // way.
   void CopyUndecided(std::vector<BranchWrites>* prepared,
                      std::vector<BranchWrites>* alone) const;
   [[nodiscard]] const Rows& rows() const { return rows_; }
@@ -156,15 +159,15 @@ class Shard {
     kPrepared,
     kCommittingAlone,
   };
-  // A call that is being carried out.
+  // A call that is being executed.
   struct Work {
     const wire::ExecuteRequest* request = nullptr;
-    size_t next = 0;
-    size_t bytes = 0;  // that it writes
-    size_t answer_bytes = 0;
+    size_t next = 0;          // index of the operation to run next
+    size_t bytes = 0;         // written by the call so far
+    size_t answer_bytes = 0;  // of all pairs in `reply`
     size_t answer_pairs = 0;
     wire::ExecuteReply reply;
-    std::vector<Undo> undo;
+    std::vector<Undo> undo;  // to revert the call when it fails
     Callback<wire::ExecuteReply> done;
   };
   struct Branch final : LockOwner {
@@ -173,14 +176,14 @@ class Shard {
     const BranchId id;
     State state = State::kActive;
     WriteSet writes;
-    size_t bytes = 0;
-    std::optional<Work> work;
-    wal::Lsn record;  // of a one-phase commit
+    size_t bytes = 0;          // written so far
+    std::optional<Work> work;  // the call under way
+    wal::Lsn record;           // of a one-phase commit
   };
-  // Waits for its record.
+  // A callback that waits until its record is durable.
   struct Pending {
     wal::Lsn lsn;
-    Branch* branch;  // of Prepare and CommitOnePhase
+    Branch* branch;  // for Prepare and CommitOnePhase; otherwise null
     std::variant<Callback<PrepareResult>, Callback<FinishResult>,
                  Callback<OnePhaseResult>>
         done;
@@ -188,33 +191,33 @@ class Shard {
 
   [[nodiscard]] Branch* Find(const BranchId& id) const;
   Branch* Insert(const BranchId& id, const Gtid& age);
-  // Lets go of its locks; the pointer is void then.
+  // Releases its locks. The pointer is invalid afterwards.
   void Erase(Branch* branch);
 
-  // shard_work.cc
+  // --- calls (shard_work.cc) ---
   [[nodiscard]] OperationStatus CheckCall(const wire::ExecuteRequest& request) const;
   void Continue(Branch* branch);
   [[nodiscard]] LockResult Lock(Branch* branch, const wire::KvOperation& operation);
   static bool CountAnswer(Work* work);
   void FailCall(Branch* branch, OperationStatus status);
   void EndCall(Branch* branch);
-  // Ends the call, if one runs, because the branch is over.
+  // Ends the call under way, if there is one, because the branch has ended.
   void AbandonCall(Branch* branch, wire::Code::type code, std::string_view why);
   void HandleLockNews();
   void OnWounded(Branch* branch);
 
-  // shard.cc
+  // --- durability (shard.cc) ---
   void FinishPending(Pending* pending);
 
   const ShardOptions options_;
-  ShardLog* log_ = nullptr;
+  ShardLog* log_ = nullptr;  // set by FinishRecovery
   Rows rows_;
   EvidenceTable evidence_;
   LockManager locks_;
-  uint64_t last_order_ = 0;
+  uint64_t last_order_ = 0;  // distinguishes branches of one transaction
   absl::flat_hash_map<BranchKey, std::unique_ptr<Branch>> branches_;
-  std::deque<Pending> pending_;  // by lsn
-  Completions completions_;
+  std::deque<Pending> pending_;  // ordered by lsn
+  Completions completions_;      // see TakeCompletions
 };
 
 }  // namespace concordat::participant::kv

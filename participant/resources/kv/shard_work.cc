@@ -1,5 +1,5 @@
-// Calls in a branch: operations, the locks they need, and what other branches' locks do
-// to them.
+// Calls in a branch: operations, the locks they need, and what the locks of other
+// branches do to them.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -59,7 +59,7 @@ void Shard::Execute(const BranchId& id, const wire::ExecuteRequest& request,
   if (!status.ok()) {
     return completions_.Add(std::move(done), ReplyOf(status.code, status.message));
   }
-  branch->work.emplace(Work{});  // clang 14 does not see that emplace() would do
+  branch->work.emplace(Work{});  // clang 14 rejects emplace() without an argument
   branch->work->request = &request;
   branch->work->done = std::move(done);
   branch->work->reply.__isset.kv = true;
@@ -112,7 +112,8 @@ void Shard::Continue(Branch* branch) {
   EndCall(branch);
 }
 
-// Of the operation just run. False: too much for one answer.
+// Counts the answer of the operation that has just run. False: it is too much for one
+// answer.
 bool Shard::CountAnswer(Work* work) {
   const std::vector<wire::KvPair>& pairs = work->reply.kv.back().pairs;
   work->answer_pairs += pairs.size();
@@ -133,7 +134,7 @@ LockResult Shard::Lock(Branch* branch, const wire::KvOperation& operation) {
       operation.key);
 }
 
-// The call changes nothing; its locks stay, as two-phase locking wants it.
+// The call changes nothing. Its locks stay, as two-phase locking demands.
 void Shard::FailCall(Branch* branch, OperationStatus status) {
   Work& work = *branch->work;
   Revert(&work.undo, &branch->writes);
@@ -159,12 +160,12 @@ void Shard::HandleLockNews() {
   while (locks_.has_news()) {
     const std::vector<LockOwner*> wounded = locks_.TakeWounded();
     std::vector<LockOwner*> granted = locks_.TakeGranted();
-    // First take out those that were granted a lock and then wounded: they are about to
-    // be erased.
+    // Owners that were granted a lock and then wounded are taken out first, since they
+    // will be erased.
     std::erase_if(granted, [](const LockOwner* owner) { return owner->wounded(); });
     for (LockOwner* owner : wounded) OnWounded(static_cast<Branch*>(owner));
     for (LockOwner* owner : granted) {
-      // One of these calls may wound a later one, which the next round then erases.
+      // Such a call may wound a later owner, which the next round then erases.
       if (!owner->wounded()) Continue(static_cast<Branch*>(owner));
     }
   }
@@ -173,7 +174,7 @@ void Shard::HandleLockNews() {
 void Shard::OnWounded(Branch* branch) {
   branch->writes.clear();
   branch->state = State::kWounded;
-  if (!branch->work) return;  // told at its next call
+  if (!branch->work) return;  // its next call gets CONFLICT
   AbandonCall(branch, Code::CONFLICT, kLost);
   Erase(branch);
 }

@@ -12,8 +12,8 @@
 
 namespace concordat::participant::kv {
 
-// A version is the number of the log record that committed the value: it grows with
-// every change, also over a deletion, and is the same after a replay.
+// A version is the number of the log record that committed the value. It grows with every
+// change, also across a deletion, and is the same after a replay.
 struct Row {
   std::string value;
   uint64_t version = 0;
@@ -21,11 +21,11 @@ struct Row {
 
 using Rows = absl::btree_map<std::string, Row, std::less<>>;
 
-// What a branch has written: a value, or nothing for a deletion.
+// What a branch has written: a value, or nullopt for a deletion.
 using WriteSet = absl::btree_map<std::string, std::optional<std::string>, std::less<>>;
 
-// Makes the writes visible as of `version`. A row that has that version or a later one
-// already is left alone, so that replaying over a newer state changes nothing.
+// Makes the writes visible as of `version`. A row that already has this version or a
+// later one is not changed, so that a replay over a newer state changes nothing.
 void Apply(const WriteSet& writes, uint64_t version, Rows* rows);
 
 }  // namespace concordat::participant::kv
