@@ -10,15 +10,15 @@ namespace concordat::participant::sqlite {
 
 namespace {
 
-// Statements for unusual sets of changed columns must not pile up.
+// Bounds the statements for unusual sets of changed columns.
 constexpr size_t kMaxStatements = 500;
 
 bool InMask(const std::string& mask, size_t column) {
   return (mask[column / 8] >> (column % 8) & 1) != 0;
 }
 
-// The old value must still be there. An old NULL of a column with a default may stand
-// for that default (see catalog.h).
+// The old value must still be there. An old NULL of a column with a default may stand for
+// that default (see catalog.h).
 std::string Compare(const Column& column, int parameter) {
   if (column.default_not_null) {
     return absl::StrCat("(", column.quoted, " COLLATE BINARY IS ?", parameter, " OR ?",
@@ -27,9 +27,10 @@ std::string Compare(const Column& column, int parameter) {
   return absl::StrCat(column.quoted, " COLLATE BINARY IS ?", parameter);
 }
 
-// A row is named by its primary key, which is compared as the key's index does: by the
-// column's own collation two rows can be equal that the key tells apart, and the other
-// way round. What the key calls equal must be the same text still.
+// A row is named by its primary key, which is compared with the collation of the key's
+// index: with the column's own collation, two rows can be equal that the key
+// distinguishes, and the other way round. Values that the key calls equal must also still
+// be the same text.
 std::string NameRow(const Table& table, size_t position_in_key, int parameter) {
   const auto column = static_cast<size_t>(table.primary_key[position_in_key]);
   const std::string& name = table.columns[column].quoted;
@@ -49,10 +50,11 @@ size_t PositionInKey(const Table& table, size_t column) {
   return static_cast<size_t>(at - table.primary_key.begin());
 }
 
-// OR ABORT: what the schema says of conflicts (ON CONFLICT REPLACE) was done when the
-// statements ran, and is in the redo. A conflict now is somebody else's row.
+// The conflict clause is OR ABORT: what the schema says about conflicts (ON CONFLICT
+// REPLACE) was done when the statements ran, and is in the redo. A conflict now is a row
+// of another program.
 //
-// The parameters are numbered in the order in which the redo has the values.
+// The parameters are numbered in the order of the values in the redo.
 std::string InsertSql(const Table& table, size_t columns) {
   std::vector<std::string> names;
   std::vector<std::string> values;
@@ -143,7 +145,7 @@ ApplyResult Applier::Resolve(const RedoTable& wanted, const Table** table) const
   if (*table == nullptr || !(*table)->refusal.empty()) {
     return {SQLITE_OK, absl::StrCat("table ", wanted.name, " is not there any more")};
   }
-  // Columns that were added behind the others do not matter.
+  // Columns that were added after the others do not matter.
   const auto& fingerprints = (*table)->fingerprints;
   if (wanted.columns >= fingerprints.size() ||
       fingerprints[wanted.columns] != wanted.fingerprint) {

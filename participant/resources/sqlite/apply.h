@@ -1,10 +1,10 @@
-// Changes rows again, from a branch's redo.
+// Makes a branch's row changes again, from its redo.
 //
-// Every step must find exactly the row that it left from: an UPDATE or DELETE names the
-// primary key and the old values. When it does not, somebody has written past our
-// locks; the caller undoes the branch's steps, keeps the branch and raises an alarm.
-// Triggers and foreign-key actions must be off on the connection: what they did is in
-// the redo already.
+// Every step must find exactly the row that it started from: an UPDATE or DELETE gives
+// the primary key and the old values. When it does not find this row, another program has
+// written without our locks; the caller then undoes the branch's steps, keeps the branch
+// and raises an alarm. Triggers and foreign-key actions must be off on the connection,
+// since their changes are in the redo already.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_APPLY_H_
 #define PARTICIPANT_RESOURCES_SQLITE_APPLY_H_
 
@@ -20,7 +20,7 @@
 namespace concordat::participant::sqlite {
 
 struct ApplyResult {
-  int rc = SQLITE_OK;    // of the step that failed
+  int rc = SQLITE_OK;    // SQLite's result of the step that failed
   std::string conflict;  // not empty: a row or table is not as the branch left it
 
   [[nodiscard]] bool ok() const { return rc == SQLITE_OK && conflict.empty(); }
@@ -30,17 +30,17 @@ class Applier {
  public:
   Applier(Database* db, const Catalog* catalog) : db_(db), catalog_(catalog) {}
 
-  // Stops at the first step that fails; the steps before it have been done.
+  // Stops at the first step that fails. The steps before it have been executed.
   [[nodiscard]] ApplyResult Apply(const std::vector<Redo>& calls);
 
-  // Why the locks that were taken with these changes may not be the right ones any more:
-  // somebody has changed the keys of a table. Empty: they are.
+  // Returns why the locks that were taken with these changes may be wrong now: another
+  // program has changed the keys of a table. Empty: the locks are right.
   [[nodiscard]] std::string WhyLocksAreOld(const std::vector<Redo>& calls) const;
 
-  // Whether a table in it has triggers or foreign keys.
+  // Has a table in the redo triggers or foreign keys?
   [[nodiscard]] bool HasSideEffects(const std::vector<Redo>& calls) const;
 
-  // Before the catalog is loaded anew.
+  // Must be called before the catalog is loaded again.
   void Forget() { statements_.clear(); }
 
  private:
@@ -51,12 +51,13 @@ class Applier {
   [[nodiscard]] ApplyResult ApplyUpdate(const Table& table, size_t columns,
                                         ByteReader* in);
   [[nodiscard]] ApplyResult Run(char step, const Table& table, Statement* statement);
-  // Null, with the error in `result`, when it cannot be prepared.
+  // Null, with the error in `result`, when the statement cannot be prepared.
   [[nodiscard]] Statement* Get(char step, const Table& table, size_t columns,
                                const std::string& mask, ApplyResult* result);
 
-  Database* const db_;
+  Database* const db_;  // not owned; triggers and foreign keys are off
   const Catalog* const catalog_;
+  // Prepared statements by their SQL.
   absl::flat_hash_map<std::string, Statement> statements_;
 };
 

@@ -9,14 +9,14 @@ namespace concordat::participant::sqlite {
 
 namespace {
 
-// Calls before prepares and commits get their turn again, and the time after which no
-// further call is begun when some of these wait.
+// The number of calls after which prepares and commits get their turn, and the time after
+// which no further call begins when some of these wait.
 constexpr int kCallsAPhase = 128;
 constexpr Duration kPhase = Duration::Millis(10);
 // How long one call may run while others wait. With kPhase before it and the batch after
 // it, a prepare or commit waits less than 50 ms.
 constexpr Duration kSlice = Duration::Millis(20);
-// Pauses of a call that was stopped.
+// The pauses of a call that was stopped.
 constexpr Duration kFirstPause = Duration::Millis(20);
 constexpr uint32_t kMaxDoublings = 5;
 
@@ -68,7 +68,7 @@ void CallScheduler::Submit(Branch* branch, const wire::ExecuteRequest& request,
     branch->deadline =
         clock_.Now() + Duration::Millis(std::max(request.context.deadline_ms, 1));
   }
-  // A serializable one first takes the locks of what it reads.
+  // A serializable branch first takes the locks of what it reads.
   if (!branch->serializable && IsForReader(*branch)) {
     SendToReader(branch);
   } else {
@@ -81,7 +81,7 @@ bool CallScheduler::CanGoToReader(const Branch& branch, const CallResult& result
 }
 
 void CallScheduler::AddReadLocks(const Branch& branch, CallResult* result) const {
-  // A reader will read all of it, also when the call did not get that far here.
+  // A reader will read all of these tables, even if the call did not get that far here.
   const std::vector<std::string> tables =
       result->end.yielded ? scratch_->TablesReadBy(*branch.request) : result->tables_read;
   for (const std::string& table : tables) {
@@ -146,9 +146,9 @@ void CallScheduler::RunPhase() {
   scratch_->EndPhase();
 }
 
-// A prepared branch has the locks of the keys that its tables had then. When a table has
-// others now, the branch holds the table as a whole until it ends: nobody can take a
-// tuple that it would have locked.
+// A prepared branch holds the locks of the keys that its tables had when it was prepared.
+// When a table has other keys now, the branch holds the table as a whole until it ends,
+// so that nobody can take a tuple that it would have locked.
 void CallScheduler::HoldChangedTables() {
   if (std::exchange(seen_loads_, catalog_->loads()) == catalog_->loads()) return;
   branches_->ForEach([this](Branch* branch) {
@@ -195,7 +195,8 @@ void CallScheduler::RunOne(Branch* branch) {
   } else {
     Yield(branch);
   }
-  // The next in line may go on, unless this one took the key whole or waits for it again.
+  // The next waiting branch may run, unless this one locked the key exclusively or waits
+  // for it again.
   if (!woken_from.empty() && woken_from != blocked_on &&
       !branches_->locks().IsHeldExclusively(woken_from)) {
     WakeOldest(woken_from);
@@ -210,7 +211,7 @@ std::string CallScheduler::ClearTheWay(Branch* branch, const std::vector<LockWan
     branches_->locks().FindBlockers(*branch, want, &blockers);
     for (size_t i = before; i < blockers.size(); ++i) {
       if (blockers[i]->id.gtid == branch->id.gtid) {
-        // It ends when the transaction ends, which would wait for this call.
+        // That branch ends when the transaction ends, which would wait for this call.
         *end = {
             wire::Code::CONFLICT,
             "another branch of the same transaction holds a lock that this one needs; "
@@ -228,14 +229,14 @@ void CallScheduler::Wound(Branch* victim, const Branch& by) {
   const std::string why = absl::StrCat("lost its locks to the older transaction ",
                                        ToString(by.id.gtid), "; roll back and run again");
   if (victim->request == nullptr) {
-    branches_->Wound(victim);  // told at its next call
+    branches_->Wound(victim);  // its next call gets CONFLICT
     return;
   }
   Cancel(victim, wire::Code::CONFLICT, why);
   branches_->Remove(victim);
 }
 
-// Its work is undone.
+// The call's work has been undone.
 void CallScheduler::Yield(Branch* branch) {
   const Duration pause =
       kFirstPause * (int64_t{1} << std::min(branch->yields, kMaxDoublings));
@@ -254,7 +255,7 @@ void CallScheduler::WakeYielded() {
   yielded_.erase(due, yielded_.end());
 }
 
-// The time for all waits of one call together.
+// The time runs for all waits of one call together.
 void CallScheduler::BeginWait(Branch* branch) {
   if (branch->wait_until != Timestamp::Infinite()) return;
   branch->wait_until = std::min(clock_.Now() + options_.lock_wait, branch->deadline);
@@ -314,7 +315,7 @@ void CallScheduler::ExpireWaits() {
 void CallScheduler::Expire(Branch* branch, Timestamp now) {
   const bool waits = branch->state == BranchState::kWaiting;
   if (!waits && std::find(yielded_.begin(), yielded_.end(), branch) == yielded_.end()) {
-    // It is about to run. Should it have to wait once more, its time is over.
+    // The call is about to run. If it has to wait once more, its time has run out.
     branch->wait_until = now + kPhase;
     deadlines_.emplace(branch->wait_until, branch->id);
     return;

@@ -164,13 +164,13 @@ void Capture::RecordUpdate(const Table& table) {
   std::string mask((table.columns.size() + 7) / 8, '\0');
   bool any = false;
   for (size_t i = 0; i < table.columns.size(); ++i) {
-    // An old NULL may stand for the default, and a new one in its place is a change.
+    // An old NULL may stand for the default; a new NULL in its place is then a change.
     const bool same = old_row_[i] == new_row_[i] && !IsUncertain(table.columns[i], i);
     if (table.columns[i].generated || same) continue;
     mask[i / 8] = static_cast<char>(mask[i / 8] | (1 << (i % 8)));
     any = true;
   }
-  if (!any) return;  // nothing to do again; the row's lock is taken all the same
+  if (!any) return;  // nothing to replay; the row's lock is taken all the same
   steps_.U8('U');
   steps_.Varint(number);
   for (const int column : table.primary_key) {
@@ -218,8 +218,8 @@ void Capture::LockUniqueKeys(const Table& table, bool has_old, bool has_new) {
       Want(table.lock_key, LockMode::kExclusive);
       continue;
     }
-    // An unchanged tuple stays in the index, where others run into it, and its row is
-    // locked by the primary key, which comes first.
+    // An unchanged tuple stays in the index, where others conflict with it, and its row
+    // is locked by the primary key, which comes first.
     if (k > 0 && has_old && has_new && !Changed(key.columns)) continue;
     if (has_old && !AnyNull(old_row_, key.columns)) {
       Want(TupleKey(key.prefix, old_row_, key.columns, key.collations),
@@ -233,7 +233,7 @@ void Capture::LockUniqueKeys(const Table& table, bool has_old, bool has_new) {
   }
 }
 
-// A row enters and leaves such an index by a change of any of its columns.
+// A change of any column can bring a row into such an index or take it out.
 void Capture::LockProbed(const Table& table, const UniqueKey& key, bool has_old,
                          bool has_new) {
   std::string old_key;
@@ -242,7 +242,7 @@ void Capture::LockProbed(const Table& table, const UniqueKey& key, bool has_old,
   if (known && has_old) known = ProbedKey(key, old_row_, &old_key);
   if (known && has_new) known = ProbedKey(key, new_row_, &new_key);
   if (!known) return Want(table.lock_key, LockMode::kExclusive);
-  // A tuple that stays is in the file, where others run into it.
+  // A tuple that stays is in the file, where others conflict with it.
   if (old_key == new_key) return;
   if (!old_key.empty()) Want(std::move(old_key), LockMode::kExclusive);
   if (!new_key.empty()) Want(std::move(new_key), LockMode::kExclusive);
@@ -263,10 +263,10 @@ bool Capture::ProbedKey(const UniqueKey& key, const std::vector<ValueView>& row,
 
 void Capture::LockReferences(const Table& table, bool has_old, bool has_new) {
   for (const ForeignKey& key : table.foreign_keys) {
-    // A child that goes, or keeps its parent, needs nothing: the file shows it to
-    // whoever would remove the parent.
+    // A child row that is deleted, or keeps its parent, needs no lock: whoever wants to
+    // delete the parent row sees the child row in the file.
     if (!has_new || (has_old && !Changed(key.columns))) continue;
-    if (AnyNull(new_row_, key.columns)) continue;  // MATCH SIMPLE: refers to nothing
+    if (AnyNull(new_row_, key.columns)) continue;  // MATCH SIMPLE: refers to no row
     Want(key.coarse ? key.parent_key
                     : TupleKey(key.prefix, new_row_, key.columns, key.collations),
          LockMode::kKeep);

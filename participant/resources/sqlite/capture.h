@@ -1,5 +1,5 @@
-// Records what statements change, by SQLite's pre-update hook
-// (www.sqlite.org/c3ref/preupdate_blobwrite.html), which is called before each row
+// Records what statements change, with SQLite's pre-update hook
+// (www.sqlite.org/c3ref/preupdate_blobwrite.html). SQLite calls it before each row
 // change, in order, also for changes by triggers, foreign-key actions and REPLACE.
 //
 //   capture.Begin(limit);
@@ -7,9 +7,9 @@
 //   Captured captured = capture.Take();
 //   if (!captured.refusal.empty()) UndoTheCall(captured.refusal);
 //
-// The session extension stands on the same hook. It is not used: it prepares a handful
-// of statements anew for each branch, drops the unchanged columns that unique tuples
-// need, and merges changes of a row, which loses the order that makes replay safe.
+// The session extension uses the same hook. It is not used here: it prepares several
+// statements again for each branch, drops the unchanged columns that unique tuples need,
+// and merges the changes of a row, which loses the order that makes replay safe.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_CAPTURE_H_
 #define PARTICIPANT_RESOURCES_SQLITE_CAPTURE_H_
 
@@ -26,27 +26,27 @@
 namespace concordat::participant::sqlite {
 
 struct Captured {
-  Redo redo;
+  Redo redo;                    // the changes
   std::vector<LockWant> locks;  // may name a key twice
-  // Why a change may not be made in a branch; empty when all may.
+  // Why a change is not allowed in a branch; empty: all changes are allowed.
   std::string refusal;
 };
 
 class Capture {
  public:
-  // Puts the hook into the connection, for good: statements that are prepared without
-  // a hook may truncate a table without telling it.
+  // Sets the hook on the connection. It stays until the end of the connection, because
+  // statements that are prepared without a hook may truncate a table without calling it.
   Capture(Database* db, const Catalog* catalog);
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
   ~Capture();
 
-  // Refuses what goes beyond `max_bytes`.
+  // Refuses changes that need more than `max_bytes`.
   void Begin(size_t max_bytes);
   // Ends the recording.
   [[nodiscard]] Captured Take();
   [[nodiscard]] const Captured& so_far() const { return captured_; }
-  // What it takes in memory, so far.
+  // What the recording takes in memory so far.
   [[nodiscard]] size_t bytes() const { return lock_bytes_ + steps_.str().size(); }
 
  private:
@@ -60,13 +60,13 @@ class Capture {
   void RecordUpdate(const Table& table);
   void LockUniqueKeys(const Table& table, bool has_old, bool has_new);
   void LockProbed(const Table& table, const UniqueKey& key, bool has_old, bool has_new);
-  // The lock key of the row's tuple in the index, empty when it has none there that
-  // others could run into. False: it cannot be known.
+  // Sets *lock_key to the lock key of the row's tuple in the index; empty: the row has no
+  // tuple there that could conflict with others. False: the tuple cannot be known.
   [[nodiscard]] bool ProbedKey(const UniqueKey& key, const std::vector<ValueView>& row,
                                std::string* lock_key);
   void LockReferences(const Table& table, bool has_old, bool has_new);
   [[nodiscard]] bool Changed(const std::vector<int>& columns) const;
-  // Whether the old value may be the column's default: see Column::default_not_null.
+  // True: the old value may be the column's default; see Column::default_not_null.
   [[nodiscard]] bool IsUncertain(const Column& column, size_t index) const;
   [[nodiscard]] bool UncertainOld(const Table& table, const std::vector<int>& columns,
                                   bool has_old) const;
@@ -74,15 +74,15 @@ class Capture {
 
   Database* const db_;
   const Catalog* const catalog_;
-  bool recording_ = false;
-  Captured captured_;
-  ByteWriter steps_;
-  size_t lock_bytes_ = 0;
-  size_t max_bytes_ = 0;
-  std::vector<const Table*> tables_;  // those in captured_.redo.tables
-  std::vector<ValueView> old_row_;
-  std::vector<ValueView> new_row_;
-  std::vector<ValueView> tuple_;
+  bool recording_ = false;            // between Begin and Take
+  Captured captured_;                 // of the recording under way
+  ByteWriter steps_;                  // the redo's steps
+  size_t lock_bytes_ = 0;             // of the keys in captured_.locks
+  size_t max_bytes_ = 0;              // above this a change is refused
+  std::vector<const Table*> tables_;  // the tables in captured_.redo.tables
+  std::vector<ValueView> old_row_;    // of the change that is being recorded
+  std::vector<ValueView> new_row_;    // of the change that is being recorded
+  std::vector<ValueView> tuple_;      // of the index that is being looked at
 };
 
 }  // namespace concordat::participant::sqlite

@@ -20,7 +20,7 @@ std::string TableKey(std::string_view lower_name) {
   return absl::StrCat("T", absl::string_view(lower_name.data(), lower_name.size()));
 }
 
-// FNV-1a.
+// The FNV-1a hash.
 uint32_t Mix(uint32_t hash, std::string_view text) {
   for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619U;
   return (hash ^ 0xffU) * 16777619U;
@@ -52,7 +52,7 @@ void SetKeysFingerprint(Table* table) {
     hash = MixColumns(Mix(hash, key.prefix), key.columns, key.collations);
     hash = Mix(hash, absl::StrCat(key.parent_key, key.coarse));
   }
-  // Their order is that of a hash table: it must not matter.
+  // They come in the order of a hash table, which must not matter.
   for (const ReferencedKey& key : table->referenced) {
     hash +=
         MixColumns(Mix(Mix(0, key.prefix), key.child_key), key.columns, key.collations);
@@ -82,10 +82,10 @@ absl::Status ForEachRow(Database* db, std::string_view sql, std::string_view arg
   return rc == SQLITE_DONE ? absl::OkStatus() : db->LastError(rc, sql);
 }
 
-// The collations, by column, of a parent's key over just these columns: of a primary
-// key or unique index that has every row, and compares as its columns do. SQLite looks
-// the parent up in one like that (www.sqlite.org/foreignkeys.html, section 3). Empty when
-// there is none.
+// Returns the collations, by column, of a parent's key over exactly these columns: of a
+// primary key or unique index that has every row and compares as its columns do. SQLite
+// looks up the parent in such an index (www.sqlite.org/foreignkeys.html, section 3).
+// Empty: there is none.
 std::vector<Collation> CollationsOf(const Table& table, const std::vector<int>& columns) {
   for (const UniqueKey& key : table.unique_keys) {
     if (key.coarse || key.probe != nullptr || key.columns.size() != columns.size()) {
@@ -268,7 +268,7 @@ absl::Status Catalog::LoadIndex(Database* db, const std::string& index, bool is_
                  index, [&](const Statement& row) {
                    ++record_columns;
                    if (row.Int(2) == 0)
-                     return;  // the rest of the record, which names the row
+                     return;  // the rest of the record, which identifies the row
                    key->columns.push_back(static_cast<int>(row.Int(0)));
                    key->collations.push_back(ParseCollation(row.Text(1)));
                    key->coarse |= key->collations.back() == Collation::kUnknown;
@@ -356,7 +356,7 @@ void Catalog::AddForeignKey(Table* child, std::string_view parent_name,
     return;
   }
   parent->has_side_effects = true;
-  if (to.empty()) {  // REFERENCES parent: its primary key
+  if (to.empty()) {  // REFERENCES parent: this means its primary key
     for (const int column : parent->primary_key) {
       to.push_back(parent->columns[static_cast<size_t>(column)].name);
     }

@@ -1,5 +1,6 @@
 // The tables of the file as capture, replay and the statement check need them: columns,
-// primary keys, unique keys, references. Read anew when SQLite's schema version moves.
+// primary keys, unique keys, references. It is loaded again when SQLite's schema version
+// changes.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_CATALOG_H_
 #define PARTICIPANT_RESOURCES_SQLITE_CATALOG_H_
 
@@ -23,41 +24,42 @@ enum class Affinity : uint8_t { kBlob, kText, kNumeric, kInteger, kReal };
 
 struct Column {
   std::string name;
-  std::string quoted;
+  std::string quoted;  // the name in quotes, for SQL
   Affinity affinity = Affinity::kBlob;
-  bool generated = false;  // STORED: in the record, but not ours to set
+  bool generated = false;  // STORED: it is in the record, but cannot be set
   bool in_primary_key = false;
-  Collation collation = Collation::kBinary;  // its own; a key may have another
-  // A row from before ALTER TABLE ADD COLUMN shows NULL in the pre-update hook where
-  // SQL shows the default, so an old NULL here may not be one.
+  Collation collation = Collation::kBinary;  // the column's own; a key may have another
+  // True: the default is not NULL. For a row from before ALTER TABLE ADD COLUMN, the
+  // pre-update hook shows NULL where SQL shows the default, so an old NULL may stand for
+  // the default.
   bool default_not_null = false;
 };
 
-// A PRIMARY KEY or UNIQUE index: the tuples that it holds are locked.
+// A PRIMARY KEY or UNIQUE index. The tuples that it holds are locked.
 struct UniqueKey {
-  std::string prefix;  // of its lock keys
+  std::string prefix;  // of the lock keys of its tuples
   std::vector<int>
       columns;  // with a probe only as many as there are: -2 is an expression
   std::vector<Collation> collations;
   bool coarse = false;           // the tuples cannot be known: lock the table
-  uint32_t sql_fingerprint = 0;  // of its index's SQL
-  // Of a partial index, or one on expressions: a row has a tuple in it, or has none, and
-  // any column can have a part in that. Null: the tuple is those columns.
+  uint32_t sql_fingerprint = 0;  // of the SQL that made the index
+  // For a partial index, or one on expressions: a row may have a tuple in it or not, and
+  // this may depend on any column. Null: the tuple consists of `columns`.
   std::unique_ptr<IndexProbe> probe;
 };
 
-// A foreign key, seen from its child.
+// A foreign key, for its child table.
 struct ForeignKey {
   std::string prefix;                 // of the lock keys of the parent's tuples
   std::string parent_key;             // lock key of the parent table
   std::vector<int> columns;           // of the child
-  std::vector<Collation> collations;  // of the parent: comparison is done by it
+  std::vector<Collation> collations;  // of the parent, which decides comparisons
   bool coarse = false;  // tuples cannot be matched byte by byte: lock the parent table
 };
 
-// The same, seen from its parent.
+// A foreign key, for its parent table.
 struct ReferencedKey {
-  std::string prefix;
+  std::string prefix;        // of the lock keys of the parent's tuples
   std::string child_key;     // lock key of the child table
   std::vector<int> columns;  // of the parent
   std::vector<Collation> collations;
@@ -66,44 +68,47 @@ struct ReferencedKey {
 struct Table {
   std::string name;
   std::string quoted;
-  std::string lock_key;
+  std::string lock_key;  // of the whole table
   std::vector<Column> columns;
-  std::vector<int> primary_key;        // columns, in key order
+  std::vector<int> primary_key;        // indexes of columns, in key order
   std::vector<UniqueKey> unique_keys;  // the primary key first
-  // The primary key is SQLite's rowid, an integer; otherwise an index of its own.
+  // True: the primary key is SQLite's rowid, an integer. False: it is an index of its
+  // own.
   bool key_is_rowid = true;
   std::vector<ForeignKey> foreign_keys;
+  // The foreign keys of other tables that refer to this one.
   std::vector<ReferencedKey> referenced;
-  // Replaying into it must not fire triggers or foreign-key actions once more.
+  // True: a replay into the table must not fire triggers or foreign-key actions again.
   bool has_side_effects = false;
-  bool is_view = false;
-  // Not empty: writing in a branch is refused, and this is why.
+  bool is_view = false;  // only its INSTEAD OF triggers change anything
+  // Why writing the table in a branch is refused; empty: it is allowed.
   std::string refusal;
-  // Of the first n columns' names, for n = 0, 1, ….
+  // Fingerprints of the names of the first n columns, for n = 0, 1, ….
   std::vector<uint32_t> fingerprints;
-  // Of the unique keys and the references from and to it: of all that decides what a
-  // change locks.
+  // Fingerprint of the unique keys and of the references from and to the table: of
+  // everything that decides what a change locks.
   uint32_t keys_fingerprint = 0;
 };
 
 class Catalog {
  public:
-  // Reads it all from the open file. Pointers to tables are valid until the next Load.
+  // Reads everything from the open file. Pointers to tables are valid until the next
+  // Load.
   [[nodiscard]] absl::Status Load(Database* db);
 
-  // In a transaction of `db`: loads anew when the schema is not the one that was loaded.
-  // True when it is not the one in *seen either, which then follows; statements that
-  // were made from the catalog are then to be forgotten. Ends the process (FatalIoError)
-  // when the schema cannot be read.
+  // Must be called in a transaction of `db`. Loads the catalog again when the schema has
+  // changed since it was loaded. Returns true when the schema has also changed since
+  // *seen, and sets *seen; the caller must then discard statements that were made from
+  // the catalog. Ends the process (FatalIoError) when the schema cannot be read.
   [[nodiscard]] bool Refresh(Database* db, int64_t* seen);
 
-  // Counts the times that it was loaded.
+  // How many times the catalog was loaded.
   [[nodiscard]] uint64_t loads() const { return loads_; }
 
-  // The key that stands for a whole table.
+  // The lock key of a whole table.
   [[nodiscard]] static std::string LockKeyOf(std::string_view table);
 
-  // Null when there is none. Names are compared as SQLite does, without case.
+  // Null: there is no such table. Names are compared without case, as SQLite does.
   [[nodiscard]] const Table* Find(std::string_view name) const;
 
  private:
@@ -119,12 +124,13 @@ class Catalog {
   void AddForeignKey(Table* child, std::string_view parent_name,
                      const std::vector<std::string>& from, std::vector<std::string> to);
 
-  uint64_t loads_ = 0;
-  int64_t version_ = -1;  // SQLite's, which moves with every change of the schema
+  uint64_t loads_ = 0;  // see loads()
+  // SQLite's schema version; it grows with every change of the schema.
+  int64_t version_ = -1;
   absl::flat_hash_map<std::string, std::unique_ptr<Table>> tables_;  // by lower-case name
 };
 
-// Ours: not for users.
+// True: the table is one of our own, which users may not use.
 [[nodiscard]] bool IsReservedName(std::string_view table);
 
 }  // namespace concordat::participant::sqlite

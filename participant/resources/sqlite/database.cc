@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
                                                          int flags,
                                                          const std::string& vfs) {
   std::unique_ptr<Database> db(new Database(path));
-  // One thread a connection: SQLite's own mutexes are not needed.
+  // One thread uses a connection, so SQLite's own mutexes are not needed.
   const int rc = sqlite3_open_v2(path.c_str(), &db->db_, flags | SQLITE_OPEN_NOMUTEX,
                                  vfs.empty() ? nullptr : vfs.c_str());
   if (rc != SQLITE_OK) return db->LastError(rc, "open");
@@ -121,12 +121,12 @@ int64_t Database::SchemaVersion() {
 void Database::ConnectVirtualTables() {
   absl::StatusOr<Statement> names =
       Prepare("SELECT name FROM pragma_table_list WHERE type='virtual'");
-  // Table-valued functions that ship with SQLite are virtual tables, too.
+  // Table-valued functions that SQLite includes are virtual tables, too.
   std::vector<std::string> uses = {"json_each('[]')", "json_tree('[]')"};
   while (names.ok() && sqlite3_step(names->get()) == SQLITE_ROW) {
     uses.push_back(QuoteName(names->Text(0)));
   }
-  // One that cannot be connected fails when a user names it.
+  // A virtual table that cannot be connected fails when a user names it.
   for (const std::string& use : uses) {
     (void)Prepare(absl::StrCat("SELECT 1 FROM ", use, " LIMIT 0"));
   }

@@ -1,4 +1,4 @@
-// A SQLite connection and its statements, closed by themselves. For one thread.
+// A SQLite connection and its statements. They close themselves. For one thread.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_DATABASE_H_
 #define PARTICIPANT_RESOURCES_SQLITE_DATABASE_H_
 
@@ -14,7 +14,7 @@
 
 namespace concordat::participant::sqlite {
 
-// What a result code means to us.
+// What a result code of SQLite means to the caller.
 enum class Failure : uint8_t {
   kNone,        // OK, ROW or DONE
   kFull,        // the disk (or a size limit) is full; nothing was promised
@@ -22,7 +22,7 @@ enum class Failure : uint8_t {
   kConstraint,  // a constraint refused the row
   kInterrupted,
   kStorage,  // a read, write or flush failed, or the file is damaged
-  kOther,    // the statement is at fault
+  kOther,    // the statement is wrong
 };
 [[nodiscard]] Failure Classify(int rc);
 
@@ -34,13 +34,14 @@ class Statement {
   [[nodiscard]] sqlite3_stmt* get() const { return stmt_.get(); }
   explicit operator bool() const { return stmt_ != nullptr; }
 
-  // Steps and resets; the extended result code, SQLITE_DONE on success.
+  // Steps the statement to its end and resets it. Returns the extended result code,
+  // SQLITE_DONE on success.
   int RunToEnd();
 
   void BindInt(int index, int64_t value) {
     sqlite3_bind_int64(stmt_.get(), index, value);
   }
-  // `bytes` must live until the statement has run.
+  // `bytes` must be valid until the statement has run.
   void BindText(int index, std::string_view bytes);
   void BindBlob(int index, std::string_view bytes);
 
@@ -58,7 +59,8 @@ class Statement {
 
 class Database {
  public:
-  // Opens with SQLite's flags; busy handler 5 s. An error's message names the file.
+  // Opens the file with SQLite's flags; the busy handler waits 5 s. The message of an
+  // error names the file.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Database>> Open(
       const std::string& path, int flags, const std::string& vfs);
   Database(const Database&) = delete;
@@ -67,34 +69,34 @@ class Database {
 
   [[nodiscard]] sqlite3* handle() const { return db_; }
 
-  // A statement that is kept. Of our own SQL only: it must be right.
+  // Prepares a statement that will be kept. Only for our own SQL, which must be right.
   [[nodiscard]] absl::StatusOr<Statement> Prepare(std::string_view sql);
-  // Runs any number of statements without rows.
+  // Runs any number of statements that return no rows.
   [[nodiscard]] absl::Status Exec(const std::string& sql);
-  // The first column of the first row, as text.
+  // Returns the first column of the first row, as text.
   [[nodiscard]] absl::StatusOr<std::string> QueryText(std::string_view sql);
 
-  // Moves whenever a table is created, altered or dropped by anybody. -1: cannot be read.
+  // Changes whenever any program creates, alters or drops a table. -1: it cannot be read.
   [[nodiscard]] int64_t SchemaVersion();
 
-  // A virtual table's first use on a connection looks to the authorizer like CREATE
-  // TABLE. So each is used once, by us, before users do.
+  // The first use of a virtual table on a connection is reported to the authorizer like
+  // CREATE TABLE. So this function uses each of them once, before users do.
   void ConnectVirtualTables();
 
   [[nodiscard]] bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
   [[nodiscard]] std::string_view error_message() const { return sqlite3_errmsg(db_); }
-  // The last error as a status that says what was being done.
+  // Returns the last error as a status; `doing` says what was being done.
   [[nodiscard]] absl::Status LastError(int rc, std::string_view doing) const;
 
  private:
   explicit Database(std::string path) : path_(std::move(path)) {}
 
   const std::string path_;
-  sqlite3* db_ = nullptr;
-  Statement schema_version_;
+  sqlite3* db_ = nullptr;     // owned; null: not open
+  Statement schema_version_;  // of SchemaVersion
 };
 
-// "name", with quotes in it doubled.
+// Returns "name", with the quotes in it doubled.
 [[nodiscard]] std::string QuoteName(std::string_view name);
 
 }  // namespace concordat::participant::sqlite

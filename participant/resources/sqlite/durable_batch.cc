@@ -83,7 +83,7 @@ DurableEnd DurableBatch::GiveUp(int rc) {
                               sqlite3_db_filename(store_->db()->handle(), "main"), ": ",
                               error, " (result ", rc, ")"));
   }
-  // WAL frames without a commit frame behind them are no part of the file
+  // WAL frames without a later commit frame are no part of the file
   // (www.sqlite.org/walformat.html, section 4): nothing has changed.
   store_->RollBack();
   return failure == Failure::kFull ? DurableEnd::kFull : DurableEnd::kBusy;
@@ -112,8 +112,8 @@ int DurableBatch::WritePrepare(DurableItem* item) {
                               EncodeLocks(locks_->HeldBy(*branch)));
 }
 
-// For a branch that has not voted. Its locks stand against other branches, not against
-// other programs, which may have changed a table or a row since.
+// Checks a branch that has not voted. Its locks protect it from other branches but not
+// from other programs, which may have changed a table or a row since.
 int DurableBatch::CheckStillTrue(DurableItem* item) {
   const Branch& branch = *item->branch;
   item->detail = applier_.WhyLocksAreOld(branch.redo);
@@ -129,7 +129,8 @@ int DurableBatch::CheckStillTrue(DurableItem* item) {
   return applied;
 }
 
-// Within a savepoint. Without one a step that finds two rows would leave both changed.
+// Must be called in a savepoint. Without one, a step that finds two rows would leave both
+// changed.
 int DurableBatch::ApplyBranch(DurableItem* item) {
   ApplyResult applied = applier_.Apply(item->branch->redo);
   if (applied.ok()) return SQLITE_DONE;
@@ -170,7 +171,7 @@ int DurableBatch::ForgetSome() {
   const auto first = forget_below_.begin();
   bool more = false;
   const int rc = store_->DeleteEvidenceBelow(first->second, &more);
-  // When the transaction fails the rest stays, until the next watermark comes.
+  // When the transaction fails, the rest stays until the next watermark comes.
   if (!more) forget_below_.erase(first);
   return rc;
 }

@@ -1,11 +1,11 @@
 // Writes prepares, commits and rollbacks of many branches in one SQLite transaction,
 // with one flush.
 //
-// A prepare is refused when another program has changed what the branch stands on since
-// its calls ran: that is the last moment to say no. A commit replays the branch's redo,
-// deletes its row in concordat_branches and writes its evidence. A replay that finds
-// other rows than the branch left is undone and reported in the item; the others go on. A
-// failed write or flush ends the process.
+// A prepare is refused when another program has changed what the branch's changes depend
+// on since its calls ran: this is the last moment to refuse. A commit replays the
+// branch's redo, deletes its row in concordat_branches and writes its evidence. A replay
+// that finds other rows than the branch left is undone and reported in its item; the
+// other items are still written. A failed write or flush ends the process.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_DURABLE_BATCH_H_
 #define PARTICIPANT_RESOURCES_SQLITE_DURABLE_BATCH_H_
 
@@ -25,8 +25,8 @@ enum class DurableVerb : uint8_t { kPrepare, kCommit, kCommitAlone, kRollBack };
 
 enum class DurableEnd : uint8_t {
   kWritten,   // on disk
-  kConflict,  // replay found other rows (detail says which); nothing was changed
-  kFull,      // no space; nothing was changed
+  kConflict,  // the replay found other rows (`detail` says which); nothing was changed
+  kFull,      // the disk is full; nothing was changed
   kBusy,      // another program holds the file; nothing was changed
 };
 
@@ -35,9 +35,9 @@ struct DurableItem {
 
   DurableVerb verb;
   Branch* branch;
-  DurableEnd end = DurableEnd::kBusy;
-  std::string detail;
-  // One of them, by the verb.
+  DurableEnd end = DurableEnd::kBusy;  // set by DurableBatch::Write
+  std::string detail;                  // why it was not written; for operators
+  // The verb decides which one of these is set.
   Callback<PrepareResult> prepared;
   Callback<FinishResult> finished;
   Callback<OnePhaseResult> one_phase;
@@ -48,14 +48,15 @@ class DurableBatch {
   DurableBatch(Store* store, Catalog* catalog, const LockTable* locks,
                int64_t first_free_slot);
 
-  // Sets the end of each item. When space runs out, commits and rollbacks are tried
-  // once more without the prepares, which are new work.
+  // Sets the end of each item. When space runs out, commits and rollbacks are tried once
+  // more without the prepares, which are new work.
   void Write(std::vector<DurableItem>* items);
 
   // ResourceManager::SetGeneration, in a transaction of its own.
   [[nodiscard]] absl::Status WriteGeneration(uint64_t generation);
 
-  // Evidence below it goes, a bounded number of rows with each Write.
+  // From now on, each Write deletes a bounded number of rows of evidence below the
+  // watermark.
   void ForgetBelow(const Gtid& watermark);
   [[nodiscard]] bool has_evidence_to_forget() const { return !forget_below_.empty(); }
 
@@ -72,11 +73,13 @@ class DurableBatch {
   Store* const store_;
   Catalog* const catalog_;
   const LockTable* const locks_;
-  Applier applier_;
-  int64_t next_slot_;
-  int64_t seen_schema_ = -1;
-  int64_t foreign_version_ = 0;  // Store's, in the transaction that is being written
-  absl::flat_hash_map<GroupId, Gtid> forget_below_;  // evidence that is still to go
+  Applier applier_;           // replays branches on the store's connection
+  int64_t next_slot_;         // for the next prepared branch
+  int64_t seen_schema_ = -1;  // see Catalog::Refresh
+  // Store::ForeignVersion in the transaction that is being written.
+  int64_t foreign_version_ = 0;
+  // Watermarks below which evidence remains to be deleted.
+  absl::flat_hash_map<GroupId, Gtid> forget_below_;
   const SystemClock clock_;
 };
 

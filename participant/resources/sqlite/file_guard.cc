@@ -58,7 +58,7 @@ FileGuard& FileGuard::operator=(FileGuard&& other) noexcept {
 }
 
 FileGuard::~FileGuard() {
-  // The file stays: removing it would let two processes lock two files of one name.
+  // The file stays: if it were removed, two processes could lock two files of one name.
   if (fd_ >= 0) close(fd_);
 }
 

@@ -1,6 +1,7 @@
-// Holds a SQLite file for this process: a lock file beside it, "FILE-concordat-lock",
-// locked with flock and holding our process id. Locking the database file itself would
-// not do: closing any descriptor of it drops SQLite's own POSIX locks.
+// Reserves a SQLite file for this process with a lock file beside it,
+// "FILE-concordat-lock". The lock file is locked with flock and holds our process id. The
+// database file itself cannot be locked: closing any descriptor of it releases SQLite's
+// own POSIX locks.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_FILE_GUARD_H_
 #define PARTICIPANT_RESOURCES_SQLITE_FILE_GUARD_H_
 
@@ -12,7 +13,7 @@
 
 namespace concordat::participant::sqlite {
 
-// Which file a path names now. None: there is none.
+// Identifies the file that a path names now. nullopt: there is no file.
 struct FileIdentity {
   uint64_t device = 0;
   uint64_t inode = 0;
@@ -22,8 +23,8 @@ struct FileIdentity {
 
 class FileGuard {
  public:
-  // FAILED_PRECONDITION, naming the process, when another one (or another resource
-  // manager of this process) has it.
+  // FAILED_PRECONDITION, with the process's id: another process (or another resource
+  // manager of this process) has reserved the file.
   [[nodiscard]] static absl::StatusOr<FileGuard> Take(const std::string& database_path);
   FileGuard(FileGuard&& other) noexcept;
   FileGuard& operator=(FileGuard&& other) noexcept;
@@ -31,7 +32,7 @@ class FileGuard {
 
  private:
   explicit FileGuard(int fd) : fd_(fd) {}
-  int fd_;
+  int fd_;  // the locked lock file; -1 after a move
 };
 
 }  // namespace concordat::participant::sqlite

@@ -12,7 +12,7 @@ namespace {
 
 constexpr absl::string_view kImposter = "concordat_imposter";
 
-// Notes in *self whether a statement reads the rowid of a table that has no name for it.
+// Sets *self when a statement reads the rowid of a table that has no name for it.
 int NoteRowid(void* self, int action, const char* /*table*/, const char* column,
               const char* /*schema*/, const char* /*trigger*/) {
   if (action == SQLITE_READ && column != nullptr &&
@@ -22,8 +22,8 @@ int NoteRowid(void* self, int action, const char* /*table*/, const char* column,
   return SQLITE_OK;
 }
 
-// A table without rowid has the form of an index. All its columns are in the primary
-// key's place already, so the order of the record stays that of the index.
+// A table without rowid has the form of an index. All its columns are in the place of the
+// primary key already, so the order of the record stays that of the index.
 std::string ImposterSql(const ProbeSource& source) {
   std::vector<std::string> columns;
   for (size_t i = 0; i < source.key_columns + source.other_columns; ++i) {
@@ -52,7 +52,7 @@ IndexProbe::IndexProbe(std::unique_ptr<Database> db, const ProbeSource& source)
     : db_(std::move(db)), key_columns_(source.key_columns) {}
 
 absl::Status IndexProbe::CreateTableAndIndex(const ProbeSource& source) {
-  // Whatever the file's schema was once allowed to say is allowed here.
+  // Allows everything that the file's schema was ever allowed to say.
   sqlite3_db_config(db_->handle(), SQLITE_DBCONFIG_DQS_DDL, 1, nullptr);
   sqlite3_db_config(db_->handle(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
   absl::Status s = db_->Exec(

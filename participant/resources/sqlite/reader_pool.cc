@@ -12,7 +12,7 @@ absl::StatusOr<std::unique_ptr<ReaderPool>> ReaderPool::Open(
   std::unique_ptr<ReaderPool> pool(new ReaderPool());
   std::vector<Reader> readers;
   for (uint32_t i = 0; i < options.reader_threads; ++i) {
-    // Not SQLITE_OPEN_READONLY: a reader of a WAL writes to the shared index.
+    // Not SQLITE_OPEN_READONLY, because a reader of a WAL writes to the shared index.
     absl::StatusOr<std::unique_ptr<Database>> db =
         Database::Open(path, SQLITE_OPEN_READWRITE, options.vfs);
     if (!db.ok()) return db.status();
@@ -83,7 +83,7 @@ wire::ExecuteReply ReaderPool::Read(Reader* reader, const Call& call) {
   const wire::ExecuteRequest& request = *call.request;
   wire::ExecuteReply reply;
   RunResult end;
-  // One snapshot for the whole call.
+  // The whole call has one snapshot.
   if (absl::Status s = reader->db->Exec("BEGIN"); !s.ok()) {
     end = {wire::Code::OVERLOADED, std::string(s.message()), false};
   }

@@ -1,5 +1,5 @@
-// Threads that run calls which only read, each on a connection and a snapshot of its
-// own, beside the writer: a long SELECT holds nobody up.
+// Threads that run calls which only read, each on a connection and a snapshot of its own,
+// in parallel to the writer. So a long SELECT delays nobody.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_READER_POOL_H_
 #define PARTICIPANT_RESOURCES_SQLITE_READER_POOL_H_
 
@@ -22,46 +22,47 @@ class ReaderPool {
       const std::string& path, const SqliteOptions& options);
   ReaderPool(const ReaderPool&) = delete;
   ReaderPool& operator=(const ReaderPool&) = delete;
-  // Stops what runs long, answers what is queued, then ends the threads.
+  // Stops calls that run for long, answers those that are queued, then ends the threads.
   ~ReaderPool();
 
   [[nodiscard]] bool empty() const { return threads_.empty(); }
-  // The request lives until `done` has been called; the call is stopped at the deadline.
-  // Thread-safe.
+  // The request must be valid until `done` was called. The call is stopped at the
+  // deadline. Thread-safe.
   void Run(const BranchId& branch, const wire::ExecuteRequest* request,
            Timestamp deadline, Callback<wire::ExecuteReply> done);
-  // The branch's call, if a thread runs it now, ends soon, with BRANCH_GONE. Thread-safe.
+  // If a thread runs the branch's call now, the call ends soon with BRANCH_GONE.
+  // Thread-safe.
   void Stop(const BranchId& branch);
 
  private:
   struct Call {
     BranchId branch;
     const wire::ExecuteRequest* request;
-    Timestamp deadline;
+    Timestamp deadline;  // of the caller
     Callback<wire::ExecuteReply> done;
   };
-  // What one thread does now.
+  // The call that one thread runs now.
   struct Running {
-    BranchId branch;  // guarded by mutex_
-    std::atomic<bool> stop{false};
+    BranchId branch;                // none when idle; guarded by mutex_
+    std::atomic<bool> stop{false};  // the call must end
   };
   struct Reader {
-    Running* running = nullptr;
+    Running* running = nullptr;  // in running_
     std::unique_ptr<Database> db;
     std::unique_ptr<StatementCheck> check;
     std::unique_ptr<SqlRunner> runner;
-    int64_t seen_schema = -1;
+    int64_t seen_schema = -1;  // see Database::SchemaVersion
   };
   ReaderPool() = default;
   void Loop(Reader reader);
   [[nodiscard]] static wire::ExecuteReply Read(Reader* reader, const Call& call);
 
-  std::vector<std::unique_ptr<Running>> running_;  // one a thread
+  std::vector<std::unique_ptr<Running>> running_;  // one for each thread
   std::vector<std::thread> threads_;
   Mutex mutex_;
-  ConditionVariable changed_;
-  std::deque<Call> calls_ ABSL_GUARDED_BY(mutex_);
-  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  ConditionVariable changed_;  // signals threads: a call is queued, or closing_ is set
+  std::deque<Call> calls_ ABSL_GUARDED_BY(mutex_);  // not begun
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;    // the destructor has begun
 };
 
 }  // namespace concordat::participant::sqlite

@@ -69,8 +69,8 @@ bool Scratch::KnownToRead(const wire::ExecuteRequest& request) {
 
 CallResult Scratch::Run(const Branch& branch, const wire::ExecuteRequest& request) {
   CallResult result;
-  // An earlier call may have lost the transaction (OR ROLLBACK, full disk, time limit);
-  // nothing but scratch work was in it.
+  // An earlier call may have ended the transaction (OR ROLLBACK, full disk, time limit).
+  // It contained only scratch work.
   int rc = db_->in_transaction() ? SQLITE_DONE : begin_.RunToEnd();
   if (rc == SQLITE_DONE) rc = savepoint_.RunToEnd();
   if (rc != SQLITE_DONE) {
@@ -116,8 +116,8 @@ RunResult Scratch::Replay(const Branch& branch) {
           true};
 }
 
-// Costs a new compilation of each statement that is used next; so only where a table
-// needs it. (PRAGMA foreign_keys does nothing within a transaction.)
+// This makes SQLite compile again each statement that is used next, so it is done only
+// where a table needs it. (PRAGMA foreign_keys does nothing within a transaction.)
 void Scratch::SetSideEffects(bool on) {
   sqlite3_db_config(db_->handle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, on ? 1 : 0, nullptr);
   sqlite3_db_config(db_->handle(), SQLITE_DBCONFIG_ENABLE_FKEY,

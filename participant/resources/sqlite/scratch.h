@@ -1,13 +1,13 @@
 // Runs a branch's calls in a transaction that is always rolled back.
 //
-//   scratch.BeginPhase();                        // what is committed now
+//   scratch.BeginPhase();                        // sees what is committed now
 //   CallResult r = scratch.Run(branch, request); // any number, of any branches
 //   scratch.EndPhase();
 //
-// A call begins with the branch's earlier changes replayed, so that the branch sees
-// them, and ends with everything undone; what it changed, and the keys to lock, are in
-// the result. One connection of its own, with triggers, foreign keys, the pre-update
-// hook and the authorizer on. For the writer's thread.
+// At the beginning of a call the branch's earlier changes are replayed, so that the
+// branch sees them; at its end everything is undone. What the call changed, and the keys
+// to lock, are in the result. The scratch has a connection of its own, with triggers,
+// foreign keys, the pre-update hook and the authorizer on. For the writer's thread.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_SCRATCH_H_
 #define PARTICIPANT_RESOURCES_SQLITE_SCRATCH_H_
 
@@ -25,28 +25,27 @@
 namespace concordat::participant::sqlite {
 
 struct CallResult {
-  RunResult end;
-  std::vector<wire::SqlResult> rows;
-  Captured captured;  // with end.code OK
-  std::vector<std::string> tables_read;
-  int64_t last_insert_rowid = 0;
+  RunResult end;                         // how the call ended
+  std::vector<wire::SqlResult> rows;     // one for each statement
+  Captured captured;                     // valid when end.code is OK
+  std::vector<std::string> tables_read;  // the tables and views that it read
+  int64_t last_insert_rowid = 0;         // after the call
 };
 
 class Scratch {
  public:
-  // The catalog outlives the scratch.
-  // For `must_yield` see SqlRunner.
+  // The catalog must outlive the scratch. For `must_yield` see SqlRunner.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Scratch>> Open(
       const std::string& path, const SqliteOptions& options, Catalog* catalog,
       std::function<bool()> must_yield);
 
-  // SQLITE_DONE on success; SQLITE_BUSY when another program writes for long.
+  // SQLITE_DONE on success. SQLITE_BUSY: another program holds the file for long.
   int BeginPhase();
   void EndPhase();
-  // With end.yielded nothing has been done.
+  // When end.yielded is true, nothing has been done.
   [[nodiscard]] CallResult Run(const Branch& branch, const wire::ExecuteRequest& request);
 
-  // Whether the whole call is known to only read. Never true for a new statement.
+  // True: the whole call is known to only read. Never true for a new statement.
   [[nodiscard]] bool KnownToRead(const wire::ExecuteRequest& request);
   [[nodiscard]] std::vector<std::string> TablesReadBy(
       const wire::ExecuteRequest& request) const {
@@ -67,11 +66,11 @@ class Scratch {
   std::unique_ptr<Database> db_;
   const SqliteOptions& options_;
   Catalog* const catalog_;
-  int64_t seen_schema_ = -1;
-  StatementCheck check_;
+  int64_t seen_schema_ = -1;  // see Catalog::Refresh
+  StatementCheck check_;      // of db_
   Capture capture_;
-  SqlRunner runner_;
-  Applier applier_;
+  SqlRunner runner_;  // runs the user's statements
+  Applier applier_;   // replays the branch's earlier changes
   Statement begin_, rollback_, savepoint_, to_savepoint_, release_;
 };
 

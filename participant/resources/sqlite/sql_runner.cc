@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kMaxKept = 256;
 constexpr size_t kMaxSqlBytes = 1 << 20;
 constexpr uint64_t kShortestLimit = 1 << 20;  // also of a statement's text
-// How often a running statement looks at the clock, in steps of SQLite's machine.
+// How often a running statement checks the clock, in steps of SQLite's virtual machine.
 constexpr int kStepsPerLook = 4000;
 
 wire::Value ToWire(sqlite3_stmt* stmt, int column) {
@@ -71,11 +71,13 @@ SqlRunner::SqlRunner(Database* db, StatementCheck* check, const SqliteOptions& o
   sqlite3_progress_handler(
       db->handle(), kStepsPerLook,
       [](void* self) { return static_cast<SqlRunner*>(self)->MustStop() ? 1 : 0; }, this);
-  // SQLite would make values of a gigabyte. No branch can write a longer one than this.
+  // SQLite would allow values of a gigabyte. No branch can write a value longer than
+  // this.
   const uint64_t longest =
       std::clamp(options.max_branch_bytes, kShortestLimit, uint64_t{1'000'000'000});
   sqlite3_limit(db->handle(), SQLITE_LIMIT_LENGTH, static_cast<int>(longest));
-  // What a statement sorts or remembers goes to a file when it outgrows the cache.
+  // What a statement sorts or stores for itself goes to a file when it outgrows the
+  // cache.
   (void)db->Exec("PRAGMA temp_store=FILE");
 }
 
@@ -143,7 +145,7 @@ const UserStatement* SqlRunner::Compile(const std::string& sql, RunResult* resul
   kept.statement.statement = Statement(stmt);
   kept.statement.tables_read = check_->tables_read();
   if (rc == SQLITE_OK && stmt != nullptr) {
-    // What follows may be a comment, but not a second statement.
+    // A comment may follow, but not a second statement.
     sqlite3_stmt* second = nullptr;
     rc = sqlite3_prepare_v3(db_->handle(), tail, -1, 0, &second, nullptr);
     if (rc != SQLITE_OK || second != nullptr) {
@@ -258,7 +260,7 @@ RunResult SqlRunner::Failed(int rc) const {
   const bool lost = !db_->in_transaction();
   switch (Classify(rc)) {
     case Failure::kConstraint:
-      // Also RAISE() in a trigger.
+      // RAISE() in a trigger gives this, too.
       if (lost) {
         return {wire::Code::RESOURCE_ERROR,
                 absl::StrCat("the statement rolled the branch back: ", text), true};

@@ -73,7 +73,7 @@ void SqliteResourceManager::Execute(const BranchId& branch,
       sqlite::MakeReply(wire::Code::UNAVAILABLE, "the file is not open"));
 }
 
-// Nothing to do: the branch's state says whether calls may come.
+// Nothing to do: the branch's state says whether more calls may come.
 void SqliteResourceManager::End(const BranchId& /*branch*/) {}
 
 void SqliteResourceManager::Prepare(const BranchId& branch,

@@ -90,7 +90,7 @@ int StatementCheck::DecideWrite(std::string_view table, std::string_view schema)
   if (IsReservedName(table)) {
     return Refuse(absl::StrCat("table ", ToAbsl(table), " is Concordat's own"));
   }
-  if (IsSchemaTable(table)) {  // what CREATE, DROP and ALTER ask for first
+  if (IsSchemaTable(table)) {  // the first access of CREATE, DROP and ALTER
     return Refuse(absl::StrCat(
         "changes of the schema or of ", ToAbsl(table),
         " are refused in a branch: they are made at the start of the resource "
@@ -110,7 +110,7 @@ int StatementCheck::DecideFunction(std::string_view name, bool in_trigger) {
   if (absl::EqualsIgnoreCase(ToAbsl(name), "load_extension")) {
     return Refuse("load_extension is refused");
   }
-  // What they count is the connection's, which all branches share.
+  // They count for the connection, which all branches share.
   if (!in_trigger && (absl::EqualsIgnoreCase(ToAbsl(name), "changes") ||
                       absl::EqualsIgnoreCase(ToAbsl(name), "total_changes"))) {
     return Refuse(absl::StrCat(

@@ -1,6 +1,6 @@
-// What a branch's statements may not do, told by SQLite's authorizer
-// (www.sqlite.org/c3ref/set_authorizer.html) while a statement is compiled; and which
-// tables a statement reads.
+// Refuses statements that are not allowed in a branch, and finds which tables a statement
+// reads. It uses SQLite's authorizer (www.sqlite.org/c3ref/set_authorizer.html), which
+// SQLite calls while it compiles a statement.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_STATEMENT_CHECK_H_
 #define PARTICIPANT_RESOURCES_SQLITE_STATEMENT_CHECK_H_
 
@@ -15,19 +15,20 @@ namespace concordat::participant::sqlite {
 
 class StatementCheck {
  public:
-  // Puts the authorizer into the connection. With no catalog every write is refused.
+  // Sets the authorizer on the connection. Without a catalog every write is refused.
   StatementCheck(Database* db, const Catalog* catalog);
   StatementCheck(const StatementCheck&) = delete;
   StatementCheck& operator=(const StatementCheck&) = delete;
   ~StatementCheck();
 
-  // Between these, statements are a user's; outside, ours, which may do all. SQLite
-  // compiles a statement again, and asks again, while it is stepped.
+  // Between EnterUser and LeaveUser, statements are a user's; otherwise they are our own,
+  // which may do everything. SQLite may compile a statement again, and call the
+  // authorizer again, while the statement is stepped.
   void EnterUser();
   void LeaveUser() { in_user_ = false; }
 
-  // Since EnterUser: why something was refused (empty: nothing was), and the tables
-  // and views read.
+  // Since EnterUser: why something was refused (empty: nothing was refused), and the
+  // tables and views that were read.
   [[nodiscard]] const std::string& refusal() const { return refusal_; }
   [[nodiscard]] const std::vector<std::string>& tables_read() const { return read_; }
 
@@ -42,10 +43,10 @@ class StatementCheck {
   [[nodiscard]] int Refuse(std::string why);
 
   Database* const db_;
-  const Catalog* const catalog_;
-  bool in_user_ = false;
-  std::string refusal_;
-  std::vector<std::string> read_;
+  const Catalog* const catalog_;   // null: every write is refused
+  bool in_user_ = false;           // between EnterUser and LeaveUser
+  std::string refusal_;            // see refusal()
+  std::vector<std::string> read_;  // see tables_read()
 };
 
 }  // namespace concordat::participant::sqlite

@@ -55,11 +55,11 @@ absl::Status Explain(const absl::Status& status, std::string_view why) {
 }  // namespace
 
 absl::Status ConfigureConnection(Database* db, const SqliteOptions& options) {
-  // A statement may not reach SQLite's own tables or load code.
+  // A statement may not access SQLite's own tables or load code.
   sqlite3_db_config(db->handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(db->handle(), SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
   sqlite3_limit(db->handle(), SQLITE_LIMIT_ATTACHED, 0);
-  // Users' statements have another one (SqlRunner).
+  // Users' statements have another setting (SqlRunner).
   return db->Exec(
       absl::StrCat("PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF;"
                    "PRAGMA cache_size=-",
@@ -82,7 +82,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path,
 }
 
 absl::Status Store::Configure(const SqliteOptions& options) {
-  // The first read of the file tells whether it is a database at all.
+  // The first read of the file shows whether it is a database at all.
   absl::StatusOr<std::string> encoding = db_->QueryText("PRAGMA encoding");
   if (encoding.ok()) encoding = db_->QueryText("SELECT count(*) FROM sqlite_schema");
   if (!encoding.ok()) {
@@ -110,7 +110,7 @@ absl::Status Store::Configure(const SqliteOptions& options) {
         return SQLITE_OK;
       },
       this);
-  // FULL: a commit returns after its flush. Checkpoints are called for (Checkpoint).
+  // FULL: a commit returns after its flush. Checkpoints are made by Checkpoint.
   return db_->Exec("PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF;");
 }
 
@@ -167,8 +167,8 @@ absl::Status Store::RunSchema(const std::string& sql) {
 
 absl::Status Store::PrepareStatements() {
   sqlite3_db_config(db_->handle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-  // A CHECK may look at more than the row (random(), last_insert_rowid()). What is
-  // replayed has passed it when the statements ran.
+  // A CHECK may depend on more than the row (random(), last_insert_rowid()). What is
+  // replayed passed it when the statements ran.
   absl::Status s = db_->Exec("PRAGMA ignore_check_constraints=ON");
   if (!s.ok()) return s;
   const std::pair<Statement*, const char*> all[] = {
@@ -232,7 +232,7 @@ absl::StatusOr<std::vector<StoredBranch>> Store::LoadBranches() {
   return branches;
 }
 
-// www.sqlite.org/pragma.html#pragma_data_version
+// See www.sqlite.org/pragma.html#pragma_data_version.
 int64_t Store::ForeignVersion() {
   const bool found = sqlite3_step(data_version_.get()) == SQLITE_ROW;
   const int64_t version = found ? data_version_.Int(0) : -1;
@@ -299,7 +299,8 @@ int Store::DeleteEvidenceBelow(const Gtid& watermark, bool* more) {
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
   BindGtid(&delete_evidence_, 1, bound);
   const int deleted = delete_evidence_.RunToEnd();
-  // Nothing goes when the bound is one gtid with very many branches: do not spin on it.
+  // When the bound is one gtid with very many branches, nothing is deleted; this must not
+  // be tried without end.
   if (sqlite3_changes(db_->handle()) == 0) *more = false;
   return deleted;
 }

@@ -1,4 +1,4 @@
-// The file: opens it, keeps our tables in it, and is the connection that writes it.
+// The file: opens it, keeps our tables in it, and has the only connection that writes it.
 // For the writer's thread.
 //
 //   concordat_meta      name, value: "format", "cluster", "store" (its identity) and
@@ -7,7 +7,7 @@
 //   concordat_evidence  branches that were committed: outcome 1 after a prepare, 2 in one
 //                       phase; in the order of gtids, so that old ones go in ranges
 //
-// Triggers and foreign keys are off here: this connection only replays what was
+// Triggers and foreign keys are off on this connection, since it only replays what was
 // captured on the other one (scratch.h).
 #ifndef PARTICIPANT_RESOURCES_SQLITE_STORE_H_
 #define PARTICIPANT_RESOURCES_SQLITE_STORE_H_
@@ -26,7 +26,7 @@
 namespace concordat::participant::sqlite {
 
 struct StoredBranch {
-  int64_t slot = 0;
+  int64_t slot = 0;  // its row in concordat_branches
   BranchId id;
   std::vector<Redo> redo;
   std::vector<LockWant> locks;
@@ -34,12 +34,12 @@ struct StoredBranch {
 
 class Store {
  public:
-  // As SqliteResourceManager::Recover, without the branches.
+  // Opens the file as SqliteResourceManager::Recover does, without the branches.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Store>> Open(
       const std::string& path, const SqliteOptions& options, ClusterId cluster);
 
   [[nodiscard]] Database* db() { return db_.get(); }
-  // Made with the tables; see ResourceManager::store_id.
+  // Drawn when the tables were made; see ResourceManager::store_id.
   [[nodiscard]] const std::string& id() const { return id_; }
 
   // The last that was read or written; 0: none yet.
@@ -47,11 +47,11 @@ class Store {
 
   [[nodiscard]] absl::StatusOr<std::vector<StoredBranch>> LoadBranches();
 
-  // Another one when somebody else than this connection has written to the file: another
-  // program, as ours writes through nothing else. -1: cannot be read.
+  // Changes when the file was written through another connection than this one. This
+  // means another program, since ours writes through no other. -1: it cannot be read.
   [[nodiscard]] int64_t ForeignVersion();
 
-  // The result codes of these are SQLite's; SQLITE_DONE on success.
+  // These return SQLite's result codes; SQLITE_DONE on success.
   int Begin() { return begin_.RunToEnd(); }
   int Commit() { return commit_.RunToEnd(); }
   void RollBack();
@@ -64,7 +64,7 @@ class Store {
   int DeleteBranch(int64_t slot);
   int InsertEvidence(const BranchId& id, Evidence evidence);
   [[nodiscard]] Evidence FindEvidence(const BranchId& id);
-  // Deletes a bounded number; *more when some are left.
+  // Deletes a bounded number of rows. Sets *more when some are left.
   int DeleteEvidenceBelow(const Gtid& watermark, bool* more);
 
   // In a transaction. Puts a generation there, if the one that is there is generation()
@@ -73,9 +73,9 @@ class Store {
   // Its transaction is on disk.
   void NoteGeneration(uint64_t generation) { generation_ = generation; }
 
-  // Pages in the write-ahead file after the last commit.
+  // Number of pages in the write-ahead file after the last commit.
   [[nodiscard]] int wal_pages() const { return wal_pages_; }
-  // Moves them into the main file.
+  // Moves these pages into the main file.
   int Checkpoint();
 
  private:
@@ -89,7 +89,7 @@ class Store {
   std::unique_ptr<Database> db_;
   std::string id_;
   uint64_t generation_ = 0;
-  int wal_pages_ = 0;
+  int wal_pages_ = 0;  // see wal_pages()
   Statement begin_, commit_, rollback_;
   Statement savepoint_, to_savepoint_, release_;
   Statement insert_branch_, delete_branch_;
@@ -97,7 +97,7 @@ class Store {
   Statement find_generation_, write_generation_, data_version_;
 };
 
-// Settings that all our connections share.
+// Settings that all our connections have.
 [[nodiscard]] absl::Status ConfigureConnection(Database* db,
                                                const SqliteOptions& options);
 

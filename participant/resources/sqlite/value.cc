@@ -20,7 +20,7 @@ uint64_t Bits(double d) {
   return bits;
 }
 
-// An integral real that an int64 holds exactly compares equal to that integer.
+// A real that is integral and that an int64 holds exactly is equal to that integer.
 bool IsExactInteger(double d, int64_t* out) {
   if (!(d >= -9223372036854775808.0 && d < 9223372036854775808.0)) return false;
   if (std::trunc(d) != d) return false;

@@ -210,7 +210,8 @@ void Writer::Accept(const BranchId& id, PrepareJob* job) {
     branches_.Remove(branch);
     job->done({Vote::kReadOnly, ""});
   } else {
-    // Nothing of the transaction runs any more, anywhere: what was read may change now.
+    // No statement of the transaction runs any more, at any resource: others may change
+    // now what was read.
     branches_.ReleaseReads(branch);
     branch->state = BranchState::kPreparing;
     DurableItem item(DurableVerb::kPrepare, branch);

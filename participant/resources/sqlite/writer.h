@@ -1,14 +1,14 @@
-// The thread that owns a SQLite file: takes jobs off a queue, runs calls, writes
+// The thread that owns a SQLite file. It takes jobs from a queue, runs calls, writes
 // batches, and answers.
 //
-// One round, for as long as there is work:
-//   1. take all that is queued; sort it into calls and durable work
+// One round, repeated while there is work:
+//   1. take all jobs that are queued, and sort them into calls and durable work
 //   2. run the calls in the scratch transaction, on what is committed; a call that takes
-//      long is stopped when others wait, and runs anew later
-//   3. write the durable work in one transaction with one flush, then let locks go,
+//      long is stopped when others wait, and runs again later
+//   3. write the durable work in one transaction with one flush, then release locks,
 //      then answer
-//   4. forget old evidence and move the write-ahead file on, a little
-// While a flush runs the queue fills: that makes the next batch.
+//   4. delete some old evidence and move some of the write-ahead file into the main file
+// While a flush runs the queue fills; these jobs are the next batch.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_WRITER_H_
 #define PARTICIPANT_RESOURCES_SQLITE_WRITER_H_
 
@@ -29,10 +29,11 @@
 namespace concordat::participant::sqlite {
 
 struct StartJob {
-  Gtid age;
+  Gtid age;  // of the transaction; smaller is older
   bool serializable = false;
 };
 struct ExecuteJob {
+  // Owned by the caller; valid until `done` was called.
   const wire::ExecuteRequest* request;
   Callback<wire::ExecuteReply> done;
 };
@@ -55,11 +56,11 @@ struct GenerationJob {
   uint64_t generation = 0;
   Callback<absl::Status> done;
 };
-struct DropJob {};    // a reader ended the branch
-struct ForgetJob {};  // below the job's gtid
+struct DropJob {};    // a reader's call has ended the branch
+struct ForgetJob {};  // evidence below the job's gtid
 
 struct Job {
-  BranchId branch;
+  BranchId branch;  // for ForgetJob: its gtid is the watermark
   std::variant<StartJob, ExecuteJob, PrepareJob, CommitJob, RollbackJob, OnePhaseJob,
                LookUpJob, GenerationJob, DropJob, ForgetJob>
       work;
@@ -67,22 +68,22 @@ struct Job {
 
 class Writer {
  public:
-  // The options outlive the writer.
+  // The options must outlive the writer.
   Writer(std::string path, const SqliteOptions& options);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
   ~Writer();
 
-  // Thread-safe; once.
+  // Thread-safe. Called once.
   void Open(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
-  // After Open's callback.
+  // Valid after Open's callback.
   [[nodiscard]] const std::string& store_id() const { return store_id_; }
   [[nodiscard]] uint64_t first_generation() const { return first_generation_; }
-  // Whether Open has succeeded, and Close was not called.
+  // True: Open has succeeded and Close was not called.
   [[nodiscard]] bool is_open() const { return open_.load(std::memory_order_acquire); }
-  // Thread-safe. False, and the job is untouched, when the writer is not open.
+  // Thread-safe. False: the writer is not open, and the job is unchanged.
   [[nodiscard]] bool Push(Job&& job);
-  // RESOURCE_EXHAUSTED, see SqliteResourceManager::Start. Thread-safe.
+  // RESOURCE_EXHAUSTED as in SqliteResourceManager::Start. Thread-safe.
   [[nodiscard]] absl::Status Admit();
   void Close();
 
@@ -106,7 +107,7 @@ class Writer {
   void Accept(const BranchId& id, DropJob* job);
   void Accept(const BranchId& id, ForgetJob* job);
 
-  // Whether work waits for the calls to end.
+  // True: work waits for the calls to end.
   [[nodiscard]] bool OthersWait() const {
     return !durable_.empty() || jobs_wait_.load(std::memory_order_relaxed);
   }
@@ -123,27 +124,28 @@ class Writer {
   const SqliteOptions& options_;
   const SystemClock clock_;
   std::thread thread_;
-  std::atomic<bool> open_{false};
+  std::atomic<bool> open_{false};  // see is_open
+  // Until then new branches are refused; 0: no refusal.
   std::atomic<int64_t> full_until_micros_{0};
-  // Jobs are in the queue. Read while a call runs, to see whether it holds them up.
+  // Jobs are in the queue. A running call reads this, to see whether it delays them.
   std::atomic<bool> jobs_wait_{false};
 
   Mutex mutex_;
-  ConditionVariable changed_;
-  std::vector<Job> queue_ ABSL_GUARDED_BY(mutex_);
-  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  ConditionVariable changed_;  // signals the thread: a job is queued, or closing_ is set
+  std::vector<Job> queue_ ABSL_GUARDED_BY(mutex_);  // jobs that the thread has not taken
+  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;   // the thread waits for changed_
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;    // Close was called
 
-  // From here on for the thread alone. The order is that of destruction, backwards.
+  // The following members are for the thread alone. They are destroyed in reverse order.
   std::string store_id_;
   uint64_t first_generation_ = 0;
-  std::optional<FileIdentity> file_;
-  std::optional<FileGuard> guard_;
-  Catalog catalog_;
-  BranchTable branches_;
+  std::optional<FileIdentity> file_;  // the file that was opened
+  std::optional<FileGuard> guard_;    // empty: the file is not reserved
+  Catalog catalog_;                   // of the file's tables
+  BranchTable branches_;              // all that have not ended
   std::unique_ptr<Store> store_;
-  std::unique_ptr<Scratch> scratch_;
-  std::unique_ptr<DurableBatch> batch_;
+  std::unique_ptr<Scratch> scratch_;     // runs calls
+  std::unique_ptr<DurableBatch> batch_;  // writes durable work
   std::unique_ptr<ReaderPool> readers_;
   std::unique_ptr<CallScheduler> calls_;
   std::vector<DurableItem> durable_;         // of this round

@@ -1,4 +1,5 @@
-// What happens after a batch: locks go, answers go out, the file is tidied.
+// What happens after a batch is written: locks are released, answers are sent, and the
+// file is tidied.
 #include <algorithm>
 #include <utility>
 
@@ -11,7 +12,7 @@ namespace concordat::participant::sqlite {
 
 namespace {
 
-// After a full disk new branches are refused for so long; then one may try again.
+// How long new branches are refused after the disk was full; then one may try again.
 constexpr Duration kFullPause = Duration::Millis(200);
 
 std::string Why(const DurableItem& item) {
@@ -46,7 +47,7 @@ void Writer::WriteBatch() {
 void Writer::WriteGeneration() {
   if (!generation_.has_value()) return;
   GenerationJob job = std::move(*std::exchange(generation_, std::nullopt));
-  // What is written into a file that has another one in its place is lost.
+  // What is written into a file that another file has replaced is lost.
   if (IdentityOf(path_) != file_) {
     return job.done(absl::FailedPreconditionError(
         absl::StrCat("another file has taken the place of ", path_,
