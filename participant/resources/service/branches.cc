@@ -21,7 +21,7 @@ wire::ExecuteReply ReplyOf(Code::type code, std::string message) {
 
 Branches::~Branches() = default;
 
-// --- small things ---
+// --- helpers ---
 
 Branches::Branch* Branches::Find(const BranchKey& key) const {
   const auto it = branches_.find(key);
@@ -125,8 +125,8 @@ void Branches::BeginTry(Branch* branch, const std::string& request,
                     ReplyOf(Code::INVALID, "too many calls in a branch"));
   }
   const uint64_t number = branch->items.size() + 1;
-  // On disk before Try is called: a reservation that the log does not know would be held
-  // for ever after a crash.
+  // This is on disk before Try is called: a reservation that the log does not know would
+  // be held for ever after a crash.
   const absl::StatusOr<wal::Lsn> lsn = journal_->Append(
       RecordType::kTrying, TryingRecord(branch->id, number), wal::Reserve::kNormal);
   if (!lsn.ok()) {
@@ -369,7 +369,7 @@ Evidence Branches::LookUp(const BranchId& id) const {
       if (branch->logged == Logged::kDeciding && branch->goal == Goal::kConfirm) {
         return Evidence::kCommittedAlone;
       }
-      // Nobody has called Confirm in it, and nobody will.
+      // Confirm was never called for the branch, and never will be.
       if (branch->goal == Goal::kCancel && !branch->recovered) return Evidence::kNone;
     }
     return Evidence::kUnknown;
@@ -395,7 +395,7 @@ void Branches::ForgetBelow(const Gtid& watermark) {
     below = std::min(below, branch->id.gtid);
     ++it;
   }
-  // Ends must be on disk before the user's store forgets how they ended.
+  // The ends of branches must be on disk before the user's store forgets them.
   const wal::Lsn last = journal_->PushLazy();
   if (last <= journal_->durable_lsn()) {
     work_.forget.push_back(below);
@@ -421,7 +421,7 @@ void Branches::BeginClose() {
   }
 }
 
-// --- views ---
+// --- queries ---
 
 std::string Branches::EncodeAllOpen(uint64_t* count) const {
   ByteWriter out;

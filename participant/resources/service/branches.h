@@ -1,11 +1,11 @@
-// The branches of a service without threads and files: what is asked for, what the
-// user's functions have answered, and what is to be called next.
+// The branches of a service without threads and files: what was requested, what the
+// user's functions have answered, and what must be called next.
 //
 //   branches.Commit(id, done);
 //   Work work = branches.TakeWork();      // calls to make, callbacks that are due
 //   branches.OnSettled(reservation, absl::OkStatus());
 //
-// A branch:
+// The states of a branch:
 //
 //   active --Prepare--> preparing --durable--> prepared --Commit, Rollback--> settling
 //     |  (Execute: a record "trying" is flushed, then Try is called)            | ^  |
@@ -14,15 +14,18 @@
 //     +--CommitOnePhase, several--> deciding --durable--> settling                   |
 //     +--Rollback, Conflict, Failed----------------> settling --all done--> over <---+
 //
-//   after a start, for what the log has open (its reservations are looked up first):
-//     prepared, all confirmed       over: committed, its record was lost
-//     prepared                      prepared: in doubt, listed by Recover
-//     deciding                      settling: confirm; it was decided
-//     trying, all confirmed         over: committed in one phase, its record was lost
-//     trying                        settling: cancel (presumed abort)
+// After a start, for the branches that are open in the log, once all their reservations
+// have been looked up:
 //
-//   settling, for each reservation: Lookup if a call may have been made without an
-//   answer; then Confirm or Cancel unless it is done; if that fails, wait, Lookup again.
+//   prepared, all confirmed             over: committed, its record was lost
+//   prepared                            prepared: in doubt, listed by Recover
+//   deciding                            settling: confirm; it was decided
+//   trying, one reservation confirmed   over: committed in one phase, its record was lost
+//   trying                              settling: cancel (presumed abort)
+//
+// "Settling" means for each reservation: Lookup, if a call may have been made and was not
+// answered; then Confirm or Cancel, unless that is done already. If a call fails, wait,
+// then Lookup again.
 #ifndef PARTICIPANT_RESOURCES_SERVICE_BRANCHES_H_
 #define PARTICIPANT_RESOURCES_SERVICE_BRANCHES_H_
 
@@ -49,9 +52,10 @@
 namespace concordat::participant::service {
 
 struct BranchesOptions {
-  size_t max_reservations = 100;  // in one branch
+  size_t max_reservations = 100;  // of one branch
   size_t max_answer_bytes = kMaxAnswerBytes;
-  // Between two tries of what has failed: first, doubled each time, up to.
+  // The pauses between attempts of a call that has failed: the first pause, and the
+  // longest. Each pause is twice the one before.
   Duration first_retry = Duration::Millis(100);
   Duration max_retry = Duration::Seconds(10);
 };
@@ -64,7 +68,7 @@ struct ServiceCall {
   std::string request;  // of kTry and kQuery
 };
 
-// What is to be done, without the mutex.
+// Work to be done without the mutex.
 struct Work {
   struct Retry {
     BranchKey branch;
@@ -76,15 +80,15 @@ struct Work {
   std::vector<absl::AnyInvocable<void()>> callbacks;
 };
 
-// Not thread-safe. The verbs are those of ResourceManager.
+// Not thread-safe. Its functions are those of ResourceManager.
 class Branches {
  public:
   Branches(Journal* journal, const Clock* clock, BranchesOptions options)
       : journal_(journal), clock_(clock), options_(options) {}
   ~Branches();
 
-  // What the log has. `recovered` is called with the branches in doubt when every
-  // reservation has been looked up.
+  // Takes over what the log has. `recovered` is called with the branches in doubt when
+  // every reservation has been looked up.
   void Load(LogState state, Callback<absl::StatusOr<std::vector<BranchId>>> recovered);
 
   [[nodiscard]] absl::Status Start(const BranchId& branch);
@@ -96,7 +100,8 @@ class Branches {
   void Rollback(const BranchId& branch, Callback<FinishResult> done);
   [[nodiscard]] Evidence LookUp(const BranchId& branch) const;
   void ForgetBelow(const Gtid& watermark);
-  // Cancels what is active, tries nothing again. Then wait until idle().
+  // Cancels the active branches and repeats no call any more. The caller must then wait
+  // until idle().
   void BeginClose();
 
   // --- results ---
@@ -108,7 +113,7 @@ class Branches {
   void OnRetry(const BranchKey& branch);
 
   [[nodiscard]] Work TakeWork() { return std::exchange(work_, Work()); }
-  // No call runs, and nothing waits for the log.
+  // True: no call runs, and nothing waits for the log.
   [[nodiscard]] bool idle() const { return calls_running_ == 0 && pending_.empty(); }
 
   // --- for checkpoints and operators ---
@@ -135,38 +140,39 @@ class Branches {
     kMissing,  // the store has no trace of it
   };
   struct Item {
-    uint64_t number = 0;
+    uint64_t number = 0;  // of the Try within the branch, from 1
     Fate fate = Fate::kHeld;
     bool doubtful = false;  // a call was made whose result is not known
   };
   struct Branch {
     BranchId id;
     Phase phase = Phase::kActive;
-    Logged logged = Logged::kNothing;
-    Goal goal = Goal::kNone;
-    bool calling = false;    // a call runs, or waits for its record
-    bool recovered = false;  // of an earlier incarnation
-    bool alone = false;      // to be committed in one phase
-    int64_t last_call = 0;
-    std::vector<Item> items;
-    // Who waits.
-    Callback<wire::ExecuteReply> execute;
-    std::optional<wire::ExecuteReply> last_words;  // for `execute`, once cancelled
+    Logged logged = Logged::kNothing;  // the last record of it that is in the log
+    Goal goal = Goal::kNone;           // how it ends; kNone: not decided
+    bool calling = false;              // a call runs, or waits for its record
+    bool recovered = false;            // read from the log at the start
+    bool alone = false;                // it is to be committed in one phase
+    int64_t last_call = 0;             // number of the last call of a client
+    std::vector<Item> items;           // its reservations
+    // Callbacks that wait.
+    Callback<wire::ExecuteReply> execute;  // of the call of a client under way
+    // For `execute`, when the branch is cancelled.
+    std::optional<wire::ExecuteReply> last_words;
     Callback<PrepareResult> prepare;
     Callback<OnePhaseResult> one_phase;
-    std::vector<Callback<FinishResult>> finish;
-    // What does not succeed.
-    uint64_t attempts = 0;
+    std::vector<Callback<FinishResult>> finish;  // of Commit and Rollback
+    // The present failure; all are unset while nothing fails.
+    uint64_t attempts = 0;  // calls that have failed since one succeeded
     Timestamp failing_since;
     Duration delay;
-    bool retry_waits = false;
-    std::string error;
-    FinishResult verdict;  // kOver
+    bool retry_waits = false;  // a retry is scheduled
+    std::string error;         // of the last failed call
+    FinishResult verdict;      // of kOver: how it ended
   };
   struct Pending {
     enum class What : uint8_t { kTry, kVote, kDecision, kForget };
     wal::Lsn lsn;
-    What what;
+    What what;  // what to do when the record is durable
     BranchKey branch;
     uint64_t number = 0;
     std::string request;
@@ -189,15 +195,15 @@ class Branches {
   void Call(Branch* branch, ServiceCall::Kind kind, const Item& item);
   [[nodiscard]] static std::vector<uint64_t> HeldNumbers(const Branch& branch);
 
-  // branches.cc
+  // --- calls and votes (branches.cc) ---
   void BeginTry(Branch* branch, const std::string& request,
                 Callback<wire::ExecuteReply> done);
   void RunTry(Branch* branch, Pending* pending);
   void EndVote(Branch* branch);
-  // Of a branch that is not active, or (null) not there.
+  // For a branch that is not active. Null: the branch is not there.
   [[nodiscard]] static PrepareResult VoteAgain(const Branch* branch);
 
-  // settling.cc
+  // --- settling (settling.cc) ---
   void BeginSettling(Branch* branch, Goal goal);
   void Settle(Branch* branch);
   void Fail(Branch* branch, std::string error);
@@ -207,7 +213,7 @@ class Branches {
   void EndCancelled(Branch* branch);
   void EndAgainst(Branch* branch, const Ends& ends);
   [[nodiscard]] static Ends CountEnds(const Branch& branch);
-  // recovery
+  // --- recovery (settling.cc) ---
   void Learn(Branch* branch);
   void Classify(Branch* branch);
   void MaybeFinishRecovery();
@@ -215,17 +221,18 @@ class Branches {
   Journal* const journal_;
   const Clock* const clock_;
   const BranchesOptions options_;
-  // Ordered: what comes out must not differ from run to run.
+  // Ordered, so that the order of calls does not differ from run to run.
   absl::btree_map<BranchKey, std::unique_ptr<Branch>> branches_;
-  EvidenceMap evidence_;
-  std::deque<Pending> pending_;  // by lsn
-  Work work_;
-  size_t calls_running_ = 0;
-  bool closing_ = false;
-  size_t learning_ = 0;
+  EvidenceMap evidence_;         // of committed branches
+  std::deque<Pending> pending_;  // ordered by lsn
+  Work work_;                    // see TakeWork
+  size_t calls_running_ = 0;     // calls of the user's functions without an answer
+  bool closing_ = false;         // BeginClose was called
+  size_t learning_ = 0;          // branches whose reservations are being looked up
+  // Of Load; null when it was called.
   Callback<absl::StatusOr<std::vector<BranchId>>> recovered_;
   BranchKey highest_started_;  // of one incarnation
-  ServiceStats counts_;
+  ServiceStats counts_;        // only the counters since the start
 };
 
 }  // namespace concordat::participant::service

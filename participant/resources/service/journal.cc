@@ -13,8 +13,9 @@ constexpr StoreFolderKind kFolder = {"concordat service store, format 1",
                                      "a service's branches",
                                      "; your own data go elsewhere"};
 constexpr size_t kRecordOverhead = 16;
-constexpr size_t kMaxLazyBytes = 32 << 10;    // then they are written by themselves
-constexpr size_t kMostLazyBytes = 256 << 10;  // that wait for a full disk
+// When there are more, they are written without waiting for a flush.
+constexpr size_t kMaxLazyBytes = 32 << 10;
+constexpr size_t kMostLazyBytes = 256 << 10;  // when the disk is full, more are dropped
 
 }  // namespace
 
@@ -110,14 +111,14 @@ void Journal::AppendLazily(RecordType type, std::string payload) {
   lazy_.push_back({static_cast<uint8_t>(type), std::move(payload)});
   if (lazy_bytes_ < kMaxLazyBytes) return;
   PushLazy();
-  if (lazy_bytes_ >= kMostLazyBytes) {  // the disk is full; Lookup will tell
+  if (lazy_bytes_ >= kMostLazyBytes) {  // the disk is full; Lookup will tell the same
     lazy_.clear();
     lazy_bytes_ = 0;
   }
 }
 
-// If there is no room now they stay here: they are written later, or found out again by
-// Lookup at the next start.
+// If there is no room now, the records stay here: they are written later, or Lookup finds
+// the same at the next start.
 wal::Lsn Journal::PushLazy() {
   if (!lazy_.empty() && writer_->Append(lazy_, wal::Reserve::kFinish).ok()) {
     bytes_ += lazy_bytes_;
@@ -131,7 +132,7 @@ void Journal::Close() {
   if (writer_ != nullptr) {
     PushLazy();
     writer_->Stop();
-    writer_.reset();  // lets go of the log's folder
+    writer_.reset();  // unlocks the log's folder
   }
   folder_.Release();
 }
@@ -139,13 +140,13 @@ void Journal::Close() {
 // --- checkpoint ---
 
 wal::Lsn Journal::BeginCheckpoint() {
-  bytes_ = 0;  // if it fails, the next try comes after as much again
+  bytes_ = 0;  // if the checkpoint fails, the next one is tried after as many bytes again
   return writer_->next_lsn();
 }
 
 absl::Status Journal::InstallCheckpoint(wal::Lsn start, std::string_view bytes) {
-  // If records before `start` were lost in a crash, their numbers would be given to
-  // others, which the next start would skip.
+  // If records before `start` were lost in a crash, their numbers would be given to other
+  // records, which the next start would skip.
   if (start > wal::Lsn(1)) writer_->WaitDurable(start.Previous());
   const absl::Status written = WriteWholeFile(env_, dir_, "checkpoint", bytes);
   if (!written.ok()) {

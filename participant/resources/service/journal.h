@@ -1,4 +1,4 @@
-// The folder of a service's resource manager: whose it is, the log, the checkpoint.
+// The folder of a service's resource manager: its identity, the log, the checkpoint.
 //
 //   store        text: what the folder is, the cluster's id, the store's own id
 //   generation   text: how far it has come
@@ -28,26 +28,29 @@ namespace concordat::participant::service {
 
 struct JournalOptions {
   uint64_t segment_bytes = 4ull << 20;
-  // Space kept back for ends, when the disk is full.
+  // Space that is reserved for ending branches when the disk is full.
   uint64_t reserve_bytes = 4ull << 20;
   size_t queue_bytes = 1u << 20;
-  // A checkpoint is due when the log has grown by so much.
+  // A checkpoint is due when the log has grown by this much.
   uint64_t checkpoint_bytes = 16ull << 20;
-  // A caller flushes itself, instead of waking a thread, while that takes less.
+  // A caller flushes on its own thread, instead of waking another one, while a flush
+  // takes less than this.
   Duration flush_here_below = Duration::Micros(300);
 };
 
-// Append and AppendLazily under the owner's mutex, the rest is thread-safe. A failed
-// write or flush ends the process (FatalIoError).
+// Append, AppendLazily, PushLazy and BeginCheckpoint are called under the owner's mutex;
+// the other functions are thread-safe. A failed write or flush ends the process
+// (FatalIoError).
 class Journal {
  public:
   Journal(std::string dir, FileEnv* env, JournalOptions options)
       : dir_(std::move(dir)), env_(env), options_(options) {}
 
-  // Opens the folder, or makes it, and reads what is in it. `on_durable` as
-  // LogWriterOptions has it; it may come before Open has returned.
+  // Opens the folder, or makes it, and reads what is in it. `on_durable` is as in
+  // LogWriterOptions; it may be called before Open returns.
   //   FAILED_PRECONDITION: locked, of another cluster, or not a service's folder
-  //   DATA_LOSS: damaged. RESOURCE_EXHAUSTED: no room
+  //   DATA_LOSS: damaged
+  //   RESOURCE_EXHAUSTED: the disk is full
   [[nodiscard]] absl::StatusOr<LogState> Open(ClusterId cluster,
                                               std::function<void(wal::Lsn)> on_durable);
   [[nodiscard]] bool is_open() const { return writer_ != nullptr; }
@@ -59,28 +62,31 @@ class Journal {
   }
   [[nodiscard]] const std::string& dir() const { return dir_; }
 
-  // A record that somebody waits for, behind all lazy ones. Errors of LogWriter::Append;
-  // nothing was written then.
+  // Appends a record that somebody waits for, after all lazy records. Returns the errors
+  // of LogWriter::Append; nothing was written then.
   [[nodiscard]] absl::StatusOr<wal::Lsn> Append(RecordType type, std::string payload,
                                                 wal::Reserve use);
-  // A record that may be lost in a crash: goes with the next flush.
+  // Appends a record that may be lost in a crash. It is written with the next flush.
   void AppendLazily(RecordType type, std::string payload);
-  // Hands the lazy ones to the log; the number of the last record that is in it.
+  // Passes the lazy records to the log. Returns the number of the last record that is in
+  // the log.
   wal::Lsn PushLazy();
 
   [[nodiscard]] bool HasSpace() const { return writer_->HasSpace(wal::Reserve::kNormal); }
   [[nodiscard]] wal::Lsn durable_lsn() const { return writer_->durable_lsn(); }
   void Hold() { writer_->Hold(); }
   void Flush() { writer_->Flush(); }
-  // Flushes all, closes the folder.
+  // Flushes everything and closes the folder.
   void Close();
 
   [[nodiscard]] bool checkpoint_due() const {
     return bytes_ >= options_.checkpoint_bytes;
   }
-  // The first record that a checkpoint begun now does not hold. Under the mutex.
+  // Returns the number of the first record that a checkpoint begun now does not hold.
+  // Called under the mutex.
   [[nodiscard]] wal::Lsn BeginCheckpoint();
-  // RESOURCE_EXHAUSTED: no room, the last one stays. Other failures end the process.
+  // RESOURCE_EXHAUSTED: the disk is full, and the last checkpoint stays. Other failures
+  // end the process.
   [[nodiscard]] absl::Status InstallCheckpoint(wal::Lsn start, std::string_view bytes);
 
   [[nodiscard]] uint64_t flush_count() const {
@@ -95,11 +101,11 @@ class Journal {
   const std::string dir_;
   FileEnv* const env_;
   const JournalOptions options_;
-  StoreFolder folder_;
-  std::unique_ptr<wal::LogWriter> writer_;
-  std::vector<wal::Record> lazy_;
-  size_t lazy_bytes_ = 0;
-  uint64_t bytes_ = 0;  // written since the last checkpoint
+  StoreFolder folder_;                      // locked from Open to Close
+  std::unique_ptr<wal::LogWriter> writer_;  // null until Open
+  std::vector<wal::Record> lazy_;           // records not yet passed to the log
+  size_t lazy_bytes_ = 0;                   // of the records in lazy_
+  uint64_t bytes_ = 0;                      // written since the last checkpoint
 };
 
 }  // namespace concordat::participant::service

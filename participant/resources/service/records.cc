@@ -45,7 +45,7 @@ absl::Status LogState::Apply(uint8_t type, std::string_view payload) {
   const auto it = open.find(key);
   switch (kind) {
     case RecordType::kTrying: {
-      OpenBranch& branch = open[key];  // voids `it`
+      OpenBranch& branch = open[key];  // invalidates `it`
       if (branch.phase != Logged::kNothing && branch.phase != Logged::kTrying) {
         return Damaged("work in a branch that is asked to end", id);
       }

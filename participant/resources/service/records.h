@@ -1,29 +1,31 @@
-// The log of a service: what its records say, and what they add up to.
+// The records of a service's log, and the state that they add up to.
 //
-//   type            payload           meaning, and when it must be on disk
-//   1 trying        branch, varint n  Try of reservation n is about to be called: before
-//   2 prepared      branch, numbers   these reservations are promised: before the vote
-//   3 committed     branch            all of them are confirmed         \  with the next
-//   4 deciding      branch, numbers   committed in one phase, several:   |  flush,
-//   because
-//                                     before the first Confirm           |  Lookup tells
-//   5 alone         branch            committed in one phase; confirmed  |  (3, 5, 6)
-//   6 cancelled     branch            nothing of it is left             /
+//   type            payload           meaning
+//   1 trying        branch, varint n  Try of reservation n will be called
+//   2 prepared      branch, numbers   these reservations are promised
+//   3 committed     branch            all of them are confirmed
+//   4 deciding      branch, numbers   several reservations will be committed in one phase
+//   5 alone         branch            committed in one phase; all are confirmed
+//   6 cancelled     branch            nothing of the branch is left
+//
+// Record 1 must be on disk before Try is called, 2 before the vote, and 4 before the
+// first Confirm. Records 3, 5 and 6 are written with the next flush: if one is lost,
+// Lookup tells the same.
 //
 // branch   as coordinator/base/xid.h encodes it
 // numbers  varint count, varints
 //
-// 3 and 5 are the branch's evidence. The checkpoint holds the same: what is open, and the
-// evidence. File `checkpoint` in the service's folder:
+// Records 3 and 5 are the branch's evidence. The checkpoint holds the open branches and
+// the evidence. It is the file `checkpoint` in the service's folder:
 //
 //   "CNCDSV" u8 0 u8 format(1), u32 CRC-32 of the rest
-//   varint start                                 the first record to replay over it
-//   varint count; each: branch, u8 phase, numbers          what is open
-//   varint count; each: branch (without resource), u8 alone          evidence
+//   varint start                              the first record to replay over it
+//   varint count; each: branch, u8 phase, numbers                   open branches
+//   varint count; each: branch (without resource), u8 alone         evidence
 //
-// It is written while work goes on: what is open is as of `start`, of the evidence it may
-// hold more. Replaying a record of an end for a branch that is not open therefore adds
-// evidence and nothing else.
+// It is written while work goes on: the open branches are those at `start`, and the
+// evidence may hold more. Therefore, when the record of an end is replayed for a branch
+// that is not open, it only adds evidence.
 #ifndef PARTICIPANT_RESOURCES_SERVICE_RECORDS_H_
 #define PARTICIPANT_RESOURCES_SERVICE_RECORDS_H_
 
@@ -51,9 +53,9 @@ enum class RecordType : uint8_t {
   kCancelled = 6,
 };
 
-// How far a branch has come, in the log.
+// The last record of a branch, of the records that do not end it.
 enum class Logged : uint8_t {
-  kNothing = 0,  // never written
+  kNothing = 0,  // no record
   kTrying = 1,
   kPrepared = 2,
   kDeciding = 3,
@@ -62,18 +64,18 @@ enum class Logged : uint8_t {
 struct OpenBranch {
   BranchId id;
   Logged phase = Logged::kNothing;
-  std::vector<uint64_t> numbers;
+  std::vector<uint64_t> numbers;  // of the reservations that may be held
 };
 
-// Ordered by gtid, group first: what the watermark passes stands at the beginning.
-// True: committed alone.
+// Ordered by gtid, group first, so that what the watermark passes is at the beginning.
+// True: committed in one phase.
 using EvidenceMap = absl::btree_map<BranchKey, bool>;
 
 struct LogState {
-  absl::btree_map<BranchKey, OpenBranch> open;
+  absl::btree_map<BranchKey, OpenBranch> open;  // branches that have not ended
   EvidenceMap evidence;
 
-  // DATA_LOSS, with the reason: the record cannot be, after those before it.
+  // DATA_LOSS, with the reason: the record cannot follow the records before it.
   [[nodiscard]] absl::Status Apply(uint8_t type, std::string_view payload);
 };
 
@@ -86,11 +88,11 @@ struct LogState {
 
 void EncodeOpen(const OpenBranch& branch, ByteWriter* out);
 void EncodeEvidence(const BranchKey& branch, bool alone, ByteWriter* out);
-// `open` and `evidence`: so many entries, encoded.
+// `open` and `evidence` are encoded, with as many entries as the counts say.
 [[nodiscard]] std::string CheckpointBytes(wal::Lsn start, uint64_t open_count,
                                           std::string_view open, uint64_t evidence_count,
                                           std::string_view evidence);
-// DATA_LOSS when it is damaged, without the file's name.
+// DATA_LOSS, without the file's name: the checkpoint is damaged.
 [[nodiscard]] absl::StatusOr<LogState> ParseCheckpoint(std::string_view bytes,
                                                        wal::Lsn* start);
 

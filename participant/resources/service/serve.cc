@@ -19,12 +19,12 @@ namespace concordat::participant::service {
 namespace {
 
 constexpr Duration kStopGrace = Duration::Millis(500);
-// For the logs of its resources, the coordinators, and what it opens itself.
+// For the logs of the resources, the coordinators, and what the service itself opens.
 constexpr uint64_t kDescriptorsOfTheService = 128;
 
 class Server {
  public:
-  // On the loop's thread.
+  // Called on the loop's thread.
   absl::Status Start(rpc::EventLoop* loop, const ServeOptions& options,
                      std::vector<Resource> resources,
                      std::function<void(const std::string&)> ready) {
@@ -71,7 +71,7 @@ class Server {
     });
     return absl::OkStatus();
   }
-  // On the loop's thread; `done` when all is closed.
+  // Called on the loop's thread. `done` is called when everything is closed.
   void Stop(std::function<void()> done) {
     if (participant_ == nullptr) return done();
     participant_->Stop([this, done = std::move(done)] {

@@ -1,5 +1,5 @@
-// The process of a service: serves resource managers to the coordinators and clients,
-// on a loop of its own, until it is told to end. What a main() of yours calls.
+// The process of a service. Serve runs resource managers for the coordinators and clients
+// on a loop of its own until the process is told to end. Call it from your main():
 //
 //   int main() {
 //     std::vector<service::Resource> resources;
@@ -11,7 +11,7 @@
 //     return end.ok() ? 0 : 1;
 //   }
 //
-// A service that has a loop of its own does it by participant/sdk/participant.h.
+// A service that has a loop of its own uses participant/sdk/participant.h instead.
 #ifndef PARTICIPANT_RESOURCES_SERVICE_SERVE_H_
 #define PARTICIPANT_RESOURCES_SERVICE_SERVE_H_
 
@@ -27,7 +27,8 @@
 namespace concordat::participant::service {
 
 struct Resource {
-  std::string name;  // in the cluster, for ever: see IsValidResourceName
+  // Its name in the cluster, which never changes: see IsValidResourceName.
+  std::string name;
   std::unique_ptr<ResourceManager> manager;
 };
 
@@ -38,11 +39,12 @@ struct ServeOptions {
   ParticipantOptions participant{};       // its `advertise` is not read
 };
 
-// Returns OK after SIGTERM or SIGINT, when all is closed. Waits for a coordinator for as
-// long as it takes; `ready` is called once everything is served, with the address, on
-// another thread. Call it from main, before other threads are started: it blocks both
-// signals. kill -9 is an end like any other: nothing promised is lost.
-//   INVALID_ARGUMENT: a bad address or name. ALREADY_EXISTS: somebody listens there
+// Returns OK after SIGTERM or SIGINT, when everything is closed. Waits for a coordinator
+// for as long as it takes. `ready` is called on another thread with the address, once
+// everything is served. Serve must be called from main before other threads are started,
+// since it blocks both signals. kill -9 is safe too: nothing that was promised is lost.
+//   INVALID_ARGUMENT: a bad address or name
+//   ALREADY_EXISTS: another process listens on the address
 //   others: a resource cannot be opened; the message says which, why, and what to do
 [[nodiscard]] absl::Status Serve(ServeOptions options, std::vector<Resource> resources,
                                  std::function<void(const std::string&)> ready);

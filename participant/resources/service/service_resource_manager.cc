@@ -36,7 +36,7 @@ ServiceResourceManager::ServiceResourceManager(std::string dir,
 
 ServiceResourceManager::~ServiceResourceManager() { Close(); }
 
-// --- the machinery ---
+// --- calls of the service ---
 
 void ServiceResourceManager::With(absl::FunctionRef<void(Branches*)> call) {
   Work work;
@@ -89,7 +89,8 @@ void ServiceResourceManager::Make(ServiceCall call) {
   }
 }
 
-// One at a time; one that comes meanwhile is left out: a higher one follows.
+// Only one watermark is passed on at a time. One that comes meanwhile is dropped, since a
+// higher one follows.
 void ServiceResourceManager::Forget(const Gtid& watermark) {
   {
     MutexLock lock(&mutex_);
@@ -157,7 +158,7 @@ void ServiceResourceManager::RunDueCheckpoint() {
 }
 
 absl::Status ServiceResourceManager::Checkpoint() {
-  constexpr size_t kChunk = 4096;  // entries, as long as branches have to wait
+  constexpr size_t kChunk = 4096;  // entries; branches wait while one chunk is encoded
   wal::Lsn start;
   uint64_t open_count = 0;
   std::string open;
@@ -187,7 +188,7 @@ void ServiceResourceManager::Close() {
   if (std::exchange(closed_, true)) return;
   {
     MutexLock lock(&mutex_);
-    while (running_ > 0) idle_.Wait(&mutex_);  // Open
+    while (running_ > 0) idle_.Wait(&mutex_);  // for Open
   }
   if (journal_.is_open()) {
     With([](Branches* branches) { branches->BeginClose(); });
@@ -200,7 +201,7 @@ void ServiceResourceManager::Close() {
   service_->Close();
 }
 
-// --- verbs ---
+// --- the functions of ResourceManager ---
 
 absl::Status ServiceResourceManager::Start(const BranchId& branch,
                                            const StartOptions& options) {

@@ -1,5 +1,5 @@
-// Confirming and cancelling what a branch holds, for as long as it takes; and what a
-// start finds open.
+// Confirms and cancels what a branch holds, for as long as it takes; and recovers what
+// was open at the start.
 #include <algorithm>
 #include <bit>
 
@@ -40,7 +40,7 @@ void Branches::OnSettled(const Reservation& reservation, const absl::Status& sta
   Item* item = FindItem(branch, reservation.number);
   const bool confirm = branch->goal == Goal::kConfirm;
   if (!status.ok()) {
-    // Perhaps it was done all the same: Lookup comes first now.
+    // It may have been done even so: Lookup comes first now.
     item->fate = Fate::kHeld;
     item->doubtful = true;
     return Fail(branch, absl::StrCat(confirm ? "Confirm" : "Cancel", " of reservation ",
@@ -81,7 +81,7 @@ void Branches::OnLookedUp(const Reservation& reservation,
   if (!closing_) Learn(branch);
 }
 
-// Whoever waits is told that it goes on without them; nobody gives up.
+// Answers the callbacks that wait, and schedules the next attempt.
 void Branches::Fail(Branch* branch, std::string error) {
   const Timestamp now = clock_->Now();
   ++counts_.failed_calls;
@@ -138,7 +138,8 @@ void Branches::FinishConfirmed(Branch* branch) {
   if (ends.cancelled + ends.missing == 0) return EndCommitted(branch, branch->alone);
   if (!branch->alone) return EndAgainst(branch, ends);
   if (branch->logged != Logged::kDeciding) return EndCancelled(branch);
-  // Committed by our own word, and yet it is gone: only an operator can put that right.
+  // It was committed by our own decision, and yet it is gone: only an operator can repair
+  // this.
   for (Item& item : branch->items) {
     if (item.fate != Fate::kCancelled && item.fate != Fate::kMissing) continue;
     item.fate = Fate::kHeld;
@@ -151,7 +152,7 @@ void Branches::FinishCancelled(Branch* branch) {
   const Ends ends = CountEnds(*branch);
   if (ends.confirmed == 0) return EndCancelled(branch);
   if (branch->logged == Logged::kPrepared) return EndAgainst(branch, ends);
-  // A commit in one phase that was on its way to the store when the process died.
+  // The process died while this one-phase commit was on its way to the store.
   if (branch->recovered && ends.confirmed == 1) return EndCommitted(branch, true);
   ++counts_.contradictions;
   LogEvent(Level::kError, "service has confirmed what nobody had committed")
@@ -162,7 +163,8 @@ void Branches::FinishCancelled(Branch* branch) {
   EndCancelled(branch);
 }
 
-// The record may be lost: then the next start finds the branch open, and all confirmed.
+// The record may be lost: then the next start finds the branch open and all its
+// reservations confirmed.
 void Branches::EndCommitted(Branch* branch, bool alone) {
   journal_->AppendLazily(alone ? RecordType::kAlone : RecordType::kCommitted,
                          BranchRecord(branch->id));
@@ -186,9 +188,9 @@ void Branches::EndCancelled(Branch* branch) {
   Erase(branch);
 }
 
-// Promised, and then ended the other way by somebody else. It goes on record at the
-// coordinator; the log keeps the branch until no coordinator asks any more, so that it
-// is found again after a crash.
+// The branch was promised, and then ended the other way by somebody else. This goes on
+// record at the coordinator. The log keeps the branch until no coordinator can ask any
+// more, so that it is found again after a crash.
 void Branches::EndAgainst(Branch* branch, const Ends& ends) {
   FinishResult& verdict = branch->verdict;
   if (ends.confirmed > 0 && ends.cancelled + ends.missing > 0) {
@@ -255,7 +257,8 @@ void Branches::Classify(Branch* branch) {
     case Logged::kNothing:
       break;
   }
-  BeginSettling(branch, Goal::kCancel);  // or committed alone: FinishCancelled finds out
+  // If it was committed in one phase, FinishCancelled finds out.
+  BeginSettling(branch, Goal::kCancel);
 }
 
 void Branches::MaybeFinishRecovery() {

@@ -1,4 +1,4 @@
-// A few threads that carry out what is posted, now or after a while.
+// A few threads that run posted tasks, now or after a delay.
 #ifndef PARTICIPANT_RESOURCES_SERVICE_TASK_THREADS_H_
 #define PARTICIPANT_RESOURCES_SERVICE_TASK_THREADS_H_
 
@@ -24,21 +24,22 @@ class TaskThreads {
   ~TaskThreads() { Stop(); }
 
   void Start(size_t threads);
-  // In order of posting, as far as one thread goes. Dropped after Stop.
+  // One thread runs tasks in the order of posting. After Stop they are dropped.
   void Post(Task task);
   void PostAfter(Duration delay, Task task);
-  // Carries out what was posted without a delay, drops the rest, ends the threads. Not
-  // from one of them.
+  // Runs the tasks that were posted without a delay, drops the others, and ends the
+  // threads. Must not be called from one of the threads.
   void Stop();
 
  private:
   void Run();
 
   Mutex mutex_;
-  ConditionVariable wakes_;
+  ConditionVariable wakes_;  // signals the threads: a task is posted, or stop_ is set
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
+  // Delayed tasks by the time at which they are due.
   std::multimap<Timestamp, Task> later_ ABSL_GUARDED_BY(mutex_);
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;  // Stop was called
   std::vector<std::thread> threads_;
 };
 

@@ -8,7 +8,7 @@
 namespace concordat::participant::service {
 namespace {
 
-// What the user's code throws ends here: `failed` makes a result of its words.
+// Catches what the user's code throws; `failed` makes a result of its text.
 template <class Call, class Failed>
 auto Guarded(Call call, Failed failed) -> decltype(call()) {
   try {

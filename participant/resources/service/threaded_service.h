@@ -1,6 +1,6 @@
-// Runs a blocking Service on threads, so that no caller waits. What ends a reservation
-// has threads of its own: a Try that blocks for long holds up other Tries, but nobody's
-// Confirm.
+// Runs a blocking Service on threads, so that no caller waits. The functions that end a
+// reservation have threads of their own: a Try that blocks for long delays other Tries,
+// but no Confirm.
 #ifndef PARTICIPANT_RESOURCES_SERVICE_THREADED_SERVICE_H_
 #define PARTICIPANT_RESOURCES_SERVICE_THREADED_SERVICE_H_
 
@@ -16,7 +16,8 @@ namespace concordat::participant::service {
 // Thread-safe.
 class ThreadedService final : public AsyncService {
  public:
-  // `threads` for Try and Query, as many for the others.
+  // `threads` is the number of threads for Try and Query, and of those for the other
+  // functions.
   ThreadedService(std::unique_ptr<Service> service, size_t threads)
       : service_(std::move(service)), count_(threads) {}
 
@@ -41,11 +42,11 @@ class ThreadedService final : public AsyncService {
 
   const std::unique_ptr<Service> service_;
   const size_t count_;
-  // Started by the first call, so that whoever makes this object can still block
-  // signals for all threads.
+  // Set when the first call starts the threads. They are not started earlier, so that the
+  // program can still block signals for all threads.
   std::once_flag started_;
-  TaskThreads work_;
-  TaskThreads settle_;
+  TaskThreads work_;    // for Try and Query
+  TaskThreads settle_;  // for the other functions
 };
 
 }  // namespace concordat::participant::service
