@@ -73,7 +73,7 @@ absl::Status Daemon::PlanConnections(const DaemonOptions& options) {
   constexpr uint64_t kToCoordinators = 16;
   uint64_t reserve = rpc::kDescriptorsOfAProcess + kToCoordinators;
   for (const std::string& text : options.resources) {
-    // One that cannot be read is refused later.
+    // A specification that cannot be parsed is refused later.
     const absl::StatusOr<ResourceSpec> spec = ParseResourceSpec(text);
     if (spec.ok()) reserve += DescriptorsOf(*spec);
   }

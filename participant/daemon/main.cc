@@ -24,7 +24,8 @@ int Fail(const absl::Status& status) {
   return kExitFailed;
 }
 
-// Until a signal to stop comes (its number), or `failed` is set (0).
+// Waits until a signal to stop comes (returns its number), or `failed` is set (returns
+// 0).
 int WaitForStop(const sigset_t& signals, const std::atomic<bool>& failed,
                 const concordat::LogOptions& log) {
   const timespec poll{0, 50'000'000};

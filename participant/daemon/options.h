@@ -1,4 +1,4 @@
-// What concordat-rm is told: by flags, or by a config file with the same names.
+// The options of concordat-rm: flags, or a config file with the same names.
 #ifndef PARTICIPANT_DAEMON_OPTIONS_H_
 #define PARTICIPANT_DAEMON_OPTIONS_H_
 
@@ -9,24 +9,24 @@
 namespace concordat::participant {
 
 struct DaemonOptions {
-  std::string listen;
-  std::string advertise;  // empty: what it listens on
-  std::vector<std::string> coordinators;
+  std::string listen;                       // host:port or unix:/path
+  std::string advertise;                    // empty: the address that it listens on
+  std::vector<std::string> coordinators;    // client addresses
   std::vector<std::string> resources;       // NAME=URL
   std::vector<std::string> replace_stores;  // names of resources
-  std::string log_file;
-  std::string log_level = "info";
-  int64_t idle_timeout_ms = 30'000;
-  int64_t in_doubt_inquiry_ms = 2'000;
+  std::string log_file;                     // empty: standard error
+  std::string log_level = "info";           // see coordinator/base/log.h
+  int64_t idle_timeout_ms = 30'000;         // see BranchTableOptions::idle_timeout
+  int64_t in_doubt_inquiry_ms = 2'000;      // see BranchTableOptions::in_doubt_inquiry
   int64_t generation_interval_ms = 5'000;
 };
 
 struct ParsedOptions {
   DaemonOptions options;
-  // Set when the program should end at once: help was asked for, or the words were
-  // wrong (and the message has been printed).
+  // True: the program should end at once, because help was asked for or a flag was wrong.
+  // The message has been printed.
   bool exit = false;
-  int exit_code = 0;
+  int exit_code = 0;  // of the program, when `exit` is true
 };
 [[nodiscard]] ParsedOptions ParseCommandLine(int argc, char** argv);
 

@@ -56,7 +56,7 @@ absl::StatusOr<std::unique_ptr<ResourceManager>> MakeSqlite(const ResourceSpec& 
   return std::make_unique<SqliteResourceManager>(spec.path, std::move(options));
 }
 
-// A database's server: `parse` takes our parameters out of the URL.
+// For a database's server: `parse` takes our parameters out of the URL.
 template <class Options, class Make>
 absl::StatusOr<std::unique_ptr<ResourceManager>> MakeDatabase(
     const ResourceSpec& spec,

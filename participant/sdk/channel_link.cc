@@ -9,7 +9,7 @@
 namespace concordat::participant {
 namespace {
 
-// More nodes than a cluster has are not remembered from hints.
+// More addresses than a cluster has nodes are not taken from hints.
 constexpr size_t kMaxAddresses = 32;
 
 constexpr char kOtherServer[] =
@@ -24,7 +24,7 @@ struct ChannelLink::Attempt {
   std::function<void(rpc::Channel*, rpc::CallCallback<Reply>)> send;
   Done<Reply> done;
   size_t tries_left = 0;
-  std::string address;  // of the try under way
+  std::string address;  // of the node that is being tried
   std::string errors;
 };
 
@@ -65,7 +65,8 @@ rpc::Channel* ChannelLink::ChannelTo(const std::string& address) {
   if (channel == nullptr) {
     rpc::ChannelOptions options;
     options.seed = random_.Next();
-    // After a cut the coordinators are to hear of this participant within a second.
+    // After a network failure the coordinators should hear of this participant within a
+    // second.
     options.connect_timeout = Duration::Millis(500);
     options.reconnect_max = Duration::Millis(200);
     options.unacknowledged_timeout = Duration::Seconds(1);
@@ -112,7 +113,7 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
       (said.code == wire::Code::NOT_LEADER || said.code == wire::Code::UNDECIDED) &&
       !said.leader_hint.empty() && said.leader_hint != attempt->address &&
       AddAddress(said.leader_hint);
-  // Another node would say the same.
+  // Another node would give the same answer.
   if (result.ok() && said.code == wire::Code::INVALID) {
     return attempt->done(absl::InvalidArgumentError(said.message));
   }
@@ -139,7 +140,7 @@ void ChannelLink::Hello(const wire::CallContext& context, Done<wire::HelloReply>
   Try(std::move(attempt));
 }
 
-// One try at each node, and one more for a hint that was overtaken by an election.
+// One attempt at each node, and one more for a hint that was made invalid by an election.
 void ChannelLink::Register(const wire::RegisterRequest& request,
                            Done<wire::RegisterReply> done) {
   auto attempt = std::make_shared<Attempt<wire::RegisterReply>>();

@@ -1,5 +1,5 @@
-// Reaches the coordinators over sockets: finds the leader by the hints of the nodes and
-// by trying them in turn, and stays with it.
+// Reaches the coordinators over sockets. It finds the leader by the hints of the nodes
+// and by trying the nodes in turn, and keeps using it.
 //
 //   auto link = ChannelLink::Create(loop, {"10.0.0.1:7070", "10.0.0.2:7070"}, {});
 #ifndef PARTICIPANT_SDK_CHANNEL_LINK_H_
@@ -24,13 +24,13 @@ namespace concordat::participant {
 struct ChannelLinkOptions {
   rpc::Limits limits;
   Duration call_deadline = Duration::Seconds(3);
-  // For the channels' back-off.
+  // Seed of the channels' back-off.
   uint64_t seed = 1;
 };
 
 class ChannelLink final : public CoordinatorLink {
  public:
-  // INVALID_ARGUMENT: no address, or one that cannot be read.
+  // INVALID_ARGUMENT: there is no address, or one that cannot be parsed.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<ChannelLink>> Create(
       rpc::EventLoop* loop, const std::vector<std::string>& addresses,
       ChannelLinkOptions options);
@@ -42,32 +42,33 @@ class ChannelLink final : public CoordinatorLink {
   void Inquire(const wire::InquiryRequest& request,
                Done<wire::InquiryReply> done) override;
 
-  // Whom the next call goes to.
+  // The address of the node that the next call goes to.
   [[nodiscard]] const std::string& current() const { return current_; }
 
  private:
-  // One call, tried at one node after the other.
+  // One call, tried at one node after another.
   template <class Reply>
   struct Attempt;
 
   ChannelLink(rpc::EventLoop* loop, ChannelLinkOptions options);
-  // An address from outside: false when it cannot be used.
+  // Adds an address that a node has sent. False: it cannot be used.
   bool AddAddress(const std::string& address);
   rpc::Channel* ChannelTo(const std::string& address);
   template <class Reply>
   void Try(std::shared_ptr<Attempt<Reply>> attempt);
   template <class Reply>
   void OnResult(std::shared_ptr<Attempt<Reply>> attempt, rpc::CallResult<Reply> result);
-  // The node after `address` in the list, for when it was of no use.
+  // The node at `address` was of no use: makes the next one in the list the current one.
   void MoveOn(const std::string& address);
 
   rpc::EventLoop* const loop_;
   const ChannelLinkOptions options_;
-  Random random_;
-  std::vector<std::string> addresses_;
-  std::string current_;
+  Random random_;                       // seeds of the channels
+  std::vector<std::string> addresses_;  // of all nodes that are known
+  std::string current_;                 // one of addresses_
+  // By address; made at the first call.
   std::map<std::string, std::unique_ptr<rpc::Channel>> channels_;
-  // Callbacks of channels that come after the end find it gone.
+  // False after the destructor. Callbacks of channels that come later check it.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -1,5 +1,5 @@
-// How a participant reaches the coordinators. ChannelLink (channel_link.h) does it over
-// sockets; a program that has a coordinator in itself calls it directly.
+// How a participant reaches the coordinators. ChannelLink (channel_link.h) reaches them
+// over sockets; a program that contains a coordinator calls it directly.
 #ifndef PARTICIPANT_SDK_COORDINATOR_LINK_H_
 #define PARTICIPANT_SDK_COORDINATOR_LINK_H_
 
@@ -9,18 +9,18 @@
 
 namespace concordat::participant {
 
-// Used on the participant's loop thread only. A callback runs exactly once, on that
-// thread, unless the link is destroyed before; it may run before the call has returned.
-// It gets a reply whose result is OK, from the leader where only a leader may answer;
-// otherwise a status that says who was tried and what they said. Nothing is known from
-// an error: the participant calls again after a while.
+// Used only on the participant's loop thread. A callback runs exactly once, on that
+// thread, unless the link is destroyed before; it may run before the call returns. It
+// gets a reply whose result is OK, from the leader where only a leader may answer;
+// otherwise a status that says which nodes were tried and what they answered. After an
+// error nothing is known, and the participant calls again after a while.
 class CoordinatorLink {
  public:
   template <class Reply>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Reply>)>;
 
   virtual ~CoordinatorLink() = default;
-  // From any node.
+  // Any node answers.
   virtual void Hello(const wire::CallContext& context, Done<wire::HelloReply> done) = 0;
   virtual void Register(const wire::RegisterRequest& request,
                         Done<wire::RegisterReply> done) = 0;

@@ -1,6 +1,6 @@
-// Results of resource managers, from whatever thread, on their way to the participant's
-// loop. One wake-up of the loop serves everything that arrives until it runs, so a log
-// that flushes for many branches costs one.
+// Results of resource managers, from any thread, for the participant's loop. The loop is
+// woken once for all results that arrive before it runs, so a log that flushes for many
+// branches costs one wake-up.
 #ifndef PARTICIPANT_SDK_INBOX_H_
 #define PARTICIPANT_SDK_INBOX_H_
 
@@ -34,17 +34,18 @@ struct GenerationResult {
 };
 
 struct InboxItem {
-  size_t resource = 0;  // index
+  size_t resource = 0;  // index in Participant::resources_
   BranchId branch;
   std::variant<ExecuteResult, PrepareResult, CommitResult, RollbackResult, OnePhaseResult,
                Evidence, RecoverResult, FoundResult, GenerationResult>
       result;
 };
 
-// Thread-safe. Outlives the participant in the hands of those who still owe a result.
+// Thread-safe. Resource managers that still owe a result keep it alive after the
+// participant's end.
 class Inbox : public std::enable_shared_from_this<Inbox> {
  public:
-  // `on_items` runs on the loop's thread when there is something to take.
+  // `on_items` runs on the loop's thread when there are results to take.
   Inbox(rpc::EventLoop* loop, absl::AnyInvocable<void()> on_items)
       : posts_(loop->post_queue()), on_items_(std::move(on_items)) {}
 
@@ -59,9 +60,9 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     if (post) Wake();
   }
 
-  // The rest is for the loop's thread.
+  // The following functions are for the loop's thread.
 
-  // From now on nobody is woken until Take returns nothing.
+  // From now on nobody is woken, until Take returns nothing.
   void SuppressWakeUps() {
     MutexLock lock(&mutex_);
     awake_ = true;
@@ -76,14 +77,15 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
       if (self->on_items_) self->on_items_();
     });
   }
-  // The participant is going away.
+  // The participant is being destroyed: on_items is not called any more.
   void Close() { on_items_ = nullptr; }
 
  private:
   const std::shared_ptr<rpc::PostQueue> posts_;
-  absl::AnyInvocable<void()> on_items_;
+  absl::AnyInvocable<void()> on_items_;  // empty after Close
   Mutex mutex_;
   std::vector<InboxItem> items_ ABSL_GUARDED_BY(mutex_);
+  // The loop has been woken, or looks by itself.
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

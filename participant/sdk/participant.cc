@@ -13,7 +13,7 @@
 namespace concordat::participant {
 namespace {
 
-// Signed on the wire.
+// The number is signed on the wire, so it is positive.
 Incarnation NewIncarnation() { return Incarnation((SystemRandom64() >> 1) | 1); }
 
 AfterExecute After(const wire::ExecuteReply& reply) {
@@ -53,7 +53,8 @@ absl::Status Participant::AddResource(std::string name,
     return absl::AlreadyExistsError(absl::StrCat("resource ", name, " was added twice"));
   }
   BranchTableOptions options = options_.branches;
-  // What a lost store had prepared cannot be committed any more: say so.
+  // What a lost store had prepared cannot be committed any more, and this must be
+  // reported.
   options.can_be_settled_elsewhere =
       manager->can_be_settled_elsewhere() || options_.replace_stores.contains(name);
   options.one_branch_a_transaction = manager->one_branch_a_transaction();
@@ -70,7 +71,7 @@ std::vector<ResourceStats> Participant::Stats() const {
   return stats;
 }
 
-// --- the engine: results in, commands and answers out ---
+// --- results in, commands and answers out ---
 
 void Participant::ScheduleDrain() {
   if (std::exchange(drain_scheduled_, true)) return;
@@ -80,7 +81,7 @@ void Participant::ScheduleDrain() {
 }
 
 void Participant::Drain() {
-  // So many rounds at most before sockets and timers get their turn again.
+  // After so many rounds sockets and timers get their turn again.
   constexpr int kMaxRounds = 16;
   drain_scheduled_ = false;
   for (int round = 0; round < kMaxRounds; ++round) {
@@ -133,7 +134,7 @@ bool Participant::CarryOut(size_t index) {
   if (!table->has_output()) return false;
   BranchTableOutput output = table->TakeOutput();
   if (!output.events.empty()) LogEvents(output.events);
-  // The disk first: it works while the answers are written.
+  // Commands come first, since the disk works while the answers are written.
   if (!output.commands.empty()) BeginBatch(index);
   for (const Command& command : output.commands) CarryOutCommand(index, command);
   for (Answer& answer : output.answers) DeliverAnswer(&answer);
@@ -141,8 +142,8 @@ bool Participant::CarryOut(size_t index) {
   return true;
 }
 
-// All that this iteration of the loop asks of a resource manager is one batch, which ends
-// when the iteration's answers have been written.
+// All requests to a resource manager in this iteration of the loop are one batch, which
+// ends when the iteration's answers have been written.
 void Participant::BeginBatch(size_t index) {
   Resource& resource = resources_[index];
   if (resource.in_batch || resource.manager == nullptr) return;
@@ -166,7 +167,7 @@ void Participant::EndBatches() {
 
 void Participant::CarryOutCommand(size_t index, const Command& command) {
   ResourceManager* manager = resources_[index].manager.get();
-  if (manager == nullptr) return;  // closed: what waits is answered by Stop
+  if (manager == nullptr) return;  // closed: Stop answers what waits
   const BranchId& branch = command.branch;
   if (command.kind != CommandKind::kExecute &&
       command.kind != CommandKind::kForgetBelow) {
@@ -205,7 +206,7 @@ void Participant::CarryOutCommand(size_t index, const Command& command) {
 
 void Participant::RunExecute(size_t index, const Command& command) {
   const auto request = slots_[command.token.value() - 1].request;
-  // The request lives as long as the callback.
+  // The callback keeps the request alive.
   resources_[index].manager->Execute(
       command.branch, *request,
       [inbox = inbox_, index, branch = command.branch,

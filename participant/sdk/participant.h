@@ -1,9 +1,9 @@
-// A participant: serves one or more resource managers to the coordinators and to
-// clients. What a service links to take part in global transactions itself.
+// A participant: serves one or more resource managers to the coordinators and to clients.
+// A service links it to take part in global transactions itself.
 //
 //   auto link = ChannelLink::Create(loop, {"10.0.0.1:7070"}, {});
 //   ParticipantOptions options;
-//   options.advertise = "10.0.0.9:7080";             // where the server below is reached
+//   options.advertise = "10.0.0.9:7080";             // the address of the server below
 //   auto participant = std::make_shared<Participant>(loop, *std::move(link), options);
 //   participant->AddResource("bank-a",
 //                            std::make_unique<kv::KvResourceManager>("/var/lib/bank-a"));
@@ -14,28 +14,28 @@
 //   // later, on the loop's thread:
 //   participant->Stop([&] { loop->Stop(); });
 //
-// Without sockets: hand in a CoordinatorLink that calls a coordinator in this process,
-// and let that coordinator and the clients call the methods of the service (execute,
-// prepare, …) directly, on the loop's thread.
+// Without sockets: pass a CoordinatorLink that calls a coordinator in this process, and
+// let this coordinator and the clients call the methods of the service (execute, prepare,
+// …) directly, on the loop's thread.
 //
-// Start asks a coordinator for the cluster's id until one answers, has the resource
-// managers recover, then registers the resources and repeats that as a heartbeat. Until
+// Start asks a coordinator for the cluster's id until one answers, lets the resource
+// managers recover, then registers the resources, and repeats this as a heartbeat. Until
 // they are registered, calls are answered UNAVAILABLE: the coordinators may know that
-// this is not the right store, or an old copy of it, and then not one "not there" may be
-// said of a branch. Each start draws a new incarnation for each resource, so that branch
-// ids are never used twice.
+// this is the wrong store, or an old copy of it, and then the participant must not say of
+// any branch that it is not there. Each start draws a new incarnation for each resource,
+// so that branch ids are never used twice.
 //
 // While there is work the stores get new generations (ResourceManager::SetGeneration) and
 // the generations told to the coordinators. If a store turns out to have gone back,
 // nothing is served from then on: calls are answered UNAVAILABLE with the reason,
 // `concordat status` lists it.
 //
-// Stop refuses new work, rolls back branches that have not voted and closes the
-// resource managers; prepared branches stay on disk, in doubt, and are there again at
-// the next start.
+// Stop refuses new work, rolls back branches that have not voted, and closes the resource
+// managers. Prepared branches stay on disk, in doubt, and are there again at the next
+// start.
 //
-// The rules of the protocol are in core/branch_table.h. Everything here is for the
-// loop's thread; resource managers may call back on any.
+// The rules of the protocol are in core/branch_table.h. All functions are for the loop's
+// thread; resource managers may call back on any thread.
 #ifndef PARTICIPANT_SDK_PARTICIPANT_H_
 #define PARTICIPANT_SDK_PARTICIPANT_H_
 
@@ -66,28 +66,28 @@ class TAsyncProcessor;
 namespace concordat::participant {
 
 struct ParticipantOptions {
-  // Where coordinators and clients reach this participant, for the registry.
+  // The address at which coordinators and clients reach this participant; for the
+  // registry.
   std::string advertise;
   BranchTableOptions branches;
-  // A call that names no deadline is given up, and its branch rolled back, after this.
+  // A call without a deadline ends after this time, and its branch is rolled back.
   Duration default_call_time = Duration::Seconds(30);
   Duration max_call_time = Duration::Seconds(600);
-  // Calls that are being carried out; one more is OVERLOADED.
+  // How many calls may run at once; one more gets OVERLOADED.
   size_t max_calls = 10'000;
-  // Operations or statements in one call, and bytes of one SQL statement; more is
-  // INVALID.
+  // How many operations or statements one call may have, and how many bytes one SQL
+  // statement; more is INVALID.
   size_t max_operations = 4096;
   size_t max_statement_bytes = 256 << 10;
-  // Resources whose name is to be taken from the store that has it, which is lost: see
-  // ResourceManager::store_id.
+  // Resources whose name is to be taken from the store that has it, because that store is
+  // lost: see ResourceManager::store_id.
   std::set<std::string> replace_stores;
-  // Between tries to reach a coordinator.
+  // The pause between attempts to reach a coordinator.
   Duration retry = Duration::Millis(300);
-  // How often a store in which there is work gets a new generation
-  // (ResourceManager::SetGeneration): an old copy of it is told from it when a generation
-  // lies between.
+  // How often a store in which there is work is marked (ResourceManager::SetGeneration): an old
+  // copy of it is told from it when a generation lies between.
   Duration generation_interval = Duration::Seconds(5);
-  // Branches asked about in one call.
+  // How many branches one inquiry may ask about.
   size_t max_inquiries = 1000;
 };
 
@@ -98,30 +98,30 @@ struct ResourceStats {
 
 class Participant final : public wire::ParticipantServiceCobSvIf {
  public:
-  // The loop must outlive it.
+  // The loop must outlive the participant.
   Participant(rpc::EventLoop* loop, std::unique_ptr<CoordinatorLink> link,
               ParticipantOptions options);
-  // Closes resource managers that Stop has not closed; may block for a flush.
+  // Closes the resource managers that Stop has not closed; this may block for a flush.
   ~Participant() override;
 
-  // Before Start. INVALID_ARGUMENT: not a resource name (see IsValidResourceName);
-  // ALREADY_EXISTS.
+  // Must be called before Start. INVALID_ARGUMENT: not a resource name (see
+  // IsValidResourceName). ALREADY_EXISTS: a resource of this name was added before.
   [[nodiscard]] absl::Status AddResource(std::string name,
                                          std::unique_ptr<ResourceManager> manager);
-  // Where it is reached, when that is known only after listening. Before Start.
+  // Sets `advertise` when the address is known only after listening. Before Start.
   void SetAdvertise(std::string address) { options_.advertise = std::move(address); }
 
-  // `ready` runs once: OK when the resources are recovered and registered; otherwise
-  // the first resource's error, after which nothing is served.
+  // `ready` runs once: with OK when the resources are recovered and registered; otherwise
+  // with the first resource's error, after which nothing is served.
   void Start(absl::AnyInvocable<void(absl::Status)> ready);
-  // `done` runs when all is closed and all calls are answered.
+  // `done` runs when everything is closed and all calls are answered.
   void Stop(absl::AnyInvocable<void()> done);
 
-  // For rpc::Server.
+  // Makes the processor for rpc::Server.
   [[nodiscard]] static std::shared_ptr<apache::thrift::async::TAsyncProcessor>
   MakeProcessor(std::shared_ptr<Participant> participant);
 
-  // The cluster, once a coordinator has told it; 0 before.
+  // The cluster's id, once a coordinator has told it; 0 before.
   [[nodiscard]] ClusterId cluster() const { return cluster_; }
   [[nodiscard]] std::vector<ResourceStats> Stats() const;
 
@@ -143,8 +143,8 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   struct Resource {
     std::unique_ptr<ResourceManager> manager;
     std::unique_ptr<BranchTable> table;
-    bool in_batch = false;
-    // Until it is registered: what Recover and OnFound have told.
+    bool in_batch = false;  // between BeginBatch and EndBatch
+    // What Recover and OnFound have reported before the registration.
     std::vector<RecoveredBranch> prepared = {};
     std::vector<FoundResult> found = {};
     uint64_t generation = 0;  // that is in the store
@@ -152,31 +152,31 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
     bool advancing = false;   // SetGeneration runs
     Timestamp advance_at = {};  // the earliest time of the next
   };
-  // Who waits for an answer of a branch table. Each kind knows how to say it.
+  // A caller that waits for an answer of a branch table, and sends it in its own form.
   class Waiter;
   class ExecuteWaiter;
   class PrepareBatch;
   class FinishBatch;
   class OnePhaseWaiter;
-  // Items of one list share a waiter.
+  // A token's place in slots_. Items of one list share a waiter.
   struct Slot {
     std::shared_ptr<Waiter> waiter;
-    uint32_t index = 0;
+    uint32_t index = 0;  // in the list of the request
     BranchId branch;
-    std::shared_ptr<const wire::ExecuteRequest> request;  // of execute
+    std::shared_ptr<const wire::ExecuteRequest> request;  // of execute; otherwise null
   };
 
-  // participant_service.cc
+  // --- calls (participant_service.cc) ---
   [[nodiscard]] wire::Result CheckContext(const wire::CallContext& context) const;
   [[nodiscard]] wire::Result CheckExecute(const wire::ExecuteRequest& request) const;
-  // Starts a branch if the call wants one. Fills `branch` when the result is OK.
+  // Starts a branch if the call asks for one. Fills `branch` when the result is OK.
   [[nodiscard]] wire::Result FindBranch(const wire::ExecuteRequest& request,
                                         BranchId* branch);
   [[nodiscard]] wire::Result StartBranch(const wire::ExecuteRequest& request,
                                          BranchId* branch);
-  [[nodiscard]] wire::Result StartApplicationManagedBranch(
-      const wire::ExecuteRequest& request, wire::ExecuteReply* reply);
-  // What both of them check first.
+  [[nodiscard]] wire::Result StartApplicationManagedBranch(const wire::ExecuteRequest& request,
+                                            wire::ExecuteReply* reply);
+  // Checks what both of them must check first.
   [[nodiscard]] wire::Result CheckStart(const wire::ExecuteRequest& request, Gtid* gtid,
                                         StartOptions* options, Resource** resource);
   [[nodiscard]] Resource* FindResource(std::string_view name);
@@ -186,9 +186,9 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
                   Ask ask);
   [[nodiscard]] RequestToken AddSlot(Slot slot);
 
-  // participant.cc
-  // Carries out what the branch tables want until nothing is left. At the end of the
-  // loop's iteration, so that everything that arrived together goes together.
+  // --- results and commands (participant.cc) ---
+  // Executes what the branch tables ask for until nothing is left. This happens at the
+  // end of the loop's iteration, so that everything that arrived together goes together.
   void ScheduleDrain();
   void Drain();
   void HandleResult(InboxItem* item);
@@ -201,7 +201,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   void LogEvents(const std::vector<Event>& events);
   void OnTimer();
 
-  // participant_session.cc
+  // --- start, registration, inquiries, stop (participant_session.cc) ---
   void Handshake();
   void OnCluster(ClusterId cluster);
   void OnRecovered(size_t index, RecoverResult result);
@@ -230,29 +230,30 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   std::unique_ptr<CoordinatorLink> link_;
   std::shared_ptr<Inbox> inbox_;
   std::vector<Resource> resources_;
-  absl::flat_hash_map<std::string, size_t> by_name_;
+  absl::flat_hash_map<std::string, size_t> by_name_;  // index in resources_
 
-  std::vector<Slot> slots_;  // a token is an index + 1
-  std::vector<uint32_t> free_slots_;
-  size_t running_calls_ = 0;
-  bool drain_scheduled_ = false;
-  bool batch_end_scheduled_ = false;
+  std::vector<Slot> slots_;           // a token is an index + 1
+  std::vector<uint32_t> free_slots_;  // unused indexes of slots_
+  size_t running_calls_ = 0;          // Execute calls without an answer
+  bool drain_scheduled_ = false;      // Drain will run in this iteration
+  bool batch_end_scheduled_ = false;  // EndBatches will run in this iteration
 
-  ClusterId cluster_;
-  absl::AnyInvocable<void(absl::Status)> ready_;
-  size_t to_recover_ = 0;
-  bool registered_ = false;
+  ClusterId cluster_;                             // 0: not known yet
+  absl::AnyInvocable<void(absl::Status)> ready_;  // of Start; empty when it was called
+  size_t to_recover_ = 0;                         // resources that have not recovered
+  bool registered_ = false;        // the coordinators have accepted the resources once
   std::string quarantine_;         // why nothing is served, in phase kFailed
   bool quarantined_here_ = false;  // not by the coordinators: they are told
-  bool register_failed_before_ = false;
-  LogLimit waiting_;  // for a coordinator
+  bool register_failed_before_ = false;  // the last registration failed
+  LogLimit waiting_;                     // for a coordinator
   LogLimit not_registered_;
   LogLimit registered_again_;
-  Duration heartbeat_ = Duration::Seconds(1);
-  rpc::TimerId timer_;
+  Duration heartbeat_ = Duration::Seconds(1);  // between registrations
+  rpc::TimerId timer_;                         // of scan_interval
   enum class Phase : uint8_t { kNew, kStarting, kServing, kFailed, kStopped };
   Phase phase_ = Phase::kNew;
-  // Callbacks of timers and of the link that come after the end find it gone.
+  // False after the destructor. Callbacks of timers and of the link that come later check
+  // it.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -1,4 +1,5 @@
-// The calls of ParticipantService: checked, turned into requests to the branch tables.
+// The calls of ParticipantService: checked, and turned into requests to the branch
+// tables.
 #include <algorithm>
 #include <utility>
 
@@ -28,7 +29,8 @@ wire::Result ResultOf(const StartResult& start) {
     case StartRefusal::kTooOld:
       return MakeResult(Code::INVALID,
                         "the transaction is too old to be committed; begin a new one");
-    // Not INVALID, after which the transaction could be committed without this work.
+    // The code is not INVALID, after which the transaction could be committed without
+    // this work.
     case StartRefusal::kSecond:
       return MakeResult(
           Code::RESOURCE_ERROR,
@@ -41,7 +43,7 @@ wire::Result ResultOf(const StartResult& start) {
   return MakeResult(Code::OK);
 }
 
-// Of a branch that the resource manager did not start.
+// The result of a branch that the resource manager did not start.
 wire::Result ResultOf(const absl::Status& status) {
   const Code::type code = absl::IsResourceExhausted(status) ? Code::OVERLOADED
                           : absl::IsInvalidArgument(status) ? Code::INVALID
@@ -257,7 +259,7 @@ void Participant::execute(std::function<void(const wire::ExecuteReply&)> cob,
   ScheduleDrain();
 }
 
-// --- ends ---
+// --- calls that end branches ---
 
 template <class Batch, class Reply, class Ask>
 void Participant::HandleList(std::function<void(const Reply&)> cob,

@@ -1,5 +1,5 @@
-// The participant's life: finding the cluster, recovery, registration and heartbeats,
-// asking about branches in doubt, the end.
+// A participant from start to end: finding the cluster, recovery, registration and
+// heartbeats, inquiries about branches in doubt, stopping.
 #include <algorithm>
 #include <utility>
 
@@ -139,7 +139,7 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
       static_cast<uint64_t>(reply->cluster) != cluster_.value()) {
     reply = absl::FailedPreconditionError("the coordinator belongs to another cluster");
   }
-  // Refused, as it asked to be: it is listed.
+  // The registration asked to be refused: the resource is listed as quarantined.
   if (quarantined_here_) return RunAfter(heartbeat_, &Participant::RegisterResources);
   if (absl::IsInvalidArgument(reply.status())) return Quarantine(reply.status());
   if (!reply.ok()) {
@@ -173,7 +173,7 @@ void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
   ScheduleDrain();
 }
 
-// The coordinators have accepted these stores: what is in them is what was promised.
+// The coordinators have accepted these stores: they contain what was promised.
 void Participant::BeginServing() {
   const Timestamp now = loop_->Now();
   for (Resource& resource : resources_) {
@@ -184,14 +184,16 @@ void Participant::BeginServing() {
     }
     resource.advance_at = now + options_.generation_interval;
     if (options_.replace_stores.contains(table->resource())) {
-      // At once: an older or the old one that comes back is then behind this one.
+      // This is done at once, so that an older copy, or the old store, that comes back is
+      // behind this one.
       resource.advance_at = now;
       resource.worked = true;
     }
   }
 }
 
-// For the operator who has to look at them before the store is accepted as it is.
+// For the operator, who must look at these branches before the store is accepted as it
+// is.
 void Participant::LogRefusedBranches() const {
   constexpr size_t kMost = 1000;
   for (const Resource& resource : resources_) {
@@ -234,7 +236,7 @@ void Participant::SendInquiries(std::vector<BranchId> branches) {
   }
 }
 
-// A branch without an answer is asked about again by its table.
+// The table asks again about a branch without an answer.
 void Participant::OnInquiryReply(const std::vector<BranchId>& asked,
                                  const absl::StatusOr<wire::InquiryReply>& reply) {
   if (!reply.ok() || reply->items.size() != asked.size()) {
@@ -256,7 +258,7 @@ void Participant::OnInquiryReply(const std::vector<BranchId>& asked,
   ScheduleDrain();
 }
 
-// --- end ---
+// --- stopping ---
 
 void Participant::CloseManagers() {
   for (Resource& resource : resources_) {

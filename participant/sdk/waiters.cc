@@ -12,14 +12,14 @@ using wire::Code;
 constexpr char kClosing[] = "the participant is closing; ask again when it is back";
 constexpr char kNotHere[] = "this participant does not serve that resource";
 
-// An answer for thousands of branches must not grow over the limit of a frame because
-// each has a long text.
+// Limits of the texts in one answer: an answer for thousands of branches must not exceed
+// the limit of a frame because each branch has a long text.
 constexpr size_t kMaxDetail = 1024;
 constexpr size_t kMaxDetails = size_t{256} << 10;
 
 bool IsContinuation(char byte) { return (static_cast<uint8_t>(byte) & 0xC0U) == 0x80U; }
 
-// What is said of one branch in an answer that has `used` bytes of texts so far.
+// The text for one branch in an answer that has `used` bytes of texts so far.
 std::string Shortened(std::string detail, size_t* used) {
   if (detail.size() > kMaxDetail) {
     size_t end = kMaxDetail;
@@ -86,8 +86,8 @@ void Participant::ExecuteWaiter::OnClosed(const Slot& slot) {
   Refuse(slot, Code::UNAVAILABLE, kClosing);
 }
 
-// A call that was to start a branch and did nothing at all leaves none: its caller may
-// not look for one in a failed reply.
+// A call that was to start a branch and did nothing at all leaves no branch, since its
+// caller may not look for one in a failed reply.
 void Participant::ExecuteWaiter::DeliverReply(const Slot& slot,
                                               const wire::ExecuteReply& reply) {
   const bool started = slot.request != nullptr && !slot.request->__isset.branch;
@@ -167,7 +167,8 @@ void Participant::PrepareBatch::OnClosed(const Slot& slot) {
   Set(slot.index, wire::Vote::UNAVAILABLE, kClosing);
 }
 
-// It may have moved to another participant, and be prepared there.
+// The resource may have moved to another participant, and the branch may be prepared
+// there.
 void Participant::PrepareBatch::OnNotHere(uint32_t index) {
   Set(index, wire::Vote::UNAVAILABLE, kNotHere);
 }

@@ -1,5 +1,5 @@
-// Who waits for an answer of a branch table, and how it is said on the wire. Private to
-// participant*.cc.
+// Callers that wait for an answer of a branch table, and the form that the answer has on
+// the wire. Only for participant*.cc.
 #ifndef PARTICIPANT_SDK_WAITERS_H_
 #define PARTICIPANT_SDK_WAITERS_H_
 
@@ -11,7 +11,7 @@
 
 namespace concordat::participant {
 
-// The resource manager's reply as the branch table keeps it.
+// The resource manager's reply in the form that the branch table keeps.
 struct WireReply final : ExecuteReply {
   explicit WireReply(wire::ExecuteReply r);
   [[nodiscard]] size_t bytes() const override { return size; }
@@ -23,7 +23,7 @@ class Participant::Waiter {
  public:
   virtual ~Waiter() = default;
   virtual void OnAnswer(const Slot& slot, Answer* answer) = 0;
-  // The participant ends, and does not know the answer.
+  // The participant ends without knowing the answer.
   virtual void OnClosed(const Slot& slot) = 0;
 };
 
@@ -53,8 +53,9 @@ class Participant::OnePhaseWaiter final : public Waiter {
   const std::function<void(const wire::OnePhaseReply&)> cob_;
 };
 
-// A list whose items are answered one by one; the reply goes when all are. The
-// coordinators ask for one resource in a list, so that none waits for another.
+// A list whose items are answered one by one; the reply is sent when all are answered.
+// The coordinators put only branches of one resource into a list, so that no resource
+// waits for another.
 class Participant::PrepareBatch final : public Waiter {
  public:
   PrepareBatch(std::function<void(const wire::PrepareReply&)> cob, size_t size);
@@ -68,8 +69,8 @@ class Participant::PrepareBatch final : public Waiter {
 
   const std::function<void(const wire::PrepareReply&)> cob_;
   wire::PrepareReply reply_;
-  size_t left_;
-  size_t detail_bytes_ = 0;
+  size_t left_;              // items without an answer
+  size_t detail_bytes_ = 0;  // of all texts in reply_
 };
 
 class Participant::FinishBatch final : public Waiter {
@@ -84,8 +85,8 @@ class Participant::FinishBatch final : public Waiter {
 
   const std::function<void(const wire::FinishReply&)> cob_;
   wire::FinishReply reply_;
-  size_t left_;
-  size_t detail_bytes_ = 0;
+  size_t left_;              // items without an answer
+  size_t detail_bytes_ = 0;  // of all texts in reply_
 };
 
 }  // namespace concordat::participant

@@ -36,7 +36,7 @@ absl::Status CheckFiles(FileEnv* env, const std::string& dir,
   return absl::OkStatus();
 }
 
-// What the file `store` says.
+// The contents of the file `store`.
 struct Found {
   std::string text;
   std::string id;
@@ -45,7 +45,7 @@ struct Found {
 
 constexpr char kLogLine[] = "log ";
 
-// Of a folder that has no file `store` yet.
+// Makes the identity of a folder that has no file `store` yet.
 absl::StatusOr<Found> MakeIdentity(FileEnv* env, const std::string& dir,
                                    const std::string& head) {
   for (const char* part : {"/checkpoint", "/wal", "/generation"}) {

@@ -1,5 +1,5 @@
-// The folder of a resource manager that keeps files of its own: whose it is, and that one
-// process at a time has it.
+// The folder of a resource manager that keeps files of its own. It records whose the
+// folder is, and makes sure that only one process uses it.
 //
 //   auto folder = StoreFolder::Claim(env, "/var/lib/bank-a", kKvFolder, cluster);
 //   log_options.log_id = folder->log_id();   // 0 until its log has been made once
@@ -25,50 +25,51 @@
 
 namespace concordat::participant {
 
-// What is kept in it, in the words of its messages.
+// What the folder is for, in the words of its messages.
 struct StoreFolderKind {
   const char* format;  // first line of `store`: "concordat kv store, format 1"
-  const char* owner;   // "a KV shard": it is its folder
-  const char* advice;  // behind "Name an empty folder, or one that it has made": a
-                       // further sentence, with a space before, or empty
+  const char* owner;   // "a KV shard": the owner of the folder
+  // A further sentence, or empty. Its message puts it after "Name an empty folder, or one
+  // that it has made", so it begins with a space.
+  const char* advice;
 };
 
 class StoreFolder {
  public:
   // Makes the folder, locks it, and reads or writes `store`.
   //   FAILED_PRECONDITION  locked; holds other files; of another kind or version, or of
-  //                        another cluster; has a log but not the file that says whose
-  //   others               it could not be made, read or written
+  //                        another cluster; has a log but not the file `store`
+  //   others               the folder could not be made, read or written
   [[nodiscard]] static absl::StatusOr<StoreFolder> Claim(FileEnv* env,
                                                          const std::string& dir,
                                                          const StoreFolderKind& kind,
                                                          ClusterId cluster);
-  StoreFolder() = default;  // of nothing
+  StoreFolder() = default;  // without a folder
 
   [[nodiscard]] const std::string& id() const { return id_; }
-  // The log that belongs to the folder; 0: none has been made yet. To be handed to
-  // wal::LogOptions, which refuses any other, and a missing one.
+  // The log that belongs to the folder; 0: none has been made yet. To be passed to
+  // wal::LogOptions, which refuses any other log, and a missing one.
   [[nodiscard]] uint64_t log_id() const { return log_id_; }
-  // The log was opened: from now on it must be there. Durable when OK. An error of the
-  // file, RESOURCE_EXHAUSTED among them.
+  // The log was opened: from now on it must be there. Durable when OK. Errors of the
+  // file, including RESOURCE_EXHAUSTED.
   [[nodiscard]] absl::Status KeepLog(uint64_t log_id);
   // The last one; 0: none yet.
   [[nodiscard]] uint64_t generation() const { return generation_; }
   // Durable when OK. Blocks for a flush. FAILED_PRECONDITION: the folder was replaced by
-  // an older copy, or the generation is gone. RESOURCE_EXHAUSTED: no room, the last one
-  // stays. Another failure of the disk ends the process. One call at a time.
+  // an older copy, or the generation is gone. RESOURCE_EXHAUSTED: no room, the last one stays.
+  // Another failure of the disk ends the process. One call at a time.
   [[nodiscard]] absl::Status SetGeneration(uint64_t generation);
-  // Lets go of the lock.
+  // Unlocks the folder.
   void Release() { lock_.reset(); }
 
  private:
   FileEnv* env_ = nullptr;
   std::string dir_;
-  std::string text_;  // of the file `store`
-  std::string id_;
-  uint64_t log_id_ = 0;
+  std::string text_;     // of the file `store`
+  std::string id_;       // see id()
+  uint64_t log_id_ = 0;  // see log_id()
   uint64_t generation_ = 0;
-  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<FileLock> lock_;  // null: not locked
 };
 
 }  // namespace concordat::participant

@@ -13,7 +13,7 @@ void BranchTable::RequestMissing(RequestKind kind, const BranchId& id, RequestTo
                                  Timestamp now) {
   const bool full = branches_.size() >= options_.max_branches;
   if (!recovered_ || full) {
-    // AnswerFromEvidence knows the answer to "cannot tell".
+    // AnswerFromEvidence has the answers for "cannot tell".
     return AnswerFromEvidence({kind, token}, id, Evidence::kUnknown);
   }
   if (const auto record = remembered_.Find(BranchKey(id))) {
@@ -49,7 +49,7 @@ void BranchTable::AnswerRemembered(RequestKind kind, RequestToken token,
   }
 }
 
-// Nobody got this id from us: it is made up (scenario 18).
+// This table has not given out the id: it is forged (scenario 18).
 void BranchTable::AnswerNeverStarted(RequestKind kind, const BranchId& id,
                                      RequestToken token) {
   switch (kind) {
@@ -85,8 +85,8 @@ void BranchTable::OnEvidence(const BranchId& id, Evidence evidence, Timestamp no
 namespace {
 
 // A PREPARE of a branch that was committed long ago comes from a deposed leader: it is
-// REFUSED like any other missing branch (scenario 61). That is safe because no leader
-// tells anybody ABORTED before the log agrees, and the log has the commit.
+// refused (scenario 61). This is safe because no leader tells anybody ABORTED before the
+// log agrees, and the log has the commit.
 VoteAnswer VoteFrom(Evidence evidence, const std::string& why_gone) {
   switch (evidence) {
     case Evidence::kUnknown:
@@ -162,7 +162,7 @@ void BranchTable::AnswerFromEvidence(const Waiting& request, const BranchId& id,
                                       WhyGone(id))});
 }
 
-// In brackets, if this table has rolled it back by itself not long ago.
+// In brackets: the reason, if this table has rolled the branch back by itself recently.
 std::string BranchTable::WhyGone(const BranchId& id) const {
   const std::string* reason = reasons_.Find(BranchKey(id));
   return reason == nullptr ? "" : absl::StrCat(" (", *reason, ")");
@@ -170,7 +170,7 @@ std::string BranchTable::WhyGone(const BranchId& id) const {
 
 FinishAnswer BranchTable::CommitWithoutEvidence(const BranchId& id) {
   // The watermark passes a committed transaction only when all its branches have
-  // acknowledged (rule 6): this is a late copy.
+  // acknowledged (rule 6): this COMMIT is a late copy.
   if (IsBelowWatermark(id.gtid)) return {FinishState::kDone, false, ""};
   if (id.incarnation != incarnation_) {
     if (!options_.can_be_settled_elsewhere) return {FinishState::kDone, false, ""};

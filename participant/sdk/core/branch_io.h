@@ -1,4 +1,4 @@
-// What goes into and comes out of the BranchTable (branch_table.h): plain values.
+// The input and output of the BranchTable (branch_table.h): plain values.
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_IO_H_
 #define PARTICIPANT_SDK_CORE_BRANCH_IO_H_
 
@@ -17,35 +17,38 @@
 
 namespace concordat::participant {
 
-// Chosen by the caller for each request, handed back with its answer. 0: wants none.
+// Chosen by the caller for each request and returned with its answer. 0: no answer is
+// wanted.
 using RequestToken = StrongId<struct RequestTokenTag, uint64_t>;
 
 struct BranchTableOptions {
-  // A branch in doubt for this long asks the coordinators (design: longer than an
-  // election and a client's repeated request), then again and again, each time after
-  // twice the time, at most `max_inquiry_interval`.
+  // A branch that has been in doubt for this long asks the coordinators, and then again
+  // and again, each time after twice the time, at most `max_inquiry_interval`. It should
+  // be longer than an election and a client's repeated request take.
   Duration in_doubt_inquiry = Duration::Seconds(2);
   Duration max_inquiry_interval = Duration::Seconds(30);
-  // An active branch without a call for this long is rolled back, unless its start
-  // named another time; that is cut to `max_idle_timeout`.
+  // An active branch without a call for this long is rolled back, unless its start named
+  // another time, which is at most `max_idle_timeout`.
   Duration idle_timeout = Duration::Seconds(30);
   Duration max_idle_timeout = Duration::Seconds(3600);
-  // Timers are looked at this often.
+  // How often timers are checked.
   Duration scan_interval = Duration::Millis(50);
-  // Branches that are not over, look-ups included. One more start is refused.
+  // How many branches may be here, including look-ups. Another start is refused.
   size_t max_branches = 100'000;
-  // Branches that are over and leave no evidence (read-only, heuristic): the answers
-  // that are kept to be repeated. About 110 bytes each; see remembered.h.
+  // How many branches that have ended without evidence (read-only, heuristic) are
+  // remembered, so that their answers can be repeated. About 110 bytes each; see
+  // remembered.h.
   size_t max_remembered = 131'072;
-  // Answers to calls that are kept to be repeated, of all branches together, in bytes.
-  // Beyond it the oldest go; a repeat of such a call rolls its branch back.
+  // How many bytes of replies to calls are kept to be repeated, for all branches
+  // together. Above this the oldest are dropped; if the call of a dropped reply is
+  // repeated, its branch is rolled back.
   size_t max_kept_reply_bytes = 64u << 20;
-  // Somebody else than this process can settle prepared branches of the store (a
-  // person in a database's console): see BranchTable on COMMIT of a missing branch.
+  // True: others than this process can end prepared branches of the store (an operator at
+  // a database's console). See BranchTable on COMMIT of a missing branch.
   bool can_be_settled_elsewhere = false;
-  // The store does not know which branches are of one transaction: one would wait for
-  // another's locks until a time-out, for an end that waits for it. So a transaction has
-  // one at a time.
+  // True: the store does not know which branches belong to one transaction. One branch
+  // would wait for another's locks until a time-out, while the transaction, which would
+  // release them, waits for it. So a transaction may have only one branch here.
   bool one_branch_a_transaction = false;
 };
 
@@ -54,53 +57,53 @@ enum class StartRefusal : uint8_t {
   kNone,
   kUnavailable,  // recovery is not done, or the participant is closing
   kOverloaded,   // too many branches
-  kTooOld,       // the watermark has passed the gtid: it can never commit
+  kTooOld,       // the gtid is below the watermark: it can never commit
   kSecond,       // the transaction has a branch here: see one_branch_a_transaction
 };
 struct StartResult {
-  StartRefusal refusal = StartRefusal::kNone;
-  BranchId branch;  // with kSecond the first
+  StartRefusal refusal = StartRefusal::kNone;  // kNone: the branch was started
+  BranchId branch;  // with kSecond: the branch that the transaction has
 };
 
-// The caller's reply to an Execute, kept to be repeated. The core does not look at it.
+// The caller's reply to an Execute, kept to be repeated. The core does not look into it.
 class ExecuteReply {
  public:
   virtual ~ExecuteReply() = default;
-  // What it takes in memory, about.
+  // About how much memory it takes.
   [[nodiscard]] virtual size_t bytes() const { return 0; }
 };
 using ExecuteReplyPtr = std::shared_ptr<const ExecuteReply>;
 
 struct RecoveredBranch {
   BranchId branch;
-  // Not asked about before this time has passed since recovery; zero: the default.
+  // How long after recovery the branch does not ask the coordinators; zero: the default.
   // For branches that an application prepared itself.
   Duration ask_after;
 };
 
-// How a call in a branch is begun.
+// How a call in a branch begins.
 struct ExecuteOptions {
-  // The branch is rolled back when the call has not ended by then.
+  // The branch is rolled back if the call has not ended by then.
   Timestamp deadline;
-  // The resource manager may prepare the branch when the work has succeeded. Until
-  // deadline the caller may still be working at other resources, so that the branch is
-  // not in doubt before.
+  // True: the resource manager may prepare the branch when the work has succeeded. The
+  // branch is not in doubt before deadline, since until then the caller may still be
+  // working at other resources.
   bool may_prepare = false;
 };
 
 // --- answers ---------------------------------------------------------------------
 
 enum class ExecuteVerdict : uint8_t {
-  kReply,        // `reply`: the resource manager's, perhaps a repeated one
-  kUnavailable,  // recovery is not done
-  kBranchGone,   // rolled back, finished, or never there
+  kReply,        // `reply` is the resource manager's, perhaps a repeated one
+  kUnavailable,  // not recovered yet
+  kBranchGone,   // rolled back, finished, or never here
   kWrongNumber,  // the call number is neither the next one nor the last one
-  kTimedOut,     // not done by its deadline, and the branch is rolled back
+  kTimedOut,     // not done by its give_up_at; the branch is rolled back
 };
 struct ExecuteAnswer {
   ExecuteVerdict verdict = ExecuteVerdict::kReply;
-  ExecuteReplyPtr reply;
-  std::string detail;
+  ExecuteReplyPtr reply;  // with kReply; otherwise null
+  std::string detail;     // for operators
 };
 struct VoteAnswer {
   Vote vote = Vote::kUnavailable;
@@ -108,18 +111,20 @@ struct VoteAnswer {
 };
 struct FinishAnswer {
   FinishState state = FinishState::kRetry;
-  // The request contradicts what this branch has done or was told; nothing was done.
+  // True: the request contradicts what this branch has done or was told, and nothing was
+  // done.
   bool protocol_error = false;
   std::string detail;
 };
 enum class OnePhaseVerdict : uint8_t {
   kCommitted,
   kRefused,
-  kUnknown,    // repeat: the answer is kept with the data
+  kUnknown,    // repeat the request: the answer is kept with the data
   kInvalid,    // the branch is in two-phase commit, or busy; nothing was done
-  kForgotten,  // so long ago that the evidence was dropped; can never be told again
-  kConflict,   // rolled back, as OnePhase::kConflict and kLost
-  kLost,
+  kForgotten,  // so old that its evidence was dropped; the outcome can never be told
+               // again
+  kConflict,   // rolled back, as OnePhase::kConflict
+  kLost,       // rolled back, as OnePhase::kLost
 };
 struct OnePhaseAnswer {
   OnePhaseVerdict verdict = OnePhaseVerdict::kUnknown;
@@ -140,7 +145,7 @@ struct Answer {
 enum class CommandKind : uint8_t {
   kExecute,       // the work of request `token`
   kPrepare,       // End, then Prepare
-  kPrepareAgain,  // Prepare, End was called before
+  kPrepareAgain,  // Prepare; End was called before
   kCommit,
   kCommitOnePhase,  // End, then CommitOnePhase
   kRollback,
@@ -150,34 +155,35 @@ enum class CommandKind : uint8_t {
 struct Command {
   CommandKind kind = CommandKind::kLookUp;
   BranchId branch;
-  RequestToken token;
+  RequestToken token;  // of the request, for kExecute
 };
 
 // --- events, for logs and counters ---------------------------------------------------
 
 enum class EventKind : uint8_t {
-  kRecovered,         // a prepared branch was found at start
+  kRecovered,         // a prepared branch was found at the start
   kIdleRollback,      // nobody called for idle_timeout
-  kOverdueRollback,   // a call took longer than its caller waits (a lock, mostly)
-  kInquiry,           // in doubt: asked about, for the first time
-  kSettledByInquiry,  // and told
+  kOverdueRollback,   // a call took longer than its caller waits, mostly for a lock
+  kInquiry,           // in doubt, and asks for the first time
+  kSettledByInquiry,  // ended as the coordinators answered
   kHeuristic,         // ended against the decision, or may have
-  kProtocolError,     // a request that contradicts the branch's state
+  kProtocolError,     // a request contradicts the branch's state
 };
 struct Event {
   EventKind kind = EventKind::kInquiry;
   BranchId branch;
-  std::string detail;
+  std::string detail;  // for operators
 };
 
 [[nodiscard]] std::string_view ToString(EventKind kind);
 
 struct BranchTableOutput {
-  // In order. Each kind but kForgetBelow is followed, some time, by its result.
+  // In the order in which they must be executed. Each command but kForgetBelow is
+  // followed, at some time, by its result.
   std::vector<Command> commands;
   std::vector<Answer> answers;
-  // Branches in doubt to ask a coordinator about. Those that get no answer are
-  // listed again after a while.
+  // Branches in doubt, about which a coordinator should be asked. Those without an answer
+  // are listed again after a while.
   std::vector<BranchId> inquiries;
   std::vector<Event> events;
 
@@ -197,7 +203,7 @@ enum class BranchState : uint8_t {
 };
 [[nodiscard]] std::string_view ToString(BranchState state);
 
-// A branch that is not over, as `recover` lists it.
+// A branch that is here, as `recover` lists it.
 struct HeldBranch {
   BranchId branch;
   BranchState state = BranchState::kActive;
@@ -205,12 +211,12 @@ struct HeldBranch {
 };
 
 struct BranchTableStats {
-  size_t active = 0;
-  size_t in_doubt = 0;  // prepared and not told
-  size_t held = 0;      // all that are not over
-  size_t remembered = 0;
-  size_t kept_reply_bytes = 0;
-  Duration oldest_in_doubt;
+  size_t active = 0;            // may have more calls
+  size_t in_doubt = 0;          // prepared, and the decision is not known
+  size_t held = 0;              // all branches here, including look-ups
+  size_t remembered = 0;        // see max_remembered
+  size_t kept_reply_bytes = 0;  // see max_kept_reply_bytes
+  Duration oldest_in_doubt;     // how long it has been in doubt
 };
 
 }  // namespace concordat::participant

@@ -1,4 +1,4 @@
-// One branch as the BranchTable keeps it. Private to branch_*.cc.
+// One branch as the BranchTable keeps it. Only for branch_*.cc.
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
 #define PARTICIPANT_SDK_CORE_BRANCH_RECORD_H_
 
@@ -13,36 +13,40 @@ namespace concordat::participant {
 struct BranchTable::Branch {
   BranchId id;
   BranchState state = BranchState::kActive;
-  Timestamp since;  // in that state
+  Timestamp since;  // since when it is in that state
 
-  // Active: the calls in it.
+  // --- calls, while it is active ---
   Duration idle_timeout;
-  Timestamp last_call;
-  uint64_t call_number = 0;  // of the last Execute begun
-  bool executing = false;
-  Timestamp deadline;                                   // of the last call
-  bool may_prepare = false;                             // the last call
-  absl::InlinedVector<RequestToken, 1> execute_tokens;  // joined to the running one
-  // Null when a call runs, when it has been dropped for space, and after the end of work.
+  Timestamp last_call;       // when the last call began or ended
+  uint64_t call_number = 0;  // of the last Execute that began
+  bool executing = false;    // a call runs
+  Timestamp deadline;      // of the last call
+  bool may_prepare = false;  // in the last call
+  // Requests that wait for the running call.
+  absl::InlinedVector<RequestToken, 1> execute_tokens;
+  // The reply of the last call. Null while a call runs, when the reply was dropped for
+  // space, and after PREPARE or CommitOnePhase.
   ExecuteReplyPtr last_reply;
-  std::list<Branch*>::iterator kept;  // in kept_replies_, with last_reply
-  bool ended = false;                 // PREPARE came once: no more work
-  bool doomed = false;   // a rollback was begun, if not finished: never vote yes
-  bool overdue = false;  // because the running call took longer than its caller waits
-  std::string why_rolled_back;  // by this table on its own; empty: it was told to
+  std::list<Branch*>::iterator kept;  // its place in kept_replies_; valid with last_reply
+  bool ended = false;                 // no more work may come
+  // A rollback was begun, perhaps not finished: it must never vote yes.
+  bool doomed = false;
+  bool overdue = false;  // the running call took longer than its caller waits
+  // Why this table has rolled it back; empty: it was told to.
+  std::string why_rolled_back;
 
-  // Joined to the command that runs: PREPAREs, COMMITs, ROLLBACKs or one-phase
-  // commits, as the state says.
+  // Requests that wait for the command that runs: PREPAREs, COMMITs, ROLLBACKs or
+  // one-phase commits, as the state says.
   absl::InlinedVector<RequestToken, 1> tokens;
-  // Other requests that can be answered only when that command has ended.
+  // Other requests, which can be answered only when that command has ended.
   std::vector<Waiting> waiting;
 
-  // The store has it as prepared.
+  // The branch is prepared in the store.
   bool prepared = false;
-  Told told = Told::kNothing;
-  Timestamp ask_at;
-  Duration ask_interval;
-  bool asked = false;
+  Told told = Told::kNothing;  // the decision, as far as it was told
+  Timestamp ask_at;            // when the coordinators are asked next
+  Duration ask_interval;       // the pause after that
+  bool asked = false;          // the coordinators were asked once
 };
 
 template <class Body>

@@ -1,4 +1,4 @@
-// What a request does, by the state of its branch.
+// What a request does in each state of its branch.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -49,8 +49,8 @@ void BranchTable::Execute(const BranchId& id, uint64_t call_number, RequestToken
   }
 }
 
-// What the call did is done; the caller will never know what it gave. A branch that has
-// voted is the coordinators' to end.
+// The work of the call is done, but its caller will never get the reply. A branch that
+// has voted is ended by the coordinators.
 void BranchTable::AnswerDroppedReply(Branch* branch, RequestToken token, Timestamp now) {
   Respond(token,
           ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr,
@@ -61,7 +61,7 @@ void BranchTable::AnswerDroppedReply(Branch* branch, RequestToken token, Timesta
   if (branch->state == BranchState::kActive) BeginRollback(branch, RequestToken(), now);
 }
 
-// --- ends: dispatch ---
+// --- requests that end a branch ---
 
 void BranchTable::Prepare(const BranchId& branch, RequestToken token, Timestamp now) {
   Request(RequestKind::kPrepare, branch, token, now);
@@ -108,7 +108,7 @@ void BranchTable::Request(RequestKind kind, const BranchId& id, RequestToken tok
   }
 }
 
-// --- ends: of a branch that is here ---
+// --- requests that end a branch that is here ---
 
 void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now) {
   switch (branch->state) {
@@ -130,7 +130,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
       branch->tokens.push_back(token);
       return;
     case BranchState::kPreparing:
-      if (!branch->waiting.empty()) {  // a ROLLBACK
+      if (!branch->waiting.empty()) {  // a ROLLBACK waits
         return Respond(token, VoteAnswer{Vote::kLost, "the branch is being rolled back"});
       }
       branch->tokens.push_back(token);
@@ -138,7 +138,7 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
     case BranchState::kPrepared:
     case BranchState::kCommitting:
       if (branch->told != Told::kRollback) {
-        AskBy(branch, now + options_.in_doubt_inquiry);  // a coordinator knows it
+        AskBy(branch, now + options_.in_doubt_inquiry);  // a coordinator knows the branch
         return Respond(token, VoteAnswer{Vote::kPrepared, ""});
       }
       [[fallthrough]];

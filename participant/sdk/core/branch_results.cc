@@ -1,4 +1,4 @@
-// What the resource manager answered, and what that does to the branch.
+// What the results of the resource manager do to a branch.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -25,7 +25,7 @@ void BranchTable::OnExecuted(const BranchId& id, AfterExecute after,
   EnterPrepared(branch, branch->deadline - now + options_.in_doubt_inquiry, now);
 }
 
-// To a call whose branch was rolled back while it ran.
+// The answer to a call whose branch was rolled back while it ran.
 ExecuteAnswer BranchTable::RolledBackMeanwhile(const Branch& branch) {
   const std::string& why = branch.why_rolled_back;
   return {branch.overdue ? ExecuteVerdict::kTimedOut : ExecuteVerdict::kBranchGone,
@@ -33,8 +33,9 @@ ExecuteAnswer BranchTable::RolledBackMeanwhile(const Branch& branch) {
           absl::StrCat("the branch was rolled back", why.empty() ? "" : ": ", why)};
 }
 
-// A vote that comes now must not go out: the branch is being rolled back. Nor may what a
-// resource manager says of a call that was broken off stand for a time-out.
+// A vote that comes now must not be sent, since the branch is being rolled back. And when
+// the call was overdue, the answer is a time-out, not what the resource manager says of
+// the call that was interrupted.
 void BranchTable::OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
                                             ExecuteReplyPtr reply, Timestamp now) {
   if (after != AfterExecute::kPrepared && !branch->overdue) {
@@ -43,7 +44,7 @@ void BranchTable::OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
   }
   AnswerExecutes(branch, RolledBackMeanwhile(*branch));
   if (after != AfterExecute::kPrepared) return;
-  EnterPrepared(branch, Duration(), now);  // in the store it may still be
+  EnterPrepared(branch, Duration(), now);  // it may still be prepared in the store
   branch->told = Told::kRollback;
 }
 
@@ -69,7 +70,7 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
                       {RememberedBranches::How::kReadOnly, FinishState::kDone});
       RespondAll(branch, VoteAnswer{Vote::kReadOnly, std::move(result.detail)});
       return EndBranch(branch, now);
-    case Vote::kCommittedAlone:  // not a resource manager's to say
+    case Vote::kCommittedAlone:  // a resource manager must not return this
       result.vote = Vote::kRefused;
       [[fallthrough]];
     case Vote::kRefused:
@@ -80,7 +81,7 @@ void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp
   }
 }
 
-// The outcome is known to be ROLLBACK, so no vote for it may go out any more.
+// The outcome is known to be ROLLBACK, so no vote for it may be sent any more.
 void BranchTable::OnPreparedAndRollbackWaits(Branch* branch, PrepareResult result,
                                              Timestamp now) {
   RespondAll(branch, VoteAnswer{Vote::kLost, "a rollback came before the vote"});
@@ -136,9 +137,9 @@ void BranchTable::OnRolledBack(const BranchId& id, FinishResult result, Timestam
       return EndBranch(branch, now);
     case FinishState::kRetry:
       branch->state = branch->prepared ? BranchState::kPrepared : BranchState::kActive;
-      branch->ended = true;  // nobody may go on working in a branch that is to go
-      RespondAll(branch,
-                 FinishAnswer{FinishState::kRetry, false, std::move(result.detail)});
+      // No more work may come in a branch that is being rolled back.
+      branch->ended = true;
+      RespondAll(branch, FinishAnswer{FinishState::kRetry, false, std::move(result.detail)});
       return RequestAgain(id, std::exchange(branch->waiting, {}), now);
     case FinishState::kHeuristicCommit:
     case FinishState::kHeuristicRollback:
@@ -195,7 +196,7 @@ void BranchTable::KeepReply(Branch* branch, ExecuteReplyPtr reply) {
   kept_reply_bytes_ += reply->bytes();
   branch->last_reply = std::move(reply);
   branch->kept = kept_replies_.insert(kept_replies_.end(), branch);
-  // The newest stays in any case: its caller may be asking at this moment.
+  // The newest reply is kept in any case: its caller may be asking at this moment.
   while (kept_reply_bytes_ > options_.max_kept_reply_bytes &&
          kept_replies_.front() != branch) {
     DropReply(kept_replies_.front());

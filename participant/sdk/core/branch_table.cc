@@ -19,7 +19,7 @@ BranchTable::BranchTable(std::string resource, Incarnation incarnation,
 
 BranchTable::~BranchTable() = default;
 
-// --- life ---
+// --- recovery and stopping ---
 
 void BranchTable::Recovered(const std::vector<RecoveredBranch>& prepared, Timestamp now) {
   CONCORDAT_CHECK(!recovered_) << "recovered twice";
@@ -125,7 +125,8 @@ bool BranchTable::IsBelowWatermark(const Gtid& gtid) const {
 void BranchTable::Tick(Timestamp now) {
   if (now < next_scan_) return;
   next_scan_ = now + options_.scan_interval;
-  // The hash table's order differs from run to run; what comes out must not.
+  // The order of the hash table differs from run to run; the order of the output must
+  // not.
   std::vector<BranchKey> due;
   for (const auto& [key, branch] : branches_) {
     const bool active =
@@ -146,8 +147,8 @@ void BranchTable::Tick(Timestamp now) {
   }
 }
 
-// Allowed because it has not voted (X/Open DTP, 2.3.2: an RM may roll back alone any
-// time before it has said yes).
+// This is allowed because the branch has not voted (X/Open DTP, 2.3.2: an RM may roll
+// back a branch by itself at any time before it has agreed to commit).
 void BranchTable::TickActive(Branch* branch, Timestamp now) {
   branch->overdue = branch->executing;
   branch->why_rolled_back =
@@ -172,13 +173,13 @@ void BranchTable::TickPrepared(Branch* branch, Timestamp now) {
       std::min(branch->ask_interval * 2, options_.max_inquiry_interval);
 }
 
-// For those that were to be left alone.
+// Only for branches that were to be left alone.
 void BranchTable::AskBy(Branch* branch, Timestamp at) {
   if (IsApplicationManaged(branch->id.number))
     branch->ask_at = std::min(branch->ask_at, at);
 }
 
-// --- views ---
+// --- queries ---
 
 std::vector<HeldBranch> BranchTable::Held(Timestamp now) const {
   std::vector<HeldBranch> held;
@@ -205,7 +206,7 @@ BranchTableStats BranchTable::Stats(Timestamp now) const {
   return stats;
 }
 
-// --- small things ---
+// --- helpers ---
 
 BranchTableOutput BranchTable::TakeOutput() {
   return std::exchange(output_, BranchTableOutput());

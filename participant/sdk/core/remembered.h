@@ -1,13 +1,13 @@
-// Branches that are over and left no evidence in the store, with the answer that a
+// Branches that have ended and left no evidence in the store, with the answer that a
 // repeated request gets: READ_ONLY votes (protocol rule 8: repeated for as long as the
 // process lives and the transaction may be asked about), one-phase commits that had
 // written nothing, and heuristic ends.
 //
-// Bounded in two ways. By the watermark: no coordinator asks about older transactions.
-// By number: when there are too many, the oldest goes, and MayHaveForgotten tells
-// that "not remembered" proves nothing any more. A PREPARE is then answered REFUSED
-// where it would have been READ_ONLY: that costs an abort, never a wrong outcome
-// (a leader in mode parallel does not answer early on a READ_ONLY).
+// It is bounded in two ways. By the watermark: no coordinator asks about older
+// transactions. By number: when there are too many branches, the oldest are dropped, and
+// MayHaveForgotten says that "not remembered" proves nothing any more. A PREPARE is then
+// answered LOST where it would have been READ_ONLY: this costs an abort, but never gives
+// a wrong outcome (a leader in mode parallel does not answer early on a READ_ONLY).
 #ifndef PARTICIPANT_SDK_CORE_REMEMBERED_H_
 #define PARTICIPANT_SDK_CORE_REMEMBERED_H_
 
@@ -22,7 +22,7 @@
 
 namespace concordat::participant {
 
-// A branch id within one resource: as a key it needs no name.
+// The id of a branch within one resource: it needs no resource name.
 struct BranchKey {
   Gtid gtid;
   Incarnation incarnation;
@@ -47,25 +47,26 @@ class RememberedBranches {
   };
   struct Record {
     How how = How::kReadOnly;
-    FinishState state = FinishState::kDone;
+    FinishState state = FinishState::kDone;  // of kHeuristic
   };
 
   explicit RememberedBranches(size_t capacity) : capacity_(capacity) {}
 
   void Add(const BranchKey& key, Record record);
   [[nodiscard]] std::optional<Record> Find(const BranchKey& key) const;
-  // Drops what is below the watermark, of the watermark's group, as far as it stands
-  // at the old end: costs what it drops.
+  // Drops the branches of the watermark's group that are below it, as far as they are at
+  // the old end. The cost is that of the dropped branches.
   void ForgetBelow(const Gtid& watermark);
-  // A branch of this incarnation with this number, or a higher one, was dropped for
-  // want of room.
+  // True: a branch of this incarnation with this number, or a higher one, was dropped
+  // because there were too many.
   [[nodiscard]] bool MayHaveForgotten(const BranchKey& key) const;
   [[nodiscard]] size_t size() const { return records_.size(); }
 
  private:
   const size_t capacity_;
-  absl::flat_hash_map<BranchKey, Record> records_;
-  std::deque<BranchKey> order_;  // oldest first
+  absl::flat_hash_map<BranchKey, Record> records_;  // by branch, at most capacity_
+  std::deque<BranchKey> order_;                     // oldest first
+  // The highest number dropped because there were too many.
   absl::flat_hash_map<Incarnation, uint64_t> highest_evicted_;
 };
 

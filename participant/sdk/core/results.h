@@ -1,5 +1,5 @@
-// What a resource manager answers, without the wire's types: shared by the interface
-// (resource_manager.h) and by the state machine of branches (branch_table.h).
+// The answers of a resource manager, without the types of the wire. They are shared by
+// the interface (resource_manager.h) and the state machine of branches (branch_table.h).
 #ifndef PARTICIPANT_SDK_CORE_RESULTS_H_
 #define PARTICIPANT_SDK_CORE_RESULTS_H_
 
@@ -11,9 +11,9 @@
 
 namespace concordat::participant {
 
-// What became of the branch with the work of a call.
+// What a call has made of its branch.
 enum class AfterExecute : uint8_t {
-  kActive,    // it lives on
+  kActive,    // it is still active
   kOver,      // the resource manager has rolled it back (CONFLICT, …)
   kPrepared,  // as Vote::kPrepared
 };

@@ -1,6 +1,6 @@
-// Why branches are gone that a participant has rolled back by itself: the next call in
-// them, or their PREPARE, then tells operators the reason. The newest `capacity` are
-// kept; nothing but texts depends on them.
+// Why a participant has rolled branches back by itself. The next call in such a branch,
+// or its PREPARE, returns the reason to operators. The newest `capacity` reasons are
+// kept; only texts depend on them.
 #ifndef PARTICIPANT_SDK_CORE_ROLLBACK_REASONS_H_
 #define PARTICIPANT_SDK_CORE_ROLLBACK_REASONS_H_
 
@@ -25,7 +25,7 @@ class RollbackReasons {
     reasons_.erase(order_.front());
     order_.pop_front();
   }
-  // Null: not known, or not any more.
+  // Null: not known, or not known any more.
   [[nodiscard]] const std::string* Find(const BranchKey& key) const {
     const auto found = reasons_.find(key);
     return found == reasons_.end() ? nullptr : &found->second;
