@@ -1,5 +1,5 @@
-// The programs as operators start and stop them: config file, data directories that are
-// not theirs, SIGTERM, and the command line beside them.
+// The programs as operators start and stop them: config file, data directories that
+// belong to others, SIGTERM, and the command line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -48,13 +48,13 @@ class DaemonTest : public ::testing::Test {
   std::unique_ptr<Child> StartParticipant(const std::string& log, Words flags) {
     return Run("participant/daemon/concordat-rm", log, std::move(flags));
   }
-  // A participant of the node that was named last.
+  // The flags of a participant of the node that was named last.
   Words Participant(const std::string& resource) {
     return {"--listen",       absl::StrCat("127.0.0.1:", FreePort()),
             "--coordinators", client_address_,
             "--resource",     resource};
   }
-  // One node, alone in its cluster.
+  // The flags of one node, alone in its cluster.
   Words Node(int id, const std::string& data_dir) {
     return {"--id",     absl::StrCat(id), "--members",
             Member(id), "--data-dir",     dir_.path() + "/" + data_dir};
@@ -63,7 +63,8 @@ class DaemonTest : public ::testing::Test {
     client_address_ = absl::StrCat("127.0.0.1:", FreePort());
     return absl::StrCat(id, "=127.0.0.1:", FreePort(), "/", client_address_);
   }
-  // Starts and must not come up; the status, and what it said is in the log.
+  // Starts the program, which must not come up. Checks its status; its message is in the
+  // log.
   void ExpectRefused(const std::string& log, Words flags, const std::string& why) {
     ExpectEnds(Start(log, std::move(flags)), log, why);
   }
@@ -133,12 +134,12 @@ TEST_F(DaemonTest, Scenario78_LogOrNodeFileMissingOrOfAnother_RefusesToStart) {
   ExpectRefused("two", Node(1, "n1"), "Mount what belongs there");
   EXPECT_TRUE(std::filesystem::is_empty(ours + "/log"));
   std::filesystem::remove(ours + "/log");
-  // Another node's.
+  // The log of another node.
   move(dir_.path() + "/n2/log", ours + "/log");
   ExpectRefused("three", Node(1, "n1"), "but log ");
   move(ours + "/log", dir_.path() + "/n2/log");
   move(away, ours + "/log");
-  // The file that says whose it is.
+  // The file that says whose the directory is.
   move(ours + "/node", away);
   ExpectRefused("four", Node(1, "n1"), "but not the file");
   move(away, ours + "/node");
@@ -169,7 +170,7 @@ TEST_F(DaemonTest, Scenario79_NodesOfTwoClustersMeet_NothingIsTakenAndNobodyStop
     std::vector<std::unique_ptr<Child>> nodes;
     for (int id = 1; id <= 3; ++id) nodes.push_back(start(cluster, id));
     for (int id = 1; id <= 3; ++id) {
-      // All of them know whose they are.
+      // All of them know to which cluster they belong.
       ASSERT_TRUE(
           nodes[static_cast<size_t>(id - 1)]->WaitForLine(" cluster node=", kPatience))
           << LogText(absl::StrCat("log-", cluster, id));
@@ -230,7 +231,7 @@ TEST_F(DaemonTest, FolderWithOtherFiles_IsRefusedAndUntouched) {
     std::ofstream(path + "/photo.jpg") << "x";
     ExpectRefused("one", Node(1, folder.substr(1, 2)), "photo.jpg");
     for (const auto& file : std::filesystem::directory_iterator(path)) {
-      // The lock is what keeps others out while the folder is looked at.
+      // The lock excludes others while the folder is examined.
       EXPECT_THAT(file.path().filename().string(), AnyOf("photo.jpg", "LOCK"));
     }
     EXPECT_EQ(std::filesystem::file_size(path + "/photo.jpg"), 1u);
@@ -290,7 +291,7 @@ TEST_F(DaemonTest, Participant_NoCoordinatorThere_StopsWhenTold) {
   EXPECT_EQ(rm->Stop(), 0) << LogText("rm");
 }
 
-// Trial 18: an operator's word went to the wrong cluster.
+// Trial 18: an operator's command went to the wrong cluster.
 TEST_F(DaemonTest, CommandLine_NodesOnTheCommandLine_CountBeforeTheEnvironments) {
   auto a = Start("log-a", Node(1, "a"));
   const std::string address_a = client_address_;
@@ -309,7 +310,7 @@ TEST_F(DaemonTest, CommandLine_NodesOnTheCommandLine_CountBeforeTheEnvironments)
   EXPECT_THAT(output, HasSubstr("CONCORDAT_COORDINATORS"));
 }
 
-// Trial 22: that a node answered is not the same as that none did.
+// Trial 22: a node that answers is not the same as no answer at all.
 TEST_F(DaemonTest, CommandLine_NoLeaderAndNobodyThere_AreToldApart) {
   Words one_of_three = Node(1, "n1");
   const std::string first = Member(1);
@@ -323,7 +324,7 @@ TEST_F(DaemonTest, CommandLine_NoLeaderAndNobodyThere_AreToldApart) {
   EXPECT_THAT(output, AllOf(HasSubstr("the cluster has no leader now"),
                             HasSubstr(address + ": this node has not heard"),
                             HasSubstr(client_address_ + ": ")));
-  // Not by a node that does not know yet to which cluster it belongs.
+  // The answer does not come from a node that does not know its cluster yet.
   EXPECT_EQ(Concordat("txn list --local" + at, &output), 1) << output;
   EXPECT_EQ(Concordat("status" + at, &output), 1);
   EXPECT_THAT(output, AllOf(HasSubstr("ATTENTION: 1 of 2 nodes answer"),

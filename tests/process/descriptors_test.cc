@@ -1,5 +1,5 @@
-// Scenario 81: more clients than a node has descriptors for. And who is told what when
-// somebody speaks to the wrong port.
+// Scenario 81: more clients than a node has descriptors for. And what the log says when a
+// client connects to the wrong port.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -30,7 +30,7 @@ using client::CommitResult;
 using client::CoordinatorLink;
 using ::testing::HasSubstr;
 
-// Many connections that say nothing; those that are closed are made again.
+// Many connections that send nothing; those that are closed are made again.
 class IdleClients {
  public:
   IdleClients(const std::string& address, int count)
@@ -43,7 +43,7 @@ class IdleClients {
     keeper_.join();
     for (const int fd : fds_) close(fd);
   }
-  // All were connected at some time; how often one was closed and made again.
+  // True: all were connected at some time. rounds_ counts how often they were made again.
   [[nodiscard]] bool all_were_there() const { return rounds_ > 0; }
 
  private:
@@ -100,7 +100,7 @@ class Descriptors : public ::testing::Test {
           link->allocateGtids(std::move(done), request);
         });
   }
-  // Writes so many KiB into the logs of all nodes.
+  // Writes this many KiB into the logs of all nodes.
   void Grow(int kib) {
     const int leader = cluster_.Leader();
     wire::Gtid gtid = Begin(leader, kib).first;
@@ -140,10 +140,10 @@ TEST_F(Descriptors, Scenario81_IdleConnectionsToTheLimit_CommitsGoOnAndNobodyExi
     ASSERT_TRUE(WaitUntil(kPatience, [&] {
       return NodeLog(leader).find("connection limit reached") != std::string::npos;
     }));
-    // Five segments of the log at least, each of which must be opened.
+    // At least five segments of the log, each of which must be opened.
     ASSERT_NO_FATAL_FAILURE(Grow(5 * 1024));
     ASSERT_NO_FATAL_FAILURE(Commit(client.get(), 5));
-    // For an operator there is room, too.
+    // There is room for an operator, too.
     std::string output;
     EXPECT_TRUE(WaitUntil(kPatience, [&] {
       return cluster_.CommandLine("status --timeout-ms 10000", &output) == 0;

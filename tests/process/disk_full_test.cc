@@ -1,5 +1,5 @@
-// Scenarios 42, 77 and 88: a coordinator's disk is really full; the only one's, a
-// follower's, or the leader's.
+// Scenarios 42, 77 and 88: a coordinator's disk is really full: the disk of the only
+// node, of a follower, or of the leader.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,7 +24,7 @@ using client::CommitResult;
 using client::CoordinatorLink;
 using ::testing::HasSubstr;
 
-// Room for the log's reserve, which is taken when a node starts, and some more.
+// Room for the log's reserve, which is allocated when a node starts, and some more.
 constexpr int kDiskMib = 128;
 
 class DiskFull : public ::testing::Test {
@@ -198,7 +198,7 @@ TEST_F(DiskFullOfOneInThree, Scenario77_FollowerSendsItsCallersOn_AndTheClusterS
   EXPECT_EQ(cluster_->SqlBalance("dave"), 5);
 }
 
-// Commits money from alice to bob, one transaction after the other, until it is stopped.
+// Commits transfers from alice to bob, one after another, until it is stopped.
 class Load {
  public:
   explicit Load(std::unique_ptr<client::Client> client)

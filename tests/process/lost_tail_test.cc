@@ -1,4 +1,4 @@
-// Real nodes: a log that has lost its end (scenario 82), a leader that stops or whose
+// Real nodes: a log that has lost its end (scenario 82), and a leader that stops or whose
 // disk is full (scenario 88).
 #include <gtest/gtest.h>
 

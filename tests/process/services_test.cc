@@ -1,5 +1,5 @@
-// What a client is promised, on real processes: one transaction through several
-// services, conflicts that are run again, and an unknown outcome that can be asked for.
+// What a client is promised, on real processes: one transaction through several services,
+// conflicts that are run again, and an unknown outcome that can be asked for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -105,7 +105,7 @@ TEST_F(Services, ContextOfAnotherTransaction_IsNotMerged) {
   EXPECT_TRUE(absl::IsInvalidArgument(other.Merge(joined.CarryBack())));
 }
 
-// A node of another cluster, which hands out the same gtids.
+// A node of another cluster, which gives out the same gtids.
 TEST_F(Services, ContextOfAnotherCluster_IsNotJoined) {
   const std::string address = absl::StrCat("127.0.0.1:", FreePort());
   const std::string log = cluster_.dir() + "/foreign.log";
@@ -149,7 +149,7 @@ class Conflicts : public ::testing::Test {
 class ConflictsAt : public Conflicts,
                     public ::testing::WithParamInterface<std::vector<std::string>> {};
 
-// Nothing but PREPARE, or the commit in one phase, can tell the younger one.
+// Only PREPARE, or the commit in one phase, can tell this to the younger branch.
 TEST_P(ConflictsAt, LocksLostAfterTheLastCall_IsRunAgain) {
   auto older = client_->Begin();
   ASSERT_TRUE(older.ok()) << older.status();
@@ -166,7 +166,7 @@ TEST_P(ConflictsAt, LocksLostAfterTheLastCall_IsRunAgain) {
   });
   EXPECT_TRUE(result.committed()) << result;
   EXPECT_GE(runs, 2);
-  // COMMITTED is told before the banks have been.
+  // COMMITTED is answered before the banks have been told.
   EXPECT_TRUE(cluster_.WaitUntilSettled());
   EXPECT_EQ(
       GetParam()[0] == "kv" ? cluster_.KvBalance("bob") : cluster_.SqlBalance("bob"),
@@ -179,8 +179,8 @@ INSTANTIATE_TEST_SUITE_P(Banks, ConflictsAt,
                                            std::vector<std::string>{"kv", "sql"},
                                            std::vector<std::string>{"sql", "kv"}));
 
-// A client that gave up after the time of a plain call would leave a branch behind
-// that it does not know: the locks, once granted, would stay until the branch is idle.
+// A client that gave up after the time of a plain call would leave a branch that it does
+// not know: the locks, once granted, would stay until the branch is idle.
 TEST_F(Conflicts, LockAwaitedLongerThanACallTakes_IsGranted) {
   client::ClientOptions options = cluster_.Options();
   options.call_timeout = Duration::Millis(200);
@@ -257,7 +257,7 @@ class Unheard : public ::testing::TestWithParam<const char*> {
     Release();
     cluster_.StartBank(bank());
   }
-  // What was held is lost.
+  // The answer that was held is lost.
   void Release() {
     proxy().Disconnect();
     proxy().HoldRequests(false);

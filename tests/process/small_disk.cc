@@ -13,7 +13,7 @@ namespace concordat::testing {
 
 namespace {
 
-// The last word of each is a script's $0, and what follows are its $1, $2, …
+// In each list, the last word is a script's $0; what follows are its $1, $2, …
 using Words = std::vector<std::string>;
 
 Words Unshare(bool as_root) {

@@ -1,9 +1,10 @@
-// What a call costs: a client process and a server process, over loopback TCP and a
-// Unix socket, beside the floor of the same run, a bare ping-pong of as many bytes.
+// What a call costs: a client process and a server process, over loopback TCP and a Unix
+// socket. The floor of the same run is a bare ping-pong of as many bytes.
 //
-//   rpc_bench [seconds per figure]
+//   rpc_bench [seconds for each figure]
 //
-// Prints one line a figure. `cpu` is the time of both processes together, a call.
+// Prints one line for each figure. `cpu` is the time of both processes together, for each
+// call.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -36,7 +37,7 @@ int64_t CpuMicros(int who) {
          usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
-// Runs `child` in another process, with the end of a pipe to say where it listens.
+// Runs `child` in another process, with a pipe through which it reports its address.
 struct Child {
   pid_t pid = 0;
   std::string address;
@@ -92,7 +93,7 @@ void PingPongServer(const Address& listen, int tell_fd) {
   }
 }
 
-// Microseconds a round trip, the median.
+// Microseconds for a round trip: the median.
 double MeasureFloor(const Address& listen, Duration time) {
   const Child child = Fork([&](int fd) { PingPongServer(listen, fd); });
   const SocketAddress target = *Address::Parse(child.address)->ToSocketLiteral();

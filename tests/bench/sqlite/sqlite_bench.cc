@@ -1,11 +1,11 @@
-// How many branches a second one SQLite file carries.
+// How many branches a second one SQLite file can process.
 //
 //   sqlite_bench [--seconds S] [--folder DIR]
 //
 // One thread plays the participant's loop: it starts branches, sends the next verb when
-// the last was answered, and keeps K branches going. Every vote and every commit is
-// behind a flush. The floor, a 4-KiB write with fdatasync into a preallocated file, is
-// measured first, in the same folder.
+// the last one was answered, and keeps K branches going. Every vote and every commit
+// comes after a flush. The floor, a 4-KiB write with fdatasync into a preallocated file,
+// is measured first, in the same folder.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -35,7 +35,7 @@ double Since(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
-// Microseconds a flushed 4-KiB write takes: median.
+// Microseconds for a flushed 4-KiB write: the median.
 double MeasureFlush(const std::string& folder) {
   const std::string path = folder + "/floor";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT, 0600);
@@ -159,7 +159,7 @@ class Driver {
                  });
   }
 
-  // True when the branch is over.
+  // True: the branch has ended.
   bool Step(const Event& event) {
     Client* client = event.client;
     if (event.what == What::kOver) return true;
@@ -205,7 +205,7 @@ class Driver {
   Random random_;
   std::vector<Client> clients_;
   std::vector<double> latencies_;
-  int conflicts_ = 0;  // on the writer's thread; read when all is over
+  int conflicts_ = 0;  // written on the writer's thread; read after the end
   Mutex mutex_;
   ConditionVariable changed_;
   std::vector<Event> events_;

@@ -1,19 +1,20 @@
-// How fast the log is, against what the disk allows in the same run.
+// The speed of the log, compared with what the disk allows in the same run.
 //
 //   wal_bench [--seconds=N] [--dir=PATH] [--rounds=N]
 //
-// Short rounds alternate between the cases, so that a disk that speeds up or slows down
-// does so for all of them, and ratios are taken within a round:
+// Short rounds alternate between the cases, so that a disk whose speed changes does so
+// for all of them, and ratios are taken within a round:
 //   page      write the next page of a file that was written before + fdatasync, in a
 //             loop
 //   sector    the same with 512 bytes, which is what a batch of one such record takes.
 //             The faster of these two is the floor of the round, called bare
-//   callback  LogWriter, one record a flush; the next record is appended in on_durable
-//   thread    LogWriter, one record a flush; another thread appends and WaitDurables
+//   callback  LogWriter, one record for each flush; on_durable appends the next record
+//   thread    LogWriter, one record for each flush; another thread calls Append and
+//             WaitDurable
 //   core      Log, one record and one Sync, no thread
 //   group     LogWriter, 64 producers of 200-byte records, each with a window of 128
 //             not yet durable; a record counts once it is durable
-// N seconds a case, over all rounds. Prints the medians of the rates and of the ratios.
+// Each case gets N seconds, over all rounds. Prints the medians of rates and of ratios.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -86,7 +87,7 @@ std::unique_ptr<LogWriter> OpenWriter(const std::string& dir, LogWriterOptions o
   return *std::move(writer);
 }
 
-// The floor: a file whose blocks are all there and written, from front to back.
+// The floor: a file whose blocks are all allocated and written, from front to back.
 class Bare {
  public:
   Bare(const std::string& dir, size_t bytes) : page_(bytes, '\0') {
@@ -243,7 +244,7 @@ class Group {
       Must(lsn.status());
       window.push_back(*lsn);
     }
-    // Those that are durable in time count, the others do not.
+    // Records that are durable in time count, the others do not.
     const Lsn done = writer_->durable_lsn();
     for (; !window.empty() && window.front() <= done; ++durable) window.pop_front();
     return durable;

@@ -1,5 +1,5 @@
-// A service that kills its own process (SIGKILL) at a step: before or after the effect of
-// one of its functions, for tests of what is there after that.
+// A service that kills its own process (SIGKILL) at a step, before or after the effect of
+// one of its functions, to test what is there afterwards.
 #ifndef TESTS_PROCESS_OWN_RESOURCE_TEST_DYING_SERVICE_H_
 #define TESTS_PROCESS_OWN_RESOURCE_TEST_DYING_SERVICE_H_
 

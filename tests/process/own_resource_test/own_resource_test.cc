@@ -88,7 +88,7 @@ class KilledService : public ::testing::Test {
                                  absl::StrCat("127.0.0.1:", port_),
                                  dir_.path() + "/seats", step},
         log);
-    // One that dies in its recovery is never ready.
+    // A service that dies in its recovery is never ready.
     if (step.find("lookup") == std::string::npos) {
       ASSERT_TRUE(seats_->WaitForLine("ready on", kPatience)) << TextOf(log);
     }
@@ -122,7 +122,8 @@ class KilledService : public ::testing::Test {
     EXPECT_TRUE(read.committed()) << read;
     return balance;
   }
-  // Straight from the service's file: "12A confirmed ann\n".
+  // Read directly from the service's file: "12A confirmed ann
+  // ".
   std::string Taken() {
     sqlite3* db = nullptr;
     sqlite3_open((dir_.path() + "/seats/seats.db").c_str(), &db);
@@ -190,7 +191,7 @@ TEST_P(KilledAtStep, SeatAndPayment_AgreeWithTheAnswer) {
   })) << result;
   EXPECT_EQ(Taken(), result.committed() ? "12A confirmed\n" : "") << result;
   EXPECT_EQ(result.committed(), step.find("confirm") != std::string::npos || recovers);
-  // It goes on as if nothing had been.
+  // It goes on as if nothing had happened.
   EXPECT_TRUE(Buy(client_.get(), "12B").committed());
 }
 
@@ -228,7 +229,7 @@ TEST_F(KilledService, InOnePhase_TheAnswerCanBeAskedForAfterwards) {
   }
 }
 
-// Buyers go on while the service is killed at moments of chance.
+// Buyers go on while the service is killed at random moments.
 TEST_F(KilledService, Often_NoSeatWithoutPaymentAndNoPaymentWithoutASeat) {
   Serve("");
   std::atomic<int64_t> committed{0};

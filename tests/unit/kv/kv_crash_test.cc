@@ -1,5 +1,5 @@
-// The power goes off at every step of a workload: what was acknowledged is there, what
-// was prepared is in doubt with its locks, and nothing else.
+// The power fails at every step of a workload: what was acknowledged is there, what was
+// prepared is in doubt with its locks, and there is nothing else.
 #include <pthread.h>
 
 #include <atomic>
@@ -22,7 +22,7 @@ struct PowerOff : std::runtime_error {
 std::atomic<bool> power_is_off{false};
 std::thread::id test_thread;
 
-// The machine goes off: the thread that notices it ends, as all of them would.
+// The machine loses power: the thread that notices it ends, as all others would.
 void OnStorageFailed(std::string_view what) {
   power_is_off = true;
   if (std::this_thread::get_id() == test_thread) throw PowerOff(std::string(what));
@@ -35,7 +35,7 @@ struct Fate {
   std::vector<std::string> keys;
   Asked asked = Asked::kNothing;
   bool prepared = false;  // acknowledged
-  bool ended = false;     // commit, rollback or one phase acknowledged
+  bool ended = false;     // commit, rollback or one-phase commit acknowledged
 };
 
 class KvCrashTest : public KvTest {
@@ -139,7 +139,7 @@ class KvCrashTest : public KvTest {
     }
   }
 
-  // After the crash: the fate of each branch fits what it was asked and had said.
+  // Called after the crash: the state of each branch fits what it was asked and answered.
   void Check() {
     const std::set<BranchId> in_doubt(in_doubt_.begin(), in_doubt_.end());
     for (auto& [id, fate] : fates_) {
@@ -182,7 +182,7 @@ class KvCrashTest : public KvTest {
     KvTest::Rollback(reader);
   }
 
-  // Tells those in doubt what they were to be told, and reads everything.
+  // Ends the branches in doubt as they were to be ended, and reads everything.
   void SettleAndRead() {
     for (const BranchId& id : in_doubt_) {
       const bool commit = fates_[id].asked == Asked::kCommit;
@@ -203,7 +203,7 @@ class KvCrashTest : public KvTest {
     }
   }
 
-  // False when the workload ended before the power did.
+  // False: the workload ended before the power failed.
   bool RunUntil(uint64_t operation, uint64_t seed) {
     FaultEnv env(seed);
     power_is_off = false;
@@ -230,7 +230,7 @@ class KvCrashTest : public KvTest {
   FatalIoHandler before_ = nullptr;
   uint64_t sequence_ = 0;
   std::map<BranchId, Fate> fates_;
-  std::vector<BranchId> order_;  // of commits asked for
+  std::vector<BranchId> order_;  // in the order of the commits that were asked for
   std::map<BranchId, bool> committed_;
 };
 

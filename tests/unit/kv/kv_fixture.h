@@ -68,7 +68,7 @@ inline wire::KvOperation Range(std::string from, std::string to,
   return op;
 }
 
-// A request that lives as long as its call.
+// A request that is valid as long as its call.
 struct Call {
   wire::ExecuteRequest request;
   Later<wire::ExecuteReply> reply;
@@ -102,7 +102,8 @@ class KvTest : public ::testing::Test {
     const absl::Status status = TryOpen();
     ASSERT_TRUE(status.ok()) << status;
   }
-  // As after kill -9: everything written is there, nothing is closed properly by us.
+  // As after kill -9: everything that was written is there, and we have closed nothing
+  // properly.
   void Restart() {
     rm_.reset();
     Open();

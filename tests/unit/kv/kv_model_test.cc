@@ -1,5 +1,5 @@
 // Random branches against a plain map. Strict two-phase locking promises that what
-// committed branches saw and wrote is what they would have done one after the other, in
+// committed branches saw and wrote is the same as if they had run one after another in
 // the order in which they prepared: at that moment each held all its locks.
 #include <algorithm>
 #include <map>
@@ -17,7 +17,7 @@ using wire::KvVerb;
 
 using Map = std::map<std::string, std::string>;
 
-// One call and what came back.
+// One call and its answer.
 struct Step {
   std::vector<wire::KvOperation> operations;
   wire::ExecuteReply reply;
@@ -35,7 +35,7 @@ struct Running {
   size_t history = 0;
 };
 
-// What the verbs mean, told again in the simplest way.
+// The meaning of the verbs in the simplest form.
 class Model {
  public:
   void Replay(const History& history) {
@@ -227,7 +227,7 @@ class KvModelTest : public KvTest {
     ASSERT_EQ(result.state, FinishState::kDone) << result.detail;
   }
 
-  // Answers that have come.
+  // Collects the answers that have come.
   void Collect() {
     if (!prepared_.empty() && random_.Percent(30)) SettleOne();
     for (size_t i = running_.size(); i-- > 0;) {
@@ -246,14 +246,14 @@ class KvModelTest : public KvTest {
     }
   }
 
-  // All wait, or there are none: for an answer that is there already, or for a branch in
-  // doubt. Anything else is a deadlock.
+  // All branches wait, or there is none. They wait for an answer that is there already,
+  // or for a branch in doubt; anything else is a deadlock.
   void Unblock() {
     for (const Running& branch : running_) {
       if (branch.call->reply.ready()) return;
     }
     if (!prepared_.empty()) return SettleOne();
-    // One that is committed in one phase lets go on the log's thread.
+    // A branch that is committed in one phase releases its locks on the log's thread.
     for (int i = 0; i < 1000; ++i) {
       for (const Running& branch : running_) {
         if (branch.call->reply.WaitFor(Duration::Millis(1))) return;
@@ -298,7 +298,7 @@ class KvModelTest : public KvTest {
   std::vector<size_t> order_;
 };
 
-// Seeds in programs of their own, so that one that fails names itself.
+// Each seed is a test of its own, so that one that fails names itself.
 class KvModelSeedTest : public KvModelTest, public ::testing::WithParamInterface<int> {};
 
 TEST_P(KvModelSeedTest, CommittedBranches_AreSerializable) {

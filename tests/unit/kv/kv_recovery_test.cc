@@ -73,7 +73,7 @@ TEST_F(KvTest, Evidence_IsForgottenBelowTheWatermarkInBlocks) {
   rm_->ForgetBelow(MakeGtid(4000));
   EXPECT_EQ(LookUp(old), Evidence::kNone);
   EXPECT_EQ(LookUp(young), Evidence::kCommittedAlone);
-  rm_->ForgetBelow(Gtid{GroupId(2), Term(9), 1'000'000});  // another group's
+  rm_->ForgetBelow(Gtid{GroupId(2), Term(9), 1'000'000});  // of another group
   EXPECT_EQ(LookUp(young), Evidence::kCommittedAlone);
 }
 
@@ -106,7 +106,7 @@ TEST_F(KvTest, Checkpoint_LetsGoOfTheLog) {
   Open();
   const std::string value(4000, 'v');
   for (uint64_t i = 1; i <= 1000; ++i) Write(i, {Put(absl::StrCat(i % 20), value)});
-  // 4 MB were written; what is kept is a checkpoint's worth and the reserve.
+  // 4 MB were written; about one checkpoint and the reserve are kept.
   EXPECT_LT(env_.used_bytes(), 2u << 20);
   Restart();
   EXPECT_EQ(rm_->stats().rows, 20u);
@@ -126,7 +126,7 @@ TEST_F(KvTest, Checkpoint_CountsWhatEarlierLivesHaveWritten) {
 
 TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
   Open();
-  // Large rows, so that a checkpoint takes several chunks, with commits in between.
+  // Large rows, so that a checkpoint takes several chunks, with commits between them.
   const std::string padding(3000, 'p');
   uint64_t sequence = 0;
   for (int i = 0; i < 300; ++i) Write(++sequence, {Put(absl::StrCat("row", i), padding)});
@@ -177,8 +177,8 @@ TEST_F(KvTest, Checkpoint_MadeWhileOthersCommit_IsConsistent) {
   writer.join();
 }
 
-// Threads that flush wait in it, but for those that may pass. A thread may still be on
-// its way out of it when the test is over: so the state is shared.
+// Threads wait in their flushes, except those that may pass. A thread may still be
+// leaving its flush when the test has ended, so the state is shared.
 class HeldFlushes {
  public:
   explicit HeldFlushes(FaultEnv* env) : env_(env) {
@@ -190,7 +190,7 @@ class HeldFlushes {
     state_->held = false;
     state_->changed.NotifyAll();
   }
-  // On that thread.
+  // Called on the thread that may pass.
   void MayPass() {
     MutexLock lock(&state_->mutex);
     state_->may_pass = std::this_thread::get_id();
@@ -233,9 +233,9 @@ TEST_F(KvTest, Checkpoint_BegunDuringAOnePhaseCommit_HoldsIt) {
   {
     HeldFlushes held(&env_);
     rm_->CommitOnePhase(id, done.callback());
-    held.AwaitWaiting(1);  // the log's; the commit is not visible yet
+    held.AwaitWaiting(1);  // the log's flush; the commit is not visible yet
     checkpoint = std::thread([this] { EXPECT_TRUE(rm_->Checkpoint().ok()); });
-    held.AwaitWaiting(2);  // it has been through rows and evidence
+    held.AwaitWaiting(2);  // the checkpoint has been through rows and evidence
   }
   checkpoint.join();
   EXPECT_EQ(done.Get().outcome, OnePhase::kCommitted);
@@ -310,7 +310,7 @@ TEST_F(KvTest, Folder_OfOthersIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(locked)) << locked;
 }
 
-// A mount that is missing must not turn promises into nothing.
+// A missing mount must not make promises disappear.
 TEST_F(KvTest, Scenario78_FolderWithoutItsLog_IsNotServedAsAnEmptyOne) {
   Open();
   rm_.reset();
@@ -357,7 +357,7 @@ TEST_F(KvTest, Scenario42_FullDisk_RefusesNewWorkAndFinishesWhatIsPromised) {
   const BranchId early = Start(20);
   MustExecute(early, {Put("early", "1")});
   env_.SetCapacity(env_.used_bytes());
-  // Fill what is left of the log. A branch may be refused at any step, never stuck.
+  // Fills what is left of the log. A branch may be refused at any step, but never hang.
   uint64_t sequence = 100;
   bool full = false;
   for (int i = 0; i < 1000 && !full; ++i) {

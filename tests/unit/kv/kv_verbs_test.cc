@@ -366,7 +366,7 @@ TEST_F(KvTest, SecondBranchOfTheSameTransaction_IsAConflictAtOnce) {
   EXPECT_EQ(Execute(b, {Put("k", "2")}).result.code, Code::CONFLICT);
 }
 
-// It would not fit into a frame: the caller would not even learn its branch's id.
+// The answer would not fit into a frame: the caller would not even learn its branch's id.
 TEST_F(KvTest, AnswerThatIsTooLarge_IsRefusedAndTheCallChangesNothing) {
   const std::string large(500 << 10, 'v');
   options_ = KvOptions();

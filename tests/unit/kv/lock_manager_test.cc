@@ -125,7 +125,8 @@ TEST_F(LockManagerTest, YoungReader_DoesNotOvertakeAnOlderWriterThatWaits) {
 }
 
 TEST_F(LockManagerTest, OldReader_OvertakesAYoungerWriterThatWaits) {
-  // Otherwise: reader waits for writer, writer for holder, holder for reader.
+  // Otherwise the reader would wait for the writer, the writer for the holder, and the
+  // holder for the reader.
   LockOwner* reader = Make(1);
   LockOwner* holder = Make(2);
   LockOwner* writer = Make(3);
@@ -257,7 +258,7 @@ class Simulation {
     actors_.push_back(std::move(actor));
   }
 
-  // Some actor that can do something does it. That there always is one is the point.
+  // Some actor that can do something does it. There must always be one.
   void Step() {
     std::vector<size_t> free;
     for (size_t i = 0; i < actors_.size(); ++i) {
@@ -370,7 +371,7 @@ TEST(LockManagerRandomTest, NoDeadlockLives_AndLocksExclude) {
 }
 
 TEST(LockManagerRandomTest, OldestOne_AlwaysFinishes) {
-  // Fairness: one old owner against a stream of young ones that keep the lock busy.
+  // Fairness: one old owner and a stream of young ones that keep the lock busy.
   LockManager locks;
   Owner holder(5, 5, 1);
   Owner old(6, 6, 2);

@@ -1,5 +1,5 @@
-// What a resource manager promises (participant/sdk/resource_manager.h), tested one by
-// one; and the whole path, with a payment in another resource.
+// What a resource manager promises (participant/sdk/resource_manager.h), tested one
+// promise at a time; and the whole path, with a payment in another resource.
 #include "tests/unit/own_resource/seats.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace {
 
 using wire::Code;
 
-// A callback, and what it will be called with.
+// A callback, and the result that it will be called with.
 template <class T>
 std::pair<Callback<T>, std::future<T>> Later() {
   std::promise<T> promise;
@@ -107,7 +107,8 @@ class SeatsTest : public ::testing::Test {
  protected:
   SeatsTest() { EXPECT_TRUE(instance_.Recover().ok()); }
 
-  // The disk as the loss of power would leave it now: nothing that was not flushed.
+  // The disk as the loss of power would leave it now, without anything that was not
+  // flushed.
   std::unique_ptr<FaultEnv> DiskAfterPowerLoss() {
     auto disk = env_.Clone(2);
     disk->Crash(FaultEnv::Unsynced::kDropAll);

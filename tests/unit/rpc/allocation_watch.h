@@ -1,4 +1,4 @@
-// How large the largest allocation was, of all threads, while one of these lived.
+// The size of the largest allocation of all threads while such an object exists.
 #ifndef TESTS_UNIT_RPC_ALLOCATION_WATCH_H_
 #define TESTS_UNIT_RPC_ALLOCATION_WATCH_H_
 

@@ -1,5 +1,5 @@
-// A server that answers badly: the caller learns that the outcome is unknown, and
-// nothing worse happens to it.
+// A server that answers badly: the caller learns that the outcome is unknown, and nothing
+// worse happens to it.
 #include <gtest/gtest.h>
 #include <thrift/TApplicationException.h>
 
@@ -16,8 +16,8 @@ constexpr size_t kLargeForAnswer = size_t{512} << 10;
 
 class HostileServerTest : public RpcTest {
  protected:
-  // Calls echo at a server that reads the request and says `answer`, given the
-  // request's sequence id; bytes as they are.
+  // Calls echo at a server that reads the request and sends the bytes that `answer`
+  // returns for the request's sequence id.
   CallResult<EchoReply> CallAndAnswer(
       const std::function<std::string(int32_t sequence)>& answer) {
     Channel* const channel = OpenChannelTo(listener_.address());
@@ -32,7 +32,7 @@ class HostileServerTest : public RpcTest {
     EXPECT_TRUE(request.has_value());
     if (request.has_value()) peer.Send(answer(request->header.sequence));
     std::future<CallResult<EchoReply>> result = promise.get_future();
-    // Those whose answer leaves the connection as it is are told by its end.
+    // After an answer that leaves the connection open, the caller is told when it ends.
     if (result.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
       peer.Close();
     }
@@ -57,19 +57,19 @@ TEST_F(HostileServerTest, GoodAnswer_IsTaken) {
 TEST_F(HostileServerTest, BadAnswers_LeaveTheOutcomeUnknown) {
   const std::string huge = Varint(INT32_MAX);
   const std::vector<std::function<std::string(int32_t)>> answers = {
-      // Of another call, of no call, of another method, a request.
+      // The answer of another call, of no call, of another method; a request.
       [](int32_t s) { return Framed(Header("echo", 2, s + 1) + GoodResult()); },
       [](int32_t) { return Framed(Header("echo", 2, 0) + GoodResult()); },
       [](int32_t s) { return Framed(Header("add", 2, s) + GoodResult()); },
       [](int32_t s) { return Framed(Header("echo", 1, s) + GoodResult()); },
-      // Garbage, bad lengths, an answer cut short, bytes left over.
+      // Garbage, bad lengths, an answer that is cut short, bytes left over.
       [](int32_t) { return Framed("garbage"); },
       [](int32_t) { return std::string("\xFF\xFF\xFF\xFF", 4); },
       [](int32_t) { return std::string(4, '\0'); },
       [](int32_t s) { return Framed(Header("echo", 2, s) + GoodResult().substr(0, 5)); },
       [](int32_t s) { return Framed(Header("echo", 2, s) + GoodResult() + "x"); },
       [](int32_t s) { return Framed(Header("echo", 2, s)); },
-      // A string that lies, a container that overflows, a bomb.
+      // A string with a false length, a container that overflows, a bomb.
       [&](int32_t s) {
         return Framed(Header("echo", 2, s) + std::string("\x0C\0\x16\x02\x18", 5) + huge);
       },

@@ -1,4 +1,4 @@
-// What a caller is told when calls do not go well, and that it is told once.
+// What a caller is told when calls fail, and that it is told once.
 #include "thrift/rpc/channel.h"
 
 #include <gmock/gmock.h>
@@ -18,7 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// An address where nobody listens.
+// Returns an address where nobody listens.
 Address FreeAddress() {
   RawListener listener;
   return listener.address();
@@ -26,7 +26,7 @@ Address FreeAddress() {
 
 class ChannelTest : public RpcTest {
  protected:
-  // Starts a call and returns what will hold its outcome.
+  // Starts a call and returns the future of its outcome.
   std::future<CallResult<EchoReply>> Start(Channel* channel, const EchoRequest& request,
                                            Duration deadline = Duration::Seconds(10)) {
     auto promise = std::make_shared<std::promise<CallResult<EchoReply>>>();
@@ -45,7 +45,7 @@ TEST_F(ChannelTest, ServerNotThere_NotSent) {
   EXPECT_THAT(result.error, HasSubstr("refused"));
 }
 
-// Trial 8: it used to be sent, and ended the connection that all calls shared.
+// Trial 8: such a request was sent and ended the connection that all calls shared.
 TEST_F(ChannelTest, RequestOverALimit_IsNotSentAndOthersAreNotDisturbed) {
   StartServer();
   Channel* const channel = OpenChannel();
@@ -105,7 +105,7 @@ TEST_F(ChannelTest, ServerNotThere_AttemptsBackOff) {
       attempts.push_back(client_loop_->loop()->Now());
     });
   });
-  // 20, 40, 80, 160, ... ms, each drawn from its upper half.
+  // The delays are 20, 40, 80, 160, ... ms, each drawn from its upper half.
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
   size_t count = 0;
   OnClient([&] {
@@ -119,13 +119,13 @@ TEST_F(ChannelTest, ServerNotThere_AttemptsBackOff) {
   }
 }
 
-// To connect is no success: the peer closes each connection without an answer.
+// A connection alone is no success: the peer closes each one without an answer.
 TEST_F(ChannelTest, PeerThatClosesEachConnection_AttemptsBackOff) {
   RawListener listener;
   OpenChannelTo(listener.address(), {}, {.keep_connected = true});
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 7; ++i) listener.Accept().Close();
-  // 20, 40, 80, ... 640 ms lie between them, each drawn from its upper half.
+  // 20, 40, 80, ... 640 ms lie between the attempts, each drawn from its upper half.
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(600));
 }
 
@@ -164,7 +164,7 @@ TEST_F(ChannelTest, Scenario52_PeerDiesAfterTheRequestLeft_Unknown) {
   EXPECT_FALSE(got.not_executed());
 }
 
-// It is busy, or stopped; its machine is there.
+// The peer is busy or stopped, but its machine is there.
 TEST_F(ChannelTest, Scenario86_PeerThatReadsLate_IsNotTakenForOneThatIsDisconnected) {
   RawListener listener;
   Limits limits;
@@ -262,7 +262,7 @@ TEST_F(ChannelTest, AnswerAfterTheDeadline_ReachesNobodyElse) {
   }));
 }
 
-// A listener whose queue is full: connections to it are neither made nor refused.
+// A listener with a full queue: connections to it are neither made nor refused.
 class FullListener {
  public:
   FullListener() : listener_(0) {
@@ -311,8 +311,8 @@ TEST_F(ChannelTest, DeadlineWhileConnecting_TheRequestIsNotSentLater) {
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
   });
   RawPeer peer = listener.Accept();
-  // Whether the sweep or the connection came first, nothing that was reported as not
-  // sent may arrive.
+  // Whether the sweep or the connection came first, nothing that was reported as not sent
+  // may arrive.
   const std::optional<std::string> first = peer.ReadFrame();
   ASSERT_TRUE(first.has_value());
   const bool first_arrived = first->find("payload of 1") != std::string::npos;
@@ -430,7 +430,7 @@ TEST_F(ChannelTest, CallsWhileConnecting_FillTheQueueOnlyToItsLimit) {
   EchoRequest request = MakeRequest(1);
   request.__set_payload(std::string(30'000, 'x'));
   std::vector<CallOutcome> outcomes;
-  OnClient([&] {  // within one turn of the loop: nothing is connected meanwhile
+  OnClient([&] {  // in one iteration of the loop: nothing is connected meanwhile
     for (int i = 0; i < 5; ++i) {
       StartEcho(channel, request, Duration::Seconds(10),
                 [&](const auto& result) { outcomes.push_back(result.outcome); });

@@ -42,7 +42,7 @@ void EchoHandler::RememberContext() {
 void EchoHandler::Later(int32_t delay_ms, std::function<void()> answer) {
   const int now = waiting.fetch_add(1) + 1;
   most_waiting.store(std::max(most_waiting.load(), now));
-  // Requests are mutated at random in some tests: no delay of days.
+  // Some tests change requests at random: there must be no delay of days.
   loop_->RunAfter(Duration::Millis(std::clamp(delay_ms, 0, 2000)),
                   [this, answer = std::move(answer)] {
                     waiting.fetch_sub(1);

@@ -1,5 +1,5 @@
-// A service for the tests and the benchmark of the RPC runtime. What it does with a
-// request is told by the request's first word:
+// A service for the tests and the benchmark of the RPC runtime. The request's first word
+// says what the handler does with it:
 //
 //   (none)     answers, after delay_ms
 //   refuse     answers with the declared exception, after delay_ms
@@ -43,7 +43,7 @@ class EchoHandler : public EchoServiceCobSvIf {
            const int64_t b) override;
   void note(std::function<void()> cob, const EchoRequest& request) override;
 
-  // Loop thread: answers what was held.
+  // Called on the loop's thread: answers the calls that were held.
   void Release();
 
   std::atomic<int> calls{0};
@@ -52,7 +52,7 @@ class EchoHandler : public EchoServiceCobSvIf {
   std::atomic<int> most_waiting{0};
   std::atomic<int> contexts_seen{0};
 
-  // Of the last call of echo.
+  // The context of the last call of echo.
   [[nodiscard]] CallContext last_context() {
     MutexLock lock(&mutex_);
     return last_context_;

@@ -1,4 +1,4 @@
-// Slow peers, too many peers, too many calls: scenario 57. Others are served.
+// Slow peers, too many peers and too many calls: scenario 57. Other clients are served.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -16,7 +16,7 @@ namespace {
 
 class FloodTest : public RpcTest {
  protected:
-  // What the server says of a connection that it closes belongs to the test's output.
+  // The server's messages about connections that it closes belong to the test's output.
   void SetUp() override {
     SetMessageSink([](const Message& message) { std::cout << message.text << "\n"; });
   }
@@ -81,14 +81,14 @@ TEST_F(FloodTest, Scenario57_PeerThatDoesNotReadItsAnswers_IsHeldBackAndThenClos
     }
   });
   EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(2)).ok());
-  sender.join();  // the server closes, or this never ends
+  sender.join();  // ends only when the server closes
   EXPECT_EQ(Stats().timed_out, 1U);
-  // 1 MiB of answers here, and what two sockets' buffers take.
+  // 1 MiB of answers here, and as much as the buffers of two sockets hold.
   EXPECT_LT(handler_->calls.load(), 200);
 }
 
-// They are all under way when the first of them is answered: it is too late to read no
-// more requests.
+// All calls are under way when the first one is answered: it is too late to stop reading
+// requests.
 TEST_F(FloodTest, Scenario57_AnswersOfCallsUnderWay_AreKeptOnlyToTheLimit) {
   Limits limits;
   limits.max_buffered_out_bytes = 1 << 20;
@@ -106,8 +106,8 @@ TEST_F(FloodTest, Scenario57_AnswersOfCallsUnderWay_AreKeptOnlyToTheLimit) {
   EXPECT_TRUE(Echo(OpenChannel(), MakeRequest(2)).ok());
 }
 
-// The server reads no further while the first call is under way: the time in which the
-// second frame stands still is not the peer's fault.
+// The server does not read while the first call is under way: the time in which the
+// second frame makes no progress is not the peer's fault.
 TEST_F(FloodTest, FrameInPiecesWhileTheServerDoesNotRead_IsNotLate) {
   Limits limits;
   limits.frame_timeout = Duration::Millis(150);
@@ -157,7 +157,7 @@ TEST_F(FloodTest, Scenario81_ConnectionLimit_TheQuietestMakesRoomForANewOne) {
   std::vector<std::unique_ptr<RawPeer>> peers;
   for (int i = 0; i < 10; ++i) peers.push_back(std::make_unique<RawPeer>(address_));
   ASSERT_TRUE(Eventually([&] { return Stats().connections == 10; }));
-  // All have said something but for the third.
+  // All connections but the third have sent something.
   for (int i = 0; i < 10; ++i) {
     if (i == 2) continue;
     RawPeer& peer = *peers[static_cast<size_t>(i)];
@@ -237,7 +237,8 @@ TEST_F(FloodTest, Scenario81_ConnectionLimitAndAllHaveJustCalled_NewOneWaits) {
   EXPECT_TRUE(extra.ReadAnswer(Duration::Seconds(10)).has_value());
 }
 
-// It has called and is answered, but it has not read all of that yet.
+// The connection has made calls, and they are answered, but it has not read all answers
+// yet.
 TEST_F(FloodTest, Scenario81_ConnectionLimitWithAnswersOnTheirWay_NoneIsLost) {
   Limits limits;
   limits.max_connections = 1;
@@ -315,7 +316,7 @@ TEST_F(FloodTest, Scenario57_ThousandIdleConnections_OthersAreServedAndMemorySta
 #endif
 }
 
-// Runs in a process of its own: exit status 0 when all went well.
+// Runs in a process of its own; exit status 0 means success.
 void ServeWithoutDescriptors() {
   const auto server_loop = *LoopThread::Start();
   const auto handler = std::make_shared<EchoHandler>(server_loop->loop());
@@ -335,7 +336,8 @@ void ServeWithoutDescriptors() {
     return peer->Send(Framed(PingCall(1))) && peer->ReadAnswer().has_value();
   };
   if (!ping(good.get())) _exit(2);
-  // Sockets made now, connected when no descriptor is left for the other end.
+  // These sockets are made now and connected when no descriptor is left for the other
+  // end.
   const int lowest_free = dup(0);
   close(lowest_free);
   const rlimit limit{static_cast<rlim_t>(lowest_free) + 3,
@@ -345,7 +347,7 @@ void ServeWithoutDescriptors() {
   for (int i = 0; i < 3; ++i) peers.push_back(std::make_unique<RawPeer>(address));
   if (!Eventually([&] { return stats().accept_pauses >= 2; })) _exit(4);
   if (!ping(good.get())) _exit(5);
-  // It must not spin while it waits: some pauses a second, not thousands.
+  // The server must not spin while it waits: some pauses a second, not thousands.
   const uint64_t pauses_before = stats().accept_pauses;
   rusage usage_before{};
   getrusage(RUSAGE_SELF, &usage_before);
@@ -358,7 +360,7 @@ void ServeWithoutDescriptors() {
            usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec;
   };
   if (micros(usage_after) - micros(usage_before) > 200000) _exit(7);
-  // Descriptors come back: so does accepting.
+  // When descriptors are free again, connections are accepted again.
   peers.pop_back();
   peers.pop_back();
   if (!ping(peers.front().get())) _exit(8);

@@ -1,5 +1,5 @@
-// What bad clients send: scenarios 53 to 56. After each of them the server must not
-// have called a handler, not have allocated anything large, and serve others.
+// What bad clients send: scenarios 53 to 56. After each of them the server must have
+// called no handler, must have allocated nothing large, and must serve others.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ using apache::thrift::TApplicationException;
 using ::testing::HasSubstr;
 
 constexpr int kPingSequence = 777;
-// The loop's read buffer is there before; a frame of some kilobytes needs no more.
+// The loop's read buffer exists already; a frame of some kilobytes needs no more.
 constexpr size_t kLargeAllocation = size_t{512} << 10;
 
 std::string Repeat(std::string_view piece, int times) {
@@ -31,7 +31,7 @@ std::string Repeat(std::string_view piece, int times) {
   return text;
 }
 
-// A struct field's header in the compact protocol: id delta and type.
+// A field header of a struct in the compact protocol: id delta and type.
 constexpr char kStruct1 = '\x1C';
 constexpr char kList1 = '\x19';
 constexpr char kMap2 = '\x2B';
@@ -67,8 +67,8 @@ class HostileTest : public RpcTest {
     ExpectOthersAreServed();
   }
 
-  // An exception of this type with this sequence id comes back, and the connection
-  // goes on.
+  // An exception of this type with this sequence id is answered, and the connection stays
+  // open.
   void ExpectRefused(std::string_view payload, int error_type, int32_t sequence = 9) {
     const AllocationWatch watch;
     RawPeer peer(address_);
@@ -120,7 +120,7 @@ TEST_F(HostileTest, LargestFrameAnnouncedAndNotSent_AllocatesNothingLarge) {
   ExpectOthersAreServed();
 }
 
-// The server's messages while it lives.
+// The server's messages while this object exists.
 class Messages {
  public:
   Messages() {
@@ -155,7 +155,7 @@ TEST_F(HostileTest, Scenario56_AnotherProtocol_TheOperatorIsToldWhichAndWhose) {
   };
   int port = 0;
   for (const auto& [bytes, name] : protocols) {
-    // A name of its own each time: messages of one server are limited in number.
+    // A new name each time, since the messages of one server are limited in number.
     OnServer([&] {
       server_ = std::make_unique<Server>(
           server_loop_->loop(), EchoProcessor(handler_), Limits{},
@@ -288,7 +288,7 @@ TEST_F(HostileTest, Scenario56_FieldOfTheWrongType_Refused) {
   ExpectRefused(echo + kI64Field1 + "\x02" + end, TApplicationException::PROTOCOL_ERROR);
   ExpectRefused(echo + kBinary2 + "\x01x" + end, TApplicationException::PROTOCOL_ERROR);
   ExpectRefused(echo + end, TApplicationException::PROTOCOL_ERROR);
-  // In the argument the required id is a string, then missing.
+  // In the argument, the required id is a string, then missing.
   ExpectRefused(echo + kStruct1 + "\x18\x01x" + end + end,
                 TApplicationException::PROTOCOL_ERROR);
   ExpectRefused(echo + kStruct1 + end + end, TApplicationException::PROTOCOL_ERROR);
@@ -300,14 +300,15 @@ TEST_F(HostileTest, Scenario54_ContainerCountsThatOverflow_Refused) {
   const std::string huge = Varint(INT32_MAX);
   const std::string negative = Varint(UINT32_MAX);
   for (const std::string& count : {huge, negative, Varint(1U << 31U), Varint(16385)}) {
-    // A list of structs: Thrift counts a struct as no bytes, and would allocate all.
+    // A list of structs: Thrift counts a struct as no bytes, and would allocate all of
+    // them.
     ExpectRefused(Tree(std::string(1, kList1) + "\xFC" + count),
                   TApplicationException::PROTOCOL_ERROR);
     // A map, and a set.
     ExpectRefused(Tree(std::string(1, kMap2) + count + "\x86"),
                   TApplicationException::PROTOCOL_ERROR);
     ExpectRefused(Tree("\x3A\xF5" + count), TApplicationException::PROTOCOL_ERROR);
-    // A list in a field that nobody knows: elements of no type take no bytes.
+    // A list in an unknown field: elements of no type take no bytes.
     ExpectRefused(Tree("\x99\xF0" + count), TApplicationException::PROTOCOL_ERROR);
     ExpectRefused(Tree("\x99\xFC" + count), TApplicationException::PROTOCOL_ERROR);
   }
@@ -319,7 +320,7 @@ TEST_F(HostileTest, Scenario54_CountWithinTheLimitButBeyondTheFrame_AllocatesNot
 }
 
 TEST_F(HostileTest, Scenario54_ManyContainersInOneFrame_ShareABudget) {
-  // Ten lists of 16,000 empty trees each: every one is within its limit, every byte is
+  // Ten lists of 16,000 empty trees each: each list is within its limit, every byte is
   // there, and together they would take some 30 MB.
   std::string inside = std::string(1, kList1) + "\xAC";
   for (int i = 0; i < 10; ++i) {
@@ -341,7 +342,7 @@ TEST_F(HostileTest, Scenario55_NestingBomb_RefusedAtTheDepthLimit) {
         Tree(Repeat(level, depth) + std::string(static_cast<size_t>(depth) + 2, '\0')),
         TApplicationException::PROTOCOL_ERROR);
   }
-  // In fields that nobody knows: structs in structs, lists in lists.
+  // In unknown fields: structs in structs, lists in lists.
   ExpectRefused(Tree("\x9C" + Repeat("\x1C", 50000)),
                 TApplicationException::PROTOCOL_ERROR);
   ExpectRefused(Tree("\x99" + Repeat("\x19", 50000)),
@@ -398,8 +399,8 @@ TEST_F(HostileTest, BadFramesAgainAndAgain_EndTheConnection) {
   ExpectOthersAreServed();
 }
 
-// Good frames, changed at random. Whatever comes of it, the connection answers the
-// ping behind it or is closed; others are served; nothing large is allocated.
+// Good frames that are changed at random. Whatever happens, the connection answers the
+// ping after the frame or is closed, others are served, and nothing large is allocated.
 class MutationTest : public HostileTest {
  protected:
   static std::string Mutate(std::string frame, Random* random) {
@@ -427,7 +428,7 @@ class MutationTest : public HostileTest {
     return frame;
   }
 
-  // Until the ping is answered; false: closed.
+  // Waits until the ping is answered. False: the connection was closed.
   static bool PingComesBack(RawPeer* peer) {
     if (!peer->Send(Framed(PingCall(kPingSequence)))) return false;
     while (const std::optional<Answer> answer = peer->ReadAnswer()) {

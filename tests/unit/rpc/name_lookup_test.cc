@@ -1,5 +1,5 @@
-// Scenario 84: look-ups that hang cost a known number of threads, and who needs none of
-// them goes on.
+// Scenario 84: look-ups that hang use a limited number of threads, and callers that need
+// none of them go on.
 #include "thrift/rpc/name_lookup.h"
 
 #include <gtest/gtest.h>
@@ -14,10 +14,11 @@
 namespace concordat::rpc::testing {
 namespace {
 
-// A resolver under the test's control.
+// A resolver that the test controls.
 class Resolver {
  public:
-  // Must outlive the look-ups, which outlive their owner: shared by them.
+  // The look-ups share the resolver, since they outlive their owner and it must outlive
+  // them.
   [[nodiscard]] static NameLookup::Resolve Of(const std::shared_ptr<Resolver>& resolver) {
     return [resolver](const Address& name) { return resolver->LookUp(name); };
   }
@@ -29,7 +30,7 @@ class Resolver {
     MutexLock lock(&mutex_);
     known_.erase(name);
   }
-  // Look-ups hang while it is on, but for those of "prompt".
+  // While this is on, all look-ups hang but those of "prompt".
   void Hang(bool on) {
     MutexLock lock(&mutex_);
     hang_ = on;
@@ -99,12 +100,12 @@ TEST_F(NameLookupTest, Scenario84_HundredsOfLookUpsHang_FewThreadsAndKnownNamesG
       [&] { return resolver_->hanging() == static_cast<int>(NameLookup::kMaxThreads); }));
   EXPECT_EQ(lookup_.threads(), NameLookup::kMaxThreads);
 
-  // The connection goes, and comes again without an answer of the resolver.
+  // The connection is lost and made again without an answer of the resolver.
   StopServer();
   ASSERT_TRUE(Eventually([&] { return !Echo(known, MakeRequest(2)).ok(); }));
   StartServer({}, address_.ToString());
   EXPECT_TRUE(Eventually([&] { return Echo(known, MakeRequest(3)).ok(); }));
-  // An address in numbers needs no look-up.
+  // A numeric address needs no look-up.
   EXPECT_TRUE(Eventually([&] { return Echo(OpenChannel(), MakeRequest(4)).ok(); }));
   EXPECT_EQ(lookup_.threads(), NameLookup::kMaxThreads);
 }
@@ -127,7 +128,7 @@ TEST_F(NameLookupTest, Scenario84_OneNameAskedByMany_IsLookedUpOnce) {
   EXPECT_EQ(resolver_->asked("shared"), 1);
 }
 
-// Counts who was told.
+// Counts which callbacks ran.
 class Told {
  public:
   [[nodiscard]] NameLookup::Done Done() {
@@ -192,7 +193,7 @@ TEST_F(NameLookupTest, MoreNamesThanAreKeptAndAllAreAskedFor_EachIsAnswered) {
   EXPECT_TRUE(told.Reaches(count));
 }
 
-// The resolver may be down, and the server not.
+// The resolver may be down while the server is not.
 TEST_F(NameLookupTest, NameThatIsNotFoundAnyMore_KeepsWhatItStoodFor) {
   Told told;
   const Address name = Address::Tcp("known", 1);

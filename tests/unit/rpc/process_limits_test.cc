@@ -1,4 +1,4 @@
-// What a process may write and open: messages of one kind, file descriptors.
+// Limits of what a process writes and opens: messages of one kind, file descriptors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-// Sockets and frames by hand, for saying what no proper peer would say, and a server
-// and client to say it to.
+// Sockets and frames made by hand, to send what no proper peer would send, and a server
+// and a client to send it to.
 #ifndef TESTS_UNIT_RPC_RAW_PEER_H_
 #define TESTS_UNIT_RPC_RAW_PEER_H_
 
@@ -21,7 +21,7 @@ namespace concordat::rpc::testing {
 // Four bytes of length and the payload.
 [[nodiscard]] std::string Framed(std::string_view payload);
 
-// The start of a message in the compact protocol; type 1 is a call, 2 a reply.
+// The beginning of a message in the compact protocol; type 1 is a call, 2 a reply.
 [[nodiscard]] std::string Header(std::string_view method, int type, int32_t sequence);
 [[nodiscard]] std::string Varint(uint64_t value);
 // A well-formed call of echo.
@@ -30,12 +30,12 @@ namespace concordat::rpc::testing {
 [[nodiscard]] EchoRequest MakeRequest(int64_t id, std::string word = "",
                                       int32_t delay_ms = 0);
 
-// What came back in a frame.
+// The contents of a frame that came back.
 struct Answer {
   MessageHeader header;  // without the name, which would point into a moved string
   std::string method;
   std::string payload;
-  // TApplicationException's type and text, when it is one.
+  // Type and text of a TApplicationException, if the answer is one.
   int error_type = -1;
   std::string error_text;
 };
@@ -48,13 +48,14 @@ class RawPeer {
 
   [[nodiscard]] bool connected() const { return fd_.valid(); }
   [[nodiscard]] int fd() const { return fd_.get(); }
-  // False when the other end is closed.
+  // False: the other end is closed.
   bool Send(std::string_view bytes);
-  // The next frame's payload; none at the end of the stream or after the time.
+  // Returns the payload of the next frame; none at the end of the stream or after the
+  // time.
   [[nodiscard]] std::optional<std::string> ReadFrame(
       Duration wait = Duration::Seconds(5));
   [[nodiscard]] std::optional<Answer> ReadAnswer(Duration wait = Duration::Seconds(5));
-  // The other end closes, and sends nothing before that.
+  // True: the other end closes, and sends nothing before that.
   [[nodiscard]] bool IsClosedWithin(Duration wait);
   void Close() { fd_.Reset(); }
 
@@ -79,7 +80,7 @@ class RawListener {
 // Waits until the condition holds; false after ten seconds.
 [[nodiscard]] bool Eventually(const std::function<bool()>& condition);
 
-// A server on a thread of its own and, on a second one, channels.
+// A server on a thread of its own, and channels on a second thread.
 class RpcTest : public ::testing::Test {
  protected:
   RpcTest();
@@ -88,7 +89,7 @@ class RpcTest : public ::testing::Test {
   void StartServer(const Limits& limits = {}, const std::string& listen = "127.0.0.1:0");
   void StopServer();
   [[nodiscard]] ServerStats Stats();
-  // A channel lives on the client's loop: use it inside OnClient.
+  // A channel belongs to the client's loop: use it inside OnClient.
   Channel* OpenChannel(const Limits& limits = {}, ChannelOptions options = {});
   Channel* OpenChannelTo(const Address& address, const Limits& limits = {},
                          ChannelOptions options = {});
@@ -97,7 +98,7 @@ class RpcTest : public ::testing::Test {
   // Calls echo and waits for the outcome.
   CallResult<EchoReply> Echo(Channel* channel, const EchoRequest& request,
                              Duration deadline = Duration::Seconds(10));
-  // A path for a Unix socket, in a folder that goes with the test.
+  // A path for a Unix socket, in a folder that is removed with the test.
   [[nodiscard]] std::string SocketPath(const std::string& name);
 
   std::unique_ptr<LoopThread> server_loop_;
@@ -111,7 +112,7 @@ class RpcTest : public ::testing::Test {
   std::string folder_;
 };
 
-// Starts a call of echo; loop thread.
+// Starts a call of echo. Called on the loop's thread.
 void StartEcho(Channel* channel, const EchoRequest& request, Duration deadline,
                CallCallback<EchoReply> callback);
 

@@ -1,5 +1,5 @@
-// One connection carries many calls, plain Thrift clients work, handlers answer when
-// they like, and a server stops in good order.
+// One connection carries many calls, plain Thrift clients work, handlers answer when they
+// like, and a server stops in good order.
 #include "thrift/rpc/server.h"
 
 #include <gmock/gmock.h>
@@ -158,7 +158,8 @@ TEST_F(ServerTest, AnswerOverALimitOfAServiceWithResults_IsAReplyThatSaysSo) {
   const auto framed = std::make_shared<transport::TFramedTransport>(socket);
   framed->open();
   ResultServiceClient client(std::make_shared<protocol::TCompactProtocol>(framed));
-  // A new one each time: Thrift leaves a field that does not come as it was.
+  // A new reply each time, because Thrift does not change a field that is missing in the
+  // answer.
   const auto fetch = [&client](int32_t size) {
     ResultReply reply;
     client.fetch(reply, size);

@@ -1,4 +1,4 @@
-// A BranchTable whose commands and answers a test can look at one by one.
+// A BranchTable whose commands and answers a test can check one by one.
 #ifndef TESTS_UNIT_SDK_BRANCH_FIXTURE_H_
 #define TESTS_UNIT_SDK_BRANCH_FIXTURE_H_
 
@@ -138,7 +138,7 @@ class BranchTableTest : public ::testing::Test {
     for (Event& e : out.events) events_.push_back(std::move(e));
   }
 
-  // The commands since the last call, as a list of kinds.
+  // The kinds of the commands since the last call.
   std::vector<CommandKind> TakeCommands() {
     std::vector<CommandKind> kinds;
     for (const Command& c : commands_) kinds.push_back(c.kind);

@@ -30,7 +30,7 @@ TEST_F(BranchTableTest, Start_OverTheLimit_IsRefused) {
   EXPECT_EQ(table_->Start(MakeGtid(3), Duration(), now_).refusal, StartRefusal::kNone);
 }
 
-// A database does not know that two branches are of one transaction: the second would
+// A database does not know that two branches belong to one transaction: the second would
 // wait for the first, which ends only after the second has voted.
 TEST_F(BranchTableTest, Scenario102_SecondBranchOfATransaction_IsRefusedAtOnce) {
   BranchTableOptions options;
@@ -42,7 +42,7 @@ TEST_F(BranchTableTest, Scenario102_SecondBranchOfATransaction_IsRefusedAtOnce) 
   StartResult second = table_->Start(MakeGtid(1), Duration(), now_);
   EXPECT_EQ(second.refusal, StartRefusal::kSecond);
   EXPECT_EQ(second.branch, first);
-  // One that was not begun, or is over, is in nobody's way.
+  // A branch that was not begun, or has ended, is in nobody's way.
   Rollback(first);
   RolledBack(first);
   table_->StartFailed(Start(1));
@@ -108,14 +108,15 @@ TEST_F(BranchTableTest, Scenario96_AnswersKeptForIdleBranches_AreBoundedTogether
   TakeCommands();
   EXPECT_EQ(TextOf(Execute(branches[4], 1)), std::string(300, 'x'));
   EXPECT_EQ(TextOf(Execute(branches[2], 1)), std::string(300, 'x'));
-  // The oldest go. Such a branch works on, as long as nobody asks for that answer.
+  // The oldest replies are dropped. Such a branch goes on as long as nobody asks for the
+  // reply.
   Execute(branches[1], 2);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kExecute});
   const ExecuteAnswer answer = ExecuteOf(Execute(branches[0], 1));
   EXPECT_EQ(answer.verdict, ExecuteVerdict::kBranchGone);
   EXPECT_NE(answer.detail.find("not kept any more"), std::string::npos);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
-  // What ends gives its answer up.
+  // A branch that ends gives up its reply.
   for (const BranchId& id : branches) {
     Rollback(id);
     RolledBack(id);
@@ -194,7 +195,7 @@ TEST_F(BranchTableTest, IdleRollbackThatFails_IsTriedAgain) {
 TEST_F(BranchTableTest, Call_ThatWaitsLongerThanItsCaller_RollsTheBranchBack) {
   Recover();
   const BranchId id = Start();
-  const RequestToken work = Execute(id, 1);  // gives up after 5 s
+  const RequestToken work = Execute(id, 1);  // ends after 5 s
   TakeCommands();
   Advance(Duration::Millis(4900));
   EXPECT_TRUE(TakeCommands().empty());

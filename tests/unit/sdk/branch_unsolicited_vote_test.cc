@@ -9,7 +9,7 @@ using Kinds = std::vector<CommandKind>;
 class UnsolicitedVoteTest : public BranchTableTest {
  protected:
   UnsolicitedVoteTest() { Recover(); }
-  // One whose call, which may prepare, runs.
+  // Starts a branch whose call, which may prepare, is running.
   BranchId StartWorking() {
     const BranchId id = Start();
     call_ = Execute(id, 1, /*may_prepare=*/true);
@@ -58,7 +58,7 @@ TEST_F(UnsolicitedVoteTest, CallThatDidNotPrepare_LeavesAnActiveBranch) {
   EXPECT_EQ(VoteOf(vote), Vote::kReadOnly);
 }
 
-// Its caller may still be waiting for a lock at another resource.
+// The caller may still be waiting for a lock at another resource.
 TEST_F(UnsolicitedVoteTest, InDoubt_OnlyWhenTheCallerMayHaveGivenUp) {
   const BranchId id = StartPreparedByItsCall();
   Advance(kCall + options_.in_doubt_inquiry - Duration::Millis(1));
@@ -89,7 +89,7 @@ TEST_F(UnsolicitedVoteTest, CallerGivesUpAfterItFailed_RolledBack) {
   EXPECT_EQ(FinishOf(abandoned).state, FinishState::kDone);
 }
 
-// It has not voted as long as nobody was answered (X/Open DTP, 2.3.2).
+// The branch has not voted as long as nobody was answered (X/Open DTP, 2.3.2).
 TEST_F(UnsolicitedVoteTest, OverdueCall_IsRolledBack_AndItsVoteNeverGoesOut) {
   const BranchId id = StartWorking();
   Advance(kCall);
@@ -100,14 +100,14 @@ TEST_F(UnsolicitedVoteTest, OverdueCall_IsRolledBack_AndItsVoteNeverGoesOut) {
   EXPECT_EQ(table_->Stats(now_).held, 0u);
 }
 
-// The resource manager had prepared it when the rollback was begun.
+// The resource manager had prepared the branch when the rollback was begun.
 TEST_F(UnsolicitedVoteTest, VoteThatCrossesARollback_NeverGoesOut) {
   const BranchId id = StartWorking();
   Advance(kCall);
   EXPECT_EQ(TakeCommands(), Kinds{CommandKind::kRollback});
   Executed(id, "prepared", AfterExecute::kPrepared);
   EXPECT_EQ(ExecuteOf(call_).verdict, ExecuteVerdict::kTimedOut);
-  // The store could not roll it back yet: it is held, and nobody can commit it.
+  // The store could not roll the branch back yet: it is kept, and nobody can commit it.
   RolledBack(id, FinishState::kRetry);
   EXPECT_EQ(table_->Stats(now_).in_doubt, 1u);
   EXPECT_EQ(VoteOf(Prepare(id)), Vote::kLost);

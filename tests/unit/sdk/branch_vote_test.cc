@@ -82,7 +82,8 @@ TEST_F(BranchTableTest, ReadOnlyVotes_AreBoundedByNumber) {
   }
   EXPECT_EQ(table_->Stats(now_).remembered, 10u);
   EXPECT_EQ(VoteOf(Prepare(ids[1])), Vote::kReadOnly);
-  // The first one is gone: no alarm for its COMMIT, because it may have been read-only.
+  // The first branch is not remembered: its COMMIT raises no alarm, because it may have
+  // been read-only.
   const RequestToken commit = Commit(ids[0]);
   Found(ids[0], Evidence::kNone);
   EXPECT_EQ(FinishOf(commit).state, FinishState::kDone);
@@ -261,7 +262,7 @@ TEST_F(BranchTableTest, Scenario18_ForgedBranch_IsRefused) {
   EXPECT_EQ(VoteOf(Prepare(forged)), Vote::kRefused);
   EXPECT_TRUE(FinishOf(Commit(forged)).protocol_error);
   EXPECT_EQ(OnePhaseOf(CommitOnePhase(forged)), OnePhaseVerdict::kInvalid);
-  // The right number with another transaction's gtid is not that branch.
+  // The right number with another transaction's gtid is not this branch.
   BranchId other = real;
   other.gtid = MakeGtid(99);
   const RequestToken token = Prepare(other);

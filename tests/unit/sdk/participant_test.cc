@@ -1,4 +1,4 @@
-// A participant with a KV shard, over real sockets: its client and its coordinators are
+// A participant with a KV shard, over real sockets. Its client and its coordinators are
 // in this process, on loops of their own.
 #include "participant/sdk/participant.h"
 
@@ -60,7 +60,7 @@ class ParticipantInstance {
       });
     });
   }
-  // Returns when the participant's loop has done what had reached it.
+  // Returns when the participant's loop has done everything that had reached it.
   void AwaitLoop() {
     thread_->RunSync([] {});
   }
@@ -280,7 +280,7 @@ TEST_F(ParticipantTest, Leader_IsFoundByHintAndFollowed) {
   coordinators_[0]->set_leader("");
   coordinators_[1]->set_leader(coordinators_[0]->address());
   EXPECT_TRUE(Eventually([this] { return coordinators_[0]->registrations() > 2; }));
-  // And the end of that node's process.
+  // The end of that node's process.
   coordinators_[1]->set_leader("");
   client_thread_->RunSync([this] { coordinators_[0]->Close(); });
   const size_t before = coordinators_[1]->registrations();
@@ -453,7 +453,7 @@ TEST_F(ParticipantTest, WrongCalls_AreRefusedAndChangeNothing) {
   request = StartRequest(1, {});
   request.__isset.start = false;
   EXPECT_EQ(Execute(request).result.code, Code::INVALID);
-  // A first call that does nothing leaves no branch behind.
+  // A first call that does nothing leaves no branch.
   request = StartRequest(1, {Operation(wire::KvVerb::PUT, "k")});
   const wire::ExecuteReply invalid = Execute(request);
   EXPECT_EQ(invalid.result.code, Code::INVALID);

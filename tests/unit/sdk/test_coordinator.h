@@ -1,5 +1,5 @@
-// The other end of a participant's calls: answers hello, registrations and inquiries as
-// a test tells it to, over real sockets.
+// The other end of a participant's calls: it answers hello, registrations and inquiries
+// as a test tells it to, over real sockets.
 #ifndef TESTS_UNIT_SDK_TEST_COORDINATOR_H_
 #define TESTS_UNIT_SDK_TEST_COORDINATOR_H_
 
@@ -28,7 +28,7 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
  public:
   static constexpr int64_t kCluster = 4711;
 
-  // On the loop's thread.
+  // Called on the loop's thread.
   void Listen(rpc::EventLoop* loop) {
     server_ = std::make_unique<rpc::Server>(
         loop, std::make_shared<wire::CoordinatorServiceAsyncProcessorT<rpc::Codec>>(
@@ -40,7 +40,7 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
   void Close() { server_.reset(); }
   [[nodiscard]] const std::string& address() const { return address_; }
 
-  // What it says; thread-safe.
+  // --- what it answers; thread-safe ---
   void set_silent(bool silent) {
     Set([&] { silent_ = silent; });
   }
@@ -56,7 +56,7 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
   void set_refuses(bool refuses) {
     Set([&] { refuses_ = refuses; });
   }
-  // What it was told.
+  // --- what it was sent ---
   [[nodiscard]] size_t registrations() {
     MutexLock lock(&mutex_);
     return registrations_;

@@ -1,6 +1,6 @@
 // A seat service as a user would write one, in memory that stands for a durable store,
-// and a referee: it notes each call that the SDK's contract
-// (participant/resources/service/ service.h) does not allow. It can fail before or after
+// and a referee: it records each call that the SDK's contract
+// (participant/resources/service/service.h) does not allow. It can fail before or after
 // it has done what it was asked, hold calls back, and tell a test of each step.
 #ifndef TESTS_UNIT_SERVICE_MODEL_SERVICE_H_
 #define TESTS_UNIT_SERVICE_MODEL_SERVICE_H_
@@ -19,7 +19,7 @@
 
 namespace concordat::participant::service {
 
-// What survives the process. Can be copied: as a crash at that moment leaves it.
+// What survives the process. A copy is what a crash at that moment leaves.
 struct ModelStore {
   struct Row {
     State state = State::kTried;
@@ -45,8 +45,8 @@ struct ModelStore {
 // What a test and the services of several incarnations share. Thread-safe.
 class ModelWorld {
  public:
-  // Fails the next call of that kind: "try", "confirm", "cancel", "lookup"; after it has
-  // taken effect, or without.
+  // Fails the next call of this kind ("try", "confirm", "cancel", "lookup"), after it has
+  // taken effect or without effect.
   void FailNext(const std::string& kind, bool after_effect) {
     MutexLock lock(&mutex);
     failures[kind].push_back(after_effect);
@@ -69,7 +69,7 @@ class ModelWorld {
     MutexLock lock(&mutex);
     return violations;
   }
-  // Calls of this kind wait until Release; none when empty.
+  // Calls of this kind wait until Release; empty: none waits.
   void Hold(const std::string& kind) {
     MutexLock lock(&mutex);
     hold = kind;
@@ -92,7 +92,7 @@ class ModelWorld {
   std::vector<std::string> violations ABSL_GUARDED_BY(mutex);
   std::map<std::string, std::deque<bool>> failures ABSL_GUARDED_BY(mutex);
   std::set<std::string> busy ABSL_GUARDED_BY(mutex);   // branches with a call
-  std::set<std::string> tried ABSL_GUARDED_BY(mutex);  // ids, for ever
+  std::set<std::string> tried ABSL_GUARDED_BY(mutex);  // ids, never removed
   std::set<std::string> ended ABSL_GUARDED_BY(mutex);  // ids: OK was returned
   std::string hold ABSL_GUARDED_BY(mutex);
   std::vector<std::function<void()>> held ABSL_GUARDED_BY(mutex);
@@ -100,12 +100,13 @@ class ModelWorld {
   bool forgetful ABSL_GUARDED_BY(mutex) = false;  // Cancel leaves no trace
   // Called before and after each effect, without the mutex.
   std::function<void()> on_step;
-  // More failures, by chance; asked under the mutex.
+  // More random failures; called under the mutex.
   std::function<bool()> fails;
 };
 
-// Requests: "book SEAT", "show SEAT" (a query), "break SEAT" (reserves, and says Failed),
-// "break" (Failed, without). Callbacks come on the calling thread.
+// Requests: "book SEAT", "show SEAT" (a query), "break SEAT" (reserves, and returns
+// Failed), "break" (returns Failed without reserving). Callbacks run on the calling
+// thread.
 class ModelService final : public AsyncService {
  public:
   explicit ModelService(ModelWorld* world) : world_(world) {}
@@ -124,7 +125,7 @@ class ModelService final : public AsyncService {
   void Close() override {}
 
  private:
-  // Runs `body` now or when it is released, as one call of this kind.
+  // Runs `body` now, or when it is released, as one call of this kind.
   void Run(const std::string& kind, const Reservation& reservation,
            std::function<void()> body);
   TryResult DoTry(const std::string& id, const std::string& request)

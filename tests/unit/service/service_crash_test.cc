@@ -22,7 +22,7 @@ struct Fact {
 };
 using Facts = std::map<BranchId, Fact>;
 
-// A moment: the disk, the store and what was known then.
+// One moment: the disk, the store and what was known then.
 struct Moment {
   std::unique_ptr<FaultEnv> disk;
   std::unique_ptr<ModelWorld> world;
@@ -41,7 +41,7 @@ class Camera {
     env_->SetSyncHook(nullptr);
     world_->on_step = nullptr;
   }
-  // Under the store's mutex, so that disk, store and facts are of one moment.
+  // Called under the store's mutex, so that disk, store and facts are of one moment.
   void Shoot() {
     MutexLock lock(&world_->mutex);
     if (++count_ % one_in_ != 0) return;
@@ -63,7 +63,7 @@ class Camera {
 
 class CrashTest : public ::testing::TestWithParam<uint64_t> {
  protected:
-  // Asked under the world's mutex.
+  // Called under the world's mutex.
   std::function<bool()> Dice(uint64_t one_in) {
     auto dice = std::make_shared<Random>(random_.Below(UINT64_MAX));
     return [dice, one_in] { return dice->Below(one_in) == 0; };
@@ -86,7 +86,7 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
             Fact* fact) {
     const int tries = 1 + static_cast<int>(random_.Below(3));
     for (int i = 1; i <= tries; ++i) {
-      // Some are sold or held already.
+      // Some seats are sold or held already.
       const std::string seat = std::to_string(random_.Below(40));
       const auto reply = instance->Execute(id, "book " + seat, i);
       if (reply.result.code == wire::Code::CONFLICT) return;
@@ -223,7 +223,7 @@ class CrashTest : public ::testing::TestWithParam<uint64_t> {
     for (const BranchId& id : listed) {
       Fact* fact = &facts->at(id);
       bool commit = fact->asked == Asked::kCommit;
-      // The vote stands in the log, whether it was answered or not.
+      // The vote is in the log, whether it was answered or not.
       if (fact->asked == Asked::kPrepare) commit = fact->voted && random_.Below(2) == 0;
       Note(world, [&] { fact->voted = true; });
       Finally(instance, world, id, fact, commit);

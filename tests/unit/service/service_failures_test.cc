@@ -1,4 +1,4 @@
-// Functions that fail, stores that contradict, disks that are full or break.
+// Functions that fail, stores that contradict the decision, disks that are full or fail.
 #include <gmock/gmock.h>
 
 #include "tests/unit/service/service_instance.h"
@@ -9,7 +9,7 @@ namespace {
 using ::testing::HasSubstr;
 using wire::Code;
 
-// --- what fails is repeated, in the open ---
+// --- what fails is repeated, and is visible ---
 
 TEST_F(ServiceTest, FailedConfirm_IsAnsweredRetryWithItsWordsAndRepeated) {
   const BranchId id = Prepared(1, "1A");
@@ -107,7 +107,7 @@ TEST_F(ServiceTest, ConflictWhoseCancelFails_IsToldAndCancelledLater) {
   EXPECT_EQ(instance_->Rollback(first), FinishState::kDone);
 }
 
-// --- a store that says what nobody has asked for ---
+// --- a store that contradicts the decision ---
 
 class ContradictionTest : public ServiceTest {
  protected:

@@ -1,5 +1,5 @@
-// A service behind a participant, where repeated, late and made-up requests arrive; and
-// a whole transaction of a seat and a payment.
+// A service behind a participant, with repeated, late and forged requests; and a whole
+// transaction of a seat and a payment.
 #include <gmock/gmock.h>
 
 #include "coordinator/client/operations.h"
@@ -16,7 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 using wire::Code;
 
-// A coordinator that knows of nothing and lets everybody wait.
+// A coordinator that knows nothing and lets every branch wait.
 class QuietLink final : public CoordinatorLink {
  public:
   void Hello(const wire::CallContext& /*context*/, Done<wire::HelloReply> done) override {

@@ -144,8 +144,8 @@ TEST_F(ServiceTest, CloseWhileRecovering_Returns) {
   EXPECT_TRUE(absl::IsCancelled(Get(std::move(recovered)).status()));
 }
 
-// The one in doubt at a crash is told what it has missed only by Lookup, if nobody else
-// knows it any more: an acknowledged branch is forgotten by the coordinator.
+// A branch that was in doubt at a crash finds what it has missed only by Lookup, if
+// nobody else knows it any more: the coordinator forgets an acknowledged branch.
 TEST_F(ServiceTest, CancelThatFailsAfterACrash_LeavesTheEvidenceOpen) {
   const BranchId id = Booked(1, "1A");
   PowerCycle();
@@ -323,7 +323,7 @@ TEST_F(ServiceTest, LogAndStartUp_StayBoundedOverManyBranches) {
 
 // --- blocking functions on threads ---
 
-// Two seats sold at once need two threads; what is thrown is an answer.
+// Two seats that are sold at once need two threads; an exception is an answer.
 class BlockingService final : public Service {
  public:
   TryResult Try(const Reservation&, std::string_view request) override {

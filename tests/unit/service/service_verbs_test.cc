@@ -7,7 +7,7 @@ namespace {
 using ::testing::Test;
 using wire::Code;
 
-// Holds the log's flushes while it lives.
+// Holds the log's flushes while it exists.
 class FlushGate {
  public:
   explicit FlushGate(FaultEnv* env) : env_(env) {
@@ -155,7 +155,7 @@ TEST_F(ServiceTest, Batch_SharesOneFlush) {
     EXPECT_EQ(instance_->Commit(id), FinishState::kDone);
 }
 
-// --- what Try may say ---
+// --- the results of Try ---
 
 TEST_F(ServiceTest, Refused_IsAConditionThatFailsAndTheBranchLives) {
   ASSERT_EQ(instance_->CommitOnePhase(Booked(1, "1A")), OnePhase::kCommitted);

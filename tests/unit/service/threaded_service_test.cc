@@ -8,7 +8,7 @@
 namespace concordat::participant::service {
 namespace {
 
-// Every Try waits until it is let go.
+// Every Try waits until it is released.
 class SlowService final : public Service {
  public:
   explicit SlowService(std::shared_future<void> go) : go_(std::move(go)) {}

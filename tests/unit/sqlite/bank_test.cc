@@ -1,4 +1,4 @@
-// Many branches at once, from several threads: money moves, none is made or lost.
+// Many branches at once, from several threads: money is moved, but none is made or lost.
 #include <atomic>
 #include <thread>
 
@@ -25,7 +25,7 @@ class BankTest : public SqliteFixture {
         " INSERT INTO account SELECT i, 100 FROM n;");
   }
 
-  // One transfer of 1..20, in two calls, with an entry for each side. True when it was
+  // One transfer of 1..20, in two calls, with an entry for each side. True: it was
   // committed.
   bool Transfer(Random* random, uint64_t sequence) {
     const auto from = static_cast<int64_t>(1 + random->Below(kRows));
@@ -101,7 +101,7 @@ TEST_F(BankTest, ConcurrentTransfers_SumStaysAndEntriesAgree) {
       }
     });
   }
-  // Readers see whole commits: each read sums to the same.
+  // Readers see only whole commits: each read has the same sum.
   std::thread reader([&] {
     while (!stop) {
       const BranchId id = MakeBranch(++sequence);

@@ -1,5 +1,5 @@
-// The traps between "the statement ran" and "its changes were made again": triggers,
-// foreign-key actions, REPLACE, AUTOINCREMENT, WITHOUT ROWID, collations, added columns.
+// Where a replay could differ from the statements: triggers, foreign-key actions,
+// REPLACE, AUTOINCREMENT, WITHOUT ROWID, collations, added columns.
 #include "tests/unit/sqlite/support.h"
 
 namespace concordat::participant {
@@ -7,7 +7,7 @@ namespace {
 
 class CaptureTrapTest : public SqliteFixture {
  protected:
-  // In one branch, each statement a call of its own; returns what is committed after.
+  // Runs the statements in one branch, each in a call of its own, and commits it.
   void RunAndCommit(const std::vector<std::string>& statements) {
     const BranchId id = Begin();
     for (const std::string& sql : statements) Run(id, sql);
@@ -116,7 +116,7 @@ TEST_F(CaptureTrapTest, DeleteOfAWholeTable_IsSeen) {
   EXPECT_EQ(Query("SELECT count(*) FROM t"), "0");
 }
 
-// The row is older than the column: before it is written it shows NULL, as it does after.
+// The row is older than the column: it shows NULL before it is written, and after.
 TEST_F(CaptureTrapTest, NullInThePlaceOfAnAddedColumnsDefault_IsWritten) {
   Open(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES(1,5),(2,6);"

@@ -1,9 +1,9 @@
-// A process that serves a file is killed with SIGKILL in the middle of its writes; the
+// A process that serves a file is killed with SIGKILL in the middle of its writes. The
 // next one must find every promise kept and nothing half done.
 //
-// The child works on branches one after the other, each moving 1 from account 1 to
-// account 2 and writing its number into a journal table, and tells the parent over a pipe
-// what it was answered. It is killed in place of its n-th write or flush.
+// The child works on branches one after another. Each moves 1 from account 1 to account 2
+// and writes its number into a journal table, and the child reports over a pipe what it
+// was answered. It is killed in place of its n-th write or flush.
 #include <sys/wait.h>
 
 #include <csignal>
@@ -24,7 +24,7 @@ constexpr const char* kCrashSchema =
     "CREATE TABLE IF NOT EXISTS journal(number INTEGER PRIMARY KEY);"
     "INSERT OR IGNORE INTO account VALUES(1,100000),(2,0);";
 
-// What the child said of a branch, the last word.
+// The last thing that the child reported about a branch.
 enum class Said : char {
   kStarted = 's',
   kPrepared = 'p',
@@ -46,7 +46,7 @@ class CrashTest : public SqliteFixture {
     SqliteFixture::SetUp();
     options_.vfs = FaultVfs::kName;
     options_.schema_sql = kCrashSchema;
-    options_.checkpoint_pages = 20;  // so that some are hit
+    options_.checkpoint_pages = 20;  // so that some happen during the test
     FaultVfs::Get();
   }
 
@@ -86,7 +86,7 @@ class CrashTest : public SqliteFixture {
     }
   }
 
-  // Runs a child until it is killed; what it said of each branch last.
+  // Runs a child until it is killed. Returns what it reported last about each branch.
   std::map<uint32_t, Said> RunChild(int64_t kill_at, uint64_t first) {
     int fds[2];
     EXPECT_EQ(pipe(fds), 0);
@@ -112,13 +112,13 @@ class CrashTest : public SqliteFixture {
            "1";
   }
 
-  // What was said of one branch must hold in the file as it is now.
+  // What was reported about one branch must agree with the file as it is now.
   void CheckBranch(uint32_t branch, Said said, bool listed) {
     const BranchId id = MakeBranch(branch);
     const Evidence evidence = call_->LookUp(id);
     switch (said) {
       case Said::kStarted:
-        // Killed before the vote was told: prepared or gone (scenarios 23, 24).
+        // Killed before the vote was reported: prepared or gone (scenarios 23, 24).
         EXPECT_EQ(evidence, listed ? Evidence::kPrepared : Evidence::kNone);
         break;
       case Said::kPrepared:  // perhaps a rollback was under way
@@ -146,7 +146,7 @@ class CrashTest : public SqliteFixture {
     EXPECT_EQ(InJournal(branch), committed) << "applied without evidence, or the reverse";
   }
 
-  // Opens the file after a crash, checks it, settles what is prepared, checks the sums.
+  // Opens the file after a crash, checks it, ends what is prepared, checks the sums.
   void CheckAndSettle(const std::map<uint32_t, Said>& said) {
     const auto listed = TryOpen();
     ASSERT_TRUE(listed.ok()) << listed.status();
@@ -172,7 +172,7 @@ class CrashTest : public SqliteFixture {
 };
 
 TEST_F(CrashTest, Scenario23And24And25And36_KilledAtEveryWriteAndFlush_EachAppliedOnce) {
-  // The write and flush counts of one round of branches are a few dozen.
+  // One round of branches has a few dozen writes and flushes.
   for (int64_t kill_at = 1; kill_at <= 80; ++kill_at) {
     SCOPED_TRACE("killed at operation " + std::to_string(kill_at));
     path_ = folder_.File("crash" + std::to_string(kill_at) + ".db");
@@ -189,7 +189,7 @@ TEST_F(CrashTest, Scenario36_KilledAgainAndAgain_OneFileStaysWhole) {
     SCOPED_TRACE("crash " + std::to_string(crash));
     const auto said = RunChild(kill_at, first);
     if (!said.empty()) first = said.rbegin()->first + 1;
-    ++first;  // one may have been started without a word
+    ++first;  // one may have been started without a report
     CheckAndSettle(said);
     if (HasFailure()) return;
   }
@@ -197,7 +197,7 @@ TEST_F(CrashTest, Scenario36_KilledAgainAndAgain_OneFileStaysWhole) {
 }
 
 TEST_F(CrashTest, Scenario25_KilledAtAnyMoment_AnsweredCommitsAreThere) {
-  // From outside, at a moment that has nothing to do with writes.
+  // Killed from outside, at a moment that is independent of writes.
   for (int round = 0; round < 15; ++round) {
     path_ = folder_.File("kill" + std::to_string(round) + ".db");
     int fds[2];

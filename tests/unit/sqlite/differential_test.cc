@@ -1,5 +1,5 @@
-// Random statements, once through branches and once straight into a plain SQLite file:
-// both must end with the same tables. What capture or replay would get wrong shows here.
+// Random statements run once through branches and once directly in a plain SQLite file.
+// Both must end with the same tables; a fault of capture or replay shows here.
 #include "coordinator/base/random.h"
 #include "tests/unit/sqlite/support.h"
 

@@ -1,4 +1,4 @@
-// Full disks, failed writes and flushes, and that promises come after flushes.
+// Full disks, failed writes and flushes; and promises come after flushes.
 #include <csignal>
 #include <thread>
 
@@ -68,7 +68,7 @@ TEST_F(DiskTest, DiskFullAtPrepare_AfterRestart_NothingIsThere) {
   EXPECT_EQ(call_->LookUp(id), Evidence::kNone);
 }
 
-// Runs `then` with a fault in place, in a process of its own; the process must end with
+// Runs `then` with a fault in place, in a process of its own. The process must end with
 // the exit status of FatalIoError.
 class FatalTest : public SqliteFixture {};
 

@@ -11,7 +11,7 @@ namespace concordat::participant {
 
 namespace {
 
-// Ours, with the real file behind it in the same allocation.
+// Our file, followed by the real file in the same allocation.
 struct File {
   sqlite3_file base;
   sqlite3_file* real;
@@ -111,7 +111,7 @@ FaultVfs::FaultVfs() {
   vfs.zName = kName;
   vfs.szOsFile = static_cast<int>(sizeof(File)) + Real()->szOsFile;
   vfs.xOpen = Open;
-  // The rest is the real one's; its functions do not look at the object they are given.
+  // The other functions are the real ones; they do not look at the object they are given.
   sqlite3_vfs_register(&vfs, 0);
 }
 

@@ -1,8 +1,8 @@
-// A SQLite VFS over the default one, that counts and spoils writes and flushes.
+// A SQLite VFS over the default one. It counts writes and flushes and makes them fail.
 //
 //   FaultVfs& vfs = FaultVfs::Get();  options.vfs = FaultVfs::kName;
 //   vfs.FailWrites(SQLITE_FULL);  ...  vfs.Heal();
-//   vfs.KillAt(17);  // SIGKILL instead of the 17th write or flush from now
+//   vfs.KillAt(17);  // SIGKILL in place of the 17th write or flush from now
 #ifndef TESTS_UNIT_SQLITE_FAULT_VFS_H_
 #define TESTS_UNIT_SQLITE_FAULT_VFS_H_
 
@@ -15,22 +15,23 @@ class FaultVfs {
  public:
   static constexpr const char* kName = "fault";
 
-  // Registers it at the first call.
+  // Registers the VFS at the first call.
   static FaultVfs& Get();
 
-  // All writes (flushes) give this code until Heal. Thread-safe, like all of it.
+  // All writes (flushes) return this code until Heal. All functions are thread-safe.
   void FailWrites(int code) { write_error_ = code; }
   void FailFlushes(int code) { flush_error_ = code; }
   void Heal() { write_error_ = flush_error_ = 0; }
 
-  // Ends the process with SIGKILL in place of the n-th write or flush from now; a write
-  // is first done by half when n is odd. 0: never.
+  // Ends the process with SIGKILL in place of the n-th write or flush from now. When n is
+  // odd, half of the write is done first. 0: never.
   void KillAt(int64_t n) { kill_in_ = n; }
 
   [[nodiscard]] int64_t flushes() const { return flushes_; }
   [[nodiscard]] int64_t operations() const { return operations_; }
 
-  // For the VFS's functions. True when half a write is to be done before the end.
+  // For the VFS's functions. True: half of the write is to be done before the process
+  // ends.
   bool CountOperation();
   void CountFlush() { ++flushes_; }
   [[nodiscard]] int write_error() const { return write_error_; }

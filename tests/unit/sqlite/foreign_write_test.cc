@@ -1,5 +1,5 @@
-// Another program writes to the file while a branch is at work. Before the vote there is
-// time to say no; a branch that has voted can only be told to wait.
+// Another program writes to the file during a branch. Before the vote the branch can be
+// refused; a branch that has voted can only be kept waiting.
 #include "tests/unit/sqlite/support.h"
 
 namespace concordat::participant {
@@ -17,8 +17,8 @@ class ForeignWriteTest : public SqliteFixture {
       "INSERT OR IGNORE INTO account VALUES(1,'a',100),(2,'b',200),(3,'c',300);"
       "CREATE TABLE IF NOT EXISTS log(id INTEGER PRIMARY KEY, x);";
 
-  // A branch changes account 1, another program does `foreign`: the branch may not vote
-  // yes, nor commit in one phase, and the reason names `why`.
+  // A branch changes account 1, and another program does `foreign`. The branch may
+  // neither vote yes nor commit in one phase, and the reason contains `why`.
   void ExpectRefused(const std::string& foreign, const std::string& why) {
     const BranchId two_phase = Begin();
     Run(two_phase, "UPDATE account SET balance=balance-10 WHERE id=1");
@@ -32,7 +32,7 @@ class ForeignWriteTest : public SqliteFixture {
     EXPECT_EQ(alone.outcome, OnePhase::kRefused) << foreign;
     EXPECT_NE(alone.detail.find(why), std::string::npos) << alone.detail;
     EXPECT_EQ(Query("SELECT count(*) FROM concordat_branches"), "0");
-    // Nothing of them is held.
+    // None of their locks are held.
     const BranchId next = Begin();
     Run(next, "DELETE FROM account");
     EXPECT_EQ(call_->Rollback(next).state, FinishState::kDone);
@@ -84,7 +84,7 @@ TEST_F(ForeignWriteTest, OtherRowsAndTablesChanged_IsNoReason) {
   EXPECT_EQ(Query("SELECT balance FROM account ORDER BY id"), "90|200|7");
 }
 
-// The index is there when the branch has voted: it has no locks in it.
+// The index is made after the branch has voted: the branch has no locks in it.
 TEST_F(ForeignWriteTest, UniqueIndexMadeAfterTheVote_NobodyTakesTheBranchsTuple) {
   const BranchId id = Begin();
   Run(id, "INSERT INTO account VALUES(4,'d',1)");

@@ -1,5 +1,5 @@
 // Unique keys that are not simply some columns: partial indexes, indexes on expressions,
-// generated columns, keys that compare otherwise than their columns do. Whatever votes
+// generated columns, keys whose collation is not that of their columns. Whatever votes
 // PREPARED can be committed.
 #include "absl/strings/str_cat.h"
 #include "tests/unit/sqlite/lock_fixture.h"
@@ -40,7 +40,7 @@ TEST_F(IndexLockTest, Scenario92_InsertAgainstARowThatEntersByItsPredicate_Waits
 
 TEST_F(IndexLockTest, Scenario92_TupleThatLeftByThePredicate_IsNotTakenBeforeTheEnd) {
   Open(kPeople);
-  // Rolled back, the first must find its place in the index free.
+  // When the first branch is rolled back, its place in the index must be free.
   ExpectWaits("UPDATE person SET deleted=1 WHERE id=3",
               "INSERT OR REPLACE INTO person VALUES(11,'b@x',0)");
   EXPECT_EQ(Query("SELECT id FROM person WHERE deleted=0"), "11");
@@ -110,8 +110,8 @@ TEST_F(IndexLockTest, OldRowThatMayHaveADefault_LocksTheTable) {
               wire::Code::CONDITION_FAILED);
 }
 
-// Read back before it is written, the old row shows NULL where the file has the default:
-// it would seem to be in the index already.
+// When the old row is read before it is written, it shows NULL where the file has the
+// default: it would seem to be in the index already.
 TEST_F(IndexLockTest, OldRowThatSeemsToBeInTheIndex_LocksTheTable) {
   Open(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES(1,5),(2,5);"
@@ -121,7 +121,7 @@ TEST_F(IndexLockTest, OldRowThatSeemsToBeInTheIndex_LocksTheTable) {
               wire::Code::CONDITION_FAILED);
 }
 
-// The key is given up without a value of it being seen.
+// The key is given up without any value of it being seen.
 TEST_F(IndexLockTest, ParentsKeyThatIsADefault_IsHeldWhenNullTakesItsPlace) {
   Open(
       "CREATE TABLE p(id INTEGER PRIMARY KEY, a INT); INSERT INTO p VALUES(1,1);"
@@ -139,7 +139,7 @@ TEST_F(IndexLockTest, PartialIndexWithoutCase_TuplesThatCompareEqual_Wait) {
               wire::Code::CONDITION_FAILED);
 }
 
-// The prepared branch has no lock on a tuple of an index that was not there.
+// The prepared branch has no lock on a tuple of an index that did not exist.
 TEST_F(IndexLockTest, IndexMadeUnderAPreparedBranch_OthersWaitForItsEnd) {
   Open(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, gone INT);"
@@ -184,7 +184,7 @@ TEST_F(IndexLockTest, UniqueOnConflictReplace_TakesWhatItRunsInto) {
   EXPECT_EQ(Query("SELECT * FROM t"), "2,b,2|3,a,3|5,c,5");
 }
 
-// The key tells 'a' and 'A' apart, the column does not.
+// The key distinguishes 'a' and 'A', the column does not.
 TEST_F(IndexLockTest, Scenario92_KeyThatIsFinerThanItsColumn_ChangesOneRow) {
   Open(
       "CREATE TABLE t(a TEXT COLLATE NOCASE, x INT, PRIMARY KEY(a COLLATE BINARY));"
@@ -209,7 +209,7 @@ TEST_F(IndexLockTest, Scenario92_KeyThatIsCoarserThanItsColumn_FindsItsRow) {
   EXPECT_EQ(Query("SELECT * FROM t WHERE a<>'Bob'"), "aNN,3");
 }
 
-// SQLite looks a parent up in an index that compares as the parent's column does.
+// SQLite looks up a parent in an index that compares as the parent's column does.
 TEST_F(IndexLockTest, ParentWithASecondFinerIndex_IsLockedByTheRightOne) {
   Open(
       "CREATE TABLE p(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE);"
@@ -222,7 +222,7 @@ TEST_F(IndexLockTest, ParentWithASecondFinerIndex_IsLockedByTheRightOne) {
               wire::Code::CONDITION_FAILED);
 }
 
-// What a CHECK may look at is another when the branch is replayed.
+// What a CHECK may depend on has changed when the branch is replayed.
 TEST_F(IndexLockTest, CheckThatIsNotOfTheRowAlone_DoesNotKeepABranchFromCommitting) {
   Open("CREATE TABLE t(id INTEGER PRIMARY KEY, x, CHECK(last_insert_rowid()=0));");
   const BranchId id = Begin();

@@ -1,4 +1,4 @@
-// Who waits for whom, said in one line.
+// Checks in one line which branch waits for which.
 #ifndef TESTS_UNIT_SQLITE_LOCK_FIXTURE_H_
 #define TESTS_UNIT_SQLITE_LOCK_FIXTURE_H_
 
@@ -10,7 +10,7 @@ namespace concordat::participant {
 
 class LockFixture : public SqliteFixture {
  protected:
-  // Two branches; the first prepares after `first`, and the second, older or not, must
+  // Runs two branches. The first prepares after `first`; the second, older or not, must
   // wait with `second` until the first has ended. Then both are committed.
   void ExpectWaits(const std::string& first, const std::string& second,
                    wire::Code::type then = wire::Code::OK) {

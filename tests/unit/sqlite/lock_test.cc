@@ -1,4 +1,5 @@
-// Who waits for whom, and who loses: rows, unique tuples, parent keys, tables.
+// Which branch waits for which, and which one loses: rows, unique tuples, parent keys,
+// tables.
 #include "tests/unit/sqlite/lock_fixture.h"
 
 namespace concordat::participant {
@@ -123,7 +124,7 @@ TEST_F(LockTest, LocksOfUniqueTuplesAndParents_AreHeldAgainAfterARestart) {
   EXPECT_EQ(parent.reply.get().result.code, wire::Code::CONDITION_FAILED);
 }
 
-// The second would wait for the transaction's end, and that for the second.
+// The second would wait for the end of the transaction, which waits for the second.
 TEST_F(LockTest, Scenario102_LockOfABranchOfTheSameTransaction_IsRefusedAtOnce) {
   options_.lock_wait = Duration::Seconds(3600);
   Open(kAccounts);
@@ -143,8 +144,8 @@ TEST_F(LockTest, Scenario102_LockOfABranchOfTheSameTransaction_IsRefusedAtOnce) 
   ASSERT_EQ(call_->Commit(second).state, FinishState::kDone);
 }
 
-// As at a KV shard, whatever group a gtid is of: otherwise each of two transactions could
-// be the older one at one resource.
+// The order is that of a KV shard, whatever group a gtid has: otherwise each of two
+// transactions could be the older one at one resource.
 TEST_F(LockTest, Age_IsTheTermAndTheSequenceBeforeTheGroup) {
   Open(kAccounts);
   BranchId young = MakeBranch(20);
@@ -340,7 +341,7 @@ TEST_F(LockTest, Serializable_ReaderThatWritesLater_StillKeepsWritersOut) {
 }
 
 TEST_F(LockTest, Serializable_WriteSkewIsImpossible) {
-  // Two branches each check that the sum allows a debit from the other's row.
+  // Two branches each check that the sum allows a debit from the other one's row.
   for (const std::string isolation : {"serializable", "read-committed"}) {
     rm_.reset();
     path_ = folder_.File(isolation);
@@ -358,7 +359,7 @@ TEST_F(LockTest, Serializable_WriteSkewIsImpossible) {
     ASSERT_EQ(call_->CommitOnePhase(a).outcome, OnePhase::kCommitted);
     EXPECT_EQ(two.reply.get().result.code, wire::Code::OK);
     ASSERT_EQ(call_->CommitOnePhase(b).outcome, OnePhase::kCommitted);
-    // What read-committed may lose, serializable keeps.
+    // Serializable prevents what read-committed may allow.
     EXPECT_EQ(Query("SELECT sum(balance) FROM account"),
               isolation == "serializable" ? "200" : "-200");
   }

@@ -1,6 +1,6 @@
-// Calls that take long: others' prepares and commits do not wait for them, and they end
-// at the caller's deadline. A call that would never end by itself stands for a long one,
-// so nothing here depends on how fast the machine is.
+// Long calls: others' prepares and commits do not wait for them, and they end at the
+// caller's deadline. A call that would never end stands for a long one, so nothing here
+// depends on the speed of the machine.
 #include "tests/unit/sqlite/support.h"
 
 namespace concordat::participant {
@@ -30,7 +30,7 @@ class LongCallTest : public SqliteFixture {
     });
     return call;
   }
-  // Whole transactions of others, while the long call runs on.
+  // Whole transactions of others run while the long call goes on.
   void ExpectOthersGoOn(const PendingCall& endless) {
     for (int i = 0; i < 3; ++i) {
       Commit("UPDATE account SET balance=balance+1 WHERE id=1");
@@ -68,7 +68,8 @@ TEST_F(LongCallTest, Scenario100_EndlessWriteAfterOtherWork_OthersPrepareAndComm
   EXPECT_EQ(Query("SELECT balance FROM account WHERE id=3"), "300");
 }
 
-// A query in an untouched branch goes on beside the writer, from where it was.
+// A query in a branch without changes goes on in parallel to the writer, from its
+// snapshot.
 TEST_F(LongCallTest, Scenario100_EndlessQuery_RunsBesideTheWriter) {
   Open(kAccounts);
   for (const char* isolation : {"read-committed", "serializable"}) {
@@ -97,7 +98,7 @@ TEST_F(LongCallTest, Scenario100_LongQueryThatIsSerializable_LocksWhatItReads) {
   PendingCall endless = SendEndless(id,
                                     "SELECT max(i), (SELECT sum(balance) FROM account)"
                                     " FROM n");
-  // While it runs in the writer it is stopped for this one; then it has its locks.
+  // While this call runs in the writer it is stopped for that one; then it has its locks.
   const BranchId reader = Begin();
   Run(reader, "SELECT 1");
   const BranchId writer = Begin();
@@ -126,7 +127,7 @@ TEST_F(LongCallTest,
   EXPECT_EQ(Query("SELECT balance FROM account WHERE id>1"), "200|7");
 }
 
-// Two that are long do not stop each other for ever.
+// Two long calls do not stop each other without end.
 TEST_F(LongCallTest, TwoLongWrites_BothEnd) {
   Open(kAccounts);
   const std::string lasts =
@@ -187,8 +188,8 @@ TEST_F(LongCallTest, Scenario96_ValueLongerThanABranchMayWrite_IsRefused) {
       << reply.result.message;
 }
 
-// In all resources: the rows that the statement found, whether they are other ones now or
-// not.
+// As in all resources: the number of rows that the statement found, whether they have
+// changed or not.
 TEST_F(LongCallTest, Changed_CountsTheRowsFound) {
   Open(kAccounts);
   const BranchId id = Begin();

@@ -114,7 +114,7 @@ TEST_F(OpenTest, JournalModeThatCannotBeSet_IsRefused) {
   Query("CREATE TABLE t(id INTEGER PRIMARY KEY)");
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(path_.c_str(), &other), SQLITE_OK);
-  // A reader in rollback mode: the mode cannot change under it.
+  // A reader in rollback mode: the mode cannot change during its transaction.
   ASSERT_EQ(sqlite3_exec(other, "BEGIN; SELECT * FROM t", nullptr, nullptr, nullptr),
             SQLITE_OK);
   ExpectRefused(absl::StatusCode::kFailedPrecondition, "cannot be put into WAL mode");
@@ -157,7 +157,7 @@ TEST_F(OpenTest, Scenario24_AfterRestart_LocksAreHeldBeforeTheFirstCall) {
   Run(prepared, "UPDATE account SET balance=balance-1 WHERE id=1");
   ASSERT_EQ(call_->Prepare(prepared).vote, Vote::kPrepared);
   ASSERT_EQ(Reopen(), std::vector<BranchId>{prepared});
-  // Older than the prepared one, and must wait all the same.
+  // The branch is older than the prepared one, and must wait even so.
   PendingCall older =
       call_->Send(Begin(1), {Sql("UPDATE account SET balance=balance-1 WHERE id=1")});
   Run(Begin(), "UPDATE account SET balance=balance-1 WHERE id=2");

@@ -1,6 +1,6 @@
-// Random schemas with every kind of key, random branches at one time. What holds for all:
+// Random schemas with every kind of key, and random concurrent branches. For all of them:
 // whatever has voted PREPARED can be committed, in any order; the file keeps its
-// constraints; and branches of one statement each leave what some serial order leaves.
+// constraints; and branches of one statement each leave the result of some serial order.
 #include <algorithm>
 #include <numeric>
 
@@ -17,7 +17,8 @@ class RandomSchema {
  public:
   explicit RandomSchema(Random* random) : random_(*random) {}
 
-  // One random choice after the other: the order of operands is the compiler's.
+  // One random choice in each statement, since the compiler chooses the order of
+  // operands.
   std::string Make() {
     std::string sql = "CREATE TABLE t(";
     sql += Key();
@@ -32,8 +33,8 @@ class RandomSchema {
     sql += key_clause_ + (without_rowid_ ? ") WITHOUT ROWID;" : ");");
     const uint64_t indexes = 1 + random_.Below(3);
     for (uint64_t i = 0; i < indexes; ++i) sql += Index(i);
-    // SQLite itself is of two minds about parents whose key is not collated as its
-    // column.
+    // SQLite itself is inconsistent about parents whose key and column have different
+    // collations.
     has_child_ =
         key_clause_.find("COLLATE") == std::string::npos && random_.Below(2) == 0;
     if (has_child_) {
@@ -136,13 +137,13 @@ class RandomSchemaTest : public SqliteFixture,
  protected:
   struct Running {
     BranchId id;
-    std::vector<std::string> done;  // what was carried out
+    std::vector<std::string> done;  // what was executed
     PendingCall call;
     std::string sql;
     bool voted = false;
   };
 
-  // A schema that SQLite takes: the file's rows may break an index.
+  // Opens a schema that SQLite accepts: the file's rows may violate an index.
   void OpenSomeSchema() {
     for (;;) {
       schema_ = std::make_unique<RandomSchema>(&random_);
@@ -164,7 +165,7 @@ class RandomSchemaTest : public SqliteFixture,
     }
   }
 
-  // Sends one statement in each; those that have to wait are rolled back.
+  // Sends one statement in each branch. Branches that have to wait are rolled back.
   void RunBranches(std::vector<Running>* branches, uint64_t statements) {
     for (uint64_t n = 0; n < statements; ++n) {
       for (Running& b : *branches) {
@@ -210,7 +211,7 @@ class RandomSchemaTest : public SqliteFixture,
       const PrepareResult vote = call_->Prepare(b.id);
       b.voted = vote.vote == Vote::kPrepared;
       if (vote.vote == Vote::kRefused) b.done.clear();
-      // Nobody but ourselves writes: the only reason to refuse is an older branch.
+      // Only we write: the only reason to refuse is an older branch.
       if (vote.vote == Vote::kRefused) {
         ASSERT_NE(vote.detail.find("older transaction"), std::string::npos)
             << vote.detail;
@@ -244,7 +245,7 @@ class RandomSchemaTest : public SqliteFixture,
     return text;
   }
 
-  // What the statements leave, branch after branch, in a copy of the file from before.
+  // The result of the statements, branch after branch, in a copy of the file from before.
   std::string Serially(const std::vector<const Running*>& order) {
     const std::string copy = folder_.File("copy.db");
     std::filesystem::copy_file(folder_.File("before.db"), copy,

@@ -28,7 +28,7 @@ class StatementTest : public SqliteFixture {
     Open(kSchema);
     id_ = Begin();
   }
-  // Refused, with a text that says why; the branch lives on.
+  // The statement is refused with a text that says why; the branch stays active.
   void ExpectRefused(const std::string& sql, const std::string& why) {
     const wire::ExecuteReply reply = Try(id_, sql);
     EXPECT_EQ(reply.result.code, wire::Code::INVALID) << sql;
@@ -94,7 +94,7 @@ TEST_F(StatementTest, UniqueCollision_UndoesTheCallAndTheBranchLivesOn) {
   Run(id_, "UPDATE account SET balance=1 WHERE id=1");
   EXPECT_EQ(Try(id_, "UPDATE account SET owner='bob' WHERE id=1").result.code,
             wire::Code::CONDITION_FAILED);
-  // OR FAIL keeps its first rows in SQLite; a call is undone whole.
+  // In SQLite, OR FAIL keeps its first rows; a call is undone completely.
   EXPECT_EQ(
       Try(id_, "INSERT OR FAIL INTO account VALUES(8,1,'x'),(9,1,'bob')").result.code,
       wire::Code::CONDITION_FAILED);
@@ -172,7 +172,7 @@ TEST_F(StatementTest, TableWithoutPrimaryKey_IsReadButNotWritten) {
   ExpectRefused("INSERT INTO heap VALUES(3,4)", "table heap has no PRIMARY KEY");
   ExpectRefused("UPDATE heap SET a=1", "table heap has no PRIMARY KEY");
   ExpectRefused("DELETE FROM heap", "table heap has no PRIMARY KEY");
-  // Reached by a trigger, too.
+  // This is reached by a trigger, too.
   ExpectRefused("INSERT INTO logged VALUES(1)", "table heap_log has no PRIMARY KEY");
   EXPECT_EQ(call_->Prepare(id_).vote, Vote::kReadOnly);
 }
@@ -257,7 +257,7 @@ TEST_F(StatementTest, TooManyRowsOrChanges_AreRefused) {
   EXPECT_EQ(call_->Prepare(id_).vote, Vote::kReadOnly);
 }
 
-// The limits of a frame are on elements too.
+// A frame limits the number of elements too.
 TEST_F(StatementTest, MoreRowsOrValuesThanAnAnswerHolds_AreRefused) {
   const std::string many =
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<16001) ";
@@ -273,7 +273,7 @@ TEST_F(StatementTest, SchemaChangedByAnotherProgram_IsFollowed) {
       "ALTER TABLE account ADD COLUMN note TEXT DEFAULT 'none'");
   Commit("INSERT INTO fresh VALUES(1,2)");
   Commit("UPDATE account SET note='seen' WHERE id=2");
-  // Prepared before the column was there.
+  // The branch was prepared before the column was there.
   EXPECT_EQ(call_->Commit(id_).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT id,balance,note FROM account"), "1,5,none|2,200,seen");
 }

@@ -67,7 +67,7 @@ inline BranchId MakeBranch(uint64_t sequence, uint64_t number = 1) {
   return id;
 }
 
-// A folder that goes away with the object.
+// A folder that is removed with the object.
 class TempFolder {
  public:
   TempFolder() {
@@ -86,7 +86,7 @@ class TempFolder {
   std::string path_;
 };
 
-// An Execute that has been sent and may not be answered yet.
+// An Execute that has been sent and may not have been answered yet.
 struct PendingCall {
   std::unique_ptr<wire::ExecuteRequest> request;
   std::future<wire::ExecuteReply> reply;
@@ -162,13 +162,13 @@ class SqliteFixture : public ::testing::Test {
     EXPECT_TRUE(prepared.ok()) << prepared.status();
     return prepared.ok() ? *prepared : std::vector<BranchId>();
   }
-  // Closes in good order and opens again.
+  // Closes properly and opens again.
   std::vector<BranchId> Reopen() {
     rm_.reset();
     options_.schema_sql.clear();
     return Open();
   }
-  // The older, the smaller the number.
+  // A smaller number is older.
   BranchId Begin(uint64_t sequence, const std::string& isolation = "") {
     const BranchId id = MakeBranch(sequence);
     StartOptions options;
@@ -179,14 +179,14 @@ class SqliteFixture : public ::testing::Test {
     return id;
   }
   BranchId Begin() { return Begin(next_++); }
-  // Runs and expects OK.
+  // Runs the statement and expects OK.
   std::vector<wire::SqlResult> Run(const BranchId& id, const std::string& sql,
                                    std::vector<wire::Value> parameters = {}) {
     wire::ExecuteReply reply = call_->Execute(id, {Sql(sql, std::move(parameters))});
     EXPECT_EQ(reply.result.code, wire::Code::OK) << sql << ": " << reply.result.message;
     return reply.sql;
   }
-  // Runs in a branch and commits it in two phases.
+  // Runs the statement in a branch and commits it in two phases.
   void Commit(const std::string& sql, std::vector<wire::Value> parameters = {}) {
     const BranchId id = Begin();
     Run(id, sql, std::move(parameters));
@@ -197,7 +197,8 @@ class SqliteFixture : public ::testing::Test {
                          std::vector<wire::Value> parameters = {}) {
     return call_->Execute(id, {Sql(sql, std::move(parameters))});
   }
-  // What is committed in the file, read past the resource manager; rows joined by '|'.
+  // What is committed in the file, read without the resource manager; rows are joined by
+  // '|'.
   std::string Query(const std::string& sql) { return QueryFile(path_, sql); }
 
   static std::string QueryFile(const std::string& path, const std::string& sql) {

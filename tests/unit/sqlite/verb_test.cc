@@ -236,7 +236,7 @@ TEST_F(VerbTest, Commit_RowChangedByAnotherProgram_IsAnAlarmThatKeepsTheBranch) 
       << r.detail;
   EXPECT_EQ(Query("SELECT id,balance FROM account"), "1,55|2,200|3,300");
   EXPECT_EQ(Query("SELECT count(*) FROM concordat_branches"), "1");
-  // Put right by hand, it goes through.
+  // When the row is corrected by hand, the commit succeeds.
   Query("UPDATE account SET balance=100 WHERE id=1");
   EXPECT_EQ(call_->Commit(id).state, FinishState::kDone);
   EXPECT_EQ(Query("SELECT id,balance FROM account"), "1,130|2,170|3,300");

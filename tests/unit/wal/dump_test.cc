@@ -110,7 +110,7 @@ TEST(Dump, TornTail_IsNoDamageAndNothingIsChanged) {
     MustAppend(a.log.get(), std::string(3000, 't'));
     a.log->Sync();
   }
-  // Without its last sector the third batch is one that was never flushed.
+  // Without its last sector, the third batch is one that was never flushed.
   auto bytes = ReadWholeFile(&env, "/log/segment-0000000001");
   const size_t end = bytes->find_last_of('t') / 512 * 512;
   env.ZeroFrom("/log/segment-0000000001", end);

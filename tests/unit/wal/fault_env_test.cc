@@ -1,4 +1,4 @@
-// The faults that FaultEnv makes are the ones its header calls legal, and no others.
+// FaultEnv makes exactly the faults that its header calls legal.
 #include "coordinator/base/fault_env.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
-// Scenarios 37, 38, 39 and 43, on the log alone: a crash at every step of a workload
-// keeps everything that was promised, and brings nothing that was not appended.
+// Scenarios 37, 38, 39 and 43, on the log alone: a crash at any step of a workload keeps
+// everything that was promised, and produces nothing that was not appended.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,10 +13,10 @@
 namespace concordat::wal {
 namespace {
 
-// What may stand in the log, told apart from what must.
+// Distinguishes what may be in the log from what must be.
 class Model {
  public:
-  // A payload that no other record of the whole test has.
+  // Returns a payload that no other record of the whole test has.
   std::string NewPayload(Random* random, size_t longest) {
     std::string payload = absl::StrCat("#", ++made_, ":");
     payload.resize(payload.size() + random->Below(longest), static_cast<char>(made_));
@@ -26,8 +26,8 @@ class Model {
   void Promised(Lsn durable) { promised_ = std::max(promised_, durable); }
   void Released(Lsn lsn) { released_ = std::max(released_, lsn); }
 
-  // After a restart. What was found and had been appended is from now on promised:
-  // its owner has acted on it.
+  // Called after a restart. What was found, and had been appended, is promised from now
+  // on: its owner has acted on it.
   void Check(const Opened& opened) {
     ASSERT_TRUE(opened.status.ok()) << opened.status;
     const Lsn next = opened.log->next_lsn();
@@ -57,8 +57,8 @@ class Model {
   Lsn released_;
 };
 
-// A fixed workload with groups, switches of segments and releases; throws when the
-// power goes off.
+// A fixed workload with groups, changes of segment and releases. It throws when the power
+// fails.
 void FixedWorkload(FaultEnv* env, Model* model, int steps) {
   auto opened = OpenLog(env);
   if (!opened.status.ok()) throw PowerCuts::Off("open");
@@ -66,7 +66,7 @@ void FixedWorkload(FaultEnv* env, Model* model, int steps) {
   Log* log = opened.log.get();
   for (int i = 0; i < steps; ++i) {
     const std::string payload = model->NewPayload(&random, i % 10 == 9 ? 5000 : 900);
-    // An append may flush, and so be cut off: it counts as appended before.
+    // An append may flush, and be interrupted there, so it counts as appended before.
     model->Appended(log->next_lsn(), payload);
     MustAppend(log, payload);
     model->Promised(log->durable_lsn());
@@ -80,8 +80,7 @@ void FixedWorkload(FaultEnv* env, Model* model, int steps) {
   }
 }
 
-// Runs the workload until the power goes off after `operations`; false when it ended
-// before.
+// Runs the workload until the power fails after `operations`. False: it ended before.
 bool CutAt(FaultEnv* env, Model* model, uint64_t operations) {
   env->PowerOffAfter(operations);
   try {
@@ -102,7 +101,7 @@ void CrashEverywhere(FaultEnv::Unsynced unsynced, uint64_t seeds) {
       cut = CutAt(&env, &model, at);
       env.Crash(unsynced);
       ASSERT_NO_FATAL_FAILURE(model.Check(OpenLog(&env))) << seed << " " << at;
-      // And the log goes on from there.
+      // The log also goes on from there.
       ASSERT_FALSE(CutAt(&env, &model, UINT64_MAX / 2)) << seed << " " << at;
       env.Crash(FaultEnv::Unsynced::kDropAll);
       ASSERT_NO_FATAL_FAILURE(model.Check(OpenLog(&env))) << seed << " " << at;
@@ -142,7 +141,8 @@ TEST(LogCrash, DuringEveryStepOfRecovery_KeepsAllPromised) {
   }
 }
 
-// What the random runs met, over all seeds: a path that is never taken proves nothing.
+// Counts what the random runs met, over all seeds: a path that is never taken proves
+// nothing.
 struct Met {
   uint64_t cut_records = 0;
   uint64_t kept_unpromised = 0;

@@ -1,4 +1,4 @@
-// Scenarios 39 and 40: what a crash may leave is cut, all else is reported.
+// Scenarios 39 and 40: what a crash may leave is truncated, everything else is reported.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -33,8 +33,7 @@ void Overwrite(FileEnv* env, const std::string& path, uint64_t offset,
                   (*file)->Sync().ok());
 }
 
-// Bytes of the file that end its last sector that is not zero or of an earlier
-// incarnation.
+// The offset after the file's last sector of this generation.
 uint64_t EndOfBatches(FileEnv* env, const std::string& path, uint32_t generation) {
   const std::string bytes = *ReadWholeFile(env, path);
   uint64_t end = 0;
@@ -44,8 +43,8 @@ uint64_t EndOfBatches(FileEnv* env, const std::string& path, uint32_t generation
   return end;
 }
 
-// A log whose files include recycled ones, whose last segment is half full, and whose
-// every record has been promised.
+// A log that has recycled files, whose last segment is half full, and whose records have
+// all been promised.
 std::unique_ptr<FaultEnv> PromisedLog(uint64_t* first, uint64_t* last) {
   auto env = std::make_unique<FaultEnv>(7);
   Opened a = OpenLog(env.get(), TinyLog());
@@ -71,7 +70,7 @@ TEST(LogDamage, BitFlipAtEveryPromisedByte_IsReportedWithFileAndOffset) {
     const std::string path = SegmentPath("/log", generation);
     const uint64_t end = EndOfBatches(env.get(), path, generation);
     ASSERT_GT(end, 1024u);
-    // A sealed segment may end with a sector or more that no batch ever used.
+    // A sealed segment may end with sectors that no batch ever used.
     for (uint64_t offset = 0; offset < end; ++offset) {
       auto copy = env->Clone(1);
       copy->FlipBit(path, offset, static_cast<int>((offset * 5 + generation) % 8));
@@ -139,15 +138,15 @@ TEST(LogDamage, BitFlipInIdentity_IsReported) {
   }
 }
 
-// Builds a log with `promised` records, then one unsynced batch of several sectors,
-// and tries every set of that batch's sectors that a crash can leave.
+// Builds a log with `promised` records and one unsynced batch of several sectors, and
+// tries every set of this batch's sectors that a crash can leave.
 void TryEveryTear(bool recycled) {
   FaultEnv env(5);
   uint64_t next = 1;
   {
     Opened a = OpenLog(&env, TinyLog());
     if (recycled) {
-      // Up to the third sector of a segment that was another one before.
+      // Goes on to the third sector of a segment that was another one before.
       for (; Segments(&env).back() < 12; ++next) {
         AppendRange(a.log.get(), next, next);
         a.log->ReleaseBefore(Lsn(next));
@@ -187,7 +186,7 @@ void TryEveryTear(bool recycled) {
     Opened b = OpenLog(copy.get(), TinyLog());
     ASSERT_TRUE(b.status.ok()) << mask << " " << b.status;
     ASSERT_EQ(b.entries, EntriesOfRange(first, next - 1)) << mask;
-    // What was cut must not come back, whatever is written in its place.
+    // What was truncated must not come back, whatever is written in its place.
     AppendRange(b.log.get(), next, next, 1);
     b.log.reset();
     ASSERT_EQ(OpenLog(copy.get(), TinyLog()).entries, EntriesOfRange(first, next))
@@ -239,8 +238,8 @@ TEST(LogDamage, ZeroFilledFromEveryOffset_LeavesAPrefixOrIsReported) {
       ASSERT_EQ(b.entries, EntriesOfRange(1, 12)) << offset;
       continue;
     }
-    // Whole sectors gone from the end look like an unsynced batch; a part of one
-    // does not, unless that part was zero anyway.
+    // Whole sectors missing from the end look like an unsynced batch. A missing part of a
+    // sector does not, unless that part was zero anyway.
     if (!b.status.ok()) {
       ASSERT_EQ(b.status.code(), absl::StatusCode::kDataLoss) << offset;
       continue;
@@ -277,7 +276,7 @@ TEST(LogDamage, MissingSegment_IsReported) {
     auto copy = env->Clone(1);
     ASSERT_TRUE(copy->Remove(SegmentPath("/log", segments[i])).ok());
     Opened b = OpenLog(copy.get(), TinyLog());
-    // The oldest ones may go when the release mark covers them.
+    // The oldest ones may be missing when the release covers them.
     if (b.status.ok()) {
       ASSERT_LE(b.entries.front().lsn, Lsn(50));
     } else {
@@ -328,7 +327,7 @@ TEST(LogDamage, SegmentOfAnotherLog_IsReported) {
   EXPECT_EQ(OpenLog(&env, TinyLog()).status.code(), absl::StatusCode::kDataLoss);
 }
 
-// A recycled file still holds good sectors of its earlier life.
+// A recycled file still holds good sectors from its earlier use.
 TEST(LogDamage, RecycledSegmentsOldBytes_AreNeverTakenForRecords) {
   FaultEnv env(5);
   Opened a = OpenLog(&env, TinyLog());

@@ -1,4 +1,4 @@
-// What the tests of the log share: small logs in a FaultEnv, and their contents.
+// Used by all tests of the log: small logs in a FaultEnv, and their contents.
 #ifndef TESTS_UNIT_WAL_LOG_FIXTURE_H_
 #define TESTS_UNIT_WAL_LOG_FIXTURE_H_
 
@@ -31,7 +31,7 @@ inline LogOptions SmallLog() {
   return options;
 }
 
-// The n-th payload of a workload: its length and bytes follow from n.
+// The n-th payload of a workload: its length and its bytes depend on n.
 inline std::string PayloadOf(uint64_t n) {
   std::string payload((n * 37) % 700, '\0');
   for (size_t i = 0; i < payload.size(); ++i) {
@@ -63,7 +63,7 @@ inline Lsn MustAppend(Log* log, std::string_view payload, uint8_t type = 1) {
   return *lsn;
 }
 
-// Appends PayloadOf(n) for n in [from, to], with a flush behind each `group` of them.
+// Appends PayloadOf(n) for n in [from, to], with a flush after each `group` of them.
 inline void AppendRange(Log* log, uint64_t from, uint64_t to, uint64_t group = 1) {
   for (uint64_t n = from; n <= to; ++n) {
     const Lsn lsn = MustAppend(log, PayloadOf(n), static_cast<uint8_t>(n));
@@ -80,8 +80,8 @@ inline std::vector<Entry> EntriesOfRange(uint64_t from, uint64_t to) {
   return entries;
 }
 
-// Within its life a failed write throws instead of ending the process: the machine
-// that the log ran on has gone off, and the test goes on with the disk.
+// While this object exists, a failed write throws instead of ending the process: the
+// machine of the log has lost power, and the test goes on with its disk.
 class PowerCuts {
  public:
   struct Off : std::runtime_error {

@@ -1,5 +1,5 @@
-// Scenario 42: a full disk refuses new work before anything is promised, lets promised
-// work be finished, and works again when there is space.
+// Scenario 42: on a full disk new work is refused before anything is promised, promised
+// work can be finished, and new work is accepted again when there is space.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 namespace concordat::wal {
 namespace {
 
-// Appends until this kind of record is refused; how many were taken.
+// Appends until this kind of record is refused. Returns how many were accepted.
 uint64_t FillUp(Log* log, Reserve use, size_t bytes = 500) {
   for (uint64_t n = 0; n < 100000; ++n) {
     auto lsn = log->Append(1, std::string(bytes, 'f'), use);
@@ -44,7 +44,7 @@ TEST(LogSpace, FullDisk_FinishingRecordsHaveTheirReserve) {
   env.SetCapacity(env.used_bytes());
   FillUp(a.log.get(), Reserve::kNormal);
   const uint64_t finished = FillUp(a.log.get(), Reserve::kFinish);
-  // One record of 500 bytes a flush takes two sectors.
+  // Each flush of one record of 500 bytes takes two sectors.
   EXPECT_GE(finished * 1024, options.reserve_bytes);
   EXPECT_FALSE(a.log->Append(1, "x", Reserve::kNormal).ok());
 }
@@ -65,15 +65,15 @@ TEST(LogSpace, ReserveUsedUp_NormalRecordsWaitUntilItIsWholeAgain) {
   Opened a = OpenLog(&env);
   env.SetCapacity(env.used_bytes());
   FillUp(a.log.get(), Reserve::kNormal);
-  // One finishing record opens the reserve: there is room in the segment now, but not
-  // for new work.
+  // One finishing record opens the reserve: there is room in the segment now, but not for
+  // new work.
   ASSERT_TRUE(a.log->Append(1, std::string(8000, 'd'), Reserve::kFinish).ok());
   EXPECT_FALSE(a.log->Append(1, "x", Reserve::kNormal).ok());
   EXPECT_TRUE(a.log->Append(1, "x", Reserve::kFinish).ok());
 }
 
 TEST(LogSpace, FullDiskAndNoReserveLeft_ReleasingMakesRoom) {
-  // Whatever rest the last segment has: the mark of a release has a place of its own.
+  // However little is left of the last segment, a release has a sector of its own.
   for (size_t bytes = 300; bytes < 1500; bytes += 50) {
     FaultEnv env(1);
     Opened a = OpenLog(&env);
@@ -103,7 +103,7 @@ TEST(LogSpace, FullDisk_OpensAndReplaysAndFinishes) {
     ASSERT_TRUE(a.status.ok()) << a.status;
     ASSERT_GE(a.entries.size(), taken);
   }
-  // Restarts have used up nothing.
+  // Restarts have used no space.
   EXPECT_GE(FillUp(a.log.get(), Reserve::kFinish) * 1024, 15000u);
 }
 

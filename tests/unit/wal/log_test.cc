@@ -1,4 +1,4 @@
-// What the log does when nothing fails.
+// The log when nothing fails.
 #include "wal/log.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// An owner that holds its appends and flushes itself.
+// An owner that holds its appends and flushes on its own thread.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace {
 
 void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
-// The writer, and what it said was durable, by which thread.
+// The writer, what it reported as durable, and on which thread.
 class HeldWriter {
  public:
   explicit HeldWriter(FaultEnv* env, Duration below = Duration::Seconds(1)) {
@@ -33,7 +33,7 @@ class HeldWriter {
     auto writer = LogWriter::Open(env, SmallLog(), std::move(options), nullptr);
     CONCORDAT_CHECK(writer.ok()) << writer.status().message();
     writer_ = *std::move(writer);
-    SleepMs(5);  // the writer thread goes to sleep
+    SleepMs(5);  // the writer thread falls asleep
   }
 
   LogWriter* operator->() { return writer_.get(); }
@@ -91,7 +91,7 @@ TEST(LogWriterHold, SlowFlushes_AreLeftToTheWriterThread) {
   for (int i = 0; i < 2; ++i) {
     writer->Hold();
     last = writer.Append();
-    writer->Flush();  // the first one learns how long it takes
+    writer->Flush();  // the first flush measures how long flushes take
   }
   EXPECT_LT(writer->durable_lsn(), last);
   writer->WaitDurable(last);

@@ -34,7 +34,7 @@ Lsn MustAppend(LogWriter* writer, std::string_view payload) {
   return *lsn;
 }
 
-// A flush that waits until the test lets it go on.
+// Makes a flush wait until the test lets it go on.
 class Gate {
  public:
   explicit Gate(FaultEnv* env) {
@@ -262,8 +262,8 @@ TEST(LogWriter, ReleaseBefore_FreesSegmentsWithoutAnyAppend) {
   EXPECT_GT(log.log->first_lsn(), Lsn(200));
 }
 
-// Scenario 42, in the writer: refused before it is accepted, and what was accepted is
-// written whatever the sizes of the records are.
+// Scenario 42, in the writer: records are refused before they are accepted, and what was
+// accepted is written, whatever the sizes of the records are.
 TEST(LogWriter, FullDisk_RefusesNormalThenFinishingRecordsAndRecovers) {
   for (const size_t bytes : {20u, 500u, 3900u}) {
     FaultEnv env(1);

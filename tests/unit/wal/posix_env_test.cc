@@ -20,7 +20,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-// Runs `body` in a process of its own; its exit status.
+// Runs `body` in a process of its own and returns its exit status.
 template <class Body>
 int InChild(Body body) {
   const pid_t pid = ::fork();
@@ -30,7 +30,7 @@ int InChild(Body body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// A log is opened there for `owner`; then what the directory holds.
+// Opens a log for `owner` there and returns what the directory then holds.
 std::vector<std::string> NamesAfterOpen(const std::string& dir, const char* owner,
                                         absl::StatusCode code) {
   LogOptions options = SmallLog();

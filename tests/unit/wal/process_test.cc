@@ -1,5 +1,5 @@
-// Scenario 37, on a real process and real files: killed with SIGKILL while it writes,
-// everything it has acknowledged is there afterwards.
+// Scenario 37, on a real process and real files: after the process is killed with SIGKILL
+// while it writes, everything that it has acknowledged is there.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -29,7 +29,7 @@ std::string Numbered(Lsn lsn) {
   return payload;
 }
 
-// Appends for ever, and writes each durable number to `pipe`.
+// Appends without end, and writes the number of each durable record to `pipe`.
 [[noreturn]] void WriteForEver(const std::string& dir, int pipe) {
   LogWriterOptions options;
   options.queue_bytes = 20000;
@@ -49,7 +49,7 @@ std::string Numbered(Lsn lsn) {
   }
 }
 
-// The last number that the child acknowledged before it died.
+// Returns the last number that the child acknowledged before it died.
 uint64_t RunAndKill(const std::string& dir, int milliseconds) {
   int ends[2];
   CONCORDAT_CHECK(::pipe(ends) == 0);

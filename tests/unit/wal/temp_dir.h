@@ -1,4 +1,4 @@
-// A directory of the test's own on the real file system, removed with all in it.
+// A directory for one test on the real file system, removed with its contents.
 #ifndef TESTS_UNIT_WAL_TEMP_DIR_H_
 #define TESTS_UNIT_WAL_TEMP_DIR_H_
 
