@@ -32,7 +32,7 @@ absl::Status Calls::Start(ThreadOfControl* thread, const BranchId& branch) {
 
 namespace {
 
-// Whether another run of the branch may go well after this answer.
+// Says whether another run of the branch may succeed after this answer.
 Vote VoteOf(int code) {
   if (code == XAER_NOTA || code == XA_RBTIMEOUT) return Vote::kLost;
   const bool lasting = code == XA_RBINTEGRITY || code == XA_RBPROTO;
@@ -41,7 +41,7 @@ Vote VoteOf(int code) {
 
 }  // namespace
 
-// The branch is rolled back, whatever its state.
+// Rolls the branch back, whatever its state is.
 PrepareResult Calls::RefuseAfter(ThreadOfControl* thread, const BranchId& branch,
                                  Vote vote, std::string why) {
   XID xid = ToXid(cluster_, branch);
@@ -67,7 +67,7 @@ PrepareResult Calls::Prepare(ThreadOfControl* thread, const BranchId& branch) {
   if (code == XA_OK) return {Vote::kPrepared, ""};
   if (code == XA_RDONLY) return {Vote::kReadOnly, ""};
   const std::string why = CodeText("xa_prepare", code);
-  // It may have been prepared before the failure.
+  // The branch may have been prepared before the failure.
   if (code == XAER_RMFAIL) return {Vote::kUnavailable, why};
   return RefuseAfter(thread, branch, VoteOf(code), why);
 }
@@ -139,7 +139,8 @@ FinishResult Calls::Commit(ThreadOfControl* thread, const BranchId& branch,
   std::string detail = CodeText("xa_commit", code);
   switch (code) {
     case XA_OK:
-    // It keeps what it has ended by itself until xa_forget: this was committed by us.
+    // The resource manager keeps branches that it has ended by itself until xa_forget: so
+    // this branch was committed by us.
     case XAER_NOTA:
       return {FinishState::kDone, ""};
     case XA_HEURCOM:

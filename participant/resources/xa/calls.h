@@ -1,5 +1,5 @@
-// The blocking calls of a branch's life, and what the codes of XA mean for it. On a
-// thread of control's thread.
+// The blocking calls that one branch makes of the switch, and what XA's return codes mean
+// for it. They run on a thread that has opened the resource manager.
 #ifndef PARTICIPANT_RESOURCES_XA_CALLS_H_
 #define PARTICIPANT_RESOURCES_XA_CALLS_H_
 
@@ -17,7 +17,7 @@ namespace concordat::participant::xa {
 
 struct Held {
   std::vector<BranchId> ours;  // of this cluster and resource
-  size_t others = 0;
+  size_t others = 0;           // how many branches of other clusters and resources
 };
 
 class Calls {
@@ -28,19 +28,19 @@ class Calls {
         evidence_(evidence) {}
   void SetCluster(ClusterId cluster) { cluster_ = cluster; }
 
-  // ABORTED: rolled back (a deadlock, a time-out). Others: it failed. Nothing is
-  // associated then.
+  // ABORTED: the branch was rolled back (a deadlock, a time-out). Other errors: the call
+  // failed. In both cases the thread is associated with no branch.
   [[nodiscard]] absl::Status Start(ThreadOfControl* thread, const BranchId& branch);
-  // Of a branch at work. What was started is over, unless the vote is kPrepared, or
-  // kUnavailable: then FindOut.
+  // For an active branch. Afterwards the branch has ended, unless the vote is kPrepared
+  // or kUnavailable; after kUnavailable, FindOut must be called.
   [[nodiscard]] PrepareResult Prepare(ThreadOfControl* thread, const BranchId& branch);
   [[nodiscard]] OnePhaseResult CommitOnePhase(ThreadOfControl* thread,
                                               const BranchId& branch);
   void RollBackActive(ThreadOfControl* thread, const BranchId& branch);
 
-  // Of a branch whose PREPARE was not answered.
+  // For a branch whose PREPARE was not answered.
   [[nodiscard]] PrepareResult FindOut(ThreadOfControl* thread, const BranchId& branch);
-  // Of a prepared branch. With `heuristic` true it has to be forgotten some time.
+  // For a prepared branch. When *heuristic is true, Forget must be called later.
   [[nodiscard]] FinishResult Commit(ThreadOfControl* thread, const BranchId& branch,
                                     bool* heuristic);
   [[nodiscard]] FinishResult Rollback(ThreadOfControl* thread, const BranchId& branch,
@@ -50,16 +50,16 @@ class Calls {
   [[nodiscard]] Evidence LookUp(ThreadOfControl* thread, const BranchId& branch);
 
  private:
-  // One call of the switch; after XAER_RMFAIL the thread opens it anew.
+  // Makes one call of the switch. After XAER_RMFAIL the resource manager is opened again.
   template <class Call>
   int Do(ThreadOfControl* thread, const char* name, const BranchId* branch, Call call);
   [[nodiscard]] PrepareResult RefuseAfter(ThreadOfControl* thread, const BranchId& branch,
                                           Vote vote, std::string why);
 
   const OpenInfo open_info_;
-  const std::string resource_;
-  EvidenceLog* const evidence_;
-  ClusterId cluster_;
+  const std::string resource_;   // its name, part of every branch id
+  EvidenceLog* const evidence_;  // not owned
+  ClusterId cluster_;            // set before the first call
 };
 
 }  // namespace concordat::participant::xa

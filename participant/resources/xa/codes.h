@@ -1,4 +1,4 @@
-// XA's return codes in words, and ids in its form.
+// Texts for XA's return codes, and ids in the form of XA.
 #ifndef PARTICIPANT_RESOURCES_XA_CODES_H_
 #define PARTICIPANT_RESOURCES_XA_CODES_H_
 
@@ -10,7 +10,7 @@
 
 namespace concordat::participant::xa {
 
-// "xa_prepare: XAER_RMFAIL, the resource manager is unavailable"
+// For example "xa_prepare: XAER_RMFAIL, the resource manager is unavailable".
 [[nodiscard]] std::string CodeText(const char* call, int code);
 [[nodiscard]] inline bool IsRolledBack(int code) {
   return code >= XA_RBBASE && code <= XA_RBEND;
@@ -20,7 +20,7 @@ namespace concordat::participant::xa {
 }
 
 [[nodiscard]] XID ToXid(ClusterId cluster, const BranchId& branch);
-// Nothing: not of this cluster and resource.
+// nullopt: the branch does not belong to this cluster and resource.
 [[nodiscard]] std::optional<BranchId> FromXid(const XID& xid, ClusterId cluster,
                                               const std::string& resource);
 

@@ -114,7 +114,7 @@ absl::Status EvidenceLog::WriteUndone(const BranchId& branch) {
   return Write(kUndone, branch, true);
 }
 void EvidenceLog::NoteCommitted(const BranchId& branch) {
-  // Without room for it the next incarnation does without.
+  // If there is no room, the next incarnation must do without this record.
   Write(kCommitted, branch, false).IgnoreError();
 }
 
@@ -129,7 +129,7 @@ bool EvidenceLog::IsForgotten(const Gtid& gtid) const {
   return generation != watermarks_.end() && gtid < generation->second;
 }
 
-// From the front only: one that is late keeps those behind it, and their segments.
+// Only from the front: a late record keeps those after it, and their segments.
 void EvidenceLog::ForgetBelow(const Gtid& watermark) {
   MutexLock lock(&mutex_);
   Gtid& generation = watermarks_[watermark.group];

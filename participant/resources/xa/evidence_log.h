@@ -1,11 +1,13 @@
-// What was committed through XA, kept because a switch cannot tell: a branch that a
-// resource manager does not know may have been committed, or never have been there.
+// What was committed through XA. It is kept in a log because a switch cannot tell: a
+// branch that a resource manager does not know may have been committed, or may never have
+// existed.
 //
 //   alone      decided in one phase; on disk before the resource manager is told COMMIT
-//   committed  in two phases; lazily, for who asks again in this incarnation. After a
-//              restart XA's own rule serves: what was prepared and is not there has been
-//              committed (the resource manager keeps what it ends by itself, until
-//              xa_forget)
+//   committed  committed in two phases; written lazily, for callers that ask again before
+//              the next restart. After a restart XA's own rule is enough: a branch that
+//              was prepared and is not there has been committed (the resource manager
+//              keeps branches that it ends by itself until xa_forget)
+//   undone     decided in one phase, but the resource manager rolled it back
 //   undone     of one alone: the resource manager rolled it back all the same
 #ifndef PARTICIPANT_RESOURCES_XA_EVIDENCE_LOG_H_
 #define PARTICIPANT_RESOURCES_XA_EVIDENCE_LOG_H_
@@ -32,7 +34,8 @@ class EvidenceLog {
  public:
   EvidenceLog(std::string dir, FileEnv* env) : dir_(std::move(dir)), env_(env) {}
 
-  // Opens the folder, or makes it. Errors of StoreFolder::Claim and wal::Log::Open.
+  // Opens the folder, or makes it. Returns the errors of StoreFolder::Claim and
+  // wal::Log::Open.
   [[nodiscard]] absl::Status Open(ClusterId cluster);
   [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
   // See StoreFolder. A call that was given up may come late: a larger generation stays.
@@ -40,15 +43,16 @@ class EvidenceLog {
   [[nodiscard]] absl::Status SetGeneration(uint64_t generation);
   void Close();
 
-  // Whether a branch that begins now can be committed: RESOURCE_EXHAUSTED otherwise.
+  // RESOURCE_EXHAUSTED: there is no room to commit a branch that begins now.
   [[nodiscard]] absl::Status CheckSpace();
 
-  // Durable when they return OK. RESOURCE_EXHAUSTED: no room; nothing was written.
+  // Durable when they return OK. RESOURCE_EXHAUSTED: the disk is full; nothing was
+  // written.
   [[nodiscard]] absl::Status WriteAlone(const BranchId& branch);
   [[nodiscard]] absl::Status WriteUndone(const BranchId& branch);
   void NoteCommitted(const BranchId& branch);
 
-  // kNone, kCommitted or kCommittedAlone.
+  // Returns kNone, kCommitted or kCommittedAlone.
   [[nodiscard]] Evidence Find(const BranchId& branch);
   void ForgetBelow(const Gtid& watermark);
   [[nodiscard]] uint64_t flush_count();
@@ -62,14 +66,17 @@ class EvidenceLog {
 
   const std::string dir_;
   FileEnv* const env_;
-  StoreFolder folder_;
+  StoreFolder folder_;      // locked from Open to Close
   Mutex generation_mutex_;  // besides Open
   Mutex mutex_;
-  std::unique_ptr<wal::Log> log_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<wal::Log> log_ ABSL_GUARDED_BY(mutex_);  // null unless open
+  // By branch, above the watermark.
   absl::flat_hash_map<BranchId, Evidence> evidence_ ABSL_GUARDED_BY(mutex_);
+  // Records that are still needed, by LSN.
   std::deque<std::pair<wal::Lsn, BranchId>> order_ ABSL_GUARDED_BY(mutex_);
+  // See ForgetBelow.
   absl::flat_hash_map<GroupId, Gtid> watermarks_ ABSL_GUARDED_BY(mutex_);
-  uint64_t flushes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t flushes_ ABSL_GUARDED_BY(mutex_) = 0;  // see flush_count
 };
 
 }  // namespace concordat::participant::xa

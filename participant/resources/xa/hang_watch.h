@@ -1,6 +1,6 @@
-// Sees when a call of a switch does not come back. It cannot be ended safely: it is
-// logged and counted, those who wait for it are told that nobody can tell yet, and it
-// goes on.
+// Notices a call of a switch that does not return. Such a call cannot be ended safely: it
+// is logged and counted, the callers that wait for it are told that the result is not
+// known yet, and the call goes on.
 //
 //   HangWatch watch("queue", Duration::Seconds(10));
 //   watch.Add(thread);    // any number; they outlive the watch
@@ -22,7 +22,7 @@ namespace concordat::participant::xa {
 
 struct XaStats {
   uint64_t hanging_calls = 0;  // now
-  uint64_t hung_calls = 0;     // so far, with those that have come back
+  uint64_t hung_calls = 0;     // since the start, including those that have returned
 };
 
 // Thread-safe.
@@ -40,13 +40,13 @@ class HangWatch {
   void Run();
   void Look();
 
-  const std::string resource_;
-  const Duration limit_;
+  const std::string resource_;  // its name, for the log
+  const Duration limit_;        // a longer call counts as hanging
   Mutex mutex_;
   ConditionVariable wakes_;
-  std::vector<ThreadOfControl*> threads_ ABSL_GUARDED_BY(mutex_);
-  uint64_t hung_calls_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<ThreadOfControl*> threads_ ABSL_GUARDED_BY(mutex_);  // not owned
+  uint64_t hung_calls_ ABSL_GUARDED_BY(mutex_) = 0;                // see XaStats
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;  // the destructor has begun
   std::thread thread_;
 };
 

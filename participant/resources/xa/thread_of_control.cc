@@ -99,7 +99,7 @@ void ThreadOfControl::GiveUpWaiting() {
   std::deque<Task> given_up;
   {
     MutexLock lock(&mutex_);
-    if (!hanging_) return;  // it came back just now, and goes on with the rest
+    if (!hanging_) return;  // it has just returned, and the thread goes on with the rest
     running = std::exchange(running_, nullptr);
     std::deque<Task> kept;
     for (Task& task : tasks_) {

@@ -1,8 +1,8 @@
-/* The interface between a transaction manager and a resource manager's library, in C, as
- * X/Open lays it down: CAE Specification "Distributed Transaction Processing: The XA
- * Specification", 1991, chapter 4 and appendix A. Numbers and names are the
- * specification's; ax_reg and ax_unreg (dynamic registration) are left out, because such
- * switches are refused.
+/* The C interface between a transaction manager and a resource manager's library, as
+ * specified by X/Open: CAE Specification "Distributed Transaction Processing: The XA
+ * Specification", 1991, chapter 4 and appendix A. Numbers and names are those of the
+ * specification. ax_reg and ax_unreg (dynamic registration) are left out, because
+ * switches that use them are refused.
  */
 #ifndef PARTICIPANT_RESOURCES_XA_XA_H_
 #define PARTICIPANT_RESOURCES_XA_XA_H_
@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 #define XIDDATASIZE 128 /* bytes of data */
-#define MAXGTRIDSIZE 64 /* of its first part, gtrid */
-#define MAXBQUALSIZE 64 /* of its second part, bqual */
+#define MAXGTRIDSIZE 64 /* of the first part, gtrid */
+#define MAXBQUALSIZE 64 /* of the second part, bqual */
 
 struct xid_t {
   long formatID; /* -1: none */
@@ -23,8 +23,8 @@ struct xid_t {
 };
 typedef struct xid_t XID;
 
-#define RMNAMESZ 32     /* of a name, its final zero included */
-#define MAXINFOSIZE 256 /* of an open or close string, its final zero included */
+#define RMNAMESZ 32     /* of a name, including its final zero */
+#define MAXINFOSIZE 256 /* of an open or close string, including its final zero */
 
 struct xa_switch_t {
   char name[RMNAMESZ];
@@ -44,7 +44,7 @@ struct xa_switch_t {
 
 /* Flags of a switch. */
 #define TMNOFLAGS 0x00000000L
-#define TMREGISTER 0x00000001L  /* it registers dynamically */
+#define TMREGISTER 0x00000001L  /* the switch registers dynamically */
 #define TMNOMIGRATE 0x00000002L /* branches stay with their thread */
 #define TMUSEASYNC 0x00000004L
 
@@ -64,7 +64,7 @@ struct xa_switch_t {
 
 /* What calls return. */
 #define XA_RBBASE 100
-#define XA_RBROLLBACK 100 /* rolled back, for no reason that is told */
+#define XA_RBROLLBACK 100 /* rolled back, without a reason */
 #define XA_RBCOMMFAIL 101
 #define XA_RBDEADLOCK 102
 #define XA_RBINTEGRITY 103

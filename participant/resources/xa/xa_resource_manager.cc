@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kHangs[] = "a call of the switch does not come back";
 
-// Each resource of a process is an instance of its own for the switch.
+// For the switch, each resource of a process is an instance of its own.
 int NextRmid() {
   static std::atomic<int> last{0};
   return ++last;
@@ -277,13 +277,13 @@ wire::ExecuteReply XaResourceManager::Work(const Waiting& call, bool* over) {
   }
 }
 
-// --- who waits for an answer ---
+// --- callers that wait for an answer ---
 
-// Claimed by whoever answers: the thread, or the watch, which gives up.
+// Claimed by the first that answers: the thread, or the watch, which gives up.
 template <class T>
 struct XaResourceManager::Waiter {
   explicit Waiter(Callback<T> d) : done(std::move(d)) {}
-  // False: it was answered before.
+  // False: it has been answered already.
   [[nodiscard]] bool Claim() { return !claimed.exchange(true); }
 
   Callback<T> done;
@@ -311,7 +311,7 @@ void XaResourceManager::SetGeneration(uint64_t generation, Callback<absl::Status
 void XaResourceManager::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   const BranchPtr branch = Find(id);
   if (branch == nullptr) return done({Vote::kLost, "the branch is not there"});
-  if (branch->thread == nullptr) {  // nobody has worked in it
+  if (branch->thread == nullptr) {  // no work was done in it
     EndWork(id);
     return done({Vote::kReadOnly, ""});
   }
@@ -378,7 +378,8 @@ void XaResourceManager::Rollback(const BranchId& id, Callback<FinishResult> done
   auto waiter = std::make_shared<Waiter<FinishResult>>(std::move(done));
   branch->thread->Post(
       [this, id, branch, waiter] {
-        // An Execute before it may have ended it, and the thread may be another's by now.
+        // An Execute before it may have ended the branch, and the thread may belong to
+        // another one.
         if (Find(id) == branch) {
           if (branch->started) calls_.RollBackActive(branch->thread, id);
           EndWork(id);
@@ -392,7 +393,7 @@ void XaResourceManager::Rollback(const BranchId& id, Callback<FinishResult> done
 
 // --- prepared branches ---
 
-// One whose call does not hang, if there is one.
+// Returns a thread whose call does not hang, if there is one.
 ThreadOfControl* XaResourceManager::SettleThread() {
   MutexLock lock(&mutex_);
   ThreadOfControl* thread = nullptr;
@@ -442,8 +443,8 @@ void XaResourceManager::SettleHere(const BranchId& id, ThreadOfControl* thread,
     MutexLock lock(&mutex_);
     if (heuristic) heuristic_.insert(id);
     if (!waiter->Claim()) {
-      // The next request is answered with it: a second call might be told something
-      // else (XAER_NOTA after XAER_RMERR).
+      // The next request gets this result: a second call might return something else
+      // (XAER_NOTA after XAER_RMERR).
       if (result.state == FinishState::kRetry) {
         hanging_.erase(id);
       } else {
@@ -507,7 +508,7 @@ void XaResourceManager::Close() {
   for (Waiting& call : waiting) {
     call.done(Failure(wire::Code::UNAVAILABLE, "the resource is being closed"));
   }
-  // Behind what still runs on its thread.
+  // This comes after the tasks that still run on its thread.
   for (const auto& [id, branch] : active) {
     if (branch->thread == nullptr) continue;
     branch->thread->Post([this, id = id, branch = branch] {
@@ -516,7 +517,7 @@ void XaResourceManager::Close() {
       EndWork(id);
     });
   }
-  // It knows the threads. What hangs from now on keeps Close.
+  // The watch refers to the threads. From now on, Close waits for calls that hang.
   watch_.reset();
   threads_.clear();
   std::vector<std::unique_ptr<ThreadOfControl>> settle;
