@@ -1,4 +1,4 @@
-// The switch of Berkeley DB, as Debian packages it: one that we have not written.
+// The switch of Berkeley DB as packaged by Debian: one that we have not written.
 #include <gmock/gmock.h>
 
 #include <filesystem>

@@ -12,7 +12,7 @@
 
 namespace {
 
-// Opened outside of a branch: Berkeley DB opens no database in an XA transaction.
+// Opened outside of any branch: Berkeley DB opens no database in an XA transaction.
 thread_local DB* data = nullptr;
 
 DBT Item(std::string* bytes) {

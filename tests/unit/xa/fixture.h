@@ -68,7 +68,7 @@ class XaFixture : public ::testing::Test {
     manager_->Execute(branch, request, done.callback());
     return done.Get();
   }
-  // A branch that has done this.
+  // A branch that has done this work.
   BranchId Begin(uint64_t number, const std::string& work, uint64_t sequence = 1) {
     const BranchId branch = MakeBranch(number, sequence);
     EXPECT_TRUE(manager_->Start(branch, {}).ok());

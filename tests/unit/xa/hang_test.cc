@@ -1,5 +1,5 @@
-// Calls of a switch that do not come back: who waits is answered, nothing is given up,
-// and what comes back late counts.
+// Calls of a switch that do not return: callers get an answer, nothing is given up, and
+// the late result counts.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ Function* Symbol(const char* name) {
 class XaHangTest : public XaFixture {
  protected:
   XaHangTest() {
-    // Long for a call that only flushes, on a machine with four other things to do.
+    // This is long for a call that only flushes, even on a busy machine.
     options_.hang_after = Duration::Seconds(1);
     // So that a second call finds no other thread.
     options_.settle_threads = 1;
@@ -38,7 +38,7 @@ class XaHangTest : public XaFixture {
     EXPECT_TRUE(
         testing::WaitUntil(10, [this] { return manager_->Stats().hanging_calls == 0; }));
   }
-  // As the coordinator does, until it is told an end.
+  // Repeats COMMIT as the coordinator does, until the result is final.
   FinishState CommitUntilDone(const BranchId& branch) {
     FinishState finish = FinishState::kRetry;
     (void)testing::WaitUntil(10, [&] {
@@ -107,8 +107,8 @@ TEST_F(XaHangTest, Commit_IsToBeRepeatedAndIsDoneOnce) {
   EXPECT_EQ(Read("get a"), "10");
 }
 
-// XAER_RMERR of xa_commit: "the branch's work has been rolled back". A second xa_commit
-// would be told XAER_NOTA, which is read as committed.
+// XAER_RMERR of xa_commit means "the branch's work has been rolled back". A second
+// xa_commit would return XAER_NOTA, which is taken for committed.
 TEST_F(XaHangTest, Commit_ThatComesBackRolledBack_IsToldAtTheNextRequest) {
   ASSERT_TRUE(Open().ok());
   const BranchId branch = Begin(1, "add a 5");

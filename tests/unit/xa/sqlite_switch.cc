@@ -1,12 +1,13 @@
 // A resource manager with an X/Open switch, over a SQLite file: balances of accounts, and
-// a table of prepared branches. A library of its own, loaded with dlopen as a vendor's.
+// a table of prepared branches. It is a library of its own, loaded with dlopen like a
+// vendor's.
 //
-// xa_open's string is the file. Work: "add ACCOUNT DELTA" (refused below zero), "get
-// ACCOUNT", "conflict", "fail". A branch's additions are kept by its thread until
-// xa_prepare, written down by that, and carried out by xa_commit.
+// The string for xa_open is the file. Work: "add ACCOUNT DELTA" (refused below zero),
+// "get ACCOUNT", "conflict", "fail". A branch's additions are kept by its thread until
+// xa_prepare, which writes them down, and are executed by xa_commit.
 //
-// A row of the table with a `heuristic` that is not 0 was ended by somebody on its own:
-// it is answered with that code until it is forgotten.
+// A row of the table whose `heuristic` is not 0 was ended by another program: the switch
+// returns this code until the branch is forgotten.
 #include <sqlite3.h>
 
 #include <condition_variable>
@@ -37,7 +38,7 @@ struct Thread {
 };
 thread_local std::map<int, Thread> threads;
 
-// What branches have added that are not prepared: any thread may end them.
+// What branches that are not prepared have added; any thread may end them.
 std::mutex mutex;
 std::map<std::string, std::vector<Addition>> working;
 
@@ -58,7 +59,7 @@ bool Take(const std::string& call, bool after, int* code) {
   return true;
 }
 
-// The call that does not come back, at its beginning or behind its work.
+// The call that does not return: it waits at its beginning or after its work.
 std::condition_variable released;
 std::string hangs_in;
 bool hangs_after = false;
@@ -348,8 +349,8 @@ void sqlite_switch_plan(const char* call, int code, int after) {
   planned[call] = {code, after != 0};
 }
 
-// Calls of this name do not come back, at once or behind their work, until the next of
-// these; "" releases them.
+// Makes calls of this name wait, at once or after their work, until this function is
+// called again; "" releases them.
 void sqlite_switch_hang(const char* call, int after) {
   const std::lock_guard lock(mutex);
   hangs_in = call;

@@ -34,7 +34,7 @@ class XaTest : public XaFixture {
   }
   std::string Balance() { return Read("get a"); }
 
-  // In a session of its own, behind the switch's back.
+  // Runs SQL in a session of its own, without the switch.
   void Sql(const std::string& sql) const {
     sqlite3* file = nullptr;
     ASSERT_EQ(sqlite3_open(options_.open_info.c_str(), &file), SQLITE_OK);
