@@ -2,10 +2,10 @@
 // folder is, and makes sure that only one process uses it.
 //
 //   auto folder = StoreFolder::Claim(env, "/var/lib/bank-a", kKvFolder, cluster);
-//   log_options.log_id = folder->log_id();   // 0 until its log has been made once
+//   log_options.log_id = folder->log_id();   // 0 until a log has been made
 //   auto log = wal::Log::Open(env, log_options, replay);
 //   absl::Status kept = folder->KeepLog((*log)->log_id());
-//   std::string store_id = folder->id();     // for good (ResourceManager::store_id)
+//   std::string store_id = folder->id();     // never changes (ResourceManager::store_id)
 //
 //   store        text: what the folder is, the cluster's id, the store's own id, and the
 //                id of its log: a folder whose log is gone is not served as an empty one

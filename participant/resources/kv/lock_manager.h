@@ -2,8 +2,9 @@
 // concurrency control for distributed database systems, 1978).
 //
 //   LockResult result = locks.Acquire(owner, LockMode::kExclusive, key);
-//   for (LockOwner* granted : locks.TakeGranted()) { … }   // after every call: who else
-//   for (LockOwner* wounded : locks.TakeWounded()) { … }   // has got or lost locks
+//   // After every call: which other owners got or lost locks.
+//   for (LockOwner* granted : locks.TakeGranted()) { … }
+//   for (LockOwner* wounded : locks.TakeWounded()) { … }
 //
 // An owner asks for one lock at a time:
 //

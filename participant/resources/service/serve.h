@@ -34,9 +34,9 @@ struct Resource {
 
 struct ServeOptions {
   std::string listen;       // host:port (port 0: the system chooses) or unix:/path
-  std::string advertise{};  // how others reach it, if that is another address
-  std::vector<std::string> coordinators;  // client addresses; name all
-  ParticipantOptions participant{};       // its `advertise` is not read
+  std::string advertise{};  // how others reach it, if by another address; otherwise empty
+  std::vector<std::string> coordinators;  // client addresses of all coordinators
+  ParticipantOptions participant{};       // its `advertise` is not used
 };
 
 // Returns OK after SIGTERM or SIGINT, when everything is closed. Waits for a coordinator
