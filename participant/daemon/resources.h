@@ -18,7 +18,7 @@
 // Parameters of xa: switch and work, the names of the switch and of the work function
 // (participant/resources/xa/work.h); dir, a folder for the evidence; work_library, when
 // the function is in another library; open and close, the strings for xa_open and
-// xa_close; lanes, how many branches work at once (8). In texts, % and two hexadecimal
+// xa_close; threads, how many branches work at once (8). In texts, % and two hexadecimal
 // digits stand for a byte: %26 for &, %25 for %.
 #ifndef PARTICIPANT_DAEMON_RESOURCES_H_
 #define PARTICIPANT_DAEMON_RESOURCES_H_

@@ -25,10 +25,10 @@
 // any branch that it is not there. Each start draws a new incarnation for each resource,
 // so that branch ids are never used twice.
 //
-// While there is work the stores get new generations (ResourceManager::SetGeneration) and
-// the generations told to the coordinators. If a store turns out to have gone back,
-// nothing is served from then on: calls are answered UNAVAILABLE with the reason,
-// `concordat status` lists it.
+// While there is work, the participant gives the stores new generations
+// (ResourceManager::SetGeneration) and reports them to the coordinators. If a store turns
+// out to have gone back, nothing is served from then on: calls are answered UNAVAILABLE
+// with the reason, and `concordat status` lists it.
 //
 // Stop refuses new work, rolls back branches that have not voted, and closes the resource
 // managers. Prepared branches stay on disk, in doubt, and are there again at the next
@@ -84,8 +84,8 @@ struct ParticipantOptions {
   std::set<std::string> replace_stores;
   // The pause between attempts to reach a coordinator.
   Duration retry = Duration::Millis(300);
-  // How often a store in which there is work is marked (ResourceManager::SetGeneration): an old
-  // copy of it is told from it when a generation lies between.
+  // How often a store gets a new generation while there is work. An older copy of the
+  // store is recognized if a new generation was written after the copy was made.
   Duration generation_interval = Duration::Seconds(5);
   // How many branches one inquiry may ask about.
   size_t max_inquiries = 1000;
@@ -147,10 +147,10 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
     // What Recover and OnFound have reported before the registration.
     std::vector<RecoveredBranch> prepared = {};
     std::vector<FoundResult> found = {};
-    uint64_t generation = 0;  // that is in the store
+    uint64_t generation = 0;  // the one in the store
     bool worked = false;      // a branch was voted on or ended since the last generation
     bool advancing = false;   // SetGeneration runs
-    Timestamp advance_at = {};  // the earliest time of the next
+    Timestamp advance_at = {};  // the earliest time of the next generation
   };
   // A caller that waits for an answer of a branch table, and sends it in its own form.
   class Waiter;
@@ -174,8 +174,8 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
                                         BranchId* branch);
   [[nodiscard]] wire::Result StartBranch(const wire::ExecuteRequest& request,
                                          BranchId* branch);
-  [[nodiscard]] wire::Result StartApplicationManagedBranch(const wire::ExecuteRequest& request,
-                                            wire::ExecuteReply* reply);
+  [[nodiscard]] wire::Result StartApplicationManagedBranch(
+      const wire::ExecuteRequest& request, wire::ExecuteReply* reply);
   // Checks what both of them must check first.
   [[nodiscard]] wire::Result CheckStart(const wire::ExecuteRequest& request, Gtid* gtid,
                                         StartOptions* options, Resource** resource);
@@ -218,7 +218,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
 
   void RunAfter(Duration delay, void (Participant::*method)());
 
-  // participant_generation.cc
+  // --- generations of the stores (participant_generation.cc) ---
   void AdvanceGenerations();
   void OnGenerationSet(Resource* resource, GenerationResult result);
   void EndServing(std::string why);

@@ -1,5 +1,5 @@
-// How far the stores have come (ResourceManager::SetGeneration), and the end of serving
-// when one of them has gone back.
+// Gives the stores new generations (ResourceManager::SetGeneration), and stops serving
+// when a store has gone back.
 #include <algorithm>
 #include <utility>
 
@@ -17,9 +17,8 @@ uint64_t WallMillis() {
 
 }  // namespace
 
-// From the first work on, a store gets a new generation once an interval for as long as
-// there is work: so the last generation is younger than the last promise, or as old as
-// the interval.
+// Once there is work, a store gets a new generation in each interval in which there was
+// work. So a new generation follows the last promise within an interval.
 void Participant::AdvanceGenerations() {
   if (phase_ != Phase::kServing) return;
   const Timestamp now = loop_->Now();
@@ -40,8 +39,8 @@ void Participant::AdvanceGenerations() {
   }
 }
 
-// The coordinators are told by the next heartbeat: the store first, so that they never
-// know more than it does.
+// The next heartbeat reports the generation to the coordinators. The store gets it first,
+// so that the coordinators never know a higher generation than the store.
 void Participant::OnGenerationSet(Resource* resource, GenerationResult result) {
   resource->advancing = false;
   if (result.status.ok()) {
@@ -56,13 +55,13 @@ void Participant::OnGenerationSet(Resource* resource, GenerationResult result) {
     return EndServing(absl::StrCat("resource ", resource->table->resource(), ": ",
                                    std::string(result.status.message())));
   }
-  resource->worked = true;  // again, at the next time
+  resource->worked = true;  // at the next time again
   LogEvent(Level::kWarning, "store generation not advanced")
       .Field("resource", resource->table->resource())
       .Field("error", result.status.message());
 }
 
-// Heartbeats go on, and say so: an operator sees it where the resources are listed.
+// Heartbeats go on and report this: an operator sees it in the list of resources.
 void Participant::EndServing(std::string why) {
   if (phase_ != Phase::kServing) return;
   phase_ = Phase::kFailed;

@@ -117,20 +117,21 @@ class ResourceManager {
   // branches are not in it. Empty: the store has no identity.
   [[nodiscard]] virtual std::string store_id() const { return ""; }
 
-  // How far the store has come: what SetGeneration last put into it, in whatever
-  // incarnation; asked for when Recover has been called back, before SetGeneration. 0:
-  // nothing yet. Coordinators remember it, and refuse the store when it has gone back:
-  // then it is a backup that was put back, or a standby that had not received everything,
-  // and lacks what was promised since.
+  // The generation that SetGeneration last wrote into the store, also in an earlier
+  // incarnation. It is asked for when Recover has been called back, before SetGeneration.
+  // 0: none yet. Coordinators remember it, and refuse the store when its generation is
+  // lower: then the store is a restored backup, or a standby that had not received
+  // everything, and lacks what was promised since.
   [[nodiscard]] virtual uint64_t generation() const { return 0; }
-  // Puts a larger generation into the store's own data, so that every copy of the store
-  // has the generation of its time. Durable when it is called back with OK; one at a
+  // Writes a larger generation into the store's own data, so that every copy of the store
+  // has the generation of its time. It is durable when `done` gets OK. One call at a
   // time.
-  //   UNIMPLEMENTED         the store keeps none; do not ask again
-  //   FAILED_PRECONDITION   the one in the store is smaller than the last one that was
-  //                         put there: it was replaced by an older copy of itself, in
-  //                         use. Nothing may be promised with it any more
-  //   others                nothing is known; try again later
+  //   UNIMPLEMENTED        the store keeps no generation; do not call again
+  //   FAILED_PRECONDITION  the generation in the store is smaller than the last one that
+  //   was
+  //                        written: the store was replaced by an older copy of itself
+  //                        while in use. Nothing may be promised with it any more
+  //   others               nothing is known; try again later
   virtual void SetGeneration(uint64_t /*generation*/, Callback<absl::Status> done) {
     done(absl::UnimplementedError("this kind of store keeps no generation"));
   }

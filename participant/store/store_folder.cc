@@ -101,7 +101,7 @@ absl::StatusOr<Found> FindIdentity(FileEnv* env, const std::string& dir,
                    "). Name another folder, or the coordinators of that cluster"));
 }
 
-// 0 when there is none.
+// Returns 0 when there is no generation.
 absl::StatusOr<uint64_t> ReadGeneration(FileEnv* env, const std::string& dir) {
   const absl::StatusOr<std::string> text = ReadWholeFile(env, dir + "/generation");
   if (absl::IsNotFound(text.status())) return 0;

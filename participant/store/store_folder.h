@@ -9,9 +9,9 @@
 //
 //   store        text: what the folder is, the cluster's id, the store's own id, and the
 //                id of its log: a folder whose log is gone is not served as an empty one
-//   generation   text: how far the store has come (ResourceManager::SetGeneration)
+//   generation   text: recognizes an older copy (ResourceManager::SetGeneration)
 //   lock         held by the process that serves it
-//   checkpoint   the owner's
+//   checkpoint   belongs to the owner
 //   wal/         the owner's log
 #ifndef PARTICIPANT_STORE_STORE_FOLDER_H_
 #define PARTICIPANT_STORE_STORE_FOLDER_H_
@@ -53,11 +53,12 @@ class StoreFolder {
   // The log was opened: from now on it must be there. Durable when OK. Errors of the
   // file, including RESOURCE_EXHAUSTED.
   [[nodiscard]] absl::Status KeepLog(uint64_t log_id);
-  // The last one; 0: none yet.
+  // The last generation; 0: none yet.
   [[nodiscard]] uint64_t generation() const { return generation_; }
-  // Durable when OK. Blocks for a flush. FAILED_PRECONDITION: the folder was replaced by
-  // an older copy, or the generation is gone. RESOURCE_EXHAUSTED: no room, the last one stays.
-  // Another failure of the disk ends the process. One call at a time.
+  // Writes the generation; it is durable when OK. Blocks for a flush.
+  // FAILED_PRECONDITION: the folder was replaced by an older copy, or its generation is
+  // missing. RESOURCE_EXHAUSTED: the disk is full, and the last generation stays. Another
+  // failure of the disk ends the process. One call at a time.
   [[nodiscard]] absl::Status SetGeneration(uint64_t generation);
   // Unlocks the folder.
   void Release() { lock_.reset(); }

@@ -26,10 +26,11 @@
 // PREPARE is refused. Prepared branches can still be committed and rolled back, since
 // their records may use the log's reserve.
 //
-// The folder: lock, store (what this is, and whose), generation (how far it has come),
-// checkpoint (checkpoint.h), wal/
-// (records.h). Memory: the rows, about 100 bytes besides each key and value, and about
-// 80 bytes for each committed branch above the watermark.
+// The files in the folder: lock, store (whose folder it is), generation (recognizes an
+// older copy of it), checkpoint (checkpoint.h), wal/ (records.h).
+//
+// Memory: the rows, about 100 bytes besides each key and value, and about 80 bytes for
+// each committed branch above the watermark.
 #ifndef PARTICIPANT_RESOURCES_KV_KV_RESOURCE_MANAGER_H_
 #define PARTICIPANT_RESOURCES_KV_KV_RESOURCE_MANAGER_H_
 

@@ -1,7 +1,7 @@
 // The folder of a service's resource manager: its identity, the log, the checkpoint.
 //
 //   store        text: what the folder is, the cluster's id, the store's own id
-//   generation   text: how far it has come
+//   generation   text: recognizes an older copy of the folder (StoreFolder)
 //   lock         held by the process that serves it
 //   checkpoint   records.h
 //   wal/         the log

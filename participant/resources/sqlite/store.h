@@ -42,7 +42,7 @@ class Store {
   // Drawn when the tables were made; see ResourceManager::store_id.
   [[nodiscard]] const std::string& id() const { return id_; }
 
-  // The last that was read or written; 0: none yet.
+  // The generation that was last read or written; 0: none yet.
   [[nodiscard]] uint64_t generation() const { return generation_; }
 
   [[nodiscard]] absl::StatusOr<std::vector<StoredBranch>> LoadBranches();
@@ -67,10 +67,11 @@ class Store {
   // Deletes a bounded number of rows. Sets *more when some are left.
   int DeleteEvidenceBelow(const Gtid& watermark, bool* more);
 
-  // In a transaction. Puts a generation there, if the one that is there is generation()
-  // or larger; otherwise *older, and nothing is written.
+  // Must be called in a transaction. Writes a generation if the one in the file is at
+  // least generation(). Otherwise sets *older, since the file is an older copy, and
+  // writes nothing.
   int WriteGeneration(uint64_t generation, bool* older);
-  // Its transaction is on disk.
+  // Called when that transaction is on disk.
   void NoteGeneration(uint64_t generation) { generation_ = generation; }
 
   // Number of pages in the write-ahead file after the last commit.

@@ -38,7 +38,7 @@ class EvidenceLog {
   // wal::Log::Open.
   [[nodiscard]] absl::Status Open(ClusterId cluster);
   [[nodiscard]] const std::string& store_id() const { return folder_.id(); }
-  // See StoreFolder. A call that was given up may come late: a larger generation stays.
+  // See StoreFolder. A call that was given up may run late: a larger generation is kept.
   [[nodiscard]] uint64_t generation();
   [[nodiscard]] absl::Status SetGeneration(uint64_t generation);
   void Close();

@@ -109,8 +109,8 @@ class XaResourceManager final : public ResourceManager {
   // True, because each database decides whether branches of one transaction share locks.
   [[nodiscard]] bool one_branch_a_transaction() const override { return true; }
 
-  // Of the folder of the evidence: what lies behind the switch has none of its own, so
-  // that an old copy of it is not told from it.
+  // The generation of the folder of the evidence. The data of the library has none, so an
+  // older copy of it is not recognized.
   [[nodiscard]] uint64_t generation() const override { return first_generation_; }
   void SetGeneration(uint64_t generation, Callback<absl::Status> done) override;
 

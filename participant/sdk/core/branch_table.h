@@ -53,10 +53,9 @@
 //     whoever asks.
 //   - CommitOnePhase of a missing branch is answered from its evidence. Without evidence
 //     it was rolled back, unless it is below the watermark: FORGOTTEN, never a guess.
-//   - An own branch, prepared by its application, does not ask before the patience in
-//     its number has ended (75) or a PREPARE has come for it. If it is missing, PREPARE
-//     is answered LOST; if it is prepared after that, it is found, asks, and is told
-//     ROLLBACK.
+//   - An application-managed branch does not ask before the grace period in its number
+//     has ended (75) or a PREPARE has come for it. If it is missing, PREPARE is answered
+//     LOST; if it is prepared after that, it is found, asks, and is told ROLLBACK.
 //   - This table alone never ends a prepared branch: the branch asks (section 4, "a
 //     branch in doubt pulls"; 32). It does end an active branch when nobody calls.
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_TABLE_H_
@@ -93,7 +92,8 @@ class BranchTable {
   // The store is open, and these branches are prepared in it. Called once.
   void Recovered(const std::vector<RecoveredBranch>& prepared, Timestamp now);
   // A prepared branch was found in the store later (by a scan of a database). If the
-  // branch is known, nothing happens, except that an own branch may now ask earlier.
+  // branch is known, nothing happens, except that an application-managed branch may now
+  // ask earlier.
   void Adopt(const RecoveredBranch& prepared, Timestamp now);
   // From now on starts are refused with kUnavailable. Everything else goes on.
   void StopStarting() { stopped_ = true; }
@@ -111,7 +111,8 @@ class BranchTable {
   // its own (branch_number.h). Nothing is kept of it: it is looked up when somebody asks
   // to prepare or to end it, or adopted when it is found. Until then it does not count
   // for kSecond, since the application knows what its two connections wait for.
-  [[nodiscard]] StartResult StartApplicationManaged(const Gtid& gtid, Duration grace_period);
+  [[nodiscard]] StartResult StartApplicationManaged(const Gtid& gtid,
+                                                    Duration grace_period);
 
   // Runs work in a branch. call_number is the last one plus 1, or the last one again. The
   // output is kExecute with this token, or an answer.
