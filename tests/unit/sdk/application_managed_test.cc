@@ -1,5 +1,5 @@
-// Branches that an application prepares itself: the table names them, keeps nothing of
-// them, and leaves them alone until their grace period is over.
+// Branches that an application prepares itself: the table gives them an id, keeps nothing
+// of them, and leaves them alone until their grace period has ended.
 #include "participant/sdk/core/branch_number.h"
 #include "tests/unit/sdk/branch_fixture.h"
 
@@ -160,8 +160,8 @@ TEST_F(ApplicationManagedTest, Scenario18_ANumberNeverGivenOut_IsRefusedWithoutL
   EXPECT_TRUE(TakeCommands().empty());
 }
 
-// An application-managed branch's number is large: it must not make all others "perhaps
-// forgotten".
+// An application-managed branch's number is large: it must not make all other branches
+// "perhaps forgotten".
 TEST_F(ApplicationManagedTest, ForgottenHeuristicOfOne_HidesNoOtherAlarm) {
   BranchTableOptions options;
   options.max_remembered = 1;
