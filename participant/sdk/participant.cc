@@ -87,7 +87,7 @@ void Participant::Drain() {
   for (int round = 0; round < kMaxRounds; ++round) {
     inbox_->SuppressWakeUps();  // what is called back at once is taken below
     bool more = false;
-    for (size_t i = 0; i < resources_.size(); ++i) more = CarryOut(i) || more;
+    for (size_t i = 0; i < resources_.size(); ++i) more = ProcessOutput(i) || more;
     std::vector<InboxItem> items = inbox_->Take();
     for (InboxItem& item : items) HandleResult(&item);
     if (items.empty() && !more) return;
@@ -129,14 +129,14 @@ void Participant::HandleResult(InboxItem* item) {
   }
 }
 
-bool Participant::CarryOut(size_t index) {
+bool Participant::ProcessOutput(size_t index) {
   BranchTable* table = resources_[index].table.get();
   if (!table->has_output()) return false;
   BranchTableOutput output = table->TakeOutput();
   if (!output.events.empty()) LogEvents(output.events);
   // Commands come first, since the disk works while the answers are written.
   if (!output.commands.empty()) BeginBatch(index);
-  for (const Command& command : output.commands) CarryOutCommand(index, command);
+  for (const Command& command : output.commands) RunCommand(index, command);
   for (Answer& answer : output.answers) DeliverAnswer(&answer);
   if (!output.inquiries.empty()) SendInquiries(std::move(output.inquiries));
   return true;
@@ -165,7 +165,7 @@ void Participant::EndBatches() {
   Drain();
 }
 
-void Participant::CarryOutCommand(size_t index, const Command& command) {
+void Participant::RunCommand(size_t index, const Command& command) {
   ResourceManager* manager = resources_[index].manager.get();
   if (manager == nullptr) return;  // closed: Stop answers what waits
   const BranchId& branch = command.branch;

@@ -192,10 +192,10 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   void ScheduleDrain();
   void Drain();
   void HandleResult(InboxItem* item);
-  [[nodiscard]] bool CarryOut(size_t index);
+  [[nodiscard]] bool ProcessOutput(size_t index);
   void BeginBatch(size_t index);
   void EndBatches();
-  void CarryOutCommand(size_t index, const Command& command);
+  void RunCommand(size_t index, const Command& command);
   void RunExecute(size_t index, const Command& command);
   void DeliverAnswer(Answer* answer);
   void LogEvents(const std::vector<Event>& events);

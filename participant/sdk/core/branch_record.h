@@ -20,7 +20,7 @@ struct BranchTable::Branch {
   Timestamp last_call;       // when the last call began or ended
   uint64_t call_number = 0;  // of the last Execute that began
   bool executing = false;    // a call runs
-  Timestamp deadline;      // of the last call
+  Timestamp deadline;        // of the last call
   bool may_prepare = false;  // in the last call
   // Requests that wait for the running call.
   absl::InlinedVector<RequestToken, 1> execute_tokens;
@@ -30,7 +30,7 @@ struct BranchTable::Branch {
   std::list<Branch*>::iterator kept;  // its place in kept_replies_; valid with last_reply
   bool ended = false;                 // no more work may come
   // A rollback was begun, perhaps not finished: it must never vote yes.
-  bool doomed = false;
+  bool rollback_begun = false;
   bool overdue = false;  // the running call took longer than its caller waits
   // Why this table has rolled it back; empty: it was told to.
   std::string why_rolled_back;
@@ -43,10 +43,10 @@ struct BranchTable::Branch {
 
   // The branch is prepared in the store.
   bool prepared = false;
-  Told told = Told::kNothing;  // the decision, as far as it was told
-  Timestamp ask_at;            // when the coordinators are asked next
-  Duration ask_interval;       // the pause after that
-  bool asked = false;          // the coordinators were asked once
+  Decision decision = Decision::kNothing;  // the decision, as far as it was told
+  Timestamp ask_at;                        // when the coordinators are asked next
+  Duration ask_interval;                   // the pause after that
+  bool asked = false;                      // the coordinators were asked once
 };
 
 template <class Body>

@@ -113,10 +113,10 @@ void BranchTable::Request(RequestKind kind, const BranchId& id, RequestToken tok
 void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now) {
   switch (branch->state) {
     case BranchState::kActive:
-      if (branch->executing || branch->doomed) {
+      if (branch->executing || branch->rollback_begun) {
         Respond(token,
-                VoteAnswer{branch->doomed ? Vote::kLost : Vote::kRefused,
-                           branch->doomed
+                VoteAnswer{branch->rollback_begun ? Vote::kLost : Vote::kRefused,
+                           branch->rollback_begun
                                ? "the branch is being rolled back"
                                : "work was still running in it when PREPARE came"});
         return BeginRollback(branch, RequestToken(), now);
@@ -137,8 +137,9 @@ void BranchTable::PrepareHere(Branch* branch, RequestToken token, Timestamp now)
       return;
     case BranchState::kPrepared:
     case BranchState::kCommitting:
-      if (branch->told != Told::kRollback) {
-        AskBy(branch, now + options_.in_doubt_inquiry);  // a coordinator knows the branch
+      if (branch->decision != Decision::kRollback) {
+        // A coordinator knows the branch.
+        AskNoLaterThan(branch, now + options_.in_doubt_inquiry);
         return Respond(token, VoteAnswer{Vote::kPrepared, ""});
       }
       [[fallthrough]];
@@ -156,20 +157,20 @@ void BranchTable::CommitHere(Branch* branch, RequestToken token, Timestamp now) 
     return RespondProtocolError(
         branch->id, token, "COMMIT for a branch that has not voted; it was not done");
   }
-  if (branch->told == Told::kRollback) {
+  if (branch->decision == Decision::kRollback) {
     return RespondProtocolError(branch->id, token,
                                 "COMMIT for a branch that was told ROLLBACK before");
   }
   branch->tokens.push_back(token);
   if (branch->state == BranchState::kCommitting) return;
-  branch->told = Told::kCommit;
+  branch->decision = Decision::kCommit;
   branch->state = BranchState::kCommitting;
   branch->since = now;
   Send(CommandKind::kCommit, branch->id);
 }
 
 void BranchTable::RollbackHere(Branch* branch, RequestToken token, Timestamp now) {
-  if (branch->told == Told::kCommit) {
+  if (branch->decision == Decision::kCommit) {
     return RespondProtocolError(branch->id, token,
                                 "ROLLBACK for a branch that was told COMMIT before");
   }
@@ -190,8 +191,8 @@ void BranchTable::RollbackHere(Branch* branch, RequestToken token, Timestamp now
 }
 
 void BranchTable::BeginRollback(Branch* branch, RequestToken token, Timestamp now) {
-  if (branch->prepared) branch->told = Told::kRollback;
-  branch->doomed = true;
+  if (branch->prepared) branch->decision = Decision::kRollback;
+  branch->rollback_begun = true;
   branch->state = BranchState::kRollingBack;
   branch->since = now;
   branch->tokens.push_back(token);

@@ -26,7 +26,7 @@ void BranchTable::OnExecuted(const BranchId& id, AfterExecute after,
 }
 
 // The answer to a call whose branch was rolled back while it ran.
-ExecuteAnswer BranchTable::RolledBackMeanwhile(const Branch& branch) {
+ExecuteAnswer BranchTable::AnswerOfRolledBack(const Branch& branch) {
   const std::string& why = branch.why_rolled_back;
   return {branch.overdue ? ExecuteVerdict::kTimedOut : ExecuteVerdict::kBranchGone,
           nullptr,
@@ -42,10 +42,10 @@ void BranchTable::OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
     return AnswerExecutes(branch,
                           ExecuteAnswer{ExecuteVerdict::kReply, std::move(reply), ""});
   }
-  AnswerExecutes(branch, RolledBackMeanwhile(*branch));
+  AnswerExecutes(branch, AnswerOfRolledBack(*branch));
   if (after != AfterExecute::kPrepared) return;
   EnterPrepared(branch, Duration(), now);  // it may still be prepared in the store
-  branch->told = Told::kRollback;
+  branch->decision = Decision::kRollback;
 }
 
 void BranchTable::OnPrepared(const BranchId& id, PrepareResult result, Timestamp now) {
@@ -131,7 +131,7 @@ void BranchTable::OnRolledBack(const BranchId& id, FinishResult result, Timestam
   if (branch == nullptr || branch->state != BranchState::kRollingBack) return;
   switch (result.state) {
     case FinishState::kDone:
-      AnswerExecutes(branch, RolledBackMeanwhile(*branch));
+      AnswerExecutes(branch, AnswerOfRolledBack(*branch));
       RespondAll(branch,
                  FinishAnswer{FinishState::kDone, false, std::move(result.detail)});
       return EndBranch(branch, now);
@@ -139,7 +139,8 @@ void BranchTable::OnRolledBack(const BranchId& id, FinishResult result, Timestam
       branch->state = branch->prepared ? BranchState::kPrepared : BranchState::kActive;
       // No more work may come in a branch that is being rolled back.
       branch->ended = true;
-      RespondAll(branch, FinishAnswer{FinishState::kRetry, false, std::move(result.detail)});
+      RespondAll(branch,
+                 FinishAnswer{FinishState::kRetry, false, std::move(result.detail)});
       return RequestAgain(id, std::exchange(branch->waiting, {}), now);
     case FinishState::kHeuristicCommit:
     case FinishState::kHeuristicRollback:
@@ -182,8 +183,9 @@ void BranchTable::EndHeuristically(Branch* branch, FinishResult result, Timestam
   remembered_.Add(BranchKey(branch->id),
                   {RememberedBranches::How::kHeuristic, result.state});
   Emit(EventKind::kHeuristic, branch->id,
-       absl::StrCat(branch->told == Told::kCommit ? "told COMMIT: " : "told ROLLBACK: ",
-                    std::string(ToString(result.state)), "; ", result.detail));
+       absl::StrCat(
+           branch->decision == Decision::kCommit ? "told COMMIT: " : "told ROLLBACK: ",
+           std::string(ToString(result.state)), "; ", result.detail));
   AnswerExecutes(branch,
                  ExecuteAnswer{ExecuteVerdict::kBranchGone, nullptr, result.detail});
   RespondAll(branch, FinishAnswer{result.state, false, std::move(result.detail)});

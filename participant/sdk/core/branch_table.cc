@@ -39,7 +39,7 @@ void BranchTable::Take(const RecoveredBranch& prepared, std::string detail,
   if (Branch* known = Find(prepared.branch)) {
     const Duration wait =
         prepared.ask_after <= Duration() ? options_.in_doubt_inquiry : prepared.ask_after;
-    if (known->state == BranchState::kPrepared) AskBy(known, now + wait);
+    if (known->state == BranchState::kPrepared) AskNoLaterThan(known, now + wait);
     return;
   }
   Branch* branch = Insert(prepared.branch, BranchState::kPrepared, now);
@@ -174,7 +174,7 @@ void BranchTable::TickPrepared(Branch* branch, Timestamp now) {
 }
 
 // Only for branches that were to be left alone.
-void BranchTable::AskBy(Branch* branch, Timestamp at) {
+void BranchTable::AskNoLaterThan(Branch* branch, Timestamp at) {
   if (IsApplicationManaged(branch->id.number))
     branch->ask_at = std::min(branch->ask_at, at);
 }

@@ -165,7 +165,7 @@ class BranchTable {
 
  private:
   enum class RequestKind : uint8_t { kPrepare, kCommit, kRollback, kCommitOnePhase };
-  enum class Told : uint8_t { kNothing, kCommit, kRollback };
+  enum class Decision : uint8_t { kNothing, kCommit, kRollback };
   struct Waiting {
     RequestKind kind;
     RequestToken token;
@@ -191,7 +191,7 @@ class BranchTable {
   [[nodiscard]] std::string WhyGone(const BranchId& id) const;
 
   // --- results (branch_results.cc) ---
-  [[nodiscard]] static ExecuteAnswer RolledBackMeanwhile(const Branch& branch);
+  [[nodiscard]] static ExecuteAnswer AnswerOfRolledBack(const Branch& branch);
   void OnExecutedAndRollbackRuns(Branch* branch, AfterExecute after,
                                  ExecuteReplyPtr reply, Timestamp now);
   void OnPreparedAndRollbackWaits(Branch* branch, PrepareResult result, Timestamp now);
@@ -208,7 +208,7 @@ class BranchTable {
   void Erase(const BranchId& id);
   [[nodiscard]] BranchId FirstOf(const Gtid& gtid) const;
   [[nodiscard]] bool IsBelowWatermark(const Gtid& gtid) const;
-  void AskBy(Branch* branch, Timestamp at);
+  void AskNoLaterThan(Branch* branch, Timestamp at);
   void TickActive(Branch* branch, Timestamp now);
   void TickPrepared(Branch* branch, Timestamp now);
   void Send(CommandKind kind, const BranchId& id, RequestToken token = RequestToken());
