@@ -179,10 +179,10 @@ void Branches::OnTried(const Reservation& reservation, TryResult result) {
     case TryResult::Kind::kRefused:
       return AnswerExecute(branch, Code::CONDITION_FAILED, std::move(result.text));
     case TryResult::Kind::kConflict:
-      branch->last_words = ReplyOf(Code::CONFLICT, std::move(result.text));
+      branch->cancel_reply = ReplyOf(Code::CONFLICT, std::move(result.text));
       return BeginSettling(branch, Goal::kCancel);
     case TryResult::Kind::kFailed:
-      branch->last_words = ReplyOf(Code::RESOURCE_ERROR, std::move(result.text));
+      branch->cancel_reply = ReplyOf(Code::RESOURCE_ERROR, std::move(result.text));
       return BeginSettling(branch, Goal::kCancel);
   }
 }
@@ -205,7 +205,7 @@ void Branches::OnQueried(const Reservation& reservation, QueryResult result) {
   if (absl::IsInvalidArgument(result.status())) {
     return AnswerExecute(branch, Code::INVALID, std::move(why));
   }
-  branch->last_words = ReplyOf(Code::RESOURCE_ERROR, std::move(why));
+  branch->cancel_reply = ReplyOf(Code::RESOURCE_ERROR, std::move(why));
   BeginSettling(branch, Goal::kCancel);
 }
 
@@ -250,7 +250,7 @@ PrepareResult Branches::VoteAgain(const Branch* branch) {
                           (branch->phase == Phase::kSettling &&
                            branch->goal == Goal::kConfirm && !branch->alone);
     if (promised) return {Vote::kPrepared, ""};
-    if (branch->phase == Phase::kPreparing || branch->phase == Phase::kLearning) {
+    if (branch->phase == Phase::kPreparing || branch->phase == Phase::kLookingUp) {
       return {Vote::kUnavailable, "cannot tell now"};
     }
   }

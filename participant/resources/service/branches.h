@@ -123,7 +123,7 @@ class Branches {
 
  private:
   enum class Phase : uint8_t {
-    kLearning,
+    kLookingUp,
     kActive,
     kPreparing,
     kPrepared,
@@ -157,7 +157,7 @@ class Branches {
     // Callbacks that wait.
     Callback<wire::ExecuteReply> execute;  // of the call of a client under way
     // For `execute`, when the branch is cancelled.
-    std::optional<wire::ExecuteReply> last_words;
+    std::optional<wire::ExecuteReply> cancel_reply;
     Callback<PrepareResult> prepare;
     Callback<OnePhaseResult> one_phase;
     std::vector<Callback<FinishResult>> finish;  // of Commit and Rollback
@@ -179,7 +179,7 @@ class Branches {
     Gtid watermark;
   };
   // How the reservations of a branch ended.
-  struct Ends {
+  struct Results {
     size_t confirmed = 0;
     size_t cancelled = 0;
     size_t missing = 0;
@@ -211,10 +211,10 @@ class Branches {
   void FinishCancelled(Branch* branch);
   void EndCommitted(Branch* branch, bool alone);
   void EndCancelled(Branch* branch);
-  void EndAgainst(Branch* branch, const Ends& ends);
-  [[nodiscard]] static Ends CountEnds(const Branch& branch);
+  void EndHeuristically(Branch* branch, const Results& results);
+  [[nodiscard]] static Results CountResults(const Branch& branch);
   // --- recovery (settling.cc) ---
-  void Learn(Branch* branch);
+  void LookUpItems(Branch* branch);
   void Classify(Branch* branch);
   void MaybeFinishRecovery();
 
@@ -228,7 +228,7 @@ class Branches {
   Work work_;                    // see TakeWork
   size_t calls_running_ = 0;     // calls of the user's functions without an answer
   bool closing_ = false;         // BeginClose was called
-  size_t learning_ = 0;          // branches whose reservations are being looked up
+  size_t looking_up_ = 0;        // branches whose reservations are being looked up
   // Of Load; null when it was called.
   Callback<absl::StatusOr<std::vector<BranchId>>> recovered_;
   BranchKey highest_started_;  // of one incarnation

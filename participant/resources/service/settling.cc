@@ -77,8 +77,8 @@ void Branches::OnLookedUp(const Reservation& reservation,
       item->fate = Fate::kMissing;
       break;
   }
-  if (branch->phase != Phase::kLearning) return Settle(branch);
-  if (!closing_) Learn(branch);
+  if (branch->phase != Phase::kLookingUp) return Settle(branch);
+  if (!closing_) LookUpItems(branch);
 }
 
 // Answers the callbacks that wait, and schedules the next attempt.
@@ -98,9 +98,9 @@ void Branches::Fail(Branch* branch, std::string error) {
         .Field("attempts", branch->attempts)
         .Field("error", branch->error);
   }
-  if (branch->last_words.has_value()) {
-    CallBack(std::exchange(branch->execute, nullptr), *std::move(branch->last_words));
-    branch->last_words.reset();
+  if (branch->cancel_reply.has_value()) {
+    CallBack(std::exchange(branch->execute, nullptr), *std::move(branch->cancel_reply));
+    branch->cancel_reply.reset();
   }
   const std::string detail = absl::StrCat("is tried again, failed ", branch->attempts,
                                           " times: ", branch->error);
@@ -117,26 +117,27 @@ void Branches::OnRetry(const BranchKey& key) {
   Branch* branch = Find(key);
   if (closing_ || branch == nullptr || !branch->retry_waits) return;
   branch->retry_waits = false;
-  if (branch->phase == Phase::kLearning) return Learn(branch);
+  if (branch->phase == Phase::kLookingUp) return LookUpItems(branch);
   Settle(branch);
 }
 
 // --- ends ---
 
-Branches::Ends Branches::CountEnds(const Branch& branch) {
-  Ends ends;
+Branches::Results Branches::CountResults(const Branch& branch) {
+  Results results;
   for (const Item& item : branch.items) {
-    if (item.fate == Fate::kConfirmed) ++ends.confirmed;
-    if (item.fate == Fate::kCancelled) ++ends.cancelled;
-    if (item.fate == Fate::kMissing) ++ends.missing;
+    if (item.fate == Fate::kConfirmed) ++results.confirmed;
+    if (item.fate == Fate::kCancelled) ++results.cancelled;
+    if (item.fate == Fate::kMissing) ++results.missing;
   }
-  return ends;
+  return results;
 }
 
 void Branches::FinishConfirmed(Branch* branch) {
-  const Ends ends = CountEnds(*branch);
-  if (ends.cancelled + ends.missing == 0) return EndCommitted(branch, branch->alone);
-  if (!branch->alone) return EndAgainst(branch, ends);
+  const Results results = CountResults(*branch);
+  if (results.cancelled + results.missing == 0)
+    return EndCommitted(branch, branch->alone);
+  if (!branch->alone) return EndHeuristically(branch, results);
   if (branch->logged != Logged::kDeciding) return EndCancelled(branch);
   // It was committed by our own decision, and yet it is gone: only an operator can repair
   // this.
@@ -149,16 +150,16 @@ void Branches::FinishConfirmed(Branch* branch) {
 }
 
 void Branches::FinishCancelled(Branch* branch) {
-  const Ends ends = CountEnds(*branch);
-  if (ends.confirmed == 0) return EndCancelled(branch);
-  if (branch->logged == Logged::kPrepared) return EndAgainst(branch, ends);
+  const Results results = CountResults(*branch);
+  if (results.confirmed == 0) return EndCancelled(branch);
+  if (branch->logged == Logged::kPrepared) return EndHeuristically(branch, results);
   // The process died while this one-phase commit was on its way to the store.
-  if (branch->recovered && ends.confirmed == 1) return EndCommitted(branch, true);
+  if (branch->recovered && results.confirmed == 1) return EndCommitted(branch, true);
   ++counts_.contradictions;
   LogEvent(Level::kError, "service has confirmed what nobody had committed")
       .Field("branch", branch->id);
-  AnswerFinish(branch, {ends.cancelled == 0 ? FinishState::kHeuristicCommit
-                                            : FinishState::kHeuristicMixed,
+  AnswerFinish(branch, {results.cancelled == 0 ? FinishState::kHeuristicCommit
+                                               : FinishState::kHeuristicMixed,
                         "Lookup finds it confirmed"});
   EndCancelled(branch);
 }
@@ -179,8 +180,8 @@ void Branches::EndCancelled(Branch* branch) {
   if (branch->logged != Logged::kNothing) {
     journal_->AppendLazily(RecordType::kCancelled, BranchRecord(branch->id));
   }
-  if (branch->last_words.has_value()) {
-    CallBack(std::exchange(branch->execute, nullptr), *std::move(branch->last_words));
+  if (branch->cancel_reply.has_value()) {
+    CallBack(std::exchange(branch->execute, nullptr), *std::move(branch->cancel_reply));
   }
   AnswerFinish(branch, {FinishState::kDone, ""});
   CallBack(std::exchange(branch->one_phase, nullptr),
@@ -191,20 +192,20 @@ void Branches::EndCancelled(Branch* branch) {
 // The branch was promised, and then ended the other way by somebody else. This goes on
 // record at the coordinator. The log keeps the branch until no coordinator can ask any
 // more, so that it is found again after a crash.
-void Branches::EndAgainst(Branch* branch, const Ends& ends) {
+void Branches::EndHeuristically(Branch* branch, const Results& results) {
   FinishResult& verdict = branch->verdict;
-  if (ends.confirmed > 0 && ends.cancelled + ends.missing > 0) {
+  if (results.confirmed > 0 && results.cancelled + results.missing > 0) {
     verdict.state = FinishState::kHeuristicMixed;
-  } else if (ends.confirmed > 0) {
+  } else if (results.confirmed > 0) {
     verdict.state = FinishState::kHeuristicCommit;
     evidence_.insert_or_assign(BranchKey(branch->id), false);
   } else {
-    verdict.state = ends.missing > 0 ? FinishState::kHeuristicHazard
-                                     : FinishState::kHeuristicRollback;
+    verdict.state = results.missing > 0 ? FinishState::kHeuristicHazard
+                                        : FinishState::kHeuristicRollback;
   }
   verdict.detail =
-      absl::StrCat("Lookup finds ", ends.confirmed, " confirmed, ", ends.cancelled,
-                   " cancelled, and no trace of ", ends.missing);
+      absl::StrCat("Lookup finds ", results.confirmed, " confirmed, ", results.cancelled,
+                   " cancelled, and no trace of ", results.missing);
   ++counts_.contradictions;
   branch->phase = Phase::kOver;
   branch->attempts = 0;
@@ -220,7 +221,7 @@ void Branches::Load(LogState state,
   for (const auto& [key, open] : state.open) {
     auto branch = std::make_unique<Branch>();
     branch->id = open.id;
-    branch->phase = Phase::kLearning;
+    branch->phase = Phase::kLookingUp;
     branch->logged = open.phase;
     branch->recovered = true;
     for (const uint64_t number : open.numbers) {
@@ -228,29 +229,29 @@ void Branches::Load(LogState state,
     }
     branches_.emplace(key, std::move(branch));
   }
-  learning_ = branches_.size();
-  for (const auto& [key, branch] : branches_) Learn(branch.get());
+  looking_up_ = branches_.size();
+  for (const auto& [key, branch] : branches_) LookUpItems(branch.get());
   MaybeFinishRecovery();
 }
 
-void Branches::Learn(Branch* branch) {
+void Branches::LookUpItems(Branch* branch) {
   for (const Item& item : branch->items) {
     if (item.doubtful) return Call(branch, ServiceCall::Kind::kLookup, item);
   }
-  --learning_;
+  --looking_up_;
   branch->attempts = 0;
   Classify(branch);
   MaybeFinishRecovery();
 }
 
 void Branches::Classify(Branch* branch) {
-  const Ends ends = CountEnds(*branch);
+  const Results results = CountResults(*branch);
   switch (branch->logged) {
     case Logged::kDeciding:
       branch->alone = true;
       return BeginSettling(branch, Goal::kConfirm);
     case Logged::kPrepared:
-      if (ends.confirmed == branch->items.size()) return EndCommitted(branch, false);
+      if (results.confirmed == branch->items.size()) return EndCommitted(branch, false);
       branch->phase = Phase::kPrepared;
       return;
     case Logged::kTrying:
@@ -262,7 +263,7 @@ void Branches::Classify(Branch* branch) {
 }
 
 void Branches::MaybeFinishRecovery() {
-  if (learning_ != 0 || recovered_ == nullptr) return;
+  if (looking_up_ != 0 || recovered_ == nullptr) return;
   std::vector<BranchId> in_doubt;
   for (const auto& [key, branch] : branches_) {
     if (branch->phase == Phase::kPrepared) in_doubt.push_back(branch->id);
