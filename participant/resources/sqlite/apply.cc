@@ -118,7 +118,7 @@ bool Applier::HasSideEffects(const std::vector<Redo>& calls) const {
   return false;
 }
 
-std::string Applier::WhyLocksAreOld(const std::vector<Redo>& calls) const {
+std::string Applier::WhyLocksAreStale(const std::vector<Redo>& calls) const {
   for (const Redo& call : calls) {
     for (const RedoTable& wanted : call.tables) {
       const Table* table = nullptr;

@@ -35,7 +35,7 @@ class Applier {
 
   // Returns why the locks that were taken with these changes may be wrong now: another
   // program has changed the keys of a table. Empty: the locks are right.
-  [[nodiscard]] std::string WhyLocksAreOld(const std::vector<Redo>& calls) const;
+  [[nodiscard]] std::string WhyLocksAreStale(const std::vector<Redo>& calls) const;
 
   // Has a table in the redo triggers or foreign keys?
   [[nodiscard]] bool HasSideEffects(const std::vector<Redo>& calls) const;

@@ -129,7 +129,7 @@ void CallScheduler::RunPhase() {
   const Timestamp phase_began = clock_.Now();
   const int rc = scratch_->BeginPhase();
   foreign_version_ = store_->ForeignVersion();
-  HoldChangedTables();
+  LockChangedTables();
   for (int i = 0; i < kCallsAPhase && !ready_.empty(); ++i) {
     call_began_ = clock_.Now();
     if (call_began_ - phase_began > kPhase && others_wait_()) break;
@@ -149,7 +149,7 @@ void CallScheduler::RunPhase() {
 // A prepared branch holds the locks of the keys that its tables had when it was prepared.
 // When a table has other keys now, the branch holds the table as a whole until it ends,
 // so that nobody can take a tuple that it would have locked.
-void CallScheduler::HoldChangedTables() {
+void CallScheduler::LockChangedTables() {
   if (std::exchange(seen_loads_, catalog_->loads()) == catalog_->loads()) return;
   branches_->ForEach([this](Branch* branch) {
     if (branch->state != BranchState::kPrepared) return;
@@ -183,7 +183,7 @@ void CallScheduler::RunOne(Branch* branch) {
   std::string blocked_on;
   if (result.end.code == wire::Code::OK || CanGoToReader(*branch, result)) {
     if (branch->serializable) AddReadLocks(*branch, &result);
-    blocked_on = ClearTheWay(branch, result.captured.locks, &result.end);
+    blocked_on = ResolveConflicts(branch, result.captured.locks, &result.end);
   }
   if (!blocked_on.empty()) {
     Wait(branch, blocked_on);
@@ -203,8 +203,9 @@ void CallScheduler::RunOne(Branch* branch) {
   }
 }
 
-std::string CallScheduler::ClearTheWay(Branch* branch, const std::vector<LockWant>& wants,
-                                       RunResult* end) {
+std::string CallScheduler::ResolveConflicts(Branch* branch,
+                                            const std::vector<LockWant>& wants,
+                                            RunResult* end) {
   std::vector<Branch*> blockers;
   for (const LockWant& want : wants) {
     const size_t before = blockers.size();

@@ -64,7 +64,7 @@ class CallScheduler {
   [[nodiscard]] Timestamp NextDeadline() const;
 
  private:
-  void HoldChangedTables();
+  void LockChangedTables();
   void WakeOldest(const std::string& key);
   void RunOne(Branch* branch);
   // True: a reader can run the branch's call, because it is known to only read and needs
@@ -82,9 +82,9 @@ class CallScheduler {
   void Keep(Branch* branch, CallResult* result);
   // Returns the key to wait for. Empty: all locks can be taken now, or *end says that
   // they never can.
-  [[nodiscard]] std::string ClearTheWay(Branch* branch,
-                                        const std::vector<LockWant>& wants,
-                                        RunResult* end);
+  [[nodiscard]] std::string ResolveConflicts(Branch* branch,
+                                             const std::vector<LockWant>& wants,
+                                             RunResult* end);
   void Wound(Branch* victim, const Branch& by);
   void Wait(Branch* branch, const std::string& key);
   void Answer(Branch* branch, wire::ExecuteReply reply);

@@ -103,7 +103,7 @@ int DurableBatch::WriteItem(DurableItem* item) {
 }
 
 int DurableBatch::WritePrepare(DurableItem* item) {
-  const int rc = CheckStillTrue(item);
+  const int rc = CheckUnchanged(item);
   if (rc != SQLITE_DONE || item->end == DurableEnd::kConflict) return rc;
   Branch* branch = item->branch;
   branch->slot = next_slot_++;
@@ -114,9 +114,9 @@ int DurableBatch::WritePrepare(DurableItem* item) {
 
 // Checks a branch that has not voted. Its locks protect it from other branches but not
 // from other programs, which may have changed a table or a row since.
-int DurableBatch::CheckStillTrue(DurableItem* item) {
+int DurableBatch::CheckUnchanged(DurableItem* item) {
   const Branch& branch = *item->branch;
-  item->detail = applier_.WhyLocksAreOld(branch.redo);
+  item->detail = applier_.WhyLocksAreStale(branch.redo);
   if (!item->detail.empty()) {
     item->end = DurableEnd::kConflict;
     return SQLITE_DONE;
@@ -143,7 +143,7 @@ int DurableBatch::ApplyBranch(DurableItem* item) {
 int DurableBatch::WriteCommit(DurableItem* item) {
   const Branch& branch = *item->branch;
   const bool alone = item->verb == DurableVerb::kCommitAlone;
-  int rc = alone ? CheckStillTrue(item) : SQLITE_DONE;
+  int rc = alone ? CheckUnchanged(item) : SQLITE_DONE;
   if (rc != SQLITE_DONE || item->end == DurableEnd::kConflict) return rc;
   if (branch.HasChanges()) {
     rc = store_->Savepoint();

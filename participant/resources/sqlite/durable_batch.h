@@ -64,7 +64,7 @@ class DurableBatch {
   [[nodiscard]] DurableEnd WriteAll(const std::vector<DurableItem*>& items);
   [[nodiscard]] int WriteItem(DurableItem* item);
   [[nodiscard]] int WritePrepare(DurableItem* item);
-  [[nodiscard]] int CheckStillTrue(DurableItem* item);
+  [[nodiscard]] int CheckUnchanged(DurableItem* item);
   [[nodiscard]] int ApplyBranch(DurableItem* item);
   [[nodiscard]] int WriteCommit(DurableItem* item);
   [[nodiscard]] int ForgetSome();

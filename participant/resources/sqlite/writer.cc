@@ -115,7 +115,7 @@ void Writer::Run(ClusterId cluster,
   done(std::move(prepared));
   std::vector<Job> jobs;
   while (opened && TakeJobs(&jobs)) Round(&jobs);
-  Shut();
+  CloseAll();
 }
 
 bool Writer::TakeJobs(std::vector<Job>* jobs) {
@@ -146,7 +146,7 @@ void Writer::Round(std::vector<Job>* jobs) {
   MaybeCheckpoint();
 }
 
-void Writer::Shut() {
+void Writer::CloseAll() {
   open_.store(false, std::memory_order_release);
   std::vector<Branch*> active;
   if (calls_ != nullptr) {
@@ -270,7 +270,7 @@ void Writer::Accept(const BranchId& id, RollbackJob* job) {
     item.finished = std::move(job->done);
     durable_.push_back(std::move(item));
   } else if (branch->state == BranchState::kPreparing) {
-    TakeBackPrepare(branch);
+    CancelPrepare(branch);
     job->done({FinishState::kDone, ""});
   } else if (branch->state == BranchState::kFinishing) {
     job->done({FinishState::kRetry, "the branch is being finished"});
@@ -282,7 +282,7 @@ void Writer::Accept(const BranchId& id, RollbackJob* job) {
 }
 
 // The prepare is in this round's batch, which has not been written.
-void Writer::TakeBackPrepare(Branch* branch) {
+void Writer::CancelPrepare(Branch* branch) {
   const auto item =
       std::find_if(durable_.begin(), durable_.end(),
                    [branch](const DurableItem& i) { return i.branch == branch; });

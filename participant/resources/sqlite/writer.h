@@ -93,7 +93,7 @@ class Writer {
   void Run(ClusterId cluster, Callback<absl::StatusOr<std::vector<BranchId>>> done);
   [[nodiscard]] bool TakeJobs(std::vector<Job>* jobs);
   void Round(std::vector<Job>* jobs);
-  void Shut();
+  void CloseAll();
 
   void Accept(Job* job);
   void Accept(const BranchId& id, StartJob* job);
@@ -111,7 +111,7 @@ class Writer {
   [[nodiscard]] bool OthersWait() const {
     return !durable_.empty() || jobs_wait_.load(std::memory_order_relaxed);
   }
-  void TakeBackPrepare(Branch* branch);
+  void CancelPrepare(Branch* branch);
   void WriteBatch();
   void WriteGeneration();
   void Settle(DurableItem* item);
