@@ -49,7 +49,7 @@ LockResult LockManager::Ask(LockOwner* owner, Request request) {
   } else {
     Enqueue(owner, std::move(request));
   }
-  Settle();
+  EvaluateCandidates();
   return granted ? LockResult::kGranted : LockResult::kWaits;
 }
 
@@ -71,21 +71,21 @@ void LockManager::EvaluateKey(const LockOwner& owner, LockMode mode,
     return mode == LockMode::kExclusive || other == LockMode::kExclusive;
   };
   for (const Holder& holder : lock->second.holders) {
-    if (conflict(holder.mode)) AgainstHolder(owner, holder.owner, found);
+    if (conflict(holder.mode)) CheckHolder(owner, holder.owner, found);
   }
   for (const LockOwner* waiter : lock->second.waiters) {
-    if (conflict(waiter->request_.mode)) AgainstWaiter(owner, *waiter, found);
+    if (conflict(waiter->request_.mode)) CheckWaiter(owner, *waiter, found);
   }
   if (mode == LockMode::kShared) return;
   for (LockOwner* holder : range_holders_) {
     for (const KeyRange& range : holder->ranges_) {
-      if (range.Contains(lock->first)) AgainstHolder(owner, holder, found);
+      if (range.Contains(lock->first)) CheckHolder(owner, holder, found);
     }
   }
   if (range_waiters_ == 0) return;
   for (const LockOwner* waiter : waiting_) {
     if (waiter->request_.is_range && waiter->request_.range.Contains(lock->first)) {
-      AgainstWaiter(owner, *waiter, found);
+      CheckWaiter(owner, *waiter, found);
     }
   }
 }
@@ -95,18 +95,18 @@ void LockManager::EvaluateRange(const LockOwner& owner, const KeyRange& range,
   for (auto it = locks_.lower_bound(range.from);
        it != locks_.end() && range.Contains(it->first); ++it) {
     for (const Holder& holder : it->second.holders) {
-      if (holder.mode == LockMode::kExclusive) AgainstHolder(owner, holder.owner, found);
+      if (holder.mode == LockMode::kExclusive) CheckHolder(owner, holder.owner, found);
     }
     for (const LockOwner* waiter : it->second.waiters) {
       if (waiter->request_.mode == LockMode::kExclusive) {
-        AgainstWaiter(owner, *waiter, found);
+        CheckWaiter(owner, *waiter, found);
       }
     }
   }
 }
 
-void LockManager::AgainstHolder(const LockOwner& owner, LockOwner* holder,
-                                Conflicts* found) {
+void LockManager::CheckHolder(const LockOwner& owner, LockOwner* holder,
+                              Conflicts* found) {
   if (holder == &owner) return;
   if (holder->transaction_ == owner.transaction_) {
     found->verdict = Verdict::kSibling;
@@ -122,8 +122,8 @@ void LockManager::AgainstHolder(const LockOwner& owner, LockOwner* holder,
   }
 }
 
-void LockManager::AgainstWaiter(const LockOwner& owner, const LockOwner& waiter,
-                                Conflicts* found) {
+void LockManager::CheckWaiter(const LockOwner& owner, const LockOwner& waiter,
+                              Conflicts* found) {
   if (&waiter == &owner || !waiter.IsOlderThan(owner)) return;
   if (found->verdict == Verdict::kFree) found->verdict = Verdict::kBlocked;
 }
@@ -182,10 +182,10 @@ void LockManager::Wound(LockOwner* owner) {
   owner->wounded_ = true;
   wounded_.push_back(owner);
   StopWaiting(owner);
-  LetGo(owner, /*shared_only=*/false);
+  ReleaseLocks(owner, /*shared_only=*/false);
 }
 
-void LockManager::LetGo(LockOwner* owner, bool shared_only) {
+void LockManager::ReleaseLocks(LockOwner* owner, bool shared_only) {
   std::vector<LockMap::iterator> kept;
   for (const LockMap::iterator lock : owner->held_) {
     const auto& holders = lock->second.holders;
@@ -194,7 +194,7 @@ void LockManager::LetGo(LockOwner* owner, bool shared_only) {
     if (shared_only && mine->mode == LockMode::kExclusive) {
       kept.push_back(lock);
     } else {
-      LetGoOfKey(owner, lock);
+      ReleaseKey(owner, lock);
     }
   }
   owner->held_ = std::move(kept);
@@ -204,7 +204,7 @@ void LockManager::LetGo(LockOwner* owner, bool shared_only) {
   ReconsiderAll();
 }
 
-void LockManager::LetGoOfKey(LockOwner* owner, LockMap::iterator lock) {
+void LockManager::ReleaseKey(LockOwner* owner, LockMap::iterator lock) {
   auto& holders = lock->second.holders;
   holders.erase(std::find_if(holders.begin(), holders.end(),
                              [owner](const Holder& h) { return h.owner == owner; }));
@@ -230,7 +230,7 @@ void LockManager::ReconsiderAll() {
   candidates_.insert(waiting_.begin(), waiting_.end());
 }
 
-void LockManager::Settle() {
+void LockManager::EvaluateCandidates() {
   while (!candidates_.empty()) {
     LockOwner* owner = *candidates_.begin();
     candidates_.erase(candidates_.begin());
@@ -253,8 +253,8 @@ void LockManager::Settle() {
 void LockManager::Harden(LockOwner* owner) {
   CONCORDAT_CHECK(!owner->waiting_ && !owner->wounded_) << "promises without its locks";
   owner->hardened_ = true;
-  LetGo(owner, /*shared_only=*/true);
-  Settle();
+  ReleaseLocks(owner, /*shared_only=*/true);
+  EvaluateCandidates();
 }
 
 void LockManager::Restore(LockOwner* owner, std::string_view key) {
@@ -269,8 +269,8 @@ void LockManager::Restore(LockOwner* owner, std::string_view key) {
 
 void LockManager::Release(LockOwner* owner) {
   StopWaiting(owner);
-  LetGo(owner, /*shared_only=*/false);
-  Settle();
+  ReleaseLocks(owner, /*shared_only=*/false);
+  EvaluateCandidates();
 }
 
 }  // namespace concordat::participant::kv

@@ -148,7 +148,7 @@ class LockManager {
   [[nodiscard]] std::vector<LockOwner*> TakeWounded() {
     return std::exchange(wounded_, {});
   }
-  [[nodiscard]] bool has_news() const { return !granted_.empty() || !wounded_.empty(); }
+  [[nodiscard]] bool has_events() const { return !granted_.empty() || !wounded_.empty(); }
 
   // Number of keys that are locked or waited for.
   [[nodiscard]] size_t size() const { return locks_.size(); }
@@ -179,20 +179,20 @@ class LockManager {
                    Conflicts* found) const;
   void EvaluateRange(const LockOwner& owner, const KeyRange& range,
                      Conflicts* found) const;
-  static void AgainstHolder(const LockOwner& owner, LockOwner* holder, Conflicts* found);
-  static void AgainstWaiter(const LockOwner& owner, const LockOwner& waiter,
-                            Conflicts* found);
+  static void CheckHolder(const LockOwner& owner, LockOwner* holder, Conflicts* found);
+  static void CheckWaiter(const LockOwner& owner, const LockOwner& waiter,
+                          Conflicts* found);
   void Grant(LockOwner* owner, const Request& request);
   void Enqueue(LockOwner* owner, Request request);
   void Dequeue(LockOwner* owner);
   void StopWaiting(LockOwner* owner);
   void Wound(LockOwner* owner);
-  void LetGo(LockOwner* owner, bool shared_only);
-  void LetGoOfKey(LockOwner* owner, LockMap::iterator lock);
+  void ReleaseLocks(LockOwner* owner, bool shared_only);
+  void ReleaseKey(LockOwner* owner, LockMap::iterator lock);
   // Marks the requests that may be grantable now.
   void Reconsider(const Lock& lock);
   void ReconsiderAll();
-  void Settle();
+  void EvaluateCandidates();
   void EraseIfUnused(LockMap::iterator lock);
 
   LockMap locks_;  // every key that is locked or waited for

@@ -125,7 +125,7 @@ void Shard::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   if (branch->writes.empty()) {
     Erase(branch);
     completions_.Add(std::move(done), PrepareResult{Vote::kReadOnly, ""});
-    return HandleLockNews();
+    return HandleLockEvents();
   }
   const absl::StatusOr<wal::Lsn> lsn =
       log_->Append(static_cast<uint8_t>(RecordType::kPrepared),
@@ -139,12 +139,12 @@ void Shard::Prepare(const BranchId& id, Callback<PrepareResult> done) {
     Erase(branch);
     completions_.Add(std::move(done),
                      PrepareResult{Vote::kRefused, std::string(lsn.status().message())});
-    return HandleLockNews();
+    return HandleLockEvents();
   }
   branch->state = State::kPreparing;
   pending_.push_back({*lsn, branch, std::move(done)});
   locks_.Harden(branch);
-  HandleLockNews();
+  HandleLockEvents();
 }
 
 void Shard::Commit(const BranchId& id, Callback<FinishResult> done) {
@@ -168,7 +168,7 @@ void Shard::Commit(const BranchId& id, Callback<FinishResult> done) {
   evidence_.Add(BranchKey(id), Evidence::kCommitted);
   pending_.push_back({*lsn, nullptr, std::move(done)});
   Erase(branch);
-  HandleLockNews();
+  HandleLockEvents();
 }
 
 void Shard::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
@@ -187,7 +187,7 @@ void Shard::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
   if (branch->writes.empty()) {
     Erase(branch);
     completions_.Add(std::move(done), OnePhaseResult{OnePhase::kReadOnly, ""});
-    return HandleLockNews();
+    return HandleLockEvents();
   }
   const absl::StatusOr<wal::Lsn> lsn =
       log_->Append(static_cast<uint8_t>(RecordType::kCommittedAlone),
@@ -197,13 +197,13 @@ void Shard::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
     completions_.Add(
         std::move(done),
         OnePhaseResult{OnePhase::kRefused, std::string(lsn.status().message())});
-    return HandleLockNews();
+    return HandleLockEvents();
   }
   branch->state = State::kCommittingAlone;
   branch->record = *lsn;
   pending_.push_back({*lsn, branch, std::move(done)});
   locks_.Harden(branch);
-  HandleLockNews();
+  HandleLockEvents();
 }
 
 void Shard::Rollback(const BranchId& id, Callback<FinishResult> done) {
@@ -235,7 +235,7 @@ void Shard::Rollback(const BranchId& id, Callback<FinishResult> done) {
     }
   }
   Erase(branch);
-  HandleLockNews();
+  HandleLockEvents();
 }
 
 void Shard::RollBackActive() {
@@ -261,7 +261,7 @@ void Shard::OnDurable(wal::Lsn lsn) {
     pending_.pop_front();
     FinishPending(&pending);
   }
-  HandleLockNews();
+  HandleLockEvents();
 }
 
 void Shard::FinishPending(Pending* pending) {

@@ -203,7 +203,7 @@ class Shard {
   void EndCall(Branch* branch);
   // Ends the call under way, if there is one, because the branch has ended.
   void AbandonCall(Branch* branch, wire::Code::type code, std::string_view why);
-  void HandleLockNews();
+  void HandleLockEvents();
   void OnWounded(Branch* branch);
 
   // --- durability (shard.cc) ---

@@ -65,7 +65,7 @@ void Shard::Execute(const BranchId& id, const wire::ExecuteRequest& request,
   branch->work->reply.__isset.kv = true;
   branch->work->reply.kv.reserve(request.kv.size());
   Continue(branch);
-  HandleLockNews();
+  HandleLockEvents();
 }
 
 void Shard::Continue(Branch* branch) {
@@ -156,8 +156,8 @@ void Shard::AbandonCall(Branch* branch, Code::type code, std::string_view why) {
   EndCall(branch);
 }
 
-void Shard::HandleLockNews() {
-  while (locks_.has_news()) {
+void Shard::HandleLockEvents() {
+  while (locks_.has_events()) {
     const std::vector<LockOwner*> wounded = locks_.TakeWounded();
     std::vector<LockOwner*> granted = locks_.TakeGranted();
     // Owners that were granted a lock and then wounded are taken out first, since they

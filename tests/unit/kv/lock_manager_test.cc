@@ -323,7 +323,7 @@ class Simulation {
   }
 
   void TakeNews() {
-    while (locks_.has_news()) {
+    while (locks_.has_events()) {
       std::vector<LockOwner*> wounded = locks_.TakeWounded();
       for (LockOwner* owner : locks_.TakeGranted()) {
         if (!owner->wounded()) Granted(Find(owner));
