@@ -1,11 +1,12 @@
-// Our ids and the words of the commit protocol in their Thrift form and back; the only
-// place that knows both. Coordinators, participants and clients take the same messages
-// for right, and for wrong.
+// Converts ids and the words of the commit protocol to their Thrift form and back. Only
+// this folder knows both forms, so that coordinators, participants and clients accept and
+// refuse the same messages.
 //
 //   request.gtid = ToWire(gtid);
 //   const absl::StatusOr<Gtid> received = FromWire(request.gtid);
 //
-// Each is declared beside what it takes, so that no call has to name a namespace.
+// Each function is declared in the namespace of its argument, so that a call need not
+// name a namespace.
 #ifndef THRIFT_WIRE_CONVERSION_H_
 #define THRIFT_WIRE_CONVERSION_H_
 
@@ -26,22 +27,23 @@ namespace concordat {
 [[nodiscard]] std::vector<wire::BranchId> ToWire(const std::vector<BranchId>& branches);
 
 [[nodiscard]] wire::CommitMode::type ToWire(CommitMode mode);
-// kCommitted or kAborted; the wire leaves an unknown outcome out.
+// `outcome` is kCommitted or kAborted; the wire has no unknown outcome.
 [[nodiscard]] wire::Outcome::type ToWire(Outcome outcome);
-// Not kNone.
+// `cause` is not kNone.
 [[nodiscard]] wire::AbortCause::type ToWire(AbortCause cause);
 [[nodiscard]] wire::Vote::type ToWire(Vote vote);
 [[nodiscard]] wire::FinishState::type ToWire(FinishState state);
 [[nodiscard]] wire::InquiryAnswer::type ToWire(InquiryAnswer answer);
 
-// The context of our own calls: our protocol version, and the cluster if it is known.
+// The context of this process's own calls: its protocol version, and the cluster if it is
+// known.
 [[nodiscard]] wire::CallContext MakeContext(ClusterId cluster = ClusterId());
 
 }  // namespace concordat
 
 namespace concordat::wire {
 
-// INVALID_ARGUMENT: a part is not positive, or the resource's name is none.
+// INVALID_ARGUMENT: a number is not positive, or the resource's name is not valid.
 [[nodiscard]] absl::StatusOr<concordat::Gtid> FromWire(const Gtid& gtid);
 [[nodiscard]] absl::StatusOr<concordat::BranchId> FromWire(const BranchId& branch);
 [[nodiscard]] absl::StatusOr<std::vector<concordat::BranchId>> FromWire(
@@ -49,8 +51,8 @@ namespace concordat::wire {
 
 // INVALID_ARGUMENT: there is no such mode.
 [[nodiscard]] absl::StatusOr<concordat::CommitMode> FromWire(CommitMode::type mode);
-// A number that this version does not know says nothing: kUnknown, kNone, kUnavailable,
-// kRetry, kWait.
+// For a number that this version does not know, these return kUnknown, kNone,
+// kUnavailable, kRetry or kWait.
 [[nodiscard]] concordat::Outcome FromWire(Outcome::type outcome);
 [[nodiscard]] concordat::AbortCause FromWire(AbortCause::type cause);
 [[nodiscard]] concordat::Vote FromWire(Vote::type vote);

@@ -21,7 +21,7 @@ enum class AfterExecute : uint8_t {
 // The answer to Prepare.
 struct PrepareResult {
   Vote vote = Vote::kUnavailable;
-  std::string detail;  // why, in words
+  std::string detail;  // why; for operators
 };
 
 // The answer to Commit and Rollback of a prepared branch.
@@ -34,8 +34,8 @@ struct FinishResult {
 enum class OnePhase : uint8_t {
   kCommitted,  // durable, with evidence
   kReadOnly,   // committed, but nothing had been written, so there is no evidence
-  kRefused,    // could not be committed, and could not another time; nothing is left
-  kUnknown,    // ask LookUp later
+  kRefused,    // rolled back, and would be refused again
+  kUnknown,    // call LookUp later
   kConflict,   // rolled back, as Vote::kConflict
   kLost,       // rolled back, as Vote::kLost
 };
@@ -44,13 +44,13 @@ struct OnePhaseResult {
   std::string detail;
 };
 
-// What is durably known of a branch that is not there any more.
+// What is durably known about a branch that is not active.
 enum class Evidence : uint8_t {
-  kNone,            // never committed (and, as the branch is not there, never will be)
+  kNone,            // never committed, and never will be
   kCommitted,       // committed after a prepare
   kCommittedAlone,  // committed in one phase
-  kPrepared,        // it is there, prepared
-  kUnknown,         // cannot be told now; ask again
+  kPrepared,        // prepared
+  kUnknown,         // not known now; ask again
 };
 
 [[nodiscard]] std::string_view ToString(OnePhase outcome);
