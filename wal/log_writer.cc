@@ -111,7 +111,7 @@ class GroupCommit final : public LogWriter {
   std::string queue_ ABSL_GUARDED_BY(mutex_);
   // With kRecordOverhead for each record.
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Of the batch that is being written.
+  // In the batch that is being written.
   size_t flushing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   Lsn next_lsn_ ABSL_GUARDED_BY(mutex_);      // highest argument of ReleaseBefore
   Lsn release_ ABSL_GUARDED_BY(mutex_);       // highest argument of ReleaseBefore

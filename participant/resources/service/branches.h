@@ -229,7 +229,7 @@ class Branches {
   size_t calls_running_ = 0;     // calls of the user's functions without an answer
   bool closing_ = false;         // BeginClose was called
   size_t looking_up_ = 0;        // branches whose reservations are being looked up
-  // Of Load; null when it was called.
+  // The callback of Load; null after it was called.
   Callback<absl::StatusOr<std::vector<BranchId>>> recovered_;
   BranchKey highest_started_;  // of one incarnation
   ServiceStats counts_;        // only the counters since the start

@@ -170,7 +170,7 @@ void Capture::RecordUpdate(const Table& table) {
     mask[i / 8] = static_cast<char>(mask[i / 8] | (1 << (i % 8)));
     any = true;
   }
-  if (!any) return;  // nothing to replay; the row's lock is taken all the same
+  if (!any) return;  // nothing to replay; the row is locked even so
   steps_.U8('U');
   steps_.Varint(number);
   for (const int column : table.primary_key) {
@@ -263,8 +263,8 @@ bool Capture::ProbedKey(const UniqueKey& key, const std::vector<ValueView>& row,
 
 void Capture::LockReferences(const Table& table, bool has_old, bool has_new) {
   for (const ForeignKey& key : table.foreign_keys) {
-    // A child row that is deleted, or keeps its parent, needs no lock: whoever wants to
-    // delete the parent row sees the child row in the file.
+    // A child row that is deleted, or keeps its parent, needs no lock: a branch that
+    // wants to delete the parent row sees the child row in the file.
     if (!has_new || (has_old && !Changed(key.columns))) continue;
     if (AnyNull(new_row_, key.columns)) continue;  // MATCH SIMPLE: refers to no row
     Want(key.coarse ? key.parent_key

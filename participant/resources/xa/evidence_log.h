@@ -8,7 +8,6 @@
 //              was prepared and is not there has been committed (the resource manager
 //              keeps branches that it ends by itself until xa_forget)
 //   undone     decided in one phase, but the resource manager rolled it back
-//   undone     of one alone: the resource manager rolled it back all the same
 #ifndef PARTICIPANT_RESOURCES_XA_EVIDENCE_LOG_H_
 #define PARTICIPANT_RESOURCES_XA_EVIDENCE_LOG_H_
 

@@ -306,7 +306,7 @@ void XaResourceManager::SetGeneration(uint64_t generation, Callback<absl::Status
       });
 }
 
-// --- ends of a branch at work ---
+// --- ends of an active branch ---
 
 void XaResourceManager::Prepare(const BranchId& id, Callback<PrepareResult> done) {
   const BranchPtr branch = Find(id);

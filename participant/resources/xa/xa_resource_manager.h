@@ -44,7 +44,6 @@
 // result is not known yet: a PREPARE is UNAVAILABLE, COMMIT and ROLLBACK must be
 // repeated, LookUp is kUnknown. What the call returns late is the answer to the next such
 // request. Execute and CommitOnePhase wait, since no answer about them would remain true.
-// nothing can be said of them that stays true.
 #ifndef PARTICIPANT_RESOURCES_XA_XA_RESOURCE_MANAGER_H_
 #define PARTICIPANT_RESOURCES_XA_XA_RESOURCE_MANAGER_H_
 
@@ -76,7 +75,7 @@ namespace concordat::participant::xa {
 // Loads both libraries, and the functions that belong to the work function (work.h) if
 // they exist, until the end of the process. The second library may be the first one, or
 // empty, which means the first one. NOT_FOUND: a library or a symbol is missing; the text
-// is the loader's.
+// comes from the loader.
 [[nodiscard]] absl::StatusOr<XaLibrary> LoadSwitch(const std::string& library,
                                                    const std::string& switch_symbol,
                                                    const std::string& work_library,

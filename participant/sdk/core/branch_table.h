@@ -43,7 +43,7 @@
 //       remembered as read-only, or below the watermark       DONE
 //       of this incarnation, so this table has rolled it back HEURISTIC_ROLLBACK, alarm
 //       of this incarnation, but its number was never used    protocol error
-//       of an earlier incarnation: a READ_ONLY vote of it leaves nothing behind, and a
+//       of an earlier incarnation: a READ_ONLY vote of it leaves no trace, and a
 //         new leader tells all branches (4.6: "not there is acknowledged")   DONE
 //         but if others can end branches in the store, one of them may have rolled it
 //         back                                   HEURISTIC_HAZARD, alarm (26, 30)

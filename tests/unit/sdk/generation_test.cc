@@ -1,5 +1,6 @@
-// How far a store has come: who is told, when, and what follows when it has gone back.
-// A participant with a KV shard; the coordinator is a link that notes what it is told.
+// The generation of a store: who is told, when, and what follows when the store has gone
+// back. A participant with a KV shard; the coordinator is a link that records what it is
+// told.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -33,7 +34,7 @@ uint64_t GenerationIn(FaultEnv* env) {
   return generation;
 }
 
-// What the coordinators would say, and what they were told. Thread-safe.
+// What the coordinators answer, and what they were told. Thread-safe.
 struct Registry {
   Mutex mutex;
   bool silent ABSL_GUARDED_BY(mutex) = false;
@@ -134,7 +135,7 @@ class GenerationTest : public ::testing::Test {
     ASSERT_TRUE(Eventually([this] { return ready().has_value(); }));
     ASSERT_TRUE(ready()->ok()) << *ready();
   }
-  // As when the process is killed.
+  // Ends the participant as if the process had been killed.
   void End() {
     if (thread_ == nullptr) return;
     thread_->RunSync([this] { participant_.reset(); });
@@ -211,7 +212,7 @@ class GenerationTest : public ::testing::Test {
   std::optional<absl::Status> ready_;
 };
 
-// Otherwise a crash between the two would make a false alarm.
+// Otherwise a crash between the two would cause a false alarm.
 TEST_F(GenerationTest,
        Store_GetsANewGenerationWhileThereIsWork_BeforeTheCoordinatorsAreTold) {
   BeginAndServe();
@@ -225,7 +226,7 @@ TEST_F(GenerationTest,
   }
   env_.SetSyncHook(nullptr);
   EXPECT_FALSE(registry_.WasAhead());
-  // 2020 and 2100: it reads as a time.
+  // Between 2020 and 2100: the number can be read as a time.
   EXPECT_GT(generation, 1'577'836'800'000u);
   EXPECT_LT(generation, 4'102'444'800'000u);
 }
@@ -261,7 +262,7 @@ TEST_F(GenerationTest, ClockThatWasSetBack_DoesNotStopIt) {
 }
 
 // Scenario 29. The coordinators may know that the store is an old copy: a COMMIT of a
-// branch that is not in it must not be taken for done.
+// branch that is not in it must not be acknowledged.
 TEST_F(GenerationTest, Scenario29_BeforeItIsRegistered_NothingIsSaidOfItsBranches) {
   BeginAndServe();
   const wire::BranchId branch = Put(1).branch;
@@ -297,7 +298,8 @@ TEST_F(GenerationTest, Scenario29_BeforeItIsRegistered_NothingIsSaidOfItsBranche
       wire::FinishState::DONE);
 }
 
-// The coordinators know what to do about it; the participant adds nothing of its own.
+// The coordinators know what to do about it; the participant adds nothing to their
+// message.
 TEST_F(GenerationTest, RefusedRegistration_IsReportedInTheCoordinatorsWords) {
   registry_.SetRefusal("resource bank-a belongs to cluster 5");
   Begin();
@@ -323,12 +325,12 @@ TEST_F(GenerationTest,
   const wire::ExecuteReply reply = Put(4);
   EXPECT_EQ(reply.result.code, Code::UNAVAILABLE);
   EXPECT_THAT(reply.result.message, HasSubstr("older copy"));
-  // And it goes on saying so.
+  // It goes on reporting this.
   const size_t told = registry_.Count();
   EXPECT_TRUE(Eventually([&] { return registry_.Count() > told + 2; }));
 }
 
-// The store that was lost, or an older one still, may come back a moment later.
+// The lost store, or an even older one, may come back a moment later.
 TEST_F(GenerationTest, StoreThatAnOperatorAccepted_GetsANewGenerationAtOnce) {
   options_.replace_stores = {"bank-a"};
   options_.generation_interval = Duration::Seconds(3600);

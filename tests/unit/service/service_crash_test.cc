@@ -1,8 +1,8 @@
-// The power goes off at every step of a workload: before and after each effect in the
-// user's store, before each flush, after each answer; and again while the next
-// incarnation recovers. Functions fail by chance, before and after they have taken
-// effect. Whatever was promised holds, nothing stays reserved, and the SDK keeps its
-// contract: the model service notes every call that it should not have got.
+// The power fails at every step of a workload: before and after each effect in the user's
+// store, before each flush, after each answer; and again while the next instance
+// recovers. Functions fail at random, before and after they have taken effect. Whatever
+// was promised holds, nothing stays reserved, and the SDK keeps its contract: the model
+// service records every call that it should not have got.
 #include <map>
 #include <set>
 
@@ -29,7 +29,7 @@ struct Moment {
   Facts facts;
 };
 
-// Keeps moments of an incarnation: all of them, or some.
+// Records moments of an instance: all of them, or some.
 class Camera {
  public:
   Camera(FaultEnv* env, ModelWorld* world, const Facts* facts, uint64_t one_in)

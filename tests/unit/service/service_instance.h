@@ -129,7 +129,7 @@ class ServiceInstance {
     rm_.LookUp(id, std::move(done));
     return Get(std::move(result));
   }
-  // Everything asked for is done, and what has failed was repeated.
+  // Waits until everything that was asked for is done, and what has failed was repeated.
   bool WaitUntilSettled() {
     return Eventually([this] {
       const ServiceStats stats = rm_.stats();
@@ -164,8 +164,8 @@ class ServiceTest : public ::testing::Test {
     return id;
   }
   std::string Seat(const std::string& seat) { return world_->Store().Seat(seat); }
-  // Power off and on again: nothing unflushed is left. The old incarnation ends in a
-  // world of its own.
+  // Turns the power off and on again: nothing unflushed is left. The old instance ends in
+  // a world of its own.
   void PowerCycle() {
     std::unique_ptr<FaultEnv> disk;
     std::unique_ptr<ModelWorld> world;

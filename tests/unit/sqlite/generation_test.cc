@@ -1,4 +1,4 @@
-// How far the file has come, and how an older copy of it shows.
+// The generation of the file, and how an older copy of it is recognized.
 #include "tests/unit/sqlite/support.h"
 
 namespace concordat::participant {
@@ -10,7 +10,7 @@ class SqliteGenerationTest : public SqliteFixture {
     return Caller::Await<absl::Status>(
         [&](auto done) { rm_->SetGeneration(generation, std::move(done)); });
   }
-  // The file and its write-ahead file, of a closed resource manager.
+  // Copies the file and its write-ahead file while no resource manager has them open.
   void Copy(const std::string& from, const std::string& to) {
     for (const char* part : {"", "-wal", "-shm"}) {
       std::filesystem::remove(to + part);
@@ -49,7 +49,7 @@ TEST_F(SqliteGenerationTest, Scenario29_Backup_HasTheGenerationOfItsTime) {
   Open(kSchema);
   EXPECT_EQ(rm_->store_id(), store);
   EXPECT_EQ(rm_->generation(), 10u);
-  // Accepted by an operator, it goes on from there.
+  // When an operator accepts it, it goes on from there.
   ASSERT_TRUE(SetGeneration(30).ok());
 }
 
