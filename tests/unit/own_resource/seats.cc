@@ -30,15 +30,15 @@ wire::ExecuteReply Say(const std::string& text) {
 
 void Seats::Recover(ClusterId cluster,
                     Callback<absl::StatusOr<std::vector<BranchId>>> done) {
-  done(Open(cluster));  // a long log is better read on a thread of its own
+  done(Open(cluster));  // a long log should be read on a thread of its own
 }
 
 absl::StatusOr<std::vector<BranchId>> Seats::Open(ClusterId cluster) {
-  // The log refuses a folder of another owner: so branches never meet another cluster.
+  // The log refuses a folder of another owner, which keeps the clusters' branches apart.
   options_.owner = absl::StrCat("seats:cluster-", absl::Hex(cluster.value()));
   wal::LogWriterOptions writer;
   writer.queue_bytes = 256 << 10;
-  writer.block_when_full = false;  // the caller is a loop that serves others too
+  writer.block_when_full = false;  // the caller is an event loop that serves others, too
   writer.on_durable = [this](wal::Lsn lsn) { OnDurable(lsn); };
   absl::Status replayed;
   auto opened =
@@ -99,7 +99,7 @@ void Seats::Execute(const BranchId& id, const wire::ExecuteRequest& request,
     MutexLock lock(&mutex_);
     reply = Work(id, request.opaque);
   }
-  done(std::move(reply));  // never under the mutex: it may call back into this object
+  done(std::move(reply));  // without the mutex: it may call back into this object
 }
 
 wire::ExecuteReply Seats::Work(const BranchId& id, const std::string& text) {
@@ -117,7 +117,7 @@ wire::ExecuteReply Seats::Book(const BranchId& id, const std::string& seat) {
   if (sold_.contains(seat)) return ReplyOf(Code::CONDITION_FAILED, seat + " is sold");
   const auto [holder, taken] = held_.try_emplace(seat, id);
   if (!taken && holder->second != id) {
-    Free(id);  // CONFLICT says that the branch is over
+    Free(id);  // CONFLICT means that the branch has ended
     return ReplyOf(Code::CONFLICT, seat + " is held by another transaction");
   }
   branches_.at(id).seats.insert(seat);
@@ -181,10 +181,10 @@ void Seats::Prepare(const BranchId& id, Callback<PrepareResult> done) {
                               }
                               done({Vote::kPrepared, ""});
                             }});
-        return;  // the vote follows the flush
+        return;  // the vote is sent after the flush
       }
       const bool later = absl::IsUnavailable(lsn.status());
-      if (!later) Free(id);  // REFUSED says that nothing is left of it
+      if (!later) Free(id);  // REFUSED means that nothing of the branch is left
       result = {later ? Vote::kUnavailable : Vote::kRefused,
                 std::string(lsn.status().message())};
     }
@@ -198,7 +198,7 @@ void Seats::Commit(const BranchId& id, Callback<FinishResult> done) {
     MutexLock lock(&mutex_);
     const auto it = branches_.find(id);
     if (it != branches_.end() && it->second.prepared) {
-      // A promise is kept on a full disk, too: from the log's reserve.
+      // A prepared branch must commit on a full disk, too: use the log's reserve.
       const auto lsn = Append(Record::kCommitted, id, wal::Reserve::kFinish);
       if (lsn.ok()) {
         waiting_.push_back({*lsn, [this, id, done = std::move(done)]() mutable {
@@ -244,7 +244,7 @@ void Seats::CommitOnePhase(const BranchId& id, Callback<OnePhaseResult> done) {
 }
 
 void Seats::Rollback(const BranchId& id, Callback<FinishResult> done) {
-  FinishResult result{FinishState::kDone, ""};  // also of a branch that is not there
+  FinishResult result{FinishState::kDone, ""};  // also for an unknown branch
   {
     MutexLock lock(&mutex_);
     const auto it = branches_.find(id);
@@ -295,8 +295,8 @@ void Seats::ForgetBelow(const Gtid& watermark) {
 
 void Seats::Close() {
   if (log_ == nullptr) return;
-  log_->Stop();  // flushes, and calls back what waited for that
-  log_.reset();  // lets go of the folder
+  log_->Stop();  // flushes, and runs the steps that waited for the flush
+  log_.reset();  // releases the folder
 }
 
 }  // namespace concordat::participant

@@ -1,21 +1,22 @@
 // The example of docs/resource-managers.md: the seats of a theatre as a resource
-// manager. The page quotes this file; keep both alike.
+// manager. The page quotes this file, so a change must be made in both.
 //
 //   Seats seats(PosixFileEnv(), {.dir = "/var/lib/seats"});
 //
-// Work is the `opaque` field of an ExecuteRequest, and so is what comes back:
-//   "book 12A"   "booked". CONDITION_FAILED: it is sold. CONFLICT: another branch holds
-//                it (who comes second loses, so nobody waits and no deadlock lives)
-//   "show 12A"   "free", "held" or "sold". Locks nothing, and may change right after
+// A request is the text in the `opaque` field of an ExecuteRequest; the reply's `opaque`
+// field holds the answer:
+//   "book 12A"   "booked". CONDITION_FAILED: the seat is sold. CONFLICT: another branch
+//                holds it (no branch ever waits, so there are no deadlocks)
+//   "show 12A"   "free", "held" or "sold". Takes no lock, so the answer may be outdated
 //
-// A branch:
+// The states of a branch:
 //
 //   active --Prepare--> (record queued) --flushed--> prepared --Commit, Rollback--> over
 //     +----CommitOnePhase, Rollback------------------------------------------------> over
 //
-// The log is the store: its records make the tables in memory again. Nothing is ever
-// released from it, so it grows for ever; participant/resources/kv/checkpoint.h shows how
-// not to.
+// The log is the only store: recovery rebuilds the tables in memory from its records. No
+// part of it is ever released, so it grows without bound;
+// participant/resources/kv/checkpoint.h shows how to avoid that with checkpoints.
 #ifndef TESTS_UNIT_OWN_RESOURCE_SEATS_H_
 #define TESTS_UNIT_OWN_RESOURCE_SEATS_H_
 
@@ -38,10 +39,10 @@
 
 namespace concordat::participant {
 
-// Thread-safe. Callbacks come on the calling thread or on the one that flushed.
+// Thread-safe. Callbacks run on the calling thread or on the log's flushing thread.
 class Seats final : public ResourceManager {
  public:
-  // `log.owner` is filled in.
+  // `log.owner` is set by Recover().
   Seats(FileEnv* env, wal::LogOptions log) : env_(env), options_(std::move(log)) {}
   ~Seats() override { Close(); }
 
@@ -61,18 +62,19 @@ class Seats final : public ResourceManager {
   void Close() override;
 
  private:
-  // In the log, each with a branch; the first and the third with its seats, too.
+  // The records of the log. Each names a branch; the first and the third also list its
+  // seats.
   enum class Record : uint8_t {
     kPrepared = 1,
-    kCommitted = 2,  // of a prepared branch; is its evidence
+    kCommitted = 2,  // a prepared branch; the record is its evidence
     kCommittedAlone = 3,
-    kRolledBack = 4,  // of a prepared branch
+    kRolledBack = 4,  // a prepared branch
   };
   struct Branch {
     bool prepared = false;
     std::set<std::string> seats;
   };
-  // To be done when a record is durable.
+  // A step to run once the record at `lsn` is durable.
   struct Waiting {
     wal::Lsn lsn;
     absl::AnyInvocable<void()> then;
@@ -88,7 +90,8 @@ class Seats final : public ResourceManager {
   absl::StatusOr<wal::Lsn> Append(Record type, const BranchId& branch, wal::Reserve use)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnDurable(wal::Lsn lsn);
-  // Ends a branch that is there: its seats are sold, or free again.
+  // Both end a branch of `branches_`: Sell() marks its seats as sold, Free() releases
+  // them.
   void Sell(const BranchId& branch, Evidence evidence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Free(const BranchId& branch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -99,10 +102,10 @@ class Seats final : public ResourceManager {
 
   Mutex mutex_;
   std::set<std::string> sold_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, BranchId> held_ ABSL_GUARDED_BY(mutex_);  // the locks
+  std::map<std::string, BranchId> held_ ABSL_GUARDED_BY(mutex_);  // seat -> holder
   std::map<BranchId, Branch> branches_ ABSL_GUARDED_BY(mutex_);
   std::map<BranchId, Evidence> evidence_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // by lsn
+  std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // ascending by lsn
 };
 
 }  // namespace concordat::participant
