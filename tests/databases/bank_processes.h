@@ -1,13 +1,13 @@
-// concordatd, concordat-rm and a database server as processes: two databases, money moved
-// between them while the participant and the database server are killed. `Kind` says what
-// differs from one server to the next:
+// concordatd, concordat-rm and a database server as processes. Money is moved between two
+// databases while the participant and the database server are killed. `Kind` says how the
+// database servers differ:
 //
 //   struct Kind {
 //     using Server = …;                        // PostgresqlServer, MariadbServer
-//     static constexpr char kTables[] = …;     // makes account and ledger
-//     static constexpr char kMove[] = …;       // amount and id are its parameters
-//     static constexpr char kBook[] = …;       // a gtid is
-//     static constexpr char kInDoubt[] = …;    // prepared branches, a row each
+//     static constexpr char kTables[] = …;     // creates account and ledger
+//     static constexpr char kMove[] = …;       // parameters: amount, id
+//     static constexpr char kBook[] = …;       // parameter: a gtid
+//     static constexpr char kInDoubt[] = …;    // a row for each prepared branch
 //     static constexpr char kEvidenceTables[] = …;  // counts concordat's tables
 //     static std::string With(std::string url, std::string parameter);
 //   };
@@ -43,7 +43,7 @@ class BankProcesses : public ::testing::Test {
 
   std::string Program(const std::string& path) { return ProgramDir() + "/../../" + path; }
   std::string LogOf(const std::string& name) { return TextOf(dir_.path() + "/" + name); }
-  // The exit status of a program that ends by itself, when it says `text`.
+  // Runs `concordat rm init` for a database, with or without --yes. Returns its status.
   int RunInit(const std::string& bank, bool yes) {
     std::vector<std::string> words = {
         Program("coordinator/cli/concordat"), "rm", "init",
@@ -86,7 +86,7 @@ class BankProcesses : public ::testing::Test {
     ASSERT_TRUE(participant_->WaitForLine("ready on", 20)) << LogOf(log_);
   }
 
-  // Moves money until told to stop; what was committed goes into `committed_`.
+  // Moves money until `stop`; adds what was committed to `committed_`.
   void Transfer(int number, const std::atomic<bool>& stop) {
     client::ClientOptions options;
     options.coordinators = {client_address_};
@@ -97,7 +97,8 @@ class BankProcesses : public ::testing::Test {
       auto begun = (*client)->Begin();
       if (!begun.ok()) continue;
       const std::string gtid = ToString(begun->gtid());
-      // Half of them leave all work to the commit, which prepares it in the same step.
+      // Half of the transactions leave all work to the commit, which executes and
+      // prepares it in the same call.
       const bool worked = number % 2 == 0 ? Work(&*begun, gtid, &random).ok()
                                           : WorkAtCommit(&*begun, gtid, &random).ok();
       if (!worked) {
@@ -167,7 +168,8 @@ class BankProcesses : public ::testing::Test {
     ServeParticipant();
   }
 
-  // Two services of one transaction at one database: no wait for oneself.
+  // Two services work for one transaction at one database: the second is refused
+  // at once and does not wait for the locks of the first.
   void JoinAtOneDatabase() {
     ServeReadyDatabases();
     client::ClientOptions options;
@@ -186,7 +188,7 @@ class BankProcesses : public ::testing::Test {
     EXPECT_NE(second.message().find("let one service"), std::string::npos) << second;
     EXPECT_FALSE(caller->Merge(callee->CarryBack()).ok());
     EXPECT_EQ(caller->Commit().outcome, Outcome::kAborted);
-    // The next one finds nothing in its way.
+    // The next transaction finds no locks.
     auto next = (*client)->Begin();
     ASSERT_TRUE(next.ok());
     ASSERT_TRUE(next->Sql("bank-b", move).ok());
@@ -194,10 +196,10 @@ class BankProcesses : public ::testing::Test {
     EXPECT_EQ(participant_->Stop(), 0);
   }
 
-  // Everything from a database that is not ready to books that agree.
+  // The whole way: from databases that are not initialized to ledgers that agree.
   void KillAndCompare() {
     StartNode();
-    StartParticipant();  // of databases that are not ready
+    StartParticipant();  // the databases are not initialized
     ASSERT_TRUE(participant_->WaitForLine("concordat rm init", 20)) << LogOf(log_);
     EXPECT_EQ(participant_->Stop(), 1);
     for (const char* bank : {"bank_a", "bank_b"}) {
@@ -223,7 +225,7 @@ class BankProcesses : public ::testing::Test {
       SleepMs(100);
       database_.Start();
     }
-    // However long this machine takes for it.
+    // A generous bound, for slow machines.
     EXPECT_TRUE(WaitUntil(120, [&] { return HasCommittedEnough(); }));
     stop.store(true);
     for (std::thread& client : clients) client.join();

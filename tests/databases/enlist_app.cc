@@ -1,8 +1,8 @@
 // An application with two PostgreSQL connections of its own, which the tests kill.
 //   enlist_app COORDINATOR URL_A URL_B KEY PATIENCE_S STEP
-// Writes KEY into both ledgers in one transaction, and tells on the way, a line each:
+// Writes KEY into both ledgers in one transaction, and prints a line after each step:
 //   enlisted / worked / committing / prepared / outcome COMMITTED …
-// STEP "worked", "prepared": stops there and waits to be killed. "all": goes on.
+// STEP "worked" or "prepared": waits there to be killed. "all": runs to the end.
 #include <libpq-fe.h>
 #include <unistd.h>
 
@@ -32,7 +32,7 @@ int Fail(const std::string& why) {
   while (true) pause();
 }
 
-// Stands last among the connections: all are prepared when it is waited for.
+// The last of the connections: when it is waited for, all others are prepared.
 class Gate final : public ApplicationConnection {
  public:
   void SendPrepare() override {}

@@ -52,7 +52,7 @@ std::vector<TcpRow> TcpTable() {
   return rows;
 }
 
-// Whether bytes from the process wait unread at the port.
+// Whether the port has unread bytes from the process.
 bool BytesWait(pid_t from, uint16_t port) {
   const std::set<uint64_t> sockets = SocketsOf(from);
   const std::vector<TcpRow> rows = TcpTable();

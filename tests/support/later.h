@@ -1,4 +1,4 @@
-// A value that another thread delivers, and waiting for it.
+// Waits for a value that another thread delivers.
 //
 //   Later<PrepareResult> done;
 //   manager.Prepare(branch, done.callback());
@@ -34,13 +34,13 @@ class Later {
     MutexLock lock(&state_->mutex);
     return state_->value.has_value();
   }
-  // False: it did not come.
+  // False: it did not arrive within `time`.
   [[nodiscard]] bool WaitFor(Duration time) const {
     MutexLock lock(&state_->mutex);
     if (!state_->value.has_value()) state_->changed.WaitFor(&state_->mutex, time);
     return state_->value.has_value();
   }
-  // Waits at most half a minute; the program ends when nothing has come.
+  // Waits at most half a minute; then the program ends.
   T Get() const {
     for (int i = 0; i < 600 && !WaitFor(Duration::Millis(50)); ++i) {
     }

@@ -1,5 +1,5 @@
-// A database's resource manager, called as a participant calls it, with the answers
-// waited for; and SQL values as text.
+// Calls a database's resource manager as a participant does, and waits for the answers.
+// Also: SQL values as text.
 #ifndef TESTS_SUPPORT_MANAGER_CALLS_H_
 #define TESTS_SUPPORT_MANAGER_CALLS_H_
 
@@ -25,9 +25,9 @@ wire::Value Txt(std::string v);
 wire::Value Blob(std::string v);
 wire::Value Null();
 wire::SqlStatement Stmt(std::string sql, std::vector<wire::Value> parameters = {});
-// As text: "1", "2.5", "'text'", "x'6162'", "NULL".
+// The value as text: "1", "2.5", "'text'", "x'6162'", "NULL".
 std::string Show(const wire::Value& value);
-// Rows as "1,'a';2,'b'".
+// The rows as text: "1,'a';2,'b'".
 std::string Show(const wire::SqlResult& result);
 
 // A request that lives as long as its call.
@@ -43,7 +43,7 @@ class ManagerCalls : public ::testing::Test {
   explicit ManagerCalls(std::string resource) : resource_(std::move(resource)) {}
 
   [[nodiscard]] const std::string& Resource() const { return resource_; }
-  // Calls go here from now on; a new incarnation of it, with a new incarnation.
+  // All later calls go to `served`, with a new incarnation in the branches' ids.
   void Serve(ResourceManager* served);
 
   [[nodiscard]] BranchId NextBranch();
@@ -52,14 +52,14 @@ class ManagerCalls : public ::testing::Test {
                                      std::vector<wire::SqlStatement> statements);
   wire::ExecuteReply Execute(const BranchId& branch,
                              std::vector<wire::SqlStatement> statements);
-  // Work that may prepare the branch in the same step.
+  // Asks to prepare the branch in the same call.
   std::unique_ptr<Call> ExecuteLastLater(const BranchId& branch,
                                          std::vector<wire::SqlStatement> statements);
   wire::ExecuteReply ExecuteLast(const BranchId& branch,
                                  std::vector<wire::SqlStatement> statements);
   wire::ExecuteReply Execute(const BranchId& branch, std::string sql,
                              std::vector<wire::Value> parameters = {});
-  // Executes, and expects it to go well; the rows.
+  // Executes, expects success, and returns the rows.
   std::string Query(const BranchId& branch, std::string sql,
                     std::vector<wire::Value> parameters = {});
   [[nodiscard]] BranchId BeginAndRun(const std::string& sql);
@@ -75,7 +75,7 @@ class ManagerCalls : public ::testing::Test {
 
  private:
   const std::string resource_;
-  ResourceManager* served_ = nullptr;
+  ResourceManager* served_ = nullptr;  // not owned
   Incarnation incarnation_{0x5f00};
   uint64_t number_ = 0;
   uint64_t sequence_ = 0;

@@ -35,14 +35,14 @@ bool MariadbServer::Available() {
 }
 
 MariadbServer::MariadbServer(MariadbServerOptions options)
-    // The path of a socket has 107 bytes at most.
+    // The path of a Unix socket may have at most 107 bytes.
     : dir_(std::make_unique<TempDir>("/tmp")),
       options_(std::move(options)),
       process_("mysql", dir_->path() + "/log", SIGKILL) {
   CONCORDAT_CHECK(Available()) << "install mariadb-server";
   process_.Own(dir_->path());
-  // A server throws away what it finds in its folder for temporary tables at its start:
-  // with a common one, other servers' tables too.
+  // At its start a server removes everything from its folder for temporary tables, so
+  // servers must not share one: they would remove each other's tables.
   process_.Run({kInstall, "--no-defaults", "--auth-root-authentication-method=normal",
                 "--skip-test-db", "--datadir=" + dir_->path() + "/data",
                 "--tmpdir=" + dir_->path()});
@@ -75,9 +75,9 @@ void MariadbServer::Start() {
                                "--binlog-format=ROW", "--sync-binlog=1"});
   }
   words.insert(words.end(), options_.settings.begin(), options_.settings.end());
-  // 10.11 may end by an assertion of its own while it recovers from SIGKILL with prepared
-  // branches (trx0purge.cc, "tail.trx_no <= last_trx_no"). Whoever runs one starts it
-  // again.
+  // MariaDB 10.11 may fail an assertion of its own while it recovers from SIGKILL with
+  // prepared branches (trx0purge.cc, "tail.trx_no <= last_trx_no"). It must then be
+  // started again.
   for (int starts = 1; !StartOnce(words); ++starts) {
     CONCORDAT_CHECK(starts < kMostStarts) << "it does not start: " << Log();
     std::printf("  the server ended by itself in its recovery, and is started again\n");
@@ -123,7 +123,8 @@ void MariadbServer::Restore() {
   process_.Run({"/bin/cp", "-a", dir_->path() + "/backup", dir_->path() + "/data"});
 }
 
-// On a busy machine threads work on for a while: until the last one has stopped.
+// On a busy machine threads run on for a moment after the signal; waits until all have
+// stopped.
 void MariadbServer::Pause() {
   kill(pid_, SIGSTOP);
   siginfo_t stopped;

@@ -1,11 +1,12 @@
-// A private MariaDB server in a folder of its own: sockets only, nobody else's.
+// A private MariaDB server in a folder of its own, with a Unix socket and no port.
 //
-//   MariadbServer server;                          // installed, and started
-//   server.Exec("CREATE DATABASE bank");           // a session of its own each time
+//   MariadbServer server;                          // creates its data, and starts it
+//   server.Exec("CREATE DATABASE bank");           // each in a new session
 //   Connect(server.Url("bank"));
 //   server.Kill();  server.Start();                // as after a crash
 //
-// Its user is "root", without a password. See ServerProcess for the system's.
+// Its SQL user is "root", without a password. ServerProcess says which system user runs
+// it.
 #ifndef TESTS_SUPPORT_MARIADB_SERVER_H_
 #define TESTS_SUPPORT_MARIADB_SERVER_H_
 
@@ -22,9 +23,8 @@ namespace concordat::testing {
 
 struct MariadbServerOptions {
   bool binlog = false;
-  // A killed process loses nothing that it has written.
-  bool fsync = false;
-  // Further "--name=value".
+  bool fsync = false;  // not needed: a killed process loses nothing that it has written
+  // More options, as "--name=value".
   std::vector<std::string> settings;
 };
 
@@ -38,14 +38,15 @@ class MariadbServer {
   MariadbServer(const MariadbServer&) = delete;
   MariadbServer& operator=(const MariadbServer&) = delete;
 
-  // Returns when it takes connections.
+  // Returns when the server accepts connections.
   void Start();
   void Kill();   // SIGKILL
   void Stop();   // a clean shutdown; prepared branches stay
-  void Pause();  // nothing of it runs any more when this returns
+  void Pause();  // SIGSTOP; returns when all its threads have stopped
   void Resume();
   [[nodiscard]] bool running() const { return pid_ > 0; }
-  // A copy of the data directory, of which there is one; and back. While it is stopped.
+  // Backup() copies the data directory, replacing an earlier copy; Restore() copies it
+  // back. The server must be stopped.
   void Backup();
   void Restore();
 
@@ -55,27 +56,27 @@ class MariadbServer {
   [[nodiscard]] std::string Url(const std::string& database = "mysql") const {
     return UrlAt(SocketPath(), database);
   }
-  // By another socket: a proxy's.
+  // The URL for another socket, such as a proxy's.
   [[nodiscard]] static std::string UrlAt(const std::string& socket,
                                          const std::string& database) {
     return "mysql://root@/" + database + "?socket=" + socket;
   }
   [[nodiscard]] std::string SocketPath() const { return dir_->path() + "/s"; }
-  // Runs statements in a session of their own. The first column of the first row of the
-  // last one that gives rows, or "". The program ends when they fail.
+  // Runs statements in a new session. Returns the first column of the first row of the
+  // last statement that returns rows, or "". The program ends when one fails.
   std::string Exec(const std::string& sql, const std::string& database = "mysql");
   // As Exec, but a failure is returned, as "ERROR number text".
   std::string TryExec(const std::string& sql, const std::string& database = "mysql");
-  // All rows of a column of the last statement that gives any.
+  // Returns one column of all rows of the last statement that returns rows.
   std::vector<std::string> Column(const std::string& sql,
                                   const std::string& database = "mysql",
                                   unsigned column = 0);
-  // What the server has logged so far.
+  // The server's log so far.
   [[nodiscard]] std::string Log() const { return process_.Log(); }
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
-  // False: it has ended before it took connections.
+  // False: it ended before it accepted connections.
   [[nodiscard]] bool StartOnce(const std::vector<std::string>& words);
   [[nodiscard]] std::string Query(const std::string& sql, const std::string& database,
                                   unsigned column, std::vector<std::string>* values);

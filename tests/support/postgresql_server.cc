@@ -35,11 +35,11 @@ bool PostgresqlServer::Available() {
 }
 
 PostgresqlServer::PostgresqlServer(PostgresqlServerOptions options)
-    // The path of a socket has 107 bytes at most.
+    // The path of a Unix socket may have at most 107 bytes.
     : dir_(std::make_unique<TempDir>("/tmp")),
       data_(dir_->path() + "/data"),
       options_(std::move(options)),
-      // "Immediate" shutdown: a killed postmaster would leave its shared memory behind.
+      // "Immediate" shutdown: a killed postmaster would not remove its shared memory.
       process_("postgres", dir_->path() + "/log", SIGQUIT) {
   CONCORDAT_CHECK(Available()) << "install postgresql-15";
   process_.Own(dir_->path());
@@ -59,7 +59,7 @@ PostgresqlServer::PostgresqlServer(PostgresqlServerOptions options)
 
 PostgresqlServer::~PostgresqlServer() {
   if (pid_ <= 0) return;
-  // "Immediate": without a checkpoint, but it leaves no shared memory behind.
+  // "Immediate": without a checkpoint, but the shared memory is removed.
   kill(pid_, SIGCONT);
   kill(pid_, SIGQUIT);
   waitpid(pid_, nullptr, 0);
@@ -69,8 +69,8 @@ void PostgresqlServer::Start() {
   CONCORDAT_CHECK(pid_ < 0) << "it runs";
   const double end = NowSeconds() + kStartSeconds;
   while (true) {
-    // After a crash its children may hold the shared memory for a moment longer, and the
-    // new server refuses to start.
+    // After a crash the old server's children may keep the shared memory for a moment;
+    // until then the new server refuses to start.
     pid_ = process_.Spawn({std::string(kBin) + "postgres", "-D", data_});
     while (true) {
       if (PQping(Url().c_str()) == PQPING_OK) return;

@@ -34,7 +34,7 @@ sockaddr_in Loopback(uint16_t port) {
   return address;
 }
 
-// A listening socket on a port of the system's choice.
+// Returns a listening socket on a port that the system chooses.
 int ListenSomewhere(uint16_t* port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = Loopback(0);
@@ -87,7 +87,7 @@ double MedianFlush(const std::string& dir, double seconds) {
   const off_t size = 16 << 20;
   CONCORDAT_CHECK(fd >= 0 && posix_fallocate(fd, 0, size) == 0);
   const std::string block(512, 'x');
-  for (off_t at = 0; at < size; at += 4096) {  // as the log's files: written once before
+  for (off_t at = 0; at < size; at += 4096) {  // written once, as the log's files are
     CONCORDAT_CHECK(pwrite(fd, block.data(), block.size(), at) > 0);
   }
   fsync(fd);
@@ -119,7 +119,7 @@ TempDir::~TempDir() {
 uint16_t FreePort() {
   constexpr uint32_t kFirst = 10240;
   constexpr uint32_t kCount = 32000 - kFirst;
-  // Programs that run side by side begin at different places.
+  // Programs that run at the same time start at different ports.
   static std::atomic<uint32_t> next{std::random_device()() % kCount};
   for (uint32_t tries = 0; tries < kCount; ++tries) {
     const auto port = static_cast<uint16_t>(kFirst + next++ % kCount);

@@ -1,5 +1,5 @@
-// What process tests and benchmarks share: child processes, free ports, the floor that
-// the machine sets (a flush, a round trip), and percentiles.
+// What process tests and benchmarks share: child processes, free ports, the machine's
+// floor (the time of a flush and of a round trip), and percentiles.
 #ifndef TESTS_SUPPORT_PROCESSES_H_
 #define TESTS_SUPPORT_PROCESSES_H_
 
@@ -12,7 +12,7 @@
 
 namespace concordat::testing {
 
-// A folder of its own, removed with everything in it.
+// A new folder below `parent`; the destructor removes it with its content.
 class TempDir {
  public:
   explicit TempDir(const std::string& parent);
@@ -25,14 +25,15 @@ class TempDir {
   std::string path_;
 };
 
-// A port on 127.0.0.1 that was free a moment ago, and that this process has not named
-// before. Below those that the system gives to connections (ip_local_port_range).
+// Returns a port on 127.0.0.1 that was free a moment ago and that this process has not
+// returned before. It is below those that the system assigns to connections
+// (ip_local_port_range).
 [[nodiscard]] uint16_t FreePort();
 
 // A child process that ends with its parent.
 class Child {
  public:
-  // Standard output and error go to `log_file`.
+  // Starts the program `words[0]`. Its standard output and error go to `log_file`.
   Child(std::vector<std::string> words, std::string log_file);
   ~Child();  // kills it
   Child(const Child&) = delete;
@@ -43,13 +44,13 @@ class Child {
   void Kill();    // SIGKILL, and waits
   void Pause();   // SIGSTOP
   void Resume();  // SIGCONT
-  // SIGTERM, and waits; the exit status, or -1 when a signal ended it.
+  // Sends SIGTERM and waits. Returns the exit status, or -1 when a signal ended it.
   int Stop();
-  // Waits until it ends by itself; the exit status, or -1 when a signal ended it, or
-  // when it has not ended within `seconds` (it is killed then).
+  // Waits until the process ends by itself. Returns the exit status, or -1 when a signal
+  // ended it or when it has not ended within `seconds` (then it is killed).
   int WaitForExit(double seconds);
   [[nodiscard]] pid_t pid() const { return pid_; }
-  // User and system time so far, in seconds.
+  // The user and system time that the process has used, in seconds.
   [[nodiscard]] double CpuSeconds() const;
 
  private:
@@ -59,24 +60,24 @@ class Child {
 
 [[nodiscard]] double NowSeconds();  // monotonic
 void SleepMs(int64_t ms);
-// All of a file; nothing when it cannot be read.
+// The content of a file; empty when it cannot be read.
 [[nodiscard]] std::string TextOf(const std::string& file);
 // Waits until the condition holds; false when it does not within `seconds`.
 [[nodiscard]] bool WaitUntil(double seconds, const std::function<bool()>& condition);
-// The p-th part (0 to 1) of the values in order; 0 without values.
+// The p-quantile of the values, p from 0 to 1; 0 when there are none.
 [[nodiscard]] double Percentile(std::vector<double> values, double p);
 [[nodiscard]] inline double Median(const std::vector<double>& values) {
   return Percentile(values, 0.5);
 }
 
-// Medians, in microseconds, measured with nothing else running.
+// Medians in microseconds, measured while the program does nothing else.
 struct Floor {
   double flush_us = 0;       // 512 bytes into a preallocated file, and fdatasync
   double round_trip_us = 0;  // one byte over loopback TCP and back, between two threads
 };
 [[nodiscard]] Floor MeasureFloor(const std::string& dir, double seconds);
 
-// The folder of the program that runs.
+// The folder of the running program.
 [[nodiscard]] std::string ProgramDir();
 
 }  // namespace concordat::testing

@@ -27,7 +27,7 @@ void BecomeServer(uid_t uid, gid_t gid, const std::string& log, pid_t parent,
       (setgroups(0, nullptr) != 0 || setgid(gid) != 0 || setuid(uid) != 0)) {
     _exit(126);
   }
-  // Changing the user clears it, so it comes last.
+  // A change of the user clears this setting, so it is made last.
   prctl(PR_SET_PDEATHSIG, death_signal);
   if (getppid() != parent) _exit(1);
   if (chdir("/") != 0) _exit(126);

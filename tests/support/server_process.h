@@ -1,5 +1,5 @@
-// Database servers as child processes: they refuse to run as root, so then they run as a
-// user of their own, and end with the test.
+// Database servers as child processes, which end with the test. They refuse to run as
+// root, so a test that runs as root starts them as another user.
 #ifndef TESTS_SUPPORT_SERVER_PROCESS_H_
 #define TESTS_SUPPORT_SERVER_PROCESS_H_
 
@@ -12,14 +12,14 @@ namespace concordat::testing {
 
 class ServerProcess {
  public:
-  // As this user, when the test runs as root; "nobody" when there is no such user. What
-  // the programs say goes to the end of the file `log`. `death_signal` is sent when the
+  // `user` runs the programs when the test runs as root; "nobody" when there is no such
+  // user. Their output is appended to the file `log`. `death_signal` is sent when the
   // test ends without ending the server.
   ServerProcess(const std::string& user, std::string log, int death_signal);
 
-  // The folder becomes the user's.
+  // Makes the user the owner of the folder.
   void Own(const std::string& folder) const;
-  // Runs a program to its end, which must be a good one.
+  // Runs a program to its end. The test program ends when the exit status is not 0.
   void Run(const std::vector<std::string>& words) const;
   [[nodiscard]] pid_t Spawn(const std::vector<std::string>& words) const;
   [[nodiscard]] std::string Log() const;
@@ -27,7 +27,7 @@ class ServerProcess {
  private:
   const std::string log_;
   const int death_signal_;
-  uid_t uid_ = 0;
+  uid_t uid_ = 0;  // used when the test runs as root
   gid_t gid_ = 0;
 };
 

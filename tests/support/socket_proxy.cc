@@ -83,7 +83,8 @@ void SocketProxy::HoldAnswersOfTheLast() {
 void SocketProxy::Wake() { CONCORDAT_CHECK(write(wake_[1], "x", 1) == 1); }
 
 void SocketProxy::Accept() {
-  // A server that is started meanwhile must not inherit it, and keep it open.
+  // CLOEXEC: a server that is started meanwhile must not inherit the socket and keep it
+  // open.
   const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   if (client < 0) return;
   const int server = Socket();

@@ -1,7 +1,6 @@
-// A unix socket that passes on what it gets to a database server's. Told to hold the
-// answers, it lets the server work, and nobody hear of it. Told to cut, it ends the
-// connections of the clients, and the server does not see it; new connections are passed
-// on as before.
+// A Unix socket that forwards connections to that of a database server. HoldAnswers()
+// lets the server work while its answers do not arrive. Disconnect() closes the clients'
+// connections without the server noticing it; new connections are forwarded as before.
 #ifndef TESTS_SUPPORT_SOCKET_PROXY_H_
 #define TESTS_SUPPORT_SOCKET_PROXY_H_
 
@@ -23,9 +22,9 @@ class SocketProxy {
 
   [[nodiscard]] const std::string& folder() const { return dir_.path(); }
   [[nodiscard]] const std::string& path() const { return path_; }
-  // Of the connections there are: answers are kept back, for good.
+  // Holds all later answers on the present connections back; they are never sent.
   void HoldAnswers();
-  // The same for the connection that was made last.
+  // The same, for the newest connection only.
   void HoldAnswersOfTheLast();
   void Disconnect();
 
@@ -37,7 +36,7 @@ class SocketProxy {
   };
   void Run();
   void Accept();
-  // False: one side has ended.
+  // False: one side has closed the connection.
   [[nodiscard]] static bool Pass(int from, int to);
   void Wake();
 
@@ -49,7 +48,7 @@ class SocketProxy {
   Mutex mutex_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Pair> pairs_ ABSL_GUARDED_BY(mutex_);
-  std::vector<int> cut_off_ ABSL_GUARDED_BY(mutex_);  // kept open
+  std::vector<int> cut_off_ ABSL_GUARDED_BY(mutex_);  // server sides, kept open
   std::thread thread_;
 };
 
