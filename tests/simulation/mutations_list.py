@@ -279,7 +279,7 @@ MUTATIONS = [
         "recovering-refuses",
         "A participant that is still recovering answers REFUSED.",
         BRANCHES + "branch_evidence.cc",
-        "    // AnswerFromEvidence knows the answer to \"cannot tell\".\n",
+        "    // AnswerFromEvidence has the answers for \"cannot tell\".\n",
         "    if (kind == RequestKind::kPrepare) {\n"
         "      return Respond(token, VoteAnswer{Vote::kRefused, \"not there\"});\n    }\n"),
     Mutation(
