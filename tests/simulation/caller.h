@@ -1,8 +1,7 @@
-// Calls of a simulated process and their answers: each call is answered once, or
-// times out.
+// The calls of a simulated process: each is answered once, or times out.
 //
 //   caller.Call(node, CommitCall{...}, Duration::Millis(300), [](const Payload* reply) {
-//     // null: no answer in time; nothing is known
+//     // null: no answer in time, so the result is not known
 //   });
 //   caller.OnReply(packet);       // from Process::Receive
 #ifndef TESTS_SIMULATION_CALLER_H_
@@ -29,7 +28,7 @@ class Caller {
     world_->Send(process_, to, call, std::move(payload));
     world_->After(process_, timeout, [this, call] { Finish(call, nullptr); });
   }
-  // False when nobody waits for it (any more).
+  // False: no call waits for this answer (any more).
   bool OnReply(const Packet& packet) { return Finish(packet.call, &packet.payload); }
   void Clear() { waiting_.clear(); }
 
@@ -48,7 +47,7 @@ class Caller {
   absl::flat_hash_map<CallId, Done> waiting_;
 };
 
-// The reply as a T; null when there is none, or it is another.
+// The reply as a T; null when there is none, or it is of another type.
 template <class T>
 [[nodiscard]] const T* ReplyAs(const Payload* reply) {
   return reply == nullptr ? nullptr : std::get_if<T>(reply);

@@ -81,7 +81,7 @@ ClientProcess::Kind ClientProcess::ChooseKind() {
   return kind;
 }
 
-// Moves something between two accounts of one resource.
+// Moves money between two accounts of one resource.
 std::vector<Write> ClientProcess::Internal() {
   const auto from = static_cast<uint32_t>(random_.Below(options_.accounts));
   const auto to = static_cast<uint32_t>(random_.Below(options_.accounts));
@@ -166,7 +166,7 @@ void ClientProcess::GiveUpWork(const AttemptPtr& attempt) {
       Rollback(attempt, [this] { Think(); });
       return;
     default:
-      Think();  // vanishes; whatever it began is rolled back in time
+      Think();  // disappears; its branches are rolled back later
       return;
   }
 }
@@ -222,7 +222,7 @@ void ClientProcess::Finish(const AttemptPtr& attempt) {
 // --- Ways to end ---------------------------------------------------------------------
 
 void ClientProcess::FinishOnePhase(const AttemptPtr& attempt, int asked) {
-  // Asks until it knows (scenario 35), and sometimes once more.
+  // Asks until the outcome is known (scenario 35), and sometimes once more.
   if (asked == 0) ++open_;
   const BranchId& branch = attempt->branches[0];
   caller_.Call(At(branch.resource), OnePhaseCall{branch}, kWorkTimeout,
@@ -245,7 +245,7 @@ void ClientProcess::FinishOnePhase(const AttemptPtr& attempt, int asked) {
                });
 }
 
-// The branch is committed already, and is now named together with a second one.
+// The branch is already committed, and is now named together with a second one.
 void ClientProcess::ExtendOnePhase(const AttemptPtr& attempt) {
   const size_t other = random_.Below(options_.resources.size());
   ExecuteCall call;
@@ -288,8 +288,8 @@ void ClientProcess::FinishWithService(const AttemptPtr& attempt) {
                });
 }
 
-// The third branch takes the place of the second: an answer was lost, say, and the
-// work was done again elsewhere. Both lists are asked for.
+// The third branch replaces the second, as when an answer was lost and the work was done
+// again elsewhere. The commit of both lists is requested.
 void ClientProcess::FinishOtherBranches(const AttemptPtr& attempt) {
   const BranchId& debit = attempt->branches[0];
   world_->rare().Add(Rare::kRetryWithOtherBranches);
@@ -318,7 +318,7 @@ void ClientProcess::FinishOtherMode(const AttemptPtr& attempt) {
 void ClientProcess::FinishRollbackRace(const AttemptPtr& attempt) {
   world_->rare().Add(Rare::kRollbackRacedCommit);
   After(Within(4000), [this, attempt] {
-    // From another connection of the same client: nothing is known there.
+    // From another connection of the same client, which does not know about the commit.
     Rollback(attempt, [] {});
   });
   Commit(attempt, attempt->branches, attempt->mode, [this] { Think(); });
@@ -329,7 +329,7 @@ void ClientProcess::FinishGivingUp(const AttemptPtr& attempt) {
   calls_.SendOnce(
       MakeCommit(*attempt, attempt->branches, attempt->mode), calls_.LikelyLeader(),
       [this, attempt](const OutcomeReply& reply) { OnOutcome(attempt->gtid, reply); });
-  // Some come back for the outcome later.
+  // Some ask for the outcome later.
   if (random_.Percent(50)) AskAgain(attempt);
   Think();
 }
@@ -355,7 +355,7 @@ void ClientProcess::Commit(const AttemptPtr& attempt, std::vector<BranchId> bran
                                               client::Verdict verdict) {
         --open_;
         if (verdict == client::Verdict::kNothingBegun) {
-          // Its user is told ABORTED, and nobody asks to commit it again.
+          // The user is told ABORTED, and the commit is never requested again.
           attempt->unbegun = true;
           world_->rare().Add(Rare::kNothingBegun);
           judge_->OnClientConcluded(attempt->gtid);
@@ -381,7 +381,7 @@ void ClientProcess::Rollback(const AttemptPtr& attempt, std::function<void()> th
                  });
 }
 
-// The same again, soon after the end or long after it.
+// Repeats the request, soon after the end or long after it.
 void ClientProcess::AskAgain(const AttemptPtr& attempt) {
   const Duration delay = random_.Percent(50) ? Within(1'000'000) : Within(10'000'000);
   After(delay, [this, attempt] {

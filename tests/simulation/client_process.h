@@ -1,10 +1,10 @@
-// A simulated client: moves money between resources, in all the ways in which clients
-// of the real thing may behave: retries at other nodes, with other branches or in
-// another mode, rollbacks behind its own commits, giving up, one-phase commits, and
-// branches that a service enlists for it.
+// A simulated client, which moves money between resources and behaves in all the ways in
+// which real clients may: it repeats requests at other nodes, with other branches or in
+// another mode, rolls back after its own commit, gives up, commits in one phase, and lets
+// a service enlist branches.
 //
-// Every set of branches that a client asks to commit sums to zero, so that money can
-// neither appear nor vanish, whichever of its requests wins.
+// The changes of every set of branches that a client asks to commit sum to zero, so that
+// no money appears or is lost, whichever of its requests wins.
 #ifndef TESTS_SIMULATION_CLIENT_PROCESS_H_
 #define TESTS_SIMULATION_CLIENT_PROCESS_H_
 
@@ -27,7 +27,7 @@ struct ClientOptions {
   std::vector<std::string> resources;
   std::vector<ProcessId> services;
   uint32_t accounts = 8;
-  Duration think = Duration::Millis(20);  // at most, between transactions
+  Duration think = Duration::Millis(20);  // the longest pause between transactions
   uint32_t parallel_percent = 50;         // of commits in mode parallel
   uint32_t odd_percent = 40;              // of transactions that are not plain transfers
   uint32_t unsolicited_percent = 30;      // whose branches may vote with their work
@@ -45,9 +45,9 @@ class ClientProcess final : public Process {
   void Crash(bool) override { caller_.Clear(); }
   void Receive(const Packet& packet) override { (void)caller_.OnReply(packet); }
 
-  // No new transactions from here on; those under way are finished.
+  // Begins no more transactions; those under way are finished.
   void Stop() { stopping_ = true; }
-  // No answer is waited for any more.
+  // Whether the client waits for no answer.
   [[nodiscard]] bool idle() const { return open_ == 0; }
   [[nodiscard]] uint64_t committed() const { return committed_; }
   [[nodiscard]] uint64_t aborted() const { return aborted_; }
@@ -57,19 +57,19 @@ class ClientProcess final : public Process {
     kTransfer,         // two resources, commit
     kTransferAndRead,  // and a third one that only reads
     kReadOnly,         // two resources, nothing written
-    kOnePhase,         // one resource, committed by the RM
-    kOnePhaseAndMore,  // then named in a larger transaction
+    kOnePhase,         // one resource, committed there in one phase
+    kOnePhaseAndMore,  // the same, and then named in a larger transaction
     kService,          // a service enlists a branch
-    kServiceLate,      // it does so while commit is asked for
-    kServiceGivenUp,   // then commit is asked for once, no answer waited for
+    kServiceLate,      // it does so while the commit is requested
+    kServiceGivenUp,   // the same; the client does not wait for an answer
     kOtherBranches,    // commit repeated with another list
     kOtherMode,        // commit repeated in another mode
-    kRollbackRace,     // rollback behind the commit
+    kRollbackRace,     // rollback is requested after the commit
     kRollback,         // rolled back
     kRollbackUnknown,  // a gtid without branches is rolled back
-    kVanish,           // nothing is asked for
-    kGiveUp,           // commit is asked for once, no answer waited for
-    kCrossedOut,       // released at the RMs behind a commit that named them
+    kVanish,           // the client requests nothing
+    kGiveUp,           // commit is requested once; the client does not wait
+    kCrossedOut,       // released at the participants after a commit request
     kCount
   };
   struct Work {
@@ -83,10 +83,10 @@ class ClientProcess final : public Process {
     CommitMode mode = CommitMode::kDecided;
     uint64_t timeout_ms = 1000;
     std::vector<Work> work;
-    std::vector<BranchId> branches;  // of the work, in its order
-    bool may_prepare = false;        // the branches may vote with their work
-    std::set<BranchId> prepared;     // those that have
-    bool unbegun = false;            // commit was asked for, and nobody has begun it
+    std::vector<BranchId> branches;  // in the order of the work
+    bool may_prepare = false;        // the branches may vote in the answer to their work
+    std::set<BranchId> prepared;     // those that have done so
+    bool unbegun = false;            // commit was requested, and no node has begun it
   };
   using AttemptPtr = std::shared_ptr<Attempt>;
 
@@ -109,7 +109,7 @@ class ClientProcess final : public Process {
   void FinishGivingUp(const AttemptPtr& attempt);
   void ExtendOnePhase(const AttemptPtr& attempt);
 
-  // A call whose answer is waited for.
+  // Requests the commit and waits for the answer.
   void Commit(const AttemptPtr& attempt, std::vector<BranchId> branches, CommitMode mode,
               std::function<void()> then,
               client::RequestFate fate = client::RequestFate());
@@ -149,7 +149,7 @@ class ClientProcess final : public Process {
   uint32_t gtids_left_ = 0;
   Timestamp gtids_until_;
   bool stopping_ = false;
-  size_t open_ = 0;  // answers that are waited for
+  size_t open_ = 0;  // the number of answers that it waits for
   uint64_t committed_ = 0;
   uint64_t aborted_ = 0;
 };

@@ -105,7 +105,7 @@ void CoordinatorCalls::Enlist(const BranchId& branch, Timestamp deadline,
          client::RequestFate()});
 }
 
-// Until it gets some: a cluster that is full now is not for ever.
+// Repeats the call until it gets gtids, because a full disk does not stay full.
 void CoordinatorCalls::Begin(uint32_t count, Timestamp deadline,
                              std::function<void(const BeginReply&)> done) {
   Start({BeginCall{count}, deadline,

@@ -1,6 +1,6 @@
-// How a client finds the leader and follows elections: the same request, with the
-// same gtid, at one node after the other, until one of them knows the answer. What the
-// answers mean is the client library's own rule (coordinator/client/request_fate.h).
+// How a client finds the leader: it sends the same request, with the same gtid, to one
+// node after the other until one knows the answer. The client library's own code says
+// what the answers mean (coordinator/client/request_fate.h).
 //
 //   calls.Outcome(CommitCall{...}, deadline,
 //                 [](const OutcomeReply& last, client::Verdict verdict) { ... });
@@ -26,18 +26,18 @@ class CoordinatorCalls {
   void SetProcess(ProcessId id) { process_ = id; }
 
   using OutcomeDone = std::function<void(const OutcomeReply&, client::Verdict)>;
-  // `fate`: says whether the same gtid has been asked for before.
+  // `fate`: whether a request with this gtid was sent before.
   void Outcome(Payload request, Timestamp deadline, OutcomeDone done,
                client::RequestFate fate = client::RequestFate());
   void Enlist(const BranchId& branch, Timestamp deadline, std::function<void(Code)> done);
   void Begin(uint32_t count, Timestamp deadline,
              std::function<void(const BeginReply&)> done);
 
-  // To one node, once, and nobody waits.
+  // Sends it once to one node, and does not wait for the answer.
   void SendOnce(Payload request, ProcessId to,
                 std::function<void(const OutcomeReply&)> done);
   [[nodiscard]] ProcessId SomeNode();
-  // Mostly the one that answered last.
+  // Mostly the node that answered last.
   [[nodiscard]] ProcessId LikelyLeader() {
     return believed_leader_.is_none() || random_.Percent(15) ? SomeNode()
                                                              : believed_leader_;
@@ -48,7 +48,7 @@ class CoordinatorCalls {
   struct Question {
     Payload request;
     Timestamp deadline;
-    // What the reply, or none, says; and what is done at the end.
+    // What the reply means (null: none arrived), and what to do at the end.
     std::function<client::Answer(const Payload*)> read;
     std::function<void(const Payload*, client::Verdict)> done;
     client::RequestFate fate;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr Duration kSoonest = Duration::Micros(50);
 
-// The write that these records are, as the Raft core asked for it.
+// Decodes the records to the write that the Raft core had asked for.
 raft::Persist ToPersist(const std::vector<wal::Record>& records) {
   raft::Persist persist;
   for (const wal::Record& record : records) {
@@ -86,7 +86,7 @@ void CoordinatorNode::Start() {
       machines_->of_coordinator.set());
   CONCORDAT_CHECK(recovered.ok()) << recovered.status().message();
   store_->Attach(this);
-  // Another life draws other time-outs.
+  // Each incarnation draws other election time-outs.
   group::ReplicaConfig config = options_.replica;
   config.raft.seed = random_.Next();
   config.raft.new_cluster = {config.raft.seed | 1, id().value()};
@@ -122,7 +122,7 @@ bool CoordinatorNode::HandOver() {
   return begun;
 }
 
-// A crash may leave a part of what was being written.
+// After a crash a part of what was being written may survive.
 void CoordinatorNode::ShowWhatSurvived(wal::Lsn last) {
   for (UnflushedPersist& write : unflushed_) {
     const uint64_t first = write.lsn.value() - write.records.size() + 1;
@@ -238,7 +238,7 @@ absl::StatusOr<wal::Lsn> CoordinatorNode::Append(const std::vector<wal::Record>&
   return lsn;
 }
 
-// The device works by itself: it finishes also when the process is stopped.
+// The device works independently: it also finishes while the process is stopped.
 void CoordinatorNode::StartFlush() {
   if (flushing_ || !disk_->HasUnflushed()) return;
   flushing_ = true;
@@ -271,8 +271,8 @@ void CoordinatorNode::OnFlushed(wal::Lsn durable) {
   StartFlush();
 }
 
-// As the daemon does: a snapshot goes when the log durably names a later one, and it is
-// not being sent.
+// As the daemon does: removes a snapshot when the log durably names a later one and the
+// snapshot is not being sent.
 void CoordinatorNode::HouseKeep() {
   store_->Compact();
   const LogIndex snapshot = store_->DurableSnapshot(options_.replica.raft.group);
@@ -334,7 +334,7 @@ void CoordinatorNode::ObserveApplied() {
   while (observed_ < raft.applied_index()) {
     const LogIndex next = observed_.Next();
     if (!raft.log().Has(next)) {
-      observed_ = raft.log().base_index();  // a snapshot stands for them
+      observed_ = raft.log().base_index();  // a snapshot has replaced the entries
       CONCORDAT_CHECK(observed_ >= next) << observed_ << " " << next;
       continue;
     }
@@ -448,7 +448,7 @@ void CoordinatorNode::Receive(const Packet& packet) {
 
 void CoordinatorNode::Handle(const Packet&, const raft::Message& message) {
   const absl::Status status = replica_->OnPeerMessage(message);
-  // A first leader that was lost early speaks for an id that was not agreed on.
+  // A first leader that was lost early may use a cluster id that was not agreed on.
   if (!status.ok() && !absl::IsFailedPrecondition(status)) {
     world_->Fail(absl::StrCat("a peer's message was refused: ", status.message()));
   }
@@ -489,7 +489,7 @@ void CoordinatorNode::SendToResource(const txn::Message& message) {
   verbs_[{message.branch.resource, message.verb}].push_back(message.branch);
 }
 
-// What one step has for a participant travels in one call, as the interface has it.
+// All verbs of one step for one participant are sent in one call.
 void CoordinatorNode::SendVerbs() {
   for (auto& [key, branches] : verbs_) {
     const auto to = directory_->resources.find(key.first);

@@ -3,8 +3,8 @@
 //
 //   CoordinatorNode node(&world, &directory, &checks, options);
 //
-// Watches the replica from outside after every step, and shows the Raft checker and
-// the judge what it does at the moment when it does it.
+// After every step it looks at the replica from outside and reports its actions to Raft's
+// checker and the judge.
 #ifndef TESTS_SIMULATION_COORDINATOR_NODE_H_
 #define TESTS_SIMULATION_COORDINATOR_NODE_H_
 
@@ -32,7 +32,7 @@
 
 namespace concordat::simulation {
 
-// Who is where.
+// The addresses of all processes.
 struct Directory {
   std::map<NodeId, ProcessId> nodes;
   std::map<std::string, ProcessId> resources;
@@ -52,13 +52,13 @@ struct NodeOptions {
   txn::CoreOptions txn;
   bool counters = false;  // share the group with the transactions
   bool real_log = false;  // wal::Log on FaultEnv instead of whole records
-  // Appends carry the leader's commit index as it stands (Figure 2), where ours sends
-  // no more than the receiver can use: its own cap is put to the test.
+  // Appends carry the leader's full commit index, as in Figure 2, while our leader sends
+  // no more than the receiver can use. This tests the receiver's own limit.
   bool commit_as_in_paper = false;
   Duration flush_min = Duration::Micros(80);
   Duration flush_max = Duration::Micros(400);
-  // Inputs are carried out together after so long, as in a loop that reads all that
-  // has come before it acts; zero: each at once.
+  // Inputs are collected for so long and then processed together, as by an event loop
+  // that reads everything that has arrived; zero: each is processed at once.
   Duration batch = Duration();
 };
 
@@ -70,7 +70,7 @@ class CoordinatorNode final : public Process,
                   NodeOptions options);
   ~CoordinatorNode() override;
 
-  // The process is made known to the world by its owner.
+  // The owner adds the process to the world.
   void SetProcess(ProcessId id) { process_ = id; }
   [[nodiscard]] ProcessId process() const { return process_; }
   [[nodiscard]] NodeId id() const { return options_.replica.raft.self; }
@@ -89,16 +89,16 @@ class CoordinatorNode final : public Process,
     return machines_->of_coordinator.transactions();
   }
   [[nodiscard]] bool IsReadyLeader() const;
-  // Flushes take so long from now on.
+  // Sets the duration of later flushes.
   void SetFlushTime(Duration min, Duration max);
-  // There is no room for new work on its disk, or there is again.
+  // Whether its disk has no space for new work.
   void SetDiskFull(bool full) { disk_->SetFull(full); }
-  // It speaks another version than the clients, as in the middle of an upgrade.
+  // Whether it has another protocol version than the clients, as during an upgrade.
   void SetOtherVersion(bool other) { other_version_ = other; }
   // At its next start the disk has lost some of the end of the log, within what can be
   // survived (raft::InvariantsChecker::FirstThatMayBeLost).
   void LoseTailAtNextStart() { lose_tail_ = true; }
-  // As at a planned stop: whether somebody is asked to take over.
+  // Hands the leadership over, as at a planned stop. False: no node can take over.
   bool HandOver();
   // Called at each transition that the core reports.
   using EventHook = std::function<void(const txn::Event&)>;
@@ -110,11 +110,11 @@ class CoordinatorNode final : public Process,
     CallId call;
     Gtid gtid;
     BranchId branch;
-    // Of an inquiry about several branches: where the answers are collected.
+    // For an inquiry about several branches: collects the answers.
     std::shared_ptr<InquiryReply> inquiry;
     size_t inquiry_position = 0;
     std::shared_ptr<size_t> inquiry_missing;
-    bool asked_a_leader = false;  // that was ready when the request came
+    bool asked_a_leader = false;  // the node was a ready leader when the request came
     bool decided_before = false;  // the outcome was in the log when it came
   };
   struct PendingCount {
@@ -128,7 +128,7 @@ class CoordinatorNode final : public Process,
     node::Machines of_coordinator;  // with the counters, when these take part
   };
   struct UnflushedPersist {
-    wal::Lsn lsn;  // of the last record
+    wal::Lsn lsn;  // the LSN of the last record
     std::vector<wal::Record> records;
   };
 
@@ -166,7 +166,8 @@ class CoordinatorNode final : public Process,
   void ShowWhatSurvived(wal::Lsn last);
   void LoseTail();
   void Tick();
-  // Something was fed in: it is carried out now, or with what follows shortly.
+  // Called after an input: processes it now, or together with the inputs that follow
+  // soon.
   void Wake();
   void Act();
   void ArmTimer();
@@ -194,10 +195,10 @@ class CoordinatorNode final : public Process,
   void AnswerInquiry(const PendingRequest& pending, const txn::Reply& reply);
   [[nodiscard]] OutcomeReply ToOutcomeReply(const PendingRequest& pending,
                                             const txn::Reply& reply);
-  // None, and the run has failed: nobody waits with this token.
+  // Fails the run and returns none when no request waits with this token.
   std::optional<PendingRequest> TakePending(group::RequestToken token);
   [[nodiscard]] Code RefusedCode(const PendingRequest& pending, bool overloaded);
-  // Refused, and answered, because of the client's version.
+  // True: the request was refused because of the client's version, and is answered.
   template <class Reply>
   [[nodiscard]] bool RefuseVersion(const Packet& packet);
 
@@ -212,7 +213,7 @@ class CoordinatorNode final : public Process,
   bool other_version_ = false;
   bool lose_tail_ = false;
 
-  // Of the present incarnation.
+  // The state of the present incarnation.
   std::unique_ptr<storage::RaftStore> store_;
   std::unique_ptr<Machines> machines_;
   std::unique_ptr<group::Replica> replica_;
@@ -228,7 +229,7 @@ class CoordinatorNode final : public Process,
   std::map<uint64_t, PendingCount> counts_;
   std::map<std::pair<std::string, txn::Verb>, std::vector<BranchId>> verbs_;
   raft::Counters counted_;
-  std::set<Gtid> timing_out_;  // an abort for a time-out is on its way
+  std::set<Gtid> timing_out_;  // their abort after a time-out is being logged
 };
 
 }  // namespace concordat::simulation

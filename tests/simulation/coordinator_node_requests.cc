@@ -1,4 +1,5 @@
-// What clients and participants ask a simulated coordinator node, and its answers.
+// The requests of clients and participants to a simulated coordinator node, and its
+// answers.
 #include <type_traits>
 #include <utility>
 
@@ -15,8 +16,8 @@ void CoordinatorNode::Submit(PendingRequest pending, txn::Request request) {
   Handle(txn::SubmittedRequest{token, std::move(request)});
 }
 
-// As the service does: other nodes than the leader send the caller on. Some are older
-// than that, and refuse at once.
+// As the service does: nodes other than the leader send the caller on. Some nodes are of
+// an older version and refuse at once.
 template <class Reply>
 bool CoordinatorNode::RefuseVersion(const Packet& packet) {
   if (!other_version_) return false;
@@ -129,7 +130,7 @@ OutcomeReply CoordinatorNode::ToOutcomeReply(const PendingRequest& pending,
   return out;
 }
 
-// What is new and what has begun, a ready leader alone can tell.
+// Only a ready leader can tell whether the transaction is new or has begun.
 Code CoordinatorNode::RefusedCode(const PendingRequest& pending, bool overloaded) {
   if (!overloaded) return Code::kInvalid;
   world_->rare().Add(Rare::kOverloaded);

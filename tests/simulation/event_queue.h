@@ -1,11 +1,11 @@
-// What happens in the simulated world, in the order of simulated time.
+// The events of the simulated world, in the order of simulated time.
 //
 //   EventQueue queue;
 //   queue.At(queue.now() + Duration::Millis(5), [&] { ... });
 //   while (queue.RunNext()) {}
 //
-// Events of one time run in the order in which they were scheduled, so the order of
-// everything is fixed by the schedule alone.
+// Events of the same time run in the order in which they were scheduled, so the schedule
+// alone determines the order of everything.
 #ifndef TESTS_SIMULATION_EVENT_QUEUE_H_
 #define TESTS_SIMULATION_EVENT_QUEUE_H_
 
@@ -23,11 +23,11 @@ using Action = absl::AnyInvocable<void()>;
 class EventQueue {
  public:
   [[nodiscard]] Timestamp now() const { return now_; }
-  // A time that has passed already means now.
+  // A time in the past means now.
   void At(Timestamp when, Action action);
-  // False when nothing is left.
+  // Runs the next event. False: none is left.
   bool RunNext();
-  // When the next event is due; infinite when nothing is left.
+  // The time of the next event; infinite when none is left.
   [[nodiscard]] Timestamp NextTime() const;
   [[nodiscard]] uint64_t executed() const { return executed_; }
 

@@ -164,7 +164,7 @@ void Judge::OnRolledBack(const BranchId& branch) {
       break;
     case BranchFact::kPrepared:
       if (MayRollBack(branch)) break;
-      // Before it has voted it may, alone (X/Open DTP, 2.3.2).
+      // Before it has voted, a branch may roll back by itself (X/Open DTP, 2.3.2).
       world_->rare().Add(Rare::kOverdueWhilePreparing);
       if (known.voted) {
         world_->Fail(absl::StrCat("prepared branch ", ToString(branch),
@@ -183,8 +183,8 @@ void Judge::OnRolledBack(const BranchId& branch) {
 
 void Judge::OnVoteSent(const BranchId& branch, Vote vote) {
   const auto fact = FactOf(branch);
-  // Votes of one call leave together, with the last of them: by then an earlier one's
-  // transaction may be decided. Such a vote was true, and changes nothing any more.
+  // The votes of one call are sent together when the last is known. By then the
+  // transaction of an earlier one may be decided; that vote was true, and has no effect.
   const bool overtaken = fact == BranchFact::kRolledBack && MayRollBack(branch);
   if (vote == Vote::kPrepared) Known(branch).voted = true;
   if (vote == Vote::kPrepared && fact != BranchFact::kPrepared &&
@@ -200,8 +200,8 @@ void Judge::OnVoteSent(const BranchId& branch, Vote vote) {
     world_->Fail(absl::StrCat("vote COMMITTED_ALONE sent for branch ", ToString(branch),
                               ", which did not commit in one phase"));
   }
-  // A branch that was committed and forgotten is "not there" too (rule 3).
-  // ROLLBACK may have come while it was being prepared.
+  // A branch that was committed and forgotten is "not there", too (rule 3). ROLLBACK may
+  // have arrived while the branch was being prepared.
   const bool against =
       vote == Vote::kRefused || vote == Vote::kConflict || vote == Vote::kLost;
   if (against && fact == BranchFact::kPrepared && !MayRollBack(branch)) {
@@ -244,7 +244,7 @@ void Judge::OnOnePhaseAnswerSent(const BranchId& branch, bool committed) {
 
 void Judge::OnApplied(NodeId node, LogIndex index, Term term, std::string_view bytes) {
   if (index <= applied()) {
-    return;  // a node before it has applied the same entry: Raft's checker sees to that
+    return;  // another node has applied the same entry; Raft's checker compares them
   }
   if (!machines_.set()->Apply(index, bytes, Timestamp()).ok()) {
     world_->Fail(absl::StrCat("node ", node.value(), " applied entry ", index.value(),
@@ -403,7 +403,7 @@ void Judge::CheckEnlistments(const Gtid& gtid, const Transaction& transaction) {
   }
 }
 
-// The table must have come to the same conclusion as this account of the protocol.
+// The reference table must agree with this account of the protocol.
 void Judge::CheckReference(const Gtid& gtid) {
   const Transaction& transaction = transactions_[gtid];
   const auto settled = reference_.FindSettled(gtid);
@@ -488,7 +488,7 @@ void Judge::CheckOutcomeIsTrue(const Gtid& gtid, Outcome outcome, std::string_vi
   bool is_true = transaction.decision == outcome;
   if (outcome == Outcome::kCommitted && !transaction.decision && transaction.staged &&
       transaction.mode == CommitMode::kParallel) {
-    // All votes and a log-committed STAGED are the decision.
+    // A log-committed STAGED record and all votes together are the decision.
     is_true = true;
     for (const BranchId& branch : transaction.set) {
       is_true = is_true && FactOf(branch) == BranchFact::kPrepared;
@@ -515,7 +515,8 @@ void Judge::OnClientTold(const Gtid& gtid, Outcome outcome) {
 
 void Judge::OnClientConcluded(const Gtid& gtid) {
   Transaction& transaction = transactions_[gtid];
-  // Staged: the next leader may commit it, whatever this client was told.
+  // A staged transaction may be committed by the next leader, whatever this client was
+  // told.
   if (transaction.decision != Outcome::kAborted && transaction.staged) {
     world_->Fail(absl::StrCat("a client takes ", ToString(gtid),
                               " for aborted, which has been staged"));
@@ -528,9 +529,9 @@ void Judge::OnClientConcluded(const Gtid& gtid) {
 }
 
 void Judge::OnFateSent(NodeId node, const BranchId& branch, bool commit) {
-  // Below the watermark everybody hears ROLLBACK. An inquiry that took so long comes from
-  // a branch that has committed since, durably, and has nothing left to roll back (seed
-  // 47129); that it does not is checked where branches end.
+  // Below the watermark every inquiry is answered ROLLBACK. Such a late inquiry may come
+  // from a branch that has committed durably since, and has nothing left to roll back
+  // (seed 47129). That it does not roll back is checked where branches end.
   if (!commit && reference_.IsForgotten(branch.gtid) &&
       FactOf(branch) == BranchFact::kCommitted) {
     return;

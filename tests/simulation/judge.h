@@ -1,23 +1,23 @@
-// The judge: sees every branch, every log-committed record and every answer, and says
-// when money is in danger. It keeps its own, independent account of the protocol
-// (docs/protocol.md), and remembers everything, whatever nodes forget.
+// The judge sees every branch, every log-committed record and every answer, and fails the
+// run at the first violation of the protocol (docs/protocol.md). It keeps its own,
+// independent account of the protocol, and forgets nothing that nodes forget.
 //
-// Checked, each at the moment when it could first be seen:
+// It checks, each as early as it can be seen:
 //   - a branch commits only after a log-committed DECIDED(commit) whose set it is in,
 //     or in one phase;
 //   - a prepared branch rolls back only after a log-committed DECIDED that excludes it,
 //     or below the watermark;
-//   - DECIDED(commit) is applied only when every branch of the set has prepared, or
-//     wrote nothing;
+//   - DECIDED(commit) is applied only when every branch of the set has prepared or has
+//     written nothing;
 //   - votes, acknowledgements, COMMIT and ROLLBACK messages, and answers say only what
-//     is already true on a disk or log-committed when they are sent;
-//   - a branch that has voted READ_ONLY is never told COMMIT, by any leader: its next
-//     incarnation would know nothing of it;
-//   - ENDED covers only transactions all of whose branches are settled, and the
-//     watermark no staged or committed one that is not ended;
-//   - whatever clients are told about a gtid is one outcome, and it happens;
-//   - money: what has been committed, plus what the rest of decided transactions will
-//     bring, is what was there at the beginning;
+//     is on a disk or log-committed when they are sent;
+//   - no leader sends COMMIT to a branch that has voted READ_ONLY: the next incarnation
+//     of its participant would not know the branch;
+//   - ENDED covers only transactions all of whose branches have ended, and the watermark
+//     passes no staged or committed transaction that has not ended;
+//   - clients are told only one outcome for a gtid, and it is the one that happens;
+//   - money: what is committed, plus what the open branches of decided transactions will
+//     add, is what there was at the beginning;
 //   - every node's table has the same hash at the same index.
 #ifndef TESTS_SIMULATION_JUDGE_H_
 #define TESTS_SIMULATION_JUDGE_H_
@@ -59,14 +59,14 @@ class Judge {
   // --- Participants. A fact is reported when it is durable.
 
   void OnStarted(const BranchId& branch);
-  // `delta`: what the branch changes in sum.
+  // `delta`: the sum of the branch's changes.
   void OnPrepared(const BranchId& branch, int64_t delta);
   void OnReadOnly(const BranchId& branch);
   void OnCommitted(const BranchId& branch);
   void OnCommittedAlone(const BranchId& branch, int64_t delta);
   void OnRolledBack(const BranchId& branch);
 
-  // What leaves a participant.
+  // What a participant sends.
   void OnVoteSent(const BranchId& branch, Vote vote);
   void OnAcknowledgementSent(const BranchId& branch, txn::Verb verb, FinishState ack);
   void OnOnePhaseAnswerSent(const BranchId& branch, bool committed);
@@ -75,26 +75,26 @@ class Judge {
 
   // A node applies a log-committed command, of the transactions or the registry.
   void OnApplied(NodeId node, LogIndex index, Term term, std::string_view command);
-  // What a node's state is at that index.
+  // The hash of a node's state after the command at that index.
   void OnStateHash(NodeId node, LogIndex index, uint64_t hash);
-  // What leaves a node.
+  // What a node sends.
   void OnVerbSent(NodeId node, txn::Verb verb, const BranchId& branch);
   void OnOutcomeSent(NodeId node, const Gtid& gtid, Outcome outcome);
   void OnFateSent(NodeId node, const BranchId& branch, bool commit);
   void OnEnlistmentConfirmed(const BranchId& branch);
-  // A leader of this term told a client COMMITTED before the decision is in the log.
+  // A leader of this term answers COMMITTED before the decision is in the log.
   void OnAnsweredEarly(const Gtid& gtid, Term term);
 
   // --- Clients.
 
   void OnClientTold(const Gtid& gtid, Outcome outcome);
-  // A client tells its user ABORTED because nobody has begun to commit it.
+  // A client tells its user ABORTED because no node has begun to commit it.
   void OnClientConcluded(const Gtid& gtid);
 
-  // --- At the end, when everything must be settled.
+  // --- At the end, when every branch must have ended.
 
   [[nodiscard]] bool IsAllSettled() const;
-  // Fails, saying what is not.
+  // Fails, and names what is not.
   void CheckAllSettled();
 
   // --- Views.
@@ -107,7 +107,7 @@ class Judge {
   [[nodiscard]] uint64_t commits() const { return commits_; }
   [[nodiscard]] uint64_t aborts() const { return aborts_; }
   [[nodiscard]] LogIndex applied() const { return machines_.last_applied(); }
-  // What all committed branches of the resource have changed in sum.
+  // The sum of the changes of all committed branches of the resource.
   [[nodiscard]] int64_t CommittedDelta(const std::string& resource) const;
   // The sum over all resources that is missing because some branches of decided
   // transactions have not committed yet.
@@ -117,13 +117,13 @@ class Judge {
   struct Branch {
     BranchFact fact = BranchFact::kActive;
     int64_t delta = 0;
-    bool voted = false;  // PREPARED, to anybody
+    bool voted = false;  // has sent a PREPARED vote
   };
   struct Transaction {
     bool staged = false;
     bool ended = false;
     Term staged_in;          // the term of the entry
-    Term answered_early_in;  // 0: was not
+    Term answered_early_in;  // 0: was not answered early
     CommitMode mode = CommitMode::kDecided;
     std::set<BranchId> enlisted;
     std::set<BranchId> set;  // from STAGED on
@@ -157,10 +157,10 @@ class Judge {
   int64_t outstanding_ = 0;
   size_t open_branches_ = 0;  // active or prepared
   size_t undecided_ = 0;      // staged and not decided
-  node::Machines machines_;   // they follow whoever is first
+  node::Machines machines_;   // they follow the node that applies first
   const txn::TransactionTable& reference_ = machines_.transactions().table();
-  std::vector<uint64_t> hashes_;  // [i]: of theirs at index i; 0 where no command
-  Term entry_term_;               // of the entry that is being looked at
+  std::vector<uint64_t> hashes_;  // [i]: of machines_ at index i; 0: no command
+  Term entry_term_;               // of the entry that is being checked
   uint64_t commits_ = 0;
   uint64_t aborts_ = 0;
 };

@@ -20,12 +20,12 @@ class LocalClock final : public Clock {
     return local_base_ + Duration::Micros(elapsed / 1000 * permille_ +
                                           elapsed % 1000 * permille_ / 1000);
   }
-  // People's time may be anything; nothing may be decided by it.
+  // The time of day may have any value; no decision may depend on it.
   [[nodiscard]] int64_t WallMicros() const override {
     return Now().micros() + wall_offset_micros_;
   }
 
-  // 1000 is true, 0 stands still, 1500 gains half a second each second.
+  // 1000: the true rate; 0: stands still; 1500: gains half a second in each second.
   void SetRate(int64_t permille) {
     Rebase();
     permille_ = permille;
@@ -35,8 +35,8 @@ class LocalClock final : public Clock {
     local_base_ = local_base_ + by;
   }
   void SetWall(int64_t offset_micros) { wall_offset_micros_ = offset_micros; }
-  // How long, in true time, until this clock shows `when`, at its present rate;
-  // while it stands still, a while to look again.
+  // The true time until this clock shows `when`, at its present rate; while the clock
+  // stands still, the time after which to ask again.
   [[nodiscard]] Duration TrueTimeUntil(Timestamp when) const {
     const int64_t missing = (when - Now()).micros();
     if (missing <= 0) {

@@ -12,8 +12,8 @@ namespace concordat::simulation {
 
 namespace {
 
-// Thrown out of wal/ when the power goes off in the middle of a write: the process
-// does nothing more.
+// Thrown out of wal/ when the power fails in the middle of a write: the process does
+// nothing more.
 struct PowerIsOff {};
 
 [[noreturn]] void StopProcess(std::string_view) { throw PowerIsOff(); }
@@ -66,7 +66,7 @@ class LogDisk final : public NodeDisk {
     return log_->durable_lsn();
   }
 
-  // Half of the time the end comes in the middle of a flush.
+  // Half of the crashes come in the middle of a flush.
   void Crash(bool power) override {
     if (HasUnflushed() && random_.Percent(50)) TearFlush();
     files_.reset();

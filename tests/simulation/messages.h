@@ -1,6 +1,6 @@
-// What travels in the simulated network: Raft's own messages, and the calls between
+// The packets of the simulated network: Raft's own messages, and the calls between
 // clients, coordinators and participants as plain values (on the real wire they are
-// the Thrift structs of the same names).
+// Thrift structs).
 #ifndef TESTS_SIMULATION_MESSAGES_H_
 #define TESTS_SIMULATION_MESSAGES_H_
 
@@ -20,14 +20,14 @@ namespace concordat::simulation {
 
 // A process of the simulated world, the same through all its incarnations.
 using ProcessId = StrongId<struct ProcessIdTag, uint32_t>;
-// Names a call, so that its answer finds it. Unique in a run.
+// Identifies a call, so that its answer can be matched to it. Unique in a run.
 using CallId = StrongId<struct CallIdTag, uint64_t>;
 
-// How a call ended; as types.thrift's Code, without those that nobody gives here.
+// How a call ended: those of types.thrift's codes that occur here.
 enum class Code : uint8_t {
   kOk,
   kNotLeader,
-  kUnavailable,  // a participant's
+  kUnavailable,  // from a participant
   kInvalid,
   kOverloaded,
   kNotFound,
@@ -56,7 +56,8 @@ struct CommitCall {
   std::vector<BranchId> branches;
   CommitMode mode = CommitMode::kDecided;
   uint64_t timeout_ms = 0;
-  std::vector<uint32_t> prepared{};  // positions of branches that have voted unasked
+  // Positions of branches that have voted with their work.
+  std::vector<uint32_t> prepared{};
 };
 struct RollbackCall {
   Gtid gtid;
@@ -70,7 +71,7 @@ struct OutcomeReply {
   Code code = Code::kNotLeader;
   Outcome outcome = Outcome::kAborted;  // with kOk
   AbortCause cause = AbortCause::kNone;
-  bool leads = false;  // the node says so of itself; on the wire, its hint names itself
+  bool leads = false;  // the node says that it leads (on the wire: its hint names itself)
 };
 struct EnlistCall {
   BranchId branch;
@@ -116,13 +117,14 @@ struct Write {
   uint32_t account = 0;
   int64_t delta = 0;
 };
-// Starts a branch for `start`, or works on in `branch`. No writes: only reads.
+// Starts a branch of the transaction `start`, or continues in `branch`. Without writes it
+// only reads.
 struct ExecuteCall {
   std::optional<Gtid> start;
   std::optional<BranchId> branch;
   uint64_t call_number = 1;
   std::vector<Write> writes;
-  bool prepare = false;  // it may prepare the branch
+  bool prepare = false;  // the participant may prepare the branch
 };
 struct ExecuteReply {
   Code code = Code::kUnavailable;
@@ -136,7 +138,7 @@ struct OnePhaseReply {
   Code code = Code::kUnknown;
   bool committed = false;  // with kOk
 };
-// The client gives a branch up; one that may have voted stays as it is.
+// The client gives a branch up; a branch that may have voted is not changed.
 struct ReleaseCall {
   BranchId branch;
 };
@@ -152,7 +154,7 @@ struct RegisterCall {
 };
 struct RegisterReply {
   bool ok = false;
-  Gtid watermark;  // of the node that answers; with ok
+  Gtid watermark;  // the watermark of the node that answers; with ok
 };
 
 // --- Client to a service that works for it ------------------------------------------
@@ -187,7 +189,7 @@ using Payload =
 struct Packet {
   ProcessId from;
   ProcessId to;
-  CallId call;  // of a call and of its answer; none with Raft's messages
+  CallId call;  // the same in a call and its answer; none in Raft's messages
   Payload payload;
 };
 

@@ -56,7 +56,7 @@ void Nemesis::Start(Duration) {
     node->SetEventHook([this, node, running = running_](const txn::Event& event) {
       if (!*running || aim_ != event.kind) return;
       aim_.reset();
-      // Behind the step that it happens in, before anything that it sent arrives.
+      // After the present step, before any of its packets arrives.
       After(Duration(),
             [this, node] { Kill(node->process(), aim_with_power_, Between(5, 1500)); });
     });
@@ -111,8 +111,8 @@ void Nemesis::Kill(ProcessId process, bool power, Duration down_for) {
   });
 }
 
-// What a dead process has sent may arrive or not. Most telling is that its peers heard
-// nothing and the others did.
+// The packets of a dead process may arrive or not. The most revealing case is that they
+// reach the others, but not its peers.
 void Nemesis::CutInFlight(ProcessId process) {
   const uint64_t peers = random_.Percent(50) ? 90 : random_.Below(50);
   const uint64_t others = random_.Percent(30) ? 60 : 0;

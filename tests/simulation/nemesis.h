@@ -1,10 +1,10 @@
-// The nemesis makes trouble: kills, power cuts, stops, partitions, bad links, slow
-// disks, wrong clocks. What and when comes from the seed.
+// The nemesis injects faults: kills, power cuts, stops, partitions, bad links, slow
+// disks, wrong clocks. The seed determines which ones, and when.
 //
 //   Nemesis nemesis(&simulation);
 //   nemesis.Start(Duration::Seconds(4));
 //   world.RunFor(Duration::Seconds(4));
-//   nemesis.Stop();                       // Simulation::Heal undoes what is left
+//   nemesis.Stop();                       // Simulation::Heal ends the faults
 #ifndef TESTS_SIMULATION_NEMESIS_H_
 #define TESTS_SIMULATION_NEMESIS_H_
 
@@ -23,7 +23,7 @@ class Nemesis {
   explicit Nemesis(Simulation* simulation);
 
   void Start(Duration span);
-  // Does nothing more; also what it would have undone later stays undone.
+  // Does nothing more. Faults that it would have ended later go on, too.
   void Stop() { *running_ = false; }
 
  private:
@@ -43,20 +43,20 @@ class Nemesis {
   void TroubleClock();
   void KillParticipant();
   void PauseParticipant();
-  // The next leader that reports a certain transition dies behind it.
+  // The next leader that reports a certain transition is killed just after it.
   void AimAtTransition();
 
   void Kill(ProcessId process, bool power, Duration down_for);
   void CutInFlight(ProcessId process);
   void Pause(ProcessId process, Duration span);
-  // The leader more often than chance has it.
+  // A random node; the leader more often than the others.
   [[nodiscard]] CoordinatorNode& SomeNode();
   [[nodiscard]] ParticipantProcess& SomeParticipant();
   [[nodiscard]] std::vector<ProcessId> Everybody();
   [[nodiscard]] Duration Between(int64_t low_ms, int64_t high_ms) {
     return Duration::Micros(random_.Between(low_ms * 1000, high_ms * 1000));
   }
-  // Unless it was stopped by then.
+  // Runs the action, unless the nemesis was stopped before.
   void After(Duration delay, std::function<void()> action);
 
   Simulation* simulation_;

@@ -7,7 +7,7 @@ namespace concordat::simulation {
 
 namespace {
 
-// A partition keeps at most so many packets of a link for later.
+// At most so many packets of a link are kept during a partition to arrive after it.
 constexpr size_t kMaxStopped = 64;
 
 }  // namespace
@@ -45,8 +45,9 @@ void Network::Send(Packet packet) {
     ++statistics_.lost;
     return;
   }
-  // TCP delivers a request once, and the library's channels send it once: a client that
-  // was told "not begun" may count on that no copy of the request is still on its way.
+  // TCP delivers a request once, and the library's channels send it once. A client that
+  // was answered "not begun" may rely on that: no copy of the request is still on its
+  // way.
   const bool once = As<CommitCall>(packet) != nullptr;
   if (!once && random_.Below(1000) < quality.duplicate_permille) {
     ++statistics_.duplicated;

@@ -1,13 +1,13 @@
-// The simulated network. Between two processes packets may be lost, doubled, late,
-// out of order, or stopped by a partition, in each direction by itself; packets that
-// a partition stopped may come through long after it has healed.
+// The simulated network. In each direction of a link, packets may be lost, duplicated,
+// late, out of order, or stopped by a partition. Packets that a partition stopped may
+// arrive long after it has healed.
 //
 //   Network network(&queue, seed, deliver);
 //   network.SetQuality({...});            // of all links
 //   network.Block(a, b);                  // one way; Block(b, a) for the other
 //   network.Send(packet);
 //
-// A test may decide over each packet by a filter.
+// A test may decide about each packet with a filter.
 #ifndef TESTS_SIMULATION_NETWORK_H_
 #define TESTS_SIMULATION_NETWORK_H_
 
@@ -30,10 +30,10 @@ struct LinkQuality {
   Duration max_delay = Duration::Micros(300);
   uint32_t loss_permille = 0;
   uint32_t duplicate_permille = 0;
-  uint32_t reorder_permille = 0;  // leaves the order of the link
-  uint32_t late_permille = 0;     // comes up to late_delay later
+  uint32_t reorder_permille = 0;  // arrives out of order
+  uint32_t late_permille = 0;     // arrives up to late_delay later
   Duration late_delay = Duration::Seconds(2);
-  uint32_t held_percent = 30;  // of what a partition stops: comes when it has healed
+  uint32_t held_percent = 30;  // of packets that a partition stops: arrive later
 };
 
 enum class Fate : uint8_t { kDeliver, kDrop, kHold };
@@ -58,7 +58,7 @@ class Network {
   void Send(Packet packet);
 
   void SetQuality(const LinkQuality& quality) { quality_ = quality; }
-  // Of one direction of one link; goes before the quality of all.
+  // Sets the quality of one direction of one link, instead of that of all links.
   void SetLinkQuality(ProcessId from, ProcessId to, const LinkQuality& quality) {
     link_quality_[{from, to}] = quality;
   }
@@ -66,20 +66,19 @@ class Network {
 
   void Block(ProcessId from, ProcessId to) { blocked_.insert({from, to}); }
   void Unblock(ProcessId from, ProcessId to);
-  // What is on the way from here to there now is lost, as what lies in the buffers of
-  // a machine that goes off.
+  // Loses all packets that are on their way from `from` to `to`, like those in the
+  // buffers of a machine that loses power.
   void CutInFlight(ProcessId from, ProcessId to) { cut_[{from, to}] = queue_->now(); }
   void UnblockAll();
   [[nodiscard]] bool IsBlocked(ProcessId from, ProcessId to) const {
     return blocked_.contains({from, to});
   }
 
-  // Asked for each packet before anything else; a null one lets all pass.
+  // The filter is called for each packet first; a null filter lets all pass.
   void SetFilter(Filter filter) { filter_ = std::move(filter); }
   // Packets that the filter held.
   [[nodiscard]] const std::vector<Packet>& held() const { return held_; }
-  // Delivers at once those of the held packets that the predicate picks; returns how
-  // many.
+  // Delivers the held packets that the predicate picks at once; returns how many.
   size_t ReleaseHeld(const std::function<bool(const Packet&)>& pick);
   void DropHeld() { held_.clear(); }
 
@@ -100,8 +99,8 @@ class Network {
   std::map<Link, LinkQuality> link_quality_;
   std::set<Link> blocked_;
   std::map<Link, Timestamp> last_arrival_;
-  std::map<Link, Timestamp> cut_;                // what was sent by then is lost
-  std::map<Link, std::vector<Packet>> stopped_;  // by a partition, to come later
+  std::map<Link, Timestamp> cut_;                // packets sent before this time are lost
+  std::map<Link, std::vector<Packet>> stopped_;  // by a partition; arrive after it
   std::vector<Packet> held_;                     // by the filter
   Statistics statistics_;
 };

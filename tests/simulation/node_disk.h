@@ -1,15 +1,15 @@
-// The disk of a simulated coordinator node: where storage::RaftStore appends records,
-// and where snapshots lie.
+// The disk of a simulated coordinator node, to which storage::RaftStore appends records,
+// and which has the snapshots.
 //
-//   disk->Open(replay);              // after the start of the process
+//   disk->Open(replay);              // when the process starts
 //   store.Attach(disk.get());        // RaftStore appends
 //   disk->BeginFlush(); ... disk->FinishFlush();   // the flush takes simulated time
-//   disk->Crash(power);              // the process died, with or without the machine
+//   disk->Crash(power);              // the process died; `power`: the machine too
 //
-// Two kinds. RecordDisk keeps whole records and loses any number of the last ones that
-// were not flushed: fast, used for most seeds. LogDisk is the real wal::Log on
-// FaultEnv with the real storage::SnapshotStore: sectors are lost one by one and
-// the log's own recovery truncates the torn tail.
+// There are two kinds. RecordDisk keeps whole records and loses any number of the last
+// ones that were not flushed; it is fast and used for most seeds. LogDisk is the real
+// wal::Log on FaultEnv, with the real storage::SnapshotStore: single sectors are lost,
+// and the log's own recovery truncates the torn tail.
 #ifndef TESTS_SIMULATION_NODE_DISK_H_
 #define TESTS_SIMULATION_NODE_DISK_H_
 
@@ -31,23 +31,21 @@ namespace concordat::simulation {
 
 class NodeDisk : public storage::LogSink {
  public:
-  // Replays what survived.
+  // Replays the records that survived.
   virtual void Open(const wal::ReadCallback& on_record) = 0;
   [[nodiscard]] virtual bool HasUnflushed() const = 0;
-  // What has been appended by now will be durable at FinishFlush.
+  // The records that have been appended will be durable at FinishFlush().
   virtual void BeginFlush() = 0;
   // Returns durable_lsn().
   virtual wal::Lsn FinishFlush() = 0;
   virtual void Crash(bool power) = 0;
-  // From now on there is room for what finishes work, and for nothing new; or there is
-  // room again.
+  // Full: only records that finish work can be appended, none that begin any.
   void SetFull(bool full) { full_ = full; }
   bool HasSpace(wal::Reserve use) const final {
     return !full_ || use == wal::Reserve::kFinish;
   }
-  // The disk, while nobody uses it, loses entries from the end of the log that it had
-  // said were durable: so many at most, as far as each is the one behind the record
-  // before it. How many it were.
+  // The disk of a stopped node loses durable entries from the end of its log: at most so
+  // many, and only while each directly follows the record before it. Returns how many.
   virtual size_t LoseTail(size_t) { return 0; }
   [[nodiscard]] virtual bool CanLoseTail() const { return false; }
 

@@ -112,7 +112,7 @@ void ParticipantProcess::Handle(const Packet& packet, const ExecuteCall& call) {
   }
   const BranchId branch = request.branch;
   const auto token = Keep(std::move(request));
-  // Short, now and then: a call that is overdue while it prepares.
+  // Sometimes short, so that a call is overdue while it prepares.
   const Duration patience =
       random_.Percent(5) ? Duration::Millis(1) : Duration::Seconds(5);
   table_->Execute(branch, call.call_number, token, {Now() + patience, call.prepare},
@@ -290,7 +290,7 @@ void ParticipantProcess::Commit(const BranchId& branch) {
 }
 
 void ParticipantProcess::Inquire(const std::vector<BranchId>& branches) {
-  // One after the other: chance alone could leave the leader out for long.
+  // In turn: random choice could miss the leader for long.
   const std::vector<ProcessId>& nodes = directory_->node_list;
   world_->Send(process_, nodes[++asked_ % nodes.size()], world_->NewCall(),
                InquiryCall{branches});
@@ -339,8 +339,8 @@ void ParticipantProcess::AnswerVerb(const PendingRequest& request, Vote vote,
   }
   PendingVerbs& verbs = *request.verbs;
   verbs.reply.items[request.position] = VerbItem{request.branch, vote, ack, detail};
-  // True when it is given; while it waits for the others of its call a vote may become
-  // old, which the protocol must bear as it bears late packets.
+  // A vote is true when it is given. While it waits for the others of its call it may
+  // become outdated, which the protocol must tolerate as it tolerates late packets.
   if (verbs.reply.verb == txn::Verb::kPrepare) {
     CountVote(request.branch, vote);
     judge_->OnVoteSent(request.branch, vote);

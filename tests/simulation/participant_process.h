@@ -1,6 +1,6 @@
 // A participant in the simulated world: the real participant::BranchTable over a
-// simulated store. Starts, executes, prepares and ends branches, recovers after a
-// crash before it serves, and asks the coordinators about branches in doubt.
+// simulated store. It starts, executes, prepares and ends branches, recovers after a
+// crash before it serves, and inquires about branches in doubt.
 #ifndef TESTS_SIMULATION_PARTICIPANT_PROCESS_H_
 #define TESTS_SIMULATION_PARTICIPANT_PROCESS_H_
 
@@ -24,12 +24,13 @@ namespace concordat::simulation {
 struct ParticipantOptions {
   participant::BranchTableOptions table;
   StoreOptions store;
-  uint64_t incarnation_base = 0;  // unique to the participant; an incarnation is added
+  // Unique to the participant; the number of the start is added.
+  uint64_t incarnation_base = 0;
   Duration recovery_min = Duration::Millis(1);
   Duration recovery_max = Duration::Millis(60);
   Duration heartbeat = Duration::Millis(300);
-  uint32_t refuse_permille = 10;       // PREPARE refused by the resource itself
-  uint32_t unavailable_permille = 10;  // PREPARE or COMMIT not possible just now
+  uint32_t refuse_permille = 10;       // the resource refuses PREPARE
+  uint32_t unavailable_permille = 10;  // PREPARE or COMMIT is not possible now
 };
 
 class ParticipantProcess final : public Process {
@@ -42,11 +43,11 @@ class ParticipantProcess final : public Process {
   [[nodiscard]] const std::string& resource() const { return resource_; }
   [[nodiscard]] SimStore& store() { return store_; }
   [[nodiscard]] const participant::BranchTable* table() const { return table_.get(); }
-  // A test that wants no chance in it.
+  // For tests that want no random refusals.
   void SetTroubles(uint32_t refuse_permille, uint32_t unavailable_permille);
   void SetRecoveryTime(Duration min, Duration max);
-  // Says of a process whether it is a coordinator that believes to lead and does not:
-  // for the count of rare paths.
+  // `deposed`: whether a process is a coordinator that wrongly believes to be the leader;
+  // for the counts of rare paths.
   void SetDeposed(std::function<bool(ProcessId)> deposed) {
     deposed_ = std::move(deposed);
   }
@@ -56,7 +57,7 @@ class ParticipantProcess final : public Process {
   void Receive(const Packet& packet) override;
 
  private:
-  // A VerbCall that is answered when each of its branches is.
+  // A VerbCall; it is answered when all of its branches are.
   struct PendingVerbs {
     ProcessId to;
     CallId call;
@@ -91,7 +92,7 @@ class ParticipantProcess final : public Process {
   void OnRecovered();
   void Scan();
   void Heartbeat();
-  // Carries out what the table wants.
+  // Carries out the table's commands.
   void Act();
   void CarryOut(const participant::Command& command);
   void Execute(const BranchId& branch, const PendingRequest& request);
@@ -120,12 +121,12 @@ class ParticipantProcess final : public Process {
   uint64_t lives_ = 0;
   uint64_t asked_ = 0;
 
-  // Of the present incarnation.
+  // The state of the present incarnation.
   std::unique_ptr<participant::BranchTable> table_;
   uint64_t last_token_ = 0;
   absl::flat_hash_map<participant::RequestToken, PendingRequest> requests_;
 
-  // For the count of rare paths.
+  // For the counts of rare paths.
   std::function<bool(ProcessId)> deposed_;
   std::set<BranchId> read_only_votes_;
 };

@@ -16,7 +16,7 @@
 
 namespace concordat::simulation {
 
-// Name, and what happened.
+// The name, and what it counts.
 #define CONCORDAT_RARE_PATHS(X)                                                        \
   X(kNodeKilled, "coordinator node killed")                                            \
   X(kNodePowerLost, "coordinator node lost power: unsynced bytes gone")                \

@@ -13,7 +13,7 @@ namespace concordat::simulation {
 
 namespace {
 
-// 0 of what is no entry.
+// The index of an entry; 0 for another record.
 LogIndex EntryIndex(const wal::Record& record) {
   const auto decoded = storage::DecodeRaftRecord(record.type, record.payload);
   CONCORDAT_CHECK(decoded.ok()) << decoded.status().message();
@@ -46,7 +46,7 @@ class RecordDisk final : public NodeDisk {
   }
   void ReleaseBefore(wal::Lsn lsn) override {
     CONCORDAT_CHECK(lsn <= durable_.Next());
-    // As segments are: some of what is released stays for a while.
+    // As with segments, some of the released records stay for a while.
     if (lsn.value() < first_.value() + 32) return;
     rare_->Add(Rare::kLogCompacted);
     while (first_ < lsn) {
@@ -63,8 +63,8 @@ class RecordDisk final : public NodeDisk {
     return durable_;
   }
 
-  // Without a flush any first part of the rest may have reached the disk. When only
-  // the process dies, what it had written stays; it writes when it flushes.
+  // At a power cut any first part of the unflushed records may have reached the disk.
+  // When only the process dies, what it had written stays; it writes when it flushes.
   void Crash(bool power) override {
     received_ = {};
     const uint64_t written =

@@ -1,16 +1,16 @@
-// Scripted schedules: the same world as in a random run, with a test that gives the
-// orders: hold this message, kill that node, let go.
+// Scripted schedules: the world of a random run, in which a test decides what happens:
+// hold a message, kill a node, release the message.
 //
 //   Scenario s;
 //   CoordinatorNode& leader = s.Elect();
 //   Transfer t = s.BeginTransfer();                    // gtid, debit, credit
 //   s.Hold([](const Packet& p) { return IsVote(p); });
-//   auto commit = s.Commit(leader, t);                 // asked, not waited for
+//   auto commit = s.Commit(leader, t);                 // sends the request
 //   s.RunUntil([&] { return s.judge().IsStaged(t.gtid); });
 //   s.Kill(leader);
 //   s.LetGo();
 //   EXPECT_EQ(s.Await(s.CommitAnywhere(t)).outcome, Outcome::kCommitted);
-//   s.Finish();                                        // settled, money right
+//   s.Finish();                                        // all ends; checks the money
 //
 // The judge and Raft's checker watch as in a random run, and Finish (or the
 // destructor) fails the test with what they found.
@@ -40,12 +40,12 @@ using Pick = std::function<bool(const Packet&)>;
 [[nodiscard]] bool IsAcknowledgement(const Packet& packet, txn::Verb verb);
 // An append with at least one entry.
 [[nodiscard]] bool IsAppend(const Packet& packet);
-// An append with a STAGED, DECIDED, … record: of that type.
+// An append with a record of that type: STAGED, DECIDED, …
 template <class Record>
 [[nodiscard]] bool CarriesRecord(const Packet& packet);
 [[nodiscard]] bool IsInquiry(const Packet& packet);
 
-// A client under the test's command: asks, and keeps the answers.
+// A client that sends what the test orders, and keeps the answers.
 class ScriptedClient final : public Process {
  public:
   ScriptedClient(World* world, const Directory* directory)
@@ -65,7 +65,7 @@ class ScriptedClient final : public Process {
   CoordinatorCalls calls_;
 };
 
-// A question whose answer may come, or not.
+// A request; null until its answer has arrived, which may be never.
 template <class Reply>
 using Asked = std::shared_ptr<std::optional<Reply>>;
 
@@ -91,7 +91,7 @@ class Scenario {
 
   // --- Time.
 
-  // True when it came true within that time.
+  // True when the condition came true within the limit.
   bool RunUntil(const std::function<bool()>& condition,
                 Duration limit = Duration::Seconds(20));
   void RunFor(Duration span) { world().RunFor(span); }
@@ -101,15 +101,15 @@ class Scenario {
 
   // Runs until a leader is ready; the test fails when there is none.
   CoordinatorNode& Elect();
-  // One that is ready and is not that one.
+  // Runs until another node than `than` is a ready leader.
   CoordinatorNode& ElectOther(const CoordinatorNode& than);
-  // The nodes that are not that one.
+  // All nodes but `than`.
   [[nodiscard]] std::vector<CoordinatorNode*> Others(const CoordinatorNode& than);
   void Kill(const CoordinatorNode& node, bool power = true) {
     world().Kill(node.process(), power);
   }
   void Restart(const CoordinatorNode& node) { world().Start(node.process()); }
-  // From its peers only: clients and participants still reach it.
+  // Cuts it off from its peers only: clients and participants still reach it.
   void CutFromPeers(const CoordinatorNode& node);
   void Reconnect(const CoordinatorNode& node);
 
@@ -121,15 +121,16 @@ class Scenario {
     return judge().FactOf(branch);
   }
 
-  // --- Packets. The latest rule is asked first.
+  // --- Packets. The newest rule that matches decides.
 
   void Hold(Pick pick);
   void Drop(Pick pick);
   void CopyTo(std::vector<Packet>* copies, Pick pick);
-  // No rules any more; what was held is delivered, or dropped for good.
+  // Both remove all rules. LetGo() delivers the packets that were held, DropHeld() drops
+  // them.
   void LetGo();
   void DropHeld();
-  // Delivers those of the held ones that the predicate picks.
+  // Delivers the held packets that the predicate picks; returns how many.
   size_t Release(const Pick& pick) { return world().network().ReleaseHeld(pick); }
   [[nodiscard]] size_t HeldCount() { return world().network().held().size(); }
   // Delivers a packet (again), at once.
@@ -146,7 +147,8 @@ class Scenario {
                              uint64_t timeout_ms = 5000) {
     return Commit(at, transfer.gtid, transfer.branches, mode, timeout_ms);
   }
-  // As the client library does: at one node after the other until one knows.
+  // As the client library does: asks one node after the other until one knows the
+  // outcome.
   Asked<OutcomeReply> CommitAnywhere(const Transfer& transfer,
                                      CommitMode mode = CommitMode::kDecided);
   Asked<OutcomeReply> Rollback(const CoordinatorNode& at, const Transfer& transfer);
@@ -155,14 +157,14 @@ class Scenario {
   Asked<InquiryReply> Inquire(const CoordinatorNode& at, const BranchId& branch);
   Asked<OnePhaseReply> CommitOnePhase(const BranchId& branch);
 
-  // --- And those that wait for the answer; the test fails when none comes.
+  // --- Requests that wait for the answer; the test fails when none arrives.
 
   Gtid Begin();
-  // A branch at a bank, with its writes done.
+  // Starts a branch at a bank and does its writes.
   BranchId Work(size_t bank, const Gtid& gtid, std::vector<Write> writes);
   Code TryWork(size_t bank, const Gtid& gtid, std::vector<Write> writes,
                BranchId* branch);
-  // `amount` from an account of bank `from` to one of bank `to`.
+  // Begins to move `amount` from an account of bank `from` to one of bank `to`.
   Transfer BeginTransfer(size_t from = 0, size_t to = 1, int64_t amount = 7);
   template <class Reply>
   Reply Await(const Asked<Reply>& asked, Duration limit = Duration::Seconds(20)) {
@@ -170,7 +172,7 @@ class Scenario {
     return asked->value_or(Reply());
   }
 
-  // Everything is healed, settled and checked; money is where it must be.
+  // Heals everything, waits until all transactions have ended, and checks the money.
   void Finish();
 
  private:
@@ -184,7 +186,7 @@ class Scenario {
   void InstallFilter();
   template <class Reply>
   Asked<Reply> Ask(ProcessId to, Payload payload);
-  // Tells the judge what the client heard.
+  // Also reports the answer to the judge.
   Asked<OutcomeReply> AskCoordinator(ProcessId to, const Gtid& gtid, Payload payload);
 
   Simulation simulation_;

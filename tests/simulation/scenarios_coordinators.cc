@@ -1,5 +1,5 @@
-// Coordinators that die, stop or hear nothing at the worst moment. The numbers are
-// those of docs/testing.md.
+// Coordinators that die, stop or are cut off at the worst moment. The numbers are those
+// of docs/testing.md.
 #include <gtest/gtest.h>
 
 #include "tests/simulation/scenario.h"
@@ -60,7 +60,7 @@ TEST(Scenario02, LeaderKilledAfterSomePrepares_TheNextPreparesTheRestAndCommits)
   EXPECT_EQ(s.FactOf(t.branches[1]), BranchFact::kActive);
   s.Kill(old_leader);
   s.DropHeld();
-  // Nobody asks again: the new leader does it by itself.
+  // No request is repeated: the new leader finishes it by itself.
   s.ElectOther(old_leader);
   ASSERT_TRUE(s.RunUntil([&] { return BothCommitted(&s, t); }, Duration::Seconds(2)));
   EXPECT_EQ(s.Count(Rare::kInheritedCommitted), 1u);
@@ -94,10 +94,10 @@ TEST(Scenario04, DecidedCommitOnTheOldLeadersDiskOnly_TheSurvivingLogDecides) {
   s.RunForMillis(5);  // its own disk has the decision now
   EXPECT_EQ(s.judge().DecisionOf(t.gtid), std::nullopt);
   s.Kill(old_leader);
-  s.KillBank(1);  // and one that could vote is gone
+  s.KillBank(1);  // and with it a branch that could vote
   s.DropHeld();
   CoordinatorNode& leader = s.ElectOther(old_leader);
-  // It knows of no decision, and its time runs out: it aborts.
+  // It knows no decision, and the time-out expires: it aborts.
   ASSERT_TRUE(s.RunUntil([&] { return s.judge().DecisionOf(t.gtid).has_value(); }));
   EXPECT_EQ(s.judge().DecisionOf(t.gtid), Outcome::kAborted);
   s.Restart(old_leader);
@@ -118,7 +118,7 @@ TEST(Scenario04, InquiryAtALeaderWithoutItsOwnEntry_Waits) {
   AwaitPrepared(&s, t);
   s.Kill(old_leader);
   s.DropHeld();
-  // The next one wins its election, and cannot commit anything yet.
+  // The next leader wins its election and cannot commit anything yet.
   s.Hold(IsAppend);
   CoordinatorNode* fresh = nullptr;
   ASSERT_TRUE(s.RunUntil([&] {
@@ -207,7 +207,7 @@ TEST(Scenario09, StoppedLeaderGoesOn_ItAnswersNobodyAsALeader) {
   CoordinatorNode& old_leader = s.Elect();
   const Transfer t = s.BeginTransfer();
   s.world().Pause(old_leader.process());
-  const auto asked = s.Commit(old_leader, t);  // lies in its socket
+  const auto asked = s.Commit(old_leader, t);  // waits in its socket
   CoordinatorNode& leader = s.ElectOther(old_leader);
   EXPECT_EQ(s.Await(s.Commit(leader, t)).outcome, Outcome::kCommitted);
   s.world().Resume(old_leader.process());
@@ -232,7 +232,7 @@ TEST(Scenario10, StaleLeader_AskedForAnOutcome_NeverPresumesAbort) {
   CoordinatorNode& stale = s.Elect();
   const Transfer t = s.BeginTransfer();
   s.CutFromPeers(stale);
-  // It has not noticed yet, and knows nothing of the gtid.
+  // It has not noticed that it is deposed, and does not know the gtid.
   const auto inquiry = s.Inquire(stale, t.branches[0]);
   const auto rollback = s.Rollback(stale, t);
   CoordinatorNode& leader = s.ElectOther(stale);
@@ -246,7 +246,7 @@ TEST(Scenario10, StaleLeader_AskedForAnOutcome_NeverPresumesAbort) {
   EXPECT_TRUE(BothCommitted(&s, t));
 }
 
-// Its clock stands still, so that it goes on to believe that it leads.
+// Its clock stands still, so that it continues to believe that it leads.
 TEST(Scenario10, DeposedLeaderThatDoesNotKnowIt_NeverSaysThatNothingIsKnown) {
   Scenario s;
   CoordinatorNode& stale = s.Elect();
@@ -273,7 +273,7 @@ TEST(Scenario11, TimeOutAbortRacesTheLastVote_TheLogSaysWhatHappens) {
   s.Hold([&](const Packet& p) { return IsVote(p) && p.from == bank_b; });
   s.Hold([](const Packet& p) { return CarriesRecord<DecidedRecord>(p); });
   const auto asked = s.Commit(leader, t, CommitMode::kDecided, 50);
-  s.RunForMillis(60);  // the abort is appended, and nowhere else
+  s.RunForMillis(60);  // the abort is appended on this node only
   EXPECT_EQ(s.judge().DecisionOf(t.gtid), std::nullopt);
   s.Release(IsVote);
   s.RunForMillis(2);
@@ -348,7 +348,7 @@ TEST(Scenario20, AskedAfterTheOutcomeWasDropped_IsForgottenAndNeverAborted) {
   CoordinatorNode& leader = s.Elect();
   const Transfer t = s.BeginTransfer();
   EXPECT_EQ(s.Await(s.Commit(leader, t)).outcome, Outcome::kCommitted);
-  // Gtids are dropped when later ones have been handed out.
+  // Gtids are dropped when later ones have been assigned.
   for (int i = 0; i < 6; ++i) {
     s.RunForMillis(1500);
     (void)s.Begin();
@@ -363,7 +363,7 @@ TEST(Scenario20, AskedAfterTheOutcomeWasDropped_IsForgottenAndNeverAborted) {
 
 TEST(Scenario21, ParallelLeaderDiesAfterItsAnswer_NobodyAbortsUntilTheRmReturns) {
   Settings settings = Settings::Quiet();
-  // An hour must not take long.
+  // One simulated hour must not take long.
   raft::Config& raft = settings.node.replica.raft;
   raft.heartbeat_interval = Duration::Seconds(1);
   raft.election_timeout_min = Duration::Seconds(5);

@@ -1,4 +1,4 @@
-// The schedules that the model of the protocol found. The numbers are those of
+// Schedules that the model of the protocol has found. The numbers are those of
 // docs/testing.md.
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ TEST(Scenario61, LatePrepareAtABranchThatHasCommittedAndIsForgotten_NobodyHearsA
   Scenario s;
   CoordinatorNode& deposed = s.Elect();
   const Transfer t = s.BeginTransfer();
-  // The first leader's PREPAREs are on their way for a very long time.
+  // The first leader's PREPAREs are delayed for very long.
   s.Hold([&](const Packet& p) {
     return IsVerb(p, Verb::kPrepare) && p.from == deposed.process();
   });
@@ -32,7 +32,7 @@ TEST(Scenario61, LatePrepareAtABranchThatHasCommittedAndIsForgotten_NobodyHearsA
   s.CutFromPeers(deposed);
   s.ElectOther(deposed);
   EXPECT_EQ(s.Await(s.CommitAnywhere(t)).outcome, Outcome::kCommitted);
-  // Its evidence goes when the watermark has passed.
+  // Its evidence is removed when the watermark has passed it.
   ASSERT_TRUE(s.RunUntil([&] {
     s.RunForMillis(500);
     (void)s.Begin();
@@ -88,8 +88,8 @@ TEST(Scenario63, TimeOutAbortAppendedThenTheLastVote_ParallelIsNotAnsweredCommit
   s.Finish();
 }
 
-// Two leaders are asked to commit one gtid, with other branches. Returns with the
-// second set decided; the first leader is cut off.
+// Two leaders are asked to commit the same gtid with different branches. At the end the
+// second set is decided, and the first leader is cut off.
 struct TwoSets {
   Gtid gtid;
   BranchId debit;
@@ -177,7 +177,7 @@ TEST(Scenario67, RollbackAtAFreshLeaderWhileStagedSurvives_OneOutcome) {
   CoordinatorNode& heir = *s.Others(old_leader)[0];
   CoordinatorNode& other = *s.Others(old_leader)[1];
   const Transfer t = s.BeginTransfer();
-  // STAGED reaches one follower only, and its answer does not come back.
+  // STAGED reaches only one follower, and its answer is lost.
   s.Drop([&](const Packet& p) {
     return (IsAppend(p) && p.to == other.process()) ||
            (p.from == heir.process() && p.to == old_leader.process());
@@ -234,7 +234,7 @@ TEST(Scenario71, EnlistedAndCommittedThroughADeposedLeader_TheBranchIsInTheSet) 
   s.CutFromPeers(deposed);
   CoordinatorNode& leader = s.ElectOther(deposed);
   EXPECT_EQ(s.Await(s.Enlist(leader, service)).code, Code::kOk);
-  // The client knows of its own two branches only, and of the old leader.
+  // The client knows only its own two branches and the old leader.
   (void)s.Commit(deposed, t);
   s.RunForMillis(5);
   EXPECT_EQ(s.Await(s.Commit(leader, t)).outcome, Outcome::kCommitted);
@@ -265,7 +265,7 @@ TEST(Scenario73, EnlistedNeverStagedAndTheClientGone_TheBranchThatAsksIsToldRoll
   const Transfer t = s.BeginTransfer();
   const BranchId service = s.Work(2, t.gtid, {{0, -3}, {1, 3}});
   EXPECT_EQ(s.Await(s.Enlist(old_leader, service)).code, Code::kOk);
-  // PREPARE goes out, STAGED does not; then the leader is gone, and so is the client.
+  // PREPARE is sent, STAGED is not; then the leader dies, and the client disappears.
   old_leader.SetFlushTime(Duration::Seconds(1), Duration::Seconds(1));
   s.Drop(IsAppend);
   (void)s.Commit(old_leader, t);

@@ -1,4 +1,4 @@
-// Participants that die, hear things twice or in the wrong order. The numbers are
+// Participants that die, or receive messages twice or in the wrong order. The numbers are
 // those of docs/testing.md.
 #include <gtest/gtest.h>
 
@@ -112,7 +112,7 @@ TEST(Scenario23, CrashBeforeThePrepareIsDurable_RefusedAndAborted) {
   s.bank(1).store().SetFlushTime(Duration::Millis(50), Duration::Millis(50));
   const auto asked = s.Commit(leader, t);
   s.RunForMillis(5);
-  // The power goes before the disk has anything of it.
+  // The power fails before the disk has written any of it.
   s.bank(1).store().LoseAllAtNextCrash();
   s.KillBank(1);
   EXPECT_EQ(s.FactOf(t.branches[1]), BranchFact::kRolledBack);
@@ -136,7 +136,7 @@ TEST(Scenario24, CrashAfterThePrepare_InDoubtWithItsLocks) {
   s.KillBank(1);
   s.RestartBank(1);
   s.RunForMillis(5);
-  // Its account is locked before anybody is served.
+  // Its account is locked before the participant serves requests.
   BranchId other;
   const Gtid gtid = s.Begin();
   EXPECT_EQ(s.TryWork(1, gtid, {{1, -1}, {2, 1}}, &other), Code::kConflict);

@@ -41,7 +41,7 @@ void KillAllInMidBatch(bool power, bool real_log) {
     for (size_t i = 0; i < 3; ++i) s.Kill(s.node(i), power);
     s.RunForMillis(30);
     for (size_t i = 0; i < 3; ++i) s.Restart(s.node(i));
-    // The judge knows what every client was told, and so does each client: they go on.
+    // The judge knows what every client was told; the clients continue.
     s.Elect();
     s.RunForMillis(500);
     EXPECT_GT(s.judge().commits(), commits);
@@ -105,7 +105,7 @@ TEST(Scenario43, CrashAroundAVote_NeverTwoVotesInATerm) {
         s.world().now() < asked_at + Duration::Millis(40)) {
       ++votes_before_flush;
     }
-    // The voter does not stand itself.
+    // The voter does not become a candidate itself.
     return p.from == voter.process() &&
            (asks || std::holds_alternative<raft::PreVoteRequest>(message->body));
   });
@@ -115,7 +115,7 @@ TEST(Scenario43, CrashAroundAVote_NeverTwoVotesInATerm) {
   ASSERT_NE(voter.replica(), nullptr);
   EXPECT_EQ(voter.replica()->raft().hard_state().vote, candidate.id()) << "not asked";
   EXPECT_EQ(votes_before_flush, 0) << "a vote left before it was on the disk";
-  // It dies with its vote not on the disk, and may vote anew: nobody heard of it.
+  // It dies before its vote is on disk, and may vote again: the vote was not sent.
   s.Kill(voter);
   s.RunForMillis(5);
   voter.SetFlushTime(Duration::Micros(100), Duration::Micros(100));
@@ -128,7 +128,7 @@ TEST(Scenario43, CrashAroundAVote_NeverTwoVotesInATerm) {
   s.Finish();
 }
 
-// A follower that must be sent a snapshot, and small ones, so that it takes many chunks.
+// A follower needs a snapshot, and chunks are small, so that there are many of them.
 Settings SmallSnapshots() {
   Settings settings = Settings::Quiet();
   settings.node.replica.snapshot_entries = 30;
@@ -154,9 +154,9 @@ TEST(Scenario45, SnapshotInterruptedByACrashAndByAppends_IsOldStateOrNew) {
     s.Reconnect(follower);
     ASSERT_TRUE(s.RunUntil([&] { return chunks >= chunks_before_crash; }));
     s.Kill(follower);
-    CommitSome(&s, 12);  // the log moves on below the transfer
+    CommitSome(&s, 12);  // the log advances during the transfer
     s.Restart(follower);
-    // A chunk of the interrupted transfer comes late, too.
+    // A late chunk of the interrupted transfer arrives, too.
     s.Deliver(seen.back());
     ASSERT_TRUE(s.RunUntil(
         [&] { return follower.replica()->raft().counters().snapshots_installed > 0; }));
@@ -168,7 +168,8 @@ TEST(Scenario45, SnapshotInterruptedByACrashAndByAppends_IsOldStateOrNew) {
   }
 }
 
-// The snapshot's file and the log behind it stay at the leader until it has arrived.
+// The leader keeps the snapshot's file and the log after it until the snapshot has
+// arrived.
 TEST(Scenario83, NewerSnapshotsAreTakenWhileOneIsSent_TheTransferGoesOn) {
   Scenario s(SmallSnapshots());
   CoordinatorNode& leader = s.Elect();
@@ -221,7 +222,7 @@ TEST(Scenario48, ClocksThatJumpFreezeAndDrift_SafetyIsUntouched) {
   one.SetRate(300);
   s.RunForMillis(800);
   for (LocalClock* clock : {&one, &two, &three}) {
-    clock->SetWall(-3'600'000'000);  // the time of day is of no account
+    clock->SetWall(-3'600'000'000);  // the time of day has no effect
     clock->SetRate(1000);
   }
   const uint64_t commits = s.judge().commits();
@@ -246,7 +247,7 @@ TEST(Scenario49, LeadersDiskStalls_LeadershipMoves) {
 TEST(Scenario47, OneWayPartition_OneStableLeaderAndProgress) {
   Scenario s;
   CoordinatorNode& leader = s.Elect();
-  // The leader is heard by nobody, and hears all.
+  // The leader receives everything, but its packets are lost.
   for (const CoordinatorNode* other : s.Others(leader)) {
     s.world().network().Block(leader.process(), other->process());
   }
@@ -254,7 +255,7 @@ TEST(Scenario47, OneWayPartition_OneStableLeaderAndProgress) {
   CommitSome(&s, 5);
   const Term term = next.replica()->raft().term();
   s.RunFor(Duration::Seconds(5));
-  // The one that is cut off disturbs nobody.
+  // The node that is cut off does not disturb the others.
   EXPECT_TRUE(next.IsReadyLeader());
   EXPECT_EQ(next.replica()->raft().term(), term);
   CommitSome(&s, 5);

@@ -50,7 +50,7 @@ void ServiceProcess::Enlist(const Packet& packet, const BranchId& branch) {
   calls_.Enlist(
       branch, world_->now() + Duration::Seconds(2), [this, packet, branch](Code code) {
         if (code == Code::kBranchGone) {
-          // Too late: the branch is nobody's, and the caller is told.
+          // Too late: the branch belongs to no transaction; the caller is told.
           caller_.Call(directory_->resources.at(branch.resource), ReleaseCall{branch},
                        Duration::Millis(300), [](const Payload*) {});
         }

@@ -1,5 +1,5 @@
-// A service in an opaque call graph: works in a branch of its own for its caller's
-// transaction, and makes it known by a replicated enlistment before it answers.
+// A service that the client knows nothing of: it works in a branch of its own for its
+// caller's transaction, and enlists the branch at the coordinator before it answers.
 #ifndef TESTS_SIMULATION_SERVICE_PROCESS_H_
 #define TESTS_SIMULATION_SERVICE_PROCESS_H_
 

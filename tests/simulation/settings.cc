@@ -1,4 +1,4 @@
-// How a run looks is drawn from its seed.
+// The settings of a run, drawn from its seed.
 #include "tests/simulation/simulation.h"
 
 namespace concordat::simulation {
@@ -103,7 +103,7 @@ void DrawTroubles(Random* random, Settings* settings) {
 Settings Settings::FromSeed(uint64_t seed) {
   Settings settings;
   settings.seed = seed;
-  // Another stream than the world's own.
+  // A random stream that is not the world's own.
   Random random(seed * 0x9e3779b97f4a7c15 + 1);
   SetTimes(&settings);
   DrawSizes(&random, &settings);

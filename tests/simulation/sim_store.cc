@@ -31,7 +31,7 @@ SimStore::SimStore(World* world, Judge* judge, std::string resource,
 // --- Starts and ends ---------------------------------------------------------------
 
 void SimStore::Crash(bool power) {
-  // What was being flushed when the process alone dies is the kernel's and stays.
+  // When only the process dies, the kernel completes the flush that is under way.
   size_t keep = flushing_;
   if (power && flushing_ != 0) keep = random_.Below(flushing_ + 1);
   if (std::exchange(lose_all_, false)) keep = 0;
@@ -276,7 +276,7 @@ void SimStore::CheckMoney() {
   for (const int64_t balance : balances_) {
     if (balance < 0) world_->Fail(absl::StrCat(resource_, " has overdrawn an account"));
   }
-  // What is durable and what is applied differ by what has just been flushed.
+  // Until a flush is reported, more is durable than is applied.
   if (completions_ != 0) return;
   const int64_t expected = InitialTotal() + judge_->CommittedDelta(resource_);
   if (Total() != expected) {

@@ -1,6 +1,6 @@
 // The store of a simulated resource manager: accounts with balances, locks, evidence,
-// and a log that is flushed in simulated time. What was not flushed is lost with the
-// process, in part or as a whole.
+// and a log that is flushed in simulated time. A crash loses all or a part of what was
+// not flushed.
 //
 //   store.Start(branch);  store.Execute(branch, writes);
 //   store.Prepare(branch, done);    // done is called when it is durable
@@ -41,18 +41,19 @@ class SimStore {
     options_.flush_max = max;
   }
 
-  // A crash before the flush that is under way has done anything.
+  // The next crash comes before the current flush has written anything.
   void LoseAllAtNextCrash() { lose_all_ = true; }
 
-  // --- Starts and ends. The process has died: what was active is gone, what was being
-  // written is there in part. Recover rebuilds the rest from the log and lists what is in
-  // doubt.
+  // --- Starts and ends. Crash(): the process has died; active branches are lost, and a
+  // part of what was being written survives. Recover() rebuilds the rest from the log and
+  // returns the branches in doubt.
   void Crash(bool power);
   [[nodiscard]] std::vector<BranchId> Recover();
 
   // --- Work.
   void Start(const BranchId& branch);
-  // kOk, kConflict or kBranchGone (rolled back, over), kConditionFailed (lives on).
+  // Returns kOk; kConflict or kBranchGone (the branch is rolled back); or
+  // kConditionFailed (the branch goes on).
   [[nodiscard]] Code Execute(const BranchId& branch, const std::vector<Write>& writes);
   [[nodiscard]] bool WroteNothing(const BranchId& branch) const;
   [[nodiscard]] bool IsPrepared(const BranchId& branch) const;
@@ -74,7 +75,7 @@ class SimStore {
   struct Change {
     uint32_t account = 0;
     int64_t delta = 0;
-    int64_t before = 0;  // the balance that the branch saw
+    int64_t before = 0;  // the balance that the branch has read
   };
   struct Branch {
     std::vector<Change> changes;
@@ -109,10 +110,10 @@ class SimStore {
   std::vector<Record> disk_;
   bool lose_all_ = false;
 
-  // In memory.
+  // Lost at a crash.
   std::deque<Pending> pending_;
-  size_t flushing_ = 0;     // how many of pending_ are on their way
-  size_t completions_ = 0;  // durable, and not yet heard of by the process
+  size_t flushing_ = 0;     // how many of pending_ are being flushed
+  size_t completions_ = 0;  // durable, but not reported to the process yet
   std::vector<int64_t> balances_;
   std::map<uint32_t, BranchId> locks_;
   std::map<BranchId, Branch> branches_;

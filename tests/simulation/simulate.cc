@@ -2,10 +2,10 @@
 //
 //   simulate --seeds 2000 [--first N] [--jobs J]   a campaign; fails when a run fails,
 //                                                  or a rare path was never reached
-//   simulate --seed N [--trace]                    one run again, with its history
+//   simulate --seed N [--trace]                    repeats one run, with its history
 //
-// Each job is a process of its own, so that a failed CHECK in the code under test ends
-// one of them and names the seed.
+// Each job is a separate process, so that a failed CHECK in the code under test ends only
+// that process, and the seed is reported.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ namespace concordat::simulation {
 namespace {
 
 constexpr size_t kMaxJobs = 64;
-// Fewer seeds than that need not reach every rare path.
+// A campaign of fewer seeds need not reach every rare path.
 constexpr uint64_t kCampaign = 1000;
 constexpr size_t kHistoryShown = 60;
 constexpr size_t kFailureLength = 600;
@@ -68,7 +68,7 @@ struct Totals {
   }
 };
 
-// What the jobs share: one page of memory, written by each at its own place.
+// Memory that the jobs share: one page, in which each job writes only its own entry.
 struct Shared {
   struct Job {
     std::atomic<uint64_t> seed{0};
@@ -144,7 +144,7 @@ int RunOne(const Options& options, const char* program) {
   return 0;
 }
 
-// One that failed is run once more, for its last events.
+// Repeats a failed run for its last events.
 bool Report(const Options& options, const Shared& shared, const char* program,
             const std::vector<int>& statuses) {
   bool failed = false;

@@ -184,9 +184,8 @@ void Simulation::Run() {
   nemesis.Stop();
   Heal();
   const uint64_t commits = judge_->commits();
-  // The clients go on for a while: the cluster must serve them. A flush that had begun on
-  // a stalled disk may last a second longer than the faults, and take an election with
-  // it.
+  // The clients go on for a while, and the cluster must serve them. A flush that began on
+  // a stalled disk may last a second longer than the faults, and cause an election.
   for (int i = 0; i < 3 && judge_->commits() == commits && !world_.failed(); ++i) {
     world_.RunFor(Duration::Millis(1500));
   }
@@ -196,7 +195,7 @@ void Simulation::Run() {
   for (const auto& client : clients_) client->Stop();
   for (const auto& client : counter_clients_) client->Stop();
   Settle();
-  // What was acknowledged is not taken back.
+  // Nothing that was acknowledged may change.
   if (!world_.failed()) world_.RunFor(Duration::Millis(100));
   if (!world_.failed()) judge_->CheckAllSettled();
   if (!world_.failed()) CheckMoney();

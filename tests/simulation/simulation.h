@@ -1,11 +1,11 @@
-// One run of the whole: coordinator nodes, participants, clients and services in one
-// world, troubled by a nemesis, then left in peace and judged.
+// One run: coordinator nodes, participants, clients and services in one world. A nemesis
+// injects faults; then they stop, everything must end, and the result is checked.
 //
 //   Simulation simulation(Settings::FromSeed(17));
 //   simulation.Run();
 //   if (simulation.world().failed()) std::cerr << simulation.world().failure();
 //
-// A scripted test builds the same with Settings::Quiet() and gives the orders itself
+// A scripted test uses it with Settings::Quiet() and decides itself what happens
 // (scenario.h).
 #ifndef TESTS_SIMULATION_SIMULATION_H_
 #define TESTS_SIMULATION_SIMULATION_H_
@@ -26,8 +26,8 @@
 
 namespace concordat::simulation {
 
-// What kinds of trouble there are. A run has some of them only, so that they do not
-// hide each other (swarm testing: Groce et al., ISSTA 2012).
+// The kinds of faults of a run. A run has only some of them, so that they do not hide
+// each other (swarm testing: Groce et al., ISSTA 2012).
 struct Troubles {
   bool kills = false;
   bool power = false;
@@ -36,14 +36,14 @@ struct Troubles {
   bool bad_links = false;
   bool slow_disks = false;
   bool full_disks = false;
-  bool versions = false;  // nodes that speak another version than the clients
+  bool versions = false;  // nodes with another protocol version than the clients
   bool clocks = false;
   bool participant_kills = false;
   bool participant_pauses = false;
-  bool lost_tails = false;      // of a log whose node was killed
-  bool transfers = false;       // of leadership
-  bool targeted_kills = false;  // of a leader, right behind a transition
-  // From one trouble to the next, at most.
+  bool lost_tails = false;      // a killed node's log loses its end
+  bool transfers = false;       // planned transfers of leadership
+  bool targeted_kills = false;  // of a leader, just after a transition
+  // The longest time from one fault to the next.
   Duration pace = Duration::Millis(400);
 };
 
@@ -55,16 +55,16 @@ struct Settings {
   size_t services = 1;
   size_t counter_clients = 0;  // with NodeOptions::counters
   Duration faults_for = Duration::Seconds(4);
-  // By then all must be settled, counted from the end of the faults.
+  // The time after the faults within which all transactions must have ended.
   Duration settle_within = Duration::Seconds(60);
   Troubles troubles;
   NodeOptions node;
   ParticipantOptions participant;
   ClientOptions client;
 
-  // Everything drawn from the seed.
+  // All settings are drawn from the seed.
   [[nodiscard]] static Settings FromSeed(uint64_t seed);
-  // Three nodes and three participants, no clients, no troubles, no chance but in the
+  // Three nodes and three participants, no clients, no faults, and nothing random but the
   // network's small delays.
   [[nodiscard]] static Settings Quiet();
 };
@@ -74,7 +74,7 @@ class Simulation {
   explicit Simulation(const Settings& settings);
   ~Simulation();
 
-  // Starts everything, troubles it, lets it settle, and checks.
+  // Starts everything, injects faults, waits until everything has ended, and checks.
   void Run();
 
   // --- Parts, for scripted tests.
@@ -93,17 +93,17 @@ class Simulation {
   }
   // The leader of the highest term that is up; null when there is none.
   [[nodiscard]] CoordinatorNode* Leader();
-  // Believes to lead, and another one leads a later term.
+  // Whether it believes to be the leader while another node leads a later term.
   [[nodiscard]] bool IsDeposed(ProcessId process);
 
-  // No faults any more: everything is up, connected and in time.
+  // Ends all faults: everything runs, is connected, and has right clocks and fast disks.
   void Heal();
-  // Runs until everything is settled and every client answered; fails when that takes
-  // longer than the settings allow.
+  // Runs until all transactions have ended and every client is answered; fails when that
+  // takes longer than the settings allow.
   void Settle();
-  // How long that took.
+  // How long Settle() took.
   [[nodiscard]] Duration settled_in() const { return settled_in_; }
-  // All balances together are what they were at the beginning.
+  // Checks that the total of all balances is what it was at the beginning.
   void CheckMoney();
 
  private:

@@ -1,4 +1,4 @@
-// The simulator itself: it repeats, and it sees what it should see.
+// Tests of the simulator itself: its runs are repeatable, and it finds what it should.
 #include <gtest/gtest.h>
 
 #include "tests/simulation/scenario.h"
@@ -67,7 +67,7 @@ TEST(Network, PartitionStopsOneDirection) {
   EXPECT_EQ(heard, std::vector<ProcessId>{ProcessId(1)});
 }
 
-// The judge is the test's eyes: each of these is a lie that it must not believe.
+// The judge must report each of these violations.
 class JudgeTest : public ::testing::Test {
  protected:
   JudgeTest() : world_(1), judge_(&world_, GroupId(1)) {
@@ -131,7 +131,7 @@ TEST_F(JudgeTest, RollbackOfAPreparedBranchWithoutADecision_IsSeen) {
   EXPECT_TRUE(world_.failed());
 }
 
-// X/Open DTP, 2.3.2.
+// X/Open DTP, 2.3.2, allows it.
 TEST_F(JudgeTest, RollbackOfABranchThatHasNotVoted_IsNoMistake) {
   PrepareBoth();
   judge_.OnRolledBack(a_);

@@ -1,5 +1,5 @@
-// The simulated world: time, network, and processes that can be killed, started
-// again, stopped and resumed. One seed decides everything in it.
+// The simulated world: time, a network, and processes that can be killed, started again,
+// stopped and resumed. Its seed decides everything in it.
 //
 //   World world(seed);
 //   ProcessId id = world.AddProcess("node-1", &node);   // node is a Process
@@ -7,9 +7,9 @@
 //   world.RunFor(Duration::Seconds(1));
 //   if (world.failed()) std::cerr << world.failure();
 //
-// A killed process loses every event that was scheduled for it, and hears nothing
-// until it is started again. A stopped one (SIGSTOP) hears everything when it is
-// resumed, in the order in which it came.
+// A killed process loses every event that was scheduled for it, and receives nothing
+// until it is started again. A stopped process (SIGSTOP) receives everything when it is
+// resumed, in the order of arrival.
 #ifndef TESTS_SIMULATION_WORLD_H_
 #define TESTS_SIMULATION_WORLD_H_
 
@@ -33,13 +33,13 @@
 
 namespace concordat::simulation {
 
-// What a process of the world is made of. The object outlives its crashes: what it
-// keeps through Crash is its disk.
+// A process of the world. The object outlives the process's crashes: what it keeps in
+// Crash() is its disk.
 class Process {
  public:
   virtual ~Process() = default;
   virtual void Start() = 0;
-  // Everything in memory is gone. With `power`, what was not synced is too.
+  // Loses everything in memory; with `power`, also what was not flushed.
   virtual void Crash(bool power) = 0;
   virtual void Receive(const Packet& packet) = 0;
 };
@@ -54,16 +54,16 @@ class World {
 
   [[nodiscard]] Timestamp now() const { return queue_.now(); }
   [[nodiscard]] EventQueue& queue() { return queue_; }
-  // Runs events until that time, or until something failed.
+  // Runs events until that time, or until the run has failed.
   void RunUntil(Timestamp when);
   void RunFor(Duration span) { RunUntil(now() + span); }
-  // One event; false when nothing is left or something failed.
+  // Runs one event. False: none is left, or the run has failed.
   bool Step();
-  // Happens whatever becomes of processes: the nemesis, and devices.
+  // Runs the action in any case: for the nemesis and for devices.
   void After(Duration delay, Action action) {
     queue_.At(now() + delay, std::move(action));
   }
-  // Happens to the process in its present incarnation, unless that ends before.
+  // Runs the action unless the process's present incarnation ends before.
   void After(ProcessId process, Duration delay, Action action);
 
   // --- Processes --------------------------------------------------------------------
@@ -75,7 +75,7 @@ class World {
   void Resume(ProcessId process);
   [[nodiscard]] bool IsUp(ProcessId process) const { return HostOf(process).up; }
   [[nodiscard]] bool IsPaused(ProcessId process) const { return HostOf(process).paused; }
-  // Counts the starts.
+  // The number of its starts.
   [[nodiscard]] uint64_t IncarnationOf(ProcessId process) const {
     return HostOf(process).incarnation;
   }
@@ -93,8 +93,8 @@ class World {
   // --- Chance, history and verdict --------------------------------------------------
 
   [[nodiscard]] uint64_t seed() const { return seed_; }
-  // A stream of its own for whoever asks, so that one more draw here changes nothing
-  // there.
+  // The seed of a separate random stream for one user, so that one more draw in one
+  // stream does not change the others.
   [[nodiscard]] uint64_t NewSeed() { return random_.Next(); }
   [[nodiscard]] RarePaths& rare() { return rare_; }
 
@@ -103,12 +103,12 @@ class World {
   [[nodiscard]] bool keeps_history() const {
     return history_size_ != 0 || history_out_ != nullptr;
   }
-  // Prints each line at once, so that it is there when a check ends the process.
+  // Prints each line at once, so that it is not lost when a check ends the process.
   void PrintHistory(std::ostream* out) { history_out_ = out; }
   void Note(std::string_view line);
   [[nodiscard]] const std::deque<std::string>& history() const { return history_; }
 
-  // Something that must never happen has happened. The first one counts.
+  // Reports a violation, which ends the run. The first one counts.
   void Fail(std::string what);
   [[nodiscard]] bool failed() const { return failure_.has_value(); }
   [[nodiscard]] const std::string& failure() const { return *failure_; }
@@ -116,7 +116,7 @@ class World {
   // Called after every event.
   void SetAfterEvent(std::function<void()> check) { after_event_ = std::move(check); }
 
-  // Depends on all that has happened: two runs of one seed must agree.
+  // A digest of all that has happened: two runs of the same seed must agree.
   [[nodiscard]] uint64_t fingerprint() const { return fingerprint_; }
   void Mix(uint64_t value) {
     fingerprint_ = (fingerprint_ ^ value) * 0x9e3779b97f4a7c15 + (fingerprint_ >> 29);
@@ -130,7 +130,7 @@ class World {
     bool up = false;
     bool paused = false;
     uint64_t incarnation = 0;
-    std::deque<Action> waiting;  // while paused
+    std::deque<Action> waiting;  // to run when it is resumed
   };
 
   [[nodiscard]] const Host& HostOf(ProcessId process) const;
