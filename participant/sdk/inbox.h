@@ -22,14 +22,14 @@ namespace concordat::participant {
 
 struct ExecuteResult {
   AfterExecute after = AfterExecute::kActive;
-  ExecuteReplyPtr reply;
+  ExecuteReplyPtr reply;  // never null
 };
 struct CommitResult : FinishResult {};
 struct RollbackResult : FinishResult {};
 using RecoverResult = absl::StatusOr<std::vector<BranchId>>;
 using FoundResult = std::vector<FoundBranch>;
 struct GenerationResult {
-  uint64_t generation = 0;
+  uint64_t generation = 0;  // the one that was to be set
   absl::Status status;
 };
 
@@ -84,7 +84,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   const std::shared_ptr<rpc::PostQueue> posts_;
   absl::AnyInvocable<void()> on_items_;  // empty after Close
   Mutex mutex_;
-  std::vector<InboxItem> items_ ABSL_GUARDED_BY(mutex_);
+  std::vector<InboxItem> items_ ABSL_GUARDED_BY(mutex_);  // results not taken yet
   // The loop has been woken, or looks by itself.
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;
 };

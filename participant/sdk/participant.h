@@ -225,10 +225,10 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
 
   void CloseManagers();
 
-  rpc::EventLoop* const loop_;
+  rpc::EventLoop* const loop_;  // not owned; all functions run on its thread
   ParticipantOptions options_;
-  std::unique_ptr<CoordinatorLink> link_;
-  std::shared_ptr<Inbox> inbox_;
+  std::unique_ptr<CoordinatorLink> link_;  // sends to the coordinators
+  std::shared_ptr<Inbox> inbox_;           // receives the resource managers' results
   std::vector<Resource> resources_;
   absl::flat_hash_map<std::string, size_t> by_name_;  // index in resources_
 

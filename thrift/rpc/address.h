@@ -22,7 +22,7 @@ namespace concordat::rpc {
 // A socket address in the kernel's form.
 struct SocketAddress {
   sockaddr_storage storage{};
-  socklen_t length = 0;
+  socklen_t length = 0;  // how many bytes of `storage` are used
   [[nodiscard]] int family() const { return storage.ss_family; }
 };
 

@@ -53,7 +53,7 @@ struct CallResult {
   Reply reply{};        // valid when outcome is kReply
   std::string error;    // for operators; empty when outcome is kReply
   int remote_type = 0;  // TApplicationExceptionType; valid when outcome is kRemoteError
-  CallFault fault = CallFault::kNone;
+  CallFault fault = CallFault::kNone;  // the cause of a failure; kNone: another one
 
   [[nodiscard]] bool ok() const { return outcome == CallOutcome::kReply; }
   // True: the handler at the server was certainly never called.

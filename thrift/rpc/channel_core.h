@@ -99,9 +99,9 @@ class PendingCall {
   // Runs the callback.
   virtual void Finish(CallOutcome outcome, std::string error, int remote_type) = 0;
 
-  std::string method;
-  CallFault fault = CallFault::kNone;
-  Timestamp deadline;
+  std::string method;                  // the name of the IDL's method
+  CallFault fault = CallFault::kNone;  // for CallResult
+  Timestamp deadline;                  // after it the call fails
   // Where its frame ends in the connection's output; 0: not on a connection yet.
   uint64_t end_offset = 0;
 };
@@ -137,8 +137,8 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
  private:
   enum class State : uint8_t { kIdle, kConnecting, kUp, kBackoff, kClosed };
   struct Queued {
-    int32_t sequence;  // 0: oneway
-    std::string frame;
+    int32_t sequence;   // 0: oneway
+    std::string frame;  // the message, without its length
   };
 
   // Sends the frame in out_codec_, or returns why it cannot be sent.
@@ -173,7 +173,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
 
   class Connector;
 
-  EventLoop* const loop_;
+  EventLoop* const loop_;  // not owned; must outlive the channel
   const Address address_;
   const Limits limits_;
   const ChannelOptions options_;
@@ -182,15 +182,15 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   std::shared_ptr<Codec> in_codec_;   // of all messages that are received
   std::string method_;                // of the message that is being written
 
-  State state_ = State::kIdle;
+  State state_ = State::kIdle;                     // kIdle: connects at the next message
   std::shared_ptr<ChannelConnection> connection_;  // null unless state_ is kUp
   std::unique_ptr<Connector> connector_;           // null unless a connect is under way
   std::deque<SocketAddress> targets_;  // addresses not tried yet in this attempt
   // Number of this attempt; a task of an earlier one does nothing.
   uint64_t connect_attempt_ = 0;
-  bool lookup_under_way_ = false;
-  TimerId connect_timer_;  // ends the attempt, or the back-off
-  TimerId check_timer_;    // runs CheckConnection while the connection is up
+  bool lookup_under_way_ = false;  // NameLookup will call OnNameFound
+  TimerId connect_timer_;          // ends the attempt, or the back-off
+  TimerId check_timer_;            // runs CheckConnection while the connection is up
   // Since when CheckConnection has seen bytes in flight.
   Timestamp in_flight_since_ = Timestamp::Infinite();
   absl::Status last_error_;  // why the last attempt or connection failed
@@ -199,7 +199,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   // See Channel::SetStateHook; may be empty.
   absl::AnyInvocable<void(bool, const absl::Status&)> hook_;
 
-  int32_t last_sequence_ = 0;
+  int32_t last_sequence_ = 0;  // the sequence id of the newest call
   // Null: a call whose deadline has passed. Its id is not used again on this
   // connection, so that a late answer never reaches another call.
   absl::flat_hash_map<int32_t, std::unique_ptr<PendingCall>> calls_;
@@ -209,7 +209,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   std::deque<Queued> queue_;  // while connecting
   size_t queued_bytes_ = 0;   // of all frames in queue_
 
-  TimerId sweep_timer_;
+  TimerId sweep_timer_;                         // runs SweepDeadlines
   Timestamp sweep_at_ = Timestamp::Infinite();  // when sweep_timer_ is due
 };
 

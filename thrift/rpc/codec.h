@@ -82,8 +82,8 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
   const uint32_t max_frame_elements_;
   uint64_t elements_read_ = 0;     // of all containers of the frame
   uint64_t elements_written_ = 0;  // of all containers of the message
-  std::string read_excess_;
-  std::string write_excess_;
+  std::string read_excess_;        // the limit that was exceeded; empty: none
+  std::string write_excess_;       // the same, for writing
 };
 
 // Make a codec with a buffer of its own. Depth is checked only when reading, since what
@@ -96,11 +96,11 @@ class Codec final : public apache::thrift::protocol::TCompactProtocolT<FrameBuff
 struct MessageHeader {
   // The parts that could be read.
   bool has_sequence = false;  // if true, type and sequence are valid
-  bool has_name = false;
-  int type = 0;  // TMessageType as sent: any value of three bits
-  int32_t sequence = 0;
-  std::string_view name;  // points into the frame
-  size_t size = 0;        // where the body begins; valid when has_name
+  bool has_name = false;      // if true, name and size are valid
+  int type = 0;               // TMessageType as sent: any value of three bits
+  int32_t sequence = 0;       // identifies the call on its connection
+  std::string_view name;      // points into the frame
+  size_t size = 0;            // where the body begins; valid when has_name
 };
 inline constexpr size_t kMaxMethodNameBytes = 128;
 [[nodiscard]] MessageHeader ReadMessageHeader(const uint8_t* data, size_t size);

@@ -67,7 +67,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // The kernel has taken output.
   virtual void OnWritten() {}
 
-  EventLoop* const loop_;
+  EventLoop* const loop_;  // not owned
   const Limits limits_;
 
  private:
@@ -87,14 +87,14 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
   std::vector<uint8_t> partial_;  // the start of a frame; when paused, any frames
   Timestamp partial_since_;       // when the first byte of partial_ came
-  Timestamp last_input_;
-  bool paused_ = false;
-  bool resume_posted_ = false;  // ConsumeKept is posted and has not run
+  Timestamp last_input_;          // when bytes last arrived
+  bool paused_ = false;           // no frames are passed to OnFrame
+  bool resume_posted_ = false;    // ConsumeKept is posted and has not run
 
   std::vector<uint8_t> out_;  // output; the bytes before out_head_ have been written
   size_t out_head_ = 0;
-  uint64_t appended_ = 0;
-  uint64_t written_ = 0;
+  uint64_t appended_ = 0;  // bytes of output since the connection began
+  uint64_t written_ = 0;   // how many of them the kernel has taken
   Timestamp last_output_;  // when the peer took output, or the output was empty
 };
 

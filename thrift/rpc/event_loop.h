@@ -63,8 +63,8 @@ class PostQueue {
  private:
   const int event_fd_;  // eventfd(2) that wakes the loop; owned
   Mutex mutex_;
-  std::vector<Task> tasks_ ABSL_GUARDED_BY(mutex_);
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Task> tasks_ ABSL_GUARDED_BY(mutex_);  // posted and not taken
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;      // Post() drops functions
 };
 
 // An object that has output to write at the end of an iteration. Used by connections.
@@ -162,13 +162,13 @@ class EventLoop {
   static void OnWake(int fd, short what, void* loop);
   static void OnTimeout(int fd, short what, void* loop);
 
-  event_base* const base_;
+  event_base* const base_;  // libevent's loop; owned
   const std::shared_ptr<PostQueue> posts_;
-  event* wake_event_ = nullptr;     // posts_ has functions
-  event* timeout_event_ = nullptr;  // the next timer is due
-  std::unique_ptr<uint8_t[]> read_buffer_;
-  std::atomic<bool> stop_{false};
-  std::atomic<std::thread::id> thread_{};  // the thread in Run(); none: no thread
+  event* wake_event_ = nullptr;             // posts_ has functions
+  event* timeout_event_ = nullptr;          // the next timer is due
+  std::unique_ptr<uint8_t[]> read_buffer_;  // of kReadBufferBytes
+  std::atomic<bool> stop_{false};           // Run() must return
+  std::atomic<std::thread::id> thread_{};   // the thread in Run(); none: no thread
 
   bool posts_ready_ = false;       // posts_ was signalled
   std::vector<Task> local_posts_;  // functions posted from the loop's thread
@@ -209,7 +209,7 @@ class FdWatch {
  private:
   static void OnEvent(int fd, short what, void* watch);
 
-  Handler* const handler_;
+  Handler* const handler_;  // not owned; outlives the watch
   event* read_event_;
   event* write_event_;
   bool reading_ = false;

@@ -95,7 +95,7 @@ class FrameBuffer final
   }
 
  private:
-  static constexpr size_t kKeepBytes = size_t{1} << 20;
+  static constexpr size_t kKeepBytes = size_t{1} << 20;  // of output, between messages
 
   void Grow(size_t size) {
     size_t capacity = out_.empty() ? 4096 : out_.size() * 2;
@@ -105,9 +105,9 @@ class FrameBuffer final
 
   const uint8_t* read_ = nullptr;      // the next byte of input
   const uint8_t* read_end_ = nullptr;  // the end of input
-  bool read_complete_ = false;
-  std::vector<uint8_t> out_;  // output; its size is the capacity
-  size_t written_ = 0;        // bytes of output in out_
+  bool read_complete_ = false;         // the frame was read to its end
+  std::vector<uint8_t> out_;           // output; its size is the capacity
+  size_t written_ = 0;                 // bytes of output in out_
 };
 
 }  // namespace concordat::rpc

@@ -25,9 +25,9 @@ class MessageLimiter {
 
  private:
   struct Kind {
-    Timestamp window_begin;
-    uint64_t written = 0;   // in the window
-    uint64_t left_out = 0;  // since the last one that was written
+    Timestamp window_begin;  // when the first message of the window was written
+    uint64_t written = 0;    // in the window
+    uint64_t left_out = 0;   // since the last one that was written
   };
   std::map<std::string, Kind> kinds_;
 };

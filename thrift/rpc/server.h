@@ -89,7 +89,7 @@ struct CallContext {
 struct ServerOptions {
   // Names this server in its log messages (process.h).
   std::string name = "rpc";
-  int listen_backlog = 1024;
+  int listen_backlog = 1024;  // listen(2): connections that wait for accept
   // What is answered in place of an answer that is over a limit. Set it where field 1
   // of every reply struct is a struct of a code (field 1, i32) and a text (field 2), as
   // in our own IDL: the server then sends such a reply with this code and a text that
@@ -98,7 +98,7 @@ struct ServerOptions {
 };
 
 struct ServerStats {
-  uint64_t accepted = 0;
+  uint64_t accepted = 0;             // connections, since the start
   uint64_t refused_connections = 0;  // closed for max_connections_per_peer
   uint64_t replaced = 0;             // quiet connections closed for a new one
   uint64_t accept_pauses = 0;        // at a limit, or out of descriptors or memory

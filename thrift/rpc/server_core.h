@@ -47,7 +47,7 @@ class ServerConnection final : public Connection {
 
   ServerCore* const core_;  // valid while the connection is open
   const CallContext context_;
-  bool has_called_ = false;
+  bool has_called_ = false;  // a request has arrived
   size_t calls_ = 0;         // without an answer
   size_t call_bytes_ = 0;    // of the requests without an answer
   uint32_t bad_frames_ = 0;  // frames that were refused
@@ -62,8 +62,8 @@ struct CallRecord {
   std::shared_ptr<ServerConnection> connection;
   std::string method;
   int32_t sequence = 0;
-  bool oneway = false;
-  size_t bytes = 0;  // size of the request
+  bool oneway = false;  // the caller expects no answer
+  size_t bytes = 0;     // size of the request
 };
 
 class ServerCall {
@@ -82,7 +82,7 @@ class ServerCall {
 
  private:
   CallRecord record_;
-  bool answered_ = false;
+  bool answered_ = false;   // an answer or an error has been sent
   bool malformed_ = false;  // the arguments could not be read
 };
 
@@ -150,7 +150,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void FinishStopIfIdle();
   void FinishStop();
 
-  EventLoop* const loop_;
+  EventLoop* const loop_;  // not owned; must outlive the server
   const std::shared_ptr<PostQueue> posts_;
   const std::shared_ptr<apache::thrift::async::TAsyncProcessor> processor_;
   const Limits limits_;

@@ -74,7 +74,7 @@ void TuneSocket(int fd);
 // does not read still acknowledges until its buffer is full; then nothing more is in
 // flight. For Unix sockets nothing ever is in flight.
 struct InFlight {
-  bool any = false;
+  bool any = false;  // sent bytes are not acknowledged
   Duration since_last_acknowledgement;
 };
 [[nodiscard]] InFlight BytesInFlight(int fd);

@@ -51,8 +51,8 @@ enum class LockResult : uint8_t {
 // Keys from `from` (included) to `to` (excluded). An empty `to` means the end of all
 // keys.
 struct KeyRange {
-  std::string from;
-  std::string to;  // empty: the end of all keys
+  std::string from;  // included
+  std::string to;    // empty: the end of all keys
 
   [[nodiscard]] bool Contains(std::string_view key) const {
     return key >= from && (to.empty() || key < to);
@@ -89,7 +89,7 @@ class LockOwner {
  private:
   friend class LockManager;
   struct Holder {
-    LockOwner* owner;
+    LockOwner* owner;  // not owned
     LockMode mode;
   };
   struct Lock {
@@ -113,7 +113,7 @@ class LockOwner {
   bool waiting_ = false;    // has a request that is not granted
   Request request_;         // valid while waiting_
   std::vector<LockMap::iterator> held_;  // each key once
-  std::vector<KeyRange> ranges_;
+  std::vector<KeyRange> ranges_;         // the ranges that it holds
 };
 
 // Not thread-safe. A call costs as much as the locks it looks at; for ranges, the locks

@@ -26,7 +26,7 @@ struct OperationLimits {
 // How an operation ended: OK, CONDITION_FAILED or INVALID, with a text for the caller.
 struct OperationStatus {
   wire::Code::type code = wire::Code::OK;
-  std::string message;
+  std::string message;  // empty with OK
   [[nodiscard]] bool ok() const { return code == wire::Code::OK; }
 };
 

@@ -161,11 +161,12 @@ class Shard {
   };
   // A call that is being executed.
   struct Work {
+    // The caller's, valid until `done` runs.
     const wire::ExecuteRequest* request = nullptr;
     size_t next = 0;          // index of the operation to run next
     size_t bytes = 0;         // written by the call so far
     size_t answer_bytes = 0;  // of all pairs in `reply`
-    size_t answer_pairs = 0;
+    size_t answer_pairs = 0;  // the number of pairs in `reply`
     wire::ExecuteReply reply;
     std::vector<Undo> undo;  // to revert the call when it fails
     Callback<wire::ExecuteReply> done;
@@ -175,14 +176,14 @@ class Shard {
         : LockOwner(age, id.gtid, order), id(id) {}
     const BranchId id;
     State state = State::kActive;
-    WriteSet writes;
+    WriteSet writes;           // not committed yet
     size_t bytes = 0;          // written so far
     std::optional<Work> work;  // the call under way
     wal::Lsn record;           // of a one-phase commit
   };
   // A callback that waits until its record is durable.
   struct Pending {
-    wal::Lsn lsn;
+    wal::Lsn lsn;    // of the record
     Branch* branch;  // for Prepare and CommitOnePhase; otherwise null
     std::variant<Callback<PrepareResult>, Callback<FinishResult>,
                  Callback<OnePhaseResult>>
@@ -211,8 +212,8 @@ class Shard {
 
   const ShardOptions options_;
   ShardLog* log_ = nullptr;  // set by FinishRecovery
-  Rows rows_;
-  EvidenceTable evidence_;
+  Rows rows_;                // the committed rows
+  EvidenceTable evidence_;   // of committed branches
   LockManager locks_;
   uint64_t last_order_ = 0;  // distinguishes branches of one transaction
   absl::flat_hash_map<BranchKey, std::unique_ptr<Branch>> branches_;

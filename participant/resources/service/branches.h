@@ -162,8 +162,8 @@ class Branches {
     Callback<OnePhaseResult> one_phase;
     std::vector<Callback<FinishResult>> finish;  // of Commit and Rollback
     // The present failure; all are unset while nothing fails.
-    uint64_t attempts = 0;  // calls that have failed since one succeeded
-    Timestamp failing_since;
+    uint64_t attempts = 0;    // calls that have failed since one succeeded
+    Timestamp failing_since;  // when the first of them failed
     Duration delay;
     bool retry_waits = false;  // a retry is scheduled
     std::string error;         // of the last failed call

@@ -30,9 +30,9 @@ struct ServiceStats {
   size_t evidence = 0;  // committed branches that are remembered
   std::vector<StuckBranch> stuck;
   // --- counters since the start ---
-  uint64_t tries = 0;  // calls
-  uint64_t refused = 0;
-  uint64_t conflicts = 0;
+  uint64_t tries = 0;           // calls
+  uint64_t refused = 0;         // tries that the service refused
+  uint64_t conflicts = 0;       // tries that ended with a conflict
   uint64_t confirms = 0;        // calls
   uint64_t cancels = 0;         // calls
   uint64_t lookups = 0;         // calls

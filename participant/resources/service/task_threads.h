@@ -36,7 +36,7 @@ class TaskThreads {
 
   Mutex mutex_;
   ConditionVariable wakes_;  // signals the threads: a task is posted, or stop_ is set
-  std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);  // to run at once
   // Delayed tasks by the time at which they are due.
   std::multimap<Timestamp, Task> later_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;  // Stop was called

@@ -98,7 +98,7 @@ enum class ExecuteVerdict : uint8_t {
   kUnavailable,  // not recovered yet
   kBranchGone,   // rolled back, finished, or never here
   kWrongNumber,  // the call number is neither the next one nor the last one
-  kTimedOut,     // not done by its give_up_at; the branch is rolled back
+  kTimedOut,     // not done by its deadline; the branch is rolled back
 };
 struct ExecuteAnswer {
   ExecuteVerdict verdict = ExecuteVerdict::kReply;

@@ -43,7 +43,7 @@ class RememberedBranches {
   enum class How : uint8_t {
     kReadOnly,       // voted READ_ONLY
     kReadOnlyAlone,  // committed in one phase, nothing written
-    kHeuristic,      // `finish` says which
+    kHeuristic,      // `state` says which
   };
   struct Record {
     How how = How::kReadOnly;
