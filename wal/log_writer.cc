@@ -299,7 +299,7 @@ bool GroupCommit::TakeBatchHere() {
 }
 
 // The writer thread must not use the log until on_durable has returned, since
-// on_durable must be told of flushes in their order.
+// the calls of on_durable must be in the order of the flushes.
 void GroupCommit::Flush() {
   if (!TakeBatchHere()) return;
   Write(batch_here_, release_here_);

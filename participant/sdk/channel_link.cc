@@ -65,8 +65,7 @@ rpc::Channel* ChannelLink::ChannelTo(const std::string& address) {
   if (channel == nullptr) {
     rpc::ChannelOptions options;
     options.seed = random_.Next();
-    // After a network failure the coordinators should hear of this participant within a
-    // second.
+    // After a network failure the coordinators should be reached again within a second.
     options.connect_timeout = Duration::Millis(500);
     options.reconnect_max = Duration::Millis(200);
     options.unacknowledged_timeout = Duration::Seconds(1);

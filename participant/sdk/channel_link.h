@@ -58,7 +58,8 @@ class ChannelLink final : public CoordinatorLink {
   void Try(std::shared_ptr<Attempt<Reply>> attempt);
   template <class Reply>
   void OnResult(std::shared_ptr<Attempt<Reply>> attempt, rpc::CallResult<Reply> result);
-  // The node at `address` was of no use: makes the next one in the list the current one.
+  // The node at `address` did not answer or cannot help: makes the next one in the list
+  // the current one.
   void MoveOn(const std::string& address);
 
   rpc::EventLoop* const loop_;

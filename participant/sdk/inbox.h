@@ -62,7 +62,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
 
   // The following functions are for the loop's thread.
 
-  // From now on nobody is woken, until Take returns nothing.
+  // From now on Push() does not wake the loop, until Take() has returned nothing.
   void SuppressWakeUps() {
     MutexLock lock(&mutex_);
     awake_ = true;

@@ -27,7 +27,7 @@
 //
 // While there is work, the participant gives the stores new generations
 // (ResourceManager::SetGeneration) and reports them to the coordinators. If a store turns
-// out to have gone back, nothing is served from then on: calls are answered UNAVAILABLE
+// out to be an older copy, nothing is served from then on: calls are answered UNAVAILABLE
 // with the reason, and `concordat status` lists it.
 //
 // Stop refuses new work, rolls back branches that have not voted, and closes the resource

@@ -1,5 +1,5 @@
 // Gives the stores new generations (ResourceManager::SetGeneration), and stops serving
-// when a store has gone back.
+// when a store is an older copy.
 #include <algorithm>
 #include <utility>
 

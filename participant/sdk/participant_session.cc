@@ -184,8 +184,8 @@ void Participant::BeginServing() {
     }
     resource.advance_at = now + options_.generation_interval;
     if (options_.replace_stores.contains(table->resource())) {
-      // This is done at once, so that an older copy, or the old store, that comes back is
-      // behind this one.
+      // This is done at once, so that an older copy, or the old store, has a lower
+      // generation if it comes back.
       resource.advance_at = now;
       resource.worked = true;
     }

@@ -111,8 +111,8 @@ class ResourceManager {
   // callback of Recover until Close has returned.
   virtual void OnFound(FoundCallback /*found*/) {}
 
-  // Identifies the store for ever: it is made with the store, kept in it, and the same at
-  // every start; at most 64 printable characters. It is asked for after Recover.
+  // Identifies the store: it is created with the store, kept in it, and never changes; at
+  // most 64 printable characters. It is called after Recover.
   // Coordinators refuse another store under the same resource's name, since the prepared
   // branches are not in it. Empty: the store has no identity.
   [[nodiscard]] virtual std::string store_id() const { return ""; }

@@ -8,7 +8,7 @@
 //   std::string store_id = folder->id();     // never changes (ResourceManager::store_id)
 //
 //   store        text: what the folder is, the cluster's id, the store's own id, and the
-//                id of its log: a folder whose log is gone is not served as an empty one
+//                id of its log, so that a folder without its log is not served as empty
 //   generation   text: recognizes an older copy (ResourceManager::SetGeneration)
 //   lock         held by the process that serves it
 //   checkpoint   belongs to the owner

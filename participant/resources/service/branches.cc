@@ -126,7 +126,7 @@ void Branches::BeginTry(Branch* branch, const std::string& request,
   }
   const uint64_t number = branch->items.size() + 1;
   // This is on disk before Try is called: a reservation that the log does not know would
-  // be held for ever after a crash.
+  // never be released after a crash.
   const absl::StatusOr<wal::Lsn> lsn = journal_->Append(
       RecordType::kTrying, TryingRecord(branch->id, number), wal::Reserve::kNormal);
   if (!lsn.ok()) {

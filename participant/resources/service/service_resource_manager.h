@@ -12,7 +12,7 @@
 // What is on disk before what, and how many flushes it costs:
 //
 //   Execute          record "trying" is flushed, then Try is called. So a crash
-//                    never leaves a reservation that nobody knows.          1 flush
+//                    never leaves a reservation that is not in the log.     1 flush
 //   a query          nothing                                                0
 //   Prepare          record "prepared" is flushed, then the vote is sent.
 //                    Without a Try: no record, no flush, READ_ONLY.         1

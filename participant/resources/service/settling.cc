@@ -139,8 +139,8 @@ void Branches::FinishConfirmed(Branch* branch) {
     return EndCommitted(branch, branch->alone);
   if (!branch->alone) return EndHeuristically(branch, results);
   if (branch->logged != Logged::kDeciding) return EndCancelled(branch);
-  // It was committed by our own decision, and yet it is gone: only an operator can repair
-  // this.
+  // It was committed by our own decision, and the store has lost it: only an operator can
+  // repair this.
   for (Item& item : branch->items) {
     if (item.fate != Fate::kCancelled && item.fate != Fate::kMissing) continue;
     item.fate = Fate::kHeld;
@@ -189,8 +189,8 @@ void Branches::EndCancelled(Branch* branch) {
   Erase(branch);
 }
 
-// The branch was promised, and then ended the other way by somebody else. This goes on
-// record at the coordinator. The log keeps the branch until no coordinator can ask any
+// The branch was promised, and then ended the other way outside of our control. The
+// coordinator records this. The log keeps the branch until no coordinator can ask any
 // more, so that it is found again after a crash.
 void Branches::EndHeuristically(Branch* branch, const Results& results) {
   FinishResult& verdict = branch->verdict;

@@ -148,7 +148,7 @@ void CallScheduler::RunPhase() {
 
 // A prepared branch holds the locks of the keys that its tables had when it was prepared.
 // When a table has other keys now, the branch holds the table as a whole until it ends,
-// so that nobody can take a tuple that it would have locked.
+// so that no other branch can take a tuple that it would have locked.
 void CallScheduler::LockChangedTables() {
   if (std::exchange(seen_loads_, catalog_->loads()) == catalog_->loads()) return;
   branches_->ForEach([this](Branch* branch) {

@@ -16,7 +16,7 @@
 //   - A call that only reads, in a branch that has changed nothing, goes to a reader,
 //     where it has a snapshot of its own.
 //   - Any other call runs again after a pause, which doubles each time. When this has
-//     gone on for lock_wait, the call gets OVERLOADED; the branch stays active.
+//     lasted for lock_wait, the call gets OVERLOADED; the branch stays active.
 // Nothing of a stopped call can be kept: its unfinished work is in the scratch
 // transaction, which holds the file. If long calls were allowed to finish, the commits of
 // all users would be as slow as the slowest statement that anybody sends.

@@ -1,5 +1,5 @@
 // Threads that run calls which only read, each on a connection and a snapshot of its own,
-// in parallel to the writer. So a long SELECT delays nobody.
+// in parallel to the writer. So a long SELECT delays no other call.
 #ifndef PARTICIPANT_RESOURCES_SQLITE_READER_POOL_H_
 #define PARTICIPANT_RESOURCES_SQLITE_READER_POOL_H_
 

@@ -23,7 +23,7 @@ enum class Collation : uint8_t { kBinary, kNoCase, kRTrim, kUnknown };
 // The collation's name in SQL. kUnknown has none: BINARY is returned.
 [[nodiscard]] const char* NameOf(Collation collation);
 
-// A value that somebody else owns. Text and blobs point into it.
+// A value without its own memory: text and blobs point into memory of the owner.
 struct ValueView {
   int type = SQLITE_NULL;  // SQLite's storage class, SQLITE_INTEGER to SQLITE_NULL
   int64_t integer = 0;     // of SQLITE_INTEGER

@@ -1,6 +1,6 @@
 // Notices a call of a switch that does not return. Such a call cannot be ended safely: it
 // is logged and counted, the callers that wait for it are told that the result is not
-// known yet, and the call goes on.
+// known yet, and the call continues.
 //
 //   HangWatch watch("queue", Duration::Seconds(10));
 //   watch.Add(thread);    // any number; they outlive the watch

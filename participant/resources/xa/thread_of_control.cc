@@ -99,7 +99,7 @@ void ThreadOfControl::GiveUpWaiting() {
   std::deque<Task> given_up;
   {
     MutexLock lock(&mutex_);
-    if (!hanging_) return;  // it has just returned, and the thread goes on with the rest
+    if (!hanging_) return;  // the call has just returned, and the thread continues
     running = std::exchange(running_, nullptr);
     std::deque<Task> kept;
     for (Task& task : tasks_) {

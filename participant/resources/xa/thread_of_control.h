@@ -4,7 +4,7 @@
 // thread; meanwhile tasks that were posted with a `give_up` are answered by it:
 //
 //   posted ──> runs ──────────────────────────> over
-//     │          └──(a call hangs)── give_up(true), and the task goes on
+//     │          └──(a call hangs)── give_up(true), and the task continues
 //     └──(the call before it hangs)── give_up(false), and the task never runs
 #ifndef PARTICIPANT_RESOURCES_XA_THREAD_OF_CONTROL_H_
 #define PARTICIPANT_RESOURCES_XA_THREAD_OF_CONTROL_H_

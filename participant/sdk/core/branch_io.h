@@ -162,7 +162,7 @@ struct Command {
 
 enum class EventKind : uint8_t {
   kRecovered,         // a prepared branch was found at the start
-  kIdleRollback,      // nobody called for idle_timeout
+  kIdleRollback,      // there was no call for idle_timeout
   kOverdueRollback,   // a call took longer than its caller waits, mostly for a lock
   kInquiry,           // in doubt, and asks for the first time
   kSettledByInquiry,  // ended as the coordinators answered

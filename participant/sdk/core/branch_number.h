@@ -5,10 +5,10 @@
 //         0    0     ------- count -------    any other branch
 //
 // The application runs an application-managed branch on a connection of its own, and
-// hands it over prepared. Until the application asks to commit, nobody else knows that
-// the branch must be left alone, and a participant that was restarted knows only what the
-// store tells, which is the branch id. So the id says for how many seconds after the
-// prepare the branch is left alone.
+// hands it over prepared. Until the application asks to commit, no other program knows
+// that the branch must be left alone, and a participant that was restarted knows only
+// what the store tells, which is the branch id. So the id says for how many seconds after
+// the prepare the branch is left alone.
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_NUMBER_H_
 #define PARTICIPANT_SDK_CORE_BRANCH_NUMBER_H_
 

@@ -31,11 +31,11 @@
 //     (14, 15, 70). ROLLBACK during a running prepare waits for its end, and the prepare
 //     is then answered LOST; so is a PREPARE after a ROLLBACK (13).
 //   - A call may prepare the branch in the same step (an unsolicited vote). The caller
-//     must bring this vote to the coordinator. The branch asks nobody until the caller
-//     may have given it up; then it is in doubt like any other. While such a call runs,
-//     its caller may not give the branch up, since the vote may be on its way.
+//     must bring this vote to the coordinator. The branch does not inquire until the
+//     caller may have given it up; then it is in doubt like any other. While such a call
+//     runs, its caller may not give the branch up, since the vote may be on its way.
 //   - A PREPARE while an Execute still runs is REFUSED, and the branch is rolled back:
-//     somebody wants to commit work whose result nobody knows (XAER_PROTO).
+//     the caller wants to commit work whose result it does not know (XAER_PROTO).
 //   - PREPARE of a missing branch looks up its evidence. None: LOST (23). Committed long
 //     ago: REFUSED (61). Committed in one phase: COMMITTED_ALONE (74).
 //   - COMMIT of a branch that never voted is a protocol error: not done, reported.
@@ -49,15 +49,15 @@
 //         back                                   HEURISTIC_HAZARD, alarm (26, 30)
 //   - ROLLBACK of a missing branch with evidence of a commit: HEURISTIC_COMMIT (35).
 //     Without: DONE (4.6).
-//   - A branch that was told COMMIT is never rolled back and the other way round,
-//     whoever asks.
+//   - A branch that was told COMMIT is never rolled back, and one that was told ROLLBACK
+//     is never committed, whatever a later request says.
 //   - CommitOnePhase of a missing branch is answered from its evidence. Without evidence
 //     it was rolled back, unless it is below the watermark: FORGOTTEN, never a guess.
 //   - An application-managed branch does not ask before the grace period in its number
 //     has ended (75) or a PREPARE has come for it. If it is missing, PREPARE is answered
 //     LOST; if it is prepared after that, it is found, asks, and is told ROLLBACK.
 //   - This table alone never ends a prepared branch: the branch asks (section 4, "a
-//     branch in doubt pulls"; 32). It does end an active branch when nobody calls.
+//     branch in doubt pulls"; 32). It does end an active branch that gets no calls.
 #ifndef PARTICIPANT_SDK_CORE_BRANCH_TABLE_H_
 #define PARTICIPANT_SDK_CORE_BRANCH_TABLE_H_
 
@@ -108,9 +108,9 @@ class BranchTable {
   [[nodiscard]] StartResult Start(const Gtid& gtid, Duration idle_timeout, Timestamp now);
   void StartFailed(const BranchId& branch);
   // Returns an id for a branch that the application runs and prepares on a connection of
-  // its own (branch_number.h). Nothing is kept of it: it is looked up when somebody asks
-  // to prepare or to end it, or adopted when it is found. Until then it does not count
-  // for kSecond, since the application knows what its two connections wait for.
+  // its own (branch_number.h). The table does not keep it: it is looked up when it is to
+  // be prepared or ended, or adopted when it is found. Until then it does not count for
+  // kSecond, since the application knows what its two connections wait for.
   [[nodiscard]] StartResult StartApplicationManaged(const Gtid& gtid,
                                                     Duration grace_period);
 
