@@ -21,12 +21,6 @@ Effect ResourceTable::Apply(LogIndex index, const Record& record,
   return effect;
 }
 
-ResourceTable::Resources* ResourceTable::Writable() {
-  if (std::exchange(shared_, false))
-    resources_ = std::make_shared<Resources>(*resources_);
-  return resources_.get();
-}
-
 Effect ResourceTable::Put(const ResourceRecord& record) {
   ResourceRecord wanted = record;
   wanted.replace_store = false;
@@ -35,7 +29,7 @@ Effect ResourceTable::Put(const ResourceRecord& record) {
     if (IsOlderStore(*known, record)) return Effect::kOlderStore;
     if (*known == wanted) return Effect::kUnchanged;
   }
-  ResourceRecord& known = (*Writable())[record.name];
+  ResourceRecord& known = resources_.Write(snapshots_)[record.name];
   known.generation = wanted.generation;
   if (known == wanted) return Effect::kGenerationGrown;
   known = std::move(wanted);
@@ -45,7 +39,7 @@ Effect ResourceTable::Put(const ResourceRecord& record) {
 Effect ResourceTable::Retire(const RetiredRecord& record, const ResourceUsers& users) {
   if (Find(record.name) == nullptr) return Effect::kUnchanged;
   if (users.UserOf(record.name)) return Effect::kInUse;
-  Writable()->erase(record.name);
+  resources_.Write(snapshots_).erase(record.name);
   return Effect::kRetired;
 }
 

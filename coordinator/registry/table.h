@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "coordinator/base/copy_on_write.h"
 #include "coordinator/base/ids.h"
 #include "coordinator/base/running_hash.h"
 #include "coordinator/group/state_machine.h"
@@ -43,7 +44,7 @@ class ResourceTable {
  public:
   using Resources = std::map<std::string, ResourceRecord>;  // by name
 
-  ResourceTable() : resources_(std::make_shared<Resources>()) {}
+  ResourceTable() : resources_(Resources(), snapshots_) {}
   ResourceTable(ResourceTable&&) = default;
   ResourceTable& operator=(ResourceTable&&) = default;
 
@@ -67,15 +68,13 @@ class ResourceTable {
  private:
   friend class TableRestore;
 
-  // To be changed.
-  [[nodiscard]] Resources* Writable();
   Effect Put(const ResourceRecord& record);
   Effect Retire(const RetiredRecord& record, const ResourceUsers& users);
 
   LogIndex last_applied_;
   RunningHash hash_;
-  std::shared_ptr<Resources> resources_;
-  bool shared_ = false;  // a snapshot may still look at them
+  uint64_t snapshots_ = 0;  // how many were taken
+  CopyOnWrite<Resources> resources_;
 };
 
 // A table that is put together from the portions of a snapshot.

@@ -56,8 +56,8 @@ absl::Status Malformed(std::string_view portion) {
 }  // namespace
 
 std::unique_ptr<group::SnapshotSource> ResourceTable::TakeSnapshot() {
-  shared_ = true;
-  return std::make_unique<TableSource>(last_applied_, Hash(), resources_);
+  ++snapshots_;
+  return std::make_unique<TableSource>(last_applied_, Hash(), resources_.Share());
 }
 
 absl::Status TableRestore::Append(std::string_view portion) {
@@ -82,7 +82,8 @@ absl::Status TableRestore::Append(std::string_view portion) {
     auto* resource = std::get_if<ResourceRecord>(&*record);
     if (resource == nullptr) return Malformed(portion);
     std::string name = resource->name;
-    table_.resources_->insert_or_assign(std::move(name), std::move(*resource));
+    table_.resources_.Write(table_.snapshots_)
+        .insert_or_assign(std::move(name), std::move(*resource));
   }
   return absl::OkStatus();
 }
