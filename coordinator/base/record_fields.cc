@@ -1,5 +1,6 @@
 #include "coordinator/base/record_fields.h"
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 
 namespace concordat {
@@ -11,6 +12,32 @@ std::string Truncated(std::string_view text) {
 void PutText(std::string_view text, ByteWriter* out) {
   CONCORDAT_CHECK(text.size() <= kMaxDetailLength) << "text of " << text.size();
   out->Bytes(text);
+}
+
+absl::StatusOr<uint8_t> ReadRecordKind(const RecordFormat& format,
+                                       std::string_view record) {
+  const std::string machine(format.machine);
+  ByteReader head(record.substr(0, RecordFormat::kHeadBytes));
+  const uint8_t version = head.U8();
+  const uint8_t kind = head.U8();
+  if (!head.ok()) return absl::DataLossError(machine + " record is cut short");
+  if (version != format.version) {
+    return absl::UnimplementedError(absl::StrCat(machine, " record of version ", version,
+                                                 ", this program knows ", format.version,
+                                                 ": upgrade this node"));
+  }
+  if (kind < 1 || kind > format.last_kind) {
+    return absl::UnimplementedError(absl::StrCat(machine, " record of kind ", kind,
+                                                 " is not known: upgrade this node"));
+  }
+  return kind;
+}
+
+absl::Status MalformedRecord(const RecordFormat& format, std::string_view record) {
+  const auto kind = static_cast<uint8_t>(record[1]);
+  return absl::DataLossError(absl::StrCat(std::string(format.machine), " record of kind ",
+                                          kind, " and ", record.size(),
+                                          " bytes is malformed"));
 }
 
 Gtid FieldReader::ReadGtid() {

@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "coordinator/base/byte_codec.h"
 #include "coordinator/base/xid.h"
 
@@ -26,6 +28,22 @@ inline constexpr size_t kMaxDetailLength = 1024;
 
 // A text longer than kMaxDetailLength is a programmer's error (checked).
 void PutText(std::string_view text, ByteWriter* out);
+
+// A state machine's records. Each begins with the version and the kind, a byte each; its
+// fields follow.
+struct RecordFormat {
+  static constexpr size_t kHeadBytes = 2;
+  std::string_view machine;  // in messages: "registry"
+  uint8_t version = 1;
+  uint8_t last_kind = 1;  // kinds are numbered from 1
+};
+// The kind of the record. DATA_LOSS: it is too short to have one. UNIMPLEMENTED: a
+// version or a kind that this program does not know.
+[[nodiscard]] absl::StatusOr<uint8_t> ReadRecordKind(const RecordFormat& format,
+                                                     std::string_view record);
+// DATA_LOSS, for a record whose kind is known and whose fields cannot be read.
+[[nodiscard]] absl::Status MalformedRecord(const RecordFormat& format,
+                                           std::string_view record);
 
 // Reads the fields of one record. A value that no version of ours writes makes it fail:
 // from then on ok() is false, and what is read means nothing.

@@ -1,5 +1,7 @@
 #include "coordinator/registry/record.h"
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -11,6 +13,8 @@ namespace concordat::registry {
 namespace {
 
 enum class Kind : uint8_t { kResource = 1, kRetired = 2 };
+constexpr RecordFormat kFormat = {"registry", kRecordVersion,
+                                  static_cast<uint8_t>(Kind::kRetired)};
 
 void Put(const ResourceRecord& r, ByteWriter* out) {
   PutText(r.name, out);
@@ -92,33 +96,20 @@ std::string EncodeRecord(const Record& record) {
 }
 
 absl::StatusOr<Record> DecodeRecord(std::string_view bytes) {
-  ByteReader head(bytes.substr(0, 2));
-  const uint8_t version = head.U8();
-  const uint8_t kind = head.U8();
-  if (!head.ok()) return absl::DataLossError("registry record is cut short");
-  if (version != kRecordVersion) {
-    return absl::UnimplementedError(absl::StrCat("registry record of version ", version,
-                                                 ", this program knows ", kRecordVersion,
-                                                 ": upgrade this node"));
-  }
-  FieldReader in(bytes.substr(2));
+  const auto kind = ReadRecordKind(kFormat, bytes);
+  if (!kind.ok()) return kind.status();
+  FieldReader in(bytes.substr(RecordFormat::kHeadBytes));
   Record record;
-  switch (static_cast<Kind>(kind)) {
+  switch (static_cast<Kind>(*kind)) {
     case Kind::kResource:
       record = ReadResource(&in);
       break;
     case Kind::kRetired:
       record = ReadRetired(&in);
       break;
-    default:
-      return absl::UnimplementedError(absl::StrCat("registry record of kind ", kind,
-                                                   " is not known: upgrade this node"));
   }
-  if (!in.complete()) {
-    return absl::DataLossError(absl::StrCat("registry record of kind ", kind, " and ",
-                                            bytes.size(), " bytes is malformed"));
-  }
-  return record;
+  return in.complete() ? absl::StatusOr<Record>(std::move(record))
+                       : MalformedRecord(kFormat, bytes);
 }
 
 std::string Describe(const Record& record) {

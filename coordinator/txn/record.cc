@@ -19,6 +19,8 @@ enum class Kind : uint8_t {
   kWatermark = 5,
   kHeuristic = 6,
 };
+constexpr RecordFormat kFormat = {"transaction", kRecordVersion,
+                                  static_cast<uint8_t>(Kind::kHeuristic)};
 
 // Without its gtid, which the record names.
 void PutBranch(const Gtid& gtid, const BranchId& branch, ByteWriter* out) {
@@ -195,27 +197,12 @@ std::string EncodeRecord(const Record& record) {
 }
 
 absl::StatusOr<Record> DecodeRecord(std::string_view bytes) {
-  ByteReader head(bytes.substr(0, 2));
-  const uint8_t version = head.U8();
-  const uint8_t kind = head.U8();
-  if (!head.ok()) return absl::DataLossError("transaction record is cut short");
-  if (version != kRecordVersion) {
-    return absl::UnimplementedError(absl::StrCat("transaction record of version ",
-                                                 version, ", this program knows ",
-                                                 kRecordVersion, ": upgrade this node"));
-  }
-  if (kind < static_cast<uint8_t>(Kind::kStaged) ||
-      kind > static_cast<uint8_t>(Kind::kHeuristic)) {
-    return absl::UnimplementedError(absl::StrCat("transaction record of kind ", kind,
-                                                 " is not known: upgrade this node"));
-  }
-  FieldReader in(bytes.substr(2));
-  Record record = ReadRecord(static_cast<Kind>(kind), &in);
-  if (!in.complete()) {
-    return absl::DataLossError(absl::StrCat("transaction record of kind ", kind, " and ",
-                                            bytes.size(), " bytes is malformed"));
-  }
-  return record;
+  const auto kind = ReadRecordKind(kFormat, bytes);
+  if (!kind.ok()) return kind.status();
+  FieldReader in(bytes.substr(RecordFormat::kHeadBytes));
+  Record record = ReadRecord(static_cast<Kind>(*kind), &in);
+  return in.complete() ? absl::StatusOr<Record>(std::move(record))
+                       : MalformedRecord(kFormat, bytes);
 }
 
 std::string Describe(const Record& record) {
