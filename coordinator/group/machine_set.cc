@@ -1,6 +1,7 @@
 #include "coordinator/group/machine_set.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
@@ -24,7 +25,9 @@ class SetSource final : public SnapshotSource {
   std::optional<std::string> Next() override {
     for (; at_ < sections_.size(); ++at_) {
       auto& [machine, source] = sections_[at_];
-      if (const auto portion = source->Next()) return JoinCommand(machine, *portion);
+      if (auto portion = source->Next()) {
+        return JoinCommand(machine, *std::move(portion));
+      }
       source.reset();
     }
     return std::nullopt;
@@ -68,12 +71,9 @@ absl::StatusOr<MachineCommand> SplitCommand(std::string_view bytes) {
   return MachineCommand{MachineId(static_cast<uint8_t>(bytes[0])), bytes.substr(1)};
 }
 
-std::string JoinCommand(MachineId machine, std::string_view command) {
-  std::string bytes;
-  bytes.reserve(command.size() + 1);
-  bytes.push_back(static_cast<char>(machine.value()));
-  bytes.append(command);
-  return bytes;
+std::string JoinCommand(MachineId machine, std::string command) {
+  command.insert(command.begin(), static_cast<char>(machine.value()));
+  return command;
 }
 
 MachineSet::MachineSet(std::map<MachineId, StateMachine*> machines)
@@ -136,8 +136,8 @@ Timestamp MachineSet::NextTimer() const {
 std::vector<std::string> MachineSet::TakeProposals() {
   std::vector<std::string> proposals;
   for (const auto& [id, machine] : machines_) {
-    for (const std::string& command : machine->TakeProposals()) {
-      proposals.push_back(JoinCommand(id, command));
+    for (std::string& command : machine->TakeProposals()) {
+      proposals.push_back(JoinCommand(id, std::move(command)));
     }
   }
   return proposals;

@@ -31,7 +31,7 @@ struct MachineCommand {
 };
 // DATA_LOSS for an empty one.
 [[nodiscard]] absl::StatusOr<MachineCommand> SplitCommand(std::string_view bytes);
-[[nodiscard]] std::string JoinCommand(MachineId machine, std::string_view command);
+[[nodiscard]] std::string JoinCommand(MachineId machine, std::string command);
 
 class MachineSet final : public StateMachine {
  public:
