@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cctype>
-#include <initializer_list>
 
-#include "absl/strings/str_cat.h"
+#include "participant/resources/database/sql_words.h"
 
 namespace concordat::participant::mariadb {
 
 namespace {
+
+using database::IsOneOf;
+using database::Mentions;
 
 // Comments of this kind hold SQL that the server runs.
 bool IsCode(std::string_view comment) {
@@ -43,17 +45,6 @@ std::string FirstWord(std::string_view sql) {
   return word;
 }
 
-bool Mentions(std::string_view sql, std::string_view word) {
-  const auto found =
-      std::search(sql.begin(), sql.end(), word.begin(), word.end(),
-                  [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
-  return found != sql.end();
-}
-
-bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 // Why the statement is refused; empty when it is not.
 std::string WhyRefused(std::string_view first) {
   if (first.empty()) return "it does not begin with a word";
@@ -86,10 +77,7 @@ std::string WhyRefused(std::string_view first) {
 absl::StatusOr<StatementKind> CheckStatement(std::string_view sql) {
   const std::string first = FirstWord(sql);
   const std::string why = WhyRefused(first);
-  if (!why.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        first.empty() ? "the statement" : first, " is refused in a branch: ", why));
-  }
+  if (!why.empty()) return database::RefusedInBranch(first, why);
   StatementKind kind;
   kind.writes = IsOneOf(first, {"INSERT", "UPDATE", "DELETE", "REPLACE", "CALL"});
   // SHOW … WHERE f(), and EXPLAIN, which runs what it can in advance.

@@ -4,11 +4,14 @@
 #include <cctype>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "participant/resources/database/sql_words.h"
 
 namespace concordat::participant::postgresql {
 
 namespace {
+
+using database::IsOneOf;
+using database::Mentions;
 
 constexpr size_t kWords = 4;
 
@@ -57,17 +60,6 @@ std::vector<std::string> FirstWords(std::string_view sql) {
   return words;
 }
 
-bool Mentions(std::string_view sql, std::string_view word) {
-  const auto found =
-      std::search(sql.begin(), sql.end(), word.begin(), word.end(),
-                  [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
-  return found != sql.end();
-}
-
-bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 bool IsTemporary(const std::vector<std::string>& words) {
   if (words[0] != "CREATE") return false;
   return std::any_of(words.begin() + 1, words.end(), [](const std::string& word) {
@@ -114,10 +106,7 @@ absl::StatusOr<StatementKind> CheckStatement(std::string_view sql) {
   }
   const std::vector<std::string> words = FirstWords(sql);
   const std::string why = WhyRefused(sql, words);
-  if (!why.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        words[0].empty() ? "the statement" : words[0], " is refused in a branch: ", why));
-  }
+  if (!why.empty()) return database::RefusedInBranch(words[0], why);
   StatementKind kind;
   kind.writes =
       IsOneOf(words[0], {"INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP",
