@@ -14,7 +14,6 @@ namespace concordat::participant {
 
 namespace {
 
-constexpr char kClosing[] = "the resource is being closed";
 // What was asked before Close may take so long to end by itself.
 constexpr int kCloseGraceMs = 1000;
 constexpr int kClosePollMs = 2;
@@ -209,14 +208,15 @@ void DatabaseResourceManager::CountPrepared(const PreparedScan& scan) {
 
 absl::StatusOr<std::string> DatabaseResourceManager::CheckStart(
     const StartOptions& options) const {
-  if (!open_.load(std::memory_order_acquire)) return absl::UnavailableError(kClosing);
+  if (!open_.load(std::memory_order_acquire))
+    return absl::UnavailableError(database::kClosing);
   if (!serving_lock_->held()) return absl::UnavailableError(unavailable());
   return dialect_->BeginSql(options.isolation.empty() ? options_.default_isolation
                                                       : options.isolation);
 }
 
 std::string DatabaseResourceManager::unavailable() const {
-  if (!open_.load(std::memory_order_acquire)) return kClosing;
+  if (!open_.load(std::memory_order_acquire)) return database::kClosing;
   if (!serving_lock_->held()) return serving_lock_->why_not_held();
   MutexLock lock(&mutex_);
   return scan_failed_;
@@ -345,8 +345,8 @@ void DatabaseResourceManager::Close() {
     resolver_->StopRetrying();
     executor_->CloseAll();
     serving_lock_->Close();
-    settle_pool_->Close(kClosing);
-    work_pool_->Close(kClosing);
+    settle_pool_->Close(database::kClosing);
+    work_pool_->Close(database::kClosing);
   });
   // Each call has at most one more step to take.
   while (pending() > 0) nap();

@@ -21,7 +21,7 @@ Pool::~Pool() {
 }
 
 void Pool::Acquire(Taker taker) {
-  if (closed_) return taker(absl::UnavailableError("the resource is being closed"));
+  if (closed_) return taker(absl::UnavailableError(kClosing));
   waiters_.push_back({loop_->Now(), std::move(taker)});
   Serve();
   if (waiters_.empty() || !expiry_timer_.is_none()) return;
@@ -70,7 +70,7 @@ void Pool::OnConnected(const SessionPtr& session, const absl::Status& status) {
     if (!closed_) BackOff(status);
     return;
   }
-  if (closed_) return session->Close("the resource is being closed");
+  if (closed_) return session->Close(kClosing);
   if (reported_down_) {
     LogEvent(Level::kInfo, "database reached again").Field("resource", options_.resource);
   }
@@ -101,7 +101,7 @@ void Pool::BackOff(const absl::Status& status) {
 
 void Pool::Release(SessionPtr session) {
   if (!session->alive() || closed_) {
-    if (closed_) session->Close("the resource is being closed");
+    if (closed_) session->Close(kClosing);
     all_.erase(session);
   } else {
     idle_.push_back(std::move(session));

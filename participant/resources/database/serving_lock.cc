@@ -11,7 +11,6 @@ namespace {
 constexpr Duration kPoll = Duration::Millis(20);
 constexpr Duration kReconnect = Duration::Millis(200);
 constexpr Duration kReportAgain = Duration::Seconds(60);
-constexpr char kClosing[] = "the resource is being closed";
 
 }  // namespace
 

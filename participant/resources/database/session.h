@@ -38,6 +38,9 @@ struct Counters {
   std::atomic<uint64_t> left_undone{0};
 };
 
+// Why sessions are closed, and calls refused, when their resource is.
+inline constexpr char kClosing[] = "the resource is being closed";
+
 // What a session is made for.
 enum class SessionUse : uint8_t {
   kServingLock,  // holds the lock that makes this process the only one
