@@ -114,7 +114,6 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
                                                            size_t limit) const override;
 
   [[nodiscard]] const group::Replica& replica() const { return *replica_; }
-  [[nodiscard]] uint64_t log_flushes() const { return writer_->flush_count(); }
 
  private:
   // The log behind its writer. What an iteration of the loop appends is flushed when

@@ -79,8 +79,7 @@ class Core final : public group::StateMachine {
   void LoseLeadership(Timestamp now) override;
   // Only a ready leader, which knows what has begun, refuses for want of room; others
   // send the caller on. Without, records are made only for transactions that are staged
-  // or decided: not for registrations and what else changes a resource, nor for the abort
-  // of a transaction that nobody has asked to commit.
+  // or decided, and not for the abort of a transaction that nobody has asked to commit.
   void AdmitNewWork(bool admit) override;
   // What is due, and as a new leader what is inherited, so that no output is larger than
   // CoreOptions::max_work_per_output allows. Its work is in what is due, not in what is

@@ -2,12 +2,13 @@
 // own: each has a transaction in a session of its own.
 //
 //   idle ──Execute──> waiting ──session──> running ──answer──> idle
-//    │ │                 │                    │
-//    │ │                 │                    └─Rollback──> canceling ──the call's answer
-//    │ │                 │                        and the cancel's: roll back (prepared:
-//    by │ │                 │                        the resolver; lost and may be
-//    prepared: │ │                 │                        uncertain) │
-//    └─Rollback────────┴────────────────────────────────────────────────────────> over │
+//    │ │                 │                   │
+//    │ │                 │                   └─Rollback──> canceling ──the call's answer
+//    │ │                 │                       and the cancel's: roll back (prepared:
+//    │ │                 │                       the resolver's; lost and may be
+//    │ │                 │                       prepared: uncertain)
+//    │ └─Rollback────────┴─────────────────────────────────────────────────────> over
+//    │
 //    ├─Prepare────────> ending ──the database's prepare──> the resolver's
 //    ├─CommitOnePhase─> ending ──its commit─────────────> over
 //    │                    │
