@@ -47,11 +47,6 @@ int RetireResource(const Target& target, const std::string& name, const std::str
 // Prints the records of a write-ahead log, which is only read. Returns 1 when it is
 // damaged.
 int DumpLog(const std::string& dir, bool segments_only);
-// Prints the SQL that creates what Concordat needs in a database, and with `yes` runs it.
-// If `role` is not empty, that role gets the rights to serve the database. Returns 1 when
-// the database refuses, 2 when it cannot be reached, 64 when the URL's kind needs no such
-// objects, has no roles, or is not known.
-int InitResource(const std::string& url, const std::string& role, bool yes);
 
 }  // namespace concordat::cli
 

@@ -27,9 +27,6 @@ struct Arguments {
   std::string by;
   std::string log_dir;
   bool segments_only = false;
-  std::string url;
-  std::string role;
-  bool yes = false;
 };
 
 struct Commands {
@@ -40,7 +37,6 @@ struct Commands {
   CLI::App* forget;
   CLI::App* retire;
   CLI::App* dump;
-  CLI::App* init;
 };
 
 // The environment's value is used only after parsing. CLI11 would let it replace the
@@ -128,17 +124,6 @@ Commands AddCommands(CLI::App* app, Arguments* arguments) {
       ->required();
   commands.dump->add_flag("--segments", arguments->segments_only,
                           "Only segments and damage");
-  CLI::App* rm = app->add_subcommand("rm", "Databases as resource managers");
-  rm->require_subcommand(0, 1);
-  commands.init = rm->add_subcommand(
-      "init", "Make a database ready to be served: shows the SQL, runs it with --yes");
-  commands.init
-      ->add_option("url", arguments->url, "As concordat-rm has it: postgresql://host/db")
-      ->required();
-  commands.init->add_option("--role", arguments->role,
-                            "The role that will serve the resource (PostgreSQL): it is "
-                            "given the rights for that");
-  commands.init->add_flag("--yes", arguments->yes, "Run it");
   return commands;
 }
 
@@ -228,9 +213,6 @@ int Run(const Commands& commands, const Arguments& arguments) {
   if (*commands.retire) {
     return cli::RetireResource(arguments.target, arguments.resource, arguments.by);
   }
-  if (*commands.init) {
-    return cli::InitResource(arguments.url, arguments.role, arguments.yes);
-  }
   return cli::DumpLog(arguments.log_dir, arguments.segments_only);
 }
 
@@ -251,7 +233,7 @@ int main(int argc, char** argv) {
   if (!place.app->get_subcommands({}).empty()) {
     return Usage(place, "a command is missing");
   }
-  const bool asks_cluster = !*commands.dump && !*commands.init;
+  const bool asks_cluster = !*commands.dump;
   if (asks_cluster) {
     if (const int wrong = CheckTarget(place, &arguments.target); wrong != 0) return wrong;
   }

@@ -20,7 +20,7 @@ absl::StatusOr<std::string> FindProgram(const std::filesystem::path& here,
   }
   return absl::NotFoundError(absl::StrCat(
       name, " is neither in ", here.string(), " nor where a build puts it; build it: ",
-      "tests/build.sh release concordatd concordat-rm concordat"));
+      "tests/build.sh release concordatd concordat-rm"));
 }
 
 }  // namespace
@@ -34,10 +34,7 @@ absl::StatusOr<Programs> FindPrograms() {
   auto concordat_rm =
       FindProgram(self.parent_path(), "concordat-rm", "participant/daemon");
   if (!concordat_rm.ok()) return concordat_rm.status();
-  auto concordat = FindProgram(self.parent_path(), "concordat", "coordinator/cli");
-  if (!concordat.ok()) return concordat.status();
-  return Programs{*std::move(concordatd), *std::move(concordat_rm),
-                  *std::move(concordat)};
+  return Programs{*std::move(concordatd), *std::move(concordat_rm)};
 }
 
 }  // namespace concordat::example

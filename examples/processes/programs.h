@@ -19,7 +19,6 @@ inline constexpr int kExitUnavailable = 69;  // a process did not start, or ende
 struct Programs {
   std::string concordatd;
   std::string concordat_rm;
-  std::string concordat;
 };
 // Looks for them in this program's folder, and where a build puts them. NOT_FOUND: the
 // message names what is missing.

@@ -93,7 +93,7 @@ absl::Status BoxOffice::MakeReady(const std::string& resource, const std::string
   example::DatabaseServer* database = databases_.at(resource).get();
   if (absl::Status s = database->RunSql(sql); !s.ok()) return s;
   return example::RunProgram(
-             {programs_.concordat.concordat, "rm", "init", database->url(), "--yes"},
+             {programs_.concordat.concordat_rm, "init", database->url(), "--yes"},
              absl::StrCat(folder_, "/", resource, ".init.out"), kReadyLimit)
       .status();
 }

@@ -6,5 +6,5 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 "$root/tests/setup.sh" --databases
-"$root/tests/build.sh" release concordatd concordat-rm concordat seats tickets
+"$root/tests/build.sh" release concordatd concordat-rm seats tickets
 exec "$root/.build/release/examples/tickets/tickets" "$@"

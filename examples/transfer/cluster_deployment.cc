@@ -170,7 +170,7 @@ class ClusterDeployment final : public Deployment, public example::Victims {
       absl::Status status = MakeTables(bank, database);
       if (status.ok()) {
         status = example::RunProgram(
-                     {programs.concordat, "rm", "init", ServerUrl(*database), "--yes"},
+                     {programs.concordat_rm, "init", ServerUrl(*database), "--yes"},
                      absl::StrCat(folder_, "/", bank.name, ".init.out"), kReadyLimit)
                      .status();
       }

@@ -9,5 +9,5 @@ case " $* " in
   *postgresql* | *mariadb*) "$root/tests/setup.sh" --databases ;;
   *) "$root/tests/setup.sh" ;;
 esac
-"$root/tests/build.sh" release concordatd concordat-rm concordat transfer
+"$root/tests/build.sh" release concordatd concordat-rm transfer
 exec "$root/.build/release/examples/transfer/transfer" "$@"

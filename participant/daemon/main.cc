@@ -1,4 +1,5 @@
-// concordat-rm: a participant. Runs until SIGTERM or SIGINT.
+// concordat-rm: a participant. Runs until SIGTERM or SIGINT. "concordat-rm init" makes a
+// database ready for it, and ends.
 #include <signal.h>
 #include <time.h>
 
@@ -6,12 +7,14 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "coordinator/base/daemon_signals.h"
 #include "coordinator/base/log.h"
 #include "coordinator/base/version.h"
 #include "participant/daemon/daemon.h"
+#include "participant/daemon/init_command.h"
 #include "participant/daemon/options.h"
 
 namespace {
@@ -44,6 +47,9 @@ int WaitForStop(const sigset_t& signals, const std::atomic<bool>& failed,
 
 int main(int argc, char** argv) {
   using namespace concordat;
+  if (argc > 1 && std::string_view(argv[1]) == "init") {
+    return participant::RunInitCommand(argc - 1, argv + 1);
+  }
   const participant::ParsedOptions parsed = participant::ParseCommandLine(argc, argv);
   if (parsed.exit) return parsed.exit_code;
   const participant::DaemonOptions& options = parsed.options;

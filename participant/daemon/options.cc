@@ -66,7 +66,8 @@ ParsedOptions ParseCommandLine(int argc, char** argv) {
   CLI::App app(
       "concordat-rm: serves resource managers to a cluster of concordatd.\n"
       "Example: concordat-rm --listen 127.0.0.1:7080 --coordinators 127.0.0.1:7001 \\\n"
-      "  --resource bank-a=kv:///var/lib/bank-a");
+      "  --resource bank-a=kv:///var/lib/bank-a\n"
+      "A database is made ready first: concordat-rm init URL (--help tells more).");
   app.set_version_flag("--version", absl::StrCat("concordat-rm ", Version()));
   AddFlags(&app, &parsed.options);
   try {

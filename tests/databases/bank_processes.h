@@ -43,10 +43,10 @@ class BankProcesses : public ::testing::Test {
 
   std::string Program(const std::string& path) { return ProgramDir() + "/../../" + path; }
   std::string LogOf(const std::string& name) { return TextOf(dir_.path() + "/" + name); }
-  // Runs `concordat rm init` for a database, with or without --yes. Returns its status.
+  // Runs `concordat-rm init` for a database, with or without --yes. Returns its status.
   int RunInit(const std::string& bank, bool yes) {
     std::vector<std::string> words = {
-        Program("coordinator/cli/concordat"), "rm", "init",
+        Program("participant/daemon/concordat-rm"), "init",
         Kind::With(database_.Url(bank), "max_connections=5")};
     if (yes) words.push_back("--yes");
     const std::string log = absl::StrCat("init-", bank, yes ? "-yes" : "");
@@ -200,7 +200,7 @@ class BankProcesses : public ::testing::Test {
   void KillAndCompare() {
     StartNode();
     StartParticipant();  // the databases are not initialized
-    ASSERT_TRUE(participant_->WaitForLine("concordat rm init", 20)) << LogOf(log_);
+    ASSERT_TRUE(participant_->WaitForLine("concordat-rm init", 20)) << LogOf(log_);
     EXPECT_EQ(participant_->Stop(), 1);
     for (const char* bank : {"bank_a", "bank_b"}) {
       EXPECT_EQ(RunInit(bank, /*yes=*/false), 0);

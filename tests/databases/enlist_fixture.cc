@@ -83,7 +83,7 @@ EnlistTest::EnlistTest() : dir_("/tmp") {
         "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON ledger DEFERRABLE INITIALLY "
         "DEFERRED FOR EACH ROW WHEN (NEW.key LIKE 'slow%') EXECUTE FUNCTION wait();",
         bank);
-    Child init({Program("coordinator/cli/concordat"), "rm", "init", Url(bank), "--yes"},
+    Child init({Program("participant/daemon/concordat-rm"), "init", Url(bank), "--yes"},
                absl::StrCat(dir_.path(), "/init-", bank));
     EXPECT_EQ(init.WaitForExit(20), 0);
   }

@@ -45,10 +45,8 @@ ALLOWED = {
                              "coordinator/node", _CLIENT, _SDK, _RPC, GENERATED],
     "coordinator/daemon": [_BASE, "coordinator/storage", "coordinator/rpc",
                            "coordinator/node", _RPC, GENERATED],
-    # It shows and runs the SQL that a database is made ready with.
     "coordinator/cli": [_BASE, _CLIENT, "coordinator/node", "coordinator/storage", "wal",
-                        _RPC, _WIRE, GENERATED, f"{_RESOURCES}/postgresql",
-                        f"{_RESOURCES}/mariadb"],
+                        _RPC, _WIRE, GENERATED],
     _SDK: [_BASE, _CORE, _RPC, _WIRE, GENERATED],
     _CORE: [_BASE],
     "participant/store": [_BASE],

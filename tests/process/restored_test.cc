@@ -185,7 +185,7 @@ class RestoredPostgresql : public Restored {
         "INSERT INTO account VALUES(1, 0)",
         "bank");
     const std::string init =
-        absl::StrCat(ProgramDir(), "/../../coordinator/cli/concordat rm init '",
+        absl::StrCat(ProgramDir(), "/../../participant/daemon/concordat-rm init '",
                      server_.Url("bank"), "' --yes >", cluster_.dir(), "/init 2>&1");
     ASSERT_EQ(std::system(init.c_str()), 0) << TextOf(cluster_.dir() + "/init");
     Launch();

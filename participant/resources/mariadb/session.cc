@@ -48,7 +48,7 @@ absl::Status SetUpFailed(const BatchResult& r) {
   }
   return absl::FailedPreconditionError(
       absl::StrCat(error, ". Make Concordat's tables and the role ", kRole,
-                   " with \"concordat rm init URL\", as an administrator, and GRANT ",
+                   " with \"concordat-rm init URL\", as an administrator, and GRANT ",
                    kRole, " TO the user in the URL"));
 }
 

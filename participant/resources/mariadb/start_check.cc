@@ -141,7 +141,7 @@ absl::Status CheckTable(const StatementResult& rows, const TableNeeds& needs) {
   if (rows.rows.empty()) {
     return Refused(absl::StrCat(
         "the table ", needs.name,
-        " is not there, or this user may not see it: make it with \"concordat rm init "
+        " is not there, or this user may not see it: make it with \"concordat-rm init "
         "URL\", which shows its SQL"));
   }
   if (rows.Field(0, 0) != "InnoDB") {
@@ -157,7 +157,7 @@ absl::Status CheckTable(const StatementResult& rows, const TableNeeds& needs) {
         "), wanted are (", needs.columns, ") with a primary key over the first ",
         needs.key_words,
         ": it is another program's, or another version's. Move it away, then "
-        "\"concordat rm init URL\""));
+        "\"concordat-rm init URL\""));
   }
   return absl::OkStatus();
 }
@@ -193,7 +193,7 @@ absl::Status CheckRights(const database::BatchResult& answers) {
   }
   return Refused(absl::StrCat(
       "the role ", kRole, " of user ", user, " lacks rights (", answers.Error(),
-      "): run \"concordat rm init URL\" again, as an administrator, which grants them"));
+      "): run \"concordat-rm init URL\" again, as an administrator, which grants them"));
 }
 
 }  // namespace
@@ -250,7 +250,7 @@ absl::Status CheckStart(const database::BatchResult& answers,
   }
   if (answers.results[kStore].rows.size() != 1) {
     return Refused(
-        "concordat.store is empty: \"concordat rm init URL\" names the server");
+        "concordat.store is empty: \"concordat-rm init URL\" names the server");
   }
   return absl::OkStatus();
 }

@@ -125,11 +125,11 @@ absl::Status CheckServer(const StatementResult& row, const DatabaseOptions& opti
 }
 
 constexpr char kOnceMore[] =
-    "run \"concordat rm init URL\" once more, as the owner of the database";
+    "run \"concordat-rm init URL\" once more, as the owner of the database";
 
 std::string NoRights(const std::string& role, const std::string& name) {
   return absl::StrCat("role ", role, " may not use ", name,
-                      ": run \"concordat rm init URL --role ", role,
+                      ": run \"concordat-rm init URL --role ", role,
                       "\" as the owner of the database, or there: ",
                       absl::StrReplaceAll(GrantSql(role), {{"\n", " "}}));
 }
@@ -140,7 +140,7 @@ absl::Status CheckTable(const StatementResult& rows, const TableNeeds& needs,
   if (rows.rows.empty()) {
     return Refused(absl::StrCat(
         "the table ", name,
-        " is not there: make it with \"concordat rm init URL\", which shows its SQL"));
+        " is not there: make it with \"concordat-rm init URL\", which shows its SQL"));
   }
   const std::string columns(rows.Field(0, 3));
   if (columns != needs.columns || rows.Field(0, 4) != "t") {
@@ -148,7 +148,7 @@ absl::Status CheckTable(const StatementResult& rows, const TableNeeds& needs,
         name, " has the columns (", columns, "), wanted are (", needs.columns,
         ") with a primary key over the first ", needs.key_words,
         ": it is another program's, or another version's. Move it away, "
-        "then \"concordat rm init URL\""));
+        "then \"concordat-rm init URL\""));
   }
   if (rows.Field(0, 1) != "t") return Refused(NoRights(role, name));
   if (rows.Field(0, 2) == "t" && !superuser) {
@@ -184,7 +184,7 @@ void WarnOfRole(const StatementResult& row, const std::string& role,
       .Field("resource", options.resource)
       .Field("role", role)
       .Field("why", why)
-      .Field("instead", "a role of its own: concordat rm init URL --role ROLE");
+      .Field("instead", "a role of its own: concordat-rm init URL --role ROLE");
 }
 
 absl::Status CheckRole(const StatementResult& row, const std::string& role) {

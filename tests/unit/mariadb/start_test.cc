@@ -62,9 +62,9 @@ TEST_F(StartTest, ServersSettings_EachRefusalNamesTheLine) {
       "`.* TO poor@localhost; GRANT concordat_rm TO poor@localhost;"
       "REVOKE RELOAD ON *.* FROM concordat_rm");
   EXPECT_THAT(std::string(TryOpenAt(UrlOf("poor"), Options()).status().message()),
-              AllOf(HasSubstr("RELOAD"), HasSubstr("concordat rm init")));
+              AllOf(HasSubstr("RELOAD"), HasSubstr("concordat-rm init")));
   Sql("DROP TABLE concordat.branches");
-  EXPECT_THAT(Refusal(), HasSubstr("concordat rm init"));
+  EXPECT_THAT(Refusal(), HasSubstr("concordat-rm init"));
   ASSERT_TRUE(RunMariadbInit(Url()).ok());
   ASSERT_TRUE(RunMariadbInit(Url()).ok()) << "it is repeatable";
   Open();
@@ -95,7 +95,7 @@ TEST_F(StartTest, MissingRole_NamesTheGrant) {
   Sql("CREATE USER poor@localhost; GRANT ALL ON `" + Database() +
       "`.* TO poor@localhost");
   EXPECT_THAT(std::string(TryOpenAt(UrlOf("poor"), Options()).status().message()),
-              AllOf(HasSubstr("concordat rm init"), HasSubstr("GRANT concordat_rm TO")));
+              AllOf(HasSubstr("concordat-rm init"), HasSubstr("GRANT concordat_rm TO")));
   Sql("GRANT concordat_rm TO poor@localhost");
   OpenAt(UrlOf("poor"));
   EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1")).state,

@@ -13,7 +13,7 @@ TEST_F(GenerationTest, NoTable_NamesTheCommandAndWrongRightsTheGrant) {
   Sql("DROP TABLE concordat.generations");
   EXPECT_THAT(std::string(TryOpen(Options()).status().message()),
               HasSubstr("the table concordat.generations is not there: make it with "
-                        "\"concordat rm init URL\""));
+                        "\"concordat-rm init URL\""));
   ASSERT_TRUE(RunPostgresqlInit(Url()).ok());
   MakeRole("marker");
   Sql("REVOKE ALL ON concordat.generations FROM marker");

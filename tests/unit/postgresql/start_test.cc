@@ -30,7 +30,7 @@ using ::testing::HasSubstr;
 
 TEST_F(StartTest, NoEvidenceTable_NamesTheCommand) {
   Sql("DROP SCHEMA concordat CASCADE");
-  EXPECT_THAT(Refusal(), HasSubstr("concordat rm init"));
+  EXPECT_THAT(Refusal(), HasSubstr("concordat-rm init"));
   ASSERT_TRUE(RunPostgresqlInit(Url()).ok());
   Open();
   ASSERT_TRUE(RunPostgresqlInit(Url()).ok()) << "it is repeatable";
