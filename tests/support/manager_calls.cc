@@ -3,13 +3,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tests/support/processes.h"
 
 namespace concordat::participant {
-
-bool Eventually(const std::function<bool()>& condition, double seconds) {
-  return testing::WaitUntil(seconds, condition);
-}
 
 wire::Value Int(int64_t v) {
   wire::Value value;

@@ -12,12 +12,12 @@
 
 #include "participant/sdk/resource_manager.h"
 #include "tests/support/later.h"
+#include "tests/support/waiting.h"
 
 namespace concordat::participant {
 
+using testing::Eventually;
 using testing::Later;
-
-bool Eventually(const std::function<bool()>& condition, double seconds = 10);
 
 wire::Value Int(int64_t v);
 wire::Value Real(double v);

@@ -5,9 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
-#include <thread>
 
 #include "coordinator/base/check.h"
 
@@ -21,8 +19,6 @@ constexpr double kStartSeconds = 60;
 constexpr int kMostStarts = 3;
 
 using Session = std::unique_ptr<MYSQL, void (*)(MYSQL*)>;
-
-void Nap() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
 std::string ErrorOf(MYSQL* session) {
   return "ERROR " + std::to_string(mysql_errno(session)) + " " + mysql_error(session);
@@ -93,7 +89,7 @@ bool MariadbServer::StartOnce(const std::vector<std::string>& words) {
       return false;
     }
     CONCORDAT_CHECK(NowSeconds() < end) << "it does not start: " << Log();
-    Nap();
+    SleepMs(5);
   }
   return true;
 }

@@ -5,10 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include "coordinator/base/check.h"
 
@@ -25,8 +23,6 @@ struct Close {
 };
 using Session = std::unique_ptr<PGconn, Close>;
 using Answer = std::unique_ptr<PGresult, Close>;
-
-void Nap() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
 }  // namespace
 
@@ -76,9 +72,9 @@ void PostgresqlServer::Start() {
       if (PQping(Url().c_str()) == PQPING_OK) return;
       CONCORDAT_CHECK(NowSeconds() < end) << "it does not start: " << Log();
       if (waitpid(pid_, nullptr, WNOHANG) == pid_) break;
-      Nap();
+      SleepMs(5);
     }
-    Nap();
+    SleepMs(5);
   }
 }
 

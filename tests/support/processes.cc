@@ -211,26 +211,9 @@ double Child::CpuSeconds() const {
   return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-double NowSeconds() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-void SleepMs(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
 std::string TextOf(const std::string& file) {
   std::ifstream in(file);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-bool WaitUntil(double seconds, const std::function<bool()>& condition) {
-  const double end = NowSeconds() + seconds;
-  while (NowSeconds() < end) {
-    if (condition()) return true;
-    SleepMs(5);
-  }
-  return condition();
 }
 
 double Percentile(std::vector<double> values, double p) {

@@ -6,9 +6,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
+
+#include "tests/support/waiting.h"
 
 namespace concordat::testing {
 
@@ -58,12 +59,8 @@ class Child {
   std::string log_file_;
 };
 
-[[nodiscard]] double NowSeconds();  // monotonic
-void SleepMs(int64_t ms);
 // The content of a file; empty when it cannot be read.
 [[nodiscard]] std::string TextOf(const std::string& file);
-// Waits until the condition holds; false when it does not within `seconds`.
-[[nodiscard]] bool WaitUntil(double seconds, const std::function<bool()>& condition);
 // The p-quantile of the values, p from 0 to 1; 0 when there are none.
 [[nodiscard]] double Percentile(std::vector<double> values, double p);
 [[nodiscard]] inline double Median(const std::vector<double>& values) {

@@ -4,27 +4,20 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "concordat_wire/ParticipantService.h"
 #include "coordinator/base/mutex.h"
+#include "tests/support/waiting.h"
 #include "thrift/rpc/server.h"
 
 namespace concordat::rpc {
 namespace {
 
-bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
+using testing::Eventually;
 
 // Votes for all at once, but for the resource "slow", whose call it keeps.
 class SlowResource final : public wire::ParticipantServiceCobSvNull {

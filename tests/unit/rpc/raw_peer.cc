@@ -143,15 +143,6 @@ RawPeer RawListener::Accept() {
   return RawPeer(internal::OwnedFd(accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
 }
 
-bool Eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
-
 void StartEcho(Channel* channel, const EchoRequest& request, Duration deadline,
                CallCallback<EchoReply> callback) {
   channel->Call<EchoService_echo_pargs, EchoService_echo_presult, EchoReply>(

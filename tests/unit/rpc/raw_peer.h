@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/waiting.h"
 #include "tests/unit/rpc/echo_handler.h"
 #include "thrift/rpc/socket.h"
 
@@ -77,8 +78,7 @@ class RawListener {
   Address address_;
 };
 
-// Waits until the condition holds; false after ten seconds.
-[[nodiscard]] bool Eventually(const std::function<bool()>& condition);
+using testing::Eventually;
 
 // A server on a thread of its own, and channels on a second thread.
 class RpcTest : public ::testing::Test {

@@ -14,11 +14,13 @@
 #include "coordinator/base/fault_env.h"
 #include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/participant.h"
+#include "tests/support/waiting.h"
 #include "thrift/wire/conversion.h"
 
 namespace concordat::participant {
 namespace {
 
+using testing::Eventually;
 using ::testing::HasSubstr;
 using wire::Code;
 
@@ -144,11 +146,6 @@ class GenerationTest : public ::testing::Test {
     ready_.reset();
   }
 
-  template <class Condition>
-  static bool Eventually(Condition condition) {
-    for (int i = 0; i < 2000 && !condition(); ++i) Sleep(Duration::Millis(2));
-    return condition();
-  }
   static void Sleep(Duration time) {
     std::this_thread::sleep_for(std::chrono::microseconds(time.micros()));
   }

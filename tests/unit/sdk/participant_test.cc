@@ -12,6 +12,7 @@
 #include "coordinator/base/fault_env.h"
 #include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/channel_link.h"
+#include "tests/support/waiting.h"
 #include "tests/unit/sdk/test_coordinator.h"
 #include "thrift/rpc/channel.h"
 
@@ -20,16 +21,8 @@ namespace {
 
 using wire::Code;
 
-void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
-template <class Condition>
-bool Eventually(Condition condition) {
-  for (int i = 0; i < 1000; ++i) {
-    if (condition()) return true;
-    SleepMs(5);
-  }
-  return false;
-}
+using testing::Eventually;
+using testing::SleepMs;
 
 // One incarnation of a participant and its server.
 class ParticipantInstance {

@@ -15,6 +15,7 @@
 
 #include "coordinator/base/fault_env.h"
 #include "participant/resources/service/service_resource_manager.h"
+#include "tests/support/waiting.h"
 #include "tests/unit/service/model_service.h"
 
 namespace concordat::participant::service {
@@ -38,14 +39,7 @@ T Get(std::future<T> future) {
   return future.get();
 }
 
-template <class Condition>
-bool Eventually(Condition condition) {
-  for (int i = 0; i < 20'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return false;
-}
+using testing::Eventually;
 
 inline ServiceOptions SmallOptions() {
   ServiceOptions options;
