@@ -33,7 +33,7 @@
 #include "coordinator/client/link.h"
 #include "coordinator/client/outcome.h"
 #include "coordinator/client/resolver.h"
-#include "coordinator/client/rolled_back.h"
+#include "coordinator/client/rolled_back_gtids.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::client {

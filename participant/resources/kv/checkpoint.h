@@ -33,7 +33,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/base/file_env.h"
 #include "coordinator/base/xid.h"
-#include "participant/resources/kv/evidence.h"
+#include "participant/resources/kv/evidence_table.h"
 #include "participant/resources/kv/store.h"
 #include "wal/log.h"
 

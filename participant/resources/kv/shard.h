@@ -41,7 +41,7 @@
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/xid.h"
 #include "participant/resources/kv/checkpoint.h"
-#include "participant/resources/kv/evidence.h"
+#include "participant/resources/kv/evidence_table.h"
 #include "participant/resources/kv/lock_manager.h"
 #include "participant/resources/kv/operations.h"
 #include "participant/resources/kv/store.h"

@@ -39,7 +39,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/base/byte_codec.h"
 #include "coordinator/base/xid.h"
-#include "participant/sdk/core/remembered.h"
+#include "participant/sdk/core/remembered_branches.h"
 #include "wal/log.h"
 
 namespace concordat::participant::service {

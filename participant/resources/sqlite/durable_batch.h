@@ -15,7 +15,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/base/system_clock.h"
-#include "participant/resources/sqlite/apply.h"
+#include "participant/resources/sqlite/applier.h"
 #include "participant/resources/sqlite/branch.h"
 #include "participant/resources/sqlite/store.h"
 

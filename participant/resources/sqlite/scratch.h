@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "participant/resources/sqlite/apply.h"
+#include "participant/resources/sqlite/applier.h"
 #include "participant/resources/sqlite/branch.h"
 #include "participant/resources/sqlite/capture.h"
 #include "participant/resources/sqlite/sql_runner.h"

@@ -37,7 +37,7 @@ struct BranchTableOptions {
   size_t max_branches = 100'000;
   // How many branches that have ended without evidence (read-only, heuristic) are
   // remembered, so that their answers can be repeated. About 110 bytes each; see
-  // remembered.h.
+  // remembered_branches.h.
   size_t max_remembered = 131'072;
   // How many bytes of replies to calls are kept to be repeated, for all branches
   // together. Above this the oldest are dropped; if the call of a dropped reply is

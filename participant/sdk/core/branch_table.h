@@ -73,7 +73,7 @@
 #include "coordinator/base/clock.h"
 #include "coordinator/base/xid.h"
 #include "participant/sdk/core/branch_io.h"
-#include "participant/sdk/core/remembered.h"
+#include "participant/sdk/core/remembered_branches.h"
 #include "participant/sdk/core/results.h"
 #include "participant/sdk/core/rollback_reasons.h"
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "participant/sdk/core/remembered.h"
+#include "participant/sdk/core/remembered_branches.h"
 
 namespace concordat::participant {
 

@@ -5,8 +5,8 @@
 // written without our locks; the caller then undoes the branch's steps, keeps the branch
 // and raises an alarm. Triggers and foreign-key actions must be off on the connection,
 // since their changes are in the redo already.
-#ifndef PARTICIPANT_RESOURCES_SQLITE_APPLY_H_
-#define PARTICIPANT_RESOURCES_SQLITE_APPLY_H_
+#ifndef PARTICIPANT_RESOURCES_SQLITE_APPLIER_H_
+#define PARTICIPANT_RESOURCES_SQLITE_APPLIER_H_
 
 #include <string>
 #include <vector>
@@ -63,4 +63,4 @@ class Applier {
 
 }  // namespace concordat::participant::sqlite
 
-#endif  // PARTICIPANT_RESOURCES_SQLITE_APPLY_H_
+#endif  // PARTICIPANT_RESOURCES_SQLITE_APPLIER_H_

@@ -1,8 +1,8 @@
 // The transactions that this client has rolled back at their resources, without the
 // coordinators. Coordinators do not know their outcome, so the client keeps it. Only the
 // newest are kept.
-#ifndef COORDINATOR_CLIENT_ROLLED_BACK_H_
-#define COORDINATOR_CLIENT_ROLLED_BACK_H_
+#ifndef COORDINATOR_CLIENT_ROLLED_BACK_GTIDS_H_
+#define COORDINATOR_CLIENT_ROLLED_BACK_GTIDS_H_
 
 #include <cstddef>
 #include <deque>
@@ -32,4 +32,4 @@ class RolledBackGtids {
 
 }  // namespace concordat::client
 
-#endif  // COORDINATOR_CLIENT_ROLLED_BACK_H_
+#endif  // COORDINATOR_CLIENT_ROLLED_BACK_GTIDS_H_

@@ -1,4 +1,4 @@
-#include "participant/sdk/core/remembered.h"
+#include "participant/sdk/core/remembered_branches.h"
 
 #include <algorithm>
 

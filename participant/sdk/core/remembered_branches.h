@@ -8,8 +8,8 @@
 // MayHaveForgotten says that "not remembered" proves nothing any more. A PREPARE is then
 // answered LOST where it would have been READ_ONLY: this costs an abort, but never gives
 // a wrong outcome (a leader in mode parallel does not answer early on a READ_ONLY).
-#ifndef PARTICIPANT_SDK_CORE_REMEMBERED_H_
-#define PARTICIPANT_SDK_CORE_REMEMBERED_H_
+#ifndef PARTICIPANT_SDK_CORE_REMEMBERED_BRANCHES_H_
+#define PARTICIPANT_SDK_CORE_REMEMBERED_BRANCHES_H_
 
 #include <cstdint>
 #include <deque>
@@ -72,4 +72,4 @@ class RememberedBranches {
 
 }  // namespace concordat::participant
 
-#endif  // PARTICIPANT_SDK_CORE_REMEMBERED_H_
+#endif  // PARTICIPANT_SDK_CORE_REMEMBERED_BRANCHES_H_

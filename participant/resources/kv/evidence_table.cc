@@ -1,4 +1,4 @@
-#include "participant/resources/kv/evidence.h"
+#include "participant/resources/kv/evidence_table.h"
 
 namespace concordat::participant::kv {
 namespace {

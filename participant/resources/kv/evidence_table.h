@@ -3,8 +3,8 @@
 //
 // It is kept in buckets of transactions that began together. To forget what is below the
 // watermark, whole buckets are dropped and nothing else is looked at.
-#ifndef PARTICIPANT_RESOURCES_KV_EVIDENCE_H_
-#define PARTICIPANT_RESOURCES_KV_EVIDENCE_H_
+#ifndef PARTICIPANT_RESOURCES_KV_EVIDENCE_TABLE_H_
+#define PARTICIPANT_RESOURCES_KV_EVIDENCE_TABLE_H_
 
 #include <cstdint>
 #include <functional>
@@ -13,7 +13,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/base/xid.h"
-#include "participant/sdk/core/remembered.h"
+#include "participant/sdk/core/remembered_branches.h"
 #include "participant/sdk/core/results.h"
 
 namespace concordat::participant::kv {
@@ -41,4 +41,4 @@ class EvidenceTable {
 
 }  // namespace concordat::participant::kv
 
-#endif  // PARTICIPANT_RESOURCES_KV_EVIDENCE_H_
+#endif  // PARTICIPANT_RESOURCES_KV_EVIDENCE_TABLE_H_

@@ -1,4 +1,4 @@
-#include "participant/resources/sqlite/apply.h"
+#include "participant/resources/sqlite/applier.h"
 
 #include <algorithm>
 #include <utility>
