@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <iostream>
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "coordinator/base/option_errors.h"
 #include "participant/resources/mariadb/mariadb_resource_manager.h"
 #include "participant/resources/postgresql/postgresql_resource_manager.h"
 
@@ -15,14 +18,14 @@ namespace concordat::participant {
 
 namespace {
 
-constexpr int kExitRefused = 1;
-constexpr int kExitUnreachable = 2;
+constexpr int kExitRefused = 1;      // the database refuses
+constexpr int kExitUnreachable = 2;  // it cannot be reached
 constexpr int kExitWrongUsage = 64;  // EX_USAGE of sysexits.h
 
-// How a kind of database is made ready.
+// How a kind of database is prepared.
 struct Database {
   std::string sql;
-  std::string shell;
+  std::string shell;  // the program to which the SQL can be given instead
   std::function<absl::Status()> run;
 };
 
@@ -30,24 +33,32 @@ bool IsPostgresql(const std::string& url) {
   return absl::StartsWith(url, "postgresql://");
 }
 
-std::optional<Database> DatabaseOf(const std::string& url, const std::string& role) {
+// INVALID_ARGUMENT: the URL is wrong, or its kind of database needs nothing.
+absl::StatusOr<Database> DatabaseOf(const std::string& url, const std::string& role) {
+  DatabaseOptions ignored;
   if (IsPostgresql(url)) {
-    return Database{PostgresqlInitSql(role), "psql", [url, role] {
-                      DatabaseOptions ignored;
-                      const auto database = ParsePostgresqlUrl(url, &ignored);
-                      return database.ok() ? RunPostgresqlInit(*database, role)
-                                           : database.status();
+    const auto database = ParsePostgresqlUrl(url, &ignored);
+    if (!database.ok()) return database.status();
+    return Database{PostgresqlInitSql(role), "psql", [database = *database, role] {
+                      return RunPostgresqlInit(database, role);
                     }};
   }
   if (absl::StartsWith(url, "mysql://") || absl::StartsWith(url, "mariadb://")) {
-    return Database{MariadbInitSql(), "mariadb", [url] {
-                      DatabaseOptions ignored;
-                      const auto database = ParseMariadbUrl(url, &ignored);
-                      return database.ok() ? RunMariadbInit(*database)
-                                           : database.status();
-                    }};
+    const auto database = ParseMariadbUrl(url, &ignored);
+    if (!database.ok()) return database.status();
+    return Database{MariadbInitSql(), "mariadb",
+                    [database = *database] { return RunMariadbInit(database); }};
   }
-  return std::nullopt;
+  return absl::InvalidArgumentError(absl::StrCat(
+      url,
+      ": init is for databases, with a URL like postgresql://user@host/database or "
+      "mysql://user@host/database; kv://, sqlite:// and xa:// need no init"));
+}
+
+int Fail(const absl::Status& status, const std::string& advice, int exit_code) {
+  const absl::string_view message = absl::StripTrailingAsciiWhitespace(status.message());
+  std::cerr << "concordat-rm: " << std::string(message) << advice << "\n";
+  return exit_code;
 }
 
 int Init(const std::string& url, const std::string& role, bool yes) {
@@ -55,14 +66,8 @@ int Init(const std::string& url, const std::string& role, bool yes) {
     std::cerr << "concordat-rm: --role is for postgresql:// only\n";
     return kExitWrongUsage;
   }
-  const std::optional<Database> database = DatabaseOf(url, role);
-  if (!database.has_value()) {
-    std::cerr << "concordat-rm: " << url
-              << ": only databases are made ready, by an URL like "
-              << "postgresql://user@host/database or mysql://user@host/database; "
-              << "kv:// and sqlite:// need nothing\n";
-    return kExitWrongUsage;
-  }
+  const absl::StatusOr<Database> database = DatabaseOf(url, role);
+  if (!database.ok()) return Fail(database.status(), "", kExitWrongUsage);
   std::cout << database->sql;
   if (!yes) {
     std::cout << "-- Nothing was run. Repeat with --yes, or give it to "
@@ -74,8 +79,16 @@ int Init(const std::string& url, const std::string& role, bool yes) {
     std::cout << "-- Done.\n";
     return 0;
   }
-  std::cerr << "concordat-rm: " << std::string(status.message()) << "\n";
-  return absl::IsUnavailable(status) ? kExitUnreachable : kExitRefused;
+  if (absl::IsUnavailable(status)) {
+    return Fail(status,
+                "\nThe database cannot be reached: start its server or correct the URL, "
+                "then run init again.",
+                kExitUnreachable);
+  }
+  return Fail(status,
+              "\nThe database refuses the SQL above. When the cause is removed, run init "
+              "again: what exists already does no harm.",
+              kExitRefused);
 }
 
 }  // namespace
@@ -85,20 +98,25 @@ int RunInitCommand(int argc, char** argv) {
   std::string role;
   bool yes = false;
   CLI::App app(
-      "Makes a database ready to be served: shows the SQL for what Concordat keeps "
-      "there, and runs it with --yes.",
+      "Prepares a database to be served: prints the SQL that creates what Concordat "
+      "needs in it, and with --yes runs it.",
       "concordat-rm init");
-  app.add_option("url", url, "As in --resource: postgresql://user@host/database")
-      ->required();
+  app.add_option("url", url, "As in --resource: postgresql://user@host/database");
   app.add_option("--role", role,
-                 "The role that will serve the resource (PostgreSQL): it is given the "
-                 "rights for that");
+                 "The role that will serve the resource (PostgreSQL); it gets the rights "
+                 "for that");
   app.add_flag("--yes", yes, "Run it");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << "concordat-rm: " << error.what() << "\nTry concordat-rm init --help.\n";
+    std::cerr << "concordat-rm: " << ExplainOptionError(error.what())
+              << "\nTry concordat-rm init --help.\n";
+    return kExitWrongUsage;
+  }
+  if (url.empty()) {
+    std::cerr << "concordat-rm: init needs the URL of a database, like "
+              << "postgresql://user@host/database\nTry concordat-rm init --help.\n";
     return kExitWrongUsage;
   }
   return Init(url, role, yes);

@@ -375,6 +375,30 @@ TEST_F(DaemonTest, Flags_WrongValues_Exit64AndSayWhy) {
   EXPECT_THAT(LogText("two"), HasSubstr("concordatd "));
 }
 
+TEST_F(DaemonTest, Init_WrongInput_SaysWhatHappenedAndWhatToDo) {
+  struct Case {
+    Words words;
+    int status;
+    std::string why;
+    std::string advice;
+  };
+  const std::vector<Case> cases = {
+      {{}, 64, "needs the URL of a database", "--help"},
+      {{"kv:///bank"}, 64, "kv:///bank: init is for databases", "postgresql://user@host"},
+      {{"mysql://root@host/d", "--role", "r"}, 64, "--role is for postgresql://", ""},
+      {{"postgresql://u@h/d?max_connections=no"}, 64, "max_connections", ""},
+      {{"postgresql://u@h/d", "more"}, 64, "not expected: more", "--help"},
+      {{"postgresql://u@127.0.0.1:1/d", "--yes"}, 2, "refused", "start its server or"},
+      {{"mysql://u@127.0.0.1:1/d", "--yes"}, 2, "2002", "start its server or"},
+  };
+  for (const Case& wrong : cases) {
+    Words words = wrong.words;
+    words.insert(words.begin(), "init");
+    EXPECT_EQ(StartParticipant("init", words)->WaitForExit(kPatience), wrong.status);
+    EXPECT_THAT(LogText("init"), AllOf(HasSubstr(wrong.why), HasSubstr(wrong.advice)));
+  }
+}
+
 // Trial 25: logrotate's "kill -HUP" ended a node.
 TEST_F(DaemonTest, Sighup_OpensTheLogFileAnew) {
   Words flags = Node(1, "n1");
