@@ -16,7 +16,7 @@ absl::Status UnknownMachine(MachineId machine) {
                                                " is not known: upgrade this node"));
 }
 
-// The machines' sources, one after the other.
+// Returns the portions of the machines' sources, one machine after the other.
 class SetSource final : public SnapshotSource {
  public:
   using Section = std::pair<MachineId, std::unique_ptr<SnapshotSource>>;

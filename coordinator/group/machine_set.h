@@ -1,12 +1,13 @@
-// MachineSet: several state machines in one group, as one. Each has a number, which is
-// the first byte of its commands in the log and of its portions in a snapshot, where the
-// machines stand in the order of their numbers.
+// MachineSet: several state machines in one group, as one state machine. Each of them has
+// a number, which is the first byte of its commands in the log and of its portions in a
+// snapshot. A snapshot has the machines in the order of their numbers.
 //
 //   MachineSet set({{MachineId(1), &transactions}, {MachineId(2), &registry}});
 //
-// A command is applied to its machine alone. Leadership, time and room are told to all,
-// in the order of their numbers. A machine may look at the state of another while it
-// applies a command: both have applied the same part of the log, at every node.
+// A command is applied to its own machine only. All machines are told of leadership, time
+// and room on the disk, in the order of their numbers. While a machine applies a command
+// it may read the state of another: both have applied the same part of the log, at every
+// node.
 #ifndef COORDINATOR_GROUP_MACHINE_SET_H_
 #define COORDINATOR_GROUP_MACHINE_SET_H_
 
@@ -24,21 +25,22 @@
 
 namespace concordat::group {
 
-// A command of the log as its machine made it.
+// A command of the log, split into its two parts.
 struct MachineCommand {
   MachineId machine;
-  std::string_view command;
+  std::string_view command;  // as the machine made it
 };
-// DATA_LOSS for an empty one.
+// DATA_LOSS: `bytes` is empty.
 [[nodiscard]] absl::StatusOr<MachineCommand> SplitCommand(std::string_view bytes);
 [[nodiscard]] std::string JoinCommand(MachineId machine, std::string command);
 
 class MachineSet final : public StateMachine {
  public:
-  // They outlive it, and the snapshots' restores that it begins.
+  // The machines outlive the set and the restores that it begins.
   explicit MachineSet(std::map<MachineId, StateMachine*> machines);
 
-  // A command or portion of a machine that is not here: UNIMPLEMENTED.
+  // See StateMachine. A command or a portion of a machine that is not in the set is
+  // UNIMPLEMENTED.
   [[nodiscard]] absl::Status Check(std::string_view command) const override;
   [[nodiscard]] absl::Status Apply(LogIndex index, std::string_view command,
                                    Timestamp now) override;
@@ -58,9 +60,10 @@ class MachineSet final : public StateMachine {
  private:
   [[nodiscard]] absl::StatusOr<StateMachine*> Find(MachineId machine) const;
 
-  const std::map<MachineId, StateMachine*> machines_;
-  uint64_t last_read_ = 0;
-  // Those that are not confirmed, by the set's own numbers.
+  const std::map<MachineId, StateMachine*> machines_;  // not owned
+  uint64_t last_read_ = 0;  // the last number that the set has given to a read
+  // The reads that are not confirmed yet: by the set's number, the machine and its own
+  // number.
   std::map<ReadToken, std::pair<StateMachine*, ReadToken>> reads_;
 };
 

@@ -1,5 +1,6 @@
-// What a group of a node begins with after a start: the log's records and the snapshot
-// that they name, put together. The daemon and the simulator both begin here.
+// The state with which a node's group begins after a start: it is put together from the
+// log's records and the snapshot that they name. The daemon and the simulator both use
+// it.
 #ifndef COORDINATOR_GROUP_RECOVERY_H_
 #define COORDINATOR_GROUP_RECOVERY_H_
 
@@ -17,10 +18,10 @@ namespace concordat::group {
 using LoadSnapshot = absl::FunctionRef<absl::StatusOr<raft::SnapshotMeta>(
     GroupId, LogIndex, storage::SnapshotStore::TakePart)>;
 
-// After the log was replayed into `store`; once for each group. The snapshot is the one
-// that the log says is in force: a later file is the remainder of an installation that a
-// crash interrupted, and will be made again. The machine, which is new, then has that
-// state. After an error it is as it was.
+// Called once for each group, after the log was replayed into `store`. The snapshot is
+// the one that the log says is in force; a later file was left by an installation that a
+// crash has interrupted, and will be made again. `machine` is new, and has the snapshot's
+// state afterwards. After an error it is unchanged.
 //   DATA_LOSS            a record that does not decode, a gap in the log, or the snapshot
 //                        is missing, damaged, or not the one that the log names
 //   FAILED_PRECONDITION  the snapshot is another log's

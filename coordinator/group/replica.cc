@@ -12,7 +12,8 @@ namespace concordat::group {
 
 namespace {
 
-// Room for proposals in one go; the rest waits for the log to be committed.
+// The most commands that are proposed at once. Raft's flow control may make the rest
+// wait.
 constexpr size_t kMaxProposalsAtOnce = 4096;
 
 }  // namespace
@@ -33,8 +34,9 @@ void Replica::Tick(Timestamp now) {
   machine_->Tick(now_);
 }
 
-// New work is refused before anything is promised for it, by the machine, which knows
-// what is new. What is under way may go on: it is finished from the log's reserve.
+// Without room the machine, which knows what is new work, refuses it before anything is
+// promised for it. Work that is under way goes on, and is finished from the log's
+// reserve.
 void Replica::FollowSpace() {
   const bool has_space = store_->HasSpaceForNewWork();
   raft_.SetHasSpace(has_space);
@@ -46,7 +48,7 @@ void Replica::FollowSpace() {
   if (no_space_since_ == Timestamp::Infinite()) no_space_since_ = now_;
   if (now_ - no_space_since_ < config_.hand_over_after) return;
   no_space_since_ = now_;
-  // When nobody can take over, this node goes on with what is under way.
+  // If no node can take over, this one goes on with the work that is under way.
   (void)raft_.TransferLeadership();
 }
 
@@ -75,7 +77,7 @@ void Replica::OnDurable(wal::Lsn lsn) {
   }
 }
 
-// Heartbeats must go out, and be taken in, between two portions of much work.
+// Much work is done in portions, between which heartbeats are sent and received.
 bool Replica::Process() {
   WritePersists();
   size_t applied = 0;
@@ -103,7 +105,7 @@ bool Replica::ProcessRaft(size_t* applied) {
   return true;
 }
 
-// Before any entry of another leader is applied, and before anything is proposed.
+// Comes before any entry of another leader is applied, and before anything is proposed.
 void Replica::FollowLeadership(const raft::SoftState& state) {
   const bool leads = state.role == raft::Role::kLeader;
   if (leading_ && (!leads || state.term != leading_term_)) {
@@ -144,7 +146,7 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
   for (const raft::Entry& entry : entries) {
     if (entry.type == raft::EntryType::kTermStart) {
       if (leading_ && entry.term == leading_term_) {
-        // Requests have waited for it.
+        // The machine handles the requests that have waited, so it must know this first.
         machine_->AdmitNewWork(store_->HasSpaceForNewWork());
         machine_->LeaderReady(entry.term, now_);
       }
@@ -160,7 +162,8 @@ void Replica::ApplyCommitted(const std::vector<raft::Entry>& entries) {
   if (!entries.empty()) raft_.OnApplied(entries.back().index);
 }
 
-// Reads that Raft dropped are the machine's to answer: leadership was lost.
+// Reads that Raft has dropped are not confirmed: leadership was lost, and the machine
+// answers them itself.
 void Replica::ConfirmReads() {
   while (!reads_.empty() && reads_.front().index <= raft_.applied_index()) {
     machine_->OnReadConfirmed(ReadToken(reads_.front().token.value()), now_);
@@ -230,7 +233,8 @@ bool Replica::ProcessMachine() {
                             std::make_move_iterator(proposals.end()));
   ProposePending();
   for (const ReadToken token : reads) {
-    // Not the leader any more: the next output says so, and the machine answers.
+    // If this fails, the node does not lead any more. The next output says so, and the
+    // machine answers the read.
     (void)raft_.ReadIndex(raft::ReadToken(token.value()));
   }
   environment_->OnMachineOutput();
@@ -243,13 +247,14 @@ void Replica::ProposePending() {
     const auto end = pending_proposals_.begin() + static_cast<ptrdiff_t>(count);
     std::vector<std::string> commands(pending_proposals_.begin(), end);
     const auto first = raft_.Propose(std::move(commands));
-    // As the log is committed, or when leadership was not taken over.
+    // They can be proposed when more of the log is committed, or when a transfer of
+    // leadership has failed.
     if (absl::IsResourceExhausted(first.status()) ||
         absl::IsUnavailable(first.status())) {
       return;
     }
-    // Not the leader any more: the next output says so, and nothing is promised for
-    // these. The machine forgets them when it hears of it.
+    // The node does not lead any more. The next output says so, and the machine then
+    // forgets these commands, for which nothing was promised.
     if (!first.ok()) {
       pending_proposals_.clear();
       return;

@@ -14,8 +14,8 @@
 //   until nothing is left to do.
 //
 // It knows no command of any machine. The same class runs in the daemon, in a process
-// that embeds the coordinator, and in the simulator; they differ in what stands behind
-// ReplicaEnvironment and LogSink. Not thread-safe: everything happens on the node's loop.
+// that embeds the coordinator, and in the simulator; they differ in how they implement
+// ReplicaEnvironment and LogSink. Not thread-safe: used on the node's loop only.
 #ifndef COORDINATOR_GROUP_REPLICA_H_
 #define COORDINATOR_GROUP_REPLICA_H_
 
@@ -37,78 +37,82 @@
 
 namespace concordat::group {
 
-// What a replica asks of the world. Calls come from inside Process(), OnDurable() and
-// OnSnapshotRestored(), and must not call the replica back; what has to come back comes
-// later, as an input.
+// What a replica needs of its surroundings. The calls come from inside of Process(),
+// OnDurable() and OnSnapshotRestored(), and must not call the replica back. Their results
+// come later, as inputs.
 class ReplicaEnvironment {
  public:
   virtual ~ReplicaEnvironment() = default;
 
-  // May be lost, repeated, delayed, reordered.
+  // The message may be lost, repeated, delayed or reordered.
   virtual void SendToPeer(raft::Message message) = 0;
-  // The machine's proposals were handed to Raft. What else it wants is to be carried out
-  // now: it waits for no flush, and all that had to be log-committed before it was.
+  // The machine's proposals were passed to Raft. What else it wants is to be carried out
+  // now: it does not have to wait for a flush, and everything that had to be
+  // log-committed before it was.
   virtual void OnMachineOutput() = 0;
   virtual void OnRaftState(const raft::SoftState& state) = 0;
   virtual void OnRaftNotice(const raft::Notice& notice) = 0;
 
-  // The four below work in the order in which they are called, away from the loop.
+  // The next three do their work away from the loop, in the order in which they are
+  // called.
 
-  // Makes a snapshot durable; then Replica::OnSnapshotSaved is called, later.
+  // Makes a snapshot durable. Replica::OnSnapshotSaved is called later.
   virtual void SaveSnapshot(const raft::SnapshotMeta& meta,
                             std::unique_ptr<SnapshotSource> source) = 0;
-  // Keeps a part of a snapshot that comes from the leader.
+  // Keeps a part of a snapshot that the leader sends.
   virtual void ReceiveSnapshot(raft::SnapshotWrite part) = 0;
-  // The snapshot is whole: makes it durable and reads it into `restore`, unless a part
-  // could not be kept; then Replica::OnSnapshotRestored is called, later.
+  // All parts have come: makes the snapshot durable and reads it into `restore`, unless a
+  // part could not be kept. Replica::OnSnapshotRestored is called later.
   virtual void RestoreSnapshot(const raft::SnapshotMeta& meta,
                                std::unique_ptr<SnapshotRestore> restore) = 0;
-  // Part of a saved snapshot's state; NOT_FOUND when it is gone. At once.
+  // Returns a part of a saved snapshot's state, at once. NOT_FOUND: the snapshot was
+  // removed.
   [[nodiscard]] virtual absl::StatusOr<std::string> ReadSnapshot(
       const raft::SnapshotMeta& meta, uint64_t offset, size_t max_bytes, bool* last) = 0;
 };
 
 struct ReplicaConfig {
-  raft::Config raft;
-  // A snapshot is taken when so many entries, or bytes of them, were applied since
-  // the last one.
+  raft::Config raft;  // identity, voters, times and limits of the Raft core
+  // A snapshot is taken when so many entries, or so many bytes of them, were applied
+  // since the last one.
   uint64_t snapshot_entries = 200'000;
   uint64_t snapshot_bytes = uint64_t{64} << 20;
-  // A leader whose disk has had no room for new work for so long hands leadership over
-  // to a follower that has some; tried again after as long.
+  // When a leader's disk has had no room for new work for so long, the leader hands
+  // leadership over to a follower that has room. It tries again after the same time.
   Duration hand_over_after = Duration::Millis(500);
 };
 
 class Replica {
  public:
-  // `recovered` and the machine's state from Recover. The others outlive it.
+  // `recovered` and the machine's state are from Recover. The pointers outlive this.
   Replica(ReplicaConfig config, raft::RecoveredState recovered, StateMachine* machine,
           storage::RaftStore* store, ReplicaEnvironment* environment);
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
-  // --- Inputs. They only change state: call Process() after one or after many. The
-  // --- machine's own are handed to it by the node, after Tick.
+  // --- Inputs. They only change state: Process() has to be called after one or several
+  // --- of them. The node passes the machine's own inputs to the machine, after Tick.
 
-  // `now` never goes back. The machine then knows whether the disk has room.
+  // `now` never goes back. The machine is told whether the disk has room.
   void Tick(Timestamp now);
-  // INVALID_ARGUMENT: not for this replica, or malformed. UNIMPLEMENTED: it carries a
-  // command of a newer version; nothing was acknowledged.
+  // INVALID_ARGUMENT: the message is malformed, or not for this replica. UNIMPLEMENTED:
+  // it has a command of a newer version; nothing was acknowledged.
   absl::Status OnPeerMessage(raft::Message message);
-  // The log is durable up to here.
+  // The log is durable up to and including `lsn`.
   void OnDurable(wal::Lsn lsn);
-  // An error keeps the old snapshot and the log behind it; it is tried again later.
+  // After an error the old snapshot stays, with the log that follows it, and a snapshot
+  // is tried again later.
   void OnSnapshotSaved(const raft::SnapshotMeta& meta, const absl::Status& saved);
-  // With OK, `restore` is installed, if what was committed meanwhile allows it. It is
-  // left to the caller, who destroys it away from the loop.
+  // If `restored` is OK, `restore` is installed, unless this node has committed as much
+  // meanwhile. The caller keeps `restore`, and destroys it away from the loop.
   void OnSnapshotRestored(const raft::SnapshotMeta& meta, const absl::Status& restored,
                           SnapshotRestore* restore);
 
   // Hands leadership over, as raft::Raft::TransferLeadership does, with its errors.
   absl::Status HandOver() { return raft_.TransferLeadership(); }
 
-  // Carries out what the inputs led to, a bounded step of it. True: there is more to
-  // do; let others have their turn, then Tick and Process again.
+  // Carries out what the inputs have led to, up to a limit. True: there is more to do;
+  // let others have their turn, and then call Tick and Process again.
   [[nodiscard]] bool Process();
 
   // When Tick must be called at the latest.
@@ -117,28 +121,31 @@ class Replica {
   // --- Views.
 
   [[nodiscard]] const raft::Raft& raft() const { return raft_; }
-  // The machine's time: what it was told last.
+  // The time that the machine was told last.
   [[nodiscard]] Timestamp now() const { return now_; }
 
  private:
+  // Messages that may be sent only when a write is durable.
   struct HeldMessages {
-    raft::PersistId after;
+    raft::PersistId after;  // that write
     std::vector<raft::Message> messages;
   };
+  // A write that is not durable yet.
   struct PendingPersist {
-    wal::Lsn lsn;
-    raft::PersistId id;
+    wal::Lsn lsn;        // of its last record
+    raft::PersistId id;  // Raft's number for it
   };
 
-  // `applied` counts the entries.
+  // `applied` is increased by the number of applied entries. Both return whether they
+  // have done anything.
   bool ProcessRaft(size_t* applied);
   bool ProcessMachine();
-  // Those whose index is applied.
+  // Confirms the reads whose index is applied.
   void ConfirmReads();
   void FollowSpace();
   void FollowLeadership(const raft::SoftState& state);
   void WriteAndSend(raft::Output* output);
-  // As far as the log has room.
+  // Writes unwritten_, as far as the log has room.
   void WritePersists();
   void ApplyCommitted(const std::vector<raft::Entry>& entries);
   void ReceiveSnapshot(raft::Output* output);
@@ -147,28 +154,31 @@ class Replica {
   void ProposePending();
 
   const ReplicaConfig config_;
-  StateMachine* const machine_;
+  StateMachine* const machine_;  // these three outlive this
   storage::RaftStore* const store_;
   ReplicaEnvironment* const environment_;
   raft::Raft raft_;
-  Timestamp now_;
+  Timestamp now_;  // of the last Tick
 
-  // What found no room in the log's queue or on the disk. The core bounds it
-  // (Config::max_unflushed_bytes).
+  // Writes that found no room in the log's queue or on the disk. The Raft core limits
+  // their size (Config::max_unflushed_bytes).
   std::deque<raft::Persist> unwritten_;
-  std::deque<PendingPersist> persists_;  // written and not flushed
-  raft::PersistId persisted_;
-  std::deque<HeldMessages> held_;
-  // Commands that wait for Raft's flow control; only while leading.
+  std::deque<PendingPersist> persists_;  // in the order in which they were written
+  raft::PersistId persisted_;            // the last write that is durable
+  std::deque<HeldMessages> held_;        // in the order of the writes
+  // Commands that wait for Raft's flow control. Empty while not leading.
   std::deque<std::string> pending_proposals_;
-  // Confirmed by others, in the order of their indexes; only while leading.
+  // Reads that other nodes have confirmed, in the order of their indexes. They wait until
+  // their index is applied. Empty while not leading.
   std::deque<raft::ReadState> reads_;
-  Timestamp no_space_since_ = Timestamp::Infinite();  // while leading
+  // Since when a leader's disk has no room. Infinite: it has room, or this does not lead.
+  Timestamp no_space_since_ = Timestamp::Infinite();
   bool leading_ = false;
-  Term leading_term_;
+  Term leading_term_;  // of the present leadership
 
   std::optional<raft::SnapshotMeta> installing_;  // until OnSnapshotRestored
   std::optional<raft::SnapshotMeta> saving_;      // until OnSnapshotSaved
+  // Applied since the last snapshot was begun.
   uint64_t entries_since_snapshot_ = 0;
   uint64_t bytes_since_snapshot_ = 0;
 };

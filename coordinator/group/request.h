@@ -1,4 +1,4 @@
-// What requests to any state machine of a group have in common.
+// What the requests to all state machines of a group have in common.
 #ifndef COORDINATOR_GROUP_REQUEST_H_
 #define COORDINATOR_GROUP_REQUEST_H_
 
@@ -8,16 +8,16 @@
 
 namespace concordat::group {
 
-// Names a request until it is answered, once. Of the caller's choice; must not be in use.
-// 0 is none.
+// Identifies a request until it is answered, which happens once. The caller chooses it;
+// it must not be in use. 0 means none.
 using RequestToken = StrongId<struct RequestTokenTag, uint64_t>;
 
-// This node does not lead, and has begun nothing for this request. Nothing is known; ask
-// another node, with the same request.
+// This node does not lead, and has begun nothing for this request. The caller knows no
+// more than before, and asks another node with the same request.
 struct NotLeaderReply {};
 
-// This node leads but cannot answer yet, and has begun nothing for this request. Ask
-// again here, soon.
+// This node leads but cannot answer yet, and has begun nothing for this request. The
+// caller asks this node again, soon.
 struct NotReadyReply {};
 
 }  // namespace concordat::group

@@ -1,8 +1,9 @@
-// What a replica asks for its snapshots (ReplicaEnvironment), done with files. Every call
-// blocks until its part of the work is done: a daemon has a thread for them, so that the
-// loop waits for none; the simulator calls them when the disk's time has passed.
+// Does with files what a replica asks of its environment for snapshots
+// (ReplicaEnvironment). The calls block until their work is done. A daemon has a thread
+// for them, so that its loop does not wait; the simulator calls them when the disk's time
+// has passed.
 //
-// One thread at a time.
+// Used on one thread at a time.
 #ifndef COORDINATOR_GROUP_SNAPSHOT_FILES_H_
 #define COORDINATOR_GROUP_SNAPSHOT_FILES_H_
 
@@ -24,21 +25,21 @@ class SnapshotFiles {
   SnapshotFiles(storage::SnapshotStore* store, GroupId group)
       : store_(store), group_(group) {}
 
-  // Durable when it returns OK: so many bytes of state.
+  // When it returns OK, the snapshot is durable. Returns the size of its state in bytes.
   [[nodiscard]] absl::StatusOr<uint64_t> Save(const raft::SnapshotMeta& meta,
                                               SnapshotSource* source);
-  // An error is reported by Restore.
+  // Restore reports an error of this.
   void Receive(const raft::SnapshotWrite& part);
-  // What was received is made durable, and read back into `restore`.
+  // Makes durable what was received, and reads it back into `restore`.
   [[nodiscard]] absl::Status Restore(const raft::SnapshotMeta& meta,
                                      SnapshotRestore* restore);
 
  private:
-  storage::SnapshotStore* const store_;
+  storage::SnapshotStore* const store_;  // not owned
   const GroupId group_;
-  // Of the snapshot that is being received.
+  // The snapshot that is being received. Null: none is.
   std::unique_ptr<storage::SnapshotWriter> received_;
-  absl::Status receive_status_;
+  absl::Status receive_status_;  // the first error of its parts
 };
 
 }  // namespace concordat::group

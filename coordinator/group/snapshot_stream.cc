@@ -25,7 +25,7 @@ absl::Status SnapshotParser::Append(std::string_view part) {
     const std::string_view bytes = std::string_view(rest_).substr(taken);
     ByteReader length(bytes);
     const uint64_t size = length.Varint();
-    if (!length.ok() && bytes.size() < 10) break;  // its length is not whole
+    if (!length.ok() && bytes.size() < 10) break;  // the length is not complete
     if (!length.ok() || size == 0 || size > kMaxPortionBytes) {
       return absl::DataLossError(absl::StrCat("a portion of ", size, " bytes"));
     }

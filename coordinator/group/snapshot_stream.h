@@ -1,5 +1,5 @@
-// A state machine's snapshot as the bytes that are in a file and are sent to other nodes:
-// each portion after its length, a varint.
+// Converts a state machine's snapshot to the bytes that are in a file and are sent to
+// other nodes, and back: each portion follows its length, which is a varint.
 //
 //   status = WriteSnapshot(source.get(),
 //                          [&](std::string_view bytes) { return file->Append(bytes); });
@@ -7,7 +7,7 @@
 //   status = parser.Append(part);    // parts of any size, in order
 //   status = parser.Finish();        // after the last one
 //
-// Used on the thread of the source or restore.
+// Used on the thread of the source or the restore.
 #ifndef COORDINATOR_GROUP_SNAPSHOT_STREAM_H_
 #define COORDINATOR_GROUP_SNAPSHOT_STREAM_H_
 
@@ -20,7 +20,7 @@
 
 namespace concordat::group {
 
-// All of it; the first error of `write` ends it and is returned.
+// Writes the whole snapshot. Ends with the first error of `write`, and returns it.
 [[nodiscard]] absl::Status WriteSnapshot(
     SnapshotSource* source, absl::FunctionRef<absl::Status(std::string_view)> write);
 
@@ -28,13 +28,13 @@ class SnapshotParser {
  public:
   explicit SnapshotParser(SnapshotRestore* restore) : restore_(restore) {}
 
-  // Errors are those of the restore, or DATA_LOSS: no such bytes.
+  // The errors of the restore. Also DATA_LOSS: these are not the bytes of a snapshot.
   [[nodiscard]] absl::Status Append(std::string_view part);
   [[nodiscard]] absl::Status Finish();
 
  private:
-  SnapshotRestore* const restore_;
-  std::string rest_;  // the beginning of a portion
+  SnapshotRestore* const restore_;  // not owned
+  std::string rest_;  // the beginning of a portion whose end has not come yet
 };
 
 }  // namespace concordat::group

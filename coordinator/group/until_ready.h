@@ -1,9 +1,10 @@
-// UntilReady: the requests that reach a leader before it may answer. They wait, each for
-// a limited time, and are then dealt with in the order in which they came.
+// UntilReady: the requests that reach a leader before it may answer. Each waits for a
+// limited time. When the leader is ready they are handled in the order in which they
+// came.
 //
-//   leading:   Add(token, request, expires)    every time that comes: TakeExpired(now)
-//   ready:     OnReady()                       while there is room for work: TakeNext()
-//   follower:  TakeAll(), to send the callers on
+//   leading, not ready:   Add(token, request, expires), and TakeExpired(now) now and then
+//   ready:                OnReady(), then TakeNext() while there is room for work
+//   leadership is lost:   TakeAll(), to tell the callers to ask another node
 #ifndef COORDINATOR_GROUP_UNTIL_READY_H_
 #define COORDINATOR_GROUP_UNTIL_READY_H_
 
@@ -28,6 +29,7 @@ class UntilReady {
     Request request;
   };
 
+  // At most `most` requests wait.
   explicit UntilReady(size_t most) : most_(most) {}
 
   // False: too many wait already.
@@ -37,7 +39,7 @@ class UntilReady {
     by_expiry_.emplace(expires, arrivals_);
     return true;
   }
-  // Those whose time is over.
+  // Removes the requests whose time is over.
   [[nodiscard]] std::vector<RequestToken> TakeExpired(Timestamp now) {
     std::vector<RequestToken> tokens;
     while (!by_expiry_.empty() && by_expiry_.begin()->first <= now) {
@@ -49,7 +51,7 @@ class UntilReady {
     return tokens;
   }
 
-  // From here on their turn comes, and none expires.
+  // The leader is ready: from now on TakeNext returns the requests, and none expires.
   void OnReady() {
     by_expiry_.clear();
     for (auto& [arrival, waiting] : std::exchange(waiting_, {})) {
@@ -74,17 +76,17 @@ class UntilReady {
   }
 
   [[nodiscard]] size_t waiting() const { return waiting_.size(); }
-  // When the first of them expires; Infinite if none does.
+  // When the first of them expires. Infinite: none does.
   [[nodiscard]] Timestamp NextExpiry() const {
     return by_expiry_.empty() ? Timestamp::Infinite() : by_expiry_.begin()->first;
   }
 
  private:
   const size_t most_;
-  uint64_t arrivals_ = 0;
-  std::map<uint64_t, Waiting> waiting_;  // by arrival
-  std::multimap<Timestamp, uint64_t> by_expiry_;
-  std::deque<Waiting> next_;
+  uint64_t arrivals_ = 0;                         // the number of the last request
+  std::map<uint64_t, Waiting> waiting_;           // before OnReady, by number
+  std::multimap<Timestamp, uint64_t> by_expiry_;  // the numbers of those in waiting_
+  std::deque<Waiting> next_;                      // since OnReady, in their order
 };
 
 }  // namespace concordat::group

@@ -10,19 +10,20 @@
 namespace concordat::registry {
 
 struct Options {
-  // Resources of another cluster are refused. 0: any.
+  // This cluster: resources of other clusters are refused. 0: none is refused for that.
   ClusterId cluster;
-  // A resource whose registration comes again after this long was cut off or stopped:
-  // what waits for it is sent at once. More than two heartbeats.
+  // If there was no heartbeat of a resource for longer than this, its participant was cut
+  // off or stopped: with the next one, what waits for the resource is sent at once. It is
+  // more than two intervals of heartbeats.
   Duration silence = Duration::Millis(2500);
-  // A resource without a heartbeat for this long is taken for not served.
+  // A resource without a heartbeat for this long counts as not served.
   Duration silent_after = Duration::Seconds(5);
-  size_t max_resources = 4096;
+  size_t max_resources = 4096;  // in the table
 
-  // Until a new leader is ready: how long and how many requests may wait.
+  // How long, and how many, requests may wait until a new leader is ready.
   Duration not_ready_wait = Duration::Seconds(2);
   size_t max_not_ready = 20'000;
-  // So many of those that have waited are dealt with for one output.
+  // How many of the requests that have waited are handled before the output is taken.
   size_t max_work_per_output = 1000;
 };
 

@@ -1,4 +1,4 @@
-// What the registry wants done, and what it tells about itself.
+// What the registry wants done, and the events that it reports.
 #ifndef COORDINATOR_REGISTRY_OUTPUT_H_
 #define COORDINATOR_REGISTRY_OUTPUT_H_
 
@@ -14,13 +14,13 @@ namespace concordat::registry {
 
 enum class EventKind : uint8_t {
   kChanged,  // a resource was registered, changed or retired
-  kRefused,  // a registration was refused, for another reason than the last one
+  kRefused,  // a registration was refused, for a reason that is not that of the last one
 };
 
 struct Event {
   Timestamp time;
   EventKind kind = EventKind::kChanged;
-  std::string detail;
+  std::string detail;  // kChanged: Describe(record). kRefused: the reason
 };
 
 struct Output {

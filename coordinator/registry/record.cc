@@ -67,8 +67,8 @@ std::string Text(const RetiredRecord& r) {
 
 }  // namespace
 
-// Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days: a pure
-// state machine has no clock, and this needs none.
+// The algorithm civil_from_days of Howard Hinnant, "chrono-compatible low-level date
+// algorithms". It uses no clock and no time zone.
 std::string GenerationText(uint64_t generation) {
   if (generation == 0) return "before it kept a generation";
   const uint64_t seconds = generation / 1000;
@@ -78,7 +78,7 @@ std::string GenerationText(uint64_t generation) {
   const uint64_t year =
       (of_era - of_era / 1'460 + of_era / 36'524 - of_era / 146'096) / 365;
   const uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-  const uint64_t month = (5 * of_year + 2) / 153;  // from March
+  const uint64_t month = (5 * of_year + 2) / 153;  // 0 is March
   const uint64_t day = of_year - (153 * month + 2) / 5 + 1;
   const uint64_t civil = month < 10 ? month + 3 : month - 9;
   return absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",

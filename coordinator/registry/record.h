@@ -20,65 +20,67 @@
 
 namespace concordat::registry {
 
-// The registry among the state machines of a group.
+// The registry's number among the state machines of a group.
 inline constexpr group::MachineId kMachine{2};
 
 inline constexpr uint8_t kRecordVersion = 1;
 
-// Where a resource is served. Written when something changed, not for heartbeats.
+// Where a resource is served. A record is written when something has changed, and not for
+// heartbeats.
 struct ResourceRecord {
   std::string name{};
-  std::string address{};
-  std::string kind{};  // "kv", "sqlite", ...
-  Incarnation incarnation{};
-  ClusterId cluster{};
-  // Which store serves it: the same for as long as the name holds what was prepared in
-  // it. Empty: the store has no identity of its own. Another store is refused, unless
-  // the record says that an operator wants it so.
+  std::string address{};      // of its participant
+  std::string kind{};         // "kv", "sqlite", ...
+  Incarnation incarnation{};  // of its participant
+  ClusterId cluster{};        // to which it belongs
+  // The id of the store in which its branches are prepared. Empty: the store has no id.
+  // The name stays with this store, and another one is refused, unless an operator wants
+  // it.
   std::string store{};
-  bool replace_store = false;
-  // How far the store has come: a number that it keeps in itself and that only grows,
-  // milliseconds since the epoch as a rule. 0: it keeps none. One that has gone back
-  // is refused, unless an operator wants it so: a backup of the store was put back.
+  bool replace_store = false;  // an operator wants this store, or this generation of it
+  // The store's generation: a number that the store keeps in itself and that only grows,
+  // usually milliseconds since the epoch. 0: it keeps none. A smaller one than before is
+  // refused, unless an operator wants it, because a backup of the store was put back.
   uint64_t generation = 0;
   friend bool operator==(const ResourceRecord&, const ResourceRecord&) = default;
 };
 
-// Whether `wanted` takes the name away from the store that has it, without leave.
+// Whether `wanted` would give the name to another store than the one that has it, and no
+// operator wants that.
 [[nodiscard]] inline bool IsAnotherStore(const ResourceRecord& known,
                                          const ResourceRecord& wanted) {
   return !known.store.empty() && known.store != wanted.store && !wanted.replace_store;
 }
 
-// Whether `wanted` is the store that has the name, as it was earlier: a copy of it that
+// Whether `wanted` is an earlier state of the store that has the name: a copy of it that
 // lacks what was promised since. The store writes a generation into itself before it
-// tells anybody, so that the registry never knows a larger one than the store itself.
+// registers it, so the registry never knows a larger one than the store itself does.
 [[nodiscard]] inline bool IsOlderStore(const ResourceRecord& known,
                                        const ResourceRecord& wanted) {
   return known.store == wanted.store && wanted.generation < known.generation &&
          !wanted.replace_store;
 }
 
-// No clock says more: 9999-12-31.
+// The largest generation: the end of 9999-12-31.
 inline constexpr uint64_t kMaxGeneration = 253'402'300'799'999;
 // "2026-11-20T10:01:05.250Z"; "before it kept a generation" for 0.
 [[nodiscard]] std::string GenerationText(uint64_t generation);
 
-// A resource's name is given up: its place and its name are free for another store.
+// A resource's name was given up. Another store may have it now.
 struct RetiredRecord {
-  std::string name{};
-  std::string by{};  // who says so
+  std::string name{};  // of the resource
+  std::string by{};    // the operator
   friend bool operator==(const RetiredRecord&, const RetiredRecord&) = default;
 };
 
-// Their kinds are numbered in this order, from 1: never change it, only add.
+// The kinds of records are numbered in this order, from 1. Never change it, only add.
 using Record = std::variant<ResourceRecord, RetiredRecord>;
 
 // A text that is longer than kMaxDetailLength is a programmer's error (checked).
 [[nodiscard]] std::string EncodeRecord(const Record& record);
 
-// UNIMPLEMENTED for a version or kind that this program does not know: do not
-// acknowledge the entry, upgrade the node. DATA_LOSS for bytes that are none of ours.
+// UNIMPLEMENTED: this program does not know the version or the kind; the entry must not
+// be acknowledged, and the node must be upgraded. DATA_LOSS: the bytes are not a record.
 [[nodiscard]] absl::StatusOr<Record> DecodeRecord(std::string_view bytes);
 
 // One line for operators: "RETIRED bank-a by='ann'".

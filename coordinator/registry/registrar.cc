@@ -76,7 +76,7 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
   if (auto objection = Objection(resource)) {
     return RespondToRegistration(token, resource.name, *std::move(objection), now);
   }
-  // Not heard of as alive: it wants to be listed, and nothing to be sent to it.
+  // This is not a heartbeat: the participant is to be listed, and nothing sent to it.
   if (!request.quarantined.empty()) {
     return RespondToRegistration(
         token, resource.name,
@@ -89,7 +89,7 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
       known != nullptr && *known == plain) {
     return RespondToRegistration(token, resource.name, RegisteredReply{}, now);
   }
-  // A generation that has grown, too: it comes every few seconds, for ever.
+  // Also for a generation that has grown, because one comes every few seconds, for ever.
   if (!room_.for_new_work) {
     return RespondToRegistration(
         token, resource.name, RefusedReply{Refusal::kOverloaded, std::string(kDiskFull)},
@@ -98,8 +98,8 @@ void Registrar::Register(RequestToken token, const RegisterResourceRequest& requ
   Propose(token, resource);
 }
 
-// Heard of again after a silence: what waits for it is sent now, and not when its next
-// repetition is due.
+// When a resource is heard of again after a silence, messages that wait for it are sent
+// at once, and not when they are due to be repeated.
 void Registrar::NoteHeartbeat(const RegisterResourceRequest& request, Timestamp now) {
   Heard& heard = heard_[request.resource.name];
   if (heard.last_seen && now - *heard.last_seen > options_.silence) {
@@ -114,7 +114,7 @@ void Registrar::RespondToRegistration(RequestToken token, const std::string& res
   if (const auto* refused = std::get_if<RefusedReply>(&reply)) {
     if (table_.Find(resource) != nullptr) {
       Heard& heard = heard_[resource];
-      // The same may be repeated every second.
+      // The participant may repeat the same registration every second.
       if (heard.refused != refused->detail)
         Emit(EventKind::kRefused, refused->detail, now);
       heard.refused = refused->detail;
@@ -133,7 +133,7 @@ std::string Registrar::UseOf(const std::string& name, Timestamp now) const {
     return absl::StrCat("transaction ", ToString(*gtid), " has a branch at resource ",
                         name, " and is not over: concordat txn show ", ToString(*gtid));
   }
-  // A new leader gives every participant the time to be heard of.
+  // A new leader gives every participant time to send a heartbeat.
   Timestamp heard = ready_since_;
   if (const auto found = heard_.find(name); found != heard_.end()) {
     heard = std::max(heard, found->second.last_seen.value_or(ready_since_));
@@ -169,7 +169,8 @@ void Registrar::Propose(RequestToken token, Record record) {
 
 Reply Registrar::AnswerTo(const Record& record, Effect effect, Timestamp now) const {
   if (const auto* resource = std::get_if<ResourceRecord>(&record)) {
-    // Overtaken: by the record of another store, or by a later one of its own.
+    // Another record came first in the log: one of another store, or a later one of the
+    // same store.
     const bool overtaken = effect == Effect::kOtherStore || effect == Effect::kOlderStore;
     if (overtaken) return WrongStore(*resource);
     return RegisteredReply{};
@@ -181,7 +182,7 @@ Reply Registrar::AnswerTo(const Record& record, Effect effect, Timestamp now) co
 void Registrar::OnApplied(const Record& record, Effect effect, Timestamp now) {
   const auto* resource = std::get_if<ResourceRecord>(&record);
   if (effect == Effect::kRetired) heard_.erase(std::get<RetiredRecord>(record).name);
-  // A generation that has grown is no news for operators: it comes every few seconds.
+  // No event is reported for a generation that has grown: one comes every few seconds.
   const bool registered = effect == Effect::kRegistered ||
                           (effect == Effect::kUnchanged && resource != nullptr);
   if (registered || effect == Effect::kRetired) {

@@ -1,8 +1,8 @@
-// Registrar: the registry's part that only a ready leader has. It answers requests about
-// resources, holds those that wait for a record, and keeps the heartbeats, which nobody
-// needs after an election.
+// Registrar: the part of the registry that works at a ready leader only. It answers
+// requests about resources, keeps those that wait for a record, and remembers the
+// heartbeats, which are not needed after an election.
 //
-// It acts on the table's state only, never on "I appended it".
+// It acts on the state of the table, and never on the fact that it has proposed a record.
 #ifndef COORDINATOR_REGISTRY_REGISTRAR_H_
 #define COORDINATOR_REGISTRY_REGISTRAR_H_
 
@@ -28,53 +28,54 @@ using group::RequestToken;
 
 class Registrar {
  public:
-  // All of them outlive it. What changes nothing is answered without room on the disk.
+  // All of them outlive this. Requests that change nothing are also answered when there
+  // is no room on the disk.
   Registrar(const Options& options, const ResourceTable& table, ResourceUsers* users,
             const DiskRoom& room, Output* out)
       : options_(options), table_(table), users_(*users), room_(room), out_(*out) {}
 
   // This node is ready to lead. It has heard of no resource yet.
   void BeginTerm(Timestamp now) { ready_since_ = now; }
-  // Leadership is lost: forgets all. Who waits for a record is answered Undecided, since
-  // it was appended, and may reach the log under the next leader.
+  // Leadership is lost: everything is forgotten. Requests that wait for a record are
+  // answered Undecided, since the record may still be committed by the next leader.
   void Abandon();
 
   void Register(RequestToken token, const RegisterResourceRequest& request,
                 Timestamp now);
   void Retire(RequestToken token, const RetireResourceRequest& request, Timestamp now);
 
-  // After the table has applied the record.
+  // The table has applied the record.
   void OnApplied(const Record& record, Effect effect, Timestamp now);
 
   // In the order of names.
   [[nodiscard]] std::vector<ResourceView> Views(Timestamp now) const;
-  // Why its participant cannot use the resource now, as its last heartbeat said. Empty:
-  // it can, or nothing was heard since this leader began.
+  // Why the participant cannot use the resource now, as its last heartbeat said. Empty:
+  // it can, or nothing was heard of it since this node leads.
   [[nodiscard]] std::string Unavailable(const std::string& resource) const;
 
  private:
   // What this leader has heard of a resource.
   struct Heard {
-    std::optional<Timestamp> last_seen;
-    std::string unavailable;
-    // The last registration that was refused, until one is accepted. For operators:
-    // nothing is decided by it.
+    std::optional<Timestamp> last_seen;  // the last heartbeat; none: there was none
+    std::string unavailable;             // see Unavailable
+    // Why the last registration was refused, and when. Empty once one was accepted. It is
+    // for operators only: nothing is decided by it.
     std::string refused;
     Timestamp refused_at;
   };
 
-  // Why it cannot be registered; none: it can.
+  // Why the resource cannot be registered. None: it can.
   [[nodiscard]] std::optional<RefusedReply> Objection(
       const ResourceRecord& resource) const;
-  // Of one that the table does not take.
+  // The refusal of a resource whose store may not have the name.
   [[nodiscard]] RefusedReply WrongStore(const ResourceRecord& resource) const;
-  // Why the name cannot be given up now; empty: it can.
+  // Why the name cannot be given up now. Empty: it can.
   [[nodiscard]] std::string UseOf(const std::string& name, Timestamp now) const;
   [[nodiscard]] Reply AnswerTo(const Record& record, Effect effect, Timestamp now) const;
 
   void NoteHeartbeat(const RegisterResourceRequest& request, Timestamp now);
   void Propose(RequestToken token, Record record);
-  // Also keeps what became of a registration, for operators.
+  // Also remembers for operators whether the registration was refused.
   void RespondToRegistration(RequestToken token, const std::string& resource, Reply reply,
                              Timestamp now);
   void Respond(RequestToken token, Reply reply) {
@@ -88,13 +89,14 @@ class Registrar {
 
   const Options& options_;
   const ResourceTable& table_;
-  ResourceUsers& users_;
+  ResourceUsers& users_;  // the transactions
   const DiskRoom& room_;
-  Output& out_;
-  std::map<std::string, Heard> heard_;  // by name
-  // Who waits for which record.
+  Output& out_;  // the registry's
+  std::map<std::string, Heard>
+      heard_;  // by name; only of names in the table, or proposed
+  // The requests that wait for a record to be applied.
   std::vector<std::pair<RequestToken, Record>> waiting_;
-  Timestamp ready_since_;
+  Timestamp ready_since_;  // when this node became ready to lead
 };
 
 }  // namespace concordat::registry

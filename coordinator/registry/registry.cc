@@ -43,7 +43,7 @@ void Registry::LoseLeadership(Timestamp now) {
   now_ = now;
   if (role_ == Role::kFollower) return;
   role_ = Role::kFollower;
-  out_.proposals.clear();  // not taken, so not appended
+  out_.proposals.clear();  // they were not taken, so they are not appended
   registrar_.Abandon();
   for (const auto token : until_ready_.TakeAll()) {
     Respond(token, group::NotLeaderReply{});

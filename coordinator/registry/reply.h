@@ -11,32 +11,32 @@
 
 namespace concordat::registry {
 
-// The table says what was asked for.
+// The table now says what was asked for.
 struct RegisteredReply {};
 
 struct ResourceRetiredReply {
   bool was_known = true;  // false: there was no such name
 };
 
-// A record was appended, and this node has stepped down since: it may still take effect
-// under the next leader. Ask again.
+// A record was proposed, and this node has lost leadership since. The record may still
+// take effect. The caller asks again.
 struct UndecidedReply {};
 
 enum class Refusal : uint8_t {
-  kBadRequest,      // a bad name, a text that is too long
-  kOverloaded,      // too many resources, or the disk is full; try later
-  kForeignCluster,  // a resource of another cluster
-  kOtherStore,      // the resource's name belongs to another store
+  kBadRequest,      // the name is not valid, or a text is too long
+  kOverloaded,      // there are too many resources, or the disk is full; try later
+  kForeignCluster,  // the resource is of another cluster
+  kOtherStore,      // the name belongs to another store
   kOlderStore,      // the store is an old copy of the one that has the name
-  kQuarantined,     // its participant says itself that it does not serve the resource
-  kInUse,           // a resource that is served, or that a transaction needs
+  kQuarantined,     // the participant itself says that it does not serve the resource
+  kInUse,           // the resource is served, or a transaction needs it
 };
 [[nodiscard]] std::string_view ToString(Refusal why);
 
-// A ready leader's answer: not done and without effect, for the reason given.
+// A ready leader has refused the request: it had no effect.
 struct RefusedReply {
   Refusal why = Refusal::kBadRequest;
-  std::string detail{};
+  std::string detail{};  // for operators: the reason, and what to do
 };
 
 using Reply = std::variant<RegisteredReply, ResourceRetiredReply, UndecidedReply,
@@ -47,7 +47,7 @@ struct Answer {
   Reply reply{};
 };
 
-// One line for operators and for comparing: "REFUSED in-use: ...".
+// One line for operators and tests: "REFUSED in-use: ...".
 [[nodiscard]] std::string Describe(const Reply& reply);
 
 }  // namespace concordat::registry

@@ -1,6 +1,6 @@
-// What participants and operators ask of the registry. Each request comes with a token of
-// the caller's choice and gets exactly one answer with it (reply.h): one of those named
-// here, NotLeaderReply or NotReadyReply.
+// The requests of participants and operators to the registry. The caller chooses a token
+// for each request, which gets exactly one answer with that token (reply.h): one that is
+// named here, NotLeaderReply or NotReadyReply.
 #ifndef COORDINATOR_REGISTRY_REQUEST_H_
 #define COORDINATOR_REGISTRY_REQUEST_H_
 
@@ -11,23 +11,25 @@
 
 namespace concordat::registry {
 
-// Also the heartbeat: repeated unchanged it writes nothing.
-// RegisteredReply, RefusedReply, UndecidedReply.
+// Registers a resource. It is also the heartbeat: when nothing has changed, nothing is
+// written. Answers: RegisteredReply, RefusedReply, UndecidedReply.
 struct RegisterResourceRequest {
   ResourceRecord resource{};
-  // Why its participant does not serve it: it is listed so, and refused. Empty: it does.
+  // Why the participant does not serve the resource. Then the registration is refused,
+  // and operators see the reason. Empty: the participant serves it.
   std::string quarantined{};
-  // Why its participant cannot use it now; it is registered all the same. Empty: it can.
+  // Why the participant cannot use the resource now. It is registered all the same.
+  // Empty: the participant can use it.
   std::string unavailable{};
 };
 
-// An operator gives a resource's name up: nobody serves it any more. What the registry
-// knew of its store goes with it, so that any store may have the name later.
-// ResourceRetiredReply, RefusedReply (kInUse: it is served, or a transaction needs it),
-// UndecidedReply.
+// An operator gives up a resource's name, because nobody serves it any more. The registry
+// also forgets the store, so that any store may have the name later. Answers:
+// ResourceRetiredReply, RefusedReply (kInUse: the resource is served, or a transaction
+// needs it), UndecidedReply.
 struct RetireResourceRequest {
-  std::string name{};
-  std::string by{};
+  std::string name{};  // of the resource
+  std::string by{};    // the operator
 };
 
 using Request = std::variant<RegisterResourceRequest, RetireResourceRequest>;

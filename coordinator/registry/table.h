@@ -1,5 +1,6 @@
-// ResourceTable: what the registry's log-committed records add up to. Deterministic:
-// every node that applied the same records has the same table, byte for byte.
+// ResourceTable: the state that results from the registry's log-committed records. It is
+// deterministic: every node that has applied the same records has the same table, byte
+// for byte.
 //
 //   ResourceTable table;
 //   Effect effect = table.Apply(index, record, users);   // what became true, or why not
@@ -30,13 +31,13 @@ namespace concordat::registry {
 
 // What a record did.
 enum class Effect : uint8_t {
-  kRegistered,       // a new resource, or something of it is new
-  kGenerationGrown,  // nothing else of it is new
-  kRetired,
-  // The others changed nothing:
-  kUnchanged,   // the record says what the table says; to retire: there is no such name
+  kRegistered,       // the resource is new, or something of it has changed
+  kGenerationGrown,  // only its store's generation has changed
+  kRetired,          // the resource was removed
+  // These have changed nothing:
+  kUnchanged,   // the table said so before; for RETIRED: there is no such name
   kOtherStore,  // the name belongs to another store
-  kOlderStore,  // an old copy of the store that has the name
+  kOlderStore,  // the store is an old copy of the one that has the name
   kInUse,       // a transaction that is not over has a branch at the resource
 };
 
@@ -48,21 +49,21 @@ class ResourceTable {
   ResourceTable(ResourceTable&&) = default;
   ResourceTable& operator=(ResourceTable&&) = default;
 
-  // Applies the log-committed record at `index`. Indexes grow, not necessarily by one
-  // (checked): other entries of the log are not the registry's. `users` has applied
-  // everything before it.
+  // Applies the log-committed record at `index`. Indexes grow (checked), but not always
+  // by one, since other entries of the log are not the registry's. `users` has applied
+  // everything before this index.
   Effect Apply(LogIndex index, const Record& record, const ResourceUsers& users);
 
   [[nodiscard]] LogIndex last_applied() const { return last_applied_; }
   [[nodiscard]] const Resources& resources() const { return *resources_; }
-  // Null: there is no such name. Valid until Apply.
+  // Null: there is no such name. Valid until the next Apply.
   [[nodiscard]] const ResourceRecord* Find(const std::string& name) const;
 
-  // A running digest of all that was applied and what became of it. Equal on every node
-  // at the same index; carried along by snapshots.
+  // A running digest of all records that were applied and of their effects. It is equal
+  // on all nodes at the same index, and is a part of snapshots.
   [[nodiscard]] uint64_t Hash() const { return hash_.value(); }
 
-  // It shares the resources, which are copied when they change.
+  // The snapshot shares the resources with the table, which copies them when they change.
   [[nodiscard]] std::unique_ptr<group::SnapshotSource> TakeSnapshot();
 
  private:
@@ -71,28 +72,29 @@ class ResourceTable {
   Effect Put(const ResourceRecord& record);
   Effect Retire(const RetiredRecord& record, const ResourceUsers& users);
 
-  LogIndex last_applied_;
-  RunningHash hash_;
-  uint64_t snapshots_ = 0;  // how many were taken
-  CopyOnWrite<Resources> resources_;
+  LogIndex last_applied_;             // of the last record
+  RunningHash hash_;                  // see Hash
+  uint64_t snapshots_ = 0;            // how many were taken
+  CopyOnWrite<Resources> resources_;  // shared with the last snapshots
 };
 
 // A table that is put together from the portions of a snapshot.
 class TableRestore {
  public:
-  // The snapshot is said to hold what was committed up to entry `at`.
+  // The snapshot is said to hold what was committed up to and including entry `at`.
   explicit TableRestore(LogIndex at) : at_(at) {}
 
-  // As group::SnapshotRestore's, with its errors.
+  // See group::SnapshotRestore, also for the errors.
   [[nodiscard]] absl::Status Append(std::string_view portion);
   [[nodiscard]] absl::Status Finish();
-  // After Finish.
+  // To be called after Finish.
   [[nodiscard]] ResourceTable& table() { return table_; }
 
  private:
-  const LogIndex at_;
-  ResourceTable table_;
-  std::optional<uint64_t> count_;  // of all resources, as the portions say
+  const LogIndex at_;    // see the constructor
+  ResourceTable table_;  // what the portions have brought so far
+  // The number of all resources, as the portions say. None: there was no portion yet.
+  std::optional<uint64_t> count_;
 };
 
 }  // namespace concordat::registry

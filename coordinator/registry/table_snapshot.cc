@@ -1,6 +1,6 @@
-// The table's snapshot. Each portion's bytes: version (1), last applied index, running
-// hash (8), the number of all resources, and then a part of them, each as the length and
-// the bytes of a RESOURCE record, in the order of their names.
+// The table's snapshot. Each portion has these bytes: version (1), last applied index,
+// running hash (8), the number of all resources, and then some of the resources, each as
+// the length and the bytes of a RESOURCE record. They are in the order of their names.
 #include <utility>
 #include <variant>
 
@@ -45,7 +45,7 @@ class TableSource final : public group::SnapshotSource {
   const uint64_t hash_;
   const std::shared_ptr<const Resources> resources_;
   Resources::const_iterator next_;
-  bool begun_ = false;  // an empty table has a portion, too
+  bool begun_ = false;  // a portion was returned: there is one even of an empty table
 };
 
 absl::Status Malformed(std::string_view portion) {

@@ -1,4 +1,4 @@
-// What operators and participants are shown of a resource.
+// What is shown of a resource to operators and participants.
 #ifndef COORDINATOR_REGISTRY_VIEW_H_
 #define COORDINATOR_REGISTRY_VIEW_H_
 
@@ -11,14 +11,16 @@
 namespace concordat::registry {
 
 struct ResourceView {
-  ResourceRecord resource;
-  std::optional<Duration> last_seen;  // ago; none if not since this leader began
-  bool silent = false;  // it was seen, and that is Options::silent_after ago
-  // Why the last registration was refused, and how long ago; empty when one was accepted
-  // since, or none was refused since this leader began.
+  ResourceRecord resource;  // as the table has it
+  // How long ago its last heartbeat was. None: there was none since this node leads.
+  std::optional<Duration> last_seen;
+  bool silent = false;  // the last heartbeat was Options::silent_after ago, or longer
+  // Why the last registration was refused, and how long ago. Empty: one was accepted
+  // since, or none was refused since this node leads.
   std::string refused;
   Duration refused_ago;
-  // Why its participant cannot use it now, as the last heartbeat said. Empty: it can.
+  // Why the participant cannot use the resource now, as the last heartbeat said. Empty:
+  // it can.
   std::string unavailable;
 };
 
