@@ -1,13 +1,13 @@
 // Machines: the state machines of a coordinator's group, and what they need of each
-// other. The registry asks the transactions whether they need a resource, and tells them
-// when one can be reached again. Neither knows more of the other.
+// other. The registry asks the transactions whether one of them needs a resource, and
+// tells them when a resource can be reached again. They know no more of each other.
 //
 //   Machines machines(group, txn_options, registry_options);
 //   Replica replica(config, recovered, machines.set(), &store, &environment);
 //   machines.transactions().Handle(input, now);
 //   machines.registry().Submit(token, request, now);
 //
-// Not thread-safe: for the node's loop.
+// Not thread-safe: used on the node's loop.
 #ifndef COORDINATOR_NODE_MACHINES_H_
 #define COORDINATOR_NODE_MACHINES_H_
 
@@ -31,7 +31,7 @@ namespace concordat::node {
 
 class Machines final : private registry::ResourceUsers {
  public:
-  // Others may share the group. They outlive it.
+  // `others` are further machines that share the group. They outlive it.
   Machines(GroupId group, const txn::CoreOptions& txn, const registry::Options& registry,
            std::map<group::MachineId, group::StateMachine*> others = {});
   Machines(const Machines&) = delete;
@@ -43,12 +43,12 @@ class Machines final : private registry::ResourceUsers {
   [[nodiscard]] registry::Registry& registry() { return registry_; }
   [[nodiscard]] const registry::Registry& registry() const { return registry_; }
 
-  // Of both, the last entry that was a command for one of them.
+  // The index of the last command that was applied to either of the two.
   [[nodiscard]] LogIndex last_applied() const;
   // A digest of all that was applied. Equal on every node at the same index.
   [[nodiscard]] uint64_t StateHash() const;
-  // As Core's. A branch that is waited for, and has said nothing yet, waits for what its
-  // resource does: its detail is why the participant cannot use that now.
+  // As Core's functions of these names. Where a branch is waited for and has given no
+  // reason itself, its detail says why the participant cannot use the resource now.
   [[nodiscard]] txn::TransactionView Show(const Gtid& gtid, Timestamp now) const;
   [[nodiscard]] std::vector<txn::TransactionView> List(const Gtid& after, size_t limit,
                                                        Timestamp now) const;
@@ -68,12 +68,12 @@ class Machines final : private registry::ResourceUsers {
   [[nodiscard]] ById With(ById others);
 
   txn::Core transactions_;
-  registry::Registry registry_;
-  group::MachineSet set_;
+  registry::Registry registry_;  // is told of leadership after the transactions
+  group::MachineSet set_;        // of the two above, and of the others
 };
 
-// One line for operators: what a command of one of these machines says, or why it cannot
-// be read.
+// One line for operators: the content of a command of one of these machines, or why it
+// cannot be read.
 [[nodiscard]] std::string DescribeCommand(std::string_view command);
 
 }  // namespace concordat::node

@@ -21,7 +21,7 @@ std::string Owner(const NodeOptions& options) {
   return absl::StrCat("concordatd:node-", options.self.value());
 }
 
-// Where a log is missing, the operator needs the way back, too.
+// If the log is missing, the error also says what the operator can do.
 absl::Status ExplainLostLog(const absl::Status& status) {
   if (!absl::StrContains(status.message(), "does not hold log")) return status;
   return absl::Status(
@@ -76,7 +76,7 @@ absl::Status Node::OpenLog(FileEnv* env) {
   log.log_id = *recorded;
   wal::LogWriterOptions writer = options_.writer;
   writer.block_when_full = false;  // the caller is a loop that serves others too
-  // One write of Raft's, and one entry more, always fit into an empty queue.
+  // An empty queue has room for one write of Raft's and one more entry.
   writer.queue_bytes =
       std::max(writer.queue_bytes, 4 * options_.replica.raft.max_persist_bytes);
   writer.on_durable = [this](wal::Lsn lsn) {
@@ -91,7 +91,7 @@ absl::Status Node::OpenLog(FileEnv* env) {
   writer_ = std::move(*opened);
   sink_ = std::make_unique<WriterSink>(this);
   store_.Attach(sink_.get());
-  // Under the log's lock: no other process claims the directory at the same time.
+  // This node has the log's lock, so no other process claims the directory meanwhile.
   const storage::OpenedLog ours{writer_->log_id(), writer_->next_lsn() == wal::Lsn(1)};
   absl::Status status = storage::ClaimDirectory(env, options_.data_dir, identity, ours);
   return status.ok() ? snapshots_.Open(ours.id) : status;
@@ -141,8 +141,8 @@ void Node::Schedule() {
   });
 }
 
-// Where a disk flushes in less time than two changes of threads take, the loop flushes
-// itself; see LogWriterOptions::flush_here_below.
+// If the disk flushes faster than two switches of threads take, the loop flushes itself;
+// see LogWriterOptions::flush_here_below.
 void Node::FlushAfterOutput() {
   if (std::exchange(flush_scheduled_, true)) return;
   writer_->Hold();
@@ -168,7 +168,7 @@ void Node::RunOnce() {
   const bool more = replica_->Process();
   LogClusterOnce();
   if (!more) return;
-  // What has come meanwhile is read first, and what was sent leaves.
+  // First, messages that have come meanwhile are read, and those that were sent leave.
   loop_->AfterOutput([alive = std::weak_ptr<Node*>(alive_)] {
     if (const auto node = alive.lock()) (*node)->Schedule();
   });
@@ -210,8 +210,8 @@ bool Node::HandOver() {
   return begun;
 }
 
-// Each member has its own limit, so that one that goes on for ever hides no other. What
-// the text says of the message's numbers is no other reason.
+// Each member has its own limit, so that one that goes on for ever does not hide another.
+// The reason is taken to be the code, because the text has numbers of the message in it.
 void Node::LogRefusedMessage(NodeId from, const absl::Status& why) {
   const bool known = options_.client_addresses.contains(from);
   LogLimit& limit = refused_messages_[known ? from : NodeId()];
@@ -223,7 +223,8 @@ void Node::LogRefusedMessage(NodeId from, const absl::Status& why) {
       .Field("left_out", limit.TakeHeldBack());
 }
 
-// A leader that was stopped past an election learns it before it acts or answers.
+// After Tick, a leader that was stopped for longer than an election knows that before it
+// acts or answers.
 void Node::Handle(txn::Input input) {
   replica_->Tick(loop_->Now());
   machines_.transactions().Handle(std::move(input), replica_->now());
@@ -319,15 +320,15 @@ void Node::OnMachineOutput() {
   }
 }
 
-// Records that are applied before this node is ready to lead cause no event: the first
-// message after that brings the addresses up to date.
+// Records that are applied before this node is ready to lead cause no event. So the first
+// message of a leadership updates the addresses.
 void Node::SendToResource(const txn::Message& message) {
   if (!addresses_known_) RefreshAddresses();
   resources_->Send(message);
 }
 
-// The caller's callback runs after the replica has finished its round: it may submit
-// the next request at once.
+// The callback runs after the replica has finished its round, so it may submit the next
+// request at once.
 template <class Reply>
 void Node::Answer(Calls<Reply>* calls, group::RequestToken token, Reply reply) {
   const auto found = calls->find(token);

@@ -7,8 +7,8 @@
 //   (*node)->Start(&peers, &resources);
 //   (*node)->Submit(txn::CommitRequest{...}, [](txn::Reply reply) { ... });
 //
-// Everything is for the loop's thread; Open, Start and the destructor also before
-// the loop runs and after it has ended.
+// Everything is called on the loop's thread. Open, Start and the destructor may also be
+// called before the loop runs and after it has ended.
 #ifndef COORDINATOR_NODE_NODE_H_
 #define COORDINATOR_NODE_NODE_H_
 
@@ -43,50 +43,56 @@
 namespace concordat::node {
 
 struct NodeOptions {
-  // Made when it is not there. Belongs to one node of one cluster for ever: the
-  // directory of another one is refused. Of another cluster of the same name the log's
-  // first entry tells it: such nodes do not take each other's messages.
+  // Is created if it does not exist. It belongs to one node of one cluster for ever: the
+  // directory of another node or cluster is refused. Two clusters of the same name differ
+  // in the first entry of their logs, and their nodes do not take each other's messages.
   std::string data_dir;
-  // For logs, and a safeguard: nodes of another name are not spoken to.
+  // Is shown in logs, and is a safeguard: a node does not speak to nodes whose cluster
+  // has another name.
   std::string cluster_name = "concordat";
-  NodeId self;
-  // All nodes, this one too, with the address that clients and participants use.
+  NodeId self;  // this node
+  // All nodes, including this one, with the address that clients and participants use.
   std::map<NodeId, std::string> client_addresses;
-  // The group whose transactions this node serves. The log may hold others beside it.
+  // The group whose transactions this node serves. The log may hold other groups too.
   GroupId group{1};
-  // Times, limits, when snapshots are taken. Identity, voters and seed are filled in
-  // from the above.
+  // Times and limits, and when snapshots are taken. The identity, the voters and the seed
+  // are filled in from the members above.
   group::ReplicaConfig replica;
-  txn::CoreOptions txn;
-  registry::Options registry;
-  wal::LogOptions log;  // dir and owner are filled in
-  wal::LogWriterOptions writer = {.flush_here_below =
-                                      Duration::Micros(300)};  // on_durable is filled in
+  txn::CoreOptions txn;        // of the transactions' state machine
+  registry::Options registry;  // of the registry's state machine
+  wal::LogOptions log;         // dir and owner are filled in
+  // on_durable is filled in.
+  wal::LogWriterOptions writer = {.flush_here_below = Duration::Micros(300)};
 };
 
 class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnvironment {
  public:
   // Recovers from the directory.
-  //   INVALID_ARGUMENT     none is named
-  //   FAILED_PRECONDITION  in use by another process, or another node's or cluster's
-  //   DATA_LOSS            damaged, naming file and offset; nothing was changed
-  //   others               could not be read or written
+  //   INVALID_ARGUMENT     no directory is named
+  //   FAILED_PRECONDITION  another process uses it, or it belongs to another node or
+  //                        cluster
+  //   DATA_LOSS            it is damaged; the text names file and offset, and nothing was
+  //                        changed
+  //   others               it could not be read or written
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<Node>> Open(rpc::EventLoop* loop,
                                                                   FileEnv* env,
                                                                   NodeOptions options);
-  // Requests without an answer are answered Undecided: what they began may be on disk.
+  // Requests that have no answer yet are answered Undecided: what they began may be on
+  // disk.
   ~Node() override;
 
-  // From here on the node takes part. The senders must outlive it.
+  // The node takes part in its cluster from here on. The senders outlive it.
   void Start(rpc::PeerSender* peers, rpc::ResourceSender* resources);
 
   void OnPeerMessage(raft::Message message);
 
-  // Before it stops: a leader hands its leadership over. False when it does not lead or
-  // nobody can take over; otherwise replica().raft().is_transferring() until it is done.
+  // A leader hands its leadership over, before the node is stopped. False: it does not
+  // lead, or nobody can take over. After true, replica().raft().is_transferring() is true
+  // until the transfer has ended.
   bool HandOver();
 
-  // What participants answer (rpc::HandleAnswer); what clients ask comes by Submit.
+  // Takes an answer of a participant (see rpc::HandleAnswer). Requests of clients come
+  // through Submit.
   void Handle(txn::Input input);
 
   // rpc::CoordinatorBackend
@@ -116,8 +122,9 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   [[nodiscard]] const group::Replica& replica() const { return *replica_; }
 
  private:
-  // The log behind its writer. What an iteration of the loop appends is flushed when
-  // the iteration's messages have left: followers write beside their leader.
+  // The log as the replica sees it. What one iteration of the loop appends is flushed
+  // after the iteration's messages were sent, so that followers write at the same time as
+  // their leader.
   class WriterSink final : public storage::LogSink {
    public:
     explicit WriterSink(Node* node) : node_(node), writer_(node->writer_.get()) {}
@@ -131,8 +138,8 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
     bool HasSpace(wal::Reserve use) const override { return writer_->HasSpace(use); }
 
    private:
-    Node* const node_;
-    wal::LogWriter* const writer_;
+    Node* const node_;              // its owner
+    wal::LogWriter* const writer_;  // the node's; outlives this
   };
 
   Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options);
@@ -148,11 +155,11 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   void LogClusterOnce();
   void LogRefusedMessage(NodeId from, const absl::Status& why);
 
-  // Those who wait for an answer of a state machine.
+  // The callers that wait for an answer of a state machine.
   template <class Reply>
   using Calls = absl::flat_hash_map<group::RequestToken, absl::AnyInvocable<void(Reply)>>;
 
-  // What the state machines want.
+  // These carry out what the state machines want.
   void SendToResource(const txn::Message& message);
   template <class Reply>
   void Answer(Calls<Reply>* calls, group::RequestToken token, Reply reply);
@@ -160,7 +167,8 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
                        const absl::StatusOr<uint64_t>& bytes);
   void OnSnapshotRestored(const raft::SnapshotMeta& meta, const absl::Status& restored,
                           std::shared_ptr<group::SnapshotRestore> restore);
-  // Runs on the loop, if the node is there then. Callable on any thread.
+  // Runs `action` on the loop, unless the node has been destroyed by then. May be called
+  // on any thread.
   void Post(absl::AnyInvocable<void(Node*)> action);
 
   // group::ReplicaEnvironment
@@ -177,32 +185,36 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
                                            uint64_t offset, size_t max_bytes,
                                            bool* last) override;
 
-  rpc::EventLoop* const loop_;
+  rpc::EventLoop* const loop_;  // outlives this
   NodeOptions options_;
-  const Timestamp started_;
-  NodeLog log_;
+  const Timestamp started_;  // when the node was opened
+  NodeLog log_;              // what operators are told; not the log of records
   storage::SnapshotStore snapshots_;
   storage::RaftStore store_;
   Machines machines_;
-  std::unique_ptr<group::Replica> replica_;
+  std::unique_ptr<group::Replica> replica_;  // null until it is recovered
+  // Both are null until Start, and outlive this.
   rpc::PeerSender* peers_ = nullptr;
   rpc::ResourceSender* resources_ = nullptr;
-  bool addresses_known_ = false;
+  bool addresses_known_ = false;     // resources_ has the addresses of the table
   std::set<std::string> addressed_;  // resources that resources_ has been told of
-  bool cluster_logged_ = false;
-  bool scheduled_ = false;
-  bool flush_scheduled_ = false;
-  std::atomic<std::thread::id> flushing_thread_{};  // the loop's, when it has flushed
-  rpc::TimerId tick_timer_;
-  rpc::TimerId housekeeping_timer_;
-  uint64_t last_token_ = 0;
-  std::map<NodeId, LogLimit> refused_messages_;  // by member; 0: from anybody else
-  LogLimit unread_snapshots_;
+  bool cluster_logged_ = false;      // operators have been told the cluster's id
+  bool scheduled_ = false;           // RunOnce is posted to the loop
+  bool flush_scheduled_ = false;     // a flush follows this iteration's output
+  // The loop's thread once it has flushed the log itself. Written by the loop, read by
+  // the writer's thread too.
+  std::atomic<std::thread::id> flushing_thread_{};
+  rpc::TimerId tick_timer_;          // for the replica's next deadline
+  rpc::TimerId housekeeping_timer_;  // about once a second
+  uint64_t last_token_ = 0;          // the number of the last request
+  // By member. Node 0 stands for all that are not members.
+  std::map<NodeId, LogLimit> refused_messages_;
+  LogLimit unread_snapshots_;  // for snapshots that cannot be read for a follower
   Calls<txn::Reply> waiting_;
   Calls<registry::Reply> registering_;
-  // What is posted by other threads finds it expired after the node's end.
+  // What other threads post finds it expired after the node's end.
   std::shared_ptr<Node*> alive_;
-  // Their threads end first.
+  // These have threads, which end first, before the members above are destroyed.
   std::unique_ptr<SnapshotWorker> snapshot_worker_;
   std::unique_ptr<wal::LogWriter> writer_;
   std::unique_ptr<WriterSink> sink_;

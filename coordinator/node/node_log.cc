@@ -8,8 +8,8 @@ namespace concordat::node {
 
 namespace {
 
-// An election takes some tenths of a second; without a leader for longer, operators want
-// to know.
+// An election takes some tenths of a second. If there is no leader for longer than this,
+// it is logged.
 constexpr Duration kLeaderlessAfter = Duration::Seconds(2);
 
 Level LevelOf(txn::EventKind kind) {
@@ -26,7 +26,7 @@ Level LevelOf(txn::EventKind kind) {
   }
 }
 
-// The fields that the kind of event has; the event's name is the line's.
+// Logs the event under its name, with the fields that its kind has.
 void Write(Level level, NodeId node, const txn::Event& event) {
   LogEvent line(level, ToString(event.kind));
   line.Field("node", node.value());
@@ -80,8 +80,8 @@ void NodeLog::OnEvent(const registry::Event& event) {
       .Field("detail", event.detail);
 }
 
-// Whoever looks for the reason of an abort at night finds one line for each cause a
-// second at least, and all of them at debug. What a client asked for itself is no news.
+// At level info the log has at least one abort a second for each cause, and at level
+// debug it has all of them. Aborts that a client has asked for are logged at debug only.
 void NodeLog::LogAbort(const txn::Event& event, Timestamp now) {
   const bool asked_for = event.cause == AbortCause::kRolledBack;
   const bool shown = !asked_for && aborts_.Admit(now, std::string(ToString(event.cause)));

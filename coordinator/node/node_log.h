@@ -1,8 +1,8 @@
-// What a coordinator node tells its operators: transitions of transactions as events with
-// fields, who leads, that nobody does, and which resources have fallen silent. What may
-// come thousands of times a second is held back (LogLimit).
+// What a coordinator node tells its operators: the transitions of transactions, as events
+// with fields; which node leads, or that none does; and which resources have become
+// silent. What may come thousands of times a second is limited (LogLimit).
 //
-// For the node's loop only.
+// Used on the node's loop only.
 #ifndef COORDINATOR_NODE_NODE_LOG_H_
 #define COORDINATOR_NODE_NODE_LOG_H_
 
@@ -27,22 +27,23 @@ class NodeLog {
   void OnEvent(const txn::Event& event, Timestamp now);
   void OnEvent(const registry::Event& event);
   void OnRaftState(const raft::SoftState& state, Timestamp now);
-  // About once a second: says that no leader is known, again and again while it lasts.
+  // Called about once a second. Logs that no leader is known, again and again while that
+  // lasts.
   void OnSecond(Timestamp now);
-  // About once a second, at the leader: says which resources are not heard of any more,
-  // and which are again.
+  // Called about once a second at the leader. Logs which resources are not heard of any
+  // more, and which are heard of again.
   void OnResources(const std::vector<registry::ResourceView>& resources);
 
  private:
   void LogAbort(const txn::Event& event, Timestamp now);
 
-  const NodeId node_;
-  bool leads_ = false;
-  Timestamp leaderless_since_ = Timestamp::Infinite();
+  const NodeId node_;                                   // this node
+  bool leads_ = false;                                  // this node leads
+  Timestamp leaderless_since_ = Timestamp::Infinite();  // infinite: a leader is known
   LogLimit leaderless_;
-  // Aborts that somebody may ask about, one for each cause a second.
+  // For aborts that somebody may ask about: one line a second for each cause.
   LogLimit aborts_{Duration::Seconds(1)};
-  std::map<std::string, bool> silent_;  // by the resource's name
+  std::map<std::string, bool> silent_;  // by the resource's name: it is silent
 };
 
 }  // namespace concordat::node

@@ -1,5 +1,6 @@
 // A thread that works on snapshots, so that the node's loop waits neither for the disk
-// nor for a state to be encoded or decoded. What it is asked for is done in order.
+// nor for a state to be encoded or decoded. It does what it is asked for in the order in
+// which it was asked.
 #ifndef COORDINATOR_NODE_SNAPSHOT_WORKER_H_
 #define COORDINATOR_NODE_SNAPSHOT_WORKER_H_
 
@@ -20,24 +21,24 @@ namespace concordat::node {
 
 class SnapshotWorker {
  public:
-  // Called on the worker's thread.
+  // Callbacks, which are called on the worker's thread. `bytes` is the size of the state.
   using Saved = absl::AnyInvocable<void(const absl::StatusOr<uint64_t>& bytes)>;
   using Restored = absl::AnyInvocable<void(const absl::Status&,
                                            std::shared_ptr<group::SnapshotRestore>)>;
 
   explicit SnapshotWorker(group::SnapshotFiles files);
-  // Finishes what is queued.
+  // Finishes what is queued first.
   ~SnapshotWorker();
   SnapshotWorker(const SnapshotWorker&) = delete;
   SnapshotWorker& operator=(const SnapshotWorker&) = delete;
 
-  // Thread-safe. As in group::SnapshotFiles.
+  // These may be called on any thread, and do what group::SnapshotFiles does.
   void Save(const raft::SnapshotMeta& meta, std::unique_ptr<group::SnapshotSource> source,
             Saved done);
   void Receive(raft::SnapshotWrite part);
   void Restore(const raft::SnapshotMeta& meta,
                std::unique_ptr<group::SnapshotRestore> restore, Restored done);
-  // Lets go of what may take a while to destroy.
+  // Destroys a restore on the worker's thread, since that may take a while.
   void Drop(std::shared_ptr<group::SnapshotRestore> restore);
 
  private:
@@ -45,12 +46,12 @@ class SnapshotWorker {
   void Add(Job job);
   void Run();
 
-  group::SnapshotFiles files_;  // the thread's
+  group::SnapshotFiles files_;  // used by thread_ only
   Mutex mutex_;
-  ConditionVariable wake_;
-  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  ConditionVariable wake_;                        // a job was added, or stop_ is set
+  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);  // to be done, oldest first
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;     // set by the destructor
+  std::thread thread_;                            // runs the jobs
 };
 
 }  // namespace concordat::node
