@@ -1,4 +1,4 @@
-// The branch executor's calls: from a request to a reply.
+// The calls of the branch executor, from the request to the reply.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -96,9 +96,9 @@ void BranchExecutor::OnSession(const BranchId& id, absl::StatusOr<SessionPtr> se
   RunCall(branch);
 }
 
-// A savepoint only where there is something to go back to: a branch of one call, which
-// most are, pays nothing for it. It is kept until the next call, because what comes back
-// may be too large.
+// A savepoint is made only where there is something to go back to, so it costs nothing
+// for a branch of one call, which most branches are. It is kept until the next call,
+// because the call's result may turn out to be too large.
 void BranchExecutor::RunCall(Branch* branch) {
   branch->phase = Phase::kRunning;
   branch->opens = !branch->open;
@@ -175,8 +175,8 @@ void BranchExecutor::OnInterrupted(const BranchId& id,
   OnCall(id, *std::exchange(interruption->result, std::nullopt));
 }
 
-// Its connection is gone. A branch that had nothing else on it lives on; another one is
-// over, and would be again.
+// The connection was closed. A branch that has done nothing but this call lives on. Any
+// other branch is over; the call would end it again if it were repeated.
 void BranchExecutor::OnRowTooLarge(const BranchId& id, BatchResult r) {
   Branch* branch = Find(id);
   if (branch == nullptr || branch->phase != Phase::kRunning || branch->prepare_at > 0) {
@@ -215,7 +215,7 @@ bool BranchExecutor::MayHavePrepared(const Branch& branch, const BatchResult& r)
   return branch.prepare_at > 0 && MayHaveEnded(r, branch.prepare_end);
 }
 
-// Its caller has been answered.
+// The caller was answered before.
 void BranchExecutor::OnCanceledCall(Branch* branch, const BatchResult& r) {
   branch->call_end = CallEnd::kOver;
   if (r.lost || MayHavePrepared(*branch, r)) {
@@ -229,17 +229,17 @@ void BranchExecutor::OnCanceledCall(Branch* branch, const BatchResult& r) {
 
 void BranchExecutor::OnCallLost(Branch* branch, const BatchResult& r) {
   if (branch->prepare_at == 0) {
-    // Another run may go well, when the server is there again (scenario 101).
+    // Another attempt may succeed when the server can be reached again (scenario 101).
     return EndWith(branch, wire::Code::BRANCH_GONE,
                    absl::StrCat(r.Error(), "; the branch is rolled back"));
   }
-  // It may be prepared: found out when somebody wants to end it.
+  // It may be prepared. That is found out when somebody wants to end it.
   BecomeUncertain(branch, r.Error());
   Answer(branch, wire::Code::UNKNOWN,
          absl::StrCat(r.Error(), "; roll the transaction back"));
 }
 
-// The server's clock for a statement begins after the call was sent.
+// The server measures a statement's time from a moment after the call was sent.
 bool BranchExecutor::RanForItsTime(const Branch& branch) const {
   return options_.statement_time > Duration() &&
          SystemClock().Now() - branch.sent >= options_.statement_time;
@@ -253,13 +253,14 @@ void BranchExecutor::OnCallFailed(Branch* branch, const BatchResult& r) {
   const size_t failed = r.FirstFailed();
   wire::Code::type code = dialect_.Classify(failure);
   std::string text = r.Error();
-  // What the session keeps does not fit the tables any more: a new session will do.
+  // A statement that the session keeps does not fit the tables any more. A new session
+  // will be able to run it.
   if (branch->session->spent()) code = wire::Code::CONFLICT;
   if (dialect_.IsInterruption(failure) && !dialect_.rules().tells_time_limit_apart &&
       RanForItsTime(*branch)) {
     code = wire::Code::TIMED_OUT;
   }
-  // It is our own statement: the session is not as it should be.
+  // A statement of our own failed, so the session is not in the state that we expect.
   if (failed < branch->first) code = wire::Code::RESOURCE_ERROR;
   if (branch->prepare_at > 0 && failed >= branch->prepare_at) {
     text = WhyNotEnded(dialect_, r);
@@ -273,7 +274,8 @@ void BranchExecutor::OnCallFailed(Branch* branch, const BatchResult& r) {
   UndoCall(branch, code, std::move(text));
 }
 
-// Prepared, whatever there is to say of its rows and of what it has done.
+// The branch is prepared, also if the rows of the call are too many or it has written to
+// a table that cannot roll back.
 void BranchExecutor::OnCallPrepared(Branch* branch, const BatchResult& r) {
   const BranchId id = branch->id;
   wire::ExecuteReply reply = MakeReply(wire::Code::OK, "");
@@ -345,8 +347,8 @@ void BranchExecutor::UndoCall(Branch* branch, wire::Code::type code,
   });
 }
 
-// Its transaction, if there is one left, goes first: when the caller hears of the end,
-// the locks are free.
+// The transaction, if there is one left, is ended first: when the caller learns that the
+// branch is over, its locks are free.
 void BranchExecutor::EndWith(Branch* branch, wire::Code::type code, std::string message) {
   Callback<wire::ExecuteReply> done = std::exchange(branch->execute_done, nullptr);
   RollBackNow(branch,

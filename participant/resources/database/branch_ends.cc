@@ -1,4 +1,4 @@
-// The branch executor's ends: prepare and commit in one phase.
+// How the branch executor ends branches: prepare and commit in one phase.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,8 +27,9 @@ Callback<PrepareResult> AsReadOnly(Callback<OnePhaseResult> done) {
   };
 }
 
-// `done` of a verb that is found out, because its last statement gave `r`. What is found
-// to be rolled back was refused for the reason that the server gave, if it gave one.
+// The callback for a verb whose result has to be found out because its last statement
+// returned `r`. A branch that turns out to be rolled back was refused for the reason that
+// the server gave, if it gave one.
 Callback<PrepareResult> WithReason(const Dialect& dialect, const BatchResult& r,
                                    Callback<PrepareResult> done) {
   if (r.lost) return done;
@@ -75,8 +76,8 @@ void BranchExecutor::AskWhetherWritten(const BranchId& id, Callback<bool> done) 
       });
 }
 
-// A commit, not a rollback: under serializable it may fail, and then what the branch has
-// read must not count.
+// A commit and not a rollback: with serializable isolation it may fail, and then what the
+// branch has read is not valid.
 void BranchExecutor::CommitReadOnly(const BranchId& id, Callback<PrepareResult> done) {
   Branch* branch = Find(id);
   if (branch == nullptr) return done({Vote::kLost, kNotThere});
@@ -149,7 +150,7 @@ void BranchExecutor::OnPrepared(const BranchId& id, size_t end,
                 std::string(dialect_.rules().wrote_for_good)});
         });
   }
-  // When PREPARE itself has failed the server has rolled back already (scenario 28).
+  // When PREPARE itself has failed, the server has already rolled back (scenario 28).
   RollBackNow(branch, [done = std::move(done), vote = RefusalOf(dialect_, r),
                        why = WhyNotEnded(dialect_, r)](FinishResult) mutable {
     done({vote, why});

@@ -35,7 +35,7 @@ void BranchExecutor::GiveBack(Branch* branch, bool clean) {
     resolver_->Abandon(session->id());
   }
   if (!clean || session->spent()) session->Close("it is not used again");
-  // It goes to another branch: nothing of this one may stay in it.
+  // The session will be used by another branch: nothing of this one may stay in it.
   if (session->alive()) session->Reset();
   pool_->Release(session);
 }

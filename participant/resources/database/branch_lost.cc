@@ -1,4 +1,4 @@
-// The branch executor's lost branches and rollbacks.
+// Lost answers and rollbacks of the branch executor.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,9 +51,9 @@ void BranchExecutor::Resolve(const BranchId& id, Callback<Evidence> done) {
       });
 }
 
-// A database may prepare on the way to a commit in one phase (MariaDB with a binary log),
-// and a crash in between leaves a branch that looks as if it had voted. Nobody was told
-// that it committed, and no coordinator knows of it: it is ours to end.
+// A database may prepare a branch while it commits it in one phase (MariaDB with a binary
+// log). A crash at that moment leaves a branch that looks as if it had voted. Nobody was
+// told that it has committed, and no coordinator knows of it, so it is ended here.
 void BranchExecutor::OnPreparedAlone(const BranchId& id, Callback<Evidence> done) {
   resolver_->End(id, /*commit=*/false,
                  [this, id, done = std::move(done)](FinishResult result) mutable {
@@ -138,7 +138,7 @@ void BranchExecutor::Rollback(const BranchId& id, Callback<FinishResult> done) {
     case Phase::kUncertain:
       return RollBackUncertain(id, std::move(done));
     case Phase::kEnding:
-      // It crosses the end of an Execute that has failed.
+      // An Execute has failed, and its branch is being rolled back already.
       if (branch->rolling_back && !branch->rollback_done) {
         branch->rollback_done = std::move(done);
         return;
@@ -156,20 +156,20 @@ void BranchExecutor::CancelAndRollBack(Branch* branch, Callback<FinishResult> do
                     [this, id = branch->id](bool sent) { OnCancelEnded(id, sent); });
 }
 
-// The branch is here, and in no other phase: nothing else ends it before.
+// The branch is still here, and canceling: nothing else ends it before this does.
 void BranchExecutor::OnCancelEnded(const BranchId& id, bool sent) {
   Branch* branch = Find(id);
   CONCORDAT_CHECK(branch != nullptr && branch->phase == Phase::kCanceling);
   branch->cancel_ended = true;
   if (!sent && branch->call_end == CallEnd::kNotYet) {
-    // The call is lost by that, and the server ends the transaction when it finds the
-    // connection closed.
+    // So the call is lost, and the server ends the transaction when it finds that the
+    // connection is closed.
     return branch->session->Close("the branch was rolled back");
   }
   RollBackCanceled(branch);
 }
 
-// Goes on when the call has ended and no cancel request can reach the session any more.
+// Continues once the call has ended and no cancel request can reach the session any more.
 void BranchExecutor::RollBackCanceled(Branch* branch) {
   if (!branch->cancel_ended || branch->call_end == CallEnd::kNotYet) return;
   Callback<FinishResult> done = std::exchange(branch->rollback_done, nullptr);
@@ -227,7 +227,7 @@ void BranchExecutor::RollBackNow(Branch* branch, Callback<FinishResult> done) {
       });
 }
 
-// A session that is not clean is ended, and rolls back what it has.
+// A session that is not clean is closed, which rolls back its transaction.
 void BranchExecutor::OnRolledBack(const BranchId& id, bool clean,
                                   Callback<FinishResult> done) {
   Callback<FinishResult> also;

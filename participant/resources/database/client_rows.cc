@@ -27,7 +27,7 @@ void ClientRows::SetColumns(size_t statement, std::vector<std::string> names) {
 bool ClientRows::Add(size_t statement, std::vector<wire::Value> row) {
   if (closed_) return false;
   wire::SqlResult& result = results_[statement - first_];
-  // As they will travel.
+  // The size of the values in the reply.
   for (const wire::Value& value : row) {
     bytes_ += 16 + value.text.size() + value.blob.size();
   }

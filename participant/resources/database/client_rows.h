@@ -1,6 +1,6 @@
-// The rows of a call's statements, taken in while they arrive, up to what one answer may
-// hold. Filled by a session, owned by it and by the branch that runs the call. For the
-// loop's thread.
+// The rows that a call's statements return, collected while they arrive, up to what one
+// answer may hold. A session fills them; the session and the branch that runs the call
+// share them. Used on the loop's thread only.
 #ifndef PARTICIPANT_RESOURCES_DATABASE_CLIENT_ROWS_H_
 #define PARTICIPANT_RESOURCES_DATABASE_CLIENT_ROWS_H_
 
@@ -20,34 +20,35 @@ class ClientRows {
   ClientRows(size_t first, size_t statements, uint64_t max_bytes,
              absl::AnyInvocable<void()> on_too_many);
 
-  // All by the statement's number in its batch. The names are taken once, with or before
-  // the first row.
+  // `statement` is the statement's number in its batch, in all of these. The columns'
+  // names are set once, not later than the first row.
   [[nodiscard]] bool wants_columns(size_t statement) const;
   void SetColumns(size_t statement, std::vector<std::string> names);
-  // Whether a row of so many bytes can still be taken in; if not, they are too many. For
-  // a database that tells the size of a row before anything is copied.
+  // Whether there is room for a row of so many bytes. If not, the rows are too many from
+  // now on. For a database that tells the size of a row before anything is copied.
   bool HasRoomFor(uint64_t bytes);
-  // False: no more of them.
+  // False: no more rows are wanted.
   bool Add(size_t statement, std::vector<wire::Value> row);
+  // How many rows the statement has changed.
   void SetChanged(size_t statement, uint64_t rows);
 
-  // Nobody wants them any more.
+  // The rows are not wanted any more.
   void Stop() { closed_ = true; }
   [[nodiscard]] bool is_closed() const { return closed_; }
-  // There were more than an answer may hold; none is kept.
+  // There were more rows than an answer may hold. None of them is kept.
   [[nodiscard]] bool too_many() const { return too_many_; }
   [[nodiscard]] std::vector<wire::SqlResult> Take() { return std::move(results_); }
 
  private:
   void TooMany();
 
-  const size_t first_;
-  const uint64_t max_bytes_;
-  absl::AnyInvocable<void()> on_too_many_;
-  std::vector<wire::SqlResult> results_;
-  uint64_t bytes_ = 0;
-  uint64_t values_ = 0;
-  bool closed_ = false;
+  const size_t first_;                      // number in the batch of results_[0]
+  const uint64_t max_bytes_;                // of one answer
+  absl::AnyInvocable<void()> on_too_many_;  // called at most once
+  std::vector<wire::SqlResult> results_;    // one a statement
+  uint64_t bytes_ = 0;                      // of all rows so far
+  uint64_t values_ = 0;                     // in all rows so far
+  bool closed_ = false;                     // no more rows are wanted
   bool too_many_ = false;
 };
 

@@ -14,7 +14,7 @@ namespace concordat::participant {
 
 namespace {
 
-// What was asked before Close may take so long to end by itself.
+// How long Close waits for calls that are under way.
 constexpr int kCloseGraceMs = 1000;
 constexpr int kClosePollMs = 2;
 
@@ -143,7 +143,8 @@ void DatabaseResourceManager::OnFirstScan(absl::StatusOr<PreparedScan> scan,
       thread_->loop()->RunEvery(options_.scan_interval, [this] { ScanPrepared(); });
   open_.store(true, std::memory_order_release);
   (*done)(std::move(recovered));
-  // The ages of what applications have prepared: it is left alone for a time.
+  // This tells the ages of branches that applications have prepared, which are left alone
+  // for a time.
   std::erase_if(scan->ours, [](const FoundBranch& f) {
     return !IsApplicationManaged(f.branch.number);
   });
@@ -152,7 +153,8 @@ void DatabaseResourceManager::OnFirstScan(absl::StatusOr<PreparedScan> scan,
 
 // --- what turns up later ---
 
-// One scan at a time: what ends during it is remembered until it is over.
+// There is one scan at a time, and the branches that end during it are remembered until
+// it is over.
 void DatabaseResourceManager::ScanPrepared() {
   executor_->ResolveForgotten();
   if (std::exchange(scanning_, true)) return;
@@ -176,8 +178,9 @@ void DatabaseResourceManager::NoteScan(const absl::Status& status) {
                                             std::string(status.message()));
 }
 
-// The list is as old as the question, so a branch of ours may be in it that has ended
-// since. And when another process has taken the resource over, all of them are his.
+// The list is as old as the question, so it may contain a branch of this process that has
+// ended since. And if another process has taken the resource over, the branches in it are
+// that process's.
 void DatabaseResourceManager::ReportOrphans(std::vector<FoundBranch> prepared) {
   if (found_ == nullptr || !serving_lock_->held()) return;
   std::vector<FoundBranch> orphans;
@@ -348,7 +351,7 @@ void DatabaseResourceManager::Close() {
     settle_pool_->Close(database::kClosing);
     work_pool_->Close(database::kClosing);
   });
-  // Each call has at most one more step to take.
+  // Each call has at most one more step before it.
   while (pending() > 0) nap();
   thread_->RunSync([this] {
     executor_.reset();

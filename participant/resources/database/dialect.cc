@@ -9,7 +9,7 @@ bool EndsBranch(wire::Code::type code) {
          code == wire::Code::TIMED_OUT || code == wire::Code::BRANCH_GONE;
 }
 
-// What was interrupted, or ran out of time, may go well another time.
+// A statement that was interrupted or ran for too long may succeed another time.
 Vote RefusalOf(const Dialect& dialect, const BatchResult& r) {
   if (r.lost) return Vote::kLost;
   const StatementResult* failure = r.Failure();

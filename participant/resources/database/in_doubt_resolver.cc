@@ -12,9 +12,11 @@ namespace concordat::participant::database {
 namespace {
 
 constexpr Duration kPause = Duration::Millis(15);
-// A commit is mostly there before, and to close a connection is not cheap.
+// A session is kept at least so long, because the commit usually comes earlier, and it
+// costs something to close a connection.
 constexpr Duration kKeepAtLeast = Duration::Millis(250);
-// The first connection is made for it, however little patience there is for a commit.
+// The first connection is made for the generation, so reading it may take longer than a
+// commit may.
 constexpr Duration kGenerationPatience = Duration::Seconds(10);
 
 }  // namespace
@@ -24,7 +26,8 @@ struct InDoubtResolver::Ending {
   bool commit = false;
   Timestamp until;
   Callback<FinishResult> done;
-  // A session that may still be ending the branch, where that matters.
+  // The session that may still be ending the branch. None: there is none, or it does not
+  // matter.
   SessionId suspect = {};
 };
 
@@ -191,12 +194,12 @@ void InDoubtResolver::TryAgain(const std::shared_ptr<Ending>& ending, std::strin
   After(kPause, [this, ending] { TryFinish(ending); });
 }
 
-// Scenario 26. Who committed or rolled it back, us before a lost answer or an operator,
-// only the evidence can tell.
+// Scenario 26. The branch was ended by this process, before an answer was lost, or by an
+// operator. Only the evidence can tell how it ended.
 void InDoubtResolver::OnNotThere(const std::shared_ptr<Ending>& ending) {
   LookUp(ending->branch, [this, ending](Evidence evidence) {
     switch (evidence) {
-      case Evidence::kPrepared:  // its session is just going, or another one is at it
+      case Evidence::kPrepared:  // its session, or another one, is still ending it
         return TryAgain(ending, "the prepared branch is in another session's hands");
       case Evidence::kUnknown:
         return TryAgain(ending, "the evidence cannot be read");
@@ -243,7 +246,8 @@ void InDoubtResolver::ReadGeneration(Callback<absl::StatusOr<uint64_t>> done) {
       });
 }
 
-// One that was sent before and not answered may be there by now: it is larger.
+// The database may have a larger generation than `known`, from an earlier call that was
+// sent and not answered.
 void InDoubtResolver::SetGeneration(uint64_t known, uint64_t generation,
                                     Callback<absl::Status> done) {
   Run({dialect_.SetGeneration(known, generation)}, [this, known, done = std::move(done)](
@@ -293,7 +297,8 @@ void InDoubtResolver::FindOut(const SessionId& session, const BranchId& branch,
              });
 }
 
-// A session is listed until it has rolled back, or handed its prepared branch over.
+// The server lists a session until it has rolled back, or has given up its prepared
+// branch.
 void InDoubtResolver::EndSession(const SessionId& session, Timestamp until,
                                  Callback<bool> gone) {
   RunSurely({dialect_.AskSession(session)}, until,
@@ -345,7 +350,7 @@ void InDoubtResolver::Delete(GroupId group) {
         Forgetting& f = forgetting_[group];
         const bool full = r.ok() && dialect_.ForgotAFullBatch(r);
         if (!r.ok()) {
-          // The next watermark tries again.
+          // It is tried again with the next watermark.
           LogEvent(Level::kDebug, "evidence was not deleted").Field("error", r.Error());
         }
         if ((!full && !f.again) || stopped_) {

@@ -1,4 +1,4 @@
-// Prepared branches: commits them, rolls them back, finds out what became of them.
+// Commits prepared branches and rolls them back, and finds out what became of branches.
 //
 //   End:      the database's commit of a prepared branch ── done ─────> kDone
 //                 │ lost, busy, shutting down: again, until out of patience: kRetry
@@ -9,20 +9,21 @@
 //
 //   FindOut:  the old session ended, and seen to be gone ──> look
 //
-// Where a prepared branch stays with its session (Dialect::prepared_stays_with_session):
+// Where a prepared branch stays with its session (Rules::prepared_stays_with_session):
 //
 //   kept ──────> the commit, by the session that prepared it ── done ─> kDone
 //    │ starved      │ lost, failed: that session ended, and seen to be gone
 //    v              v
-//   detached ──> the commit, by another ── as above; but when its answer is lost, that
-//                session is ended, too, and seen to be gone, before one goes on
+//   detached ──> the commit, by another session ── as above; but when its answer is lost,
+//                that session is ended too, and seen to be gone, before the next step
 //
 // So such a session is kept, and is the quickest way to end its branch. When branches at
-// work have nothing left to run on, sessions that were kept for a while are closed, which
-// hands their branches to everybody.
+// work have no session left to run in, sessions that were kept for a while are closed;
+// then any session can end their branches.
 //
-// All other steps run on a pool that branches at work never use up: those may be waiting
-// for locks that only a step of this class releases. For the loop's thread.
+// All other steps use a pool of their own, which branches at work cannot exhaust: those
+// may be waiting for locks that only a step of this class releases. Used on the loop's
+// thread only.
 #ifndef PARTICIPANT_RESOURCES_DATABASE_IN_DOUBT_RESOLVER_H_
 #define PARTICIPANT_RESOURCES_DATABASE_IN_DOUBT_RESOLVER_H_
 
@@ -40,73 +41,77 @@ namespace concordat::participant::database {
 
 class InDoubtResolver {
  public:
-  // `work_pool` is where kept sessions come from, and go back to. `patience`: see
-  // DatabaseOptions::settle_patience.
+  // `work_pool` is the pool from which kept sessions come and to which they return.
+  // `patience`: see DatabaseOptions::settle_patience. All pointers outlive this.
   InDoubtResolver(rpc::EventLoop* loop, Dialect* dialect, Pool* pool, Pool* work_pool,
                   Duration patience, Counters* counters);
   ~InDoubtResolver();
   InDoubtResolver(const InDoubtResolver&) = delete;
   InDoubtResolver& operator=(const InDoubtResolver&) = delete;
 
-  // The branch was seen prepared by this process.
+  // This process has seen the branch prepared.
   void AddPrepared(const BranchId& branch) { prepared_.insert(branch); }
-  // It was just prepared in this session, and stays with it.
+  // The branch was just prepared in this session, and stays with it.
   void Keep(const BranchId& branch, SessionPtr session);
-  // Gives up the session that was kept for the longest time, if that was a while, and
-  // those that are broken.
+  // Gives up the kept sessions that are broken. If there are none, gives up the one that
+  // was kept for the longest time, if that was long enough.
   void DetachOne();
 
-  // What ends between these two is told by IsOrWasOurs.
+  // Branches that end between these two calls are remembered for IsOrWasOurs.
   void BeginScan() { scanning_ = true; }
   void EndScan() {
     scanning_ = false;
     ended_.clear();
   }
-  // This process has seen it prepared; or it has ended since BeginScan.
+  // This process has seen the branch prepared, or the branch has ended since BeginScan.
   [[nodiscard]] bool IsOrWasOurs(const BranchId& branch) const {
     return prepared_.contains(branch) || ended_.contains(branch);
   }
 
+  // Commits the prepared branch, or rolls it back.
   void End(const BranchId& branch, bool commit, Callback<FinishResult> done);
-  // kUnknown: the server was not reached. The branch is in no session's hands, but for
-  // one that is kept with it.
+  // What became of a branch that no session is working on, but for one that is kept with
+  // it. kUnknown: the server was not reached.
   void LookUp(const BranchId& branch, Callback<Evidence> done);
   // As LookUp, for a branch that `session` may still be working on.
   void FindOut(const SessionId& session, const BranchId& branch, Callback<Evidence> done);
+  // Deletes the evidence of the group's transactions below the watermark, over time.
   void ForgetBelow(const Gtid& watermark);
+  // Reads which branches are prepared in the database.
   void Scan(Callback<absl::StatusOr<PreparedScan>> done);
-  // The resource's generation; its row is made when there is none.
+  // Reads the resource's generation. Its row is created if there is none.
   void ReadGeneration(Callback<absl::StatusOr<uint64_t>> done);
   // As ResourceManager::SetGeneration.
   void SetGeneration(uint64_t known, uint64_t generation, Callback<absl::Status> done);
-  // Interrupts what the session is doing. `done` once the server has been told (true), or
-  // cannot be.
+  // Interrupts what the session is doing. `done` gets true once the server has accepted
+  // the request, and false when that has failed.
   void Cancel(const SessionId& session, Callback<bool> done);
 
-  // Ends a session that may not have noticed that its connection is gone, and holds
-  // locks.
+  // Ends a session that may not have noticed that its connection is gone, and that may
+  // hold locks.
   void Abandon(const SessionId& session);
 
-  // From now on nothing is tried again.
+  // Nothing that fails is tried again from now on.
   void StopRetrying() { stopped_ = true; }
 
  private:
-  struct Ending;
-  struct Query;
+  struct Ending;  // a commit or rollback that is under way
+  struct Query;   // a batch that is repeated until it is answered
   struct Kept {
     SessionPtr session;
-    Timestamp since;
+    Timestamp since;  // when the branch was prepared
   };
   struct Forgetting {
-    Gtid below;
-    bool running = false;
-    bool again = false;
+    Gtid below;            // the watermark that was told last
+    bool running = false;  // a batch that deletes is under way
+    bool again = false;    // the watermark has grown meanwhile
   };
-  // `session` is none when there was no connection to be had.
+  // `session` is none when no connection was to be had.
   using Answered = absl::AnyInvocable<void(BatchResult, const SessionId& session)>;
 
   void Run(std::vector<Statement> statements, Answered done);
-  // Again while the connection is lost or the server is passing through something.
+  // Repeats the batch until `until`, while the connection is lost or the failure is one
+  // that passes (Dialect::IsTransient).
   void RunSurely(std::vector<Statement> statements, Timestamp until,
                  Callback<BatchResult> done);
   void RunAgain(std::shared_ptr<Query> query);
@@ -123,19 +128,21 @@ class InDoubtResolver {
   void Delete(GroupId group);
   void After(Duration delay, absl::AnyInvocable<void()> task);
 
+  // These outlive this.
   rpc::EventLoop* const loop_;
   Dialect& dialect_;
-  Pool* const pool_;
-  Pool* const work_pool_;
+  Pool* const pool_;       // of the sessions for settling
+  Pool* const work_pool_;  // of the sessions for work; kept sessions are from it
   const Duration patience_;
   Counters* const counters_;
-  bool stopped_ = false;
-  absl::flat_hash_set<BranchId> prepared_;
-  bool scanning_ = false;
-  absl::flat_hash_set<BranchId> ended_;  // since the scan began
+  bool stopped_ = false;                    // StopRetrying was called
+  absl::flat_hash_set<BranchId> prepared_;  // seen prepared, and not ended here
+  bool scanning_ = false;                   // between BeginScan and EndScan
+  absl::flat_hash_set<BranchId> ended_;     // since BeginScan
+  // The sessions that stay with their prepared branches.
   absl::flat_hash_map<BranchId, Kept> kept_;
   absl::flat_hash_map<GroupId, Forgetting> forgetting_;
-  // Timers and callbacks that come after the end find it gone.
+  // Timers and callbacks hold it weakly, and find it gone after this is destroyed.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

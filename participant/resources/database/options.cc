@@ -9,7 +9,7 @@ namespace concordat::participant::database {
 
 namespace {
 
-// Whether the parameter is one of them, and was taken.
+// True: the parameter is one that all databases have, and `options` has its value now.
 absl::StatusOr<bool> TakeOption(const std::string& name, const std::string& value,
                                 IsolationCheck check_isolation,
                                 DatabaseOptions* options) {

@@ -46,12 +46,12 @@ void Pool::Serve() {
 void Pool::OpenMore() {
   if (closed_ || loop_->Now() < not_before_) return;
   while (connecting_ < waiters_.size() && all_.size() < options_.max_connections) {
-    // After a failure one tries for all.
+    // After a failure only one connection is tried at a time.
     if (!last_error_.ok() && connecting_ > 0) return;
     SessionPtr session = make_();
     all_.insert(session);
     ++connecting_;
-    // Not from within Acquire: an error can come at once.
+    // Not from within Acquire, because an error may come at once.
     loop_->Defer([this, alive = alive_, session] {
       if (!*alive) return;
       session->Connect(
@@ -89,8 +89,8 @@ void Pool::BackOff(const absl::Status& status) {
         .Field("resource", options_.resource)
         .Field("error", status.message());
   }
-  // Between half and all of it, so that processes that lost one server do not come
-  // back to it together.
+  // The pause is between half and all of back_off_, so that processes that have lost the
+  // same server do not all return to it at the same time.
   const Duration pause =
       Duration::Micros(random_.Between(back_off_.micros() / 2, back_off_.micros()));
   back_off_ = std::min(back_off_ * 2, options_.max_back_off);

@@ -61,7 +61,7 @@ void ServingLock::Connect() {
 
 void ServingLock::OnBroken() {
   held_.store(false, std::memory_order_release);
-  holder_->assign("none");  // nobody's: new connections are refused
+  holder_->assign("none");  // no session has this id, so new connections are refused
   report_at_ = Timestamp();
   SetWhy("the connection to the database was lost");
   LogEvent(Level::kWarning, "the resource's lock was lost with its connection")
@@ -69,8 +69,8 @@ void ServingLock::OnBroken() {
   After(Duration::Millis(1), [this] { Connect(); });
 }
 
-// A configuration that is refused now will be refused again; a server that is not there
-// may come.
+// A configuration that is refused now will be refused again, but a server that cannot be
+// reached may come back.
 void ServingLock::Failed(const absl::Status& status) {
   if (taken_ != nullptr &&
       (!absl::IsUnavailable(status) || loop_->Now() >= give_up_at_)) {
@@ -159,7 +159,7 @@ void ServingLock::Close() {
 
 // --- why it is not held ---
 
-// At once, and every minute.
+// Logs at once, and then once a minute.
 void ServingLock::Report(Level level, const char* event, const std::string& why) {
   if (loop_->Now() >= report_at_) {
     report_at_ = loop_->Now() + kReportAgain;

@@ -1,4 +1,4 @@
-// What the databases' statement checks look for in a client's SQL.
+// Functions with which the databases check a client's SQL.
 #ifndef PARTICIPANT_RESOURCES_DATABASE_SQL_WORDS_H_
 #define PARTICIPANT_RESOURCES_DATABASE_SQL_WORDS_H_
 
@@ -12,8 +12,8 @@ namespace concordat::participant::database {
 [[nodiscard]] bool IsOneOf(std::string_view word,
                            std::initializer_list<std::string_view> words);
 
-// Whether the lower-case `word` stands anywhere in the statement, in letters of any case:
-// also in a text or a comment, and as a part of a longer word.
+// Whether the lower-case `word` occurs anywhere in the statement, in letters of any case.
+// It is found also in a text or a comment, and as a part of a longer word.
 [[nodiscard]] bool Mentions(std::string_view sql, std::string_view word);
 
 // INVALID_ARGUMENT: the statement that begins with `first`, or with no word, may not run
