@@ -39,13 +39,13 @@ AnswerWatch::AnswerWatch(rpc::EventLoop* loop, ConnectionConfig asker,
   Schedule();
 }
 
-// The connection that asks calls nobody back any more.
+// The connection on which the server is asked calls nobody back after this.
 AnswerWatch::~AnswerWatch() {
   loop_->Cancel(timer_);
   if (look_ != nullptr) loop_->Cancel(look_->timer);
 }
 
-// --- who is silent ---
+// --- which connections are silent ---
 
 void AnswerWatch::Schedule() {
   loop_->Cancel(timer_);
@@ -102,7 +102,7 @@ void AnswerWatch::Sweep() {
   Schedule();
 }
 
-// --- a look ---
+// --- asking the server ---
 
 std::shared_ptr<Connection> AnswerWatch::Waiting(const Silence& silence) {
   const auto connection = std::static_pointer_cast<Connection>(silence.session.lock());
@@ -147,7 +147,7 @@ void AnswerWatch::OnAskerConnected(const absl::Status& status) {
                     [this](const database::BatchResult& r) { OnAnswer(r); });
 }
 
-// It answers, and says nothing of the sessions.
+// The server has answered, but its answer says nothing about the sessions.
 void AnswerWatch::LookLater(const Suspects& suspects) {
   for (const Silence& suspect : suspects) {
     if (Silence* known = Find(suspect)) known->look_at = loop_->Now() + Pause(*known);

@@ -1,27 +1,28 @@
-// Looks after the batches of a resource's connections that nobody answers.
+// Watches for batches of a resource's connections that are never answered.
 //
-// The server carries out a packet of several statements one after another, and stops
-// between two of them when the session is told to: by our own KILL QUERY, by an
-// operator's, by a time limit. When that comes at the wrong moment (seen on 10.11.19) the
-// last answer says that more will follow, and none does: the server has forgotten the
-// interruption and waits for the next packet, and we wait for the server. So a batch that
-// has brought nothing for answer_time is asked after, on a connection that is made for
-// it:
+// The server runs a packet of several statements one after another, and stops between two
+// of them when the session is interrupted: by our own KILL QUERY, by an operator's, or by
+// a time limit. When that comes at the wrong moment (seen on 10.11.19), the last answer
+// says that more will follow, and none does: the server has forgotten the interruption
+// and waits for the next packet, while we wait for the server. So when a batch has
+// brought nothing for answer_time, the server is asked about its session, on a connection
+// that is made for that:
 //
-//   no new connection is answered     its connection is given up: the server is stopped,
-//                                     or its host is gone
-//   the session works                 it is left alone, however long: a commit may be
-//                                     waiting for a replica, and must not be cut short
-//   it sleeps, or is gone, at two     its connection is given up: the rest of the batch
-//   looks, and nothing has come       is never done
-//   between them
+//   no new connection is answered     the batch's connection is given up: the server is
+//                                     stopped, or its host is gone
+//   the session works                 it is left alone, for however long: a commit may be
+//                                     waiting for a replica, and must not be interrupted
+//   the session sleeps, or is gone,   the batch's connection is given up: the rest of the
+//   twice in a row, and nothing has   batch will never be done
+//   come in between
 //
 // A batch whose connection is given up is lost: nothing is known of what was done, and
-// whoever sent it finds out. That is so as well when a look was wrong: what was not seen
-// on its way was seen too early, and nothing is told that is not true.
+// its sender finds that out. So a connection that was given up wrongly, because the
+// answer was on its way, leads to no wrong result either.
 //
-// After our own KILL QUERY the looks begin at once, for somebody waits for a rollback.
-// A batch costs a number that goes up by one. For the loop's thread.
+// After our own KILL QUERY the server is asked at once, because somebody waits for a
+// rollback. A batch that is answered in time costs no more than a counter. Used on the
+// loop's thread only.
 #ifndef PARTICIPANT_RESOURCES_MARIADB_ANSWER_WATCH_H_
 #define PARTICIPANT_RESOURCES_MARIADB_ANSWER_WATCH_H_
 
@@ -39,8 +40,8 @@ namespace concordat::participant::mariadb {
 
 class AnswerWatch {
  public:
-  // Watches the connections in `watched`. `asker` is for those by which the server is
-  // asked.
+  // Watches the connections in `watched`. `asker` is the configuration of the connections
+  // on which the server is asked. `loop` and `counters` outlive this.
   AnswerWatch(rpc::EventLoop* loop, ConnectionConfig asker,
               std::shared_ptr<Connections> watched, Duration answer_time,
               database::Counters* counters);
@@ -48,31 +49,31 @@ class AnswerWatch {
   AnswerWatch(const AnswerWatch&) = delete;
   AnswerWatch& operator=(const AnswerWatch&) = delete;
 
-  // The session was interrupted by us. Until it has nothing to do, and for answer_time at
-  // most, it is looked at often.
+  // We have interrupted the session. The server is asked about it often until it has
+  // nothing to do, for answer_time at most.
   void Hurry(const SessionId& session);
 
  private:
-  // Since when a connection has brought nothing.
+  // A connection that waits for an answer.
   struct Silence {
     std::weak_ptr<database::Session> session;
-    uint64_t progress = 0;
-    Timestamp since;
-    Timestamp look_at;
-    bool idle_once = false;  // it was, at the last look
-    Timestamp hurried_until;
+    uint64_t progress = 0;    // Connection::progress, which has not grown since
+    Timestamp since;          // when it began to bring nothing
+    Timestamp look_at;        // when the server is asked next
+    bool idle_once = false;   // the last answer was that the session does nothing
+    Timestamp hurried_until;  // the server is asked often until then
   };
   using Suspects = std::vector<Silence>;
-  struct Look;
+  struct Look;  // a question to the server that is under way
 
   void Schedule();
   void Sweep();
   void Note(Connection* connection);
   void ForgetOver();
   [[nodiscard]] Duration Pause(const Silence& silence) const;
-  // What is known of the connection now, if it is still as silent as it was.
+  // The present entry of the suspect's connection. Null: something has come since.
   [[nodiscard]] Silence* Find(const Silence& suspect);
-  // The connection that is silent, while it lives and waits.
+  // The silent connection. Null: it is gone, or does not wait any more.
   [[nodiscard]] static std::shared_ptr<Connection> Waiting(const Silence& silence);
   void Ask(Suspects suspects);
   void OnAskerConnected(const absl::Status& status);
@@ -82,15 +83,16 @@ class AnswerWatch {
   [[nodiscard]] Suspects EndLook();
 
   rpc::EventLoop* const loop_;
-  ConnectionConfig config_;  // of those that ask
+  ConnectionConfig config_;  // of the connections on which the server is asked
   const std::shared_ptr<Connections> watched_;
   const Duration answer_time_;
-  const Duration interval_;  // between two sweeps
-  database::Counters* const counters_;
-  database::Counters own_counters_;  // of those that ask: they count for nothing
-  rpc::TimerId timer_;
+  const Duration interval_;             // between two sweeps
+  database::Counters* const counters_;  // the resource's
+  // Of the connections on which the server is asked. Nobody reads them.
+  database::Counters own_counters_;
+  rpc::TimerId timer_;  // of the next sweep
   absl::flat_hash_map<Connection*, Silence> silences_;
-  std::unique_ptr<Look> look_;  // under way
+  std::unique_ptr<Look> look_;  // null: none is under way
 };
 
 }  // namespace concordat::participant::mariadb

@@ -21,11 +21,12 @@ using database::TransactionState;
 
 namespace {
 
-constexpr uint64_t kRowsAtOnce = 1024;  // then others have their turn
-// One row is held in memory whole, on its way here.
+// So many rows are read at once; then other connections have their turn.
+constexpr uint64_t kRowsAtOnce = 1024;
+// The largest row, in bytes. The whole of it is in memory while it is read.
 constexpr unsigned long kMaxPacket = 64u << 20;
 constexpr unsigned long kMinimumVersion = 101100;
-// From the connector itself (errmsg.h), not from the server.
+// The numbers of errors that come from the connector (errmsg.h) and not from the server.
 constexpr unsigned kFirstClientError = 2000, kLastClientError = 2999;
 constexpr unsigned kShutdown = 1053, kKilled = 1927;
 
@@ -68,8 +69,8 @@ void ApplyAddress(const Address& address, MYSQL* handle) {
 }
 
 namespace {
-// A row that an UPDATE finds counts as changed, as in the other databases, also when it
-// already has the new values.
+// A row that an UPDATE finds counts as changed even if it has the new values already, as
+// in the other databases.
 constexpr unsigned long kFlags = CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS;
 
 const char* OrNull(const std::string& text) {
@@ -138,9 +139,9 @@ int Connection::Continue(int ready) {
 }
 
 // Connector/C closes the descriptor by itself when a connection fails, and opens another
-// one for the next address; the event loop must not believe that it still watches the
-// number. So the watch goes wherever that may have happened without Break following at
-// once.
+// one for the next address. The event loop must not assume that it still watches that
+// number. So the watch is removed wherever this may have happened and Break does not
+// follow at once.
 void Connection::Unwatch() { watch_.reset(); }
 
 void Connection::Wait(int wanted) {
@@ -155,8 +156,8 @@ void Connection::Watch() {
       loop_, static_cast<int>(mysql_get_socket(mysql_)), this);
 }
 
-// `wanted`: what the step under way waits for; 0: it is done. Goes on until something
-// has to be waited for.
+// Continues until something has to be waited for. `wanted` is what the step under way
+// waits for; 0: it has ended.
 void Connection::Drive(int wanted) {
   ++progress_;
   while (wanted == 0) {
@@ -172,14 +173,15 @@ void Connection::OnFdEvent(bool readable, bool writable) {
   const auto self = shared_from_this();
   if (state_ == State::kBroken || due_) return;
   if (!stepping_) {
-    // Nothing was asked: the server is ending the session.
+    // The server was asked nothing, so it is ending the session.
     return Break("the server has closed the connection");
   }
   if (step_ == Step::kConnect) Unwatch();
   Drive(Continue((readable ? MYSQL_WAIT_READ : 0) | (writable ? MYSQL_WAIT_WRITE : 0)));
 }
 
-// The next step of the batch; none when it was the last, or another batch was begun.
+// Returns the next step of the batch. None: it was the last one, or another batch was
+// begun.
 std::optional<Connection::Step> Connection::StepDone() {
   switch (step_) {
     case Step::kConnect:
@@ -187,7 +189,8 @@ std::optional<Connection::Step> Connection::StepDone() {
       return std::nullopt;
     case Step::kQuery:
     case Step::kNext:
-      // Below zero: of a query, that it could not be sent; else, that there is no more.
+      // A number below zero means for a query that it could not be sent, and otherwise
+      // that there are no more results.
       if (step_ == Step::kQuery ? int_result_ != 0 : int_result_ > 0) {
         TakeError();
         return std::nullopt;
@@ -247,11 +250,11 @@ void Connection::BeginConnect() {
   BeginSoon(Step::kConnect);
 }
 
-// Nothing is called back from here.
+// Does not call back, so that its caller may hold state.
 void Connection::BeginSoon(Step step) {
   const int wanted = Begin(step);
   if (wanted != 0) return Wait(wanted);
-  due_ = true;  // it has been done, or has failed, at once
+  due_ = true;  // the step has ended, or failed, at once
   Unwatch();
   loop_->Defer([this, weak = weak_from_this()] {
     const auto self = weak.lock();
@@ -262,7 +265,8 @@ void Connection::BeginSoon(Step step) {
 }
 
 namespace {
-// A peer that is gone without a word is noticed.
+// Lets the kernel notice that the server's host is gone without having closed the
+// connection.
 void WatchPeer(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
@@ -333,8 +337,8 @@ void Connection::StartBatch() {
 
 // --- reading ---
 
-// Behind the slots are the results of a procedure, which stands last (statement_check.h):
-// its first rows count.
+// The results after those of all slots are a procedure's, which is the last statement
+// (statement_check.h). Only its first rows are taken.
 std::optional<size_t> Connection::StatementBeingRead() const {
   const Batch& batch = batches_.front();
   if (batch.next_slot < batch.slots.size()) return batch.slots[batch.next_slot].statement;
@@ -378,8 +382,8 @@ void Connection::TakeRow() {
                                                columns, row_result_, sizes));
 }
 
-// Without rows the server tells what the statement has done to the session: whether it
-// has changed it, and what the transaction has written to.
+// With the end of a statement that returns no rows, the server reports whether it has
+// changed the session, and to what the transaction has written.
 void Connection::NoteSession(const Slot* slot, StatementResult* result) {
   const char* text = nullptr;
   size_t size = 0;
@@ -408,7 +412,7 @@ void Connection::TakeResult(Reading* reading) {
     changed = mysql_affected_rows(mysql_);
     NoteSession(slot, &result);
   }
-  if (slot == nullptr) {  // of a procedure
+  if (slot == nullptr) {  // a result of a procedure
     CONCORDAT_CHECK(!batch.result.results.empty());
     StatementResult& last = batch.result.results.back();
     last.wrote_for_good = last.wrote_for_good || result.wrote_for_good;
@@ -423,7 +427,7 @@ void Connection::TakeResult(Reading* reading) {
   }
   if (reading != nullptr) result.rows = std::move(reading->rows);
   if (Has(statement, kAsksReports)) {
-    // A function may have told the server to keep quiet before it changed something.
+    // A function may have switched the reports off before it changed something.
     tainted_ = tainted_ || result.rows.size() != 1 || result.Field(0, 1) != "1" ||
                result.Field(0, 2) != "STATE";
   }
@@ -438,7 +442,8 @@ void Connection::TakeResult(Reading* reading) {
   batch.result.results.push_back(std::move(result));
 }
 
-// What was to be prepared or dropped, here or behind, was not.
+// The statements that this slot and those after it were to prepare or to drop were not
+// prepared or dropped.
 void Connection::ForgetSlots(const Batch& batch) {
   for (size_t i = batch.next_slot; i < batch.slots.size(); ++i) {
     const Slot& slot = batch.slots[i];
@@ -459,16 +464,17 @@ void Connection::TakeError() {
   result.sqlstate = mysql_sqlstate(mysql_);
   result.error = absl::StrCat(error, " (", result.sqlstate, "): ", ErrorMessage());
   if (batch.next_slot >= batch.slots.size()) {
-    batch.result.results.back() = std::move(result);  // a procedure failed in its middle
+    batch.result.results.back() = std::move(result);  // a procedure failed half-way
   } else {
-    // It may have changed the session before it failed.
+    // The statement may have changed the session before it failed.
     const Slot& slot = batch.slots[batch.next_slot];
     unreported_ =
         unreported_ || (batch.statements[slot.statement].client && !slot.is_silent());
     ForgetSlots(batch);
     batch.result.results.push_back(std::move(result));
   }
-  // What was to be set, set back or looked at in the session was not.
+  // The statements that follow were skipped, so what they were to set, reset or ask in
+  // the session was not done.
   for (size_t i = batch.result.results.size() - 1; i < batch.statements.size(); ++i) {
     const Statement& undone = batch.statements[i];
     tainted_ = tainted_ || Has(undone, kChangesSession) || Has(undone, kAsksReports);
@@ -505,7 +511,7 @@ void Connection::Fail() {
 
 void Connection::CloseHandle() {
   if (reading_.result != nullptr) {
-    // Reads what is left of the rows, unless it is told that nobody does.
+    // Without this, mysql_free_result would read the rest of the rows.
     reading_.result->handle = nullptr;
     mysql_free_result(std::exchange(reading_.result, nullptr));
   }
@@ -514,7 +520,7 @@ void Connection::CloseHandle() {
 
 std::vector<database::Session::Owed> Connection::Drop() {
   if (stepping_) {
-    // In the middle of something one cannot take leave: a QUIT would wait for its turn.
+    // A step is under way: mysql_close would send a QUIT, and wait until it can.
     const int fd = static_cast<int>(mysql_get_socket(mysql_));
     if (fd >= 0) shutdown(fd, SHUT_RDWR);
   }

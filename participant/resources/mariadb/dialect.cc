@@ -32,7 +32,7 @@ Statement Xa(const char* verb, const std::string& xid, const char* more = "") {
   return {absl::StrCat("XA ", verb, " ", xid, more)};
 }
 
-// Gives up the user locks that a branch may have left.
+// Releases the user locks that a branch may have left.
 Statement ReleaseLocks() {
   Statement release{
       "SELECT RELEASE_ALL_LOCKS(),@@session_track_state_change,"
@@ -41,17 +41,17 @@ Statement ReleaseLocks() {
   return release;
 }
 
-// With a binary log InnoDB does not flush what commits: the server would commit it again
-// from the log after a crash. But it does not do so for XA COMMIT (10.11): the branch is
-// prepared again. So nothing is called committed before this has come back.
+// With a binary log InnoDB does not flush commits, because the server repeats them from
+// that log after a crash. But it does not repeat XA COMMIT (10.11): the branch is then
+// prepared again. So a branch does not count as committed before this has returned.
 Statement FlushCommits() {
   Statement flush = FlushEngine();
   flush.traits = kOnlyWithBinlog;
   return flush;
 }
 
-// The same for a session that runs clients' statements, and has not got the role to
-// flush; and the user locks.
+// The same for a session that runs clients' statements, which needs the role in order to
+// flush. Also releases the user locks.
 void FlushAndRelease(std::vector<Statement>* batch) {
   for (Statement& statement :
        std::vector<Statement>{TakeRole(), FlushCommits(), DropRole()}) {
@@ -77,7 +77,7 @@ Statement DeleteOldSessions(const database::Owner& owner) {
       " OR id NOT IN (SELECT ID FROM information_schema.PROCESSLIST))")};
 }
 
-// As XA RECOVER FORMAT='SQL' prints ours.
+// The text of one of our xids as XA RECOVER FORMAT='SQL' prints it.
 std::string RecoveredText(const Xid& xid) {
   return absl::StrCat("X'", absl::BytesToHexString(xid.gtrid), "',X'",
                       absl::BytesToHexString(xid.bqual), "',", xid.format_id);
@@ -86,9 +86,9 @@ std::string RecoveredText(const Xid& xid) {
 // max_statement_time.
 bool RanTooLong(unsigned error) { return IsOneOf(error, {1969, 3024}); }
 
-// X'…',X'…',1129202500 in hexadecimal digits, because ours have '-' and '.' in them;
-// parts of letters and digits only are printed as they are. The lengths are columns of
-// their own, so nothing that looks like ours can be taken for it.
+// Our xids are printed as X'…',X'…',1129202500 in hexadecimal digits, because they have
+// '-' and '.' in them; parts that consist of letters and digits are printed as they are.
+// The lengths are separate columns, so that no other xid can be mistaken for one of ours.
 absl::StatusOr<ParsedXid> ParseRecovered(const StatementResult& rows, size_t row) {
   const absl::Status other = absl::InvalidArgumentError("not Concordat's");
   uint32_t format_id = 0;
@@ -112,12 +112,12 @@ absl::StatusOr<ParsedXid> ParseRecovered(const StatementResult& rows, size_t row
   return ParseXid(xid);
 }
 
-// KILL QUERY may hit between two statements, and the server then forgets the rest of the
-// packet (answer_watch.h): so a long answer is read to its end. When it is XA PREPARE or
-// XA COMMIT that fails, the engine and the binary log may be of two minds.
-// mysql_reset_connection would hand a prepared branch to everybody, too, but leaves an
-// InnoDB transaction behind that holds its locks for ever (seen on 10.11.19). The
-// question how much was written costs the server 0.4 ms.
+// KILL QUERY may come between two statements, and the server then forgets the rest of the
+// packet (answer_watch.h); so a long answer is read to its end. When XA PREPARE or XA
+// COMMIT fails, the engine may have done what the binary log has not, or the reverse.
+// mysql_reset_connection would also make a prepared branch available to all sessions, but
+// leaves an InnoDB transaction behind that holds its locks for ever (seen on 10.11.19).
+// The question how much was written costs the server 0.4 ms.
 constexpr database::Rules kRules = {
     .kind = "mariadb",
     .name = "MariaDB",
@@ -223,7 +223,7 @@ class MariadbDialect final : public database::Dialect {
     return begin;
   }
 
-  // One row for each kind of writing.
+  // Returns one row for each kind of write.
   Statement AskWritten() const override {
     return {
         "SHOW SESSION STATUS WHERE Variable_name IN "
@@ -265,7 +265,7 @@ class MariadbDialect final : public database::Dialect {
     return {Xa("END", xid), Xa("ROLLBACK", xid), ReleaseLocks()};
   }
 
-  // After a deadlock, or XA END, only XA ROLLBACK is allowed.
+  // After a deadlock or an XA END, only XA ROLLBACK is allowed.
   Batch RollBackFailed(const BranchId& branch) const override {
     return {Xa("ROLLBACK", XidSql(branch)), ReleaseLocks()};
   }
@@ -288,9 +288,9 @@ class MariadbDialect final : public database::Dialect {
 
   std::string NameOf(const BranchId& branch) const override { return ToString(branch); }
 
-  // While a session commits the branch, XA RECOVER still lists it. Whoever committed it
-  // may not have flushed it: the session of ours that was lost between XA COMMIT and its
-  // flush, or an operator's. So what was seen is flushed before anybody hears of it
+  // While a session commits the branch, XA RECOVER still lists it. The session that has
+  // committed it may not have flushed that: one of ours that was lost between XA COMMIT
+  // and its flush, or an operator's. So what was read is flushed before it is reported
   // (scenario 93).
   Batch LookUp(const BranchId& branch) const override {
     return {ScanPrepared(), SelectEvidence(owner_.cluster, branch), FlushEngine()};
@@ -311,10 +311,10 @@ class MariadbDialect final : public database::Dialect {
     return Evidence::kNone;
   }
 
-  // One row a prepared branch of the server, whoever's.
+  // Returns one row for each prepared branch of the server, not only ours.
   Statement ScanPrepared() const override { return {"XA RECOVER FORMAT='SQL'"}; }
 
-  // How long they have been prepared is not known.
+  // It is not known how long they have been prepared.
   PreparedScan PreparedFrom(const StatementResult& r) const override {
     PreparedScan found;
     for (size_t row = 0; row < r.rows.size(); ++row) {
@@ -375,8 +375,8 @@ class MariadbDialect final : public database::Dialect {
 
   void OnCancelSent(const SessionId& session) override { watch_->Hurry(session); }
 
-  // One row: 0 when the session is over; NULL when the list of sessions, which misses
-  // even the one that asks, says nothing.
+  // Returns one row: 0 when the session is gone, and NULL when the list of sessions does
+  // not even contain the one that asks, and so proves nothing.
   Statement AskSession(const SessionId& session) const override {
     return {absl::StrCat("SELECT IF(SUM(ID=CONNECTION_ID())=1,SUM(ID=", session.id,
                          " AND ", session.start, "=", kServerStart,
@@ -393,10 +393,10 @@ class MariadbDialect final : public database::Dialect {
 
   // --- the serving lock ---
 
-  // A session of the resource is known by the row of concordat.sessions that it writes in
-  // its set-up (session.cc), and is over when the server does not list it any more: not
-  // before it has let go of its branch. Clients' statements in it have no right to the
-  // row. And the one that holds the lock, whatever it has written.
+  // A session of the resource is found by the row of concordat.sessions that it writes in
+  // its set-up (session.cc). It is gone when the server does not list it any more, which
+  // is not before it has given up its branch. Clients' statements in the session have no
+  // rights to the row. The session that holds the lock is found also without a row.
   Statement OtherSessions(bool /*unprepared*/) const override {
     return {absl::StrCat(
         "SELECT id FROM (SELECT s.id FROM concordat.sessions s JOIN "
@@ -427,13 +427,13 @@ class MariadbDialect final : public database::Dialect {
 
   wire::Code::type Classify(const StatementResult& failure) const override {
     const unsigned error = failure.number;
-    // Deadlock, lock time-out, a row changed since the snapshot; and what a branch
-    // answers once one of these has marked it to be rolled back.
+    // Deadlock, lock time-out, a row that has changed since the snapshot; and the error
+    // of further statements once one of these has marked the branch to be rolled back.
     if (IsOneOf(error, {1205, 1213, 1020, 1402, 1613, 1614})) return wire::Code::CONFLICT;
     if (error == kXaRmFail && failure.error.find("ROLLBACK ONLY") != std::string::npos) {
       return wire::Code::CONFLICT;
     }
-    // What the data or the client's own code forbids: constraints, CHECK OPTION, SIGNAL.
+    // The data or the client's own code forbids it: constraints, CHECK OPTION, SIGNAL.
     const std::string_view sql_class = std::string_view(failure.sqlstate).substr(0, 2);
     if (sql_class == "23" || sql_class == "44" || sql_class == "45") {
       return wire::Code::CONDITION_FAILED;
@@ -443,8 +443,8 @@ class MariadbDialect final : public database::Dialect {
       return wire::Code::OVERLOADED;
     }
     if (RanTooLong(error)) return wire::Code::TIMED_OUT;
-    // The engine's failures, interruption, a server that became read-only; 1206, too many
-    // locks, has rolled everything back.
+    // Failures of the engine, an interruption, a server that has become read-only; and
+    // 1206, too many locks, with which the server has rolled everything back.
     if (IsOneOf(error, {1030, 1053, 1180, 1181, 1206, 1290, 1317, 1397, 1400, 1401, 1792,
                         1836, 1927})) {
       return wire::Code::RESOURCE_ERROR;
@@ -466,15 +466,15 @@ class MariadbDialect final : public database::Dialect {
   }
 
  private:
-  // As XA START takes it: "0x…,0x…,1129202500".
+  // The branch's xid as XA START takes it: "0x…,0x…,1129202500".
   std::string XidSql(const BranchId& branch) const {
     const Xid xid = MakeXid(owner_.cluster, branch);
     return absl::StrCat("0x", absl::BytesToHexString(xid.gtrid), ",0x",
                         absl::BytesToHexString(xid.bqual), ",", xid.format_id);
   }
 
-  // The evidence, with the role that may write it, and XA END: in this order, for when
-  // the evidence cannot be written, the server skips the rest.
+  // Writes the evidence, with the role that may do so, and then runs XA END. If the
+  // evidence cannot be written, the server skips the rest.
   Batch EndWithEvidence(const BranchId& branch, bool alone) const {
     return {TakeRole(),
             {absl::StrCat("INSERT INTO concordat.branches VALUES (",
@@ -488,7 +488,7 @@ class MariadbDialect final : public database::Dialect {
 
   const absl::StatusOr<Address> address_;
   const MariadbOptions options_;
-  // Since Open.
+  // These are set by Open.
   rpc::EventLoop* loop_ = nullptr;
   database::Counters* counters_ = nullptr;
   database::Owner owner_;

@@ -41,7 +41,7 @@ absl::Status RunMariadbInit(const std::string& url) {
   if (mariadb::ConnectTo(*address, session.get()) == nullptr) {
     return failed(absl::StatusCode::kUnavailable);
   }
-  // A server's default may be 0.
+  // The server's default may be 0.
   const std::string sql = absl::StrCat("SET SESSION autocommit=1;", MariadbInitSql());
   int more = mysql_real_query(session.get(), sql.data(), sql.size());
   while (more == 0) more = mysql_next_result(session.get());

@@ -1,6 +1,6 @@
-// A MariaDB database as a resource manager: see
+// A MariaDB database as a resource manager. See
 // participant/resources/database/database_resource_manager.h, and dialect.h for what is
-// MariaDB's own.
+// particular to MariaDB.
 #ifndef PARTICIPANT_RESOURCES_MARIADB_MARIADB_RESOURCE_MANAGER_H_
 #define PARTICIPANT_RESOURCES_MARIADB_MARIADB_RESOURCE_MANAGER_H_
 
@@ -15,33 +15,35 @@ namespace concordat::participant {
 
 // The default isolation is repeatable-read.
 struct MariadbOptions : DatabaseOptions {
-  // A packet of statements that has brought no answer for so long is asked after, by a
-  // new connection. When the server does not answer that either, or its session is seen
-  // to do nothing, the packet's connection is given up; one that works is waited for.
+  // When a packet of statements has brought no answer for so long, the server is asked
+  // about its session on a new connection. If the server does not answer there either, or
+  // says that the session does nothing, the packet's connection is given up. A session
+  // that works is waited for.
   Duration answer_time = Duration::Seconds(15);
 };
 
-// `url`: "mysql://user:password@host:port/database", or, by a Unix socket,
-// "mysql://user@/database?socket=/path"; "mariadb://" is the same. Parameters:
-//   socket=PATH  password_file=FILE (its first line; others may see the URL)
+// `url` is "mysql://user:password@host:port/database" or, for a Unix socket,
+// "mysql://user@/database?socket=/path". "mariadb://" means the same. Parameters:
+//   socket=PATH  password_file=FILE (its first line; the URL may be seen by others)
 //   tls=verify | no-verify  tls_ca=FILE  tls_cert=FILE  tls_key=FILE
-// With any of the last line the connection is encrypted or refused.
+// With any parameter of the last line, a connection that cannot be encrypted is refused.
 //
-// The server is refused (Recover) when it is too old, read-only or in a Galera cluster,
-// when it would lose what it has promised in a crash, or a table of the database cannot
+// Recover refuses a server that is too old, read-only or in a Galera cluster, one that
+// would lose in a crash what it has promised, and a database with a table that cannot
 // roll back.
 [[nodiscard]] std::unique_ptr<DatabaseResourceManager> MakeMariadb(
     const std::string& url, MariadbOptions options);
 
-// Takes our own parameters (database::TakeOptions) out of a URL, into `options`, and
-// returns the rest. INVALID_ARGUMENT: a value is not what it should be.
+// Moves our own parameters (database::TakeOptions) from a URL into `options`, and returns
+// the URL without them. INVALID_ARGUMENT: a value is wrong; the text says which.
 [[nodiscard]] absl::StatusOr<std::string> ParseMariadbUrl(const std::string& url,
                                                           DatabaseOptions* options);
 
-// The SQL that makes Concordat's tables; repeatable. To be run once a server, by somebody
-// who may create a database there. Commands show it before they run it.
+// The SQL that creates Concordat's tables. It may be run again. It is to be run once on
+// each server, by a user who may create a database there. Commands show it before they
+// run it.
 [[nodiscard]] std::string MariadbInitSql();
-// Runs it at `url`. Blocks. The error has the server's words.
+// Runs that SQL at `url`, and blocks meanwhile. The error has the server's message.
 [[nodiscard]] absl::Status RunMariadbInit(const std::string& url);
 
 }  // namespace concordat::participant

@@ -1,4 +1,5 @@
-// What goes into a packet, and which statements stay prepared on the server.
+// Composes the packets of a connection, and decides which statements stay prepared on the
+// server.
 #include <algorithm>
 #include <utility>
 
@@ -11,8 +12,8 @@ namespace concordat::participant::mariadb {
 
 namespace {
 
-// Statements that a session keeps prepared: so many, with texts of so many bytes together
-// and each. Others are prepared anew each time.
+// The limits for the statements that a session keeps prepared: their number, the bytes of
+// all texts together, and the bytes of one text. Others are prepared each time.
 constexpr size_t kMaxKept = 256, kMaxKeptBytes = 256u << 10, kMaxKeptText = 16u << 10;
 constexpr size_t kMaxWanted = 16;
 
@@ -39,9 +40,9 @@ void Connection::Compose(Batch* batch) {
   }
 }
 
-// Before the first of a user's statements: then a change of the session that the server
-// tells of with a PREPARE is that of the PREPARE. When it may be that of a statement
-// before, which has given rows, nothing is prepared now.
+// Statements are prepared before the first of a user's statements runs. Then a change of
+// the session that the server reports with a PREPARE comes from that PREPARE. If it could
+// come from an earlier statement, which has returned rows, nothing is prepared now.
 void Connection::PrepareAhead(Batch* batch, size_t first) {
   for (size_t i = first; i < batch->statements.size(); ++i) {
     const auto known = kept_.find(batch->statements[i].sql);
@@ -71,7 +72,7 @@ void Connection::Prepare(Batch* batch, size_t index, const std::string& sql) {
   kept_.emplace(sql, std::move(kept));
 }
 
-// Drops those that were not used for the longest time; none of this batch.
+// Drops the statements that were not used for the longest time, but none of this batch.
 bool Connection::MakeRoomToKeep(const std::string& sql) {
   if (sql.size() > kMaxKeptText) return false;
   while (kept_.size() >= kMaxKept || kept_bytes_ + sql.size() > kMaxKeptBytes) {
@@ -105,7 +106,7 @@ void Connection::ComposeKept(Batch* batch, size_t index) {
   }
 }
 
-// Those that could not be prepared when they were sent (PrepareAhead).
+// Prepares the statements that could not be prepared when they were sent (PrepareAhead).
 void Connection::KeepWanted() {
   ++last_batch_;
   for (const std::string& sql : std::exchange(wanted_, {})) {

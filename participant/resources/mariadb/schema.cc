@@ -2,9 +2,9 @@
 
 namespace concordat::participant::mariadb {
 
-// The key begins with what one resource deletes by (DeleteEvidence), and new rows go to
-// the end of each resource's part of it. The name of the store is made once, and goes
-// where the data goes.
+// The key begins with the columns by which a resource deletes its rows (DeleteEvidence),
+// and new rows are at the end of the resource's part of the index. The name of the store
+// is made once, and is copied with the data.
 std::string InitSql() {
   return R"sql(-- For an administrator. The user that a resource is served under needs the
 -- role made here, and no rights of his own to the database concordat:

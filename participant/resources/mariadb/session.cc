@@ -1,4 +1,4 @@
-// The session behind a connection: set up, and made as new between two branches.
+// Sets the session of a connection up, and resets it between two branches.
 #include <algorithm>
 #include <utility>
 
@@ -13,7 +13,7 @@ using database::BatchResult;
 
 namespace {
 
-// Statements of the set-up, by their places.
+// The indexes of two statements of the set-up.
 constexpr size_t kTakeRole = 2, kAnnounce = 3;
 constexpr unsigned kBinlogFormatRefused = 1665;
 
@@ -58,8 +58,8 @@ absl::Status Interrupted() {
 
 }  // namespace
 
-// What this session needs whatever the server's configuration says. It makes itself known
-// as one of the resource's before it looks at the serving lock: see
+// Settings that the session needs, whatever the server's configuration says. The session
+// writes its row in concordat.sessions before it looks at the serving lock: see
 // participant/resources/database/serving_lock.h.
 std::vector<Statement> Connection::SetUpStatements(bool first) const {
   const std::string wait = Seconds(config_.lock_timeout, 1);
@@ -94,7 +94,7 @@ absl::Status Connection::TakeSession(const BatchResult& r,
   const auto asked =
       std::find_if(r.results.begin(), r.results.end(),
                    [](const StatementResult& result) { return !result.rows.empty(); });
-  // A cancel request for the call that waits behind a set-up interrupts the set-up.
+  // A cancel request for the call that waits for the set-up has interrupted the set-up.
   if (asked == r.results.end()) return Interrupted();
   const std::string charset(asked->Field(0, 3));
   if (charset != "utf8mb4,utf8mb4,utf8mb4_general_ci") {
@@ -129,7 +129,7 @@ void Connection::SetUpSession() {
 
 void Connection::Reset() {
   if (tainted_) {
-    written.clear();  // the server counts anew
+    written.clear();  // the server's counters begin at 0 again
     batches_.emplace_back().resets = true;
     batches_.back().done = [](const BatchResult&) {};
     if (batches_.size() == 1) StartBatch();

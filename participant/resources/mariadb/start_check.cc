@@ -14,7 +14,7 @@ using database::StatementResult;
 
 namespace {
 
-// The questions, by their places in the batch.
+// The indexes of the questions in the batch.
 enum Question : size_t {
   kServer,
   kGalera,
@@ -60,13 +60,14 @@ std::string ColumnsSql(const char* table) {
       "t.TABLE_SCHEMA='concordat' AND t.TABLE_NAME='",
       table, "'");
 }
-// Tables that a branch could not be rolled back in.
+// Finds tables in which a branch could not be rolled back.
 constexpr char kEnginesSql[] =
     "SELECT t.TABLE_NAME,t.ENGINE FROM information_schema.TABLES t WHERE "
     "t.TABLE_SCHEMA=DATABASE() AND t.TABLE_TYPE='BASE TABLE' AND t.ENGINE NOT IN "
     "(SELECT e.ENGINE FROM information_schema.ENGINES e WHERE e.XA='YES') "
     "ORDER BY 1 LIMIT 1";
-constexpr uint64_t kLeastPacket = 8u << 20;  // an answer's worth of parameters, in hex
+// In bytes: enough for the parameters of the largest call, in hexadecimal digits.
+constexpr uint64_t kLeastPacket = 8u << 20;
 
 absl::Status Refused(std::string why) { return absl::FailedPreconditionError(why); }
 
@@ -79,7 +80,7 @@ absl::Status CheckWritable(const StatementResult& row) {
   return absl::OkStatus();
 }
 
-// A vote PREPARED says that the branch survives the loss of power.
+// The vote PREPARED promises that the branch survives a loss of power.
 absl::Status CheckDurable(const StatementResult& row) {
   const std::string flush(row.Field(0, kFlushAtCommit));
   if (flush != "1" && flush != "3") {
@@ -124,7 +125,7 @@ absl::Status CheckLimits(const StatementResult& row, const DatabaseOptions& opti
   return absl::OkStatus();
 }
 
-// One of ours, as it must be.
+// What one of Concordat's tables must be like.
 struct TableNeeds {
   const char* name;
   const char* columns;
@@ -172,8 +173,8 @@ absl::Status CheckEngines(const StatementResult& rows) {
       name, "` ENGINE=InnoDB, or move it to another database"));
 }
 
-// Writing rows and rolling them back, with the role; and the last question, a change of a
-// generation without it, which is to fail.
+// Checks that rows can be written and rolled back with the role, and that the last
+// question, a change of a generation without the role, has failed.
 absl::Status CheckRights(const database::BatchResult& answers) {
   const std::string user(answers.results[kServer].Field(0, kUser));
   if (answers.ok()) {

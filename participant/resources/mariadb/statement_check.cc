@@ -12,12 +12,12 @@ namespace {
 using database::IsOneOf;
 using database::Mentions;
 
-// Comments of this kind hold SQL that the server runs.
+// Whether the comment is of a kind whose text the server runs as SQL.
 bool IsCode(std::string_view comment) {
   return comment.substr(0, 3) == "/*!" || comment.substr(0, 4) == "/*M!";
 }
 
-// MariaDB's comments: "#…", "-- …", "/*…*/", which do not nest.
+// MariaDB's comments are "#…", "-- …" and "/*…*/", and do not nest.
 size_t SkipSpace(std::string_view sql, size_t at) {
   while (at < sql.size()) {
     const std::string_view rest = sql.substr(at);
@@ -45,7 +45,7 @@ std::string FirstWord(std::string_view sql) {
   return word;
 }
 
-// Why the statement is refused; empty when it is not.
+// Why the statement is refused. Empty: it is not.
 std::string WhyRefused(std::string_view first) {
   if (first.empty()) return "it does not begin with a word";
   if (IsOneOf(first,
@@ -80,11 +80,12 @@ absl::StatusOr<StatementKind> CheckStatement(std::string_view sql) {
   if (!why.empty()) return database::RefusedInBranch(first, why);
   StatementKind kind;
   kind.writes = IsOneOf(first, {"INSERT", "UPDATE", "DELETE", "REPLACE", "CALL"});
-  // SHOW … WHERE f(), and EXPLAIN, which runs what it can in advance.
+  // SHOW … WHERE f() may call a function, and so may EXPLAIN, which evaluates what it can
+  // in advance.
   kind.may_write = IsOneOf(
       first, {"SELECT", "WITH", "VALUES", "DO", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"});
-  // What the server does not always tell of: user variables and the value of
-  // LAST_INSERT_ID; and a procedure may have anything done by a text that it is given.
+  // The server does not always report changes of user variables and of the value of
+  // LAST_INSERT_ID. And a procedure may run any text that it is given.
   kind.taints =
       first == "CALL" || sql.find('@') != sql.npos || Mentions(sql, "last_insert_id");
   kind.many_results = first == "CALL";

@@ -1,8 +1,8 @@
-// What a statement of a user may not be, told by its first words. The server has the last
-// word: in a branch it refuses what would commit it (1399), and it takes one statement
-// where one is due. This check comes first because it says what to do instead, because
-// some statements would change the session, which others use afterwards, and to know
-// which statements only read.
+// Checks by its first words whether a user's statement may run in a branch. The server
+// checks too: it refuses what would commit the branch (1399), and takes only one
+// statement where one is expected. This check comes first for three reasons: its message
+// says what to do instead; some statements would change the session, which other branches
+// use afterwards; and it has to be known which statements only read.
 #ifndef PARTICIPANT_RESOURCES_MARIADB_STATEMENT_CHECK_H_
 #define PARTICIPANT_RESOURCES_MARIADB_STATEMENT_CHECK_H_
 
@@ -14,17 +14,17 @@
 namespace concordat::participant::mariadb {
 
 struct StatementKind {
-  // The branch counts as one that has written.
+  // The branch then counts as one that has written.
   bool writes = false;
-  // A function that it calls may write: the session is asked.
+  // A function that it calls may write, so the session is asked.
   bool may_write = false;
-  // May leave something behind in the session: it is made as new afterwards.
+  // It may leave something in the session, which is reset afterwards.
   bool taints = false;
-  // CALL: any number of results.
+  // It is a CALL, which returns any number of results.
   bool many_results = false;
 };
 
-// INVALID_ARGUMENT: refused; the message says why and what to do instead.
+// INVALID_ARGUMENT: it is refused; the text says why, and what to do instead.
 [[nodiscard]] absl::StatusOr<StatementKind> CheckStatement(std::string_view sql);
 
 }  // namespace concordat::participant::mariadb

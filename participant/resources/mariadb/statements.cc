@@ -42,8 +42,8 @@ std::string ServingLockName(const database::Owner& owner) {
                       "_", owner.resource, "#serve");
 }
 
-// A session that is interrupted while it waits for its client is called Killed until its
-// next statement.
+// A session that was interrupted while it waited for its client is listed as Killed until
+// its next statement.
 Statement SessionsAtRest(const std::vector<std::string>& ids) {
   return {
       absl::StrCat("SELECT ID,COMMAND='Sleep' OR (COMMAND='Killed' AND INFO IS NULL),",

@@ -24,13 +24,13 @@ wire::Value IntegerValue(std::string_view text) {
   int64_t integer = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), integer);
-  if (error != std::errc()) return TextValue(text);  // unsigned, and larger
+  if (error != std::errc()) return TextValue(text);  // a larger unsigned number
   wire::Value value;
   value.__set_integer(integer);
   return value;
 }
 
-// BIT comes as bytes, the highest first.
+// The server sends a BIT as bytes, with the most significant byte first.
 wire::Value BitValue(std::string_view bytes) {
   uint64_t bits = 0;
   for (const char byte : bytes) bits = bits << 8 | static_cast<uint8_t>(byte);

@@ -8,12 +8,12 @@ namespace concordat::participant::postgresql {
 
 namespace {
 
-// Standbys have their primary's; a dump that is loaded elsewhere has another one.
+// A standby has the same id as its primary. A dump that is loaded elsewhere has another.
 constexpr char kStoreId[] =
     "(SELECT system_identifier FROM pg_control_system())||'-'||"
     "(SELECT oid FROM pg_database WHERE datname=current_database())";
 
-// A string constant, whatever standard_conforming_strings says.
+// The text as a string constant, for any value of standard_conforming_strings.
 std::string Literal(const std::string& text) {
   return absl::StrCat(" E'", absl::StrReplaceAll(text, {{"'", "''"}, {"\\", "\\\\"}}),
                       "'");
@@ -64,7 +64,8 @@ std::string IsInside(const std::string& gid) {
                       "'");
 }
 
-// What is cast to a number is none: the error has the text.
+// A check that fails casts a text that is not a number to a number, so that the error
+// message contains the text.
 std::string EvidenceSql(const Server& server, ClusterId cluster, const BranchId& branch,
                         const std::string& gid) {
   return absl::StrCat(

@@ -1,11 +1,12 @@
-// What an application says on its own connection to run a branch there, up to PREPARE
-// TRANSACTION. Everything after is the resolver's.
+// The statements with which an application runs a branch on a connection of its own, up
+// to PREPARE TRANSACTION. The resolver does what follows.
 //
-// In the branch the setting concordat.branch has the branch's gid; it ends with the
-// transaction (SET LOCAL). So when the application has ended the transaction itself, or
-// has begun another, the statement that writes the evidence fails, and nothing is
-// prepared that is not all of the branch. It fails too when the application has taken on
-// another role meanwhile, in which we could not end what it prepares.
+// In the branch's transaction the setting concordat.branch has the branch's gid. It is
+// set with SET LOCAL, so it ends with the transaction. If the application has ended the
+// transaction itself, or has begun another one, the statement that writes the evidence
+// fails, and a part of a branch is never prepared. That statement also fails if the
+// application has changed its role, because we could not end a branch that another role
+// has prepared.
 #ifndef PARTICIPANT_RESOURCES_POSTGRESQL_APPLICATION_MANAGED_H_
 #define PARTICIPANT_RESOURCES_POSTGRESQL_APPLICATION_MANAGED_H_
 
@@ -17,16 +18,18 @@
 
 namespace concordat::participant::postgresql {
 
-// Who serves the resource, as its connections have it.
+// The database of a resource and the role under which it is served, as a connection of
+// the resource sees them.
 struct Server {
-  // See ResourceManager::store_id: the cluster of databases, and the database in it.
+  // See ResourceManager::store_id. It identifies the cluster of databases, and the
+  // database in it.
   std::string store_id;
-  std::string database;
-  std::string role;
-  bool superuser = false;
+  std::string database;    // its name
+  std::string role;        // its name
+  bool superuser = false;  // the role is one
 };
 
-// Gives store_id, database, role, superuser.
+// Returns store_id, database, role and superuser.
 [[nodiscard]] database::Statement AskServer();
 [[nodiscard]] Server ServerFrom(const database::StatementResult& row);
 

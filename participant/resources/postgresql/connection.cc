@@ -20,10 +20,11 @@ using database::TransactionState;
 
 namespace {
 
-// "Skipped" is a state of its own.
+// Stands for an SQLSTATE where the statement was skipped.
 constexpr std::string_view kSkipped = "-----";
 constexpr size_t kMaxKept = 128;
-// Before 14 a backend that waits for a lock does not notice that its client is gone.
+// Before version 14 a backend that waits for a lock does not notice that its client is
+// gone.
 constexpr int kMinimumVersion = 140000;
 
 std::string OneLine(std::string text) {
@@ -32,7 +33,8 @@ std::string OneLine(std::string text) {
   return text;
 }
 
-// Parameters may stand in a kept statement with other types the next time.
+// The types of the parameters are a part of the key, because the same statement may be
+// run with other types the next time.
 std::string KeyOf(const Statement& statement) {
   std::string key;
   for (const Param& p : statement.params) key.push_back(p.type == 0 ? 't' : 'b');
@@ -66,8 +68,8 @@ bool EndsSession(const PGresult* result) {
          (std::string_view(severity) == "FATAL" || std::string_view(severity) == "PANIC");
 }
 
-// What the session keeps does not fit any more: the tables have changed, or a client's
-// code has dropped the statement (DEALLOCATE in a function).
+// Whether the error says that a kept statement cannot be used any more: the tables have
+// changed, or a client's code has dropped it (DEALLOCATE in a function).
 bool IsStale(const PGresult* result) {
   const std::string state = SqlState(result);
   if (state == "26000") return PQresultErrorField(result, PG_DIAG_CONTEXT) == nullptr;
@@ -75,10 +77,10 @@ bool IsStale(const PGresult* result) {
          absl::StrContains(PQresultErrorMessage(result), "cached plan");
 }
 
-// What the session needs whatever the server's configuration says. As start-up options
-// they are what RESET goes back to. Texts are UTF-8 and numbers come in one form; a
-// backend whose client has gone ends soon, also while it waits for a lock; a new
-// statement sees what was committed before it (LookUp relies on that).
+// Settings that the session needs, whatever the server's configuration says. As start-up
+// options they are the values to which RESET returns. Texts are UTF-8, and numbers have
+// one form. A backend whose client is gone ends soon, also while it waits for a lock. A
+// new statement sees what was committed before it, which LookUp relies on.
 std::string SessionOptions(const ConnectionConfig& config) {
   return absl::StrCat(
       "-c bytea_output=hex -c extra_float_digits=1"
@@ -103,7 +105,7 @@ TransactionState StateOf(PGTransactionStatusType status) {
   }
 }
 
-// Those of the URL.
+// The `options` parameter of the URL.
 std::string OptionsOf(const std::string& url) {
   PQconninfoOption* parsed = PQconninfoParse(url.c_str(), nullptr);
   std::string options;
@@ -114,8 +116,8 @@ std::string OptionsOf(const std::string& url) {
   return options;
 }
 
-// A commit that was answered is on disk: where a branch ends, add_evidence (schema.h)
-// sees to it.
+// A commit that was answered must be on disk. Where a branch ends, add_evidence
+// (schema.h) ensures that.
 constexpr char kSetUp[] =
     "SELECT pid, extract(epoch FROM backend_start),"
     " $1::text='' OR EXISTS(SELECT 1 FROM pg_locks WHERE locktype='advisory'"
@@ -124,8 +126,8 @@ constexpr char kSetUp[] =
     "  THEN set_config('synchronous_commit','on',false) END"
     " FROM pg_stat_activity WHERE pid=pg_backend_pid()";
 
-// What runs as long as the session is not for clients sees pg_catalog alone: the role may
-// have set a search_path for itself, and operators of its own in it.
+// Statements that run while the session is not for clients have pg_catalog as their
+// search_path. The role may have set another one, with operators of its own in it.
 std::vector<Statement> SetUpStatements(const ConnectionConfig& config) {
   std::vector<Statement> batch;
   batch.push_back({"SET search_path TO pg_catalog"});
@@ -136,7 +138,8 @@ std::vector<Statement> SetUpStatements(const ConnectionConfig& config) {
   return batch;
 }
 
-// Of a message with the SQLSTATE in it ("FATAL:  28P01: password …  LOCATION: …").
+// The status for a message that contains the SQLSTATE ("FATAL:  28P01: password …
+// LOCATION: …").
 absl::Status WhyNotConnected(std::string message) {
   if (const size_t end = message.find(" LOCATION:"); end != message.npos) {
     message.resize(end);
@@ -145,8 +148,8 @@ absl::Status WhyNotConnected(std::string message) {
     return absl::FailedPreconditionError(absl::StrCat(
         "at least PostgreSQL 14 is needed: upgrade the server (", message, ")"));
   }
-  // Wrong password, no such role, not in pg_hba.conf; no such database: the next time,
-  // too.
+  // Wrong password, no such role, no line in pg_hba.conf, no such database: this will be
+  // so the next time too.
   for (const std::string_view state : {":  28000: ", ":  28P01: ", ":  3D000: "}) {
     if (message.find(state) != message.npos) {
       return absl::FailedPreconditionError(std::move(message));
@@ -202,7 +205,7 @@ std::string Connection::ErrorMessage() const { return OneLine(PQerrorMessage(pg_
 // --- connecting ---
 
 void Connection::BeginConnect() {
-  // What stands before the URL is a default, what stands behind it overrides it.
+  // Parameters before the URL are defaults, and parameters after it override it.
   const std::string options =
       absl::StrCat(OptionsOf(config_.url), " ", SessionOptions(config_));
   const char* const names[] = {"keepalives_idle",
@@ -231,11 +234,11 @@ void Connection::BeginConnect() {
   PQsetNoticeReceiver(pg_, LogNotice, nullptr);
   PQsetErrorVerbosity(pg_, PQERRORS_VERBOSE);  // for WhyNotConnected
   watch_ = std::make_unique<rpc::FdWatch>(loop_, PQsocket(pg_), this);
-  watch_->WatchWrite(true);  // as PQconnectStart's manual page has it
+  watch_->WatchWrite(true);  // as the manual of PQconnectStart says
 }
 
 void Connection::PollConnect() {
-  watch_.reset();  // the descriptor may be another one after the call
+  watch_.reset();  // the call may change the descriptor
   const PostgresPollingStatusType wanted = PQconnectPoll(pg_);
   if (wanted == PGRES_POLLING_FAILED) return Connected(WhyNotConnected(ErrorMessage()));
   watch_ = std::make_unique<rpc::FdWatch>(loop_, PQsocket(pg_), this);
@@ -303,7 +306,7 @@ void Connection::SendBatch(std::vector<Statement> statements, BatchDone done,
   for (const Statement& statement : statements) sent = sent && SendOne(statement, &batch);
   sent = sent && PQpipelineSync(pg_) == 1;
   if (sent) return Flush();
-  // Not from within the caller, who does not expect to be called back here.
+  // Later, because the caller does not expect to be called back from here.
   loop_->Defer([this, self = shared_from_this(), why = ErrorMessage()] { Break(why); });
 }
 
@@ -361,7 +364,7 @@ bool Connection::Keep(const std::string& key, const Statement& statement, Batch*
 void Connection::Reset() {
   if (state_ != State::kReady || is_reset_) return;
   resetting_ = true;
-  // Takes the session back to what it was. One row: whether that has been possible.
+  // Resets the session, and returns one row: whether that was possible.
   SendBatch(
       {{"SET SESSION AUTHORIZATION DEFAULT"},
        {"SELECT concordat.reset_session($1)", {Text(absl::StrCat(kept_.size()))}}},
@@ -411,8 +414,8 @@ void Connection::OnFdEvent(bool readable, bool writable) {
   }
 }
 
-// The first piece of an answer is no longer than the buffer that libpq has. Of what comes
-// behind it so much is taken in at a time that a row can be cut off.
+// The first piece of an answer is not longer than the buffer that libpq has. The rest is
+// read in steps that are small enough for a row to be cut off.
 bool Connection::Consume() {
   const bool more = !batches_.empty() && batches_.front().reads_before < reads_;
   ++reads_;
@@ -422,15 +425,15 @@ bool Connection::Consume() {
   return PQconsumeInput(pg_) == 1;
 }
 
-// libpq keeps a row until all of it has arrived.
+// libpq holds a row back until the whole of it has arrived.
 void Connection::CutOff() {
   if (!batches_.empty()) batches_.front().row_too_large = true;
   Break(absl::StrCat("a row was larger than ", kMaxRowBytes >> 20, " MiB"));
 }
 
 void Connection::ReadResults() {
-  // After its last batch a connection has nothing to give, and PQgetResult would say so
-  // for ever.
+  // After its last batch a connection has no more results, and PQgetResult would return
+  // null for ever.
   while (state_ == State::kReady && !batches_.empty()) {
     AskForSingleRows(batches_.front());
     if (PQisBusy(pg_) != 0 || PQstatus(pg_) == CONNECTION_BAD) return;
@@ -440,8 +443,8 @@ void Connection::ReadResults() {
   }
 }
 
-// To be said for each statement, when the one before it has ended and before libpq has
-// read of its rows; later it changes nothing.
+// Has to be called for each statement, after the one before it has ended and before libpq
+// has read any of its rows. Later it has no effect.
 void Connection::AskForSingleRows(const Batch& batch) {
   if (batch.current != nullptr || batch.awaited.empty()) return;
   if (batch.awaited.front().client) PQsetSingleRowMode(pg_);
@@ -457,8 +460,8 @@ void Connection::TakeResult(Result result) {
   if (PQresultStatus(result.get()) == PGRES_SINGLE_TUPLE) {
     return GiveRow(&batch, result.get());
   }
-  // The session's last words, or libpq's own about its end, may come when all statements
-  // have been answered.
+  // The server's last message, or libpq's own about the end of the session, may come when
+  // all statements were answered.
   if (EndsSession(result.get()) || batch.awaited.empty()) {
     return Break(ErrorText(result.get()));
   }
@@ -513,12 +516,12 @@ StatementResult Connection::TakeAnswer(Batch* batch, const Awaited& awaited,
   return answer;
 }
 
-// An answer that nobody has asked for but this class. When it is an error, it is the
-// error of the statement that follows.
+// Handles the answer to a statement that this class has added itself. If it is an error,
+// it counts as the error of the statement that follows.
 bool Connection::EndHelper(Batch* batch, const Awaited& awaited, Result* result) {
   if (awaited.kind == Awaited::Kind::kStatement) return false;
   if (SqlState(result->get()).empty()) return true;
-  if (awaited.kind == Awaited::Kind::kParse) {  // the server does not have it
+  if (awaited.kind == Awaited::Kind::kParse) {  // the server did not prepare it
     const auto kept = kept_.find(awaited.key);
     if (kept != kept_.end()) {
       uses_.erase(kept->second.use);
@@ -535,7 +538,7 @@ void Connection::EndBatch() {
   CONCORDAT_CHECK(batch.result.results.size() == batch.count)
       << batch.result.results.size() << " answers for " << batch.count << " statements";
   if (batches_.empty()) {
-    // The status is known when the queue is seen to be empty.
+    // libpq knows the status once it has found its queue to be empty.
     if (PQtransactionStatus(pg_) == PQTRANS_ACTIVE) PQclear(PQgetResult(pg_));
     batch.result.transaction = StateOf(PQtransactionStatus(pg_));
   }

@@ -31,7 +31,7 @@ constexpr std::string_view kUndefinedObject = "42704";
 constexpr std::string_view kUndefinedFunction = "42883";
 constexpr std::string_view kInvalidSchema = "3F000";
 
-// As PostgreSQL's bigint, which is signed.
+// The number as PostgreSQL's bigint, which is signed.
 Param Bigint(uint64_t n) { return Text(absl::StrCat(static_cast<int64_t>(n))); }
 
 std::string Quoted(const std::string& gid) {
@@ -49,8 +49,8 @@ Statement Tagged(std::string sql) {
   return statement;
 }
 
-// What the resource's backends are called in pg_stat_activity, and its advisory lock.
-// At most 63 bytes: 10 + 16 + 1 + kMaxResourceNameLength.
+// The name of the resource's backends in pg_stat_activity, and of its advisory lock. At
+// most 63 bytes: 10 + 16 + 1 + kMaxResourceNameLength.
 std::string ApplicationName(const database::Owner& owner) {
   return absl::StrCat("concordat_", absl::Hex(owner.cluster.value(), absl::kZeroPad16),
                       "_", owner.resource);
@@ -64,9 +64,9 @@ Statement SignalBackend(const char* function, const SessionId& backend) {
           /*keep=*/true};
 }
 
-// When PREPARE TRANSACTION fails, the transaction has been rolled back (scenario 28). And
-// statement_timeout and pg_cancel_backend have one SQLSTATE, and texts in the server's
-// language.
+// When PREPARE TRANSACTION fails, the transaction was rolled back (scenario 28). The
+// errors of statement_timeout and pg_cancel_backend have the same SQLSTATE, and differ
+// only in their texts, which are in the server's language.
 constexpr database::Rules kRules = {
     .kind = "postgresql",
     .name = "PostgreSQL",
@@ -130,7 +130,7 @@ class PostgresqlDialect final : public database::Dialect {
     config.connect_timeout = options_.connect_timeout;
     if (use != database::SessionUse::kServingLock) {
       config.lock_holder = lock_holder_;
-      // Who the session works for; once, before any client's statement.
+      // Says for whom the session works: once, before any client's statement.
       config.opening = Statement{
           "SELECT concordat.open_session($1,$2,$3)",
           {Text(secret_), Text(owner_.resource), Bigint(owner_.cluster.value())}};
@@ -179,8 +179,8 @@ class PostgresqlDialect final : public database::Dialect {
     return {{begin_sql}};
   }
 
-  // Not kept under a name, and with its schema: a client may have put something else
-  // under either.
+  // It is not kept under a name, and names its schema, because a client may have put
+  // something else under either name.
   Statement AskWritten() const override {
     return {"SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"};
   }
@@ -212,7 +212,7 @@ class PostgresqlDialect final : public database::Dialect {
 
   // --- prepared branches ---
 
-  // Letters, digits, '.', '_' and '-' only.
+  // The name consists of letters, digits, '.', '_' and '-'.
   std::string NameOf(const BranchId& branch) const override {
     return XidText(MakeXid(owner_.cluster, branch));
   }
@@ -309,7 +309,7 @@ class PostgresqlDialect final : public database::Dialect {
     return SignalBackend("pg_cancel_backend", session);
   }
 
-  // Ends it; a row when it was there.
+  // Ends the session. Returns a row if it was there.
   Statement AskSession(const SessionId& session) const override {
     return SignalBackend("pg_terminate_backend", session);
   }
@@ -318,8 +318,8 @@ class PostgresqlDialect final : public database::Dialect {
 
   // --- the serving lock ---
 
-  // By the name that they got when they were connected, and by what they have said since:
-  // a client may have changed the name.
+  // They are found by the name that they got when they connected, and by their rows in
+  // the table of sessions, because a client may have changed the name.
   Statement OtherSessions(bool unprepared) const override {
     constexpr char kByName[] =
         "SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE "
@@ -337,7 +337,7 @@ class PostgresqlDialect final : public database::Dialect {
         std::move(params)};
   }
 
-  // No schema, no table, no rights, or a standby.
+  // There is no schema, no table or no right to it, or the server is a standby.
   bool IsUnprepared(const StatementResult& failure) const override {
     const std::string& state = failure.sqlstate;
     return state == kInvalidSchema || state == "42P01" || state == "42501" ||
@@ -364,9 +364,9 @@ class PostgresqlDialect final : public database::Dialect {
 
   wire::Code::type Classify(const StatementResult& failure) const override {
     const std::string& state = failure.sqlstate;
-    // Rolled back for others' sake, or a lock that did not come: run it again.
+    // It was rolled back in favour of others, or did not get a lock: it may be run again.
     if (InClass(state, "40") || state == "55P03") return wire::Code::CONFLICT;
-    // What the data or the client's own code forbids.
+    // The data or the client's own code forbids it.
     if (InClass(state, "23") || InClass(state, "44") || InClass(state, "P0")) {
       return wire::Code::CONDITION_FAILED;
     }
@@ -401,7 +401,7 @@ class PostgresqlDialect final : public database::Dialect {
     if (failure.sqlstate == "53200") {
       return "; raise max_prepared_transactions in postgresql.conf";
     }
-    // Of ours, in a role that has no rights on it.
+    // It is about one of Concordat's tables, for a role that has no rights to it.
     if (failure.sqlstate == "42501" && absl::StrContains(failure.error, kSchema)) {
       return "; the branch has taken on another role, in which it could not be ended: "
              "RESET "
@@ -411,10 +411,10 @@ class PostgresqlDialect final : public database::Dialect {
   }
 
  private:
-  // What it checks holds until the commit or the PREPARE TRANSACTION that comes next:
-  // deferred triggers, which are clients' code, have run before. Where clients'
-  // statements run, our own are never kept under a name: a client's function could put
-  // another statement under it.
+  // What it checks holds until the commit or the PREPARE TRANSACTION that follows, since
+  // deferred triggers, which are clients' code, have run before. In sessions that run
+  // clients' statements our own are never kept under a name, because a client's function
+  // could put another statement under that name.
   Batch AddEvidence(const BranchId& branch, bool alone) const {
     Statement add{"SELECT concordat.add_evidence($1,$2,$3,$4,$5,$6,$7,current_user)",
                   {Text(secret_), Bigint(branch.gtid.group.value()),
@@ -427,13 +427,13 @@ class PostgresqlDialect final : public database::Dialect {
 
   const std::string url_;
   const DatabaseOptions options_;
-  // Since Open.
+  // These are set by Open.
   rpc::EventLoop* loop_ = nullptr;
   database::Counters* counters_ = nullptr;
   database::Owner owner_;
   std::shared_ptr<const std::string> lock_holder_;
-  std::string secret_;  // what the functions of schema.h want to hear from this process
-  Server server_;       // since TakeStartChecks
+  std::string secret_;  // with which this process calls the functions of schema.h
+  Server server_;       // set by TakeStartChecks
 };
 
 }  // namespace

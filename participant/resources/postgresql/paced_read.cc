@@ -25,8 +25,8 @@ int BytesIn(int fd) {
   return ioctl(fd, FIONREAD, &bytes) == 0 ? bytes : 0;
 }
 
-// Puts `from` into the place of the descriptor `to`. The event loop goes on to watch the
-// file that was there, which the caller keeps open.
+// Makes the descriptor `to` refer to the file of `from`. The event loop goes on watching
+// the file that `to` was before, which the caller keeps open.
 void Replace(int to, int from) {
   int done;
   do {
@@ -66,7 +66,7 @@ bool PacedRead::Open(int socket) {
 bool PacedRead::Consume(PGconn* connection, int64_t* taken) {
   error_.clear();
   const int socket = PQsocket(connection);
-  // It sends what is left before it reads.
+  // PQconsumeInput would send what is left before it reads.
   if (PQflush(connection) != 0) {
     *taken += BytesIn(socket);
     return PQconsumeInput(connection) == 1;
@@ -75,7 +75,7 @@ bool PacedRead::Consume(PGconn* connection, int64_t* taken) {
   char bytes[kStep];
   const ssize_t size = recv(socket, bytes, sizeof(bytes), MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-  if (size <= 0) return PQconsumeInput(connection) == 1;  // it sees the end itself
+  if (size <= 0) return PQconsumeInput(connection) == 1;  // it finds the end itself
   *taken += size;
   Replace(socket, ours_);
   const bool done = Feed(connection, bytes, static_cast<size_t>(size));
@@ -93,7 +93,7 @@ bool PacedRead::Feed(PGconn* connection, const char* bytes, size_t size) {
   return true;
 }
 
-// Each call takes something, if only the head of a record of TLS.
+// Each call reads something, even if it is only the header of a TLS record.
 bool PacedRead::Drain(PGconn* connection) {
   for (int left = BytesIn(ours_); left > 0; left = BytesIn(ours_)) {
     if (PQconsumeInput(connection) != 1) return false;

@@ -1,13 +1,13 @@
 // Lets libpq read a long answer in steps.
 //
-// PQconsumeInput reads on as long as the server sends as fast as it reads, and its buffer
-// is as large as the row that it has seen the beginning of: a row that is to be cut off
-// at a limit may be in memory whole when the call returns. So while an answer is coming
-// that did not come in one piece, libpq is given a socket of ours in the place of the
-// server's, for the time of the call, with one step of the server's bytes in it. What TLS
-// does with them is libpq's, as ever.
+// PQconsumeInput goes on reading for as long as the server sends as fast as it reads, and
+// its buffer becomes as large as the row whose beginning it has seen. So a row that is
+// beyond the limit may be in memory as a whole when the call returns. Therefore, while an
+// answer arrives that did not come in one piece, libpq is given another socket for the
+// time of the call, into which one step of the server's bytes was written. libpq handles
+// TLS as always.
 //
-// For one connection, on the thread that uses it.
+// Used for one connection, on the thread of that connection.
 #ifndef PARTICIPANT_RESOURCES_POSTGRESQL_PACED_READ_H_
 #define PARTICIPANT_RESOURCES_POSTGRESQL_PACED_READ_H_
 
@@ -20,21 +20,22 @@ namespace concordat::participant::postgresql {
 
 class PacedRead {
  public:
-  static constexpr int64_t kStep = 64 << 10;
+  static constexpr int64_t kStep = 64 << 10;  // in bytes
 
   PacedRead() = default;
   ~PacedRead() { Close(); }
   PacedRead(const PacedRead&) = delete;
   PacedRead& operator=(const PacedRead&) = delete;
 
-  // As PQconsumeInput (false: it has failed, PQerrorMessage or error() says why), with at
-  // most kStep bytes, which are added to `taken`. While libpq has something to send it is
-  // PQconsumeInput: the answer, and so memory, may then be as long as the server likes.
+  // Does what PQconsumeInput does, with at most kStep bytes, and adds their number to
+  // `taken`. False: it has failed, and error() or PQerrorMessage says why. While libpq
+  // has something to send, PQconsumeInput is called as it is, so that the length of the
+  // answer, and the memory for it, are not limited then.
   [[nodiscard]] bool Consume(PGconn* connection, int64_t* taken);
-  // The answer has ended, or the connection has: its server sees the end of it when
-  // PQfinish has been called, too.
+  // To be called when the answer has ended, and when the connection has. The server sees
+  // the end of a connection only after this and PQfinish.
   void Close();
-  // Empty when libpq has failed itself.
+  // Why Consume has failed. Empty: libpq has failed, and PQerrorMessage says why.
   [[nodiscard]] const std::string& error() const { return error_; }
 
  private:
@@ -43,10 +44,11 @@ class PacedRead {
   [[nodiscard]] bool Drain(PGconn* connection);
   bool Fail(const char* what);
 
-  int server_ = -1;  // the server's socket
-  int ours_ = -1;    // what libpq reads in its place
-  int feed_ = -1;    // its other end
-  std::string error_;
+  // File descriptors; -1 while no answer is read in steps.
+  int server_ = -1;    // the socket of the connection to the server
+  int ours_ = -1;      // the socket that libpq reads instead
+  int feed_ = -1;      // the other end of that socket
+  std::string error_;  // see error()
 };
 
 }  // namespace concordat::participant::postgresql

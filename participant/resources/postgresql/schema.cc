@@ -7,7 +7,8 @@ namespace concordat::participant::postgresql {
 
 namespace {
 
-// Somebody who is no superuser must be a member of the role to give it what he makes.
+// A user who is not a superuser must be a member of the role in order to make it the
+// owner of what the user creates.
 constexpr char kOwner[] = R"sql(DO $do$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname='concordat_owner') THEN
     CREATE ROLE concordat_owner NOLOGIN;
@@ -23,8 +24,8 @@ CREATE SCHEMA IF NOT EXISTS concordat;
 ALTER SCHEMA concordat OWNER TO concordat_owner;
 )sql";
 
-// The key of branches begins with what one resource deletes by (forget), and new rows go
-// to the end of each resource's part of it.
+// The key of branches begins with the columns by which a resource deletes its rows
+// (forget), and new rows are at the end of the resource's part of the index.
 constexpr char kTables[] = R"sql(CREATE TABLE IF NOT EXISTS concordat.branches (
   resource text NOT NULL,
   cluster bigint NOT NULL,
@@ -135,20 +136,21 @@ BEGIN
 END $f$;
 )sql";
 
-// `caller` is current_user where the function is called: inside it is the owner. What
-// prepares must be what ends the prepared transaction. SET LOCAL outlives the function;
-// no statement of a client comes between it and the commit.
+// `caller` is current_user at the place of the call; inside the function current_user is
+// the owner. The role that prepares must be the role that ends the prepared transaction.
+// SET LOCAL lasts longer than the function, but no client's statement runs between it and
+// the commit.
 //
-// A branch that is to be prepared is set back here, before its end, which spares the
-// session a round trip of its own. PREPARE TRANSACTION refuses what is not set back: a
-// LISTEN, a NOTIFY, a cursor WITH HOLD, and whatever has to do with temporary objects.
-// True: nothing of the branch will be in the session. Of a branch that commits alone,
-// what it holds by advisory locks must be seen before they go, and it is set back
-// afterwards.
+// The session of a branch that is to be prepared is reset here, before the branch's end,
+// which saves a round trip. PREPARE TRANSACTION refuses what is not reset: a LISTEN, a
+// NOTIFY, a cursor WITH HOLD, and anything about temporary objects. The function returns
+// true if nothing of the branch will be left in the session. A branch that commits in one
+// phase keeps its advisory locks until others can see what they protect, so its session
+// is reset afterwards.
 //
-// RESET ALL takes the role's own search_path: from there on it must not matter, so that
-// all names have their schema, and operators, too. That is also faster than a
-// search_path of the function's own.
+// RESET ALL activates the role's own search_path. It must not matter from there on, so
+// all names, and operators too, are written with their schema. That is also faster than a
+// search_path that is set for the function.
 constexpr char kEvidence[] =
     R"sql(DO $do$ BEGIN  -- the one of version 2 had no result
   IF EXISTS (SELECT FROM pg_catalog.pg_proc p

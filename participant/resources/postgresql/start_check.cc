@@ -24,7 +24,7 @@ constexpr char kServer[] =
     " COALESCE((SELECT setting FROM pg_settings WHERE name='config_file'),"
     "  'postgresql.conf'),"
     " current_setting('fsync'), current_setting('server_encoding')";
-// By the catalogs, which may be read without rights on what they list.
+// Asks the catalogs, which may be read without any rights to what they list.
 constexpr char kTableRights[] =
     "SELECT c.relpersistence, has_schema_privilege(n.oid,'USAGE')"
     "  AND has_any_column_privilege(c.oid,'SELECT'),"
@@ -37,8 +37,8 @@ constexpr char kTableRights[] =
     " FROM pg_class c JOIN pg_namespace n ON n.oid=c.relnamespace"
     " WHERE n.nspname=$1 AND c.relname=$2 AND c.relkind IN ('r','p')";
 
-// What the role may do, and the functions: the schema's version, whether all may be
-// called, and whether they can see when a session began.
+// Asks what the role may do, the version of the schema, whether all of its functions may
+// be called, and whether they can see when a session began.
 constexpr char kRole[] =
     "SELECT r.rolsuper, r.rolcreaterole,"
     " (SELECT string_agg(g.rolname, ', ') FROM pg_roles g WHERE g.rolname IN"
@@ -55,7 +55,7 @@ constexpr char kRole[] =
     "   AND pg_has_role(o.oid,'pg_read_all_stats','USAGE'))"
     " FROM pg_roles r WHERE r.rolname=current_user";
 
-// One of ours, as it must be.
+// What one of Concordat's tables must be like.
 struct TableNeeds {
   const char* name;
   const char* columns;
@@ -164,7 +164,8 @@ absl::Status CheckTable(const StatementResult& rows, const TableNeeds& needs,
   return absl::OkStatus();
 }
 
-// Works, but gives clients' statements what no client should have.
+// Warns of a role that works, but gives clients' statements rights that no client should
+// have.
 void WarnOfRole(const StatementResult& row, const std::string& role,
                 const DatabaseOptions& options) {
   const std::string files(row.Field(0, 2));

@@ -1,5 +1,5 @@
-// Whether the server, the database and the role can serve branches at all. Each error
-// names what to change.
+// Checks whether the server, the database and the role can serve branches at all. Each
+// error says what to change.
 #ifndef PARTICIPANT_RESOURCES_POSTGRESQL_START_CHECK_H_
 #define PARTICIPANT_RESOURCES_POSTGRESQL_START_CHECK_H_
 
@@ -12,13 +12,13 @@
 
 namespace concordat::participant::postgresql {
 
-// One batch; its answers go to CheckStart.
+// One batch, whose answers go to CheckStart.
 [[nodiscard]] std::vector<database::Statement> StartQuestions();
-// FAILED_PRECONDITION; UNAVAILABLE when the connection was lost. Logs what works but
-// should not be left so.
+// FAILED_PRECONDITION: branches cannot be served. UNAVAILABLE: the connection was lost.
+// Logs a warning for settings that work but should be changed.
 [[nodiscard]] absl::Status CheckStart(const database::BatchResult& answers,
                                       const DatabaseOptions& options);
-// Of answers that CheckStart has accepted.
+// The server that has given these answers, which CheckStart has accepted.
 [[nodiscard]] Server AnsweringServer(const database::BatchResult& answers);
 
 }  // namespace concordat::participant::postgresql

@@ -67,7 +67,7 @@ bool IsTemporary(const std::vector<std::string>& words) {
   });
 }
 
-// Why the statement is refused; empty when it is not.
+// Why the statement is refused. Empty: it is not.
 std::string WhyRefused(std::string_view sql, const std::vector<std::string>& words) {
   const std::string& first = words[0];
   if (first.empty()) return "it does not begin with a word";

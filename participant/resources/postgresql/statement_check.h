@@ -1,8 +1,8 @@
-// What a statement of a user may not be, told by its first words. The server has the
-// last word: the transaction's status is looked at after each call. This check comes
-// first because it leaves the branch alive, and says more. What it does not see, inside
-// of functions, the server refuses, or is undone before the session is used again
-// (schema.h): nothing may depend on the text of a statement.
+// Checks by its first words whether a user's statement may run in a branch. After each
+// call the state of the transaction is checked too. This check comes first because it
+// leaves the branch alive, and its message says more. What it cannot see, inside of
+// functions, is refused by the server, or is undone before the session is used again
+// (schema.h): nothing depends on the text of a statement.
 #ifndef PARTICIPANT_RESOURCES_POSTGRESQL_STATEMENT_CHECK_H_
 #define PARTICIPANT_RESOURCES_POSTGRESQL_STATEMENT_CHECK_H_
 
@@ -14,13 +14,13 @@
 namespace concordat::participant::postgresql {
 
 struct StatementKind {
-  // INSERT, UPDATE, DELETE, MERGE or a change of the schema, and locks that are to last
-  // until the decision: the branch counts as one that has written, and is prepared.
-  // Others may write too (functions, WITH); for those one asks.
+  // It is an INSERT, UPDATE, DELETE or MERGE, changes the schema, or takes locks that are
+  // to last until the decision. The branch then counts as one that has written, and is
+  // prepared. Other statements may write too (functions, WITH), so the database is asked.
   bool writes = false;
 };
 
-// INVALID_ARGUMENT: refused; the message says why and what to do instead.
+// INVALID_ARGUMENT: it is refused; the text says why, and what to do instead.
 [[nodiscard]] absl::StatusOr<StatementKind> CheckStatement(std::string_view sql);
 
 }  // namespace concordat::participant::postgresql

@@ -15,7 +15,7 @@ using database::Param;
 
 namespace {
 
-// Of pg_type, fixed for ever (src/include/catalog/pg_type.dat).
+// The oids of types in pg_type, which never change (src/include/catalog/pg_type.dat).
 constexpr Oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kOid = 26,
               kFloat4 = 700, kFloat8 = 701;
 
@@ -29,7 +29,7 @@ std::string RealText(double real) {
 
 std::string Blob(std::string_view text) {
   size_t size = 0;
-  // The set-up of the session asks for the hex form; this reads the other one too.
+  // The set-up of the session asks for the hex form. This function reads both forms.
   unsigned char* bytes = PQunescapeBytea(
       reinterpret_cast<const unsigned char*>(std::string(text).c_str()), &size);
   std::string blob(reinterpret_cast<char*>(bytes), size);

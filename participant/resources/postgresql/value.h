@@ -1,14 +1,14 @@
-// Values of the wire and values of PostgreSQL.
+// Converts values between their wire form and PostgreSQL's.
 //
-//   parameter   integer, real, text    in text form; the server types the place it
-//                                      stands in, as it does with a literal
+//   parameter   integer, real, text    in text form; the server infers the type from the
+//                                      statement, as it does for a literal
 //               blob                   bytea
 //   column      smallint, integer, bigint, oid   integer
 //               boolean                          integer, 0 or 1
 //               real, double precision           real
 //               bytea                            blob
-//               everything else                  text, as the server prints it; numeric
-//                                                too, so that it stays exact
+//               everything else                  text, as the server prints it; also
+//                                                numeric, which stays exact so
 #ifndef PARTICIPANT_RESOURCES_POSTGRESQL_VALUE_H_
 #define PARTICIPANT_RESOURCES_POSTGRESQL_VALUE_H_
 
@@ -23,15 +23,15 @@
 
 namespace concordat::participant::postgresql {
 
-// INVALID_ARGUMENT: a text with a NUL character, which PostgreSQL does not have.
+// INVALID_ARGUMENT: the text has a NUL character, which PostgreSQL does not allow.
 [[nodiscard]] absl::StatusOr<database::Param> ToParam(const wire::Value& value);
 
-// A statement's rows come one in a result each.
+// Converts a row, which is a result of its own.
 [[nodiscard]] std::vector<wire::Value> RowToWire(const PGresult* row);
-// The names of the columns, if they are still wanted.
+// Passes on the names of the columns, if they are still wanted.
 void TakeColumns(const PGresult* result, size_t statement, database::ClientRows* rows);
-// Of the last, empty result of a statement: its columns, and how many rows it has
-// changed.
+// Passes on what the last, empty result of a statement has: its columns, and how many
+// rows the statement has changed.
 void TakeEnd(const PGresult* result, size_t statement, database::ClientRows* rows);
 
 }  // namespace concordat::participant::postgresql
