@@ -19,20 +19,21 @@
 
 namespace concordat::testing {
 
-// Seconds until a test gives up waiting for what must come. A machine whose disk or
-// processors are busy elsewhere stands still for 10 s and more.
+// How many seconds a test waits for what must come. A machine whose disk or processors
+// are busy with something else may stand still for 10 s and more.
 inline constexpr double kPatience = 60;
 
 struct ClusterOptions {
   int nodes = 3;
-  // What a bank waits before it asks for the outcome of a branch in doubt. With a long
-  // time, what ends a branch is what the leader sends.
+  // How long a bank waits before it asks for the outcome of a branch in doubt. If this is
+  // long, branches are ended by what the leader sends.
   int in_doubt_inquiry_ms = 1000;
   int segment_bytes = 4 << 20;  // of the nodes' logs
-  // Each node's data directory is a disk of its own, of so many MiB; it is gone when
-  // the node has ended (SmallDisk). 0: an ordinary folder.
+  // Each node's data directory is on a disk of its own of so many MiB, which is removed
+  // when the node has ended (SmallDisk). 0: it is an ordinary folder.
   int node_disk_mib = 0;
-  // How many files a node may open (RLIMIT_NOFILE, soft and hard). 0: as this process.
+  // How many files a node may open (RLIMIT_NOFILE, soft and hard). 0: as many as this
+  // process.
   int node_files = 0;
 };
 
@@ -44,15 +45,15 @@ class Cluster {
   void StartNode(int id);
   [[nodiscard]] std::string NodeDir(int id) const;
   [[nodiscard]] Child& node(int id) { return *nodes_.at(id); }
-  // The id of the node that leads and is ready; waits for one.
+  // Waits for a leader that is ready, and returns its id.
   [[nodiscard]] int Leader();
   // Kills the leader and returns its id.
   int KillLeader();
 
-  // Banks are "kv" and "sql".
+  // The banks are "kv" and "sql". Waits until the bank serves.
   void StartBank(const std::string& bank,
                  const std::vector<std::string>& more_flags = {});
-  // Without waiting for it to serve.
+  // Starts the bank, and does not wait until it serves.
   void LaunchBank(const std::string& bank, const std::vector<std::string>& more_flags);
   [[nodiscard]] std::string BankLog(const std::string& bank) const;
   [[nodiscard]] Child& bank(const std::string& bank) { return *banks_.at(bank); }
@@ -61,13 +62,13 @@ class Cluster {
   [[nodiscard]] std::unique_ptr<client::Client> NewClient();
   [[nodiscard]] client::ClientOptions Options() const;
 
-  // Works at both banks: `amount` from kv's `from` to sql's `to`.
+  // Moves `amount` from kv's account `from` to sql's account `to`, without committing.
   static absl::Status Transfer(client::Transaction* transaction, const std::string& from,
                                const std::string& to, int64_t amount);
   [[nodiscard]] int64_t KvBalance(const std::string& account);
   [[nodiscard]] int64_t SqlBalance(const std::string& account);
 
-  // One call at a node, without retries.
+  // Makes one call at a node, without retries.
   template <class Reply>
   Reply Ask(
       int node,
@@ -75,7 +76,7 @@ class Cluster {
           call);
   [[nodiscard]] wire::TransactionView Show(const Gtid& gtid);
   [[nodiscard]] wire::StatusReply Status(int node);
-  // The exit status of the command line, and what it printed.
+  // Runs the command line. Returns its exit status, and what it has printed.
   int CommandLine(const std::string& words, std::string* output);
   // Waits until no transaction is open at the leader.
   [[nodiscard]] bool WaitUntilSettled(double seconds = kPatience);

@@ -1,5 +1,5 @@
-// Scenario 81: more clients than a node has descriptors for. And what the log says when a
-// client connects to the wrong port.
+// Scenario 81: there are more clients than a node has descriptors for. Also, what the log
+// says when a client connects to the wrong port.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -30,7 +30,7 @@ using client::CommitResult;
 using client::CoordinatorLink;
 using ::testing::HasSubstr;
 
-// Many connections that send nothing; those that are closed are made again.
+// Many connections that send nothing. Those that are closed are made again.
 class IdleClients {
  public:
   IdleClients(const std::string& address, int count)
@@ -43,7 +43,8 @@ class IdleClients {
     keeper_.join();
     for (const int fd : fds_) close(fd);
   }
-  // True: all were connected at some time. rounds_ counts how often they were made again.
+  // Whether all were connected at some time. rounds_ counts how often they were made
+  // again.
   [[nodiscard]] bool all_were_there() const { return rounds_ > 0; }
 
  private:

@@ -1,5 +1,5 @@
-// Scenarios 42, 77 and 88: a coordinator's disk is really full: the disk of the only
-// node, of a follower, or of the leader.
+// Scenarios 42, 77 and 88: a coordinator's disk is really full. It is the disk of the
+// only node, of a follower, or of the leader.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -137,7 +137,7 @@ TEST_F(DiskFull, Scenario42_NewWorkIsRefusedWhatIsPromisedIsDoneAndSpaceHeals) {
   EXPECT_EQ(Commit(late.gtid(), late_branches->branches).result.code,
             wire::Code::OVERLOADED);
   EXPECT_NE(cluster_->Show(late.gtid()).state, "preparing") << "promised without room";
-  // Scenario 88: the reserve is for what is promised, and not for this either.
+  // Scenario 88: this may not use the reserve either, which is for what was promised.
   const wire::Result rollback = Rollback(ToWire(late.gtid())).result;
   EXPECT_EQ(rollback.code, wire::Code::OVERLOADED) << rollback.message;
 

@@ -1,5 +1,6 @@
-// Scenarios in which real processes are killed at one exact moment. The proxies before
-// the participants make the moment: they hold what would let the transaction go on.
+// Scenarios in which real processes are killed at an exact moment. The proxies in front
+// of the participants bring that moment about: they hold the messages that would let the
+// transaction go on.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -18,8 +19,8 @@ using client::CommitResult;
 
 class Kills : public ::testing::Test {
  protected:
-  // Banks do not ask for outcomes while the test runs, unless it wants them to: what
-  // settles a branch is what the leader sends.
+  // Banks do not ask for outcomes while the test runs, unless it wants them to. So
+  // branches are ended by what the leader sends.
   explicit Kills(int in_doubt_inquiry_ms = 60'000)
       : cluster_({.in_doubt_inquiry_ms = in_doubt_inquiry_ms}) {}
 
@@ -54,7 +55,7 @@ class Kills : public ::testing::Test {
       return false;
     });
   }
-  // Waits until both banks have answered and the answers lie in the proxies.
+  // Waits until both banks have answered and the proxies hold the answers.
   bool WaitForHeldVotes() {
     return WaitUntil(kPatience, [this] {
       return cluster_.proxy("kv").HeldReplyBytes() > 0 &&
@@ -208,7 +209,8 @@ TEST_F(Kills, Scenario09_LeaderStoppedPastAnElection_ItsLateMessagesChangeNothin
 
 class BankKills : public Kills, public ::testing::WithParamInterface<const char*> {
  protected:
-  // Works on the row that the transfer has changed, and is rolled back.
+  // Another transaction works on the row that the transfer has changed, and is rolled
+  // back. Returns whether it sees the transfer.
   bool RivalSeesTheTransfer(const std::string& bank) {
     auto client = cluster_.NewClient();
     auto rival = client->Begin();
@@ -289,7 +291,7 @@ TEST_P(BankKills, Scenario24_RestartedInDoubt_ItsLocksAreHeldBeforeAnythingIsSer
 
 INSTANTIATE_TEST_SUITE_P(Banks, BankKills, ::testing::Values("kv", "sql"));
 
-// Killed at one moment after the other, from before COMMIT has arrived to behind it.
+// The bank is killed at many moments, from before COMMIT has arrived to after its end.
 TEST_F(Kills, Scenario36_SqliteBankKilledAroundItsCommit_EachAppliedOnce) {
   constexpr int kRounds = 12;
   Proxy& proxy = cluster_.proxy("sql");

@@ -1,4 +1,4 @@
-// Real nodes: a log that has lost its end (scenario 82), and a leader that stops or whose
+// Tests with real nodes: a log has lost its end (scenario 82), and a leader stops or its
 // disk is full (scenario 88).
 #include <gtest/gtest.h>
 
@@ -28,8 +28,8 @@ class NodeDisks : public ::testing::Test {
   static int Follower(Cluster* cluster) { return cluster->Leader() == 1 ? 2 : 1; }
 };
 
-// The log of a follower is put back as it was a while ago: what it has acknowledged since
-// then is gone. The leader lives on.
+// The log of a follower is put back to an earlier state, so that entries are gone that it
+// has acknowledged. The leader lives on.
 TEST_F(NodeDisks, Scenario82_FollowerWhoseLogLostItsEnd_IsRefilledWithoutAnElection) {
   Cluster cluster;
   const auto client = cluster.NewClient();

@@ -64,7 +64,7 @@ class TwoMachines {
                               machines_[static_cast<size_t>(machine)]->pid(),
                               " --net sh -c '", command, "'")) == 0;
   }
-  // Packets go to a machine that is not there, and nobody is told.
+  // Packets are lost, and no machine is told.
   void Partition() {
     for (int i = 0; i < 2; ++i) {
       ASSERT_TRUE(In(i, absl::StrCat("ip neigh replace ", Ip(1 - i),
@@ -146,8 +146,8 @@ class Partition : public ::testing::Test {
   std::vector<std::unique_ptr<Child>> processes_;
 };
 
-// TCP alone, with 20 s for what is not acknowledged, would try next 11 s after the end of
-// this cut, or find at 20 s that the connection is lost.
+// With a limit of 20 s for what is not acknowledged, TCP alone would try again 11 s after
+// the end of this cut, or find after 20 s that the connection is lost.
 TEST_F(Partition,
        Scenario86_PartitionOfFourteenSeconds_PeersAndParticipantsTalkAgainSoon) {
   // Node 3 does not lead, or hands over in the cut.

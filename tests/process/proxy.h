@@ -1,5 +1,5 @@
-// A TCP proxy under the test's control: stands between a coordinator and a participant,
-// and holds, passes or cuts what they say to each other.
+// A TCP proxy between a coordinator and a participant. The test says whether it holds
+// their messages, passes them on or closes their connections.
 #ifndef TESTS_PROCESS_PROXY_H_
 #define TESTS_PROCESS_PROXY_H_
 
@@ -25,12 +25,13 @@ class Proxy {
 
   [[nodiscard]] std::string address() const;
 
-  // While held, bytes in that direction are read and kept, in order.
+  // While `hold` is true, bytes in that direction are read and kept, in their order.
   void HoldRequests(bool hold);  // towards the participant
   void HoldReplies(bool hold);   // from the participant
-  // Bytes from the participant that are held now: it has answered, nobody knows.
+  // The number of bytes from the participant that are held now: it has answered, and
+  // nobody knows.
   [[nodiscard]] size_t HeldReplyBytes() const { return held_reply_bytes_; }
-  // Closes all connections; what was held is lost.
+  // Closes all connections. The bytes that are held are lost.
   void Disconnect();
 
  private:

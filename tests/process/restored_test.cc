@@ -1,4 +1,5 @@
-// A store that is put back from a backup: refused, listed, and accepted only by word.
+// A store that is put back from a backup is refused and listed, and is accepted only if
+// the operator says so.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,7 +26,7 @@ using ::testing::Not;
 
 class Restored : public ::testing::Test {
  protected:
-  // As the leader lists it.
+  // The resource as the leader lists it.
   wire::ResourceInfo Listed(const std::string& resource) {
     for (const auto& info : cluster_.Status(cluster_.Leader()).resources) {
       if (info.name == resource) return info;
@@ -104,7 +105,7 @@ TEST_F(RestoredKv, Scenario29_IsRefusedAndListed_AndTheNewerStoreGoesOn) {
   ExpectRefusal();
   EXPECT_THAT(StatusText(), AllOf(HasSubstr("kv QUARANTINED, "), HasSubstr("ago: store "),
                                   HasSubstr("a backup was")));
-  // Not once, and not by trying again.
+  // Another attempt is refused too.
   ExpectRefusal();
   Copy(Newest(), Folder());
   cluster_.StartBank("kv", kAdvanceOften);
@@ -112,7 +113,7 @@ TEST_F(RestoredKv, Scenario29_IsRefusedAndListed_AndTheNewerStoreGoesOn) {
   EXPECT_EQ(cluster_.KvBalance("alice"), -12);
 }
 
-// What the log of the coordinators says survives them, too.
+// The coordinators' log has what they know of the store.
 TEST_F(RestoredKv, Scenario29_CoordinatorsRestarted_StillRefuseIt) {
   Debit(7);
   AwaitGenerationBeyond("kv", backup_generation_);
@@ -134,7 +135,8 @@ TEST_F(RestoredKv, Scenario29_AcceptedByWord_TakesTheNameAndTheLostOneIsRefused)
   EXPECT_EQ(cluster_.KvBalance("alice"), -5);
   AwaitGenerationBeyond("kv", lost);
   EXPECT_THAT(StatusText(), Not(HasSubstr("QUARANTINED")));
-  // Without the word from now on; and the store that it has replaced is the old one.
+  // From now on it is started without the flag, and the store that it has replaced counts
+  // as another one.
   cluster_.bank("kv").Stop();
   cluster_.StartBank("kv", kAdvanceOften);
   cluster_.bank("kv").Stop();
@@ -142,8 +144,9 @@ TEST_F(RestoredKv, Scenario29_AcceptedByWord_TakesTheNameAndTheLostOneIsRefused)
   ExpectRefusal();
 }
 
-// The debit was prepared after the backup, and is lost with the newer store: that is not
-// acknowledged before an operator has said so, and then said, until it is forgotten.
+// The debit was prepared after the backup, and is lost with the newer store. Nothing is
+// acknowledged before an operator has accepted the backup. Then the loss is listed until
+// it is forgotten.
 TEST_F(RestoredKv, Scenario29_DecidedCommitThatIsNotInTheBackup_IsAHazardByWordOnly) {
   Debit(1);
   AwaitGenerationBeyond("kv", backup_generation_);
@@ -220,7 +223,7 @@ class RestoredPostgresql : public Restored {
     if (result.committed()) return absl::OkStatus();
     return absl::AbortedError("not committed");
   }
-  // The server may be starting, and the connections be lost.
+  // Repeats it, because the server may be starting, or the connections may be lost.
   void Credit() {
     ASSERT_TRUE(WaitUntil(kPatience, [this] { return TryCredit().ok(); }));
   }
@@ -243,7 +246,7 @@ TEST_F(RestoredPostgresql, Scenario29_PutBackWhileNobodyServesIt_IsRefusedAndLis
   EXPECT_THAT(StatusText(), HasSubstr("pg QUARANTINED, "));
 }
 
-// The heartbeat is the process's, which lives; the database does not.
+// The process lives and sends heartbeats, but the database does not.
 TEST_F(RestoredPostgresql, DatabaseThatIsDown_IsSeenInTheStatus) {
   EXPECT_THAT(StatusText(), Not(HasSubstr("UNAVAILABLE")));
   server_.Stop();
@@ -266,7 +269,7 @@ TEST_F(RestoredPostgresql, Scenario29_PutBackUnderTheProcessThatServesIt_EndsSer
                                   HasSubstr("resource pg: the database has gone back")));
   EXPECT_THAT(TextOf(log_), HasSubstr("store went back: nothing is served"));
   EXPECT_THAT(std::string(TryCredit().message()), HasSubstr("gone back in time"));
-  // As at any start: the database is as old as it is.
+  // As at any start, the database is as old as it is.
   EXPECT_EQ(rm_->Stop(), 0);
   Launch();
   EXPECT_EQ(rm_->WaitForExit(kPatience), 1);

@@ -1,5 +1,5 @@
-// What a client is promised, on real processes: one transaction through several services,
-// conflicts that are run again, and an unknown outcome that can be asked for.
+// What clients are promised, tested with real processes: one transaction goes through
+// several services, conflicts are run again, and an unknown outcome can be asked for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,8 +22,8 @@ namespace {
 using client::CommitResult;
 using ::testing::HasSubstr;
 
-// Its context goes out with a call, and the callee's branches come back with the
-// answer, or are enlisted.
+// The transaction's context goes out with a call. The callee's branches come back with
+// the answer, or are enlisted.
 
 class Services : public ::testing::Test {
  protected:
@@ -105,7 +105,7 @@ TEST_F(Services, ContextOfAnotherTransaction_IsNotMerged) {
   EXPECT_TRUE(absl::IsInvalidArgument(other.Merge(joined.CarryBack())));
 }
 
-// A node of another cluster, which gives out the same gtids.
+// A node of another cluster gives out the same gtids.
 TEST_F(Services, ContextOfAnotherCluster_IsNotJoined) {
   const std::string address = absl::StrCat("127.0.0.1:", FreePort());
   const std::string log = cluster_.dir() + "/foreign.log";
@@ -149,7 +149,7 @@ class Conflicts : public ::testing::Test {
 class ConflictsAt : public Conflicts,
                     public ::testing::WithParamInterface<std::vector<std::string>> {};
 
-// Only PREPARE, or the commit in one phase, can tell this to the younger branch.
+// The younger branch learns this only with PREPARE, or with the commit in one phase.
 TEST_P(ConflictsAt, LocksLostAfterTheLastCall_IsRunAgain) {
   auto older = client_->Begin();
   ASSERT_TRUE(older.ok()) << older.status();

@@ -17,7 +17,8 @@ using ::testing::HasSubstr;
 
 class Stores : public ::testing::Test {
  protected:
-  // A transfer is decided COMMIT; the KV bank has prepared, and dies before it is told.
+  // A transfer is decided COMMIT. The KV bank has prepared, and dies before it learns the
+  // decision.
   void LeaveTheKvBankPrepared() {
     const auto client = cluster_.NewClient();
     auto transaction = client->Begin();
@@ -60,7 +61,8 @@ TEST_F(Stores, AnEmptyFolder_IsRefusedAndTheRightOneFinishes) {
   EXPECT_EQ(cluster_.SqlBalance("bob"), 5);
 }
 
-// The debit is lost with its store: that is said, and kept until somebody has seen to it.
+// The debit is lost with its store. That is reported, and listed until an operator has
+// dealt with it.
 TEST_F(Stores, AStoreReplacedByWord_LeavesAHazardUntilItIsForgotten) {
   LeaveTheKvBankPrepared();
   std::filesystem::remove_all(Folder());

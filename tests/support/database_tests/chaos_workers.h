@@ -1,6 +1,6 @@
-// Many branches at once while something breaks: the same for every database that prepares
-// by itself. Included by the test of one, behind its support.h, which says what
-// DatabaseTest and TestedOptions are.
+// Runs many branches at once while something breaks. This is the same for every database
+// that has a two-phase commit itself. A database's test includes this file after its
+// support.h, which defines DatabaseTest and TestedOptions.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_CHAOS_WORKERS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_CHAOS_WORKERS_H_
 
@@ -23,13 +23,13 @@ namespace concordat::participant {
 
 using testing::SleepMs;
 
-// Workers, each with one branch after the other. They write their names into a table
+// Workers that run one branch after the other. They write their names into a table
 // `ledger`, and move money between 300 accounts.
 class ChaosWorkers : public DatabaseTest {
  protected:
   static constexpr int kWorkers = 6;
 
-  // One branch, to an end that is known. Whether it committed.
+  // Runs one branch until its outcome is known. Returns whether it was committed.
   bool RunOne(Random* random) {
     BranchId branch;
     {
@@ -65,7 +65,7 @@ class ChaosWorkers : public DatabaseTest {
     return committed;
   }
 
-  // As a coordinator: again until it is done.
+  // Repeats the end of the branch until it is done, as a coordinator does.
   void FinishFor(const BranchId& branch,
                  FinishResult (ManagerCalls::*verb)(const BranchId&)) {
     while (true) {
@@ -103,7 +103,7 @@ class ChaosWorkers : public DatabaseTest {
     return evidence == Evidence::kCommittedAlone;
   }
 
-  // Runs the workers while `disturb` goes on.
+  // Runs the workers while `disturb` runs.
   void Work(const std::function<void()>& disturb) {
     std::atomic<bool> stop{false};
     std::vector<std::thread> workers;
@@ -125,8 +125,8 @@ class ChaosWorkers : public DatabaseTest {
     stop.store(true);
     for (std::thread& worker : workers) worker.join();
   }
-  // A disturbance comes after so much work, however long this machine takes for it;
-  // false: it did not come to that.
+  // Waits for so many more commits, however long this machine takes for them. False: they
+  // have not come.
   bool AwaitCommits(size_t more) {
     const auto committed = [this] {
       MutexLock lock(&mutex_);
@@ -143,7 +143,7 @@ class ChaosWorkers : public DatabaseTest {
     const int wanted = ended() + more;
     return testing::WaitUntil(10, [&] { return ended() >= wanted; });
   }
-  // What else goes on beside the workers.
+  // What else runs beside the workers.
   virtual void Meanwhile() {}
 
   void CheckBooks() {

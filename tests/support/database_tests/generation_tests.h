@@ -1,7 +1,8 @@
-// How far a database has come (its generation), and how an older copy of it shows: the
-// server's data directory is put back, while nobody serves it and in use. The same for
-// every database that prepares by itself. Included by the test of one, behind its
-// support.h, which says what DatabaseTest, TestedOptions and DatabaseServer are.
+// Tests of a database's generation, by which an older copy of it is recognized: the
+// server's data directory is put back, while nobody serves the database and while it is
+// in use. They are the same for every database that has a two-phase commit itself. A
+// database's test includes this file after its support.h, which defines DatabaseTest,
+// TestedOptions and DatabaseServer.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_MARK_TESTS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_MARK_TESTS_H_
 
@@ -23,7 +24,8 @@ class GenerationTest : public DatabaseTest {
     manager().SetGeneration(generation, done.callback());
     return done.Get();
   }
-  // Another test's may be there, where concordat's tables are the server's.
+  // Selects this resource's row. Where Concordat's tables are the server's, there may be
+  // rows of other tests.
   std::string GenerationRow() {
     return Sql("SELECT generation FROM concordat.generations WHERE resource='" +
                Options().resource + "'");
@@ -41,7 +43,7 @@ TEST_F(GenerationTest, Generation_IsKeptInTheDatabase) {
   EXPECT_EQ(manager().generation(), 20u);
 }
 
-// One whose answer was lost may be there: that is no older copy.
+// The database may have a generation whose answer was lost. It is not an older copy then.
 TEST_F(GenerationTest, GenerationBeyondTheLastKnown_IsAccepted) {
   Open();
   ASSERT_TRUE(SetGeneration(10).ok());
@@ -58,7 +60,7 @@ TEST_F(GenerationTest, ServerNotReached_GetsItsGenerationLater) {
   ASSERT_TRUE(SetGeneration(10).ok());
   own.Stop();
   EXPECT_TRUE(absl::IsUnavailable(SetGeneration(20)));
-  // In the server's, or the system's, own words (trial 28).
+  // The text has the message of the server or of the system (trial 28).
   EXPECT_TRUE(Eventually([&] {
     return manager().unavailable().rfind("waiting for the database: ", 0) == 0;
   })) << manager().unavailable();

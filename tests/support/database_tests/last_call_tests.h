@@ -1,6 +1,6 @@
-// Calls that prepare the branch in the same step (unsolicited votes): the same for every
-// database that prepares by itself. Included by the test of one, behind its support.h,
-// which says what DatabaseTest and TestedOptions are.
+// Tests of calls that also prepare their branch (unsolicited votes). They are the same
+// for every database that has a two-phase commit itself. A database's test includes this
+// file after its support.h, which defines DatabaseTest and TestedOptions.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_LAST_CALL_TESTS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_LAST_CALL_TESTS_H_
 
@@ -24,7 +24,7 @@ class LastCallTest : public DatabaseTest {
   std::string Balance(int id) {
     return Sql("SELECT balance FROM account WHERE id=" + std::to_string(id));
   }
-  // A reply to work that has prepared the branch.
+  // Whether the reply says that the call has prepared the branch.
   static bool HasVoted(const wire::ExecuteReply& reply) {
     return reply.__isset.prepared && reply.prepared;
   }
@@ -60,7 +60,7 @@ TEST_F(LastCallTest, PreparedByItsCall_RollsBackWhenTold) {
   EXPECT_EQ(EvidenceRows(), "0");
 }
 
-// Its read locks may still be wanted while the transaction works elsewhere.
+// The transaction may need the branch's read locks while it works elsewhere.
 TEST_F(LastCallTest, Reads_AreNotPrepared_AndVoteReadOnlyWhenAsked) {
   const BranchId branch = Begin();
   const wire::ExecuteReply reply =
@@ -108,8 +108,8 @@ TEST_F(LastCallTest, RollbackWhileItWaitsForALock_BothAreAnsweredAndNothingIsLef
   EXPECT_EQ(Balance(1), "95");
 }
 
-// Whenever it comes: nothing stays prepared, nothing is lost, the connections are used
-// again.
+// Whenever the Rollback comes, nothing stays prepared, nothing is lost, and the
+// connections can be used again.
 TEST_F(LastCallTest, Scenario13_RollbackAtAnyMoment_NothingStaysPrepared) {
   for (int i = 0; i < 100; ++i) {
     const BranchId branch = Begin();

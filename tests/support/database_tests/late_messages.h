@@ -1,6 +1,6 @@
-// COMMIT and ROLLBACK that come after the end of their branch (scenario 17), when its
-// connection serves the next one: the same for every database. Lost is the fixture of
-// one, kUpdate takes 5 from an account's 100.
+// A test that is the same for every database: COMMIT and ROLLBACK come after the end of
+// their branch (scenario 17), when its connection is used by the next one. Lost is the
+// database's fixture; kUpdate takes 5 from an account that has 100.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_LATE_MESSAGES_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_LATE_MESSAGES_H_
 

@@ -1,6 +1,6 @@
-// A commit in one phase whose answer is lost, and a client that never asks again
-// (scenario 98): the same for every database. Lost is the fixture of one, whose server
-// can be killed.
+// A test that is the same for every database: the answer to a commit in one phase is lost
+// and the client never asks again (scenario 98). Lost is the database's fixture, whose
+// server can be killed.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_LOST_ALONE_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_LOST_ALONE_H_
 
@@ -13,7 +13,7 @@ namespace concordat::participant {
 template <class Lost, class Options>
 class LostAlone : public Lost {
  protected:
-  // Looks often, and admits one branch.
+  // Scans often, and admits one branch.
   [[nodiscard]] Options OnePlace() const {
     Options options = Lost::Options();
     options.settle_patience = Duration::Millis(200);
@@ -21,7 +21,8 @@ class LostAlone : public Lost {
     options.max_branches = 1;
     return options;
   }
-  // The only branch, whose client was told UNKNOWN, is let go by itself.
+  // Expects that the only branch, whose client was told UNKNOWN, is removed without
+  // anybody asking.
   void ExpectLetGo(const BranchId& branch, Evidence evidence) {
     BranchId next;
     EXPECT_TRUE(Eventually([&] {

@@ -1,5 +1,6 @@
-// The verbs: the same for every database that prepares by itself. Included by the test
-// of one, behind its support.h, which says what DatabaseTest and TestedOptions are.
+// Tests of the verbs. They are the same for every database that has a two-phase commit
+// itself. A database's test includes this file after its support.h, which defines
+// DatabaseTest and TestedOptions.
 #ifndef TESTS_SUPPORT_DATABASE_TESTS_VERB_TESTS_H_
 #define TESTS_SUPPORT_DATABASE_TESTS_VERB_TESTS_H_
 
@@ -51,7 +52,7 @@ TEST_F(VerbTest, RollbackOfAnActiveBranch_NothingIsLeftAndTheConnectionIsUsedAga
     EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
   }
   EXPECT_EQ(Balance(1), "100");
-  EXPECT_LE(manager().Stats().connects, 3u);  // serving lock, settle, work
+  EXPECT_LE(manager().Stats().connects, 3u);  // one for each SessionUse
 }
 
 TEST_F(VerbTest, CommitOnePhase_IsThereWithEvidenceOfItsOwnKind) {
@@ -119,7 +120,7 @@ inline std::ostream& operator<<(std::ostream& out, const Costs& c) {
 
 class CostTest : public VerbTest {
  protected:
-  // Of `work` when connections are there already.
+  // What `work` costs when the connections have been made before.
   template <class Work>
   Costs CostOf(Work work) {
     work();

@@ -1,4 +1,5 @@
-// A branch executor and an in-doubt resolver over a database that the test answers for.
+// A branch executor and an in-doubt resolver, with a database whose answers the test
+// gives.
 #ifndef TESTS_UNIT_DATABASE_EXECUTOR_FIXTURE_H_
 #define TESTS_UNIT_DATABASE_EXECUTOR_FIXTURE_H_
 
@@ -50,10 +51,10 @@ class ExecutorTest : public ::testing::Test {
       dialect_.Close();
     });
   }
-  // Returns when all that follows from it is done, too.
+  // Runs the step on the loop. Returns when everything that follows from it is done.
   void On(const std::function<void()>& step) {
     thread_->RunSync(step);
-    thread_->RunSync([] {});  // a connection comes at the end of the first
+    thread_->RunSync([] {});  // a new connection is ready at the end of the first one
   }
   std::shared_ptr<FakeSession> Work() { return dialect_.session(SessionUse::kWork); }
   std::shared_ptr<FakeSession> Settle() { return dialect_.session(SessionUse::kSettle); }
@@ -78,7 +79,7 @@ class ExecutorTest : public ::testing::Test {
   void AnswerCall(const FakeAnswer& answer) {
     On([this, answer] { Work()->Answer(answer); });
   }
-  // What the resolver has sent last.
+  // Answers the batch that the resolver has sent last, which must have that name.
   void AnswerSettle(const std::string& batch, const FakeAnswer& answer) {
     ASSERT_NE(Settle(), nullptr);
     ASSERT_TRUE(Settle()->busy());

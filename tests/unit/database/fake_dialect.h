@@ -1,6 +1,6 @@
-// A database whose answers the test gives, in the order it wants: to the calls, to the
-// cancel requests, and to the questions what became of a branch. Every batch is named by
-// its last statement, and waits for Answer. For the loop's thread.
+// A database whose answers the test gives, in any order: to calls, to cancel requests,
+// and to questions what became of a branch. A batch has the name of its last statement,
+// and waits for Answer. Used on the loop's thread only.
 #ifndef TESTS_UNIT_DATABASE_FAKE_DIALECT_H_
 #define TESTS_UNIT_DATABASE_FAKE_DIALECT_H_
 
@@ -77,7 +77,7 @@ class FakeDialect final : public Dialect {
                  .out_of_reach = "elsewhere",
                  .write_question = WriteQuestion::kWithEachCall,
                  .prepared_stays_with_session = prepared_stays}) {}
-  // That was made last for such a use.
+  // The session that was made last for that use. Null: there was none.
   [[nodiscard]] std::shared_ptr<FakeSession> session(SessionUse use) {
     return last_[static_cast<size_t>(use)];
   }
@@ -100,7 +100,7 @@ class FakeDialect final : public Dialect {
   }
   std::vector<Statement> StartChecks() const override { return {}; }
   absl::StatusOr<std::string> TakeStartChecks(const BatchResult&) override { return ""; }
-  // All of them write.
+  // All statements count as statements that write.
   absl::StatusOr<ClientStatement> TakeStatement(
       const wire::SqlStatement& statement) const override {
     ClientStatement taken;

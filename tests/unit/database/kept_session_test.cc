@@ -1,5 +1,5 @@
-// Where a prepared branch stays with the session that prepared it: that session ends it,
-// and another one only when it is seen to be gone.
+// For databases where a prepared branch stays with the session that prepared it. That
+// session ends the branch, and another one does so only once that one is seen to be gone.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -32,7 +32,7 @@ class KeptSessionTest : public ExecutorTest {
     ASSERT_TRUE(committed_.has_value());
     EXPECT_EQ(committed_->state, FinishState::kDone);
   }
-  // A try again comes a moment later.
+  // Waits until the resolver has sent a batch. A repetition comes after a pause.
   void AwaitSettle() {
     for (int i = 0; i < 10'000 && (Settle() == nullptr || !Settle()->busy()); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -74,7 +74,7 @@ TEST_F(KeptSessionTest, SessionLostBefore_AnotherOneCommitsWhenItIsGone) {
   ExpectCommitted();
 }
 
-// It may be ending the branch itself.
+// The session whose commit was not answered may still be ending the branch.
 TEST_F(KeptSessionTest, CommitElsewhereLost_ThatSessionIsSeenToBeGone) {
   PrepareABranch();
   On([this] { Work()->Close("the test has cut the line"); });

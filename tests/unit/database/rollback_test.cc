@@ -1,5 +1,5 @@
-// A Rollback that comes while a call runs: in whatever order and way the call and the
-// cancel request are answered, everybody is answered once, and with the truth.
+// A Rollback comes while a call runs. In whatever order and way the call and the cancel
+// request are answered, every caller gets one answer, and that is true.
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -55,7 +55,7 @@ class CanceledCallTest : public ExecutorTest {
     ASSERT_TRUE(rolled_back_.has_value());
     EXPECT_EQ(rolled_back_->state, FinishState::kDone);
     EXPECT_EQ(count_, 0u);
-    // A session that is lost is looked after.
+    // If the session was lost, the server is asked about it.
     if (Settle()->busy()) AnswerSettle("session?", {});
   }
 
@@ -118,7 +118,7 @@ TEST_F(CanceledCallTest, Scenario13_CancelCannotBeSent_TheConnectionIsClosed) {
   ExpectDone();
 }
 
-// The participant asks again; neither of the two takes the other's answer away.
+// The participant repeats the Rollback. Both are answered.
 TEST_F(CanceledCallTest, Scenario13_SecondRollbackMeanwhile_IsToTryAgain) {
   for (const bool last : {true, false}) {
     BeginAndRollBack(last);
@@ -158,7 +158,7 @@ TEST_F(CanceledCallTest, Scenario13_RollbackWhileACallIsUndone_RolledBackOnce) {
   }
 }
 
-// Another run may go well, when the server is there again.
+// Another attempt may succeed when the server can be reached again.
 TEST_F(CanceledCallTest, Scenario101_ConnectionLostWhileACallIsUndone_BranchGone) {
   BeginCall(/*last=*/false);
   AnswerCall({.failed = true});

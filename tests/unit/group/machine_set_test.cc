@@ -1,4 +1,4 @@
-// Several machines in one group: each gets what is its own, and nothing else.
+// Several machines share a group, and each gets only what is for it.
 #include "coordinator/group/machine_set.h"
 
 #include <gmock/gmock.h>
@@ -70,7 +70,7 @@ TEST_F(MachineSetTest, CommandOfAMachineThatIsNotHere_IsNotKnown) {
       << "the machine itself knows only its own versions";
 }
 
-// Both use the same number for what is not the same.
+// Both machines use the same number, for different reads.
 TEST_F(MachineSetTest, Reads_ReachTheMachineThatAsked) {
   Lead();
   first_.Add(1, "x", 5);

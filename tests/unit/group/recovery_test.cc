@@ -1,4 +1,4 @@
-// What a node begins with: the snapshot that the log names, and no other.
+// A node begins with the snapshot that its log names, and with no other.
 #include "coordinator/group/recovery.h"
 
 #include <gmock/gmock.h>
@@ -82,7 +82,8 @@ TEST_F(RecoverGroupTest, WithoutASnapshot_NoFileIsLookedAt) {
   EXPECT_EQ(recovered->hard_state.term, Term(3));
 }
 
-// A later file is there when a crash came between the file and the log's record of it.
+// There is a later file if the node crashed after it was written and before the log had
+// a record of it.
 TEST_F(RecoverGroupTest, TheSnapshotThatTheLogNames_NotTheNewest) {
   Replay(storage::RecordType::kSnapshot,
          storage::EncodeSnapshot(kOurs, false, MetaAt(5)));

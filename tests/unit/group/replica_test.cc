@@ -1,4 +1,4 @@
-// The replica between Raft and the log: what happens when the log has no room.
+// The replica between Raft, the log and the machine: above all, when the log has no room.
 #include "coordinator/group/replica.h"
 
 #include <gtest/gtest.h>
@@ -17,8 +17,8 @@ namespace {
 
 constexpr GroupId kGroup{1};
 
-// A log whose queue holds so many bytes, as wal::LogWriter's does, and whose disk
-// writes when the test says so.
+// A log whose queue is limited in bytes, as that of wal::LogWriter is, and whose disk
+// writes when the test calls Flush.
 class StalledLog final : public storage::LogSink {
  public:
   absl::StatusOr<wal::Lsn> Append(const std::vector<wal::Record>& records,
@@ -105,7 +105,7 @@ class ReplicaTest : public ::testing::Test {
     replica_->Tick(now_);
     Process();
   }
-  // As the node does: the machine knows the time and the room first.
+  // As the node does it: the machine first learns the time and whether there is room.
   void Submit(txn::Request request) {
     replica_->Tick(now_);
     core_.Handle(txn::SubmittedRequest{txn::RequestToken(++token_), std::move(request)},
@@ -128,7 +128,7 @@ class ReplicaTest : public ::testing::Test {
             .ok());
     Process();
   }
-  // Answers each append to that node that has left.
+  // Answers every append that was sent to that node.
   void AcknowledgeAll(NodeId from) {
     for (const raft::Message& message : std::exchange(world_.sent, {})) {
       const auto* append = std::get_if<raft::AppendRequest>(&message.body);
@@ -141,7 +141,7 @@ class ReplicaTest : public ::testing::Test {
       Receive(from, message.term, response);
     }
   }
-  // Elected; its own term's entry is not log-committed yet.
+  // It is elected, and the first entry of its term is not log-committed yet.
   void BeElectedOfThree() {
     Create({NodeId(1), NodeId(2), NodeId(3)});
     Pass(Duration::Millis(500));
@@ -159,7 +159,7 @@ class ReplicaTest : public ::testing::Test {
     ASSERT_TRUE(replica_->raft().is_ready_leader());
     world_.sent.clear();
   }
-  // Heartbeats and their answers, and nothing else.
+  // Time passes in which only heartbeats and their answers are exchanged.
   void PassQuietly(int heartbeats) {
     for (int i = 0; i < heartbeats; ++i) {
       Pass(Duration::Millis(40));
@@ -193,8 +193,8 @@ class ReplicaTest : public ::testing::Test {
   uint64_t token_ = 0;
 };
 
-// A hundred thousand rollbacks of more than half a KiB each, while the disk stands
-// still: what Raft may hold uncommitted is more than the log's queue takes.
+// There are 100,000 rollbacks of more than half a KiB each while the disk does not write.
+// Raft may have more bytes uncommitted than the log's queue can take.
 TEST_F(ReplicaTest, Scenario80_HundredThousandProposalsAtOnce_WaitForTheLogsQueue) {
   constexpr int kCount = 100'000;
   LeadAlone();
@@ -231,7 +231,7 @@ TEST_F(ReplicaTest, QueueSmallerThanWhatRaftHasUnflushed_IsWaitedFor) {
   EXPECT_EQ(world_.answers.size(), 10'000u);
 }
 
-// Scenario 88: what has no room even in the reserve waits; nobody ends.
+// Scenario 88: what has no room even in the reserve waits, and the process goes on.
 TEST_F(ReplicaTest, Scenario88_ReserveIsExhausted_WritesWaitForSpace) {
   LeadAlone();
   const Gtid gtid = Allocate(1);
@@ -247,8 +247,8 @@ TEST_F(ReplicaTest, Scenario88_ReserveIsExhausted_WritesWaitForSpace) {
   EXPECT_EQ(world_.answers.size(), 1u);
 }
 
-// Scenario 10: what a leader does not know of it says only when another node has
-// confirmed that it leads.
+// Scenario 10: a leader may say that it does not know a transaction only after another
+// node has confirmed that it leads.
 TEST_F(ReplicaTest, Scenario10_UnknownOutcome_IsAnsweredWhenAPeerHasConfirmedTheLeader) {
   LeadOfThree();
   world_.answers.clear();
@@ -298,7 +298,8 @@ TEST_F(ReplicaTest, Scenario77_FollowerWithoutSpace_TellsTheLeaderAndStoresNothi
   EXPECT_EQ(replica_->raft().log().last_index(), LogIndex());
 }
 
-// Scenario 50: before it is acknowledged, for what is acknowledged may be committed.
+// Scenario 50: it is refused before it is acknowledged, because what is acknowledged may
+// be committed.
 TEST_F(ReplicaTest, Scenario50_RecordThatThisVersionDoesNotKnow_IsNotAcknowledged) {
   Create({NodeId(1), NodeId(2), NodeId(3)});
   EXPECT_FALSE(replica_
@@ -333,7 +334,7 @@ TEST_F(ReplicaTest, Acknowledgement_WaitsForTheWriteThatItSpeaksOf) {
   EXPECT_EQ(SentTo<raft::AppendResponse>(NodeId(2)).back().match_index, LogIndex(2));
 }
 
-// Its disk is full for a while: it hands over. One that has room never does.
+// A leader hands over when its disk is full for a while, and not while it has room.
 TEST_F(ReplicaTest, Scenario88_LeaderWithoutSpace_HandsOverWhenThatLasts) {
   LeadOfThree();
   const uint64_t& begun = replica_->raft().counters().transfers_begun;
@@ -372,7 +373,7 @@ TEST_F(ReplicaTest, Scenario88_SpaceIsGoneWhenTheLeaderIsReady_WhatHasWaitedIsRe
   EXPECT_EQ(RefusalOf(world_.answers[0]), txn::Refusal::kOverloaded);
 }
 
-// Nobody takes over: what was asked for meanwhile is done then.
+// No node takes over, so the requests that came meanwhile are handled afterwards.
 TEST_F(ReplicaTest, ProposalsWhileLeadershipIsHandedOver_WaitForTheEndOfThat) {
   LeadOfThree();
   const Gtid gtid = Allocate(1);
@@ -388,7 +389,7 @@ TEST_F(ReplicaTest, ProposalsWhileLeadershipIsHandedOver_WaitForTheEndOfThat) {
   EXPECT_TRUE(std::holds_alternative<txn::AbortedReply>(world_.answers[0].reply));
 }
 
-// Scenario 80: heartbeats have their turn between two portions.
+// Scenario 80: heartbeats are sent and received between two portions.
 TEST_F(ReplicaTest, Scenario80_ManyEntriesCommittedAtOnce_AreAppliedInPortions) {
   LeadAlone();
   Gtid gtid = Allocate(10'000);

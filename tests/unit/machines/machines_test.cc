@@ -1,4 +1,4 @@
-// The transactions and the registry in one group: what each needs of the other.
+// The transactions and the registry share a group: what each needs of the other.
 #include "coordinator/node/machines.h"
 
 #include <gmock/gmock.h>
@@ -148,7 +148,7 @@ class MachinesTest : public ::testing::Test {
   std::map<RequestToken, std::string> answers_;
 };
 
-// Its COMMIT has been repeated with ever longer pauses meanwhile.
+// The COMMIT was repeated with ever longer pauses meanwhile.
 TEST_F(MachinesTest, Scenario86_HeartbeatAfterASilence_WhatWaitsForItIsSentAtOnce) {
   Register(Bank("bank-a"));
   Register(Bank("bank-b"));
@@ -167,7 +167,7 @@ TEST_F(MachinesTest, Scenario86_HeartbeatAfterASilence_WhatWaitsForItIsSentAtOnc
   Register(Bank("bank-a"));
   Pass(Duration::Millis(10));
   EXPECT_EQ(Sent(Verb::kCommit, A(g)), sent + 1);
-  // A heartbeat in time hurries nothing.
+  // After a heartbeat that is in time nothing is sent earlier.
   Register(Bank("bank-a"));
   Pass(Duration::Millis(10));
   EXPECT_EQ(Sent(Verb::kCommit, A(g)), sent + 1);
@@ -187,14 +187,15 @@ TEST_F(MachinesTest, ResourceThatComesBack_IsAskedAtOnce) {
   EXPECT_EQ(Sent(Verb::kPrepare, B(g)), b);
 }
 
-// What comes every few seconds does not hurry what waits for it.
+// A new generation comes every few seconds. Messages that wait are not sent earlier for
+// that.
 TEST_F(MachinesTest, GrownGeneration_HurriesNothing) {
   const Gtid g = NewGtid();
   Register(Bank("bank-a", 10));
   Commit(g, {A(g), B(g)}, Duration::Seconds(600));
   CommitLog();
   Pass(Duration::Seconds(100));
-  // Heard of again after a silence: that does hurry it.
+  // The resource is heard of again after a silence: for that they are.
   Register(Bank("bank-a", 10));
   Pass(Duration::Micros(1));
   const int asked = Sent(Verb::kPrepare, A(g));
@@ -223,8 +224,8 @@ TEST_F(MachinesTest, Scenario85_ServedOrNeededResource_IsNotRetired) {
   EXPECT_EQ(Said(retired), "RETIRED");
 }
 
-// The leader looked before a commit request came, and the log has the request first. Both
-// nodes decide the same, at the same index.
+// When the leader checked there was no commit request, but one comes earlier in the log.
+// Both nodes decide the same, at the same index.
 TEST_F(MachinesTest, Scenario85_TransactionThatComesFirstInTheLog_KeepsTheName) {
   Register(Bank("bank-a"));
   CommitLog();
@@ -238,7 +239,7 @@ TEST_F(MachinesTest, Scenario85_TransactionThatComesFirstInTheLog_KeepsTheName) 
   EXPECT_NE(follower.registry().table().Find("bank-a"), nullptr);
 }
 
-// Trial 23: a branch that waits for its database says what for.
+// Trial 23: a branch that waits for its database shows the reason.
 TEST_F(MachinesTest, BranchThatWaitsForAResourceThatCannotBeUsed_ShowsWhy) {
   const Gtid g = NewGtid();
   Commit(g, {A(g), B(g)});

@@ -1,4 +1,4 @@
-// A leader without room for new work (scenario 88): the log's reserve is not for it.
+// A leader without room for new work (scenario 88), which must not use the log's reserve.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

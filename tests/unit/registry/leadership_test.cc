@@ -1,4 +1,4 @@
-// Who answers: a follower sends the caller on, a leader that is not ready lets it wait.
+// A follower does not answer requests, and a leader that is not ready lets them wait.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -62,7 +62,7 @@ TEST(RegistryLeadership, LostBeforeReady_WhoWaitsIsSentOn) {
   EXPECT_EQ(node.Said(waits), "NOT_LEADER");
 }
 
-// Heartbeats of thousands of resources must not keep Raft's own from going out.
+// Heartbeats of thousands of resources must not delay Raft's own.
 TEST(RegistryLeadership, ManyThatHaveWaited_AreDealtWithInPortions) {
   Log log;
   Options options;
@@ -81,8 +81,8 @@ TEST(RegistryLeadership, ManyThatHaveWaited_AreDealtWithInPortions) {
   EXPECT_FALSE(node.registry().HasMoreWork());
 }
 
-// Their records may reach the log under the next leader. When this node leads again and
-// the same is asked for anew, those who have been answered are not answered once more.
+// The records may still be committed by the next leader. When this node leads again and
+// the same requests come again, the earlier ones must not be answered a second time.
 TEST(RegistryLeadership, Lost_WhatWasAskedForIsNotKnown) {
   Log log;
   Node node(&log);
@@ -108,7 +108,8 @@ TEST(RegistryLeadership, Lost_WhatWasAskedForIsNotKnown) {
   for (const auto token : asked) EXPECT_EQ(node.Said(token), "UNDECIDED");
 }
 
-// A new leader has heard of nobody, and takes nobody for silent before its time.
+// A new leader has received no heartbeats, and does not take resources for silent before
+// they have had time to send one.
 TEST(RegistryLeadership, NewLeader_GivesEveryParticipantTheTimeToBeHeardOf) {
   Log log;
   Node old(&log);

@@ -67,8 +67,8 @@ TEST_F(RegistrationTest, ForeignCluster_IsRefused) {
   EXPECT_THAT(node.Said(node.Register(foreign)), StartsWith("REFUSED foreign-cluster"));
 }
 
-// What was prepared in the first one would not be found in the second, and its COMMIT
-// would be taken for done.
+// The second store does not have what was prepared in the first, so that a COMMIT for it
+// would seem to be done already.
 TEST_F(RegistrationTest, AnotherStoreOfTheSameName_IsRefused) {
   node.Register(BankIn("1"));
   node.CommitLog();
@@ -110,7 +110,7 @@ TEST_F(RegistrationTest, GenerationThatGrows_IsWrittenAndOneThatDoesNotIsNot) {
   EXPECT_EQ(node.resources().at("bank-a").generation, kSeen);
 }
 
-// Scenario 29. The store lacks what was promised between the two generations.
+// The store lacks what was promised between the two generations.
 TEST_F(RegistrationTest, Scenario29_StoreFromABackup_IsRefusedAndToldWhatToDo) {
   node.Register(BankAt(kSeen));
   node.CommitLog();
@@ -122,7 +122,7 @@ TEST_F(RegistrationTest, Scenario29_StoreFromABackup_IsRefusedAndToldWhatToDo) {
                          "data of 2026-11-20T10:01:05.000Z, but was seen at "
                          "2026-11-20T10:31:15.250Z: a backup was put back"));
   EXPECT_THAT(said, HasSubstr("--replace-store bank-a"));
-  // One from before it kept generations is older than any.
+  // A copy from the time before the store had generations is older than any.
   EXPECT_THAT(node.Said(node.Register(BankAt(0))),
               HasSubstr("of before it kept a generation"));
   EXPECT_EQ(node.Said(node.Register(BankAt(kSeen))), "REGISTERED");
@@ -141,7 +141,7 @@ TEST_F(RegistrationTest, Scenario29_RefusedRegistration_IsListedUntilOneIsAccept
   EXPECT_EQ(node.View("bank-a").refused, "");
 }
 
-// A participant that has found out by itself: nothing changes but what is listed.
+// The participant has found out by itself. Only what operators see changes.
 TEST_F(RegistrationTest,
        Scenario29_ParticipantThatQuarantinesItself_IsListedAndNotAlive) {
   node.Register(BankAt(kSeen));
@@ -155,7 +155,7 @@ TEST_F(RegistrationTest,
   EXPECT_EQ(view.last_seen, Duration::Seconds(3));
 }
 
-// Its participant is alive, its database is not: whoever looks sees why.
+// The participant is alive but its database is not. Operators see the reason.
 TEST_F(RegistrationTest, ResourceThatCannotBeUsedNow_IsRegisteredAndListedSo) {
   EXPECT_EQ(node.Said(node.Register(BankAt(kSeen), "",
                                     "waiting for the database: connection refused")),
@@ -179,7 +179,7 @@ TEST_F(RegistrationTest, Scenario29_PersonWhoAcceptsTheBackup_IsObeyed) {
   EXPECT_EQ(node.resources().at("bank-a"), BankAt(kBackup));
 }
 
-// The leader may have proposed both before it knew of either.
+// The leader may propose both before either is applied.
 TEST_F(RegistrationTest, Scenario29_OvertakenByALaterGeneration_IsRefusedAtApply) {
   const auto later = node.Register(BankAt(kSeen));
   const auto older = node.Register(BankAt(kBackup));
@@ -219,8 +219,8 @@ TEST_F(RegistrationTest, NonsenseAndTooMany_AreRefused) {
   EXPECT_EQ(node.Said(node.Register(Bank("bank-b"))), "REGISTERED");
 }
 
-// What waits for a resource is sent when it comes back, in this place or another; not for
-// each heartbeat.
+// Messages that wait for a resource are sent when it comes back, at this address or
+// another, and not with each heartbeat.
 TEST_F(RegistrationTest, Scenario86_ReachableAgain_IsToldToThoseWhoWait) {
   node.Register(Bank("bank-a"));
   node.CommitLog();
@@ -238,7 +238,8 @@ TEST_F(RegistrationTest, Scenario86_ReachableAgain_IsToldToThoseWhoWait) {
   EXPECT_THAT(node.users.reachable, ElementsAre("bank-a", "bank-a", "bank-a"));
 }
 
-// A generation comes every few seconds, for ever; and a refusal is repeated every second.
+// A new generation comes every few seconds, for ever, and a refused registration is
+// repeated every second.
 TEST_F(RegistrationTest, GrownGenerationAndRepeatedRefusal_AreNoNews) {
   node.Register(BankAt(kBackup));
   node.CommitLog();

@@ -1,4 +1,4 @@
-// Giving a resource's name up, at the leader.
+// A resource's name is given up, at the leader.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,7 +37,7 @@ TEST_F(RetireTest, Scenario85_NamesComeAndGo_AndTheirPlacesAreFreeAgain) {
     ASSERT_EQ(node.Said(added), "REGISTERED");
     node.Pass(Duration::Seconds(6));
     const auto retired = node.Retire(name);
-    EXPECT_EQ(node.Said(retired), "");  // not before it is in the log
+    EXPECT_EQ(node.Said(retired), "");  // not before the record is applied
     node.CommitLog();
     EXPECT_EQ(node.Said(retired), "RETIRED");
   }
@@ -59,7 +59,7 @@ TEST_F(RetireTest, Scenario85_ServedOrNeededResource_IsNotRetired) {
   EXPECT_EQ(node.Said(retired), "RETIRED");
 }
 
-// The leader looked before a transaction came, and the log has the transaction first.
+// When the leader checked there was no transaction, but one comes earlier in the log.
 TEST_F(RetireTest, Scenario85_TransactionThatComesFirstInTheLog_KeepsTheName) {
   node.Register(Bank("bank-a"));
   node.CommitLog();
@@ -76,7 +76,7 @@ TEST_F(RetireTest, Scenario85_TransactionThatComesFirstInTheLog_KeepsTheName) {
   EXPECT_EQ(follower.registry().table().Hash(), node.registry().table().Hash());
 }
 
-// What was heard of the old one is nothing that the next owner of the name has said.
+// What was heard of the old resource does not hold for the next one with that name.
 TEST_F(RetireTest, NameThatComesBack_HasNoPast) {
   node.Register(BankAt(kSeen));
   node.CommitLog();
