@@ -1,6 +1,6 @@
-// Many branches at once while sessions are killed and the server is killed. Each branch
-// moves money and writes its name into a ledger: afterwards the ledger is exactly what
-// was said to be committed, and no money is gone.
+// Many branches run at once while sessions are killed and the server is killed. Each
+// branch moves money and writes its name into a ledger. Afterwards the ledger has exactly
+// the branches that were reported as committed, and no money is lost.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -23,7 +23,8 @@ class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool
     server.binlog = GetParam();
     own_ = std::make_unique<testing::MariadbServer>(server);
     UseServer(own_.get());
-    // Few wait for each other: the time is spent in PREPARE and COMMIT.
+    // Few branches wait for each other, so that most of the time is spent in PREPARE and
+    // COMMIT.
     Sql("CREATE TABLE ledger(branch varchar(200) PRIMARY KEY);"
         "INSERT INTO account WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i+1 FROM "
         "n "
@@ -31,8 +32,8 @@ class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool
     MariadbOptions options = Options();
     options.settle_patience = Duration::Millis(300);
     options.lock_wait = Duration::Seconds(1);
-    // A rollback is not flushed: the branch may be there again after a crash, asks, and
-    // hears that it is to be rolled back.
+    // A rollback is not flushed, so the branch may be prepared again after a crash. Then
+    // it is found, and rolled back again.
     options.scan_interval = Duration::Millis(50);
     on_found_ = [this](std::vector<FoundBranch> found) {
       MutexLock lock(&mutex_);
@@ -56,7 +57,7 @@ class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool
     for (const BranchId& branch : found) FinishFor(branch, &ChaosTest::Rollback);
   }
 
-  // Of prepared branches, and what is answered for them.
+  // The prepared branches, and what is answered when they are ended.
   std::string WhatIsLeft() {
     Later<absl::StatusOr<PreparedScan>> scan;
     manager().Scan(scan.callback());
@@ -93,8 +94,8 @@ class ChaosTest : public ChaosWorkers, public ::testing::WithParamInterface<bool
 
 TEST_P(ChaosTest, Scenario27_SessionsKilledAllTheTime_TheBooksAgree) {
   Work([this] {
-    // Until the case that all this is for was reached a few times, and enough was
-    // committed beside it.
+    // Goes on until the rare case was reached a few times and enough was committed
+    // besides.
     const double begin = testing::NowSeconds();
     const auto enough = [&] {
       MutexLock lock(&mutex_);
@@ -103,7 +104,7 @@ TEST_P(ChaosTest, Scenario27_SessionsKilledAllTheTime_TheBooksAgree) {
     };
     while (!enough() && testing::NowSeconds() < begin + 240) {
       (void)AwaitEnds(3);
-      // One in the middle of its end, if there is one.
+      // Kills a session that is ending a branch, if there is one.
       const std::string id =
           TrySql("SELECT id FROM information_schema.processlist WHERE db='" + Database() +
                  "' AND id<>CONNECTION_ID() AND info LIKE 'XA%' ORDER BY rand() LIMIT 1");
@@ -122,7 +123,7 @@ TEST_P(ChaosTest, Scenario27_SessionsKilledAllTheTime_TheBooksAgree) {
 
 TEST_P(ChaosTest, Scenario25And33_ServerKilledAgainAndAgain_TheBooksAgree) {
   Work([this] {
-    // Until the case that all this is for was reached, and enough was committed.
+    // Goes on until the rare case was reached and enough was committed.
     const auto enough = [this] {
       MutexLock lock(&mutex_);
       return manager().Stats().lost_ends > 0 && committed_.size() > 50;

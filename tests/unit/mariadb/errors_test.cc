@@ -1,4 +1,4 @@
-// How MariaDB's errors are told: what a failed call is answered, and how a branch votes
+// The meaning of MariaDB's errors: how a failed call is answered, and how a branch votes
 // whose end has failed.
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-// Packets whose rest the server never does (answer_watch.h): a KILL QUERY that comes
-// between two of their statements. Whoever waits is answered, and with the truth. How a
-// test gets there:
-//   - a commit that waits for a replica's word, interrupted, is done all the same, and
-//     nothing behind it is;
-//   - a proxy holds the answers back: a session that sleeps, and a packet that is not
-//     answered, is all that can be seen from here;
-//   - somebody interrupts all sessions, until it has happened.
+// Packets whose last part the server never runs (answer_watch.h), because a KILL QUERY
+// comes between two of their statements. Every caller gets an answer, and that is true.
+// The tests bring this about in three ways:
+//   - a commit that waits for a replica is interrupted: it is done all the same, but the
+//     statements after it are not;
+//   - a proxy holds the answers back, so that the client sees a session that sleeps and a
+//     packet that is not answered;
+//   - all sessions are interrupted again and again, until it has happened.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -29,9 +29,9 @@ class InterruptedTest : public LostTest {
     options.settle_patience = Duration::Seconds(10);
     options.answer_time = answer_time;
     ReopenWith(options);
-    (void)LookUp(NextBranch());  // a connection to settle by is there
+    (void)LookUp(NextBranch());  // makes the connection for settling
   }
-  // No commit is answered before a replica has it, and there is none.
+  // If true, no commit is answered before a replica has it, and there is no replica.
   void WaitForReplicas(bool on) {
     if (server().running()) {
       Sql(
@@ -40,7 +40,8 @@ class InterruptedTest : public LostTest {
                        on ? "ON" : "OFF"));
     }
   }
-  // What waits for a replica is interrupted: that is done, and the rest is not.
+  // Interrupts the commit that waits for a replica: it is done, and the rest of its
+  // packet is not.
   void Interrupt() {
     const char waits[] =
         "SELECT id FROM information_schema.processlist WHERE state LIKE "
@@ -54,7 +55,7 @@ class InterruptedTest : public LostTest {
 
 class InterruptedWithBinlogTest : public InterruptedTest {};
 
-// XA COMMIT was done, and its flush was not (scenario 93).
+// XA COMMIT was done but its flush was not (scenario 93).
 TEST_P(InterruptedWithBinlogTest, Scenario93_CommitBeforeItsFlush_FlushedBeforeDone) {
   const BranchId branch = BeginAndPrepare(kUpdate);
   const uint64_t flushes = Flushes();
@@ -122,7 +123,8 @@ TEST_P(InterruptedTest, Scenario13_CallAndRollback_AreAnswered) {
   EXPECT_EQ(Balance(), "100");
 }
 
-// The interruption is our own: nobody waits for answer_time then, which is an hour here.
+// We have interrupted it ourselves, so nobody waits for answer_time, which is an hour
+// here.
 TEST_P(InterruptedTest, Scenario13_RollbackThatInterruptsACall_IsAnsweredSoon) {
   ReopenSoon(Duration::Seconds(3600));
   for (const bool last : {false, true}) {
@@ -140,7 +142,7 @@ TEST_P(InterruptedTest, Scenario13_RollbackThatInterruptsACall_IsAnsweredSoon) {
   EXPECT_EQ(Balance(), "100");
 }
 
-// One that works is waited for.
+// A session that works is waited for.
 TEST_P(InterruptedTest, SlowCall_IsNotStopped) {
   const BranchId branch = BeginAndRun(kUpdate);
   const auto call = ExecuteLater(branch, {Stmt("DO SLEEP(1.5)"), Stmt("SELECT 1")});
@@ -158,7 +160,7 @@ class InterruptedAtAnyMomentTest : public InterruptedTest {
   InterruptedAtAnyMomentTest() {
     Sql(absl::StrCat("UPDATE account SET balance=", kMoney, " WHERE id=1"));
   }
-  // Somebody interrupts all sessions, as often as possible.
+  // Interrupts all sessions as often as possible.
   void InterruptAll(const std::atomic<bool>& over) {
     while (!over) {
       std::string kills = "DO 0";
@@ -167,7 +169,7 @@ class InterruptedAtAnyMomentTest : public InterruptedTest {
       for (int i = 0; i < 20 && !over; ++i) (void)TrySql(kills);
     }
   }
-  // One branch that takes 1. Returns whether it was committed.
+  // Runs a branch that takes 1. Returns whether it was committed.
   bool RunBranch(int way) {
     const BranchId branch = NextBranch();
     if (!manager().Start(branch, {}).ok()) return false;

@@ -1,4 +1,4 @@
-// Calls that prepare the branch in the same step (unsolicited votes).
+// Calls that also prepare their branch (unsolicited votes).
 #include <gtest/gtest.h>
 
 #include <string>
@@ -22,7 +22,7 @@ TEST_F(LastCallTest, WritesThatCannotBeRolledBack_EndTheBranchAndSayWhatStays) {
   Sql("DROP TABLE notes");
 }
 
-// What stands behind a CALL is hard to find among the results.
+// The results of statements after a CALL would be hard to tell from its own.
 TEST_F(LastCallTest, Procedure_IsNotPreparedWithItsCall) {
   Sql("CREATE PROCEDURE take() MODIFIES SQL DATA UPDATE account SET balance=balance-1");
   const BranchId branch = BeginAndRun(kUpdate);

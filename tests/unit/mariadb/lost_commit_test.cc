@@ -1,4 +1,5 @@
-// Lost in a commit, and what is settled by others: see lost_fixture.h.
+// Connections are lost during a commit, and branches are ended by others. See
+// lost_fixture.h.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,13 +27,14 @@ TEST_P(LostCommitTest, Scenario25_CommittedAndNotAnswered_DoneByTheEvidence) {
   EXPECT_EQ(EvidenceRows(), "1");
 }
 
-// The session that commits is gone before it has flushed; an operator's session, which
-// never flushes, stands for it. XAER_NOTA, then the evidence, and the loss of power: the
-// server loses what its engine's log has not on disk.
+// The session that commits is gone before it has flushed. In this test it is an
+// operator's session, which never flushes. The answers are XAER_NOTA, and then the
+// evidence. Then the power is lost, and the server loses what its engine's log has not on
+// disk.
 TEST_P(LostCommitTest, Scenario93_CommittedButNotFlushed_FlushedBeforeItIsDone) {
   for (const bool commit : {true, false}) {
     const BranchId branch = BeginAndPrepare(kUpdate);
-    Reopen();  // as long as our session has it, nobody else can
+    Reopen();  // while our session lives, no other session can end the branch
     Sql(absl::StrCat("XA COMMIT ", XidOf(branch)));
     const uint64_t flushes = Flushes();
     if (commit) {
@@ -95,7 +97,8 @@ TEST_P(LostCommitTest, Scenario27_SessionKilledInXaCommit_TriedAgainUntilDone) {
   EXPECT_EQ(Balance(), "95");
 }
 
-// The line is cut, and the old session still waits to commit: NOTA for everybody else.
+// The connection is cut, and the old session still waits to commit. All other sessions
+// get XAER_NOTA.
 TEST_P(LostCommitTest, Scenario26_DisconnectedInXaCommit_NotaIsNoProof) {
   const BranchId branch = BeginAndPrepare(kUpdate);
   Later<FinishResult> done;
@@ -113,7 +116,7 @@ TEST_P(LostCommitTest, Scenario26_DisconnectedInXaCommit_NotaIsNoProof) {
   EXPECT_EQ(Balance(), "95");
 }
 
-// Trial 28: nothing is lost when there was no connection to be had.
+// Trial 28: when there was no connection to be had, nothing is lost.
 TEST_P(LostCommitTest, AllSettlingConnectionsInUse_SaidSo) {
   std::vector<BranchId> branches = {
       BeginAndPrepare(kUpdate),
@@ -190,7 +193,8 @@ TEST_P(LostAloneTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {
   }
 }
 
-// The server lives and has not noticed: the old session would hold the branch's locks.
+// The server lives and has not noticed that the connection is lost. The old session would
+// hold the branch's locks.
 TEST_P(LostAloneTest, Scenario98_DisconnectedInACommitAlone_ItsLocksAreLetGo) {
   ReopenWith(OnePlace());
   const BranchId branch = BeginAndRun(kUpdate);
@@ -222,7 +226,7 @@ class StoppedServerTest : public LostTest {
   ~StoppedServerTest() override { server().Resume(); }
 };
 
-// Connections stand, and nothing comes: whoever waits hears why, in time.
+// The connections stay open but nothing arrives. Every caller is told so in time.
 TEST_P(StoppedServerTest, CommitsAndRollbacks_AreToBeTriedAgainAndSayWhy) {
   const BranchId committed = BeginAndPrepare(kUpdate);
   const BranchId rolled_back = BeginAndPrepare("UPDATE account SET balance=1 WHERE id=2");
@@ -243,7 +247,7 @@ TEST_P(StoppedServerTest, CommitsAndRollbacks_AreToBeTriedAgainAndSayWhy) {
   EXPECT_TRUE(Eventually([&] { return manager().unavailable().empty(); }));
 }
 
-// A commit may wait for a replica, or for a backup: the server answers others.
+// A commit may wait for a replica or for a backup, while the server answers others.
 TEST_P(StoppedServerTest, SlowCommit_IsNotStopped) {
   const BranchId branch = BeginAndPrepare(kUpdate);
   Later<FinishResult> done;
@@ -263,7 +267,7 @@ TEST_P(StoppedServerTest, SlowCommit_IsNotStopped) {
 TEST_P(LostCommitTest, Scenario26And30_SettledByHand_HeuristicWhereItDiffers) {
   BranchId branch = BeginAndPrepare(kUpdate);
   const auto by_hand = [&](const char* verb) {
-    Open();  // as long as our session has it, nobody else can
+    Open();  // while our session lives, no other session can end the branch
     EXPECT_EQ(recovered_, std::vector<BranchId>{branch});
     Sql(absl::StrCat("XA ", verb, " ", XidOf(branch)));
   };

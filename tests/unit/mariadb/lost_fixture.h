@@ -1,9 +1,9 @@
-// What becomes of a branch when the connection, the server or the process goes in the
-// middle of a verb. Three hooks stop a session where a test wants it:
-//   - a proxy that holds the answers back: the verb is done, and nobody hears of it;
-//   - a lock on the evidence table: the step before XA PREPARE waits;
+// Tests what becomes of a branch when the connection, the server or the process is lost
+// during a verb. Three hooks stop a session at the place that a test wants:
+//   - a proxy holds the answers back: the verb is done, and nobody learns of it;
+//   - a lock on the evidence table: the statement before XA PREPARE waits;
 //   - FLUSH TABLES WITH READ LOCK: XA COMMIT waits.
-// All with the binary log off and on.
+// The tests run with the binary log off and on.
 #ifndef TESTS_UNIT_MARIADB_LOST_FIXTURE_H_
 #define TESTS_UNIT_MARIADB_LOST_FIXTURE_H_
 
@@ -37,19 +37,19 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
     for (auto& server : own_) server.reset();
   }
 
-  // One for each way of logging.
+  // There is one server for each setting of the binary log.
   static testing::MariadbServer& OwnServer() {
     std::unique_ptr<testing::MariadbServer>& server = own_[GetParam() ? 1 : 0];
     if (server == nullptr) {
       testing::MariadbServerOptions options;
       options.binlog = GetParam();
-      // Nothing is flushed but what somebody flushes.
+      // Nothing is flushed unless a statement flushes it.
       options.settings = {"--innodb-flush-log-at-timeout=2700"};
       server = std::make_unique<testing::MariadbServer>(options);
     }
     return *server;
   }
-  // All connections of the manager go by way of the proxy.
+  // All connections of the manager go through the proxy.
   void Reopen(Duration patience = Duration::Seconds(5)) {
     MariadbOptions options = Options();
     options.settle_patience = patience;
@@ -75,7 +75,8 @@ class LostTest : public MariadbTest, public ::testing::WithParamInterface<bool> 
         Sql("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE "
             "VARIABLE_NAME='COM_FLUSH'"));
   }
-  // The verb is done on the server, as `done` finds out, and then the line is cut.
+  // Waits until the verb is done on the server, as `done` finds out, and then cuts the
+  // connection.
   void CutWhen(const std::function<bool()>& done) {
     EXPECT_TRUE(Eventually(done));
     proxy_->Disconnect();

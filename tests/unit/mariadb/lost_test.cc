@@ -1,5 +1,5 @@
-// Lost between calls, in a call or in a prepare, and when the process goes: see
-// lost_fixture.h.
+// Connections are lost between calls, during a call or a prepare, and with the process.
+// See lost_fixture.h.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -51,11 +51,11 @@ TEST_P(LostTest, Scenario24_PreparedAndNotAnswered_FoundAndVotedPrepared) {
   EXPECT_EQ(Balance(), "95");
 }
 
-// The vote is not known to anybody: the transaction is rolled back, or PREPARE comes.
+// Nobody knows the vote. The transaction is rolled back, or PREPARE comes.
 TEST_P(LostTest, Scenario24_PreparedByItsCallAndNotAnswered_FoundWhenItIsToEnd) {
   for (const bool commit : {false, true}) {
     const BranchId branch = Begin();
-    EXPECT_TRUE(Eventually([&] {  // the connections are there again
+    EXPECT_TRUE(Eventually([&] {  // until the connections were made again
       return Execute(branch, "SELECT 1").result.code == Code::OK;
     }));
     proxy_->HoldAnswers();
@@ -73,7 +73,7 @@ TEST_P(LostTest, Scenario24_PreparedByItsCallAndNotAnswered_FoundWhenItIsToEnd) 
   }
 }
 
-// The server does not know that the client has gone, and works on when it can.
+// The server does not know that the client is gone, and goes on when it can.
 TEST_P(LostTest, Scenario23_DisconnectedBeforePrepare_TheOldSessionIsEndedBeforeTheVote) {
   Reopen(Duration::Millis(200));
   const BranchId branch = BeginAndRun(kUpdate);
@@ -121,9 +121,9 @@ TEST_P(LostTest, Scenario23And33_ServerKilledBeforePrepare_UnavailableAndThenRef
   EXPECT_EQ(Balance(), "100");
 }
 
-// A vote that was given outlives the server, again and again, and so does a commit.
-// InnoDB does not flush XA ROLLBACK: such a branch may be there again, prepared; it is
-// found by the next look, asks, and is rolled back once more.
+// A vote that was given survives every crash of the server, and so does a commit. InnoDB
+// does not flush XA ROLLBACK, so such a branch may be prepared again. Then the next scan
+// finds it, and it is rolled back again.
 TEST_P(LostTest, Scenario33_ServerKilledAfterTheVote_TheVoteHolds) {
   std::vector<BranchId> branches;
   for (int id = 1; id <= 6; ++id) {
@@ -163,7 +163,7 @@ TEST_P(LostTest, Scenario28_EvidenceCannotBeWritten_Refused) {
   EXPECT_EQ(Balance(), "100");
 }
 
-// The evidence is locked for longer than a lock is waited for. The next run may get it.
+// The evidence is locked for longer than lock_wait. The next attempt may succeed.
 TEST_P(LostTest, Scenario101_LockThatDoesNotComeAtTheEnd_IsAConflict) {
   MariadbOptions options = Options();
   options.lock_wait = Duration::Seconds(1);
@@ -181,7 +181,7 @@ TEST_P(LostTest, Scenario101_LockThatDoesNotComeAtTheEnd_IsAConflict) {
   EXPECT_EQ(Sql("SELECT sum(balance) FROM account"), "1000");
 }
 
-// Somebody's KILL QUERY in the middle of XA PREPARE, or an engine that cannot.
+// A KILL QUERY comes during XA PREPARE, or the engine cannot prepare.
 TEST_P(LostTest, Scenario28_PrepareInterrupted_TheVoteIsTheTruth) {
   const BranchId branch = BeginAndRun(kUpdate);
   Later<PrepareResult> vote;
@@ -196,7 +196,7 @@ TEST_P(LostTest, Scenario28_PrepareInterrupted_TheVoteIsTheTruth) {
   EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).state, FinishState::kDone);
 }
 
-// Work must not use up what settles it.
+// Branches at work must not use up the connections by which branches are ended.
 TEST_P(LostTest, AllConnectionsWaitForAPreparedBranch_ItIsCommittedAllTheSame) {
   MariadbOptions options = Options();
   options.max_connections = 1;

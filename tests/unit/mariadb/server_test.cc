@@ -1,5 +1,5 @@
-// What a server must be: recent enough, MariaDB, no node of Galera; and TLS over TCP,
-// with certificates that the test makes.
+// What is checked of a server: it must be a MariaDB of a recent version, and not a node
+// of Galera. Also TLS over TCP, with certificates that the test makes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -23,8 +23,8 @@ class ServerTest : public MariadbTest {
  protected:
   ~ServerTest() override { UseServerAsItIs(&SharedServer()); }
 
-  // The message of the refusal by this URL. A connection that failed is tried again
-  // for the patience of a start.
+  // The message with which the URL is refused. A connection that fails is tried again for
+  // start_patience.
   std::string Refusal(const std::string& url) {
     MariadbOptions options = Options();
     options.start_patience = Duration::Millis(500);
@@ -34,8 +34,8 @@ class ServerTest : public MariadbTest {
   }
 };
 
-// MariaDB can say that it is another version, as for replication, and Connector/C tells
-// MySQL from it by the same text.
+// MariaDB can report another version, as it does for replication. Connector/C recognizes
+// MySQL by the same text.
 TEST_F(ServerTest, AnotherVersionOrMysql_IsRefused) {
   for (const char* version : {"10.10.7-MariaDB", "8.0.33"}) {
     testing::MariadbServerOptions options;
@@ -57,7 +57,7 @@ TEST_F(ServerTest, GaleraNode_IsRefused) {
   UseServerAsItIs(&SharedServer());
 }
 
-// A server on TCP with a certificate for 127.0.0.1, by an authority of the test's own.
+// A server on TCP has a certificate for 127.0.0.1, from an authority that the test makes.
 class TlsTest : public ServerTest {
  protected:
   TlsTest() : dir_("/tmp"), port_(testing::FreePort()) {
@@ -79,7 +79,7 @@ class TlsTest : public ServerTest {
                         "--ssl-cert=" + File(certificate + ".pem"),
                         "--ssl-key=" + File(certificate + ".key")};
     UseServerAsItIs(&SharedServer());
-    own_.reset();  // it has the port
+    own_.reset();  // it uses the port
     own_ = std::make_unique<testing::MariadbServer>(options);
     UseServer(own_.get());
     Sql("CREATE USER tls@'127.0.0.1' REQUIRE SSL; GRANT ALL ON *.* TO tls@'127.0.0.1';"
@@ -124,7 +124,7 @@ TEST_F(TlsTest, KnownAuthority_IsVerifiedAndServed) {
   EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=1 WHERE id=1")).state,
             FinishState::kDone);
   Close();
-  // The user may not come without TLS, so it was used.
+  // The user may not log in without TLS, so TLS was used.
   EXPECT_THAT(Refusal(Tcp("")), HasSubstr("1045"));
 }
 

@@ -1,5 +1,5 @@
-// Sessions serve one branch after another: what a branch leaves in its session is gone
-// before the next one; and what is Concordat's own is out of its reach.
+// A session is used by one branch after another. What a branch leaves in its session is
+// gone before the next one, and it cannot change what is Concordat's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,7 +12,8 @@ namespace {
 using ::testing::HasSubstr;
 using wire::Code;
 
-// One connection for branches at work, of a user with the rights that the documents name.
+// There is one connection for branches at work, of a user with the rights that the
+// documentation names.
 class SessionTest : public MariadbTest {
  protected:
   SessionTest() {
@@ -30,7 +31,7 @@ class SessionTest : public MariadbTest {
     Sql("DROP USER app@localhost");
   }
 
-  // In a branch of its own, that ends in one of three ways.
+  // Runs `sql` in a branch of its own, which ends in one of three ways.
   void RunAndEnd(const std::string& sql, int way) {
     const BranchId branch = Begin();
     EXPECT_EQ(Execute(branch, sql).result.code, Code::OK) << sql;
@@ -93,8 +94,8 @@ TEST_F(SessionTest, Scenario95_WhatACallLeaves_IsGoneBeforeTheNextBranch) {
   EXPECT_EQ(Look("SELECT CONNECTION_ID()"), session) << "it was never closed";
 }
 
-// What a function or a trigger sets changes what statements mean, or what they promise.
-// One of them tells the server to report no changes, before it makes any.
+// A function or a trigger may set what changes the meaning of statements, or what they
+// promise. One of them first tells the server to report no changes.
 TEST_F(SessionTest, Scenario94_SettingsChangedInAFunction_AreSetBackBeforeTheNextBranch) {
   Sql("CREATE FUNCTION set_f() RETURNS int BEGIN SET check_constraint_checks=0, "
       "sql_select_limit=1, timestamp=1, max_statement_time=77, completion_type=2, "
@@ -129,7 +130,7 @@ TEST_F(SessionTest, Scenario94_SettingsChangedInAFunction_AreSetBackBeforeTheNex
   }
 }
 
-// A first call that fails is undone, and its session goes to others.
+// A first call that fails is undone, and its session is used by other branches.
 TEST_F(SessionTest, Scenario95_WhatAFailedFirstCallLeaves_IsGoneBeforeTheNextBranch) {
   Sql("CREATE FUNCTION fails_f() RETURNS int BEGIN DO GET_LOCK('left',0); SET "
       "foreign_key_checks=0; SIGNAL SQLSTATE '45000'; RETURN 1; END");
@@ -143,7 +144,7 @@ TEST_F(SessionTest, Scenario95_WhatAFailedFirstCallLeaves_IsGoneBeforeTheNextBra
   }
 }
 
-// Plain work costs nothing of this.
+// A branch that only changes rows pays nothing for this.
 TEST_F(SessionTest, BranchThatChangesRowsOnly_KeepsItsSessionAsItIs) {
   for (int i = 0; i < 5; ++i) {
     const BranchId branch = Begin();
@@ -175,7 +176,8 @@ TEST_F(SessionTest, Scenario97_WhatIsConcordats_IsOutOfReachByRights) {
   EXPECT_EQ(EvidenceRows(), "1");
 }
 
-// The rights come with the role, and go with it, also when our own statement fails.
+// The session has the rights only while it has the role, also when our own statement
+// fails.
 TEST_F(SessionTest, Scenario97_EvidenceThatCannotBeWritten_LeavesNoRightsBehind) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
   Sql(absl::StrCat("INSERT INTO concordat.branches VALUES ('", Resource(), "',",
@@ -185,7 +187,7 @@ TEST_F(SessionTest, Scenario97_EvidenceThatCannotBeWritten_LeavesNoRightsBehind)
   EXPECT_EQ(Look("SELECT CURRENT_ROLE()"), "NULL");
 }
 
-// User locks are nothing that anything here rests on.
+// Nothing depends on the user locks of such a session.
 TEST_F(SessionTest, Scenario97_SessionThatGivesUpAllLocks_IsStillFoundAndEnded) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
   Query(branch, "SELECT RELEASE_ALL_LOCKS()");

@@ -1,5 +1,5 @@
-// What must hold before a database is served, and what is said when it does not; who else
-// is there; the pool.
+// What is checked before a database is served, and the messages when a check fails. Also
+// other processes that serve the resource, and the pool.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -107,7 +107,8 @@ TEST_F(StartTest, MissingRole_NamesTheGrant) {
   Sql("DROP USER poor@localhost");
 }
 
-// The tables, the row of the store and the role are there, whatever the server's default.
+// The tables, the row of the store and the role are created, whatever the server's
+// default is.
 TEST_F(StartTest, ServerWithoutAutocommit_IsMadeReadyAndServed) {
   testing::MariadbServerOptions options;
   options.settings = {"--autocommit=0"};
@@ -119,7 +120,7 @@ TEST_F(StartTest, ServerWithoutAutocommit_IsMadeReadyAndServed) {
   Close();
 }
 
-// A backup runs while the process starts: it waits, and says why.
+// A backup runs while the process starts. The process waits, and says why.
 TEST_F(StartTest, ServerThatTakesNoWrites_IsWaitedFor) {
   testing::MariadbServer own;
   UseServer(&own);
@@ -143,7 +144,7 @@ TEST_F(StartTest, ServerThatTakesNoWrites_IsWaitedFor) {
   UseServerAsItIs(&SharedServer());
 }
 
-// Trial 3. Whatever the server is set to, a session is utf8mb4.
+// Trial 3: a session uses utf8mb4, whatever the server's settings are.
 TEST_F(StartTest, ServerOfAnotherCharacterSet_KeepsFourByteCharacters) {
   for (const char* setting :
        {"--init-connect=SET NAMES latin1", "--skip-character-set-client-handshake"}) {
@@ -156,7 +157,7 @@ TEST_F(StartTest, ServerOfAnotherCharacterSet_KeepsFourByteCharacters) {
         "`.* TO app@localhost; GRANT concordat_rm TO app@localhost");
     Sql("CREATE TABLE note(t varchar(20) CHARACTER SET utf8mb4)");
     OpenAt(UrlOf("app"));
-    for (int i = 0; i < 2; ++i) {  // and when the session was made as new
+    for (int i = 0; i < 2; ++i) {  // the second time after the session was reset
       const BranchId branch = Begin();
       Query(branch, "INSERT INTO note VALUES (?)", {Txt("😀")});
       EXPECT_EQ(Query(branch, "SELECT t, HEX(t), @x FROM note"), "'😀','F09F9880',NULL")
@@ -201,12 +202,12 @@ TEST_F(StartTest, OthersPreparedBranches_AreCountedListedAndNeverTouched) {
   BranchId other_resource = ours;
   other_resource.resource = "other";
   const Xid xid = MakeXid(kCluster, ours);
-  Xid shifted = xid;  // ours but for the border between the parts
+  Xid shifted = xid;  // like ours, but the parts have other lengths
   shifted.gtrid += xid.bqual.substr(0, 1);
   shifted.bqual = xid.bqual.substr(1);
   BranchId next = ours;
   ++next.number;
-  Xid formatted = MakeXid(kCluster, next);  // ours in all but the format
+  Xid formatted = MakeXid(kCluster, next);  // like ours, but of another format
   formatted.format_id = 2;
   const std::vector<std::string> others = {
       "'a','b'", XidOf(formatted), XidOf(shifted),
@@ -240,7 +241,7 @@ TEST_F(StartTest, BranchThatTurnsUpLater_IsReportedOnceAndCanBeEnded) {
   MariadbOptions options = Options();
   options.scan_interval = Duration::Millis(1);
   Open(options);
-  for (int i = 0; i < 100; ++i) {  // our own are never reported
+  for (int i = 0; i < 100; ++i) {  // this process's branches are never reported
     const BranchId branch = BeginAndPrepare("UPDATE account SET balance=7 WHERE id=1");
     EXPECT_EQ((i % 2 == 0 ? Commit(branch) : Rollback(branch)).state, FinishState::kDone);
   }
@@ -258,8 +259,8 @@ TEST_F(StartTest, BranchThatTurnsUpLater_IsReportedOnceAndCanBeEnded) {
   EXPECT_EQ(reported, std::vector<BranchId>{late});
 }
 
-// The process that was there before is ended on the server, before anything is said about
-// its branches; it may try to come back, but serves nothing.
+// The sessions of the earlier process are ended on the server before its branches are
+// reported. That process may try to come back, but serves nothing.
 TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
   const auto old = MakeMariadb(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
@@ -292,7 +293,7 @@ TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
       Eventually([&] { return absl::IsUnavailable(old->Start(NextBranch(), {})); }));
   EXPECT_EQ(Commit(branches[1]).state, FinishState::kDone)
       << "the session that prepared it is gone";
-  // And when it ends, the old one may serve again.
+  // When the new process ends, the old one may serve again.
   Close();
   EXPECT_TRUE(Eventually([&] { return old->Start(NextBranch(), {}).ok(); }));
   old->Close();
@@ -315,7 +316,7 @@ TEST_F(StartTest, AllConnectionsInUse_OverloadedAndTheBranchLivesOn) {
   EXPECT_EQ(Rollback(c).state, FinishState::kDone);
 }
 
-// No coordinator answers, and more branches are in doubt than there are connections.
+// No coordinator answers, and there are more branches in doubt than connections.
 TEST_F(StartTest, Scenario32_ManyInDoubt_GiveTheirConnectionsUpToWork) {
   MariadbOptions options = Options();
   options.max_connections = 2;

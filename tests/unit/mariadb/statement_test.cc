@@ -1,4 +1,5 @@
-// Statements: parameters and rows, what is refused, what an error does to the branch.
+// Statements: their parameters and rows, which of them are refused, and what an error
+// does to the branch.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +18,7 @@ using wire::Code;
 class StatementTest : public MariadbTest {
  protected:
   StatementTest() { Open(); }
-  // In a branch of its own.
+  // Selects in a branch of its own.
   std::string Select(std::string sql, std::vector<wire::Value> parameters = {}) {
     const BranchId branch = Begin();
     std::string rows = Query(branch, std::move(sql), std::move(parameters));
@@ -44,7 +45,7 @@ TEST_F(StatementTest, Parameters_TakeTheTypeOfTheirPlace) {
   EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
-// Texts never reach the server as SQL, in whatever mode the server is.
+// Texts never reach the server as SQL, whatever its sql_mode is.
 TEST_F(StatementTest, Parameters_CannotEndTheirLiteral) {
   server().Exec("SET GLOBAL sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES'");
   Open();
@@ -113,7 +114,7 @@ TEST_F(StatementTest, Changed_IsCountedAndColumnsAreNamed) {
   EXPECT_EQ(Show(reply.sql[2]), "1,101");
   EXPECT_EQ(Show(reply.sql[3]), "2");
   EXPECT_EQ(reply.sql[3].changed, 1) << "rows that are returned";
-  // As in the other databases: a row that is found is a row that is changed.
+  // As in the other databases, a row that is found counts as changed.
   EXPECT_EQ(Execute(branch, "UPDATE account SET id=id WHERE id<=3").sql[0].changed, 2);
   EXPECT_EQ(Query(branch, "CALL look()"), "4") << "the first rows of a procedure";
   EXPECT_EQ(Query(branch, "SELECT 6"), "6");
@@ -193,7 +194,8 @@ TEST_F(StatementTest, CommitInsideAProcedure_FailsByTheServersWord) {
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
 }
 
-// Made after the start, or in another database: the start's check cannot see it.
+// The table is created after the start, or in another database, so that the start-up
+// check cannot see it.
 TEST_F(StatementTest, TableThatCannotRollBack_EndsTheBranchAndSaysWhatStays) {
   Sql("CREATE TABLE aria(i int) ENGINE=Aria");
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
@@ -204,7 +206,7 @@ TEST_F(StatementTest, TableThatCannotRollBack_EndsTheBranchAndSaysWhatStays) {
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
 }
 
-// The rows do not tell, what comes after them does.
+// The server reports the write only after the rows.
 TEST_F(StatementTest, ReturningIntoATableThatCannotRollBack_IsNotPrepared) {
   Sql("CREATE TABLE aria(i int) ENGINE=Aria");
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
@@ -215,7 +217,7 @@ TEST_F(StatementTest, ReturningIntoATableThatCannotRollBack_IsNotPrepared) {
   EXPECT_EQ(Sql("SELECT balance FROM account WHERE id=1"), "100");
 }
 
-// SHOW and EXPLAIN run functions, too.
+// SHOW and EXPLAIN may run functions too.
 TEST_F(StatementTest, ShowThatWrites_IsNotTakenForReadOnly) {
   Sql("CREATE FUNCTION pay() RETURNS int BEGIN UPDATE account SET balance=balance-1 "
       "WHERE "
@@ -227,7 +229,7 @@ TEST_F(StatementTest, ShowThatWrites_IsNotTakenForReadOnly) {
   EXPECT_NE(Sql("SELECT balance FROM account WHERE id=1"), "100");
 }
 
-// Of this process, since it was last forgotten.
+// The largest memory of this process since ForgetPeakMemory.
 uint64_t PeakMemoryKiB() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -237,7 +239,7 @@ uint64_t PeakMemoryKiB() {
 }
 void ForgetPeakMemory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
-// 200 MB of rows, and a process that stays small.
+// There are 200 MB of rows, and the process stays small.
 TEST_F(StatementTest, Scenario96_MoreThanMemoryHolds_StoppedWhileItArrives) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
   ForgetPeakMemory();
@@ -391,7 +393,7 @@ TEST_F(StatementTest, Scenario34_Deadlock_OneConflictsAndTheOtherGoesOn) {
   EXPECT_EQ(Prepare(first == Code::OK ? a : b).vote, Vote::kPrepared);
   EXPECT_EQ(Commit(first == Code::OK ? a : b).state, FinishState::kDone);
   EXPECT_EQ(Prepare(first == Code::OK ? b : a).vote, Vote::kLost);
-  // The session of the loser is as good as before.
+  // The session of the branch that has lost can be used again.
   const uint64_t connects = manager().Stats().connects;
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(Commit(BeginAndPrepare("UPDATE account SET balance=3 WHERE id=1")).state,

@@ -16,20 +16,20 @@
 
 namespace concordat::participant {
 
-// The one server, started when it is first asked for. Without a binary log.
+// That server, which is started when it is first needed. It has no binary log.
 testing::MariadbServer& SharedServer();
-// Ends it, when it was started.
+// Stops it if it was started.
 void EndSharedServer();
 
 class MariadbTest : public ManagerCalls {
  protected:
   MariadbTest();
-  // No prepared branch of the test may be left that it has not named.
+  // Fails if there is a prepared branch of the test that is not in expected_left_.
   ~MariadbTest() override;
 
-  // A test with a server of its own.
+  // For a test with a server of its own. Creates the test's database there.
   void UseServer(testing::MariadbServer* server);
-  // Back to one that has the test's database.
+  // For a server that has the test's database already.
   void UseServerAsItIs(testing::MariadbServer* server) {
     Close();
     server_ = server;
@@ -41,10 +41,10 @@ class MariadbTest : public ManagerCalls {
   std::string TrySql(const std::string& sql) { return server_->TryExec(sql, database_); }
 
   [[nodiscard]] MariadbOptions Options() const;
-  // A new manager, as after a restart of its process (a new incarnation).
+  // Opens a new manager, as after a restart of its process: with a new incarnation.
   void Open() { Open(Options()); }
   void Open(MariadbOptions options);
-  // At another address of the same database.
+  // The same at another address of the database.
   void OpenAt(const std::string& url);
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpen(MariadbOptions options);
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpenAt(const std::string& url,
@@ -52,20 +52,19 @@ class MariadbTest : public ManagerCalls {
   void Close() { manager_.reset(); }
   [[nodiscard]] DatabaseResourceManager& manager() { return *manager_; }
 
-  // As XA COMMIT takes it, and as XA RECOVER FORMAT='SQL' shows it.
+  // The branch's xid as XA COMMIT takes it and XA RECOVER FORMAT='SQL' shows it.
   [[nodiscard]] static std::string XidOf(const BranchId& branch);
   [[nodiscard]] static std::string XidOf(const Xid& xid);
-  // As Prepared() lists it.
+  // The branch's name in Prepared().
   [[nodiscard]] static std::string NameOf(const BranchId& branch) {
     return XidOf(branch);
   }
-  // Prepared branches of the test's resource, in that form.
+  // The prepared branches of the test's resource.
   [[nodiscard]] std::vector<std::string> Prepared();
   [[nodiscard]] std::string EvidenceRows();
-  // The sessions of the test's resource, that of the serving lock but for the first, in
-  // the order of their ids.
+  // The ids of the sessions of the test's resource, in their order.
   [[nodiscard]] std::vector<std::string> Sessions();
-  // Those in a transaction that is not prepared.
+  // The session that is in a transaction that is not prepared.
   [[nodiscard]] std::string WorkSession();
   void KillSession(const std::string& id) { (void)TrySql("KILL CONNECTION " + id); }
   void KillAllSessions();

@@ -1,4 +1,4 @@
-// The verbs against a server that works: what they do, and what they cost.
+// The verbs with a server that works: what they do, and what they cost.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -25,7 +25,7 @@ TEST_F(VerbTest, ReadOnly_VotesSoAndLeavesNothing) {
   EXPECT_EQ(EvidenceRows(), "0");
 }
 
-// Statements that do not look like it, and write.
+// Statements that write although they do not look like it.
 TEST_F(VerbTest, HiddenWrites_ArePrepared) {
   Sql("CREATE FUNCTION take(i int) RETURNS int BEGIN "
       "UPDATE account SET balance=balance-1 WHERE id=i; RETURN 1; END");
@@ -45,7 +45,7 @@ TEST_F(VerbTest, HiddenWrites_ArePrepared) {
   }
 }
 
-// What the session had written before does not count, and is not forgotten either.
+// What the session had written before does not count as the branch's, but is remembered.
 TEST_F(VerbTest, ReadsAfterAWriteOnTheSameSession_AreReadOnly) {
   MariadbOptions options = Options();
   options.max_connections = 1;
@@ -72,7 +72,7 @@ TEST_F(CostTest, TwoPhases_ThreeRoundTrips) {
 }
 
 TEST_F(CostTest, PreparedByItsCall_TwoRoundTrips) {
-  // The same in two packets.
+  // The same statements in two packets.
   EXPECT_EQ(CostOf([&] {
               const BranchId b = Begin();
               (void)ExecuteLast(
@@ -111,9 +111,9 @@ TEST_F(CostTest, ASecondCall_OneRoundTripMoreAndASavepoint) {
             (Costs{3, 8}));
 }
 
-// What reaches the disk, by the server's own count: InnoDB's writes of its log, each of
-// which is flushed with innodb_flush_log_at_trx_commit=1. Its other threads write now and
-// then too, so the count is of many branches.
+// The flushes that the server counts: InnoDB's writes of its log, each of which is
+// flushed with innodb_flush_log_at_trx_commit=1. Its other threads write now and then
+// too, so many branches are counted together.
 class FlushTest : public CostTest, public ::testing::WithParamInterface<bool> {
  protected:
   double FlushesOf(const std::function<void()>& work) {
@@ -155,7 +155,7 @@ TEST_P(FlushTest, AsManyAsTheProtocolNeeds) {
               GetParam() ? "on" : "off", two, one, none);
   EXPECT_NEAR(two, 2, 0.2);
   EXPECT_NEAR(with_call, 2, 0.2);
-  // The server's own prepare, with a binary log, and the flush behind the commit.
+  // With a binary log these are the server's own prepare and the flush after the commit.
   EXPECT_NEAR(one, GetParam() ? 2 : 1, 0.2);
   EXPECT_NEAR(none, 0, 0.2);
   UseServerAsItIs(&SharedServer());
@@ -171,7 +171,7 @@ TEST_F(VerbTest, ForgetBelow_DropsEvidenceBelowAndKeepsTheRest) {
     branches.push_back(BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1"));
     EXPECT_EQ(CommitOnePhase(branches.back()).outcome, OnePhase::kCommitted);
   }
-  // Another resource's, another cluster's and another group's are not ours to drop.
+  // Rows of another resource, another cluster or another group are not deleted.
   const std::string columns =
       ",gtid_term,gtid_sequence,incarnation,number,how FROM concordat.branches WHERE "
       "resource='" +

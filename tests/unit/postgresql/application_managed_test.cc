@@ -1,4 +1,5 @@
-// What the participant tells an application to say on its own connection, said by hand.
+// The test runs the statements that the participant gives an application for its own
+// connection.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
@@ -20,7 +21,7 @@ class Session {
       : connection_(PQconnectdb(url.c_str()), PQfinish) {
     EXPECT_EQ(PQstatus(connection_.get()), CONNECTION_OK);
   }
-  // The first field, or the last command's tag; "ERROR …".
+  // Returns the first field of the answer, or the tag of the last command, or "ERROR …".
   std::string Run(const std::string& sql) {
     const std::unique_ptr<PGresult, void (*)(PGresult*)> result(
         PQexec(connection_.get(), sql.c_str()), PQclear);
@@ -31,7 +32,7 @@ class Session {
       return PQcmdStatus(result.get());
     return PQresultErrorMessage(result.get());
   }
-  // The last one's answer, or the first error.
+  // Returns the answer to the last statement, or the first error.
   std::string RunAll(const std::vector<std::string>& statements) {
     std::string answer;
     for (const std::string& sql : statements) {
@@ -60,7 +61,7 @@ class ApplicationManagedSqlTest : public PostgresqlTest {
     branch.number = ApplicationManagedNumber(branch.number, Duration::Seconds(30));
     return branch;
   }
-  // Serves the resource as a role that is no superuser.
+  // Serves the resource under a role that is not a superuser.
   void OpenAsKeeper() {
     OpenAs("keeper");
     MakeRole("app");
@@ -113,7 +114,7 @@ TEST_F(ApplicationManagedSqlTest, OtherRole_IsRefusedByTheCheck_UnlessASuperuser
   EXPECT_EQ(Session(UrlOf("app")).Run(check), "");
 }
 
-// Otherwise the participant could never end it.
+// If it were prepared, the participant could never end it.
 TEST_F(ApplicationManagedSqlTest, RoleChangedInTheBranch_IsNotPrepared) {
   OpenAsKeeper();
   Sql("GRANT USAGE ON SCHEMA concordat TO app; GRANT app TO keeper");

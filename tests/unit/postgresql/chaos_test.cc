@@ -1,6 +1,6 @@
-// Many branches at once while backends are ended and the server is killed. Each branch
-// moves money and writes its name into a ledger: afterwards the ledger is exactly what
-// was said to be committed, and no money is gone.
+// Many branches run at once while backends are ended and the server is killed. Each
+// branch moves money and writes its name into a ledger. Afterwards the ledger has exactly
+// the branches that were reported as committed, and no money is lost.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -17,7 +17,8 @@ class ChaosTest : public ChaosWorkers {
  protected:
   ChaosTest() : own_(std::make_unique<testing::PostgresqlServer>()) {
     UseServer(own_.get());
-    // Few wait for each other: the time is spent in PREPARE and COMMIT.
+    // Few branches wait for each other, so that most of the time is spent in PREPARE and
+    // COMMIT.
     Sql("CREATE TABLE ledger(branch text PRIMARY KEY);"
         "INSERT INTO account SELECT i, 100 FROM generate_series(11,300) i");
     DatabaseOptions options = Options();
@@ -32,8 +33,8 @@ class ChaosTest : public ChaosWorkers {
 
 TEST_F(ChaosTest, Scenario27_BackendsEndedAllTheTime_TheBooksAgree) {
   Work([this] {
-    // Until the case that all this is for was reached a few times, and enough was
-    // committed beside it.
+    // Goes on until the rare case was reached a few times and enough was committed
+    // besides.
     const double begin = testing::NowSeconds();
     const auto enough = [&] {
       MutexLock lock(&mutex_);
@@ -63,7 +64,7 @@ TEST_F(ChaosTest, Scenario25_ServerKilledAgainAndAgain_TheBooksAgree) {
       EXPECT_TRUE(AwaitCommits(9));
       SleepMs(37 * (i % 6));
       if (i % 3 != 0) {
-        // One backend, in whatever it does: the server ends all others at once, and
+        // Kills one backend, whatever it is doing. The server then ends all others, and
         // recovers.
         const std::string pid = TrySql(
             "SELECT pid FROM pg_stat_activity WHERE application_name LIKE "

@@ -1,5 +1,5 @@
-// Branches that turn up in the database after the start: which are reported, and which
-// are this process's own business.
+// Branches are found in the database after the start: which of them are reported, and
+// which are known to this process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,13 +20,13 @@ class FoundTest : public PostgresqlTest {
       for (FoundBranch& item : found) found_.push_back(std::move(item));
     };
   }
-  // The test's database is looked at all the time.
+  // The test's database is scanned all the time.
   void OpenLooking() {
     DatabaseOptions options = Options();
     options.scan_interval = Duration::Millis(1);
     Open(std::move(options));
   }
-  // As a backend of an earlier incarnation would that comes late.
+  // Prepares a branch as a late backend of an earlier incarnation would.
   void PrepareByHand(const BranchId& branch, int account) {
     Sql(absl::StrCat("BEGIN; UPDATE account SET balance=balance+1 WHERE id=", account,
                      "; PREPARE TRANSACTION '", Gid(branch), "'"));
@@ -72,7 +72,7 @@ TEST_F(FoundTest, BranchesAtWork_AreNeverReported_HoweverTheyCrossALook) {
   EXPECT_THAT(Found(), ::testing::IsEmpty());
 }
 
-// The look takes 50 ms after it has read the list, in which the branches end.
+// The scan takes 50 ms after it has read the list. The branches end in that time.
 TEST_F(FoundTest, BranchThatEndsDuringALook_IsNoOrphan) {
   Sql("CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS "
       "'BEGIN PERFORM pg_sleep(0.05); RETURN pg_catalog.clock_timestamp(); END'");

@@ -1,4 +1,4 @@
-// How far the database has come, and how an older copy of it shows.
+// The database's generation, by which an older copy of it is recognized.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

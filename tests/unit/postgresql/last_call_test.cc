@@ -1,4 +1,4 @@
-// Calls that prepare the branch in the same step (unsolicited votes).
+// Calls that also prepare their branch (unsolicited votes).
 #include <gtest/gtest.h>
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace concordat::participant {
 namespace {
 
-// A serialization failure shows at PREPARE TRANSACTION: run it again.
+// PREPARE TRANSACTION reports a serialization failure. The transaction may be run again.
 TEST_F(LastCallTest, Serializable_FailureToPrepareIsAConflict) {
   const BranchId one = Begin("serializable");
   const BranchId two = Begin("serializable");

@@ -1,4 +1,4 @@
-// What a branch leaves in its session is not there for the next one (scenario 95).
+// What a branch leaves in its session is gone before the next one (scenario 95).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -33,7 +33,7 @@ class LeftoversTest : public RightsTest {
         "PERFORM nextval('public.counter'); PERFORM pg_advisory_lock(77)",
         more));
   }
-  // In one branch: after its own end the session is set back once more.
+  // Checks in a branch of its own, after whose end the session is reset again.
   void ExpectNothingLeft() {
     const BranchId branch = Begin();
     EXPECT_EQ(
@@ -60,7 +60,7 @@ class LeftoversTest : public RightsTest {
     EXPECT_EQ(Prepare(branch).vote, Vote::kPrepared);
     EXPECT_EQ(Commit(branch).state, FinishState::kDone);
   }
-  // As a client that runs its transaction again on a conflict, and on nothing else.
+  // Selects as a client that repeats its transaction after a conflict, and only then.
   std::string SelectSurely(const std::string& sql) {
     for (int i = 0; i < 20; ++i) {
       const BranchId branch = Begin();
@@ -68,7 +68,7 @@ class LeftoversTest : public RightsTest {
       (void)Rollback(branch);
       if (reply.result.code == Code::OK) return Show(reply.sql.at(0));
       if (reply.result.code == Code::CONFLICT) continue;
-      if (reply.result.code == Code::BRANCH_GONE) continue;  // the session was ended
+      if (reply.result.code == Code::BRANCH_GONE) continue;  // the session was closed
       return reply.result.message;
     }
     return "nothing but conflicts";
@@ -94,7 +94,7 @@ TEST_F(LeftoversTest, Scenario95_WhateverABranchLeaves_IsGoneBeforeTheNext) {
   }
 }
 
-// It is set back before it is prepared, and the session serves on.
+// The session is reset before the branch is prepared, and is used again.
 TEST_F(LeftoversTest, Scenario95_WhateverAPreparedBranchLeaves_IsGoneBeforeTheNext) {
   MakeLeaving("");
   (void)Select("SELECT 1");
@@ -119,7 +119,7 @@ TEST_F(LeftoversTest, Scenario95_PreparedByAFunction_OrInTheSameRole_IsGoneToo) 
   }
 }
 
-// The server refuses what is not set back in time.
+// The server refuses to prepare what was not reset in time.
 TEST_F(LeftoversTest, Scenario95_WhatOutlivesATransactionElse_CannotBePrepared) {
   for (const char* sql :
        {"LISTEN x", "NOTIFY x", "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
@@ -161,7 +161,7 @@ TEST_F(LeftoversTest, Scenario95_TemporaryTable_HidesNoTableOfTheNextBranch) {
   }
 }
 
-// The statements that the session keeps have names that a function can use, too.
+// A function can also use the names of the statements that the session keeps.
 TEST_F(LeftoversTest, Scenario95_StatementPutInThePlaceOfAKeptOne_IsNotRunForOthers) {
   const std::string read = "SELECT balance FROM account WHERE id=2";
   for (const bool prepared : {false, true}) {

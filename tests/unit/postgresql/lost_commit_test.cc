@@ -1,4 +1,5 @@
-// Lost in a commit or a rollback, and what is settled by others: see lost_fixture.h.
+// Connections are lost during a commit or a rollback, and branches are ended by others.
+// See lost_fixture.h.
 #include "tests/support/database_tests/late_messages.h"
 #include "tests/support/database_tests/lost_alone.h"
 #include "tests/unit/postgresql/lost_fixture.h"
@@ -43,7 +44,7 @@ TEST_F(LostCommitTest, Scenario27_BackendEndedBeforeItCommits_TriedAgainUntilDon
   options.settle_connections = 1;
   Open(options);
   const BranchId branch = BeginAndPrepare(kUpdate);
-  EXPECT_EQ(LookUp(branch), Evidence::kPrepared);  // the settling connection is there
+  EXPECT_EQ(LookUp(branch), Evidence::kPrepared);  // makes the connection for settling
   const std::string pid =
       Sql("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'concordat%' AND "
           "query LIKE '%concordat.branches%' AND query LIKE 'SELECT how%'");
@@ -109,7 +110,7 @@ TEST_F(LostCommitTest,
   EXPECT_EQ(Balance(), "95");
 }
 
-// Its client was told UNKNOWN, and never comes back.
+// The branch's client was told UNKNOWN, and never comes back.
 using LostAloneTest = LostAlone<LostTest, DatabaseOptions>;
 
 TEST_F(LostAloneTest, Scenario98_NobodyAsksForACommitAlone_FoundOutAndLetGo) {

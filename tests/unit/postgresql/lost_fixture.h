@@ -1,8 +1,8 @@
-// What becomes of a branch when the connection, the server or the process goes in the
-// middle of a verb. Two hooks stop a backend where a test wants it:
+// Tests what becomes of a branch when the connection, the server or the process is lost
+// during a verb. Two hooks stop a backend at the place that a test wants:
 //   - a synchronous standby that does not exist: PREPARE, COMMIT and COMMIT PREPARED are
-//     done, on disk, and wait for it before they answer;
-//   - a lock on the evidence table: the step before them waits.
+//     done and on disk, and wait for the standby before they answer;
+//   - a lock on the evidence table: the statement before them waits.
 #ifndef TESTS_UNIT_POSTGRESQL_LOST_FIXTURE_H_
 #define TESTS_UNIT_POSTGRESQL_LOST_FIXTURE_H_
 
@@ -34,7 +34,7 @@ class LostTest : public PostgresqlTest {
     Close();
   }
 
-  // Shared by these tests, but not with others: its settings change.
+  // Shared by these tests only, because its settings change.
   static testing::PostgresqlServer& OwnServer() {
     if (own_ == nullptr) {
       testing::PostgresqlServerOptions options;
@@ -45,7 +45,7 @@ class LostTest : public PostgresqlTest {
   }
   static void TearDownTestSuite() { own_.reset(); }
 
-  // Whether what is done is also answered.
+  // False: PREPARE and the commits are done, and not answered.
   void AnswersFlow(bool flow) {
     server().Set("synchronous_standby_names", flow ? "''" : "'nobody'");
     if (!server().running()) return;
@@ -53,7 +53,7 @@ class LostTest : public PostgresqlTest {
     // The setting's name is the server's own; the backends read it after the signal.
     EXPECT_TRUE(Eventually(
         [&] { return Sql("SHOW synchronous_standby_names") == (flow ? "" : "nobody"); }));
-    // Commits wait only once the checkpointer, too, has read it.
+    // Commits wait only once the checkpointer has read the setting too.
     if (flow) return;
     EXPECT_TRUE(Eventually([&] { return ACommitWaits(); }));
   }
@@ -74,7 +74,7 @@ class LostTest : public PostgresqlTest {
     commit.join();
     return waits;
   }
-  // The pid of a backend of the resource that waits so, once there is one.
+  // Waits for a backend of the resource that waits for the event. Returns its pid.
   std::string Waiting(const std::string& event) {
     std::string pid;
     EXPECT_TRUE(Eventually([&] {
@@ -87,14 +87,14 @@ class LostTest : public PostgresqlTest {
   void Terminate(const std::string& pid) {
     Sql("SELECT pg_terminate_backend(" + pid + ")");
   }
-  // All connections of the manager go by way of the proxy.
+  // All connections of the manager go through the proxy.
   void OpenThrough(testing::SocketProxy* proxy) {
     Close();
     OpenAt("postgresql://postgres@/" + Database() + "?host=" + proxy->folder());
   }
   std::string Balance() { return Sql("SELECT balance FROM account WHERE id=1"); }
 
-  // Holds the evidence table until it is destroyed.
+  // Locks the evidence table until it is destroyed.
   class EvidenceLock {
    public:
     explicit EvidenceLock(LostTest* test)

@@ -1,4 +1,5 @@
-// Lost between calls, in PREPARE, and with the process: see lost_fixture.h.
+// Connections are lost between calls, during PREPARE, and with the process. See
+// lost_fixture.h.
 #include <signal.h>
 
 #include "coordinator/base/random.h"
@@ -53,7 +54,7 @@ TEST_F(LostTest, Scenario24_PreparedAndNotAnswered_FoundAndVotedPrepared) {
   EXPECT_EQ(Balance(), "95");
 }
 
-// The vote is not known to anybody: the transaction is rolled back, or PREPARE comes.
+// Nobody knows the vote. The transaction is rolled back, or PREPARE comes.
 TEST_F(LostTest, Scenario24_PreparedByItsCallAndNotAnswered_FoundWhenItIsToEnd) {
   for (const bool commit : {false, true}) {
     const BranchId branch = Begin();
@@ -99,7 +100,7 @@ TEST_F(LostTest, Scenario23_LostBeforePrepare_Refused) {
   EXPECT_EQ(Balance(), "100");
 }
 
-// The server goes, and stays away for longer than anybody has patience for.
+// The server is down for longer than settle_patience.
 TEST_F(LostTest, Scenario24_ServerKilledDuringPrepare_UnavailableAndThenTheTruth) {
   DatabaseOptions options = Options();
   options.settle_patience = Duration::Millis(200);
@@ -147,7 +148,7 @@ TEST_F(LostTest, Scenario13_RollbackAfterALostPrepare_NothingStaysPrepared) {
   EXPECT_TRUE(Prepared().empty());
 }
 
-// The server has rolled back by itself when PREPARE fails.
+// When PREPARE fails, the server has already rolled back.
 TEST_F(LostTest, Scenario28_PrepareFails_RefusedAndNothingIsLeft) {
   Sql("ALTER TABLE account ADD UNIQUE (id, balance) DEFERRABLE INITIALLY DEFERRED;"
       "CREATE TABLE child(id int PRIMARY KEY, parent int REFERENCES account(id) "
@@ -162,12 +163,12 @@ TEST_F(LostTest, Scenario28_PrepareFails_RefusedAndNothingIsLeft) {
   EXPECT_EQ(CommitOnePhase(alone).outcome, OnePhase::kRefused);
   EXPECT_EQ(Sql("SELECT count(*) FROM child"), "0");
   EXPECT_EQ(EvidenceRows(), "0");
-  // The connection is as good as before.
+  // The connection can be used again.
   EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).state, FinishState::kDone);
 }
 
-// PREPARE TRANSACTION in a transaction that has failed is answered without an error; it
-// must not come to that.
+// In a transaction that has failed, PREPARE TRANSACTION is answered without an error. It
+// must not be sent then.
 TEST_F(LostTest, Scenario28_EvidenceCannotBeWritten_Refused) {
   const BranchId branch = BeginAndRun(kUpdate);
   Sql("INSERT INTO concordat.branches VALUES ('bank-a'," +
@@ -225,7 +226,7 @@ TEST_F(LostTest, DisconnectedWhileItWorks_TheBackendAndItsLocksGoSoon) {
   EXPECT_EQ(Commit(BeginAndPrepare(kUpdate)).state, FinishState::kDone);
 }
 
-// Work must not use up what settles it.
+// Branches at work must not use up the connections by which branches are ended.
 TEST_F(LostTest, AllConnectionsWaitForAPreparedBranch_ItIsCommittedAllTheSame) {
   DatabaseOptions options = Options();
   options.max_connections = 1;

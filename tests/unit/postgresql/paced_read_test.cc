@@ -1,5 +1,5 @@
-// A server that sends a row as fast as it can, and byte by byte. By TCP on one machine
-// PQconsumeInput alone takes in all of such a row in one call.
+// A server sends a row as fast as it can, or byte by byte. With TCP on one machine,
+// PQconsumeInput alone reads the whole of such a row in one call.
 #include "participant/resources/postgresql/paced_read.h"
 
 #include <gtest/gtest.h>
@@ -28,14 +28,14 @@ std::string Number(uint32_t number) {
   }
   return bytes;
 }
-// A message of the protocol (PostgreSQL 15 manual, 55.7), but for its last bytes.
+// A message of the protocol (PostgreSQL 15 manual, 55.7) without its last `more` bytes.
 std::string Head(char type, const std::string& body, uint32_t more = 0) {
   const auto size = static_cast<uint32_t>(body.size() + 4 + more);
   return std::string(1, type) + Number(size) + body;
 }
 
-// Answers the start of one session, and then, to whatever comes, one row with one column
-// of `size` bytes, in pieces of `piece`.
+// Answers the start of one session, and then any message with one row that has one column
+// of `size` bytes, sent in pieces of `piece` bytes.
 class OneRowServer {
  public:
   OneRowServer(uint32_t size, size_t piece)
@@ -101,8 +101,8 @@ class OneRowServer {
   std::thread thread_;
 };
 
-// Asks, and reads until the answer is whole or `limit` bytes of it were taken. The
-// longest value that came.
+// Sends a query, and reads until the whole answer has come or `limit` bytes of it were
+// read. Returns the length of the longest value.
 size_t ReadAnswer(PGconn* pg, int64_t limit, int64_t* taken) {
   EXPECT_EQ(PQsendQuery(pg, "SELECT"), 1);
   EXPECT_EQ(PQflush(pg), 0);
@@ -135,7 +135,7 @@ TEST(PacedReadTest, Scenario96_ServerAsFastAsItCan_SendsNoMoreThanIsTaken) {
   setsockopt(PQsocket(pg), SOL_SOCKET, SO_RCVBUF, &kKernelBuffer, sizeof(kKernelBuffer));
   int64_t taken = 0;
   EXPECT_EQ(ReadAnswer(pg, kLimit, &taken), 0u);
-  // What the kernel holds between the two comes on top.
+  // The kernel's buffers between the two come on top.
   EXPECT_LT(server.sent(), kLimit + (8 << 20));
   PQfinish(pg);
 }

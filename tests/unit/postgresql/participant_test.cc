@@ -1,5 +1,5 @@
-// A participant that serves a PostgreSQL database over sockets, its client and its
-// coordinator in this process.
+// A participant serves a PostgreSQL database over sockets. Its client and its coordinator
+// are in this process.
 #include "participant/sdk/participant.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ class ServedTest : public PostgresqlTest {
     remote_->RunSync(
         [this] { channel_ = std::make_unique<rpc::Channel>(remote_->loop(), address_); });
   }
-  // Without Stop.
+  // Destroys the participant without Stop.
   void Kill() {
     remote_->RunSync([this] { channel_.reset(); });
     thread_->RunSync([this] {

@@ -1,4 +1,4 @@
-// A resource that is served under a role with no more rights than it needs.
+// A resource is served under a role that has no more rights than it needs.
 #ifndef TESTS_UNIT_POSTGRESQL_RIGHTS_FIXTURE_H_
 #define TESTS_UNIT_POSTGRESQL_RIGHTS_FIXTURE_H_
 
@@ -14,14 +14,14 @@ class RightsTest : public PostgresqlTest {
   static constexpr char kUpdate[] = "UPDATE account SET balance=balance-1 WHERE id=1";
   RightsTest() { OpenAs("app"); }
   std::string Balance() { return Sql("SELECT balance FROM account WHERE id=1"); }
-  // In a branch of its own, the only one in the session then.
+  // Selects in a branch of its own, which is the only one in the session.
   std::string Select(const std::string& sql) {
     const BranchId branch = Begin();
     std::string rows = Query(branch, sql);
     EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
     return rows;
   }
-  // A function of somebody's, called `f`, that says `sql`.
+  // Creates a function `f` of another owner that runs `sql`.
   void MakeFunction(const std::string& sql, const std::string& returns = "void") {
     Sql(absl::StrCat("CREATE OR REPLACE FUNCTION f() RETURNS ", returns,
                      " LANGUAGE plpgsql AS $f$ BEGIN ", sql, "; END $f$"));

@@ -1,5 +1,5 @@
-// What a client's statements can do to Concordat's own. The resource is served under a
-// role without rights of its own.
+// What a client's statements can do to Concordat's tables and sessions. The resource is
+// served under a role that has no rights of its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
@@ -60,7 +60,7 @@ TEST_F(RightsTest, Scenario97_ConcordatsTables_CannotBeChangedWhateverTheyAreCal
   EXPECT_EQ(LookUp(committed), Evidence::kCommittedAlone);
 }
 
-// Those who ask for it know that the branch has written.
+// The resource manager still learns that the branch has written.
 TEST_F(RightsTest, Scenario97_FunctionsInFrontOfPgCatalog_DoNotHideAWrite) {
   Sql("CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO app;"
       "CREATE FUNCTION evil.pg_current_xact_id_if_assigned() RETURNS text LANGUAGE sql "
@@ -82,7 +82,7 @@ TEST_F(RightsTest, Scenario97_FunctionsInFrontOfPgCatalog_DoNotHideAWrite) {
   EXPECT_EQ(Balance(), "7");
 }
 
-// A role may set its own search_path, for all sessions that come.
+// A role may set its own search_path, for all later sessions.
 TEST_F(RightsTest, Scenario97_OperatorsInTheRolesSearchPath_AreNotOurs) {
   Sql("CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO app;"
       "CREATE FUNCTION evil.never(text, text) RETURNS bool LANGUAGE sql AS "
@@ -99,7 +99,8 @@ TEST_F(RightsTest, Scenario97_OperatorsInTheRolesSearchPath_AreNotOurs) {
   EXPECT_EQ(Select("SELECT 'a'::text = 'a'"), "0") << "the client has its own";
 }
 
-// The next one to serve the resource ends what this one has left, whatever it is called.
+// The next process that serves the resource ends the sessions that this one has left,
+// whatever their names are.
 TEST_F(RightsTest, Scenario97_SessionThatWasGivenAnotherName_IsFoundAndEnded) {
   const BranchId branch = BeginAndRun(kUpdate);
   Query(branch, "SELECT set_config('application_name','harmless',false)");
@@ -114,7 +115,8 @@ TEST_F(RightsTest, Scenario97_SessionThatWasGivenAnotherName_IsFoundAndEnded) {
   next->Close();
 }
 
-// It can: the role is the same. Nothing wrong is told, and work goes on.
+// It can do so, because the role is the same. No wrong outcome is reported, and work goes
+// on.
 TEST_F(RightsTest, Scenario97_ClientThatEndsAllSessionsOfTheRole_HarmsNoOutcome) {
   const BranchId prepared = BeginAndPrepare(kUpdate);
   const BranchId killer = Begin();
@@ -131,7 +133,7 @@ TEST_F(RightsTest, Scenario97_ClientThatEndsAllSessionsOfTheRole_HarmsNoOutcome)
   }));
 }
 
-// An application that has the role's password, on its own connection.
+// An application that has the role's password uses its own connection.
 TEST_F(RightsTest, Scenario97_OwnEvidence_IsForBranchesOfApplicationsOnly) {
   const std::unique_ptr<PGconn, void (*)(PGconn*)> own(PQconnectdb(UrlOf("app").c_str()),
                                                        PQfinish);
@@ -149,8 +151,8 @@ TEST_F(RightsTest, Scenario97_OwnEvidence_IsForBranchesOfApplicationsOnly) {
             "");
 }
 
-// The one has looked at who is there before the other has come: it must not take the
-// other's row for one of a session that is over.
+// One session has listed the sessions before the other came. It must not take the other's
+// row for that of a session that is gone.
 TEST_F(RightsTest, SessionsThatOpenAtTheSameTime_AreBothKnown) {
   using Connection = std::unique_ptr<PGconn, void (*)(PGconn*)>;
   const auto run = [](const Connection& connection, const char* sql) {
@@ -198,7 +200,7 @@ TEST_F(RightsTest, RoleChangedInTheBranch_IsRefusedBeforeTheVote) {
       }
     }
   }
-  // Set back, all is well, and the next branch is ours again.
+  // Once the role is reset, the next branch can be prepared.
   const BranchId branch = BeginAndRun("SET LOCAL ROLE tenant");
   Query(branch, kUpdate);
   Query(branch, "SET LOCAL ROLE NONE");

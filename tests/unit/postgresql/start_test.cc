@@ -1,4 +1,4 @@
-// What must hold before a database is served, and what is said when it does not.
+// What is checked before a database is served, and the messages when a check fails.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -83,7 +83,7 @@ TEST_F(StartTest, Scenario97_RoleThatMayWriteTheTablesItself_IsRefused) {
   Sql("DROP ROLE between_them");
 }
 
-// As an earlier version has left it: tables of the working role's own.
+// An earlier version has left tables that belong to the working role.
 TEST_F(StartTest, DatabaseOfAnEarlierVersion_IsRefusedUntilItIsMadeReadyOnceMore) {
   MakeRole("early");
   Sql("COMMENT ON SCHEMA concordat IS NULL");
@@ -145,7 +145,7 @@ TEST_F(StartTest, ServerNotReached_UnavailableAfterItsPatience) {
   EXPECT_TRUE(absl::IsUnavailable(manager->Start(NextBranch(), {})));
 }
 
-// What will be refused the next time as well is not waited for.
+// Nobody waits when the next attempt would be refused too.
 TEST_F(StartTest, NoSuchDatabaseOrRole_IsRefusedAtOnce) {
   EXPECT_THAT(
       std::string(TryOpenAt(server().Url("nowhere"), Options()).status().message()),
@@ -195,7 +195,7 @@ TEST_F(StartTest, NoPreparedTransactions_NamesTheLineAndTheFile) {
   own.Start();
   Open();
   Close();
-  // The same server as a standby.
+  // Starts the same server as a standby.
   own.Stop();
   own.BecomeStandby();
   own.Start();
@@ -248,8 +248,8 @@ TEST_F(StartTest, PreparedInAnotherDatabase_IsNotOurs) {
   server().Exec("ROLLBACK PREPARED '" + Gid(branch) + "'");
 }
 
-// The process that was there before is ended in the database, before anything is said
-// about its branches; it may try to come back, but serves nothing.
+// The sessions of the earlier process are ended in the database before its branches are
+// reported. That process may try to come back, but serves nothing.
 TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
   const auto old = MakePostgresql(Url(), Options());
   Later<absl::StatusOr<std::vector<BranchId>>> served;
@@ -274,7 +274,7 @@ TEST_F(StartTest, TheLastToStart_TakesTheResourceOver) {
   EXPECT_EQ(
       CommitOnePhase(BeginAndRun("UPDATE account SET balance=2 WHERE id=1")).outcome,
       OnePhase::kCommitted);
-  // And when it ends, the old one may serve again.
+  // When the new process ends, the old one may serve again.
   Close();
   EXPECT_TRUE(Eventually([&] { return old->Start(NextBranch(), {}).ok(); }));
   old->Close();

@@ -1,4 +1,4 @@
-// Which statements are let through, without a server.
+// Which statements are allowed. This needs no server.
 #include "participant/resources/postgresql/statement_check.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Statements: parameters and rows, what is refused, what an error does to the branch.
+// Statements: their parameters and rows, which of them are refused, and what an error
+// does to the branch.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -15,7 +16,7 @@ using wire::Code;
 class StatementTest : public PostgresqlTest {
  protected:
   StatementTest() { Open(); }
-  // In a branch of its own.
+  // Selects in a branch of its own.
   std::string Select(std::string sql, std::vector<wire::Value> parameters = {}) {
     const BranchId branch = Begin();
     std::string rows = Query(branch, std::move(sql), std::move(parameters));
@@ -128,7 +129,7 @@ TEST_F(StatementTest, MoreRowsOrValuesThanAnAnswerHolds_AreRefused) {
   EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
-// In KiB: the most that this process has had in memory since it was last forgotten.
+// The largest memory of this process since ForgetPeakMemory, in KiB.
 int64_t PeakMemory() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -149,7 +150,7 @@ TEST_F(StatementTest, Scenario96_MoreRowsThanMemoryHolds_StoppedWhileTheyArrive)
     EXPECT_EQ(reply.result.code, Code::INVALID);
     EXPECT_NE(reply.result.message.find("max_result_bytes (786432)"), std::string::npos)
         << reply.result.message;
-    // What comes next is not hit by the interruption.
+    // The interruption does not reach the next statement.
     EXPECT_EQ(Query(branch, "SELECT balance FROM account WHERE id<=2 ORDER BY id"),
               "1;100");
   }
@@ -158,8 +159,8 @@ TEST_F(StatementTest, Scenario96_MoreRowsThanMemoryHolds_StoppedWhileTheyArrive)
   EXPECT_EQ(Rollback(branch).state, FinishState::kDone);
 }
 
-// A row of 57 MiB, of which 16 are taken in, and as much again for what a sanitizer and
-// the allocator may add.
+// A row has 57 MiB, of which 16 are read. A sanitizer and the allocator may add as much
+// again.
 TEST_F(StatementTest, Scenario96_OneRowLargerThanMemory_CostsTheConnection) {
   const BranchId branch = Begin();
   constexpr char kHuge[] = "SELECT repeat('x',60000000)";
@@ -175,7 +176,8 @@ TEST_F(StatementTest, Scenario96_OneRowLargerThanMemory_CostsTheConnection) {
   EXPECT_EQ(Execute(branch, "SELECT 1").result.code, Code::BRANCH_GONE);
 }
 
-// Below the limit a row comes whole, in many pieces, and the session goes on.
+// A row that is below the limit is read to its end, in many pieces, and the session goes
+// on.
 TEST_F(StatementTest, Scenario96_LongRow_TooManyBytesAndTheConnectionLives) {
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
   const wire::ExecuteReply reply = Execute(branch, "SELECT repeat('x',15000000)");
@@ -337,7 +339,7 @@ TEST_F(StatementTest, AStatementThatRunsTooLong_EndsTheBranch) {
   EXPECT_EQ(Execute(branch, "SELECT 1").result.code, Code::BRANCH_GONE);
 }
 
-// The same SQLSTATE, and nobody's time was over.
+// A time-out has the same SQLSTATE, but no time was over here.
 TEST_F(StatementTest, Scenario101_InterruptedBySomebody_IsNotOutOfTime) {
   Open();
   const BranchId branch = BeginAndRun("UPDATE account SET balance=1 WHERE id=1");
@@ -349,8 +351,8 @@ TEST_F(StatementTest, Scenario101_InterruptedBySomebody_IsNotOutOfTime) {
   EXPECT_EQ(call->reply.Get().result.code, Code::RESOURCE_ERROR);
 }
 
-// The server keeps the plans of statements; a change of the table must not turn into an
-// error that stays.
+// The server keeps the plans of statements. After a change of the table the error must
+// not come again and again.
 TEST_F(StatementTest, TablesChangeUnderKeptStatements_TheNextTrySucceeds) {
   DatabaseOptions options = Options();
   options.max_connections = 1;

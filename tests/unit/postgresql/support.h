@@ -1,5 +1,7 @@
 // A PostgreSQL server for all tests of the program, a database for each test, and calls
 // that wait for their answers.
+//
+// The server is started when it is first needed.
 #ifndef TESTS_UNIT_POSTGRESQL_SUPPORT_H_
 #define TESTS_UNIT_POSTGRESQL_SUPPORT_H_
 
@@ -15,9 +17,9 @@
 
 namespace concordat::participant {
 
-// The one server, started when it is first asked for.
+// That server.
 testing::PostgresqlServer& SharedServer();
-// Ends it, when it was started.
+// Stops it if it was started.
 void EndSharedServer();
 
 class PostgresqlTest : public ManagerCalls {
@@ -25,12 +27,12 @@ class PostgresqlTest : public ManagerCalls {
   static constexpr char kResource[] = "bank-a";
 
   PostgresqlTest();
-  // No prepared transaction may be left that the test has not named.
+  // Fails if there is a prepared transaction that is not in expected_left_.
   ~PostgresqlTest() override;
 
-  // A test with a server of its own.
+  // For a test with a server of its own. Creates the test's database there.
   void UseServer(testing::PostgresqlServer* server);
-  // Back to one that has the test's database.
+  // For a server that has the test's database already.
   void UseServerAsItIs(testing::PostgresqlServer* server) {
     Close();
     server_ = server;
@@ -42,16 +44,16 @@ class PostgresqlTest : public ManagerCalls {
   std::string TrySql(const std::string& sql) { return server_->TryExec(sql, database_); }
 
   [[nodiscard]] DatabaseOptions Options() const;
-  // A new manager, as after a restart of its process (a new incarnation).
+  // Opens a new manager, as after a restart of its process: with a new incarnation.
   void Open() { Open(Options()); }
   void Open(DatabaseOptions options);
-  // At another address of the same database.
+  // The same at another address of the database.
   void OpenAt(const std::string& url);
   [[nodiscard]] std::string UrlOf(const std::string& role);
-  // The role, without rights of its own but to log in, made ready to serve the resource
-  // and to use the table `account`. Dropped when the test ends.
+  // Creates a role that may log in, serve the resource and use the table `account`. It is
+  // dropped when the test ends.
   void MakeRole(const std::string& role);
-  // Serves the resource as such a role, with one connection for branches.
+  // Serves the resource under such a role, with one connection for branches.
   void OpenAs(const std::string& role);
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpen(DatabaseOptions options);
   [[nodiscard]] absl::StatusOr<std::vector<BranchId>> TryOpenAt(const std::string& url,
@@ -62,9 +64,9 @@ class PostgresqlTest : public ManagerCalls {
   [[nodiscard]] static std::string Gid(const BranchId& branch) {
     return XidText(MakeXid(kCluster, branch));
   }
-  // As Prepared() lists it.
+  // The branch's name in Prepared().
   [[nodiscard]] static std::string NameOf(const BranchId& branch) { return Gid(branch); }
-  // Prepared transactions in the test's database.
+  // The prepared transactions in the test's database.
   [[nodiscard]] std::vector<std::string> Prepared();
   [[nodiscard]] std::string EvidenceRows() {
     return Sql("SELECT count(*) FROM concordat.branches");
@@ -76,7 +78,7 @@ class PostgresqlTest : public ManagerCalls {
   // Gids that may be left when the test ends; they are rolled back.
   std::vector<std::string> expected_left_;
   std::vector<BranchId> recovered_;
-  // What managers opened from now on report (OnFound). Null: nobody listens.
+  // Set before Open: is called with what the manager finds (OnFound). Null: nothing is.
   FoundCallback on_found_;
 
  private:

@@ -1,4 +1,4 @@
-// The verbs against a server that works: what they do, and what they cost.
+// The verbs with a server that works: what they do, and what they cost.
 #include <gtest/gtest.h>
 
 #include "tests/unit/postgresql/support.h"
@@ -21,7 +21,7 @@ TEST_F(VerbTest, ReadOnly_VotesSoAndLeavesNothing) {
   EXPECT_EQ(EvidenceRows(), "0");
 }
 
-// Statements that do not look like it, and write.
+// Statements that write although they do not look like it.
 TEST_F(VerbTest, HiddenWrites_ArePrepared) {
   Sql("CREATE FUNCTION take(i int) RETURNS void LANGUAGE sql AS "
       "'UPDATE account SET balance=balance-1 WHERE id=i'");
@@ -91,8 +91,8 @@ TEST_F(CostTest, ASecondCall_OneRoundTripMoreAndASavepoint) {
             (Costs{3, 5}));
 }
 
-// What reaches the disk, by the server's own count. Its other processes flush now and
-// then too, so the count is of many branches.
+// The flushes that the server counts. Its other processes flush now and then too, so many
+// branches are counted together.
 TEST_F(CostTest, Scenario94_Flushes_TwoForTwoPhasesOneForOneNoneForReads) {
   testing::PostgresqlServerOptions options;
   options.fsync = true;
@@ -113,7 +113,7 @@ TEST_F(CostTest, Scenario94_Flushes_TwoForTwoPhasesOneForOneNoneForReads) {
     Sql("CHECKPOINT");
     const int64_t before = std::stoll(Sql("SELECT wal_sync FROM pg_stat_wal"));
     for (int i = 0; i < 50; ++i) work();
-    Close();  // its backends end, and report
+    Close();  // the backends end, and report their counts
     int64_t after = before;
     int64_t last = -1;
     (void)Eventually(
@@ -144,7 +144,7 @@ TEST_F(CostTest, Scenario94_Flushes_TwoForTwoPhasesOneForOneNoneForReads) {
                 EXPECT_EQ(CommitOnePhase(b).outcome, OnePhase::kCommitted);
               }),
               1, 0.2);
-  // Scenario 94: whatever the branch has said about it, and however late.
+  // Scenario 94: whatever the branch has set, and however late.
   Sql("CREATE FUNCTION lazy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM "
       "set_config('synchronous_commit','off',false); RETURN NULL; END $$;"
       "CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON account DEFERRABLE INITIALLY "
@@ -172,7 +172,7 @@ TEST_F(VerbTest, ForgetBelow_DropsEvidenceBelowAndKeepsTheRest) {
     branches.push_back(BeginAndRun("UPDATE account SET balance=balance-1 WHERE id=1"));
     EXPECT_EQ(CommitOnePhase(branches.back()).outcome, OnePhase::kCommitted);
   }
-  // Another resource's, another cluster's and another group's are not ours to drop.
+  // Rows of another resource, another cluster or another group are not deleted.
   Sql("INSERT INTO concordat.branches SELECT 'bank-b',cluster,gtid_group,gtid_term,"
       "gtid_sequence,incarnation,number,how FROM concordat.branches LIMIT 1;"
       "INSERT INTO concordat.branches SELECT resource,cluster+1,gtid_group,gtid_term,"
