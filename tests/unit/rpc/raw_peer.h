@@ -78,7 +78,7 @@ class RawListener {
   Address address_;
 };
 
-using testing::Eventually;
+using concordat::testing::Eventually;
 
 // A server on a thread of its own, and channels on a second thread.
 class RpcTest : public ::testing::Test {
