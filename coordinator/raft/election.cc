@@ -20,7 +20,8 @@ void Raft::BecomeFollower(Term new_term, NodeId leader) {
     hard_state_.vote = NodeId();
   }
   if (is_leader()) {
-    DropReads();
+    pending_reads_.clear();
+    waiting_reads_.clear();
     progress_.clear();
     CompactLog();
     uncommitted_bytes_ = 0;

@@ -107,9 +107,6 @@ struct Output {
   PersistId after_persist;             // what messages_after_persist wait for; 0: nothing
   std::vector<Entry> committed;        // 4.
   std::vector<ReadState> read_states;  // 6.
-  // Reads that will not be answered, because the leader stepped down. The caller must ask
-  // the new leader.
-  std::vector<ReadToken> dropped_reads;
   std::optional<SoftState> soft_state;              // set when it has changed
   std::vector<Notice> notices;                      // to be logged
   std::vector<SnapshotReadRequest> snapshot_reads;  // may be answered later

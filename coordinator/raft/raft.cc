@@ -256,9 +256,8 @@ bool Raft::HasOutput() const {
       CurrentSoftState() != reported_soft_state_ || !messages_.empty() ||
       std::any_of(messages_after_persist_.begin(), messages_after_persist_.end(),
                   [this](const WaitingMessage& w) { return IsIssued(w); }) ||
-      !read_states_.empty() || !notices_.empty() || !dropped_reads_.empty() ||
-      !snapshot_reads_.empty() || !snapshot_writes_.empty() ||
-      install_snapshot_.has_value()) {
+      !read_states_.empty() || !notices_.empty() || !snapshot_reads_.empty() ||
+      !snapshot_writes_.empty() || install_snapshot_.has_value()) {
     return true;
   }
   if (!is_leader()) return false;
@@ -281,7 +280,6 @@ Output Raft::TakeOutput() {
   TakeMessages(&output);
   TakeCommitted(&output);
   output.read_states = std::exchange(read_states_, {});
-  output.dropped_reads = std::exchange(dropped_reads_, {});
   if (const SoftState now = CurrentSoftState(); now != reported_soft_state_) {
     output.soft_state = reported_soft_state_ = now;
   }

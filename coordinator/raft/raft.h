@@ -181,8 +181,10 @@ class Raft {
   [[nodiscard]] absl::StatusOr<LogIndex> Propose(std::vector<std::string> commands);
 
   // Begins a linearizable read (thesis, section 6.4). The token will be in `read_states`
-  // or in `dropped_reads` of an output, after this term's first entry is committed and a
-  // quorum has confirmed the leader. FAILED_PRECONDITION: not the leader.
+  // of an output, after this term's first entry is committed and a quorum has confirmed
+  // the leader. When the leadership of this term ends before, it never is: the caller
+  // sees that in `soft_state`, and asks the new leader. FAILED_PRECONDITION: not the
+  // leader.
   [[nodiscard]] absl::Status ReadIndex(ReadToken token);
 
   // Hands leadership over to the follower that has the most of the log, among those that
@@ -418,7 +420,6 @@ class Raft {
   // read_index.cc
   void StartReadRound();
   void FinishReads();
-  void DropReads();
   [[nodiscard]] bool CommittedInOwnTerm() const;
 
   const Config config_;
@@ -488,7 +489,6 @@ class Raft {
   std::vector<Message> messages_;
   std::vector<WaitingMessage> messages_after_persist_;
   std::vector<ReadState> read_states_;
-  std::vector<ReadToken> dropped_reads_;
   std::vector<Notice> notices_;
   std::vector<SnapshotReadRequest> snapshot_reads_;
   std::vector<SnapshotWrite> snapshot_writes_;

@@ -48,12 +48,4 @@ void Raft::FinishReads() {
   }
 }
 
-void Raft::DropReads() {
-  for (const PendingRead& read : pending_reads_) dropped_reads_.push_back(read.token);
-  dropped_reads_.insert(dropped_reads_.end(), waiting_reads_.begin(),
-                        waiting_reads_.end());
-  pending_reads_.clear();
-  waiting_reads_.clear();
-}
-
 }  // namespace concordat::raft

@@ -214,9 +214,8 @@ void Cluster::AnswerReads(Node* node, const Output& output) {
     if (read.index < it->second) ++stale_reads_;
     node->reads.erase(it);
   }
-  for (ReadToken token : output.dropped_reads) {
-    CONCORDAT_CHECK(node->reads.erase(token) == 1);
-  }
+  // None of those that are left may be answered later.
+  if (output.soft_state && output.soft_state->role != Role::kLeader) node->reads.clear();
 }
 
 void Cluster::ReceiveSnapshot(Node* node, const Output& output) {

@@ -95,10 +95,19 @@ TEST(ReadIndex, LeaderSteppedDown_ReadsAreDropped) {
   node.Pump();
   ASSERT_TRUE(node.raft.ReadIndex(ReadToken(2)).ok());
   node.Receive(3, 2, Append(0, 0, {}));
-  EXPECT_EQ(node.dropped_reads, (std::vector<ReadToken>{ReadToken(1), ReadToken(2)}));
+  ASSERT_EQ(node.soft_states.back().role, Role::kFollower);
   // The answers of the old term are too late.
   node.Receive(2, 1, Accepted(1, 1));
   EXPECT_TRUE(node.reads.empty());
+  // The next leadership confirms its own reads only.
+  node.BecomeSettledLeader();
+  ASSERT_TRUE(node.raft.ReadIndex(ReadToken(3)).ok());
+  node.Pump();
+  node.Receive(2, node.raft.term().value(),
+               Accepted(node.raft.log().last_index().value(),
+                        node.Last<AppendRequest>(2).read_round));
+  ASSERT_EQ(node.reads.size(), 1u);
+  EXPECT_EQ(node.reads[0].token, ReadToken(3));
 }
 
 TEST(ReadIndex, SingleNode_IsItsOwnQuorum) {

@@ -160,7 +160,6 @@ class TestNode {
         applied.push_back(std::move(entry));
       }
       for (const ReadState& read : output.read_states) reads.push_back(read);
-      for (ReadToken token : output.dropped_reads) dropped_reads.push_back(token);
       if (output.soft_state.has_value()) soft_states.push_back(*output.soft_state);
       for (const Notice& notice : output.notices) notices.push_back(notice);
       for (auto& read : output.snapshot_reads) snapshot_reads.push_back(read);
@@ -228,7 +227,6 @@ class TestNode {
   std::vector<Persist> written;  // completed
   std::vector<Entry> applied;
   std::vector<ReadState> reads;
-  std::vector<ReadToken> dropped_reads;
   std::vector<SoftState> soft_states;
   std::vector<Notice> notices;
   std::vector<SnapshotReadRequest> snapshot_reads;
