@@ -39,7 +39,6 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // Pauses: frames that have been read wait, and nothing more is read.
   void PauseReading();
   void ResumeReading();
-  [[nodiscard]] bool is_paused() const { return paused_; }
 
   // How many bytes were appended so far, and how many of them the kernel has taken.
   [[nodiscard]] uint64_t appended() const { return appended_; }
