@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/file_env.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/node/machines.h"
+#include "coordinator/machines/machines.h"
 #include "coordinator/storage/raft_records.h"
 #include "wal/dump.h"
 
@@ -18,7 +18,7 @@ std::string FormatRecord(wal::Lsn, uint8_t type, std::string_view payload) {
   if (!record.ok()) return text;
   const auto* entry = std::get_if<storage::EntryRecord>(&*record);
   if (entry == nullptr || entry->entry.type != raft::EntryType::kCommand) return text;
-  absl::StrAppend(&text, "  ", node::DescribeCommand(entry->entry.data.view()));
+  absl::StrAppend(&text, "  ", machines::DescribeCommand(entry->entry.data.view()));
   return text;
 }
 

@@ -28,7 +28,7 @@
 #include "coordinator/base/file_env.h"
 #include "coordinator/base/log_limit.h"
 #include "coordinator/group/replica.h"
-#include "coordinator/node/machines.h"
+#include "coordinator/machines/machines.h"
 #include "coordinator/node/node_log.h"
 #include "coordinator/node/snapshot_worker.h"
 #include "coordinator/rpc/coordinator_service.h"
@@ -191,7 +191,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   NodeLog log_;              // what operators are told; not the log of records
   storage::SnapshotStore snapshots_;
   storage::RaftStore store_;
-  Machines machines_;
+  machines::Machines machines_;
   std::unique_ptr<group::Replica> replica_;  // null until it is recovered
   // Both are null until Start, and outlive this.
   rpc::PeerSender* peers_ = nullptr;

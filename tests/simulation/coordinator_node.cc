@@ -186,7 +186,7 @@ void CoordinatorNode::Act() {
   const bool more = replica_->Process();
   acting_ = false;
   ObserveApplied();
-  const node::Machines& machines = machines_->of_coordinator;
+  const machines::Machines& machines = machines_->of_coordinator;
   checks_.judge->OnStateHash(id(), machines.last_applied(), machines.StateHash());
   const testing::CounterMachine& counters = machines_->counters;
   checks_.counters->OnDigest(id(), counters.last_applied(), counters.digest());

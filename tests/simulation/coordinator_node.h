@@ -21,7 +21,7 @@
 #include "coordinator/base/random.h"
 #include "coordinator/group/machine_set.h"
 #include "coordinator/group/replica.h"
-#include "coordinator/node/machines.h"
+#include "coordinator/machines/machines.h"
 #include "coordinator/raft/invariants.h"
 #include "coordinator/storage/raft_store.h"
 #include "tests/simulation/counters.h"
@@ -125,7 +125,7 @@ class CoordinatorNode final : public Process,
   struct Machines {
     explicit Machines(const NodeOptions& options);
     testing::CounterMachine counters;
-    node::Machines of_coordinator;  // with the counters, when these take part
+    machines::Machines of_coordinator;  // with the counters, when these take part
   };
   struct UnflushedPersist {
     wal::Lsn lsn;  // the LSN of the last record

@@ -253,7 +253,7 @@ void Judge::OnApplied(NodeId node, LogIndex index, Term term, std::string_view b
   }
   if (world_->keeps_history()) {
     world_->Note(absl::StrCat("log ", index.value(), " (first at node ", node.value(),
-                              "): ", node::DescribeCommand(bytes)));
+                              "): ", machines::DescribeCommand(bytes)));
   }
   hashes_.resize(index.value() + 1);
   hashes_[index.value()] = machines_.StateHash();

@@ -34,7 +34,7 @@
 #include "coordinator/base/ids.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
-#include "coordinator/node/machines.h"
+#include "coordinator/machines/machines.h"
 #include "coordinator/txn/record.h"
 #include "coordinator/txn/table.h"
 #include "tests/simulation/world.h"
@@ -155,9 +155,9 @@ class Judge {
   std::map<Gtid, Transaction> transactions_;
   std::map<std::string, int64_t> committed_delta_;  // by resource
   int64_t outstanding_ = 0;
-  size_t open_branches_ = 0;  // active or prepared
-  size_t undecided_ = 0;      // staged and not decided
-  node::Machines machines_;   // they follow the node that applies first
+  size_t open_branches_ = 0;     // active or prepared
+  size_t undecided_ = 0;         // staged and not decided
+  machines::Machines machines_;  // they follow the node that applies first
   const txn::TransactionTable& reference_ = machines_.transactions().table();
   std::vector<uint64_t> hashes_;  // [i]: of machines_ at index i; 0: no command
   Term entry_term_;               // of the entry that is being checked

@@ -1,5 +1,5 @@
 // The transactions and the registry share a group: what each needs of the other.
-#include "coordinator/node/machines.h"
+#include "coordinator/machines/machines.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 
 #include "coordinator/base/check.h"
 
-namespace concordat::node {
+namespace concordat::machines {
 namespace {
 
 using ::testing::AllOf;
@@ -278,4 +278,4 @@ TEST_F(MachinesTest, SnapshotOfBoth_StandsInForTheLog) {
 }
 
 }  // namespace
-}  // namespace concordat::node
+}  // namespace concordat::machines

@@ -1,4 +1,4 @@
-#include "coordinator/node/machines.h"
+#include "coordinator/machines/machines.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,7 +8,7 @@
 #include "coordinator/registry/record.h"
 #include "coordinator/txn/record.h"
 
-namespace concordat::node {
+namespace concordat::machines {
 
 Machines::Machines(GroupId group, const txn::CoreOptions& txn,
                    const registry::Options& registry, ById others)
@@ -69,4 +69,4 @@ std::string DescribeCommand(std::string_view command) {
   return absl::StrCat("of state machine ", split->machine.value());
 }
 
-}  // namespace concordat::node
+}  // namespace concordat::machines

@@ -8,8 +8,8 @@
 //   machines.registry().Submit(token, request, now);
 //
 // Not thread-safe: used on the node's loop.
-#ifndef COORDINATOR_NODE_MACHINES_H_
-#define COORDINATOR_NODE_MACHINES_H_
+#ifndef COORDINATOR_MACHINES_MACHINES_H_
+#define COORDINATOR_MACHINES_MACHINES_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +27,7 @@
 #include "coordinator/txn/core.h"
 #include "coordinator/txn/view.h"
 
-namespace concordat::node {
+namespace concordat::machines {
 
 class Machines final : private registry::ResourceUsers {
  public:
@@ -76,6 +76,6 @@ class Machines final : private registry::ResourceUsers {
 // cannot be read.
 [[nodiscard]] std::string DescribeCommand(std::string_view command);
 
-}  // namespace concordat::node
+}  // namespace concordat::machines
 
-#endif  // COORDINATOR_NODE_MACHINES_H_
+#endif  // COORDINATOR_MACHINES_MACHINES_H_

@@ -1,8 +1,8 @@
-#include "coordinator/node/machines.h"
+#include "coordinator/machines/machines.h"
 
 #include "coordinator/group/replica.h"
 
-namespace concordat::node {
+namespace concordat::machines {
 
 using group::Replica;
 
@@ -15,4 +15,4 @@ void MachinesExample(GroupId group, const txn::CoreOptions& txn_options,
   // EXAMPLE
 }
 
-}  // namespace concordat::node
+}  // namespace concordat::machines
