@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/signed.h"
 
 namespace concordat::client {
 
@@ -20,7 +21,7 @@ void ClusterLookup::OnAnswer(const wire::HelloReply& reply, const wire::Result& 
   absl::StatusOr<ClusterId> answer = absl::UnavailableError(
       absl::StrCat("no coordinator has said its cluster: ", result.message));
   if (result.code == wire::Code::OK) {
-    cluster_ = ClusterId(static_cast<uint64_t>(reply.cluster));
+    cluster_ = ClusterId(Unsigned(reply.cluster));
     answer = cluster_;
   }
   for (Callback& done : std::exchange(waiting_, {})) done(answer);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/signed.h"
 #include "thrift/wire/conversion.h"
 
 namespace concordat::client {
@@ -58,8 +59,7 @@ void GtidPool::OnBlock(const wire::BeginReply& reply, const wire::Result& result
   fetching_ = false;
   if (result.code == wire::Code::OK && reply.count > 0) {
     next_ = Gtid{GroupId(static_cast<uint32_t>(reply.first.group)),
-                 Term(static_cast<uint64_t>(reply.first.term)),
-                 static_cast<uint64_t>(reply.first.sequence)};
+                 Term(Unsigned(reply.first.term)), Unsigned(reply.first.sequence)};
     left_ = reply.count;
     // The other half of the time is for the transaction itself.
     expires_ = loop_->Now() + Duration::Millis(reply.valid_ms / 2);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
+#include "coordinator/base/signed.h"
 #include "coordinator/rpc/page.h"
 #include "coordinator/rpc/txn_wire.h"
 
@@ -22,8 +23,6 @@ constexpr size_t kMaxPage = 10'000;
 size_t LimitOf(int32_t asked) {
   return asked < 1 ? kMaxPage : std::min(static_cast<size_t>(asked), kMaxPage);
 }
-
-int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
 
 template <class Reply>
 Reply Failed(wire::Result result) {
@@ -76,7 +75,7 @@ wire::Result CoordinatorServiceHandler::CheckContext(
     return MakeResult(Code::INVALID, absl::StrCat("deadline_ms is ", context.deadline_ms,
                                                   ", it must be positive"));
   }
-  const int64_t cluster = Signed(backend_->cluster().value());
+  const int64_t cluster = Signed(backend_->cluster());
   // A node that does not know its cluster yet does not lead, and answers so.
   if (context.cluster != 0 && cluster != 0 && context.cluster != cluster) {
     return MakeResult(Code::INVALID,
@@ -105,13 +104,13 @@ void CoordinatorServiceHandler::hello(Cob<wire::HelloReply> cob,
   wire::HelloReply reply;
   reply.result = CheckContext(context);
   reply.version = wire::g_types_constants.PROTOCOL_VERSION;
-  reply.cluster = Signed(backend_->cluster().value());
+  reply.cluster = Signed(backend_->cluster());
   if (reply.result.code == Code::OK && reply.cluster == 0) {
     reply.result = MakeResult(Code::NOT_LEADER,
                               "this node has not heard from its cluster yet, whose id is "
                               "drawn by its first leader");
   }
-  reply.node = Signed(view.node.value());
+  reply.node = Signed(view.node);
   if (const std::string leader = LeaderAddress(); !leader.empty()) {
     reply.__set_leader(leader);
   }
@@ -263,10 +262,9 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
   const ClusterId cluster = backend_->cluster();
   for (const wire::ResourceInfo& info : request.resources) {
     registry::RegisterResourceRequest one{
-        {info.name, info.address, info.kind,
-         Incarnation(static_cast<uint64_t>(info.incarnation)), cluster, info.store,
-         info.__isset.replace_store && info.replace_store,
-         info.__isset.generation ? static_cast<uint64_t>(info.generation) : 0},
+        {info.name, info.address, info.kind, Incarnation(Unsigned(info.incarnation)),
+         cluster, info.store, info.__isset.replace_store && info.replace_store,
+         info.__isset.generation ? Unsigned(info.generation) : 0},
         info.quarantined,
         info.unavailable};
     backend_->Submit(std::move(one), [this, gather, shared_cob](registry::Reply result) {
@@ -276,7 +274,7 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
       wire::RegisterReply reply;
       reply.result = gather->items.empty() ? MakeResult(Code::OK) : gather->items.front();
       reply.__set_heartbeat_ms(static_cast<int32_t>(kHeartbeatInterval.millis()));
-      reply.__set_cluster(Signed(backend_->cluster().value()));
+      reply.__set_cluster(Signed(backend_->cluster()));
       if (!backend_->watermark().term.is_none()) {
         reply.__set_watermarks({ToWire(backend_->watermark())});
       }
@@ -292,7 +290,7 @@ std::vector<wire::ResourceInfo> CoordinatorServiceHandler::ResourceInfos() const
     info.name = view.resource.name;
     info.address = view.resource.address;
     info.kind = view.resource.kind;
-    info.incarnation = Signed(view.resource.incarnation.value());
+    info.incarnation = Signed(view.resource.incarnation);
     if (!view.resource.store.empty()) info.__set_store(view.resource.store);
     if (view.resource.generation > 0)
       info.__set_generation(Signed(view.resource.generation));
@@ -336,15 +334,15 @@ void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
   wire::StatusReply reply;
   reply.result = CheckContext(context);
   const auto view = backend_->View();
-  reply.__set_cluster(Signed(backend_->cluster().value()));
-  reply.__set_node(Signed(view.node.value()));
+  reply.__set_cluster(Signed(backend_->cluster()));
+  reply.__set_node(Signed(view.node));
   reply.__set_version(wire::g_types_constants.PROTOCOL_VERSION);
   reply.__set_role(std::string(raft::RoleName(view.role)));
-  reply.__set_term(Signed(view.term.value()));
-  reply.__set_leader(Signed(backend_->leader().value()));
-  reply.__set_last_index(Signed(view.last_index.value()));
-  reply.__set_commit_index(Signed(view.commit_index.value()));
-  reply.__set_applied_index(Signed(view.applied_index.value()));
+  reply.__set_term(Signed(view.term));
+  reply.__set_leader(Signed(backend_->leader()));
+  reply.__set_last_index(Signed(view.last_index));
+  reply.__set_commit_index(Signed(view.commit_index));
+  reply.__set_applied_index(Signed(view.applied_index));
   reply.__set_undecided(Signed(view.undecided));
   reply.__set_unended(Signed(view.transactions.live - view.undecided));
   reply.__set_remembered(Signed(view.transactions.retained));
@@ -359,7 +357,7 @@ void CoordinatorServiceHandler::status(Cob<wire::StatusReply> cob,
   for (const auto& [node, match] : view.match) {
     const auto address = backend_->client_addresses().find(node);
     if (address == backend_->client_addresses().end()) continue;
-    peers[address->second] = Signed(match.value());
+    peers[address->second] = Signed(match);
     const auto state = view.peer_states.find(node);
     if (state != view.peer_states.end())
       reply.peer_states[address->second] = state->second;

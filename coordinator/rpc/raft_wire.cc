@@ -6,19 +6,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/signed.h"
 
 namespace concordat::rpc {
 
 namespace {
 
 using wire::RaftMessageType;
-
-int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
-template <class Id>
-int64_t Signed(Id id) {
-  return static_cast<int64_t>(id.value());
-}
-uint64_t Unsigned(int64_t value) { return static_cast<uint64_t>(value); }
 
 // Writes the body's fields into the wire message.
 struct BodyWriter {

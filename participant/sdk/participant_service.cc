@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
+#include "coordinator/base/signed.h"
 #include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/participant.h"
 #include "participant/sdk/waiters.h"
@@ -74,7 +75,7 @@ wire::Result Participant::CheckContext(const wire::CallContext& context) const {
                                              : "the participant is closing");
   }
   if (context.__isset.cluster && context.cluster != 0 && !cluster_.is_none() &&
-      static_cast<uint64_t>(context.cluster) != cluster_.value()) {
+      Unsigned(context.cluster) != cluster_.value()) {
     return MakeResult(Code::INVALID, "this participant belongs to another cluster");
   }
   return MakeResult(Code::OK);
@@ -254,7 +255,7 @@ void Participant::execute(std::function<void(const wire::ExecuteReply&)> cob,
   const ExecuteOptions options{DeadlineOf(request.context),
                                request.__isset.prepare && request.prepare};
   FindResource(branch.resource)
-      ->table->Execute(branch, static_cast<uint64_t>(request.call_number), token, options,
+      ->table->Execute(branch, Unsigned(request.call_number), token, options,
                        loop_->Now());
   ScheduleDrain();
 }

@@ -5,14 +5,11 @@
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
 #include "coordinator/base/check.h"
+#include "coordinator/base/signed.h"
 
 namespace concordat {
 
 namespace {
-
-// Thrift has no unsigned numbers.
-int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
-uint64_t Unsigned(int64_t value) { return static_cast<uint64_t>(value); }
 
 // The numbers are the same on both sides, and begin at 1 on the wire.
 template <class Enum>
@@ -26,7 +23,7 @@ Enum KnownOr(int number, Enum last, Enum otherwise) {
 wire::Gtid ToWire(const Gtid& gtid) {
   wire::Gtid out;
   out.group = static_cast<int32_t>(gtid.group.value());
-  out.term = Signed(gtid.term.value());
+  out.term = Signed(gtid.term);
   out.sequence = Signed(gtid.sequence);
   return out;
 }
@@ -35,7 +32,7 @@ wire::BranchId ToWire(const BranchId& branch) {
   wire::BranchId out;
   out.gtid = ToWire(branch.gtid);
   out.resource = branch.resource;
-  out.incarnation = Signed(branch.incarnation.value());
+  out.incarnation = Signed(branch.incarnation);
   out.number = Signed(branch.number);
   return out;
 }
@@ -74,7 +71,7 @@ wire::InquiryAnswer::type ToWire(InquiryAnswer answer) {
 wire::CallContext MakeContext(ClusterId cluster) {
   wire::CallContext context;
   context.version = wire::g_types_constants.PROTOCOL_VERSION;
-  if (!cluster.is_none()) context.__set_cluster(Signed(cluster.value()));
+  if (!cluster.is_none()) context.__set_cluster(Signed(cluster));
   return context;
 }
 

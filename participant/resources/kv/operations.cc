@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "coordinator/base/signed.h"
 
 namespace concordat::participant::kv {
 namespace {
@@ -120,7 +121,7 @@ OperationStatus BranchView::Get(const wire::KvOperation& op,
   wire::KvPair& pair = result->pairs.emplace_back();
   pair.key = op.key;
   pair.value = *found.value;
-  pair.version = static_cast<int64_t>(found.version);
+  pair.version = Signed(found.version);
   return {};
 }
 
@@ -209,7 +210,7 @@ OperationStatus BranchView::Range(const wire::KvOperation& op,
          wire::KvPair& pair = result->pairs.emplace_back();
          pair.key = key;
          pair.value = value;
-         pair.version = static_cast<int64_t>(version);
+         pair.version = Signed(version);
          return --left > 0;
        });
   if (bytes > limits_.max_range_bytes) {

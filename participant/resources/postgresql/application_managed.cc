@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "coordinator/base/signed.h"
 #include "participant/resources/postgresql/schema.h"
 
 namespace concordat::participant::postgresql {
@@ -22,7 +23,7 @@ std::string Literal(const std::string& text) {
 constexpr char kApplicationManagedEvidence[] =
     "concordat.add_application_managed_evidence";
 
-std::string Number(uint64_t n) { return absl::StrCat(static_cast<int64_t>(n)); }
+std::string Number(uint64_t n) { return absl::StrCat(Signed(n)); }
 
 // PostgreSQL 15 manual, COMMIT PREPARED: "you must be either the same user that executed
 // the transaction originally, or a superuser".

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
+#include "coordinator/base/signed.h"
 #include "coordinator/base/system_clock.h"
 #include "participant/resources/postgresql/connection.h"
 #include "participant/resources/postgresql/schema.h"
@@ -32,7 +33,7 @@ constexpr std::string_view kUndefinedFunction = "42883";
 constexpr std::string_view kInvalidSchema = "3F000";
 
 // The number as PostgreSQL's bigint, which is signed.
-Param Bigint(uint64_t n) { return Text(absl::StrCat(static_cast<int64_t>(n))); }
+Param Bigint(uint64_t n) { return Text(absl::StrCat(Signed(n))); }
 
 std::string Quoted(const std::string& gid) {
   CONCORDAT_CHECK(gid.find('\'') == gid.npos) << gid;

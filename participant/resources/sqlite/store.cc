@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "coordinator/base/signed.h"
 #include "coordinator/base/system_clock.h"
 
 namespace concordat::participant::sqlite {
@@ -32,18 +33,16 @@ std::string ClusterText(ClusterId cluster) {
   return absl::StrFormat("%016x", cluster.value());
 }
 
-int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
-
 void BindGtid(Statement* statement, int first, const Gtid& gtid) {
   statement->BindInt(first, gtid.group.value());
-  statement->BindInt(first + 1, Signed(gtid.term.value()));
+  statement->BindInt(first + 1, Signed(gtid.term));
   statement->BindInt(first + 2, Signed(gtid.sequence));
 }
 
 void BindBranch(Statement* statement, const BranchId& id) {
   BindGtid(statement, 1, id.gtid);
   statement->BindText(4, id.resource);
-  statement->BindInt(5, Signed(id.incarnation.value()));
+  statement->BindInt(5, Signed(id.incarnation));
   statement->BindInt(6, Signed(id.number));
 }
 
@@ -292,8 +291,8 @@ int Store::DeleteEvidenceBelow(const Gtid& watermark, bool* more) {
   const int rc = sqlite3_step(find_evidence_bound_.get());
   *more = rc == SQLITE_ROW;
   if (*more) {
-    bound.term = Term(static_cast<uint64_t>(find_evidence_bound_.Int(0)));
-    bound.sequence = static_cast<uint64_t>(find_evidence_bound_.Int(1));
+    bound.term = Term(Unsigned(find_evidence_bound_.Int(0)));
+    bound.sequence = Unsigned(find_evidence_bound_.Int(1));
   }
   sqlite3_reset(find_evidence_bound_.get());
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
