@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/client/cluster_lookup.h"
 #include "coordinator/client/context.h"
@@ -275,8 +276,7 @@ class AsyncClient {
   GtidPool gtids_;     // for Begin
   Resolver resolver_;  // addresses of resources
   RolledBackGtids rolled_back_;
-  // Answers that come after this object's end find it expired.
-  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::client

@@ -82,10 +82,10 @@ void Coordinators::Try(const std::shared_ptr<Pending>& pending) {
     result.__set_message("'" + asked + "' is no address");
     return OnResult(pending, asked, result);
   }
-  pending->attempt(link, [this, alive = std::weak_ptr<bool>(alive_), pending,
-                          asked](const wire::Result& result) {
-    if (!alive.expired()) OnResult(pending, asked, result);
-  });
+  pending->attempt(link,
+                   lifetime_.IfAlive([this, pending, asked](const wire::Result& result) {
+                     OnResult(pending, asked, result);
+                   }));
 }
 
 void Coordinators::OnResult(const std::shared_ptr<Pending>& pending,
@@ -97,9 +97,7 @@ void Coordinators::OnResult(const std::shared_ptr<Pending>& pending,
     return pending->done(result, pending->fate.verdict());
   }
   loop_->RunAfter(pending->NextPause(likely),
-                  [this, alive = std::weak_ptr<bool>(alive_), pending] {
-                    if (!alive.expired()) Try(pending);
-                  });
+                  lifetime_.IfAlive([this, pending] { Try(pending); }));
 }
 
 bool Coordinators::MoveOn(const std::string& asked, const wire::Result& result,

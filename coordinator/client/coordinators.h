@@ -12,6 +12,7 @@
 
 #include "concordat_wire/coordinator_types.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/client/link.h"
 #include "coordinator/client/request_fate.h"
 #include "thrift/rpc/event_loop.h"
@@ -65,8 +66,7 @@ class Coordinators {
   size_t current_ = 0;                  // the node of addresses_ that is asked next
   std::string last_answered_;           // its address; empty: none yet
   uint64_t leader_changes_ = 0;         // see leader_changes
-  // Timers and answers that come after this object's end find it expired.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::client

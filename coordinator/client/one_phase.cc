@@ -19,7 +19,7 @@ struct Question {
   rpc::EventLoop* loop;
   LinkProvider* links;
   Resolver* resolver;
-  std::weak_ptr<bool> alive;  // of the resolver
+  Lifetime::Watch watch;  // of the resolver
   std::string address;
   BranchId branch;
   Timestamp give_up;
@@ -65,7 +65,7 @@ void ResolveAgain(const std::shared_ptr<Question>& question) {
 
 void OnReply(const std::shared_ptr<Question>& question,
              const wire::OnePhaseReply& reply) {
-  if (question->alive.expired()) return;
+  if (!question->watch.alive()) return;
   const wire::Code::type code = reply.result.code;
   if (code == wire::Code::OK && reply.__isset.outcome) {
     return question->done(Known(question->branch, reply));
@@ -76,7 +76,7 @@ void OnReply(const std::shared_ptr<Question>& question,
   }
   ResolveAgain(question);
   question->loop->RunAfter(question->pause, [question] {
-    if (!question->alive.expired()) Ask(question);
+    if (question->watch.alive()) Ask(question);
   });
   question->pause = std::min(question->pause * 2, kLongestRetryPause);
 }
@@ -99,7 +99,7 @@ void Ask(std::shared_ptr<Question> question) {
 void CommitOnePhase(rpc::EventLoop* loop, LinkProvider* links, Resolver* resolver,
                     std::string address, BranchId branch, Timestamp give_up,
                     absl::AnyInvocable<void(const CommitResult&)> done) {
-  Ask(std::make_shared<Question>(Question{loop, links, resolver, resolver->alive(),
+  Ask(std::make_shared<Question>(Question{loop, links, resolver, resolver->watch(),
                                           std::move(address), std::move(branch), give_up,
                                           std::move(done)}));
 }

@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/client/coordinators.h"
 
 namespace concordat::client {
@@ -34,8 +35,7 @@ class Resolver {
   // resource may have moved.
   void Forget(const std::string& resource) { addresses_.erase(resource); }
 
-  // Expires at the end of this object.
-  [[nodiscard]] std::weak_ptr<bool> alive() const { return alive_; }
+  [[nodiscard]] Lifetime::Watch watch() const { return lifetime_.watch(); }
 
  private:
   void Ask(bool again);
@@ -48,7 +48,7 @@ class Resolver {
   std::vector<std::pair<std::string, Callback>> waiting_;  // by resource, oldest first
   std::set<std::string> asked_;  // the resources of the question under way
   bool asking_ = false;          // a question is under way
-  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::client

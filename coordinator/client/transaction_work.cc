@@ -128,13 +128,12 @@ void AsyncTransaction::ExecuteAt(const std::string& resource, wire::ExecuteReque
   ParticipantLink* link = client_->links_->Participant(branch.address);
   auto shared_done = std::make_shared<ExecuteCallback>(std::move(done));
   auto on_reply =
-      [self = shared_from_this(), resource, shared_done,
-       alive = std::weak_ptr<bool>(client_->alive_)](const wire::ExecuteReply& reply) {
-        if (alive.expired()) return;
+      client_->lifetime_.IfAlive([self = shared_from_this(), resource,
+                                  shared_done](const wire::ExecuteReply& reply) {
         self->OnExecuted(resource, reply);
         (*shared_done)(reply);
         self->EndCall();
-      };
+      });
   wire::ExecuteReply reply;
   if (time <= Duration()) {
     reply.result = MakeResult(wire::Code::TIMED_OUT,
@@ -283,17 +282,14 @@ void AsyncTransaction::StartApplicationManaged(const std::string& resource,
           return done(failed);
         }
         auto shared_done = std::make_shared<ExecuteCallback>(std::move(done));
-        link->execute(
-            [self, resource, shared_done,
-             alive = std::weak_ptr<bool>(self->client_->alive_)](
-                const wire::ExecuteReply& reply) {
-              if (alive.expired()) return;
-              if (reply.result.code != wire::Code::OK) {
-                self->client_->resolver_.Forget(resource);
-              }
-              (*shared_done)(reply);
-            },
-            request);
+        link->execute(self->client_->lifetime_.IfAlive(
+                          [self, resource, shared_done](const wire::ExecuteReply& reply) {
+                            if (reply.result.code != wire::Code::OK) {
+                              self->client_->resolver_.Forget(resource);
+                            }
+                            (*shared_done)(reply);
+                          }),
+                      request);
       });
 }
 

@@ -15,9 +15,7 @@ void DirectSender::Send(const txn::Message& message) {
   pending_[static_cast<size_t>(message.verb) - 1].push_back(message.branch);
   if (deferred_) return;
   deferred_ = true;
-  loop_->Defer([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) SendAll();
-  });
+  loop_->Defer(lifetime_.IfAlive([this] { SendAll(); }));
 }
 
 void DirectSender::SendAll() {
@@ -31,11 +29,9 @@ void DirectSender::SendAll() {
 
 void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
   const wire::BranchList list = rpc::MakeBranchList(cluster_, batch);
-  const std::weak_ptr<bool> alive = alive_;
   if (verb == txn::Verb::kPrepare) {
-    auto on_votes = [this, alive,
-                     batch = std::move(batch)](const wire::PrepareReply& reply) {
-      if (alive.expired()) return;
+    auto on_votes = lifetime_.IfAlive([this, batch = std::move(batch)](
+                                          const wire::PrepareReply& reply) {
       const bool whole = reply.votes.size() == batch.size();
       for (size_t i = 0; i < batch.size(); ++i) {
         handle_answer_(whole ? txn::ReceivedVote{batch[i], FromWire(reply.votes[i].vote),
@@ -43,19 +39,18 @@ void DirectSender::SendBatch(txn::Verb verb, std::vector<BranchId> batch) {
                              : rpc::Unavailable(txn::Verb::kPrepare, batch[i],
                                                 reply.result.message));
       }
-    };
+    });
     return participant_->prepare(std::move(on_votes), list);
   }
-  auto on_finished = [this, alive, verb,
-                      batch = std::move(batch)](const wire::FinishReply& reply) {
-    if (alive.expired()) return;
+  auto on_finished = lifetime_.IfAlive([this, verb, batch = std::move(batch)](
+                                           const wire::FinishReply& reply) {
     const bool whole = reply.items.size() == batch.size();
     for (size_t i = 0; i < batch.size(); ++i) {
       handle_answer_(whole ? txn::ReceivedAck{batch[i], FromWire(reply.items[i].state),
                                               reply.items[i].detail}
                            : rpc::Unavailable(verb, batch[i], reply.result.message));
     }
-  };
+  });
   if (verb == txn::Verb::kCommit) {
     participant_->commit(std::move(on_finished), list);
   } else {

@@ -10,6 +10,7 @@
 
 #include "concordat_wire/ParticipantService.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/rpc/resource_messenger.h"
 #include "coordinator/txn/output.h"
 #include "thrift/rpc/event_loop.h"
@@ -36,8 +37,7 @@ class DirectSender : public rpc::ResourceSender {
   rpc::HandleAnswer handle_answer_;
   std::array<std::vector<BranchId>, 3> pending_;  // by verb, for the end of the iteration
   bool deferred_ = false;                         // SendAll will run in this iteration
-  // Callbacks that come after this object's end find it expired.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::embedded

@@ -51,8 +51,7 @@ Node::Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options)
       started_(loop->Now()),
       log_(options_.self),
       snapshots_(env, options_.data_dir + "/snapshots"),
-      machines_(options_.group, options_.txn, options_.registry),
-      alive_(std::make_shared<Node*>(this)) {}
+      machines_(options_.group, options_.txn, options_.registry) {}
 
 Node::~Node() {
   loop_->Cancel(tick_timer_);
@@ -81,7 +80,7 @@ absl::Status Node::OpenLog(FileEnv* env) {
       std::max(writer.queue_bytes, 4 * options_.replica.raft.max_persist_bytes);
   writer.on_durable = [this](wal::Lsn lsn) {
     if (std::this_thread::get_id() == flushing_thread_.load()) return OnDurable(lsn);
-    Post([lsn](Node* node) { node->OnDurable(lsn); });
+    Post([this, lsn] { OnDurable(lsn); });
   };
   auto opened = wal::LogWriter::Open(
       env, log, writer, [this](wal::Lsn lsn, uint8_t type, std::string_view payload) {
@@ -136,9 +135,7 @@ void Node::Start(rpc::PeerSender* peers, rpc::ResourceSender* resources) {
 void Node::Schedule() {
   if (scheduled_ || peers_ == nullptr) return;
   scheduled_ = true;
-  loop_->Defer([alive = std::weak_ptr<Node*>(alive_)] {
-    if (const auto node = alive.lock()) (*node)->RunOnce();
-  });
+  loop_->Defer(lifetime_.IfAlive([this] { RunOnce(); }));
 }
 
 // If the disk flushes faster than two switches of threads take, the loop flushes itself;
@@ -146,14 +143,11 @@ void Node::Schedule() {
 void Node::FlushAfterOutput() {
   if (std::exchange(flush_scheduled_, true)) return;
   writer_->Hold();
-  loop_->AfterOutput([alive = std::weak_ptr<Node*>(alive_)] {
-    const auto locked = alive.lock();
-    if (locked == nullptr) return;
-    Node* const node = *locked;
-    node->flush_scheduled_ = false;
-    node->flushing_thread_.store(std::this_thread::get_id());
-    node->writer_->Flush();
-  });
+  loop_->AfterOutput(lifetime_.IfAlive([this] {
+    flush_scheduled_ = false;
+    flushing_thread_.store(std::this_thread::get_id());
+    writer_->Flush();
+  }));
 }
 
 void Node::OnDurable(wal::Lsn lsn) {
@@ -169,9 +163,7 @@ void Node::RunOnce() {
   LogClusterOnce();
   if (!more) return;
   // First, messages that have come meanwhile are read, and those that were sent leave.
-  loop_->AfterOutput([alive = std::weak_ptr<Node*>(alive_)] {
-    if (const auto node = alive.lock()) (*node)->Schedule();
-  });
+  loop_->AfterOutput(lifetime_.IfAlive([this] { Schedule(); }));
 }
 
 void Node::LogClusterOnce() {
@@ -357,19 +349,16 @@ void Node::OnRaftNotice(const raft::Notice& notice) {
       .Field("promised", notice.promised.value());
 }
 
-void Node::Post(absl::AnyInvocable<void(Node*)> action) {
-  loop_->post_queue()->Post(
-      [alive = std::weak_ptr<Node*>(alive_), action = std::move(action)]() mutable {
-        if (const auto node = alive.lock()) action(*node);
-      });
+void Node::Post(rpc::Task action) {
+  loop_->post_queue()->Post(lifetime_.IfAlive(std::move(action)));
 }
 
 void Node::SaveSnapshot(const raft::SnapshotMeta& meta,
                         std::unique_ptr<group::SnapshotSource> source) {
-  snapshot_worker_->Save(
-      meta, std::move(source), [this, meta](const absl::StatusOr<uint64_t>& bytes) {
-        Post([meta, bytes](Node* node) { node->OnSnapshotSaved(meta, bytes); });
-      });
+  snapshot_worker_->Save(meta, std::move(source),
+                         [this, meta](const absl::StatusOr<uint64_t>& bytes) {
+                           Post([this, meta, bytes] { OnSnapshotSaved(meta, bytes); });
+                         });
 }
 
 void Node::OnSnapshotSaved(const raft::SnapshotMeta& meta,
@@ -396,8 +385,8 @@ void Node::RestoreSnapshot(const raft::SnapshotMeta& meta,
       meta, std::move(restore),
       [this, meta](const absl::Status& restored,
                    std::shared_ptr<group::SnapshotRestore> restore) {
-        Post([meta, restored, restore = std::move(restore)](Node* node) mutable {
-          node->OnSnapshotRestored(meta, restored, std::move(restore));
+        Post([this, meta, restored, restore = std::move(restore)]() mutable {
+          OnSnapshotRestored(meta, restored, std::move(restore));
         });
       });
 }

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/base/file_env.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/log_limit.h"
 #include "coordinator/group/replica.h"
 #include "coordinator/machines/machines.h"
@@ -169,7 +170,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
                           std::shared_ptr<group::SnapshotRestore> restore);
   // Runs `action` on the loop, unless the node has been destroyed by then. May be called
   // on any thread.
-  void Post(absl::AnyInvocable<void(Node*)> action);
+  void Post(rpc::Task action);
 
   // group::ReplicaEnvironment
   void SendToPeer(raft::Message message) override;
@@ -212,8 +213,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   LogLimit unread_snapshots_;  // for snapshots that cannot be read for a follower
   Calls<txn::Reply> waiting_;
   Calls<registry::Reply> registering_;
-  // What other threads post finds it expired after the node's end.
-  std::shared_ptr<Node*> alive_;
+  Lifetime lifetime_;  // used by the threads below
   // These have threads, which end first, before the members above are destroyed.
   std::unique_ptr<SnapshotWorker> snapshot_worker_;
   std::unique_ptr<wal::LogWriter> writer_;

@@ -68,9 +68,7 @@ void PeerTransport::Send(raft::Message message) {
   }
   if (deferred_) return;
   deferred_ = true;
-  loop_->Defer([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) SendAll();
-  });
+  loop_->Defer(lifetime_.IfAlive([this] { SendAll(); }));
 }
 
 void PeerTransport::SendAll() {

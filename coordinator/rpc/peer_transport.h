@@ -18,6 +18,7 @@
 #include "absl/functional/any_invocable.h"
 #include "concordat_wire/RaftService.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/raft/types.h"
 #include "thrift/rpc/address.h"
 #include "thrift/rpc/channel.h"
@@ -59,8 +60,7 @@ class PeerTransport : public PeerSender {
   const std::string cluster_name_;  // stands in every batch
   std::map<NodeId, Peer> peers_;    // all other nodes
   bool deferred_ = false;           // SendAll will run in this iteration
-  // Deferred functions that run after this object's end find it expired.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 // Passes the messages of the cluster's nodes to `deliver`. If a message has another

@@ -92,9 +92,7 @@ void ResourceMessenger::Send(const txn::Message& message) {
   resource.pending[Slot(message.verb)].push_back(message.branch);
   if (deferred_) return;
   deferred_ = true;
-  loop_->Defer([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) SendAll();
-  });
+  loop_->Defer(lifetime_.IfAlive([this] { SendAll(); }));
 }
 
 void ResourceMessenger::SendAll() {
@@ -140,9 +138,8 @@ void ResourceMessenger::SendBatch(Channel* channel, txn::Verb verb,
     channel->Call<wire::ParticipantService_prepare_pargs,
                   wire::ParticipantService_prepare_presult, wire::PrepareReply>(
         "prepare", list, kDeadline,
-        [this, alive = std::weak_ptr<bool>(alive_),
-         batch = std::move(batch)](CallResult<wire::PrepareReply> result) {
-          if (alive.expired()) return;
+        lifetime_.IfAlive([this, batch = std::move(batch)](
+                              CallResult<wire::PrepareReply> result) {
           const auto& votes = result.reply.votes;
           const std::string failure = Failure(result, votes, batch.size());
           if (!failure.empty()) return Fail(txn::Verb::kPrepare, batch, failure);
@@ -150,20 +147,19 @@ void ResourceMessenger::SendBatch(Channel* channel, txn::Verb verb,
             handle_answer_(txn::ReceivedVote{batch[i], FromWire(votes[i].vote),
                                              std::move(result.reply.votes[i].detail)});
           }
-        });
+        }));
     return;
   }
-  auto on_finished = [this, alive = std::weak_ptr<bool>(alive_), verb,
-                      batch = std::move(batch)](CallResult<wire::FinishReply> result) {
-    if (alive.expired()) return;
-    const auto& items = result.reply.items;
-    const std::string failure = Failure(result, items, batch.size());
-    if (!failure.empty()) return Fail(verb, batch, failure);
-    for (size_t i = 0; i < batch.size(); ++i) {
-      handle_answer_(txn::ReceivedAck{batch[i], FromWire(items[i].state),
-                                      std::move(result.reply.items[i].detail)});
-    }
-  };
+  auto on_finished = lifetime_.IfAlive(
+      [this, verb, batch = std::move(batch)](CallResult<wire::FinishReply> result) {
+        const auto& items = result.reply.items;
+        const std::string failure = Failure(result, items, batch.size());
+        if (!failure.empty()) return Fail(verb, batch, failure);
+        for (size_t i = 0; i < batch.size(); ++i) {
+          handle_answer_(txn::ReceivedAck{batch[i], FromWire(items[i].state),
+                                          std::move(result.reply.items[i].detail)});
+        }
+      });
   if (verb == txn::Verb::kCommit) {
     channel->Call<wire::ParticipantService_commit_pargs,
                   wire::ParticipantService_commit_presult, wire::FinishReply>(

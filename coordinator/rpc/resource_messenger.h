@@ -23,6 +23,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/outcomes.h"
 #include "coordinator/base/xid.h"
 #include "coordinator/txn/input.h"
@@ -85,8 +86,7 @@ class ResourceMessenger : public ResourceSender {
   std::map<std::string, std::unique_ptr<Channel>> channels_;
   std::vector<std::string> with_pending_;  // names of resources with pending messages
   bool deferred_ = false;                  // SendAll will run in this iteration
-  // Answers that come after the end of this object find it expired.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::rpc

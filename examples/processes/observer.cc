@@ -65,16 +65,14 @@ Observer::Observer(rpc::EventLoop* loop, std::vector<std::string> nodes,
 
 Observer::~Observer() {
   CallOnLoop(loop_, [this] {
-    alive_.reset();
+    lifetime_.End();
     links_.reset();
   });
 }
 
 void Observer::AskAll() {
   for (size_t node = 0; node < nodes_.size(); ++node) Ask(node);
-  loop_->RunAfter(kPeriod, [this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) AskAll();
-  });
+  loop_->RunAfter(kPeriod, lifetime_.IfAlive([this] { AskAll(); }));
 }
 
 void Observer::Ask(size_t node) {
@@ -84,18 +82,15 @@ void Observer::Ask(size_t node) {
     states_[node].asked = true;
   }
   links_->Coordinator(nodes_[node])
-      ->status(
-          [this, node,
-           alive = std::weak_ptr<bool>(alive_)](const wire::StatusReply& reply) {
-            if (alive.expired()) return;
-            MutexLock lock(&mutex_);
-            states_[node].asked = false;
-            states_[node].last.reset();
-            if (reply.result.code != wire::Code::OK) return;
-            states_[node].last = reply;
-            if (reply.role == "leader") terms_.insert(reply.term);
-          },
-          MakeContext());
+      ->status(lifetime_.IfAlive([this, node](const wire::StatusReply& reply) {
+        MutexLock lock(&mutex_);
+        states_[node].asked = false;
+        states_[node].last.reset();
+        if (reply.result.code != wire::Code::OK) return;
+        states_[node].last = reply;
+        if (reply.role == "leader") terms_.insert(reply.term);
+      }),
+               MakeContext());
 }
 
 std::optional<LeaderView> Observer::Leader() const {

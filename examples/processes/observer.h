@@ -18,6 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/mutex.h"
 #include "coordinator/client/link.h"
 
@@ -77,8 +78,7 @@ class Observer {
   const std::vector<std::string> nodes_;
   const std::vector<std::string> participants_;
   std::unique_ptr<client::LinkProvider> links_;  // used on the loop's thread
-  // Answers that come after this object's end find it expired.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
   mutable Mutex mutex_;
   std::vector<NodeState> states_ ABSL_GUARDED_BY(mutex_);
   std::set<int64_t> terms_ ABSL_GUARDED_BY(mutex_);  // in which a node has led

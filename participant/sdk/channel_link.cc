@@ -47,8 +47,6 @@ absl::StatusOr<std::unique_ptr<ChannelLink>> ChannelLink::Create(
 ChannelLink::ChannelLink(rpc::EventLoop* loop, ChannelLinkOptions options)
     : loop_(loop), options_(options), random_(options.seed) {}
 
-ChannelLink::~ChannelLink() { *alive_ = false; }
-
 bool ChannelLink::AddAddress(const std::string& address) {
   if (std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end()) {
     return true;
@@ -87,10 +85,11 @@ void ChannelLink::Try(std::shared_ptr<Attempt<Reply>> attempt) {
   --attempt->tries_left;
   attempt->address = current_;
   Attempt<Reply>* raw = attempt.get();
-  raw->send(ChannelTo(raw->address), [this, alive = alive_, attempt = std::move(attempt)](
-                                         rpc::CallResult<Reply> result) mutable {
-    if (*alive) OnResult(std::move(attempt), std::move(result));
-  });
+  raw->send(ChannelTo(raw->address),
+            lifetime_.IfAlive([this, attempt = std::move(attempt)](
+                                  rpc::CallResult<Reply> result) mutable {
+              OnResult(std::move(attempt), std::move(result));
+            }));
 }
 
 template <class Reply>

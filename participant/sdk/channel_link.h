@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/random.h"
 #include "participant/sdk/coordinator_link.h"
 #include "thrift/rpc/channel.h"
@@ -34,7 +35,6 @@ class ChannelLink final : public CoordinatorLink {
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<ChannelLink>> Create(
       rpc::EventLoop* loop, const std::vector<std::string>& addresses,
       ChannelLinkOptions options);
-  ~ChannelLink() override;
 
   void Hello(const wire::CallContext& context, Done<wire::HelloReply> done) override;
   void Register(const wire::RegisterRequest& request,
@@ -69,8 +69,7 @@ class ChannelLink final : public CoordinatorLink {
   std::string current_;                 // one of addresses_
   // By address; made at the first call.
   std::map<std::string, std::unique_ptr<rpc::Channel>> channels_;
-  // False after the destructor. Callbacks of channels that come later check it.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::participant

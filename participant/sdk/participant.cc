@@ -35,7 +35,7 @@ Participant::Participant(rpc::EventLoop* loop, std::unique_ptr<CoordinatorLink> 
       inbox_(std::make_shared<Inbox>(loop, [this] { Drain(); })) {}
 
 Participant::~Participant() {
-  *alive_ = false;
+  lifetime_.End();
   inbox_->Close();
   loop_->Cancel(timer_);
   CloseManagers();
@@ -75,9 +75,7 @@ std::vector<ResourceStats> Participant::Stats() const {
 
 void Participant::ScheduleDrain() {
   if (std::exchange(drain_scheduled_, true)) return;
-  loop_->Defer([this, alive = alive_] {
-    if (*alive) Drain();
-  });
+  loop_->Defer(lifetime_.IfAlive([this] { Drain(); }));
 }
 
 void Participant::Drain() {
@@ -150,9 +148,7 @@ void Participant::BeginBatch(size_t index) {
   resource.in_batch = true;
   resource.manager->BeginBatch();
   if (std::exchange(batch_end_scheduled_, true)) return;
-  loop_->AfterOutput([this, alive = alive_] {
-    if (*alive) EndBatches();
-  });
+  loop_->AfterOutput(lifetime_.IfAlive([this] { EndBatches(); }));
 }
 
 void Participant::EndBatches() {

@@ -52,6 +52,7 @@
 #include "absl/status/status.h"
 #include "concordat_wire/ParticipantService.h"
 #include "coordinator/base/ids.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/log_limit.h"
 #include "participant/sdk/coordinator_link.h"
 #include "participant/sdk/core/branch_table.h"
@@ -252,9 +253,7 @@ class Participant final : public wire::ParticipantServiceCobSvIf {
   rpc::TimerId timer_;                         // of scan_interval
   enum class Phase : uint8_t { kNew, kStarting, kServing, kFailed, kStopped };
   Phase phase_ = Phase::kNew;
-  // False after the destructor. Callbacks of timers and of the link that come later check
-  // it.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::participant

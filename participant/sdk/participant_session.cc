@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/log.h"
+#include "coordinator/base/signed.h"
 #include "participant/sdk/core/branch_number.h"
 #include "participant/sdk/participant.h"
 #include "participant/sdk/waiters.h"
@@ -14,9 +15,9 @@
 namespace concordat::participant {
 
 void Participant::RunAfter(Duration delay, void (Participant::*method)()) {
-  loop_->RunAfter(delay, [this, alive = alive_, method] {
-    if (*alive && phase_ != Phase::kStopped) (this->*method)();
-  });
+  loop_->RunAfter(delay, lifetime_.IfAlive([this, method] {
+    if (phase_ != Phase::kStopped) (this->*method)();
+  }));
 }
 
 // --- start ---
@@ -29,19 +30,20 @@ void Participant::Start(absl::AnyInvocable<void(absl::Status)> ready) {
 }
 
 void Participant::Handshake() {
-  link_->Hello(MakeContext(ClusterId()), [this, alive = alive_](
-                                             absl::StatusOr<wire::HelloReply> reply) {
-    if (!*alive || phase_ != Phase::kStarting) return;
-    if (reply.ok() && reply->cluster != 0) {
-      return OnCluster(ClusterId(static_cast<uint64_t>(reply->cluster)));
-    }
-    const std::string why =
-        reply.ok() ? "it has no cluster yet" : std::string(reply.status().message());
-    if (waiting_.Admit(loop_->Now(), why)) {
-      LogEvent(Level::kWarning, "waiting for a coordinator").Field("error", why);
-    }
-    RunAfter(options_.retry, &Participant::Handshake);
-  });
+  link_->Hello(
+      MakeContext(ClusterId()),
+      lifetime_.IfAlive([this](const absl::StatusOr<wire::HelloReply>& reply) {
+        if (phase_ != Phase::kStarting) return;
+        if (reply.ok() && reply->cluster != 0) {
+          return OnCluster(ClusterId(Unsigned(reply->cluster)));
+        }
+        const std::string why =
+            reply.ok() ? "it has no cluster yet" : std::string(reply.status().message());
+        if (waiting_.Admit(loop_->Now(), why)) {
+          LogEvent(Level::kWarning, "waiting for a coordinator").Field("error", why);
+        }
+        RunAfter(options_.retry, &Participant::Handshake);
+      }));
 }
 
 void Participant::OnCluster(ClusterId cluster) {
@@ -113,12 +115,11 @@ void Participant::RegisterResources() {
     info.name = resource.table->resource();
     info.address = options_.advertise;
     info.kind = std::string(resource.manager->kind());
-    info.incarnation = static_cast<int64_t>(resource.table->incarnation().value());
+    info.incarnation = Signed(resource.table->incarnation());
     if (const std::string store = resource.manager->store_id(); !store.empty()) {
       info.__set_store(store);
     }
-    if (resource.generation > 0)
-      info.__set_generation(static_cast<int64_t>(resource.generation));
+    if (resource.generation > 0) info.__set_generation(Signed(resource.generation));
     if (const std::string why = resource.manager->unavailable(); !why.empty()) {
       info.__set_unavailable(why);
     }
@@ -128,15 +129,14 @@ void Participant::RegisterResources() {
     }
   }
   link_->Register(request,
-                  [this, alive = alive_](absl::StatusOr<wire::RegisterReply> reply) {
-                    if (*alive && phase_ != Phase::kStopped)
-                      OnRegistered(std::move(reply));
-                  });
+                  lifetime_.IfAlive([this](absl::StatusOr<wire::RegisterReply> reply) {
+                    if (phase_ != Phase::kStopped) OnRegistered(std::move(reply));
+                  }));
 }
 
 void Participant::OnRegistered(absl::StatusOr<wire::RegisterReply> reply) {
   if (reply.ok() && reply->__isset.cluster &&
-      static_cast<uint64_t>(reply->cluster) != cluster_.value()) {
+      Unsigned(reply->cluster) != cluster_.value()) {
     reply = absl::FailedPreconditionError("the coordinator belongs to another cluster");
   }
   // The registration asked to be refused: the resource is listed as quarantined.
@@ -229,10 +229,11 @@ void Participant::SendInquiries(std::vector<BranchId> branches) {
     wire::InquiryRequest request;
     request.context = MakeContext(cluster_);
     request.branches = ToWire(part);
-    link_->Inquire(request, [this, alive = alive_, part = std::move(part)](
-                                absl::StatusOr<wire::InquiryReply> reply) {
-      if (*alive && phase_ == Phase::kServing) OnInquiryReply(part, reply);
-    });
+    link_->Inquire(
+        request, lifetime_.IfAlive([this, part = std::move(part)](
+                                       const absl::StatusOr<wire::InquiryReply>& reply) {
+          if (phase_ == Phase::kServing) OnInquiryReply(part, reply);
+        }));
   }
 }
 

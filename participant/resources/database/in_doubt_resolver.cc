@@ -46,12 +46,8 @@ InDoubtResolver::InDoubtResolver(rpc::EventLoop* loop, Dialect* dialect, Pool* p
       patience_(patience),
       counters_(counters) {}
 
-InDoubtResolver::~InDoubtResolver() { *alive_ = false; }
-
 void InDoubtResolver::After(Duration delay, absl::AnyInvocable<void()> task) {
-  loop_->RunAfter(delay, [alive = alive_, task = std::move(task)]() mutable {
-    if (*alive) task();
-  });
+  loop_->RunAfter(delay, lifetime_.IfAlive(std::move(task)));
 }
 
 // --- kept sessions ---
@@ -92,9 +88,9 @@ void InDoubtResolver::DetachOne() {
 // --- one round trip ---
 
 void InDoubtResolver::Run(std::vector<Statement> statements, Answered done) {
-  pool_->Acquire([this, alive = alive_, statements = std::move(statements),
+  pool_->Acquire([this, watch = lifetime_.watch(), statements = std::move(statements),
                   done = std::move(done)](absl::StatusOr<SessionPtr> got) mutable {
-    if (!got.ok() || !*alive) {
+    if (!got.ok() || !watch.alive()) {
       BatchResult lost;
       lost.lost = lost.not_sent = true;
       lost.why_lost = std::string(got.status().message());
@@ -102,9 +98,9 @@ void InDoubtResolver::Run(std::vector<Statement> statements, Answered done) {
     }
     const SessionPtr session = *std::move(got);
     session->Run(std::move(statements),
-                 [this, alive, session, done = std::move(done)](BatchResult r) mutable {
+                 [this, watch, session, done = std::move(done)](BatchResult r) mutable {
                    const SessionId id = session->id();
-                   if (*alive) {
+                   if (watch.alive()) {
                      if (session->spent()) session->Close("it is not used again");
                      pool_->Release(session);
                    }
@@ -119,13 +115,14 @@ void InDoubtResolver::RunSurely(std::vector<Statement> statements, Timestamp unt
 }
 
 void InDoubtResolver::RunAgain(std::shared_ptr<Query> query) {
-  Run(query->statements, [this, alive = alive_, query](BatchResult r, const SessionId&) {
-    const bool failed = !r.ok() && (r.lost || dialect_.IsTransient(*r.Failure()));
-    if (!failed || !*alive || stopped_ || loop_->Now() >= query->until) {
-      return query->done(std::move(r));
-    }
-    After(kPause, [this, query] { RunAgain(query); });
-  });
+  Run(query->statements,
+      [this, watch = lifetime_.watch(), query](BatchResult r, const SessionId&) {
+        const bool failed = !r.ok() && (r.lost || dialect_.IsTransient(*r.Failure()));
+        if (!failed || !watch.alive() || stopped_ || loop_->Now() >= query->until) {
+          return query->done(std::move(r));
+        }
+        After(kPause, [this, query] { RunAgain(query); });
+      });
 }
 
 // --- commit and rollback ---
@@ -273,19 +270,19 @@ void InDoubtResolver::SetGeneration(uint64_t known, uint64_t generation,
 // --- finding out ---
 
 void InDoubtResolver::LookUp(const BranchId& branch, Callback<Evidence> done) {
-  RunSurely(
-      dialect_.LookUp(branch), loop_->Now() + patience_,
-      [this, alive = alive_, branch, done = std::move(done)](BatchResult r) mutable {
-        if (!r.ok()) {
-          LogEvent(Level::kWarning, "a branch cannot be looked up")
-              .Field("branch", branch)
-              .Field("error", r.Error());
-          return done(Evidence::kUnknown);
-        }
-        const Evidence evidence = dialect_.EvidenceFrom(r, branch);
-        if (evidence == Evidence::kPrepared && *alive) AddPrepared(branch);
-        done(evidence);
-      });
+  RunSurely(dialect_.LookUp(branch), loop_->Now() + patience_,
+            [this, watch = lifetime_.watch(), branch,
+             done = std::move(done)](BatchResult r) mutable {
+              if (!r.ok()) {
+                LogEvent(Level::kWarning, "a branch cannot be looked up")
+                    .Field("branch", branch)
+                    .Field("error", r.Error());
+                return done(Evidence::kUnknown);
+              }
+              const Evidence evidence = dialect_.EvidenceFrom(r, branch);
+              if (evidence == Evidence::kPrepared && watch.alive()) AddPrepared(branch);
+              done(evidence);
+            });
 }
 
 void InDoubtResolver::FindOut(const SessionId& session, const BranchId& branch,
@@ -311,19 +308,21 @@ void InDoubtResolver::EndSession(const SessionId& session, Timestamp until,
               };
               std::optional<Statement> kill = dialect_.Kill(session.id);
               if (!kill.has_value()) return After(kPause, std::move(again));
-              Run({*std::move(kill)}, [this, alive = alive_, again = std::move(again)](
-                                          BatchResult, const SessionId&) mutable {
-                if (*alive) After(kPause, std::move(again));
-              });
+              Run({*std::move(kill)},
+                  lifetime_.IfAlive([this, again = std::move(again)](
+                                        const BatchResult&, const SessionId&) mutable {
+                    After(kPause, std::move(again));
+                  }));
             });
 }
 
 void InDoubtResolver::Cancel(const SessionId& session, Callback<bool> done) {
-  Run({dialect_.Cancel(session)}, [this, alive = alive_, session, done = std::move(done)](
-                                      BatchResult r, const SessionId&) mutable {
-    if (r.ok() && *alive) dialect_.OnCancelSent(session);
-    done(r.ok());
-  });
+  Run({dialect_.Cancel(session)},
+      [this, watch = lifetime_.watch(), session, done = std::move(done)](
+          BatchResult r, const SessionId&) mutable {
+        if (r.ok() && watch.alive()) dialect_.OnCancelSent(session);
+        done(r.ok());
+      });
 }
 
 void InDoubtResolver::Abandon(const SessionId& session) {
@@ -345,8 +344,7 @@ void InDoubtResolver::Delete(GroupId group) {
   forgetting.running = true;
   forgetting.again = false;
   Run(dialect_.Forget(forgetting.below),
-      [this, alive = alive_, group](BatchResult r, const SessionId&) {
-        if (!*alive) return;
+      lifetime_.IfAlive([this, group](const BatchResult& r, const SessionId&) {
         Forgetting& f = forgetting_[group];
         const bool full = r.ok() && dialect_.ForgotAFullBatch(r);
         if (!r.ok()) {
@@ -358,7 +356,7 @@ void InDoubtResolver::Delete(GroupId group) {
           return;
         }
         After(kPause, [this, group] { Delete(group); });
-      });
+      }));
 }
 
 void InDoubtResolver::Scan(Callback<absl::StatusOr<PreparedScan>> done) {

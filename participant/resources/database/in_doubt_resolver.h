@@ -33,6 +33,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "coordinator/base/lifetime.h"
 #include "participant/resources/database/dialect.h"
 #include "participant/resources/database/pool.h"
 #include "participant/sdk/resource_manager.h"
@@ -45,7 +46,6 @@ class InDoubtResolver {
   // `patience`: see DatabaseOptions::settle_patience. All pointers outlive this.
   InDoubtResolver(rpc::EventLoop* loop, Dialect* dialect, Pool* pool, Pool* work_pool,
                   Duration patience, Counters* counters);
-  ~InDoubtResolver();
   InDoubtResolver(const InDoubtResolver&) = delete;
   InDoubtResolver& operator=(const InDoubtResolver&) = delete;
 
@@ -142,8 +142,7 @@ class InDoubtResolver {
   // The sessions that stay with their prepared branches.
   absl::flat_hash_map<BranchId, Kept> kept_;
   absl::flat_hash_map<GroupId, Forgetting> forgetting_;
-  // Timers and callbacks hold it weakly, and find it gone after this is destroyed.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::participant::database

@@ -15,7 +15,7 @@ Pool::Pool(rpc::EventLoop* loop, SessionFactory make, PoolOptions options)
       back_off_(options_.min_back_off) {}
 
 Pool::~Pool() {
-  *alive_ = false;
+  lifetime_.End();
   loop_->Cancel(retry_timer_);
   loop_->Cancel(expiry_timer_);
 }
@@ -52,14 +52,12 @@ void Pool::OpenMore() {
     all_.insert(session);
     ++connecting_;
     // Not from within Acquire, because an error may come at once.
-    loop_->Defer([this, alive = alive_, session] {
-      if (!*alive) return;
-      session->Connect(
-          [this, alive, weak = std::weak_ptr<Session>(session)](absl::Status s) {
-            if (!*alive) return;
+    loop_->Defer(lifetime_.IfAlive([this, session] {
+      session->Connect(lifetime_.IfAlive(
+          [this, weak = std::weak_ptr<Session>(session)](const absl::Status& s) {
             if (const auto c = weak.lock()) OnConnected(c, s);
-          });
-    });
+          }));
+    }));
   }
 }
 

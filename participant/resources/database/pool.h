@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/random.h"
 #include "participant/resources/database/session.h"
 #include "thrift/rpc/event_loop.h"
@@ -94,8 +95,7 @@ class Pool {
   absl::AnyInvocable<void()> starved_;   // null: nobody listens
   bool reported_down_ = false;           // it was logged that the server is not reached
   Timestamp report_at_;                  // that is not logged again before this
-  // Timers and callbacks hold it weakly, and find it gone after this is destroyed.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::participant::database

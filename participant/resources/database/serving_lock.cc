@@ -21,22 +21,20 @@ ServingLock::ServingLock(rpc::EventLoop* loop, Dialect* dialect, std::string res
       resource_(std::move(resource)),
       holder_(std::move(holder)) {}
 
-ServingLock::~ServingLock() { *alive_ = false; }
-
 void ServingLock::After(Duration delay, absl::AnyInvocable<void()> step) {
-  loop_->RunAfter(delay, [this, alive = alive_, step = std::move(step)]() mutable {
-    if (*alive && !closed_) step();
-  });
+  loop_->RunAfter(delay, lifetime_.IfAlive([this, step = std::move(step)]() mutable {
+    if (!closed_) step();
+  }));
 }
 
 void ServingLock::Run(std::vector<Statement> batch,
                       absl::AnyInvocable<void(BatchResult)> done) {
   session_->Run(std::move(batch),
-                [this, alive = alive_, done = std::move(done)](BatchResult r) mutable {
-                  if (!*alive || closed_) return;
+                lifetime_.IfAlive([this, done = std::move(done)](BatchResult r) mutable {
+                  if (closed_) return;
                   if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
                   done(std::move(r));
-                });
+                }));
 }
 
 void ServingLock::Take(Duration patience, absl::AnyInvocable<void(absl::Status)> done) {
@@ -48,15 +46,15 @@ void ServingLock::Take(Duration patience, absl::AnyInvocable<void(absl::Status)>
 void ServingLock::Connect() {
   locked_ = false;
   session_ = dialect_.NewSession(SessionUse::kServingLock);
-  session_->OnBroken([this, alive = alive_] {
-    if (*alive && !closed_ && held()) OnBroken();
-  });
-  session_->Connect([this, alive = alive_](const absl::Status& status) {
-    if (!*alive || closed_) return;
+  session_->OnBroken(lifetime_.IfAlive([this] {
+    if (!closed_ && held()) OnBroken();
+  }));
+  session_->Connect(lifetime_.IfAlive([this](const absl::Status& status) {
+    if (closed_) return;
     if (!status.ok()) return Failed(status);
     if (first_) return EndOthers(/*unprepared=*/false);
     TryLock();
-  });
+  }));
 }
 
 void ServingLock::OnBroken() {
@@ -94,16 +92,17 @@ void ServingLock::Kill(std::string_view id) {
 }
 
 void ServingLock::EndOthers(bool unprepared) {
-  session_->Run({dialect_.OtherSessions(unprepared)}, [this, alive = alive_,
-                                                       unprepared](const BatchResult& r) {
-    if (!*alive || closed_) return;
-    const StatementResult* failure = r.Failure();
-    if (failure != nullptr && !unprepared && dialect_.IsUnprepared(*failure)) {
-      return EndOthers(/*unprepared=*/true);
-    }
-    if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
-    OnOthers(r.results[0]);
-  });
+  session_->Run(
+      {dialect_.OtherSessions(unprepared)},
+      lifetime_.IfAlive([this, unprepared](const BatchResult& r) {
+        if (closed_) return;
+        const StatementResult* failure = r.Failure();
+        if (failure != nullptr && !unprepared && dialect_.IsUnprepared(*failure)) {
+          return EndOthers(/*unprepared=*/true);
+        }
+        if (!r.ok()) return Failed(absl::UnavailableError(r.Error()));
+        OnOthers(r.results[0]);
+      }));
 }
 
 void ServingLock::OnOthers(const StatementResult& ids) {

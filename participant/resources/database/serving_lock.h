@@ -31,6 +31,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/lifetime.h"
 #include "coordinator/base/log.h"
 #include "coordinator/base/mutex.h"
 #include "participant/resources/database/dialect.h"
@@ -45,7 +46,6 @@ class ServingLock {
   // `loop` and `dialect` outlive this.
   ServingLock(rpc::EventLoop* loop, Dialect* dialect, std::string resource,
               std::shared_ptr<std::string> holder);
-  ~ServingLock();
   ServingLock(const ServingLock&) = delete;
   ServingLock& operator=(const ServingLock&) = delete;
 
@@ -97,8 +97,7 @@ class ServingLock {
   Timestamp report_at_;  // it is not logged again before this that the lock is not held
   mutable Mutex mutex_;
   std::string why_ ABSL_GUARDED_BY(mutex_);  // see why_not_held
-  // Timers and callbacks hold it weakly, and find it gone after this is destroyed.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace concordat::participant::database
