@@ -80,6 +80,15 @@ TEST(SnapshotStore, Scenario45_CrashAtEveryStepOfASave_LeavesTheOldOneOrTheNewOn
   }
 }
 
+TEST(SnapshotStore, WhatACrashHasLeft_IsRemovedAtTheStart) {
+  FaultEnv env(1);
+  ASSERT_TRUE(env.CreateDir("/snapshots").ok());
+  ASSERT_TRUE(env.Create("/snapshots/group-1-5.snapshot.1.tmp").ok());
+  SnapshotStore store(&env, "/snapshots");
+  ASSERT_TRUE(store.Open(kLog).ok());
+  EXPECT_TRUE(env.List("/snapshots")->empty());
+}
+
 TEST(SnapshotStore, Scenario78_SnapshotsOfAnotherLog_AreRefused) {
   FaultEnv env(1);
   SnapshotStore store(&env, "/snapshots");

@@ -11,6 +11,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_replace.h"
+#include "concordat_wire/types_constants.h"
 
 namespace concordat {
 namespace {
@@ -95,6 +96,27 @@ TEST(Ids, ThatNobodyGivesOut_AreRefused) {
   EXPECT_THAT(std::string(FromWire(branch).status().message()),
               HasSubstr("'Bank A' is no resource name"));
   EXPECT_FALSE(FromWire(std::vector<wire::BranchId>{ToWire(kBranch), branch}).ok());
+}
+
+TEST(Words, ThatTheWireDoesNotHave_AreAProgrammersError) {
+  EXPECT_DEATH((void)ToWire(Outcome::kUnknown), "");
+  EXPECT_DEATH((void)ToWire(AbortCause::kNone), "");
+}
+
+TEST(Context, HasTheVersionAndTheClusterIfItIsKnown) {
+  const wire::CallContext context = MakeContext(ClusterId(7));
+  EXPECT_EQ(context.version, wire::g_types_constants.PROTOCOL_VERSION);
+  EXPECT_TRUE(context.__isset.cluster);
+  EXPECT_EQ(context.cluster, 7);
+  EXPECT_FALSE(MakeContext().__isset.cluster);
+}
+
+TEST(Result, HasATextIfThereIsOne) {
+  const wire::Result refused = wire::MakeResult(wire::Code::INVALID, "no such mode");
+  EXPECT_EQ(refused.code, wire::Code::INVALID);
+  EXPECT_EQ(refused.message, "no such mode");
+  EXPECT_TRUE(refused.__isset.message);
+  EXPECT_FALSE(wire::MakeResult(wire::Code::OK).__isset.message);
 }
 
 }  // namespace
