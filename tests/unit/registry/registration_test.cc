@@ -254,5 +254,42 @@ TEST_F(RegistrationTest, GrownGenerationAndRepeatedRefusal_AreNoNews) {
   EXPECT_EQ(node.events().back().kind, EventKind::kRefused);
 }
 
+TEST_F(RegistrationTest, TextsThatAreTooLongAndNoIncarnation_AreRefused) {
+  const std::string too_long(5000, 'x');
+  std::vector<ResourceRecord> bad(3, Bank("bank-a"));
+  bad[0].kind = too_long;
+  bad[1].store = too_long;
+  bad[2].incarnation = Incarnation();
+  for (const ResourceRecord& resource : bad) {
+    EXPECT_THAT(node.Said(node.Register(resource)), StartsWith("REFUSED bad-request"));
+  }
+  EXPECT_THAT(node.Appended(), IsEmpty());
+}
+
+// Anybody may send any name: nothing is kept of those that are not registered.
+TEST_F(RegistrationTest, RefusedNameThatNobodyHas_IsNotKept) {
+  ResourceRecord foreign = Bank("bank-a");
+  foreign.cluster = ClusterId(8);
+  node.Register(foreign);
+  EXPECT_THAT(node.events(), IsEmpty());
+  node.Register(Bank("bank-a"), "it is not served");
+  EXPECT_THAT(node.events(), IsEmpty());
+}
+
+TEST_F(RegistrationTest, ResourceWithoutHeartbeats_IsShownSilent) {
+  node.Register(Bank("bank-a"));
+  node.CommitLog();
+  node.Pass(Duration::Millis(4999));
+  EXPECT_FALSE(node.View("bank-a").silent);
+  node.Pass(Duration::Millis(1));
+  EXPECT_TRUE(node.View("bank-a").silent);
+}
+
+TEST_F(RegistrationTest, LongReasonWhyAResourceCannotBeUsed_IsCut) {
+  node.Register(Bank("bank-a"), "", std::string(5000, 'x'));
+  node.CommitLog();
+  EXPECT_LT(node.View("bank-a").unavailable.size(), 5000u);
+}
+
 }  // namespace
 }  // namespace concordat::registry

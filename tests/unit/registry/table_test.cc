@@ -176,5 +176,12 @@ TEST_F(ResourceTableTest, IndexThatGoesBack_IsAProgrammersError) {
   EXPECT_DEATH(table_.Apply(LogIndex(1), Bank("bank-a"), users_), "after 1");
 }
 
+TEST_F(ResourceTableTest, Scenario51_SameRecordAtAnotherIndex_AnotherHash) {
+  ResourceTable other;
+  table_.Apply(LogIndex(1), Bank("bank-a"), users_);
+  other.Apply(LogIndex(2), Bank("bank-a"), users_);
+  EXPECT_NE(table_.Hash(), other.Hash());
+}
+
 }  // namespace
 }  // namespace concordat::registry
