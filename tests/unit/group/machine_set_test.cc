@@ -134,5 +134,68 @@ TEST_F(MachineSetTest, SectionOfAMachineThatIsNotHere_IsNotKnown) {
   EXPECT_TRUE(absl::IsUnimplemented(status)) << status;
 }
 
+// Its number may be in use again by then.
+TEST_F(MachineSetTest, ReadOfALeadershipThatIsLost_ConfirmsNoLaterOne) {
+  Lead();
+  first_.Read(9, "x");
+  const std::vector<ReadToken> before = set_.TakeReads();
+  set_.LoseLeadership(kNow);
+  (void)first_.TakeAnswers();
+  set_.BecomeLeader(Term(2), kNow);
+  set_.LeaderReady(Term(2), kNow);
+  first_.Read(9, "x");
+  const std::vector<ReadToken> after = set_.TakeReads();
+  set_.OnReadConfirmed(before.at(0), kNow);
+  EXPECT_THAT(first_.TakeAnswers(), IsEmpty());
+  set_.OnReadConfirmed(after.at(0), kNow);
+  EXPECT_EQ(first_.TakeAnswers().size(), 1u);
+}
+
+// Has work and timers as the test says, and no commands.
+class BusyMachine final : public StateMachine {
+ public:
+  absl::Status Check(std::string_view) const override { return absl::OkStatus(); }
+  absl::Status Apply(LogIndex, std::string_view, Timestamp) override {
+    return absl::OkStatus();
+  }
+  void BecomeLeader(Term, Timestamp) override {}
+  void LeaderReady(Term, Timestamp) override {}
+  void LoseLeadership(Timestamp) override {}
+  void AdmitNewWork(bool admit) override { admits = admit; }
+  void Tick(Timestamp now) override { ticked = now; }
+  bool HasMoreWork() const override { return more; }
+  Timestamp NextTimer() const override { return next; }
+  std::vector<std::string> TakeProposals() override { return {}; }
+  std::vector<ReadToken> TakeReads() override { return {}; }
+  void OnReadConfirmed(ReadToken, Timestamp) override {}
+  std::unique_ptr<SnapshotSource> TakeSnapshot() override { return nullptr; }
+  std::unique_ptr<SnapshotRestore> BeginRestore(LogIndex) override { return nullptr; }
+
+  bool admits = true;
+  bool more = false;
+  Timestamp ticked;
+  Timestamp next = Timestamp::Infinite();
+};
+
+TEST(MachineSet, WorkTimersTimeAndRoom_AreThoseOfAllMachines) {
+  BusyMachine machines[2];
+  MachineSet set({{kFirst, &machines[0]}, {kSecond, &machines[1]}});
+  EXPECT_FALSE(set.HasMoreWork());
+  EXPECT_EQ(set.NextTimer(), Timestamp::Infinite());
+  const Timestamp now = Timestamp::FromMicros(7);
+  set.AdmitNewWork(false);
+  set.Tick(now);
+  for (BusyMachine& machine : machines) {
+    EXPECT_FALSE(machine.admits);
+    EXPECT_EQ(machine.ticked, now);
+    machine.more = true;
+    machine.next = now;
+    EXPECT_TRUE(set.HasMoreWork());
+    EXPECT_EQ(set.NextTimer(), now);
+    machine.more = false;
+    machine.next = Timestamp::Infinite();
+  }
+}
+
 }  // namespace
 }  // namespace concordat::group

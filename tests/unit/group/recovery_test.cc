@@ -107,5 +107,16 @@ TEST_F(RecoverGroupTest, Scenario78_MissingOrOtherSnapshot_IsReported) {
   EXPECT_THAT(machine_.counters(), IsEmpty()) << "nothing of it is used";
 }
 
+TEST_F(RecoverGroupTest, Scenario78_SnapshotThatIsCutOff_IsReported) {
+  Replay(storage::RecordType::kSnapshot,
+         storage::EncodeSnapshot(kOurs, false, MetaAt(5)));
+  std::string state = StateNamed("five");
+  state.pop_back();
+  files_[LogIndex(5)] = {MetaAt(5), state};
+  const absl::Status cut = Recover().status();
+  EXPECT_TRUE(absl::IsDataLoss(cut)) << cut;
+  EXPECT_THAT(machine_.counters(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace concordat::group
