@@ -1,20 +1,12 @@
 #include "coordinator/client/coordinators.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "coordinator/base/check.h"
 #include "thrift/wire/conversion.h"
 
 namespace concordat::client {
 
 namespace {
-
-// The pause between two attempts at nodes that could not answer. An election takes some
-// tenths of a second, and the first commit after it should not wait much longer.
-constexpr Duration kPause = Duration::Millis(10);
-// The pause grows to this while no node leads, so that many callers do not add load.
-constexpr Duration kLongestPause = Duration::Millis(100);
 
 Answer AnswerOf(const wire::Result& result, const std::string& asked) {
   switch (result.code) {
@@ -48,22 +40,12 @@ struct Coordinators::Pending {
   Attempt attempt;
   Done done;
   RequestFate fate;
-  Duration pause = kPause;
-  bool hurried = false;  // the last attempt has followed a hint without a pause
-
-  // If two nodes each name the other as the leader, there is a pause between attempts.
-  Duration NextPause(bool followed_hint) {
-    hurried = followed_hint && !hurried;
-    if (hurried) return Duration();
-    return std::exchange(pause, std::min(pause * 2, kLongestPause));
-  }
+  LeaderSearchPauses pauses;
 };
 
 Coordinators::Coordinators(rpc::EventLoop* loop, LinkProvider* links,
                            std::vector<std::string> addresses)
-    : loop_(loop), links_(links), addresses_(std::move(addresses)) {
-  CONCORDAT_CHECK(!addresses_.empty()) << "a client needs a coordinator's address";
-}
+    : loop_(loop), links_(links), nodes_(std::move(addresses)) {}
 
 void Coordinators::Call(Duration time_limit, Attempt attempt, Done done) {
   auto pending = std::make_shared<Pending>();
@@ -74,7 +56,7 @@ void Coordinators::Call(Duration time_limit, Attempt attempt, Done done) {
 }
 
 void Coordinators::Try(const std::shared_ptr<Pending>& pending) {
-  const std::string asked = addresses_[current_];
+  const std::string asked = nodes_.current();
   CoordinatorLink* link = links_->Coordinator(asked);
   if (link == nullptr) {
     wire::Result result;
@@ -92,37 +74,19 @@ void Coordinators::OnResult(const std::shared_ptr<Pending>& pending,
                             const std::string& asked, const wire::Result& result) {
   const NextStep step = pending->fate.Hear(AnswerOf(result, asked));
   if (result.code == wire::Code::OK) NoteAnswer(asked);
-  const bool likely = MoveOn(asked, result, step);
+  bool likely = false;
+  if (step == NextStep::kAskSame) likely = nodes_.Follow(asked, result.leader_hint);
+  if (step == NextStep::kAskOther) likely = nodes_.MoveOn(asked, result.leader_hint);
   if (step == NextStep::kStop || loop_->Now() >= pending->give_up) {
     return pending->done(result, pending->fate.verdict());
   }
-  loop_->RunAfter(pending->NextPause(likely),
+  loop_->RunAfter(pending->pauses.Next(likely),
                   lifetime_.IfAlive([this, pending] { Try(pending); }));
-}
-
-bool Coordinators::MoveOn(const std::string& asked, const wire::Result& result,
-                          NextStep step) {
-  // Another call has chosen another node already.
-  if (addresses_[current_] != asked) return true;
-  const bool elsewhere = !result.leader_hint.empty() && result.leader_hint != asked;
-  if (step == NextStep::kStop || (step == NextStep::kAskSame && !elsewhere)) return false;
-  if (elsewhere) {
-    Follow(result.leader_hint);
-    return true;
-  }
-  current_ = (current_ + 1) % addresses_.size();
-  return false;
 }
 
 void Coordinators::NoteAnswer(const std::string& node) {
   if (!last_answered_.empty() && last_answered_ != node) ++leader_changes_;
   last_answered_ = node;
-}
-
-void Coordinators::Follow(const std::string& leader) {
-  const auto known = std::find(addresses_.begin(), addresses_.end(), leader);
-  current_ = static_cast<size_t>(known - addresses_.begin());
-  if (known == addresses_.end()) addresses_.push_back(leader);
 }
 
 void Coordinators::Hello(
@@ -141,7 +105,7 @@ void Coordinators::Hello(
       },
       [this, reply, done = std::move(done)](const wire::Result& result, Verdict) {
         if (result.code == wire::Code::OK && !reply->leader.empty()) {
-          Follow(reply->leader);
+          nodes_.Choose(reply->leader);
         }
         done(*reply, result);
       });

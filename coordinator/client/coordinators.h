@@ -12,6 +12,7 @@
 
 #include "concordat_wire/coordinator_types.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/leader_finder.h"
 #include "coordinator/base/lifetime.h"
 #include "coordinator/client/link.h"
 #include "coordinator/client/request_fate.h"
@@ -54,18 +55,13 @@ class Coordinators {
   void Try(const std::shared_ptr<Pending>& pending);
   void OnResult(const std::shared_ptr<Pending>& pending, const std::string& asked,
                 const wire::Result& result);
-  // The node asked does not lead: follows its hint, or goes on to the next node. True:
-  // the node to be asked now is likely to lead, so there is no reason to pause.
-  bool MoveOn(const std::string& asked, const wire::Result& result, NextStep step);
-  void Follow(const std::string& leader);
   void NoteAnswer(const std::string& node);
 
   rpc::EventLoop* const loop_;
   LinkProvider* const links_;
-  std::vector<std::string> addresses_;  // never shrinks
-  size_t current_ = 0;                  // the node of addresses_ that is asked next
-  std::string last_answered_;           // its address; empty: none yet
-  uint64_t leader_changes_ = 0;         // see leader_changes
+  LeaderFinder nodes_;           // by their addresses
+  std::string last_answered_;    // its address; empty: none yet
+  uint64_t leader_changes_ = 0;  // see leader_changes
   Lifetime lifetime_;
 };
 

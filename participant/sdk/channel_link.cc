@@ -1,6 +1,5 @@
 #include "participant/sdk/channel_link.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,9 +7,6 @@
 
 namespace concordat::participant {
 namespace {
-
-// More addresses than a cluster has nodes are not taken from hints.
-constexpr size_t kMaxAddresses = 32;
 
 constexpr char kOtherServer[] =
     "answers, but is not a coordinator's client port (in --members it is the address "
@@ -31,32 +27,22 @@ struct ChannelLink::Attempt {
 absl::StatusOr<std::unique_ptr<ChannelLink>> ChannelLink::Create(
     rpc::EventLoop* loop, const std::vector<std::string>& addresses,
     ChannelLinkOptions options) {
-  std::unique_ptr<ChannelLink> link(new ChannelLink(loop, options));
+  if (addresses.empty()) {
+    return absl::InvalidArgumentError("no address of a coordinator was given");
+  }
   for (const std::string& address : addresses) {
     const absl::StatusOr<rpc::Address> parsed = rpc::Address::Parse(address);
     if (!parsed.ok()) return parsed.status();
-    link->AddAddress(address);
   }
-  if (link->addresses_.empty()) {
-    return absl::InvalidArgumentError("no address of a coordinator was given");
-  }
-  link->current_ = link->addresses_.front();
-  return link;
+  return std::unique_ptr<ChannelLink>(new ChannelLink(loop, addresses, options));
 }
 
-ChannelLink::ChannelLink(rpc::EventLoop* loop, ChannelLinkOptions options)
-    : loop_(loop), options_(options), random_(options.seed) {}
-
-bool ChannelLink::AddAddress(const std::string& address) {
-  if (std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end()) {
-    return true;
-  }
-  if (addresses_.size() >= kMaxAddresses || !rpc::Address::Parse(address).ok()) {
-    return false;
-  }
-  addresses_.push_back(address);
-  return true;
-}
+ChannelLink::ChannelLink(rpc::EventLoop* loop, std::vector<std::string> addresses,
+                         ChannelLinkOptions options)
+    : loop_(loop),
+      options_(options),
+      random_(options.seed),
+      nodes_(std::move(addresses)) {}
 
 rpc::Channel* ChannelLink::ChannelTo(const std::string& address) {
   std::unique_ptr<rpc::Channel>& channel = channels_[address];
@@ -73,17 +59,10 @@ rpc::Channel* ChannelLink::ChannelTo(const std::string& address) {
   return channel.get();
 }
 
-void ChannelLink::MoveOn(const std::string& address) {
-  if (current_ != address) return;  // another call has found a better one
-  const auto it = std::find(addresses_.begin(), addresses_.end(), address);
-  const size_t next = static_cast<size_t>(it - addresses_.begin()) + 1;
-  current_ = addresses_[next % addresses_.size()];
-}
-
 template <class Reply>
 void ChannelLink::Try(std::shared_ptr<Attempt<Reply>> attempt) {
   --attempt->tries_left;
-  attempt->address = current_;
+  attempt->address = nodes_.current();
   Attempt<Reply>* raw = attempt.get();
   raw->send(ChannelTo(raw->address),
             lifetime_.IfAlive([this, attempt = std::move(attempt)](
@@ -98,7 +77,9 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
   const bool ok = result.ok() && result.reply.result.code == wire::Code::OK;
   if (ok) {
     if constexpr (std::is_same_v<Reply, wire::HelloReply>) {
-      for (const std::string& node : result.reply.nodes) AddAddress(node);
+      for (const std::string& node : result.reply.nodes) {
+        if (rpc::Address::Parse(node).ok()) nodes_.Add(node);
+      }
     }
     return attempt->done(std::move(result.reply));
   }
@@ -106,20 +87,12 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
   absl::StrAppend(&attempt->errors, attempt->errors.empty() ? "" : "; ", attempt->address,
                   ": ", result.is_other_server() ? kOtherServer : "",
                   result.ok() ? said.message : result.error);
-  const bool hinted =
-      result.ok() &&
-      (said.code == wire::Code::NOT_LEADER || said.code == wire::Code::UNDECIDED) &&
-      !said.leader_hint.empty() && said.leader_hint != attempt->address &&
-      AddAddress(said.leader_hint);
   // Another node would give the same answer.
   if (result.ok() && said.code == wire::Code::INVALID) {
     return attempt->done(absl::InvalidArgumentError(said.message));
   }
-  if (hinted) {
-    current_ = said.leader_hint;
-  } else {
-    MoveOn(attempt->address);
-  }
+  const bool hinted = rpc::Address::Parse(said.leader_hint).ok();
+  nodes_.MoveOn(attempt->address, hinted ? said.leader_hint : "");
   if (attempt->tries_left > 0) return Try(std::move(attempt));
   attempt->done(absl::UnavailableError(
       absl::StrCat("no coordinator answered as the leader: ", attempt->errors)));
@@ -134,7 +107,7 @@ void ChannelLink::Hello(const wire::CallContext& context, Done<wire::HelloReply>
         "hello", context, options_.call_deadline, std::move(callback));
   };
   attempt->done = std::move(done);
-  attempt->tries_left = addresses_.size();
+  attempt->tries_left = nodes_.size();
   Try(std::move(attempt));
 }
 
@@ -150,7 +123,7 @@ void ChannelLink::Register(const wire::RegisterRequest& request,
             "registerResources", request, options_.call_deadline, std::move(callback));
   };
   attempt->done = std::move(done);
-  attempt->tries_left = addresses_.size() + 1;
+  attempt->tries_left = nodes_.size() + 1;
   Try(std::move(attempt));
 }
 
@@ -164,7 +137,7 @@ void ChannelLink::Inquire(const wire::InquiryRequest& request,
         "inquire", request, options_.call_deadline, std::move(callback));
   };
   attempt->done = std::move(done);
-  attempt->tries_left = addresses_.size() + 1;
+  attempt->tries_left = nodes_.size() + 1;
   Try(std::move(attempt));
 }
 

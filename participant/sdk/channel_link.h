@@ -1,5 +1,5 @@
-// Reaches the coordinators over sockets. It finds the leader by the hints of the nodes
-// and by trying the nodes in turn, and keeps using it.
+// Reaches the coordinators over sockets. It finds the leader (coordinator/base/
+// leader_finder.h) and keeps using it.
 //
 //   auto link = ChannelLink::Create(loop, {"10.0.0.1:7070", "10.0.0.2:7070"}, {});
 #ifndef PARTICIPANT_SDK_CHANNEL_LINK_H_
@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/base/clock.h"
+#include "coordinator/base/leader_finder.h"
 #include "coordinator/base/lifetime.h"
 #include "coordinator/base/random.h"
 #include "participant/sdk/coordinator_link.h"
@@ -43,30 +44,25 @@ class ChannelLink final : public CoordinatorLink {
                Done<wire::InquiryReply> done) override;
 
   // The address of the node that the next call goes to.
-  [[nodiscard]] const std::string& current() const { return current_; }
+  [[nodiscard]] const std::string& current() const { return nodes_.current(); }
 
  private:
   // One call, tried at one node after another.
   template <class Reply>
   struct Attempt;
 
-  ChannelLink(rpc::EventLoop* loop, ChannelLinkOptions options);
-  // Adds an address that a node has sent. False: it cannot be used.
-  bool AddAddress(const std::string& address);
+  ChannelLink(rpc::EventLoop* loop, std::vector<std::string> addresses,
+              ChannelLinkOptions options);
   rpc::Channel* ChannelTo(const std::string& address);
   template <class Reply>
   void Try(std::shared_ptr<Attempt<Reply>> attempt);
   template <class Reply>
   void OnResult(std::shared_ptr<Attempt<Reply>> attempt, rpc::CallResult<Reply> result);
-  // The node at `address` did not answer or cannot help: makes the next one in the list
-  // the current one.
-  void MoveOn(const std::string& address);
 
   rpc::EventLoop* const loop_;
   const ChannelLinkOptions options_;
-  Random random_;                       // seeds of the channels
-  std::vector<std::string> addresses_;  // of all nodes that are known
-  std::string current_;                 // one of addresses_
+  Random random_;       // seeds of the channels
+  LeaderFinder nodes_;  // by their addresses, which can all be parsed
   // By address; made at the first call.
   std::map<std::string, std::unique_ptr<rpc::Channel>> channels_;
   Lifetime lifetime_;
