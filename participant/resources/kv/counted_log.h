@@ -7,23 +7,24 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "participant/resources/kv/shard.h"
 #include "wal/log_writer.h"
 
 namespace concordat::participant::kv {
 
-class CountedLog final : public ShardLog {
+class CountedLog {
  public:
   // `bytes`: how much recovery has read after the last checkpoint.
   CountedLog(wal::LogWriter* writer, uint64_t bytes) : writer_(writer), bytes_(bytes) {}
 
-  absl::StatusOr<wal::Lsn> Append(uint8_t type, std::string_view payload,
-                                  wal::Reserve use) override {
+  // As wal::LogWriter::Append.
+  [[nodiscard]] absl::StatusOr<wal::Lsn> Append(uint8_t type, std::string_view payload,
+                                                wal::Reserve use) {
     absl::StatusOr<wal::Lsn> lsn = writer_->Append(type, payload, use);
     if (lsn.ok()) bytes_ += payload.size() + kRecordOverhead;
     return lsn;
   }
-  bool HasSpace() const override { return writer_->HasSpace(wal::Reserve::kNormal); }
+  // For new work.
+  [[nodiscard]] bool HasSpace() const { return writer_->HasSpace(wal::Reserve::kNormal); }
 
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   void ResetBytes() { bytes_ = 0; }

@@ -66,7 +66,7 @@ absl::Status Shard::Replay(wal::Lsn lsn, uint8_t type, std::string_view payload)
   return absl::OkStatus();
 }
 
-std::vector<BranchId> Shard::FinishRecovery(ShardLog* log) {
+std::vector<BranchId> Shard::FinishRecovery(CountedLog* log) {
   log_ = log;
   std::vector<BranchId> prepared;
   for (const auto& [key, branch] : branches_) {

@@ -41,6 +41,7 @@
 #include "concordat_wire/participant_types.h"
 #include "coordinator/base/xid.h"
 #include "participant/resources/kv/checkpoint.h"
+#include "participant/resources/kv/counted_log.h"
 #include "participant/resources/kv/evidence_table.h"
 #include "participant/resources/kv/lock_manager.h"
 #include "participant/resources/kv/operations.h"
@@ -57,16 +58,6 @@ struct ShardOptions {
   // How many keys and ranges one branch may lock, by reads too. Locks take memory, and
   // Prepare releases those of reads one by one.
   size_t max_branch_locks = 100'000;
-};
-
-// The log as the shard uses it; see wal/log_writer.h.
-class ShardLog {
- public:
-  virtual ~ShardLog() = default;
-  [[nodiscard]] virtual absl::StatusOr<wal::Lsn> Append(uint8_t type,
-                                                        std::string_view payload,
-                                                        wal::Reserve use) = 0;
-  [[nodiscard]] virtual bool HasSpace() const = 0;  // for new work
 };
 
 // Callbacks that are due. They must run without the shard's mutex, because they may call
@@ -120,7 +111,7 @@ class Shard {
   // contradicts itself.
   [[nodiscard]] absl::Status Replay(wal::Lsn lsn, uint8_t type, std::string_view payload);
   // Takes the locks of the branches in doubt, and returns these branches.
-  [[nodiscard]] std::vector<BranchId> FinishRecovery(ShardLog* log);
+  [[nodiscard]] std::vector<BranchId> FinishRecovery(CountedLog* log);
 
   // --- work ---
   [[nodiscard]] absl::Status Start(const BranchId& branch, const StartOptions& options);
@@ -211,9 +202,9 @@ class Shard {
   void FinishPending(Pending* pending);
 
   const ShardOptions options_;
-  ShardLog* log_ = nullptr;  // set by FinishRecovery
-  Rows rows_;                // the committed rows
-  EvidenceTable evidence_;   // of committed branches
+  CountedLog* log_ = nullptr;  // set by FinishRecovery
+  Rows rows_;                  // the committed rows
+  EvidenceTable evidence_;     // of committed branches
   LockManager locks_;
   uint64_t last_order_ = 0;  // distinguishes branches of one transaction
   absl::flat_hash_map<BranchKey, std::unique_ptr<Branch>> branches_;
