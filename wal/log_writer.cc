@@ -1,14 +1,11 @@
 #include "wal/log_writer.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/check.h"
-#include "coordinator/base/mutex.h"
 #include "wal/sector.h"
 #include "wal/spare_pool.h"
 
@@ -29,117 +26,22 @@ void Enqueue(std::string* queue, uint8_t type, std::string_view payload) {
   queue->append(payload);
 }
 
-class GroupCommit final : public LogWriter {
- public:
-  GroupCommit(std::unique_ptr<Log> log, LogWriterOptions options, size_t margin_segments)
-      : log_(std::move(log)),
-        options_(std::move(options)),
-        margin_segments_(margin_segments),
-        log_id_(log_->log_id()),
-        max_payload_(log_->max_payload()),
-        next_lsn_(log_->next_lsn()),
-        durable_(log_->durable_lsn().value()) {
-    NoteSpace();
-    thread_ = std::thread([this] { Run(); });
-  }
-  ~GroupCommit() override { Stop(); }
+}  // namespace
 
-  absl::StatusOr<Lsn> Append(const std::vector<Record>& records, Reserve use) override;
-  absl::StatusOr<Lsn> Append(uint8_t type, std::string_view payload,
-                             Reserve use) override;
-  void WaitDurable(Lsn lsn) override;
-  void Hold() override {
-    MutexLock lock(&mutex_);
-    held_ = true;
-  }
-  void Flush() override;
-  void ReleaseBefore(Lsn lsn) override;
-  uint64_t log_id() const override { return log_id_; }
-  Lsn next_lsn() const override {
-    MutexLock lock(&mutex_);
-    return next_lsn_;
-  }
-  Lsn durable_lsn() const override { return Lsn(durable_.load()); }
-  size_t max_payload() const override { return max_payload_; }
-  bool HasSpace(Reserve use) const override {
-    return use == Reserve::kNormal ? normal_open_.load() : finish_open_.load();
-  }
-  uint64_t flush_count() const override { return flushes_.load(); }
-  void Stop() override;
+LogWriter::LogWriter(std::unique_ptr<Log> log, LogWriterOptions options,
+                     size_t margin_segments)
+    : log_(std::move(log)),
+      options_(std::move(options)),
+      margin_segments_(margin_segments),
+      log_id_(log_->log_id()),
+      max_payload_(log_->max_payload()),
+      next_lsn_(log_->next_lsn()),
+      durable_(log_->durable_lsn().value()) {
+  NoteSpace();
+  thread_ = std::thread([this] { Run(); });
+}
 
- private:
-  struct Waiter {
-    Lsn lsn;
-    ConditionVariable wake;
-  };
-
-  // Common to both forms of Append: `enqueue` puts `count` records with `bytes` of
-  // payload into the queue.
-  template <class EnqueueAll>
-  absl::StatusOr<Lsn> AppendQueued(size_t bytes, size_t count, Reserve use,
-                                   EnqueueAll enqueue);
-  absl::Status WaitForRoom(size_t bytes, Reserve use)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  void Run();
-  // False: the writer has stopped, and nothing is left to do.
-  bool WaitForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Spin();
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !queue_.empty() || release_ > release_done_ || stop_;
-  }
-  void TakeBatch(std::string* batch, Lsn* release) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool TakeBatchHere() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Write(std::string_view records, Lsn release);
-  // Wakes the writer although an owner holds, because somebody waits for what is queued.
-  void EndHold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (std::exchange(held_, false)) work_.NotifyOne();
-  }
-  void NoteSpace();
-  void Finished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  const std::unique_ptr<Log> log_;  // used by the thread that flushes: see writing_here_
-  const LogWriterOptions options_;
-  const size_t margin_segments_;  // spares kept for the accepted records: see NoteSpace
-  const uint64_t log_id_;
-  const size_t max_payload_;
-
-  mutable Mutex mutex_;
-  ConditionVariable work_;  // signals the writer thread: there is work
-  ConditionVariable room_;  // signals appenders: the queue has room
-  // Encoded records, not yet taken for a flush.
-  std::string queue_ ABSL_GUARDED_BY(mutex_);
-  // With kRecordOverhead for each record.
-  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  // In the batch that is being written.
-  size_t flushing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  Lsn next_lsn_ ABSL_GUARDED_BY(mutex_);      // highest argument of ReleaseBefore
-  Lsn release_ ABSL_GUARDED_BY(mutex_);       // highest argument of ReleaseBefore
-  Lsn release_done_ ABSL_GUARDED_BY(mutex_);  // the release that is carried out
-  size_t queued_records_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool writer_sleeps_ ABSL_GUARDED_BY(mutex_) = false;
-  bool held_ ABSL_GUARDED_BY(mutex_) = false;  // between Hold and Flush
-  // True: a caller of Flush uses log_ now, and the writer thread must not.
-  bool writing_here_ ABSL_GUARDED_BY(mutex_) = false;
-  size_t waiting_for_room_ ABSL_GUARDED_BY(mutex_) = 0;   // threads in WaitForRoom
-  std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);  // threads in WaitDurable
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  bool joined_ ABSL_GUARDED_BY(mutex_) = false;
-
-  std::atomic<uint64_t> durable_;  // durable_lsn()
-  std::atomic<uint64_t> flushes_ = 0;
-  std::atomic<int64_t> flush_micros_ = 0;  // duration of a flush, moving average
-  // Tells Spin, without the mutex, that there is work.
-  std::atomic<bool> work_hint_ = false;
-  std::atomic<bool> normal_open_ = false;  // HasSpace(Reserve::kNormal)
-  std::atomic<bool> finish_open_ = false;  // HasSpace(Reserve::kFinish)
-  // The batch of the thread that called Flush.
-  std::string batch_here_;
-  Lsn release_here_;
-  std::thread thread_;
-};
-
-absl::StatusOr<Lsn> GroupCommit::Append(const std::vector<Record>& records, Reserve use) {
+absl::StatusOr<Lsn> LogWriter::Append(const std::vector<Record>& records, Reserve use) {
   CONCORDAT_CHECK(!records.empty()) << "appending no record";
   size_t bytes = 0;
   for (const Record& record : records) {
@@ -155,8 +57,8 @@ absl::StatusOr<Lsn> GroupCommit::Append(const std::vector<Record>& records, Rese
   });
 }
 
-absl::StatusOr<Lsn> GroupCommit::Append(uint8_t type, std::string_view payload,
-                                        Reserve use) {
+absl::StatusOr<Lsn> LogWriter::Append(uint8_t type, std::string_view payload,
+                                      Reserve use) {
   if (payload.size() > max_payload_) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a record of ", payload.size(), " bytes, at most ", max_payload_, " fit"));
@@ -166,8 +68,8 @@ absl::StatusOr<Lsn> GroupCommit::Append(uint8_t type, std::string_view payload,
 }
 
 template <class EnqueueAll>
-absl::StatusOr<Lsn> GroupCommit::AppendQueued(size_t bytes, size_t count, Reserve use,
-                                              EnqueueAll enqueue) {
+absl::StatusOr<Lsn> LogWriter::AppendQueued(size_t bytes, size_t count, Reserve use,
+                                            EnqueueAll enqueue) {
   bytes += count * kRecordOverhead;
   if (bytes > options_.queue_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -193,7 +95,7 @@ absl::StatusOr<Lsn> GroupCommit::AppendQueued(size_t bytes, size_t count, Reserv
   return last;
 }
 
-absl::Status GroupCommit::WaitForRoom(size_t bytes, Reserve use) {
+absl::Status LogWriter::WaitForRoom(size_t bytes, Reserve use) {
   for (;;) {
     if (stop_) return absl::FailedPreconditionError("the log writer has stopped");
     if (!HasSpace(use)) {
@@ -213,7 +115,7 @@ absl::Status GroupCommit::WaitForRoom(size_t bytes, Reserve use) {
   }
 }
 
-void GroupCommit::WaitDurable(Lsn lsn) {
+void LogWriter::WaitDurable(Lsn lsn) {
   if (durable_.load() >= lsn.value()) return;
   MutexLock lock(&mutex_);
   CONCORDAT_CHECK(lsn < next_lsn_) << "waiting for a record that was not appended";
@@ -225,7 +127,7 @@ void GroupCommit::WaitDurable(Lsn lsn) {
   while (durable_.load() < lsn.value()) waiter.wake.Wait(&mutex_);
 }
 
-void GroupCommit::ReleaseBefore(Lsn lsn) {
+void LogWriter::ReleaseBefore(Lsn lsn) {
   CONCORDAT_CHECK(lsn.value() <= durable_.load() + 1) << "releasing what is not durable";
   MutexLock lock(&mutex_);
   if (lsn <= release_) return;
@@ -233,7 +135,7 @@ void GroupCommit::ReleaseBefore(Lsn lsn) {
   if (writer_sleeps_) work_.NotifyOne();
 }
 
-void GroupCommit::Stop() {
+void LogWriter::Stop() {
   {
     MutexLock lock(&mutex_);
     stop_ = true;
@@ -247,7 +149,7 @@ void GroupCommit::Stop() {
 }
 
 // Looks for work for a moment before the writer sleeps.
-void GroupCommit::Spin() {
+void LogWriter::Spin() {
   if (options_.spin <= Duration()) return;
   const auto end = std::chrono::steady_clock::now() +
                    std::chrono::microseconds(options_.spin.micros());
@@ -258,7 +160,7 @@ void GroupCommit::Spin() {
   }
 }
 
-bool GroupCommit::WaitForWork() {
+bool LogWriter::WaitForWork() {
   while (!HasWork() || writing_here_ || held_) {
     writer_sleeps_ = true;
     if (normal_open_.load()) {
@@ -272,7 +174,7 @@ bool GroupCommit::WaitForWork() {
   return !(stop_ && queue_.empty() && release_ <= release_done_);
 }
 
-void GroupCommit::TakeBatch(std::string* batch, Lsn* release) {
+void LogWriter::TakeBatch(std::string* batch, Lsn* release) {
   batch->clear();
   batch->swap(queue_);
   flushing_bytes_ = std::exchange(queued_bytes_, 0);
@@ -281,7 +183,7 @@ void GroupCommit::TakeBatch(std::string* batch, Lsn* release) {
   work_hint_.store(false, std::memory_order_relaxed);
 }
 
-bool GroupCommit::TakeBatchHere() {
+bool LogWriter::TakeBatchHere() {
   MutexLock lock(&mutex_);
   held_ = false;
   // The thread that uses the log now looks at the queue again afterwards.
@@ -300,7 +202,7 @@ bool GroupCommit::TakeBatchHere() {
 
 // The writer thread must not use the log until on_durable has returned, since
 // the calls of on_durable must be in the order of the flushes.
-void GroupCommit::Flush() {
+void LogWriter::Flush() {
   if (!TakeBatchHere()) return;
   Write(batch_here_, release_here_);
   {
@@ -314,7 +216,7 @@ void GroupCommit::Flush() {
   if (HasWork() || !normal_open_.load()) work_.NotifyOne();
 }
 
-void GroupCommit::Run() {
+void LogWriter::Run() {
   std::string batch;
   for (;;) {
     Lsn release;
@@ -336,7 +238,7 @@ void GroupCommit::Run() {
 
 // NoteSpace made sure of space on the disk before the records were accepted. So every
 // record may use the reserve now, and no append can fail.
-void GroupCommit::Write(std::string_view records, Lsn release) {
+void LogWriter::Write(std::string_view records, Lsn release) {
   const bool any = !records.empty();
   const auto start = std::chrono::steady_clock::now();
   while (!records.empty()) {
@@ -368,12 +270,12 @@ void GroupCommit::Write(std::string_view records, Lsn release) {
 // consecutive segments are never both less than half full: see Open. So while the
 // margin is whole, more records may be accepted, and normal records only while the rest
 // of the reserve is whole too.
-void GroupCommit::NoteSpace() {
+void LogWriter::NoteSpace() {
   normal_open_.store(log_->spare_segments() >= log_->reserve_segments());
   finish_open_.store(log_->spare_segments() >= margin_segments_);
 }
 
-void GroupCommit::Finished() {
+void LogWriter::Finished() {
   durable_.store(log_->durable_lsn().value());
   flushing_bytes_ = 0;
   if (waiting_for_room_ > 0) room_.NotifyAll();
@@ -387,8 +289,6 @@ void GroupCommit::Finished() {
   }
   waiters_.erase(still, waiters_.end());
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Open(
     FileEnv* env, LogOptions log_options, LogWriterOptions options,
@@ -407,7 +307,8 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Open(
       std::max<uint64_t>(1, log_options.reserve_bytes) + margin * capacity;
   auto log = Log::Open(env, std::move(log_options), on_record);
   if (!log.ok()) return log.status();
-  return std::make_unique<GroupCommit>(*std::move(log), std::move(options), margin);
+  return std::unique_ptr<LogWriter>(
+      new LogWriter(*std::move(log), std::move(options), margin));
 }
 
 }  // namespace concordat::wal
