@@ -119,6 +119,7 @@ TEST(RegistryLeadership, NewLeader_GivesEveryParticipantTheTimeToBeHeardOf) {
   Node next(&log);
   next.CatchUp();
   EXPECT_FALSE(next.View("bank-a").last_seen);
+  next.Pass(Duration::Seconds(60));
   next.Lead(2);
   EXPECT_EQ(next.Said(next.Retire("bank-a")).substr(0, 14), "REFUSED in-use");
   next.Pass(Duration::Seconds(5));
@@ -137,6 +138,68 @@ TEST(RegistryLeadership, LostLeadership_DropsProposalsThatWereNotTaken) {
   registry.LoseLeadership(Timestamp());
   EXPECT_THAT(registry.TakeProposals(), IsEmpty());
   EXPECT_THAT(registry.TakeOutput().answers, SizeIs(1));
+}
+
+// What was heard before is not known any more, and nobody has come back: a participant is
+// heard of for the first time.
+TEST(RegistryLeadership, LedAgain_NothingWasHeardBefore) {
+  Log log;
+  Node node(&log);
+  node.Lead(1);
+  node.Register(Bank("bank-a"));
+  node.CommitLog();
+  node.Register(Bank("bank-a"), "", "waiting for the database");
+  node.Lose();
+  node.Lead(2);
+  EXPECT_FALSE(node.View("bank-a").last_seen);
+  EXPECT_EQ(node.View("bank-a").unavailable, "");
+  const size_t told = node.users.reachable.size();
+  node.Pass(Duration::Seconds(60));
+  node.Register(Bank("bank-a"));
+  EXPECT_THAT(node.users.reachable, SizeIs(told));
+}
+
+TEST(RegistryLeadership, NextTermWithoutALossBetween_WhoWaitsIsAnsweredUndecided) {
+  Log log;
+  Node node(&log);
+  node.Lead(1);
+  const auto asked = node.Register(Bank("bank-a"));
+  node.Lead(2);
+  EXPECT_EQ(node.Said(asked), "UNDECIDED");
+}
+
+TEST(RegistryLeadership, EntryOfAnotherTerm_MakesNoLeaderReady) {
+  FakeUsers users;
+  Registry registry(Options(), &users);
+  registry.BecomeLeader(Term(2), Timestamp());
+  registry.LeaderReady(Term(1), Timestamp());
+  registry.Submit(group::RequestToken(1), RegisterResourceRequest{Bank("bank-a")},
+                  Timestamp());
+  EXPECT_THAT(registry.TakeProposals(), IsEmpty());
+  registry.LeaderReady(Term(2), Timestamp());
+  EXPECT_THAT(registry.TakeProposals(), SizeIs(1));
+}
+
+TEST(RegistryLeadership, LostBeforeAllWhoHaveWaitedHadTheirTurn_TheRestIsSentOn) {
+  Log log;
+  Options options;
+  options.max_work_per_output = 1;
+  Node node(&log, options);
+  node.Lead(1, /*ready=*/false);
+  const auto first = node.Register(Bank("bank-a"));
+  const auto second = node.Register(Bank("bank-b"));
+  node.Ready();
+  node.Lose();
+  EXPECT_EQ(node.Said(first), "UNDECIDED");
+  EXPECT_EQ(node.Said(second), "NOT_LEADER");
+}
+
+TEST(RegistryLeadership, SnapshotRestoredAtALeader_IsAProgrammersError) {
+  Log log;
+  Node node(&log);
+  node.Lead(1);
+  EXPECT_DEATH((void)Restore(&node.registry(), SnapshotOf(&node.registry()), LogIndex(1)),
+               "a leader restores nothing");
 }
 
 }  // namespace

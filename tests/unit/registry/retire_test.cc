@@ -84,11 +84,23 @@ TEST_F(RetireTest, NameThatComesBack_HasNoPast) {
   node.Pass(Duration::Seconds(6));
   node.Retire("bank-a");
   node.CommitLog();
+  const size_t told = node.users.reachable.size();
   const auto added = node.Register(BankAt(kBackup));
+  EXPECT_EQ(node.users.reachable.size(), told) << "it was not silent: it is new";
   node.CommitLog();
   EXPECT_EQ(node.Said(added), "REGISTERED");
   EXPECT_EQ(node.View("bank-a").refused, "");
   EXPECT_EQ(node.View("bank-a").last_seen, Duration());
+}
+
+TEST_F(RetireTest, LongNameOfWhoRetires_IsCut) {
+  node.Register(Bank("bank-a"));
+  node.CommitLog();
+  node.Pass(Duration::Seconds(6));
+  const auto retired =
+      node.Submit(RetireResourceRequest{"bank-a", std::string(5000, 'x')});
+  node.CommitLog();
+  EXPECT_EQ(node.Said(retired), "RETIRED");
 }
 
 }  // namespace
