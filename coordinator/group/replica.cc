@@ -86,6 +86,7 @@ bool Replica::Process() {
     busy = ProcessRaft(&applied);
     busy = ProcessMachine() || busy;
   }
+  MaybeDropReceived();
   MaybeTakeSnapshot();
   return busy || machine_->HasMoreWork();
 }
@@ -174,10 +175,19 @@ void Replica::ConfirmReads() {
 void Replica::ReceiveSnapshot(raft::Output* output) {
   for (raft::SnapshotWrite& write : output->snapshot_writes) {
     environment_->ReceiveSnapshot(std::move(write));
+    received_parts_ = true;
   }
   if (!output->install_snapshot) return;
+  received_parts_ = false;
   installing_ = std::move(output->install_snapshot);
   environment_->RestoreSnapshot(*installing_, machine_->BeginRestore(installing_->index));
+}
+
+// They may be many, and hold the space that the log needs.
+void Replica::MaybeDropReceived() {
+  if (!received_parts_ || raft_.is_receiving_snapshot()) return;
+  received_parts_ = false;
+  environment_->DropReceivedSnapshot();
 }
 
 void Replica::OnSnapshotRestored(const raft::SnapshotMeta& meta,

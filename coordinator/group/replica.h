@@ -53,7 +53,7 @@ class ReplicaEnvironment {
   virtual void OnRaftState(const raft::SoftState& state) = 0;
   virtual void OnRaftNotice(const raft::Notice& notice) = 0;
 
-  // The next three do their work away from the loop, in the order in which they are
+  // The next four do their work away from the loop, in the order in which they are
   // called.
 
   // Makes a snapshot durable. Replica::OnSnapshotSaved is called later.
@@ -61,6 +61,9 @@ class ReplicaEnvironment {
                             std::unique_ptr<SnapshotSource> source) = 0;
   // Keeps a part of a snapshot that the leader sends.
   virtual void ReceiveSnapshot(raft::SnapshotWrite part) = 0;
+  // Removes the parts that were received: the transfer was given up. The next part is the
+  // first one of another transfer.
+  virtual void DropReceivedSnapshot() = 0;
   // All parts have come: makes the snapshot durable and reads it into `restore`, unless a
   // part could not be kept. Replica::OnSnapshotRestored is called later.
   virtual void RestoreSnapshot(const raft::SnapshotMeta& meta,
@@ -149,6 +152,7 @@ class Replica {
   void WritePersists();
   void ApplyCommitted(const std::vector<raft::Entry>& entries);
   void ReceiveSnapshot(raft::Output* output);
+  void MaybeDropReceived();
   void ServeSnapshotReads(const std::vector<raft::SnapshotReadRequest>& reads);
   void MaybeTakeSnapshot();
   void ProposePending();
@@ -176,6 +180,7 @@ class Replica {
   bool leading_ = false;
   Term leading_term_;  // of the present leadership
 
+  bool received_parts_ = false;  // the environment keeps parts of a snapshot
   std::optional<raft::SnapshotMeta> installing_;  // until OnSnapshotRestored
   std::optional<raft::SnapshotMeta> saving_;      // until OnSnapshotSaved
   // Applied since the last snapshot was begun.

@@ -30,7 +30,10 @@ void SnapshotFiles::Receive(const raft::SnapshotWrite& part) {
   CONCORDAT_CHECK(received_ != nullptr && received_->state_bytes() == part.offset)
       << "snapshot part at " << part.offset << " does not follow the last one";
   receive_status_ = received_->Append(part.data.view());
+  if (!receive_status_.ok()) received_.reset();
 }
+
+void SnapshotFiles::DropReceived() { received_.reset(); }
 
 absl::Status SnapshotFiles::Restore(const raft::SnapshotMeta& meta,
                                     SnapshotRestore* restore) {

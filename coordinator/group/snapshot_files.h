@@ -28,8 +28,10 @@ class SnapshotFiles {
   // When it returns OK, the snapshot is durable. Returns the size of its state in bytes.
   [[nodiscard]] absl::StatusOr<uint64_t> Save(const raft::SnapshotMeta& meta,
                                               SnapshotSource* source);
-  // Restore reports an error of this.
+  // Restore reports an error of this. What was received so far is removed at once then.
   void Receive(const raft::SnapshotWrite& part);
+  // Removes what was received, because the rest will not come.
+  void DropReceived();
   // Makes durable what was received, and reads it back into `restore`.
   [[nodiscard]] absl::Status Restore(const raft::SnapshotMeta& meta,
                                      SnapshotRestore* restore);
@@ -37,7 +39,7 @@ class SnapshotFiles {
  private:
   storage::SnapshotStore* const store_;  // not owned
   const GroupId group_;
-  // The snapshot that is being received. Null: none is.
+  // The snapshot that is being received. Null: none is, or a part could not be kept.
   std::unique_ptr<storage::SnapshotWriter> received_;
   absl::Status receive_status_;  // the first error of its parts
 };

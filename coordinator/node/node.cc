@@ -379,6 +379,8 @@ void Node::ReceiveSnapshot(raft::SnapshotWrite part) {
   snapshot_worker_->Receive(std::move(part));
 }
 
+void Node::DropReceivedSnapshot() { snapshot_worker_->DropReceived(); }
+
 void Node::RestoreSnapshot(const raft::SnapshotMeta& meta,
                            std::unique_ptr<group::SnapshotRestore> restore) {
   snapshot_worker_->Restore(

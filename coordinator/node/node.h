@@ -180,6 +180,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   void SaveSnapshot(const raft::SnapshotMeta& meta,
                     std::unique_ptr<group::SnapshotSource> source) override;
   void ReceiveSnapshot(raft::SnapshotWrite part) override;
+  void DropReceivedSnapshot() override;
   void RestoreSnapshot(const raft::SnapshotMeta& meta,
                        std::unique_ptr<group::SnapshotRestore> restore) override;
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,

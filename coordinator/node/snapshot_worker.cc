@@ -27,6 +27,10 @@ void SnapshotWorker::Receive(raft::SnapshotWrite part) {
   Add([this, part = std::move(part)] { files_.Receive(part); });
 }
 
+void SnapshotWorker::DropReceived() {
+  Add([this] { files_.DropReceived(); });
+}
+
 void SnapshotWorker::Restore(const raft::SnapshotMeta& meta,
                              std::unique_ptr<group::SnapshotRestore> restore,
                              Restored done) {

@@ -36,6 +36,7 @@ class SnapshotWorker {
   void Save(const raft::SnapshotMeta& meta, std::unique_ptr<group::SnapshotSource> source,
             Saved done);
   void Receive(raft::SnapshotWrite part);
+  void DropReceived();
   void Restore(const raft::SnapshotMeta& meta,
                std::unique_ptr<group::SnapshotRestore> restore, Restored done);
   // Destroys a restore on the worker's thread, since that may take a while.

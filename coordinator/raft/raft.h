@@ -227,6 +227,12 @@ class Raft {
   // when it contradicts what was committed while it was saved; OnSnapshotInstallFailed is
   // then to be called.
   [[nodiscard]] bool MayInstall(const SnapshotMeta& meta) const;
+  // False: the parts of a snapshot that were received so far are not needed any more.
+  // Once it is false, the next part that is written begins a snapshot.
+  [[nodiscard]] bool is_receiving_snapshot() const {
+    return receiving_.has_value() && receiving_->sender_term == term() &&
+           receiving_->meta.index > commit_index_;
+  }
   // Answers install_snapshot: the snapshot could not be kept or used, and nothing was
   // replaced. The leader is told so and sends it again after a pause.
   void OnSnapshotInstallFailed(const SnapshotMeta& meta);

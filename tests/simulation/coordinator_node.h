@@ -151,6 +151,7 @@ class CoordinatorNode final : public Process,
   void ReceiveSnapshot(raft::SnapshotWrite part) override {
     disk_->ReceiveSnapshot(part);
   }
+  void DropReceivedSnapshot() override { disk_->DropReceivedSnapshot(); }
   void RestoreSnapshot(const raft::SnapshotMeta& meta,
                        std::unique_ptr<group::SnapshotRestore> restore) override;
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta& meta,

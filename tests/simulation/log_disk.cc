@@ -83,6 +83,7 @@ class LogDisk final : public NodeDisk {
   void ReceiveSnapshot(const raft::SnapshotWrite& part) override {
     files_->Receive(part);
   }
+  void DropReceivedSnapshot() override { files_->DropReceived(); }
   absl::Status RestoreSnapshot(const raft::SnapshotMeta& meta,
                                group::SnapshotRestore* restore) override {
     return files_->Restore(meta, restore);

@@ -53,6 +53,7 @@ class NodeDisk : public storage::LogSink {
   virtual absl::Status SaveSnapshot(const raft::SnapshotMeta& meta,
                                     group::SnapshotSource* source) = 0;
   virtual void ReceiveSnapshot(const raft::SnapshotWrite& part) = 0;
+  virtual void DropReceivedSnapshot() = 0;
   virtual absl::Status RestoreSnapshot(const raft::SnapshotMeta& meta,
                                        group::SnapshotRestore* restore) = 0;
   [[nodiscard]] virtual absl::StatusOr<raft::SnapshotMeta> LoadSnapshot(

@@ -111,6 +111,7 @@ class RecordDisk final : public NodeDisk {
         << "snapshot part at " << part.offset << " does not follow the last one";
     received_.state.append(part.data.view());
   }
+  void DropReceivedSnapshot() override { received_ = {}; }
   absl::Status RestoreSnapshot(const raft::SnapshotMeta& meta,
                                group::SnapshotRestore* restore) override {
     CONCORDAT_CHECK(received_.meta == meta) << "not the snapshot that was received";

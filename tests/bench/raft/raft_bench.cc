@@ -169,6 +169,7 @@ class BenchNode final : private group::ReplicaEnvironment {
     });
   }
   void ReceiveSnapshot(raft::SnapshotWrite) override {}
+  void DropReceivedSnapshot() override {}
   void RestoreSnapshot(const raft::SnapshotMeta&,
                        std::unique_ptr<group::SnapshotRestore>) override {}
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta&, uint64_t, size_t,

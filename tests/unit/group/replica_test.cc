@@ -67,11 +67,16 @@ class World final : public ReplicaEnvironment {
   }
   void OnRaftState(const raft::SoftState&) override {}
   void OnRaftNotice(const raft::Notice&) override {}
-  void SaveSnapshot(const raft::SnapshotMeta&, std::unique_ptr<SnapshotSource>) override {
+  void SaveSnapshot(const raft::SnapshotMeta& meta,
+                    std::unique_ptr<SnapshotSource>) override {
+    saved.push_back(meta);
   }
-  void ReceiveSnapshot(raft::SnapshotWrite) override {}
+  void ReceiveSnapshot(raft::SnapshotWrite) override { ++received_parts; }
+  void DropReceivedSnapshot() override { ++dropped; }
   void RestoreSnapshot(const raft::SnapshotMeta&,
-                       std::unique_ptr<SnapshotRestore>) override {}
+                       std::unique_ptr<SnapshotRestore> begun) override {
+    restore = std::move(begun);
+  }
   absl::StatusOr<std::string> ReadSnapshot(const raft::SnapshotMeta&, uint64_t, size_t,
                                            bool*) override {
     return absl::NotFoundError("no snapshot");
@@ -80,6 +85,10 @@ class World final : public ReplicaEnvironment {
   txn::Core* core = nullptr;
   std::vector<raft::Message> sent;
   std::vector<txn::Answer> answers;
+  std::vector<raft::SnapshotMeta> saved;
+  std::unique_ptr<SnapshotRestore> restore;
+  int received_parts = 0;
+  int dropped = 0;  // transfers of a snapshot
 };
 
 class ReplicaTest : public ::testing::Test {
@@ -89,7 +98,7 @@ class ReplicaTest : public ::testing::Test {
     config.raft.self = NodeId(1);
     config.raft.group = kGroup;
     config.raft.voters = std::move(voters);
-    config.snapshot_entries = UINT64_MAX;
+    config.snapshot_entries = snapshot_entries_;
     config.snapshot_bytes = UINT64_MAX;
     store_.Attach(&log_);
     world_.core = &core_;
@@ -191,6 +200,7 @@ class ReplicaTest : public ::testing::Test {
   std::unique_ptr<Replica> replica_;
   Timestamp now_ = Timestamp::FromMicros(1'000'000);
   uint64_t token_ = 0;
+  uint64_t snapshot_entries_ = UINT64_MAX;
 };
 
 // There are 100,000 rollbacks of more than half a KiB each while the disk does not write.
@@ -401,6 +411,108 @@ TEST_F(ReplicaTest, Scenario80_ManyEntriesCommittedAtOnce_AreAppliedInPortions) 
   replica_->OnDurable(log_.Flush());
   EXPECT_TRUE(replica_->Process());
   EXPECT_LE(replica_->raft().applied_index().value() - before.value(), 4096u);
+}
+
+// --- snapshots ---
+
+TEST_F(ReplicaTest, Snapshot_IsTakenAfterSoManyEntries_OneAtATime) {
+  snapshot_entries_ = 10;
+  LeadAlone();
+  Gtid gtid = Allocate(100);
+  const auto apply = [&](int entries) {
+    for (int i = 0; i < entries; ++i, ++gtid.sequence) {
+      Submit(txn::RollbackRequest{.gtid = gtid});
+    }
+    Process();
+    for (int i = 0; i < 4; ++i) Flush();
+  };
+  apply(10);
+  ASSERT_EQ(world_.saved.size(), 1u);
+  apply(10);
+  ASSERT_EQ(world_.saved.size(), 1u) << "it is not saved yet";
+  replica_->OnSnapshotSaved(world_.saved[0], absl::ResourceExhaustedError("disk full"));
+  EXPECT_TRUE(replica_->raft().snapshot().index.is_none());
+  Process();
+  ASSERT_EQ(world_.saved.size(), 2u) << "as many entries have come meanwhile";
+  replica_->OnSnapshotSaved(world_.saved[1], absl::OkStatus());
+  EXPECT_EQ(replica_->raft().snapshot(), world_.saved[1]);
+  apply(1);
+  EXPECT_EQ(world_.saved.size(), 2u);
+}
+
+raft::SnapshotChunk ChunkOfSnapshotAt(uint64_t index, uint64_t offset, bool last) {
+  const raft::Configuration voters({NodeId(1), NodeId(2), NodeId(3)});
+  return {{LogIndex(index), Term(1), voters}, offset, raft::Payload("12345678"), last};
+}
+
+TEST_F(ReplicaTest, SnapshotThatCannotBeRestored_IsNotInstalled) {
+  Create({NodeId(1), NodeId(2), NodeId(3)});
+  const auto chunk = ChunkOfSnapshotAt(20, 0, /*last=*/true);
+  Receive(NodeId(2), Term(1), chunk);
+  ASSERT_NE(world_.restore, nullptr);
+  replica_->OnSnapshotRestored(chunk.meta, absl::DataLossError("damaged"),
+                               world_.restore.get());
+  Process();
+  EXPECT_TRUE(replica_->raft().snapshot().index.is_none());
+  EXPECT_EQ(world_.dropped, 0) << "it is not being received any more";
+}
+
+TEST_F(ReplicaTest, TransferThatGoesOn_IsNotDropped) {
+  Create({NodeId(1), NodeId(2), NodeId(3)});
+  Receive(NodeId(2), Term(1), ChunkOfSnapshotAt(20, 0, false));
+  Pass(Duration::Millis(10));
+  Receive(NodeId(2), Term(1), ChunkOfSnapshotAt(20, 8, true));
+  EXPECT_EQ(world_.received_parts, 2);
+  EXPECT_EQ(world_.dropped, 0);
+}
+
+TEST_F(ReplicaTest, Scenario77_NoSpaceDuringATransfer_WhatWasReceivedIsDropped) {
+  Create({NodeId(1), NodeId(2), NodeId(3)});
+  Receive(NodeId(2), Term(1), ChunkOfSnapshotAt(20, 0, false));
+  log_.space = false;
+  Pass(Duration::Millis(10));
+  Receive(NodeId(2), Term(1), ChunkOfSnapshotAt(20, 8, false));
+  EXPECT_EQ(world_.dropped, 1);
+  log_.space = true;
+  Pass(Duration::Millis(10));
+  Receive(NodeId(2), Term(1), ChunkOfSnapshotAt(20, 0, false));
+  EXPECT_EQ(world_.received_parts, 2) << "from its beginning";
+  EXPECT_EQ(world_.dropped, 1);
+}
+
+// The next leader may have all entries that this node needs.
+TEST_F(ReplicaTest, TransferWhoseLeaderIsGone_IsDropped) {
+  Create({NodeId(1), NodeId(2), NodeId(3)});
+  Receive(NodeId(2), Term(1), ChunkOfSnapshotAt(20, 0, false));
+  Receive(NodeId(3), Term(2), FirstEntry(raft::EntryType::kTermStart, ""));
+  EXPECT_EQ(world_.dropped, 1);
+}
+
+// --- what waits ---
+
+TEST_F(ReplicaTest, Read_IsConfirmedWhenEverythingBeforeItIsApplied) {
+  LeadAlone();
+  Gtid gtid = Allocate(10'000);
+  const Gtid unknown = Allocate(1);
+  for (int i = 0; i < 10'000; ++i, ++gtid.sequence) {
+    Submit(txn::RollbackRequest{.gtid = gtid});
+  }
+  Process();
+  replica_->OnDurable(log_.Flush());
+  ASSERT_TRUE(replica_->Process());
+  const LogIndex commit = replica_->raft().commit_index();
+  Submit(txn::OutcomeRequest{unknown});
+  const auto answered = [&] {
+    return std::any_of(
+        world_.answers.begin(), world_.answers.end(),
+        [&](const txn::Answer& answer) { return answer.token.value() == token_; });
+  };
+  while (replica_->raft().applied_index() < commit) {
+    EXPECT_FALSE(answered()) << replica_->raft().applied_index();
+    (void)replica_->Process();
+  }
+  Process();
+  EXPECT_TRUE(answered());
 }
 
 }  // namespace

@@ -117,5 +117,49 @@ TEST_F(SnapshotFilesTest, LaterStateThanTheSnapshotClaims_IsDamage) {
       absl::IsDataLoss(files_.Restore(At(29), other_.BeginRestore(LogIndex(29)).get())));
 }
 
+// Nobody waits for a megabyte that is not a portion.
+TEST_F(SnapshotFilesTest, PortionLargerThanAny_IsDamageAtOnce) {
+  const auto restore = other_.BeginRestore(LogIndex(30));
+  SnapshotParser parser(restore.get());
+  ByteWriter length;
+  length.Varint(kMaxPortionBytes + 1);
+  EXPECT_TRUE(absl::IsDataLoss(parser.Append(length.str())));
+}
+
+TEST_F(SnapshotFilesTest, PortionThatIsCutOffAfterAWholeState_IsDamage) {
+  const auto restore = other_.BeginRestore(LogIndex(30));
+  SnapshotParser parser(restore.get());
+  const auto source = machine_.TakeSnapshot();
+  ASSERT_TRUE(WriteSnapshot(source.get(), [&](std::string_view bytes) {
+                return parser.Append(bytes);
+              }).ok());
+  ByteWriter cut;
+  cut.Varint(50);
+  ASSERT_TRUE(parser.Append(cut.str() + "short").ok());
+  EXPECT_TRUE(absl::IsDataLoss(parser.Finish()));
+}
+
+TEST_F(SnapshotFilesTest, TransferThatIsGivenUp_LeavesNoFile) {
+  files_.Receive({At(20), 0, raft::Payload("a part")});
+  EXPECT_EQ(env_.List("/snapshots")->size(), 1u);
+  files_.DropReceived();
+  EXPECT_TRUE(env_.List("/snapshots")->empty());
+  files_.DropReceived();
+  ReceiveInParts(50, At(30));
+  EXPECT_TRUE(files_.Restore(At(30), other_.BeginRestore(LogIndex(30)).get()).ok());
+}
+
+// The log needs the room.
+TEST_F(SnapshotFilesTest, Scenario77_PartThatFindsNoRoom_LeavesNoFile) {
+  env_.SetCapacity(env_.used_bytes() + 500);
+  files_.Receive({At(30), 0, raft::Payload(std::string(100, 'x'))});
+  EXPECT_EQ(env_.List("/snapshots")->size(), 1u);
+  files_.Receive({At(30), 100, raft::Payload(std::string(1000, 'x'))});
+  EXPECT_TRUE(env_.List("/snapshots")->empty());
+  files_.Receive({At(30), 1100, raft::Payload("more")});
+  const auto restore = other_.BeginRestore(LogIndex(30));
+  EXPECT_TRUE(absl::IsResourceExhausted(files_.Restore(At(30), restore.get())));
+}
+
 }  // namespace
 }  // namespace concordat::group
