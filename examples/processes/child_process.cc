@@ -22,7 +22,9 @@ namespace concordat::example {
 
 namespace {
 
-constexpr int kExitNotStarted = 127;  // as in shells
+// As in shells.
+constexpr int kExitNotStarted = 127;
+constexpr int kSignalExitBase = 128;
 
 // Runs between fork and exec, as a copy of one thread of a process with several threads,
 // so it may call only the functions that signal-safety(7) lists.
@@ -97,8 +99,9 @@ std::string ChildProcess::HowItEnded() const {
   return absl::StrCat("ended with status ", WEXITSTATUS(wait_status_));
 }
 
-bool ChildProcess::EndedWell() const {
-  return WIFEXITED(wait_status_) && WEXITSTATUS(wait_status_) == 0;
+int ChildProcess::ExitStatus() const {
+  return WIFSIGNALED(wait_status_) ? kSignalExitBase + WTERMSIG(wait_status_)
+                                   : WEXITSTATUS(wait_status_);
 }
 
 absl::StatusOr<std::string> RunProgram(const std::vector<std::string>& words,
@@ -116,7 +119,7 @@ absl::StatusOr<std::string> RunProgram(const std::vector<std::string>& words,
   if (!absent) in.seekg(static_cast<std::streamoff>(before));
   const std::string output{std::istreambuf_iterator<char>(in),
                            std::istreambuf_iterator<char>()};
-  if (ended && process->EndedWell()) return output;
+  if (ended && process->ExitStatus() == 0) return output;
   return absl::UnavailableError(absl::StrCat(
       words[0], " ", ended ? process->HowItEnded() : "took too long", ": ", output));
 }

@@ -32,7 +32,9 @@ class ChildProcess {
   bool WaitForEnd(Duration timeout);
   // "killed by signal 9", "ended with status 74". Only after its end.
   [[nodiscard]] std::string HowItEnded() const;
-  [[nodiscard]] bool EndedWell() const;
+  // Only after its end: the exit status, or 128 + the number of the signal that ended it,
+  // as in shells.
+  [[nodiscard]] int ExitStatus() const;
 
  private:
   explicit ChildProcess(pid_t pid) : pid_(pid) {}

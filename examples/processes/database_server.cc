@@ -100,21 +100,22 @@ absl::StatusOr<size_t> CountLines(const absl::StatusOr<std::string>& output) {
   return lines.size();
 }
 
+std::string Bin(const std::string& program) { return kPostgresqlBin + program; }
+
 class Postgresql final : public DatabaseServer {
  public:
   Postgresql(const std::string& name, const std::string& folder)
       : place_(name, folder, "postgres") {}
 
   absl::Status Prepare() {
-    absl::Status status =
-        CheckInstalled({Bin("initdb"), Bin("postgres"), kPsql}, "postgresql-15");
-    if (status.ok()) status = place_.Make(place_.path() + "/.s.PGSQL.5432");
+    absl::Status status = CheckPostgresqlInstalled();
+    if (status.ok()) status = place_.Make(socket());
     if (!status.ok()) return status;
-    status = RunProgram(
-                 place_.As({Bin("initdb"), "-D", place_.data(), "-A", "trust", "-U",
-                            "postgres", "-E", "UTF8", "--locale=C", "--no-instructions"},
-                           "KILL"),
-                 place_.log(), kRunLimit)
+    status = RunProgram(place_.As({Bin("initdb"), "-D", place_.data(), "-A", "trust",
+                                   "-U", "postgres", "-E", "UTF8", "--locale=C",
+                                   "--no-instructions", "--no-sync"},
+                                  "KILL"),
+                        place_.log(), kRunLimit)
                  .status();
     if (!status.ok()) return status;
     std::ofstream conf(place_.data() + "/postgresql.conf", std::ios::app);
@@ -135,9 +136,13 @@ class Postgresql final : public DatabaseServer {
     return program;
   }
 
-  std::string url() const override {
+  std::string socket() const override { return place_.path() + "/.s.PGSQL.5432"; }
+  std::string data() const override { return place_.data(); }
+
+  std::string UrlOf(const std::string& database) const override {
     return absl::StrCat("postgresql://postgres@",
-                        absl::StrReplaceAll(place_.path(), {{"/", "%2F"}}), "/postgres");
+                        absl::StrReplaceAll(place_.path(), {{"/", "%2F"}}), "/",
+                        database);
   }
 
   absl::Status RunSql(const std::string& sql) override { return Psql(sql).status(); }
@@ -147,7 +152,7 @@ class Postgresql final : public DatabaseServer {
   }
 
  private:
-  static std::string Bin(const std::string& program) { return kPostgresqlBin + program; }
+  std::string database() const override { return "postgres"; }
 
   absl::StatusOr<std::string> Psql(const std::string& sql) const {
     return RunProgram({kPsql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h",
@@ -164,9 +169,8 @@ class Mariadb final : public DatabaseServer {
       : place_(name, folder, "mysql") {}
 
   absl::Status Prepare() {
-    absl::Status status =
-        CheckInstalled({kMariadbInstall, kMariadbd, kMariadb}, "mariadb-server");
-    if (status.ok()) status = place_.Make(Socket());
+    absl::Status status = CheckMariadbInstalled();
+    if (status.ok()) status = place_.Make(socket());
     if (!status.ok()) return status;
     return RunProgram(
                place_.As({kMariadbInstall, "--no-defaults", "--datadir=" + place_.data(),
@@ -177,12 +181,14 @@ class Mariadb final : public DatabaseServer {
         .status();
   }
 
+  // At its start a server removes what is in its folder for temporary tables, so servers
+  // must not share one.
   Program program() const override {
     Program program;
     program.name = place_.name();
     program.words = place_.As(
         {kMariadbd, "--no-defaults", "--skip-networking", "--datadir=" + place_.data(),
-         "--socket=" + Socket(), "--pid-file=" + place_.path() + "/pid",
+         "--socket=" + socket(), "--pid-file=" + place_.path() + "/pid",
          "--tmpdir=" + place_.path(), "--max-connections=200"},
         "KILL");
     program.output = place_.log();
@@ -191,13 +197,16 @@ class Mariadb final : public DatabaseServer {
     return program;
   }
 
-  std::string url() const override {
-    return absl::StrCat("mysql://root@/", kDatabase, "?socket=", Socket());
+  std::string socket() const override { return place_.path() + "/socket"; }
+  std::string data() const override { return place_.data(); }
+
+  std::string UrlOf(const std::string& database) const override {
+    return absl::StrCat("mysql://root@/", database, "?socket=", socket());
   }
 
   absl::Status RunSql(const std::string& sql) override {
-    return Client(absl::StrCat("CREATE DATABASE IF NOT EXISTS ", kDatabase, "; USE ",
-                               kDatabase, "; ", sql))
+    return Client(absl::StrCat("CREATE DATABASE IF NOT EXISTS ", database(), "; USE ",
+                               database(), "; ", sql))
         .status();
   }
 
@@ -206,11 +215,10 @@ class Mariadb final : public DatabaseServer {
   }
 
  private:
-  static constexpr char kDatabase[] = "bank";
-  [[nodiscard]] std::string Socket() const { return place_.path() + "/socket"; }
+  std::string database() const override { return "bank"; }
 
   absl::StatusOr<std::string> Client(const std::string& sql) const {
-    return RunProgram({kMariadb, "--no-defaults", "--socket=" + Socket(), "--user=root",
+    return RunProgram({kMariadb, "--no-defaults", "--socket=" + socket(), "--user=root",
                        "--batch", "--skip-column-names", "-e", sql},
                       place_.path() + ".client.out", kRunLimit);
   }
@@ -229,6 +237,14 @@ absl::StatusOr<std::unique_ptr<DatabaseServer>> Prepare(const std::string& name,
 }
 
 }  // namespace
+
+absl::Status CheckPostgresqlInstalled() {
+  return CheckInstalled({Bin("initdb"), Bin("postgres"), kPsql}, "postgresql-15");
+}
+
+absl::Status CheckMariadbInstalled() {
+  return CheckInstalled({kMariadbInstall, kMariadbd, kMariadb}, "mariadb-server");
+}
 
 absl::StatusOr<std::unique_ptr<DatabaseServer>> PreparePostgresql(
     const std::string& name, const std::string& folder) {

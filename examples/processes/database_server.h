@@ -28,17 +28,28 @@ class DatabaseServer {
 
   // For the supervisor, with the name that was given.
   [[nodiscard]] virtual Program program() const = 0;
-  // The URL for concordat-rm, of a database that is empty at first.
-  [[nodiscard]] virtual std::string url() const = 0;
+  // The path of its socket, and of the folder of its data. Both are the same for life.
+  [[nodiscard]] virtual std::string socket() const = 0;
+  [[nodiscard]] virtual std::string data() const = 0;
+  // The URL for concordat-rm, of the database of RunSql, which is empty at first.
+  [[nodiscard]] std::string url() const { return UrlOf(database()); }
+  [[nodiscard]] virtual std::string UrlOf(const std::string& database) const = 0;
   // Runs statements with the server's own command-line client. The error has its output.
   [[nodiscard]] virtual absl::Status RunSql(const std::string& sql) = 0;
   // The number of all prepared transactions at the server.
   [[nodiscard]] virtual absl::StatusOr<size_t> CountPrepared() = 0;
+
+ protected:
+  [[nodiscard]] virtual std::string database() const = 0;
 };
 
-// NOT_FOUND: a package is not installed; the message names it. INVALID_ARGUMENT: the path
-// is too long for a socket. UNAVAILABLE: the data could not be created; the message has
-// the program's output.
+// NOT_FOUND: a package is not installed; the message names it.
+[[nodiscard]] absl::Status CheckPostgresqlInstalled();
+[[nodiscard]] absl::Status CheckMariadbInstalled();
+
+// Create the server's data in <folder>/<name>. NOT_FOUND: as above. INVALID_ARGUMENT: the
+// path is too long for a socket. UNAVAILABLE: the data could not be created; the message
+// has the program's output.
 [[nodiscard]] absl::StatusOr<std::unique_ptr<DatabaseServer>> PreparePostgresql(
     const std::string& name, const std::string& folder);
 [[nodiscard]] absl::StatusOr<std::unique_ptr<DatabaseServer>> PrepareMariadb(

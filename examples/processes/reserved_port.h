@@ -20,6 +20,7 @@ class ReservedPort {
   ReservedPort& operator=(ReservedPort&&) = delete;
   ~ReservedPort();
 
+  [[nodiscard]] int port() const { return port_; }
   // For example "127.0.0.1:40123".
   [[nodiscard]] std::string address() const;
 

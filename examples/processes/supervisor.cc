@@ -157,7 +157,7 @@ void Supervisor::StopThose(bool serving_others, std::vector<std::string>* bad) {
       running.process->Signal(SIGKILL);
       (void)running.process->WaitForEnd(kStopLimit);
       bad->push_back(absl::StrCat(running.program.name, " did not stop on SIGTERM"));
-    } else if (!running.process->EndedWell()) {
+    } else if (running.process->ExitStatus() != 0) {
       bad->push_back(
           absl::StrCat(running.program.name, " ", running.process->HowItEnded()));
     }

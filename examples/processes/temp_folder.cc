@@ -10,13 +10,15 @@
 
 namespace concordat::example {
 
-absl::StatusOr<std::unique_ptr<TempFolder>> TempFolder::Create(const std::string& name) {
-  const char* base = getenv("TMPDIR");
-  if (base == nullptr || *base == '\0') base = "/tmp";
-  std::string path = absl::StrCat(base, "/concordat-", name, ".XXXXXX");
+absl::StatusOr<std::unique_ptr<TempFolder>> TempFolder::Create(const std::string& name,
+                                                               std::string parent) {
+  const char* standard = getenv("TMPDIR");
+  if (parent.empty() && standard != nullptr) parent = standard;
+  if (parent.empty()) parent = "/tmp";
+  std::string path = absl::StrCat(parent, "/concordat-", name, ".XXXXXX");
   if (mkdtemp(path.data()) == nullptr) {
     return absl::UnavailableError(
-        absl::StrCat("cannot make a folder in ", base, ": ", strerror(errno)));
+        absl::StrCat("cannot make a folder in ", parent, ": ", strerror(errno)));
   }
   return std::unique_ptr<TempFolder>(new TempFolder(std::move(path)));
 }

@@ -13,10 +13,10 @@ namespace concordat::example {
 // Thread-safe.
 class TempFolder {
  public:
-  // Creates "concordat-<name>.XXXXXX" in TMPDIR, or in /tmp. The error says which folder
-  // could not be created, and why.
+  // Creates "concordat-<name>.XXXXXX" in `parent`; if that is empty, in TMPDIR, or in
+  // /tmp. The error says where it could not be created, and why.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<TempFolder>> Create(
-      const std::string& name);
+      const std::string& name, std::string parent = "");
   ~TempFolder() { Remove(); }
   TempFolder(const TempFolder&) = delete;
   TempFolder& operator=(const TempFolder&) = delete;

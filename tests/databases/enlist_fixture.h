@@ -10,6 +10,7 @@
 #include <string>
 
 #include "tests/support/postgresql_server.h"
+#include "tests/support/processes.h"
 
 namespace concordat::testing {
 

@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,10 +31,7 @@ class DaemonTest : public ::testing::Test {
 
   std::string Program(const std::string& path) { return ProgramDir() + "/../../" + path; }
   std::string Log(const std::string& name) const { return dir_.path() + "/" + name; }
-  std::string LogText(const std::string& name) const {
-    std::ifstream in(Log(name));
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  }
+  std::string LogText(const std::string& name) const { return TextOf(Log(name)); }
   std::unique_ptr<Child> Run(const std::string& program, const std::string& log,
                              Words flags) {
     std::ofstream(Log(log), std::ios::trunc).close();

@@ -6,19 +6,14 @@
 //   server.Kill();  server.Start();                // as after a crash
 //
 // PostgreSQL refuses to run as root. When the test runs as root, the server runs as the
-// package's user "postgres", or as "nobody". It is ended by its pid, or with this
-// process.
+// package's user "postgres".
 #ifndef TESTS_SUPPORT_POSTGRESQL_SERVER_H_
 #define TESTS_SUPPORT_POSTGRESQL_SERVER_H_
 
-#include <sys/types.h>
-
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "tests/support/processes.h"
-#include "tests/support/server_process.h"
+#include "tests/support/private_server.h"
 
 namespace concordat::testing {
 
@@ -30,36 +25,24 @@ struct PostgresqlServerOptions {
   std::vector<std::string> settings;
 };
 
-class PostgresqlServer {
+class PostgresqlServer : public PrivateServer {
  public:
   // Whether the programs are installed.
   [[nodiscard]] static bool Available();
 
   explicit PostgresqlServer(PostgresqlServerOptions options = {});
-  ~PostgresqlServer();  // ends it
-  PostgresqlServer(const PostgresqlServer&) = delete;
-  PostgresqlServer& operator=(const PostgresqlServer&) = delete;
 
   // Returns when the server accepts connections.
   void Start();
-  void Kill();   // SIGKILL to the postmaster; its children notice it and end
-  void Stop();   // "fast": sessions are ended, prepared transactions stay
-  void Pause();  // SIGSTOP to the postmaster: no new connections
-  void Resume();
-  [[nodiscard]] bool running() const { return pid_ > 0; }
-  // Backup() copies the data directory, replacing an earlier copy; Restore() copies it
-  // back. The server must be stopped.
-  void Backup();
-  void Restore();
-
   // Changes a setting in postgresql.conf; the next Start reads it.
   void Set(const std::string& name, const std::string& value);
 
   // The next Start() starts it as a standby without a primary.
   void BecomeStandby();
 
-  [[nodiscard]] std::string Url(const std::string& database = "postgres") const;
-  [[nodiscard]] std::string SocketPath() const { return dir_->path() + "/.s.PGSQL.5432"; }
+  [[nodiscard]] std::string Url(const std::string& database = "postgres") const {
+    return server().UrlOf(database);
+  }
   // Runs statements in a new session. Returns the first column of the first row of the
   // last statement, or "". The program ends when one fails.
   std::string Exec(const std::string& sql, const std::string& database = "postgres");
@@ -68,16 +51,9 @@ class PostgresqlServer {
   // Returns the first column of all rows.
   std::vector<std::string> Column(const std::string& sql,
                                   const std::string& database = "postgres");
-  // The server's log so far.
-  [[nodiscard]] std::string Log() const { return process_.Log(); }
-  [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
-  std::unique_ptr<TempDir> dir_;
-  std::string data_;
-  PostgresqlServerOptions options_;
-  ServerProcess process_;
-  pid_t pid_ = -1;
+  [[nodiscard]] std::string Configuration() const;
 };
 
 }  // namespace concordat::testing

@@ -4,27 +4,27 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <random>
+#include <iterator>
+#include <sstream>
 #include <thread>
+#include <utility>
 
 #include "coordinator/base/check.h"
+#include "coordinator/base/mutex.h"
+#include "examples/processes/reserved_port.h"
 
 namespace concordat::testing {
 
 namespace {
+
+// Until then even a process that a busy disk holds up has ended.
+constexpr Duration kEndLimit = Duration::Seconds(120);
 
 sockaddr_in Loopback(uint16_t port) {
   sockaddr_in address{};
@@ -105,100 +105,53 @@ double MedianFlush(const std::string& dir, double seconds) {
 
 }  // namespace
 
-TempDir::TempDir(const std::string& parent) {
-  std::string pattern = parent + "/concordat-bench-XXXXXX";
-  CONCORDAT_CHECK(mkdtemp(pattern.data()) != nullptr) << pattern;
-  path_ = pattern;
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 uint16_t FreePort() {
-  constexpr uint32_t kFirst = 10240;
-  constexpr uint32_t kCount = 32000 - kFirst;
-  // Programs that run at the same time start at different ports.
-  static std::atomic<uint32_t> next{std::random_device()() % kCount};
-  for (uint32_t tries = 0; tries < kCount; ++tries) {
-    const auto port = static_cast<uint16_t>(kFirst + next++ % kCount);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = Loopback(port);
-    const bool free =
-        bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
-        listen(fd, 1) == 0;
-    close(fd);
-    if (free) return port;
-  }
-  CONCORDAT_CHECK(false) << "no port is free";
-  return 0;
+  static Mutex mutex;
+  static auto* const reserved = new std::vector<example::ReservedPort>;
+  auto port = example::ReservedPort::Take();
+  CONCORDAT_CHECK(port.ok()) << port.status().message();
+  MutexLock lock(&mutex);
+  reserved->push_back(*std::move(port));
+  return static_cast<uint16_t>(reserved->back().port());
 }
 
-Child::Child(std::vector<std::string> words, std::string log_file)
+Child::Child(const std::vector<std::string>& words, std::string log_file)
     : log_file_(std::move(log_file)) {
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  const pid_t parent = getpid();
-  pid_ = fork();
-  CONCORDAT_CHECK(pid_ >= 0) << "fork failed";
-  if (pid_ > 0) return;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(1);
-  const int fd = open(log_file_.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
-  dup2(fd, STDOUT_FILENO);
-  dup2(fd, STDERR_FILENO);
-  execv(arguments[0], arguments.data());
-  _exit(127);
+  auto process = example::ChildProcess::Start(words, log_file_);
+  CONCORDAT_CHECK(process.ok()) << process.status().message();
+  process_ = *process;
 }
-
-Child::~Child() { Kill(); }
 
 void Child::Kill() {
-  if (pid_ <= 0) return;
-  kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
-  pid_ = -1;
+  if (!process_) return;
+  process_->Signal(SIGKILL);
+  CONCORDAT_CHECK(process_->WaitForEnd(kEndLimit)) << pid() << " does not end";
+  process_.reset();
 }
 
-void Child::Pause() { kill(pid_, SIGSTOP); }
-
-void Child::Resume() { kill(pid_, SIGCONT); }
-
 int Child::Stop() {
-  kill(pid_, SIGTERM);
-  int status = 0;
-  waitpid(pid_, &status, 0);
-  pid_ = -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  Signal(SIGTERM);
+  return WaitForExit(static_cast<double>(kEndLimit.millis()) / 1000);
 }
 
 int Child::WaitForExit(double seconds) {
-  const double end = NowSeconds() + seconds;
-  int status = 0;
-  while (waitpid(pid_, &status, WNOHANG) == 0) {
-    if (NowSeconds() >= end) {
-      Kill();
-      return -1;
-    }
-    SleepMs(5);
+  const auto limit = Duration::Millis(static_cast<int64_t>(seconds * 1000));
+  if (!process_->WaitForEnd(limit)) {
+    Kill();
+    return -1;
   }
-  pid_ = -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  const int status = process_->ExitStatus();
+  process_.reset();
+  return status > 128 ? -1 : status;
 }
 
 bool Child::WaitForLine(const std::string& text, double seconds) const {
-  const double end = NowSeconds() + seconds;
-  while (NowSeconds() < end) {
-    if (TextOf(log_file_).find(text) != std::string::npos) return true;
-    SleepMs(10);
-  }
-  return false;
+  return WaitUntil(seconds,
+                   [&] { return TextOf(log_file_).find(text) != std::string::npos; });
 }
 
 double Child::CpuSeconds() const {
-  std::ifstream in("/proc/" + std::to_string(pid_) + "/stat");
+  std::ifstream in("/proc/" + std::to_string(pid()) + "/stat");
   std::string all((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   const size_t name_end = all.rfind(')');
   if (name_end == std::string::npos) return 0;

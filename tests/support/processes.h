@@ -1,62 +1,55 @@
-// What process tests and benchmarks share: child processes, free ports, the machine's
-// floor (the time of a flush and of a round trip), and percentiles.
+// What process tests and benchmarks share, upon examples/processes: child processes, free
+// ports, the machine's floor (the time of a flush and of a round trip), and percentiles.
 #ifndef TESTS_SUPPORT_PROCESSES_H_
 #define TESTS_SUPPORT_PROCESSES_H_
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "examples/processes/child_process.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/waiting.h"
 
 namespace concordat::testing {
 
-// A new folder below `parent`; the destructor removes it with its content.
-class TempDir {
- public:
-  explicit TempDir(const std::string& parent);
-  ~TempDir();
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-// Returns a port on 127.0.0.1 that was free a moment ago and that this process has not
-// returned before. It is below those that the system assigns to connections
-// (ip_local_port_range).
+// Returns a port on 127.0.0.1 that stays reserved for this process's servers and children
+// until it ends (examples/processes/reserved_port.h).
 [[nodiscard]] uint16_t FreePort();
 
-// A child process that ends with its parent.
+// A child process (examples/processes/child_process.h) of a test, which ends when it
+// cannot be started.
 class Child {
  public:
   // Starts the program `words[0]`. Its standard output and error go to `log_file`.
-  Child(std::vector<std::string> words, std::string log_file);
-  ~Child();  // kills it
+  Child(const std::vector<std::string>& words, std::string log_file);
+  ~Child() { Kill(); }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
   // Waits until the log has a line with this text; false after `seconds`.
   [[nodiscard]] bool WaitForLine(const std::string& text, double seconds) const;
-  void Kill();    // SIGKILL, and waits
-  void Pause();   // SIGSTOP
-  void Resume();  // SIGCONT
-  // Sends SIGTERM and waits. Returns the exit status, or -1 when a signal ended it.
+  void Kill();  // SIGKILL, and waits
+  void Signal(int signal) { process_->Signal(signal); }
+  void Pause() { Signal(SIGSTOP); }
+  void Resume() { Signal(SIGCONT); }
+  // Sends SIGTERM and waits. Returns as WaitForExit.
   int Stop();
   // Waits until the process ends by itself. Returns the exit status, or -1 when a signal
   // ended it or when it has not ended within `seconds` (then it is killed).
   int WaitForExit(double seconds);
-  [[nodiscard]] pid_t pid() const { return pid_; }
+  // -1 after Kill, Stop and WaitForExit.
+  [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : -1; }
   // The user and system time that the process has used, in seconds.
   [[nodiscard]] double CpuSeconds() const;
 
  private:
-  pid_t pid_ = -1;
-  std::string log_file_;
+  std::optional<example::ChildProcess> process_;  // nullopt: its end is known
+  const std::string log_file_;
 };
 
 // The content of a file; empty when it cannot be read.

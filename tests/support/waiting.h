@@ -25,7 +25,7 @@ template <class Condition>
   const double end = NowSeconds() + seconds;
   while (!condition()) {
     if (NowSeconds() > end) return false;
-    SleepMs(2);
+    SleepMs(5);
   }
   return true;
 }

@@ -20,6 +20,7 @@
 
 #include "coordinator/base/check.h"
 #include "coordinator/base/system_clock.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/rpc/echo_handler.h"
 #include "thrift/rpc/channel.h"
 #include "thrift/rpc/server.h"
@@ -234,9 +235,8 @@ void Measure(const char* name, const Address& listen, size_t in_flight, size_t b
 
 int Main(int argc, char** argv) {
   const Duration time = Duration::Millis(argc > 1 ? atoi(argv[1]) * 1000 : 2000);
-  char folder[] = "/tmp/rpc_bench_XXXXXX";
-  CONCORDAT_CHECK(mkdtemp(folder) != nullptr);
-  const std::string path = std::string(folder) + "/socket";
+  const concordat::testing::TempDir folder("/tmp");
+  const std::string path = folder.File("socket");
   for (const bool is_unix : {false, true}) {
     const Address listen = is_unix ? Address::Unix(path) : Address::Tcp("127.0.0.1", 0);
     const char* const name = is_unix ? "unix" : "tcp";
@@ -253,7 +253,6 @@ int Main(int argc, char** argv) {
       unlink(path.c_str());
     }
   }
-  rmdir(folder);
   return 0;
 }
 

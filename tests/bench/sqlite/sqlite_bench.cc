@@ -23,6 +23,7 @@
 #include "coordinator/base/mutex.h"
 #include "coordinator/base/random.h"
 #include "participant/resources/sqlite/sqlite_resource_manager.h"
+#include "tests/support/temp_dir.h"
 
 namespace concordat::participant {
 namespace {
@@ -253,9 +254,6 @@ int main(int argc, char** argv) {
     if (std::strcmp(argv[i], "--seconds") == 0) seconds = std::atof(argv[i + 1]);
     if (std::strcmp(argv[i], "--folder") == 0) folder = argv[i + 1];
   }
-  std::string own = folder + "/sqlite_bench_XXXXXX";
-  if (mkdtemp(own.data()) == nullptr) return 1;
-  const int result = concordat::participant::Main(own, seconds);
-  std::filesystem::remove_all(own);
-  return result;
+  const concordat::testing::TempDir own(folder);
+  return concordat::participant::Main(own.path(), seconds);
 }

@@ -22,7 +22,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,6 +33,7 @@
 #include "coordinator/base/check.h"
 #include "coordinator/base/file_env.h"
 #include "coordinator/base/mutex.h"
+#include "tests/support/processes.h"
 #include "wal/log.h"
 #include "wal/log_writer.h"
 
@@ -254,10 +254,7 @@ class Group {
   std::unique_ptr<LogWriter> writer_;
 };
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
+using testing::Median;
 
 Options ParseOptions(int argc, char** argv) {
   Options options;
@@ -283,11 +280,8 @@ Options ParseOptions(int argc, char** argv) {
 
 int Main(int argc, char** argv) {
   const Options options = ParseOptions(argc, argv);
-  std::string dir = options.dir + "/wal_bench-XXXXXX";
-  if (::mkdtemp(dir.data()) == nullptr) {
-    std::fprintf(stderr, "wal_bench: cannot make %s\n", dir.c_str());
-    return 1;
-  }
+  const testing::TempDir folder(options.dir);
+  const std::string& dir = folder.path();
   std::map<std::string, std::vector<double>> rates;
   double group_size = 0;
   {
@@ -310,8 +304,6 @@ int Main(int argc, char** argv) {
       group_size = group.group_size();
     }
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(dir, ignored);
 
   const auto line = [&](const char* name, const char* what, const char* target) {
     std::vector<double> ratios;

@@ -1,51 +1,34 @@
 #include "tests/process/transfer_test/example_run.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <functional>
-#include <iterator>
-#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "coordinator/base/check.h"
+#include "tests/support/processes.h"
 
 namespace concordat::testing {
 
 namespace {
 
-std::string ReadAll(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-bool WaitFor(const std::function<bool()>& condition, double seconds) {
-  const double end = NowSeconds() + seconds;
-  while (!condition()) {
-    if (NowSeconds() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
-
-[[noreturn]] void BecomeTransfer(char* const* words, const std::string& output,
-                                 const std::string& errors) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC;
-  dup2(open(output.c_str(), flags, 0600), STDOUT_FILENO);
-  dup2(open(errors.c_str(), flags, 0600), STDERR_FILENO);
-  execv(words[0], words);
-  _exit(127);
+// A shell that becomes the program; its $1 is the file for standard error.
+std::vector<std::string> Words(const TempDir& dir, const std::string& error_file,
+                               const std::vector<std::string>& flags) {
+  // The program's own folder goes into this one, and so into its daemons' flags.
+  std::vector<std::string> words = {"/usr/bin/env",
+                                    "TMPDIR=" + dir.path(),
+                                    "/bin/sh",
+                                    "-c",
+                                    "file=$1; shift; exec \"$@\" 2>\"$file\"",
+                                    "sh",
+                                    error_file,
+                                    TRANSFER};
+  words.insert(words.end(), flags.begin(), flags.end());
+  return words;
 }
 
 }  // namespace
@@ -56,17 +39,10 @@ ExampleRun::ExampleRun(const std::vector<std::string>& flags)
       error_file_(dir_.path() + "/errors") {
   // Database servers of the run go through it, as another user.
   chmod(dir_.path().c_str(), 0711);
-  std::vector<std::string> words = {TRANSFER};
-  words.insert(words.end(), flags.begin(), flags.end());
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  pid_ = fork();
-  CONCORDAT_CHECK(pid_ >= 0);
-  if (pid_ > 0) return;
-  // The program's own folder goes into this one, and so into its daemons' flags.
-  setenv("TMPDIR", dir_.path().c_str(), 1);
-  BecomeTransfer(arguments.data(), output_file_, error_file_);
+  auto process =
+      example::ChildProcess::Start(Words(dir_, error_file_, flags), output_file_);
+  CONCORDAT_CHECK(process.ok()) << process.status().message();
+  process_ = *process;
 }
 
 ExampleRun::~ExampleRun() {
@@ -76,32 +52,24 @@ ExampleRun::~ExampleRun() {
   for (const pid_t daemon : Daemons()) kill(daemon, SIGKILL);
 }
 
-void ExampleRun::Signal(int signal) const {
-  if (!ended_) kill(pid_, signal);
-}
-
 int ExampleRun::WaitForEnd(double seconds) {
-  ended_ =
-      ended_ ||
-      WaitFor([this] { return waitpid(pid_, &wait_status_, WNOHANG) == pid_; }, seconds);
-  if (!ended_) return -1;
-  return WIFSIGNALED(wait_status_) ? 128 + WTERMSIG(wait_status_)
-                                   : WEXITSTATUS(wait_status_);
+  const auto limit = Duration::Millis(static_cast<int64_t>(seconds * 1000));
+  return process_->WaitForEnd(limit) ? process_->ExitStatus() : -1;
 }
 
 bool ExampleRun::WaitForOutput(const std::string& text, double seconds) const {
-  return WaitFor([&] { return output().find(text) != std::string::npos; }, seconds);
+  return WaitUntil(seconds, [&] { return output().find(text) != std::string::npos; });
 }
 
-std::string ExampleRun::output() const { return ReadAll(output_file_); }
-std::string ExampleRun::errors() const { return ReadAll(error_file_); }
+std::string ExampleRun::output() const { return TextOf(output_file_); }
+std::string ExampleRun::errors() const { return TextOf(error_file_); }
 
 std::vector<pid_t> ExampleRun::Daemons() const {
   std::vector<pid_t> pids;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (ReadAll(entry.path() / "cmdline").find(dir_.path()) != std::string::npos) {
+    if (TextOf(entry.path() / "cmdline").find(dir_.path()) != std::string::npos) {
       pids.push_back(std::stoi(name));
     }
   }
@@ -109,7 +77,7 @@ std::vector<pid_t> ExampleRun::Daemons() const {
 }
 
 bool ExampleRun::DaemonsAreGoneWithin(double seconds) const {
-  return WaitFor([this] { return Daemons().empty(); }, seconds);
+  return WaitUntil(seconds, [this] { return Daemons().empty(); });
 }
 
 std::vector<std::string> ExampleRun::LeftFolders() const {

@@ -6,10 +6,12 @@
 #include <sys/types.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "tests/support/processes.h"
+#include "examples/processes/child_process.h"
+#include "tests/support/temp_dir.h"
 
 namespace concordat::testing {
 
@@ -21,7 +23,7 @@ class ExampleRun {
   ExampleRun(const ExampleRun&) = delete;
   ExampleRun& operator=(const ExampleRun&) = delete;
 
-  void Signal(int signal) const;
+  void Signal(int signal) { process_->Signal(signal); }
   // The exit status, or 128 + the signal that ended it; -1 when it takes too long.
   int WaitForEnd(double seconds);
   // False when the output has no such text in that time.
@@ -42,9 +44,7 @@ class ExampleRun {
   const TempDir dir_;
   const std::string output_file_;
   const std::string error_file_;
-  pid_t pid_ = -1;
-  bool ended_ = false;
-  int wait_status_ = 0;
+  std::optional<example::ChildProcess> process_;
 };
 
 }  // namespace concordat::testing

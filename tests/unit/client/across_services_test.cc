@@ -149,7 +149,7 @@ class ClosedBank final : public ForwardingBank {
 // The only call of the callee has failed, so that it has no branch to hand back: what the
 // caller would commit lacks its part.
 TEST(AcrossServicesWithAClosedBank, CalleeWhoseOnlyCallFailed_TheCallersCommitAborts) {
-  const wal::TempDir folder;
+  const testing::TempDir folder;
   std::atomic<bool> closed{true};
   Banks banks({}, std::make_unique<ClosedBank>(folder.path() + "/bank", &closed));
   auto transaction = banks.client()->Begin();
@@ -175,7 +175,7 @@ class StrangersBank final : public ForwardingBank {
 };
 
 TEST(AcrossServicesAtOneBank, Scenario102_TheSecondIsRefusedAtOnceAndTheCommitAborts) {
-  const wal::TempDir folder;
+  const testing::TempDir folder;
   Banks banks({}, std::make_unique<StrangersBank>(folder.path() + "/bank"));
   auto transaction = banks.client()->Begin();
   ASSERT_TRUE(transaction.ok());

@@ -59,7 +59,7 @@ class AskAboutOnePhase : public ::testing::Test {
   }
 
   std::atomic<bool> silent_{false};
-  const wal::TempDir folder_;
+  const testing::TempDir folder_;
   Banks banks_{Impatient(),
                std::make_unique<SilentBank>(folder_.path() + "/bank", &silent_)};
 };

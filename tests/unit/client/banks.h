@@ -13,7 +13,7 @@
 #include "coordinator/embedded/embedded.h"
 #include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/resource_manager.h"
-#include "tests/unit/wal/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace concordat::client {
 
@@ -60,7 +60,7 @@ class Banks {
     return std::make_unique<participant::kv::KvResourceManager>(dir, SmallBank());
   }
 
-  const wal::TempDir folder_;
+  const testing::TempDir folder_;
   std::unique_ptr<Embedded> embedded_;
 };
 

@@ -157,7 +157,7 @@ class RunAtPlannedBank : public ::testing::Test {
 
   int runs_ = 0;
   PlannedBank::Plan plan_;
-  const wal::TempDir folder_;
+  const testing::TempDir folder_;
   Banks banks_{Impatient(),
                std::make_unique<PlannedBank>(folder_.path() + "/bank", &plan_)};
 };

@@ -21,7 +21,7 @@
 #include "coordinator/client/operations.h"
 #include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/resources/sqlite/sqlite_resource_manager.h"
-#include "tests/unit/wal/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace concordat {
 namespace {
@@ -115,7 +115,7 @@ class EmbeddedTest : public ::testing::Test {
     EXPECT_EQ(seen.bob, bob);
   }
 
-  const wal::TempDir folder_;
+  const testing::TempDir folder_;
 };
 
 TEST_F(EmbeddedTest, Restart_CommittedIsThereAndTheRestIsNot) {

@@ -15,6 +15,7 @@
 
 #include "coordinator/base/ids.h"
 #include "coordinator/base/xid.h"
+#include "tests/support/temp_dir.h"
 
 namespace concordat {
 namespace {
@@ -33,15 +34,8 @@ std::vector<std::string> Lines(const std::filesystem::path& file) {
 
 class LogTest : public ::testing::Test {
  protected:
-  LogTest() {
-    std::string name = std::filesystem::temp_directory_path() / "concordat-log-XXXXXX";
-    folder_ = mkdtemp(name.data());
-    options_.file = folder_ / "node.log";
-  }
-  ~LogTest() override {
-    ShutdownLogging();
-    std::filesystem::remove_all(folder_);
-  }
+  LogTest() { options_.file = folder_.File("node.log"); }
+  ~LogTest() override { ShutdownLogging(); }
 
   void Start() {
     const absl::Status status = InitLogging(options_);
@@ -55,7 +49,7 @@ class LogTest : public ::testing::Test {
     return lines.empty() ? "" : lines[0].substr(lines[0].find(' ') + 1);
   }
 
-  std::filesystem::path folder_;
+  const testing::TempDir folder_;
   LogOptions options_;
 };
 
@@ -136,27 +130,28 @@ TEST_F(LogTest, EventBelowTheLevel_IsNotWrittenAndItsFieldsAreNotFormatted) {
 }
 
 TEST_F(LogTest, BeforeInitAndAfterShutdown_NothingIsWrittenAnywhere) {
-  testing::internal::CaptureStderr();
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStdout();
   LogEvent(Level::kError, "before");
   Start();
   ShutdownLogging();
   LogEvent(Level::kError, "after");
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
-  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
   EXPECT_THAT(Written(), IsEmpty());
 }
 
 TEST_F(LogTest, NoFile_GoesToStandardError) {
   options_.file.clear();
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   Start();
   LogEvent(Level::kInfo, "started").Field("node", 1);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), EndsWith(" info started node=1\n"));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              EndsWith(" info started node=1\n"));
 }
 
 TEST_F(LogTest, FileThatCannotBeOpened_IsAnErrorThatNamesIt) {
-  options_.file = folder_ / "missing" / "node.log";
+  options_.file = folder_.File("missing/node.log");
   const absl::Status status = InitLogging(options_);
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr(options_.file));
@@ -182,7 +177,7 @@ TEST_F(LogTest, FullFile_IsRotatedAndTheOldestGo) {
   for (int i = 0; i < 100; ++i) LogEvent(Level::kInfo, "event").Field("i", i);
   ShutdownLogging();
   size_t rotated = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
     if (entry.path() != options_.file) ++rotated;
     EXPECT_LE(entry.file_size(), 1100u) << entry.path();
   }

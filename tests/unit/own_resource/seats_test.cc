@@ -12,7 +12,7 @@
 #include "coordinator/client/operations.h"
 #include "coordinator/embedded/embedded.h"
 #include "participant/resources/kv/kv_resource_manager.h"
-#include "tests/unit/wal/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace concordat::participant {
 namespace {
@@ -291,7 +291,7 @@ wire::ExecuteRequest BookRequest(const std::string& seat) {
 }
 
 TEST(OwnResourceTest, SeatAndPayment_AreBothThereOrNeither) {
-  const wal::TempDir folder;
+  const testing::TempDir folder;
   std::vector<EmbeddedResource> resources;
   wal::LogOptions log = SmallLog();
   log.dir = folder.path() + "/seats";

@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 
 namespace concordat::rpc::testing {
@@ -160,7 +159,6 @@ RpcTest::~RpcTest() {
   StopServer();
   client_loop_->StopAndJoin();
   server_loop_->StopAndJoin();
-  if (!folder_.empty()) std::filesystem::remove_all(folder_);
 }
 
 void RpcTest::StartServer(const Limits& limits, const std::string& listen) {
@@ -216,11 +214,8 @@ CallResult<EchoReply> RpcTest::Echo(Channel* channel, const EchoRequest& request
 }
 
 std::string RpcTest::SocketPath(const std::string& name) {
-  if (folder_.empty()) {
-    std::string pattern = "/tmp/rpc_test_XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  return folder_ + "/" + name;
+  if (!folder_.has_value()) folder_.emplace("/tmp");
+  return folder_->File(name);
 }
 
 }  // namespace concordat::rpc::testing

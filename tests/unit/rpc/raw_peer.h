@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/temp_dir.h"
 #include "tests/support/waiting.h"
 #include "tests/unit/rpc/echo_handler.h"
 #include "thrift/rpc/socket.h"
@@ -109,7 +110,7 @@ class RpcTest : public ::testing::Test {
   std::vector<std::unique_ptr<Channel>> channels_;
 
  private:
-  std::string folder_;
+  std::optional<concordat::testing::TempDir> folder_;
 };
 
 // Starts a call of echo. Called on the loop's thread.

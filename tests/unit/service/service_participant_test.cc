@@ -6,8 +6,8 @@
 #include "coordinator/embedded/embedded.h"
 #include "participant/resources/kv/kv_resource_manager.h"
 #include "participant/sdk/participant.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/service/service_instance.h"
-#include "tests/unit/wal/temp_dir.h"
 #include "thrift/rpc/event_loop.h"
 
 namespace concordat::participant::service {
@@ -241,7 +241,7 @@ TEST_F(ServedService, PreparedBranch_IsThereAfterARestart) {
 // --- the whole path ---
 
 TEST(ServiceTransaction, SeatAndPayment_AreBothThereOrNeither) {
-  const wal::TempDir folder;
+  const testing::TempDir folder;
   FaultEnv env(1);
   ModelWorld world;
   std::vector<EmbeddedResource> resources;

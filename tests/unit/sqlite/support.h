@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "participant/resources/sqlite/sqlite_resource_manager.h"
+#include "tests/support/temp_dir.h"
 
 namespace concordat::participant {
 
@@ -66,25 +67,6 @@ inline BranchId MakeBranch(uint64_t sequence, uint64_t number = 1) {
   id.number = number;
   return id;
 }
-
-// A folder that is removed with the object.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "sqlite_test_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::string File(const std::string& name) const {
-    return path_ + "/" + name;
-  }
-
- private:
-  std::string path_;
-};
 
 // An Execute that has been sent and may not have been answered yet.
 struct PendingCall {
@@ -225,7 +207,7 @@ class SqliteFixture : public ::testing::Test {
     return out;
   }
 
-  TempFolder folder_;
+  testing::TempDir folder_;
   std::string path_;
   SqliteOptions options_;
   std::unique_ptr<SqliteResourceManager> rm_;

@@ -12,8 +12,8 @@
 namespace concordat::wal {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct Dumped {
   absl::Status status;

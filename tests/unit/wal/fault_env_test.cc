@@ -9,8 +9,8 @@
 namespace concordat::wal {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 std::unique_ptr<File> MustCreate(FaultEnv* env, const std::string& path) {
   auto file = env->Create(path);

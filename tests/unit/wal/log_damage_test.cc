@@ -12,7 +12,7 @@
 namespace concordat::wal {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 LogOptions TinyLog() {
   LogOptions options = SmallLog();

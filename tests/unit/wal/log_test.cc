@@ -9,8 +9,8 @@
 namespace concordat::wal {
 namespace {
 
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 TEST(Log, New_IsEmptyAndBeginsWithOne) {
   FaultEnv env(1);
@@ -243,7 +243,7 @@ TEST(LogDeathTest, Scenario41_FailedFlush_EndsTheProcessAndIsNotRetried) {
   Opened a = OpenLog(&env);
   MustAppend(a.log.get(), "x");
   env.FailNextSync();
-  EXPECT_EXIT(a.log->Sync(), testing::ExitedWithCode(kExitStorageFailed),
+  EXPECT_EXIT(a.log->Sync(), ::testing::ExitedWithCode(kExitStorageFailed),
               "fdatasync of /log/.*");
 }
 
@@ -252,7 +252,7 @@ TEST(LogDeathTest, Scenario41_FailedWrite_EndsTheProcess) {
   Opened a = OpenLog(&env);
   MustAppend(a.log.get(), "x");
   env.FailNextWrite();
-  EXPECT_EXIT(a.log->Sync(), testing::ExitedWithCode(kExitStorageFailed),
+  EXPECT_EXIT(a.log->Sync(), ::testing::ExitedWithCode(kExitStorageFailed),
               "write of /log/.*");
 }
 
@@ -261,7 +261,7 @@ TEST(LogDeathTest, Scenario41_FailedDirectoryFlush_EndsTheProcess) {
   Opened a = OpenLog(&env);
   env.FailNextSyncDir();
   EXPECT_EXIT(AppendRange(a.log.get(), 1, 200),
-              testing::ExitedWithCode(kExitStorageFailed), "fsync of /log");
+              ::testing::ExitedWithCode(kExitStorageFailed), "fsync of /log");
 }
 
 }  // namespace

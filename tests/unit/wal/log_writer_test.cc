@@ -14,7 +14,7 @@
 namespace concordat::wal {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 LogWriterOptions SmallQueue() {
   LogWriterOptions options;
@@ -318,7 +318,7 @@ TEST(LogWriter, FullDisk_ProducersTogetherNeverOverrunTheReserve) {
 }
 
 TEST(LogWriterDeathTest, Scenario41_FailedFlush_EndsTheProcess) {
-  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(
       {
         FaultEnv env(1);
@@ -326,7 +326,7 @@ TEST(LogWriterDeathTest, Scenario41_FailedFlush_EndsTheProcess) {
         env.FailNextSync();
         writer->WaitDurable(MustAppend(writer.get(), "x"));
       },
-      testing::ExitedWithCode(kExitStorageFailed), "fdatasync of /log/.*");
+      ::testing::ExitedWithCode(kExitStorageFailed), "fdatasync of /log/.*");
 }
 
 }  // namespace

@@ -8,17 +8,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/file_env.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/wal/log_fixture.h"
-#include "tests/unit/wal/temp_dir.h"
 #include "wal/log_writer.h"
 
 namespace concordat::wal {
 namespace {
 
-using testing::Contains;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Runs `body` in a process of its own and returns its exit status.
 template <class Body>
@@ -44,7 +44,7 @@ std::vector<std::string> NamesAfterOpen(const std::string& dir, const char* owne
 }
 
 TEST(PosixEnv, DirectoryThatIsNotTheLogs_GetsNoLockFile) {
-  TempDir dir;
+  const testing::TempDir dir;
   FileEnv* env = PosixFileEnv();
   const auto refused = absl::StatusCode::kFailedPrecondition;
   ASSERT_TRUE(env->Create(dir.path() + "/letters.txt").ok());
@@ -58,7 +58,7 @@ TEST(PosixEnv, DirectoryThatIsNotTheLogs_GetsNoLockFile) {
 }
 
 TEST(PosixEnv, FilesNamesAndSizes_AreWhatWasAskedFor) {
-  TempDir dir;
+  const testing::TempDir dir;
   FileEnv* env = PosixFileEnv();
   const std::string sub = dir.path() + "/a/b/c";
   ASSERT_TRUE(env->CreateDir(sub).ok());
@@ -84,7 +84,7 @@ TEST(PosixEnv, FilesNamesAndSizes_AreWhatWasAskedFor) {
 }
 
 TEST(PosixEnv, Lock_IsRefusedInThisProcessAndInAnotherUntilItIsLetGo) {
-  TempDir dir;
+  const testing::TempDir dir;
   FileEnv* env = PosixFileEnv();
   const std::string path = dir.path() + "/LOCK";
   auto lock = env->Lock(path);
@@ -99,7 +99,7 @@ TEST(PosixEnv, Lock_IsRefusedInThisProcessAndInAnotherUntilItIsLetGo) {
 }
 
 TEST(PosixEnv, FileMayNotGrow_IsToldAsAFullDisk) {
-  TempDir dir;
+  const testing::TempDir dir;
   const int status = InChild([&] {
     ::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit = {100000, 100000};
@@ -112,7 +112,7 @@ TEST(PosixEnv, FileMayNotGrow_IsToldAsAFullDisk) {
 
 // On a real file system that is really full.
 TEST(PosixEnv, Scenario42_FullFileSystem_LogRefusesNewWorkAndGoesOnWhenThereIsSpace) {
-  TempDir dir;
+  const testing::TempDir dir;
   const std::string mount = dir.path() + "/small";
   ASSERT_TRUE(PosixFileEnv()->CreateDir(mount).ok());
   if (::mount("tmpfs", mount.c_str(), "tmpfs", 0, "size=1m") != 0) {

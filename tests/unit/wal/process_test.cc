@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/random.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/wal/log_fixture.h"
-#include "tests/unit/wal/temp_dir.h"
 #include "wal/log_writer.h"
 
 namespace concordat::wal {
@@ -79,7 +79,7 @@ uint64_t RunAndKill(const std::string& dir, int milliseconds) {
 }
 
 TEST(KilledProcess, WhileWriting_EverythingItAcknowledgedIsThere) {
-  TempDir dir;
+  const testing::TempDir dir;
   Random random(11);
   uint64_t most = 0;
   for (int round = 0; round < 15; ++round) {
