@@ -3,6 +3,7 @@
  * describes the transport and its limits.
  */
 include "types.thrift"
+include "members.thrift"
 namespace cpp concordat.wire
 namespace py concordat.wire.coordinator
 namespace js concordat.wire
@@ -47,6 +48,8 @@ struct BeginReply {
   3: optional i32 count
   /** For how long they may be used, in milliseconds; then unused ones must be dropped. */
   4: optional i32 valid_ms
+  /** With OK: the client addresses of the cluster's nodes. */
+  5: optional list<string> nodes
 }
 
 /** Asks for the commit of a global transaction. May be repeated at any leader. */
@@ -257,6 +260,8 @@ struct RegisterReply {
    * dropped.
    */
   4: optional list<types.Gtid> watermarks
+  /** With OK: the client addresses of the cluster's nodes. */
+  5: optional list<string> nodes
 }
 
 struct ResolveRequest {
@@ -469,8 +474,8 @@ struct RetireResourceRequest {
 /**
  * Served by every coordinator node. Any node answers hello, status, resolve (without
  * `alive`, which only the leader knows), and, from its applied state, listTransactions,
- * showTransaction and listHeuristics. Only the leader answers the other calls; other
- * nodes answer NOT_LEADER. "Repeat" means after a pause that grows from 10 ms to a
+ * showTransaction, listHeuristics and members. Only the leader answers the other calls;
+ * other nodes answer NOT_LEADER. "Repeat" means after a pause that grows from 10 ms to a
  * second: an election takes some tenths of a second.
  *
  * After ABORTED the coordinators roll back all branches that were named or enlisted.
@@ -507,4 +512,7 @@ service CoordinatorService {
    * for forgetHeuristic.
    */
   types.Result retireResource(1: required RetireResourceRequest request)
+  members.MembersReply members(1: required types.CallContext context)
+  members.ChangeMemberReply changeMember(
+      1: required members.ChangeMemberRequest request)
 }

@@ -79,8 +79,8 @@ struct RaftMessage {
   15: optional binary chunk
   /** Snapshots: this is the last chunk. */
   16: optional bool done
-  /** Snapshots: the voters at the snapshot's last entry. */
-  17: optional list<i64> voters
+  /** Snapshots: the members at the snapshot's last entry, as in an entry of type 3. */
+  17: optional binary configuration
   /** Snapshot responses: the offset that the follower needs next. */
   18: optional i64 next_offset
   /** Pre-votes: the term in which the sender would stand for election. */
@@ -108,6 +108,12 @@ struct RaftMessage {
    * the cluster to which the sender belongs. None: not known yet.
    */
   29: optional binary cluster
+  /** The id of the sender's log. */
+  30: optional i64 from_log
+  /** The id of the log that the receiver has, by the sender's configuration. */
+  31: optional i64 to_log
+  /** Pre-vote responses: the receiver was removed from the cluster. */
+  32: optional bool removed
 }
 
 /** A list of Raft messages. */
@@ -118,6 +124,10 @@ struct RaftBatch {
   2: required i32 version
   /** In the order in which they were made. */
   3: required list<RaftMessage> messages
+  /** Where the sender is reached by the other nodes. None: it does not say. */
+  4: optional string peer_address
+  /** Where the sender is reached by clients and participants. */
+  5: optional string client_address
 }
 
 /** Served by every coordinator node to its peers. */

@@ -20,6 +20,10 @@ using NodeId = StrongId<struct NodeIdTag, uint64_t>;
 // A Raft group. A global transaction belongs to exactly one. 0 is no group.
 using GroupId = StrongId<struct GroupIdTag, uint32_t>;
 
+// A write-ahead log: a random number that is drawn when it is created. A copy of a log
+// has the same; one that begins anew has another. 0 is none.
+using LogId = StrongId<struct LogIdTag, uint64_t>;
+
 // A Raft term and the index of a log entry (paper, sections 5.1 and 5.3). 0 is before the
 // first.
 using Term = StrongId<struct TermTag, uint64_t>;

@@ -36,14 +36,6 @@ bool LeaderFinder::Select(const std::string& node) {
   return true;
 }
 
-void LeaderFinder::Replace(std::vector<std::string> nodes) {
-  CONCORDAT_CHECK(!nodes.empty()) << "a cluster has at least one node";
-  const std::string kept = current();
-  nodes_ = std::move(nodes);
-  const auto found = std::find(nodes_.begin(), nodes_.end(), kept);
-  current_ = found == nodes_.end() ? 0 : static_cast<size_t>(found - nodes_.begin());
-}
-
 Duration LeaderSearchPauses::Next(bool likely) {
   hurried_ = likely && !hurried_;
   if (hurried_) return Duration();

@@ -50,9 +50,6 @@ class LeaderFinder {
 
   // Adds it behind the others if it is not known. False: the list is full.
   bool Add(const std::string& node);
-  // The cluster has these nodes now, at least one. The current one stays if it is among
-  // them.
-  void Replace(std::vector<std::string> nodes);
 
  private:
   bool Select(const std::string& node);

@@ -6,50 +6,15 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/base/system_clock.h"
 #include "coordinator/base/xid.h"
+#include "coordinator/cli/asking.h"
 #include "coordinator/cli/printing.h"
 #include "coordinator/client/link.h"
-#include "thrift/rpc/event_loop.h"
 #include "thrift/wire/conversion.h"
 
 namespace concordat::cli {
 
 namespace {
-
-// Calls one node after the other, on a loop of its own for each call.
-class Asker {
- public:
-  explicit Asker(const Target& target) : timeout_(Duration::Millis(target.timeout_ms)) {}
-
-  // The reply of the node at `address`, with any result.
-  template <class Reply>
-  Reply Ask(const std::string& address,
-            const std::function<void(client::CoordinatorLink*,
-                                     std::function<void(const Reply&)>)>& call) {
-    Reply reply;
-    auto loop = rpc::EventLoop::Create();
-    if (!loop.ok()) return reply;
-    {
-      client::ChannelLinkProvider links(loop->get(), timeout_, SystemRandom64());
-      client::CoordinatorLink* link = links.Coordinator(address);
-      if (link == nullptr) {
-        reply.result.code = wire::Code::UNKNOWN;
-        reply.result.__set_message(absl::StrCat("'", address, "' is no address"));
-        return reply;
-      }
-      call(link, [&](const Reply& answer) {
-        reply = answer;
-        (*loop)->Stop();
-      });
-      (*loop)->Run();
-    }
-    return reply;
-  }
-
- private:
-  const Duration timeout_;
-};
 
 // What needs attention at a node, and then for how long it has been up.
 std::string StatusText(const wire::StatusReply& reply) {
@@ -93,85 +58,6 @@ void PrintResources(const wire::StatusReply& leader) {
   PrintTable(rows, std::cout);
   PrintNotServed(leader.resources, std::cout);
 }
-
-// The result of the search for a node to ask.
-struct Search {
-  std::string address;               // empty: none was found
-  bool answered = false;             // a node has answered
-  std::vector<std::string> reasons;  // for each node asked, why it was not chosen
-};
-
-Search FindNode(Asker* asker, const Target& target) {
-  Search search;
-  for (const std::string& address : target.coordinators) {
-    const auto hello = asker->Ask<wire::HelloReply>(
-        address, [](client::CoordinatorLink* link,
-                    std::function<void(const wire::HelloReply&)> done) {
-          link->hello(std::move(done), MakeContext());
-        });
-    const bool answered = hello.result.code == wire::Code::OK;
-    // The result is NOT_LEADER both from a node that does not know its cluster yet and,
-    // made by the channel, for one that cannot be reached. Only a node sets its version.
-    const bool heard = answered || hello.version != 0;
-    search.answered = search.answered || heard;
-    if (answered && (target.local || !hello.leader.empty())) {
-      search.address = target.local ? address : hello.leader;
-      return search;
-    }
-    search.reasons.push_back(absl::StrCat(
-        "  ", address, ": ", answered ? "knows no leader" : hello.result.message, "\n"));
-  }
-  return search;
-}
-
-int SayNotFound(const Search& search) {
-  std::cerr << "concordat: "
-            << (search.answered ? "the cluster has no leader now; transactions wait for "
-                                  "one, and nothing was changed:\n"
-                                : "no coordinator node answered:\n");
-  for (const std::string& reason : search.reasons) std::cerr << reason;
-  if (search.answered) {
-    std::cerr << "\"concordat status\" shows the nodes; --local asks one of them what it "
-                 "knows, which may be old.\n";
-  }
-  return search.answered ? kExitNegative : kExitUnreachable;
-}
-
-// A reply that is OK, or an exit status; the reason has then been printed.
-template <class Reply>
-struct Asked {
-  std::optional<Reply> reply;
-  int exit_status = kExitOk;
-};
-
-// The node that leads, or any node with --local. It is searched for once.
-class ClusterNode {
- public:
-  explicit ClusterNode(const Target& target) : target_(target), asker_(target) {}
-
-  template <class Reply>
-  Asked<Reply> Ask(const std::function<void(client::CoordinatorLink*,
-                                            std::function<void(const Reply&)>)>& call) {
-    if (address_.empty()) {
-      const Search search = FindNode(&asker_, target_);
-      if (search.address.empty()) return {std::nullopt, SayNotFound(search)};
-      address_ = search.address;
-    }
-    Reply reply = asker_.Ask<Reply>(address_, call);
-    const wire::Code::type code = reply.result.code;
-    if (code == wire::Code::OK) return {std::move(reply), kExitOk};
-    const bool heard = code == wire::Code::NOT_FOUND || code == wire::Code::INVALID ||
-                       code == wire::Code::NOT_LEADER || code == wire::Code::UNDECIDED;
-    std::cerr << "concordat: " << (target_.local ? "node " : "the leader, ") << address_
-              << ": " << reply.result.message << "\n";
-    return {std::nullopt, heard ? kExitNegative : kExitUnreachable};
-  }
-
- private:
-  const Target& target_;
-  Asker asker_;
-  std::string address_;
-};
 
 // A reply that is only a result, in the form that ClusterNode needs.
 struct PlainReply {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "coordinator/base/version.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/members.h"
 #include "thrift/rpc/address.h"
 
 namespace {
@@ -27,6 +28,7 @@ struct Arguments {
   std::string by;
   std::string log_dir;
   bool segments_only = false;
+  cli::MemberOrder order;
 };
 
 struct Commands {
@@ -37,6 +39,8 @@ struct Commands {
   CLI::App* forget;
   CLI::App* retire;
   CLI::App* dump;
+  CLI::App* members;
+  std::vector<CLI::App*> member_changes;
 };
 
 // The environment's value is used only after parsing. CLI11 would let it replace the
@@ -108,6 +112,54 @@ void AddResourceCommands(CLI::App* app, Arguments* arguments, Commands* commands
   AddTarget(commands->retire, arguments);
 }
 
+// What each change of the members needs besides the node.
+enum class Needs { kNothing, kAddresses, kPerhapsAddresses };
+
+void AddMemberChange(CLI::App* members, const char* name, const char* help, Needs needs,
+                     Arguments* arguments, Commands* commands) {
+  CLI::App* command = members->add_subcommand(name, help);
+  commands->member_changes.push_back(command);
+  cli::MemberOrder& order = arguments->order;
+  CLI::Option* node = command->add_option("node", order.node, "The node's id");
+  if (command->get_name() != "transfer") node->required();
+  if (needs != Needs::kNothing) {
+    const bool required = needs == Needs::kAddresses;
+    command->add_option("--peer-address", order.peer_address, "For the other nodes")
+        ->required(required);
+    command->add_option("--client-address", order.client_address, "For clients")
+        ->required(required);
+  }
+  command->add_flag("--dry-run", order.dry_run,
+                    "Only say what would happen to the majority, or why it is refused");
+  command->add_flag("--force", order.force,
+                    "Also when afterwards no majority is sure to answer");
+  command->add_option("--by", order.by, "Who does it; it is recorded")
+      ->default_str("the user's name");
+  command->add_option("--reason", order.reason, "Why; it is recorded");
+  AddTarget(command, arguments);
+}
+
+void AddMemberCommands(CLI::App* app, Arguments* arguments, Commands* commands) {
+  CLI::App* members = app->add_subcommand("members", "The nodes of the cluster");
+  members->require_subcommand(0, 1);
+  commands->members = members->add_subcommand(
+      "list", "All, and which of them do not know the same; exit status 1 if any");
+  AddTarget(commands->members, arguments);
+  AddLocal(commands->members, arguments);
+  const auto add = [&](const char* name, const char* help,
+                       Needs needs = Needs::kNothing) {
+    AddMemberChange(members, name, help, needs, arguments, commands);
+  };
+  add("add", "Take a node in that was started with --join, as a learner",
+      Needs::kAddresses);
+  add("promote", "Let a learner vote that has caught up");
+  add("demote", "Make a voter a learner: it is sent the log, and counts for no majority");
+  add("remove", "Take a node out for ever: its id is never used again");
+  add("replace", "Take a member in again that has lost its folder, as a learner");
+  add("address", "A member is reached elsewhere", Needs::kPerhapsAddresses);
+  add("transfer", "Hand leadership over, to that node or to the one that has most");
+}
+
 Commands AddCommands(CLI::App* app, Arguments* arguments) {
   Commands commands{};
   app->require_subcommand(0, 1);
@@ -117,6 +169,7 @@ Commands AddCommands(CLI::App* app, Arguments* arguments) {
   AddTransactionCommands(app, arguments, &commands);
   AddHeuristicCommands(app, arguments, &commands);
   AddResourceCommands(app, arguments, &commands);
+  AddMemberCommands(app, arguments, &commands);
   CLI::App* wal = app->add_subcommand("wal", "Write-ahead logs");
   wal->require_subcommand(0, 1);
   commands.dump = wal->add_subcommand("dump", "Print a log; the process may be down");
@@ -212,6 +265,13 @@ int Run(const Commands& commands, const Arguments& arguments) {
   }
   if (*commands.retire) {
     return cli::RetireResource(arguments.target, arguments.resource, arguments.by);
+  }
+  if (*commands.members) return cli::ListMembers(arguments.target);
+  for (const CLI::App* change : commands.member_changes) {
+    if (!*change) continue;
+    cli::MemberOrder order = arguments.order;
+    order.action = change->get_name();
+    return cli::ChangeMember(arguments.target, order);
   }
   return cli::DumpLog(arguments.log_dir, arguments.segments_only);
 }

@@ -84,6 +84,12 @@ void Coordinators::OnResult(const std::shared_ptr<Pending>& pending,
                   lifetime_.IfAlive([this, pending] { Try(pending); }));
 }
 
+void Coordinators::Learn(const std::vector<std::string>& nodes) {
+  for (const std::string& node : nodes) {
+    if (links_->Coordinator(node) != nullptr) nodes_.Add(node);
+  }
+}
+
 void Coordinators::NoteAnswer(const std::string& node) {
   if (!last_answered_.empty() && last_answered_ != node) ++leader_changes_;
   last_answered_ = node;

@@ -46,6 +46,10 @@ class Coordinators {
   void Hello(Duration time_limit,
              std::function<void(const wire::HelloReply&, const wire::Result&)> done);
 
+  // The cluster has these nodes now, as its leader says. Those that are not known yet are
+  // asked too from here on; what is no address is left out.
+  void Learn(const std::vector<std::string>& nodes);
+
   // How many times a node other than the last one has answered with OK. Attempts at nodes
   // that do not answer or do not lead do not count.
   [[nodiscard]] uint64_t leader_changes() const { return leader_changes_; }

@@ -61,6 +61,7 @@ void GtidPool::OnBlock(const wire::BeginReply& reply, const wire::Result& result
     next_ = Gtid{GroupId(static_cast<uint32_t>(reply.first.group)),
                  Term(Unsigned(reply.first.term)), Unsigned(reply.first.sequence)};
     left_ = reply.count;
+    coordinators_->Learn(reply.nodes);
     // The other half of the time is for the transaction itself.
     expires_ = loop_->Now() + Duration::Millis(reply.valid_ms / 2);
     return Serve();

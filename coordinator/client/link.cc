@@ -147,6 +147,18 @@ class CoordinatorProxy final : public CoordinatorLink {
             wire::CoordinatorService_retireResource_presult>(
         channel_, "retireResource", timeout_, request, std::move(cob));
   }
+  void members(Cob<wire::MembersReply> cob, const wire::CallContext& context) override {
+    Forward<wire::CoordinatorService_members_pargs,
+            wire::CoordinatorService_members_presult>(
+        channel_, "members", timeout_, context, std::move(cob), wire::Code::NOT_LEADER,
+        kCoordinator);
+  }
+  void changeMember(Cob<wire::ChangeMemberReply> cob,
+                    const wire::ChangeMemberRequest& request) override {
+    Forward<wire::CoordinatorService_changeMember_pargs,
+            wire::CoordinatorService_changeMember_presult>(
+        channel_, "changeMember", timeout_, request, std::move(cob));
+  }
 
  private:
   rpc::Channel* const channel_;

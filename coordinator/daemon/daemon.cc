@@ -30,8 +30,9 @@ node::NodeOptions MakeNodeOptions(const Options& options) {
   out.data_dir = options.data_dir;
   out.cluster_name = options.cluster_name;
   out.self = options.self;
+  out.own = {options.own.peer_address, options.own.client_address};
   for (const auto& [node, member] : options.members) {
-    out.client_addresses[node] = member.client_address;
+    out.members[node] = {member.peer_address, member.client_address};
   }
   raft::Config& raft = out.replica.raft;
   raft.election_timeout_min = Duration::Millis(options.election_timeout_ms);
@@ -46,21 +47,20 @@ node::NodeOptions MakeNodeOptions(const Options& options) {
 
 // Each other node has one connection to this node, and a second one while it reconnects.
 // The remaining ones are for other programs; the one that has been quiet for longest is
-// closed first.
-uint32_t MaxPeerConnections(const Options& options) {
-  return static_cast<uint32_t>(options.members.size() - 1) * 2 + 4;
-}
+// closed first. A cluster may grow while this node runs: room is kept for nine nodes.
+constexpr uint32_t kPlannedPeers = 8;
+constexpr uint32_t kMaxPeerConnections = kPlannedPeers * 2 + 4;
 
 // Reserves the descriptors that clients must not use: those of the connections from and
 // to the other nodes, and to participants.
-absl::StatusOr<rpc::DescriptorPlan> PlanConnections(const Options& options) {
+absl::StatusOr<rpc::DescriptorPlan> PlanConnections() {
   const uint64_t limit = rpc::RaiseDescriptorLimit();
-  const uint64_t to_peers = (options.members.size() - 1) * 2;
+  const uint64_t to_peers = uint64_t{kPlannedPeers} * 2;
   const uint64_t to_participants = std::clamp<uint64_t>(limit / 8, 8, 4096);
-  auto plan = rpc::PlanDescriptors(limit,
-                                   rpc::kDescriptorsOfAProcess + to_peers +
-                                       MaxPeerConnections(options) + to_participants,
-                                   rpc::Limits{}.max_connections);
+  auto plan = rpc::PlanDescriptors(
+      limit,
+      rpc::kDescriptorsOfAProcess + to_peers + kMaxPeerConnections + to_participants,
+      rpc::Limits{}.max_connections);
   if (plan.ok()) {
     LogEvent(Level::kInfo, "open files")
         .Field("limit", plan->limit)
@@ -73,12 +73,14 @@ absl::StatusOr<rpc::DescriptorPlan> PlanConnections(const Options& options) {
 // The server for the other nodes of the cluster.
 std::unique_ptr<rpc::Server> MakePeerServer(rpc::EventLoop* loop,
                                             const std::string& cluster_name,
-                                            node::Node* node, uint32_t max_connections) {
+                                            node::Node* node) {
   rpc::Limits limits = rpc::PeerLimits();
-  limits.max_connections = max_connections;
+  limits.max_connections = kMaxPeerConnections;
   auto handler = std::make_shared<rpc::RaftServiceHandler>(
       cluster_name,
-      [node](raft::Message message) { node->OnPeerMessage(std::move(message)); },
+      [node](raft::Message message, const rpc::SaidAddresses& said) {
+        node->OnPeerMessage(std::move(message), said);
+      },
       [loop, limit = LogLimit()](const absl::Status& why) mutable {
         if (!limit.Admit(loop->Now(), absl::StatusCodeToString(why.code()))) return;
         LogEvent(Level::kWarning, "peer message dropped")
@@ -118,25 +120,18 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Options& options) {
 
 absl::Status Daemon::StartOnLoop(const Options& options) {
   // Must be first: the log needs descriptors when it is opened.
-  const auto plan = PlanConnections(options);
+  const auto plan = PlanConnections();
   if (!plan.ok()) return plan.status();
   max_clients_ = plan->connections;
   rpc::EventLoop* loop = thread_->loop();
-  if (absl::Status s = TryAddresses(loop, options.members.at(options.self)); !s.ok()) {
-    return s;
-  }
+  if (absl::Status s = TryAddresses(loop, options.own); !s.ok()) return s;
   auto node = node::Node::Open(loop, PosixFileEnv(), MakeNodeOptions(options));
   if (!node.ok()) return node.status();
   node_ = std::move(*node);
-  std::map<NodeId, rpc::Address> peers;
-  for (const auto& [id, member] : options.members) {
-    if (id == options.self) continue;
-    auto address = rpc::Address::Parse(member.peer_address);
-    if (!address.ok()) return address.status();
-    peers[id] = *address;
-  }
-  peers_ = std::make_unique<rpc::PeerTransport>(loop, options.cluster_name,
-                                                std::move(peers), SystemRandom64());
+  peers_ = std::make_unique<rpc::PeerTransport>(
+      loop, options.cluster_name,
+      rpc::SaidAddresses{options.own.peer_address, options.own.client_address},
+      SystemRandom64());
   resources_ = std::make_unique<rpc::ResourceMessenger>(
       loop, SystemRandom64(),
       [this](txn::Input answer) { node_->Handle(std::move(answer)); });
@@ -147,9 +142,8 @@ absl::Status Daemon::StartOnLoop(const Options& options) {
 
 absl::Status Daemon::Listen(const Options& options) {
   rpc::EventLoop* loop = thread_->loop();
-  const Member& self = options.members.at(options.self);
-  peer_server_ = MakePeerServer(loop, options.cluster_name, node_.get(),
-                                MaxPeerConnections(options));
+  const Member& self = options.own;
+  peer_server_ = MakePeerServer(loop, options.cluster_name, node_.get());
   rpc::Limits client_limits;
   client_limits.max_connections = max_clients_;
   auto handler = std::make_shared<rpc::CoordinatorServiceHandler>(node_.get());

@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
         .Field("error", std::string(running.status().message()));
     return log.file.empty() ? kExitFailed : Fail(running.status());
   }
-  const daemon::Member& self = options.members.at(options.self);
+  const daemon::Member& self = options.own;
   LogEvent(Level::kInfo, "started")
       .Field("version", Version())
       .Field("cluster", options.cluster_name)

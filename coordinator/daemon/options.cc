@@ -64,8 +64,8 @@ absl::Status CheckAddressesDiffer(const std::map<NodeId, Member>& members) {
       const auto [first, is_new] =
           users.try_emplace(parsed.ok() ? parsed->ToString() : address, user);
       if (is_new) continue;
-      return absl::InvalidArgumentError(absl::StrCat("--members gives the address ",
-                                                     address, " twice: to ",
+      return absl::InvalidArgumentError(absl::StrCat("the address ", address,
+                                                     " is given twice: to ",
                                                      first->second, ", and to ", user));
     }
   }
@@ -77,14 +77,81 @@ int Usage(const std::string& message) {
   return kExitUsage;
 }
 
-void AddFlags(CLI::App* app, Options* options, std::string* id, std::string* members) {
+// How the node comes to a cluster, as the flags say it.
+struct Beginning {
+  std::string id;
+  std::string members;
+  bool bootstrap = false;
+  bool join = false;
+};
+
+void AddBeginning(CLI::App* app, Options* options, Beginning* begin) {
+  app->add_option("--id", begin->id, "This node's number, unique in the cluster")
+      ->required();
+  app->add_option("--members", begin->members,
+                  "All nodes of a new cluster, the same list at each of them: "
+                  "ID=PEER-ADDRESS/CLIENT-ADDRESS, separated by commas; addresses are "
+                  "host:port or unix:/path");
+  app->add_flag("--bootstrap", begin->bootstrap,
+                "Begin a new cluster of this node alone; others join it");
+  app->add_flag("--join", begin->join,
+                "Wait until \"concordat members add\" takes this node into a cluster");
+  app->add_option("--peer-address", options->own.peer_address,
+                  "With --bootstrap or --join: where the other nodes reach this one");
+  app->add_option("--client-address", options->own.client_address,
+                  "With --bootstrap or --join: where clients reach this node");
+}
+
+// Says of this node what the flags say, as Options::own and Options::members.
+absl::Status ResolveBeginning(const Beginning& begin, Options* options) {
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(begin.id, &number) || number == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--id ", begin.id, " is no node's number: 1 or more"));
+  }
+  options->self = NodeId(number);
+  if (begin.bootstrap + begin.join + !begin.members.empty() != 1) {
+    return absl::InvalidArgumentError(
+        "one of --members, --bootstrap and --join says how this node comes to its "
+        "cluster");
+  }
+  Member& own = options->own;
+  if (!begin.members.empty()) {
+    if (!own.peer_address.empty() || !own.client_address.empty()) {
+      return absl::InvalidArgumentError(
+          "--peer-address and --client-address are for --bootstrap and --join: "
+          "--members has this node's addresses");
+    }
+    auto members = ParseMembers(begin.members);
+    if (!members.ok()) return members.status();
+    options->members = *std::move(members);
+    const auto self = options->members.find(options->self);
+    if (self == options->members.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--id ", number, " is not among the --members"));
+    }
+    own = self->second;
+    return absl::OkStatus();
+  }
+  if (own.peer_address.empty() || own.client_address.empty()) {
+    return absl::InvalidArgumentError(
+        "--bootstrap and --join need --peer-address and --client-address");
+  }
+  for (const std::string& address : {own.peer_address, own.client_address}) {
+    if (const auto parsed = rpc::Address::Parse(address); !parsed.ok()) {
+      return parsed.status();
+    }
+  }
+  const std::map<NodeId, Member> alone{{options->self, own}};
+  if (absl::Status s = CheckAddressesDiffer(alone); !s.ok()) return s;
+  if (begin.bootstrap) options->members = alone;
+  return absl::OkStatus();
+}
+
+void AddFlags(CLI::App* app, Options* options, Beginning* begin) {
   app->set_config("--config", "", "Read flags from this file (name=value lines)");
   app->allow_config_extras(CLI::config_extras_mode::error);
-  app->add_option("--id", *id, "This node's number among the members")->required();
-  app->add_option("--members", *members,
-                  "All nodes: ID=PEER-ADDRESS/CLIENT-ADDRESS, separated by commas; "
-                  "addresses are host:port or unix:/path")
-      ->required();
+  AddBeginning(app, options, begin);
   app->add_option(
          "--data-dir", options->data_dir,
          "Folder for the log and the snapshots; belongs to this node permanently")
@@ -123,10 +190,6 @@ absl::Status Check(const Options& options) {
                      "' is no name: 1 to 64 printable ASCII characters are wanted, "
                      "without a space at either end"));
   }
-  if (!options.members.contains(options.self)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--id ", options.self.value(), " is not among the --members"));
-  }
   if (options.heartbeat_ms * 4 > options.election_timeout_ms) {
     return absl::InvalidArgumentError(
         "--heartbeat-ms must be at most a quarter of --election-timeout-ms");
@@ -156,10 +219,9 @@ Parsed ParseCommandLine(int argc, char** argv) {
       "concordatd: a node of a replicated transaction coordinator.\n"
       "Example of one node: concordatd --id 1 --data-dir /var/lib/concordat \\\n"
       "  --members 1=127.0.0.1:7101/127.0.0.1:7001");
-  std::string id;
-  std::string members;
+  Beginning begin;
   app.set_version_flag("--version", absl::StrCat("concordatd ", Version()));
-  AddFlags(&app, &parsed.options, &id, &members);
+  AddFlags(&app, &parsed.options, &begin);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -169,20 +231,8 @@ Parsed ParseCommandLine(int argc, char** argv) {
                            : Usage(ExplainOptionError(error.what()));
     return parsed;
   }
-  uint64_t number = 0;
-  if (!absl::SimpleAtoi(id, &number) || number == 0) {
-    parsed.exit = true;
-    parsed.exit_code =
-        Usage(absl::StrCat("--id ", id, " is no node's number: 1 or more"));
-    return parsed;
-  }
-  parsed.options.self = NodeId(number);
-  auto parsed_members = ParseMembers(members);
-  absl::Status status = parsed_members.status();
-  if (status.ok()) {
-    parsed.options.members = std::move(*parsed_members);
-    status = Check(parsed.options);
-  }
+  absl::Status status = ResolveBeginning(begin, &parsed.options);
+  if (status.ok()) status = Check(parsed.options);
   if (!status.ok()) {
     parsed.exit = true;
     parsed.exit_code = Usage(std::string(status.message()));

@@ -12,7 +12,7 @@
 
 namespace concordat::daemon {
 
-// One node of the cluster. Every node is started with the same members.
+// Where a node is reached.
 struct Member {
   std::string peer_address;    // for the other nodes
   std::string client_address;  // for clients, participants and the command line
@@ -20,7 +20,11 @@ struct Member {
 
 struct Options {
   NodeId self;
-  std::map<NodeId, Member> members;  // with this node
+  // Where this node listens, and is reached.
+  Member own;
+  // The members with which the cluster begins, this node too. Empty: this node waits to
+  // be added to a cluster.
+  std::map<NodeId, Member> members;
   std::string cluster_name = "concordat";
   std::string data_dir;            // of log, snapshots and the file `node`
   std::string log_file;            // of log lines; empty: standard error

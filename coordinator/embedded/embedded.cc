@@ -1,5 +1,6 @@
 #include "coordinator/embedded/embedded.h"
 
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -44,7 +45,8 @@ node::NodeOptions MakeNodeOptions(const EmbeddedOptions& options) {
   out.data_dir = options.dir;
   out.cluster_name = kHere;
   out.self = NodeId(1);
-  out.client_addresses[out.self] = kHere;
+  out.own.client = kHere;
+  out.members[out.self] = out.own;
   // No other node could lead, so there is no reason to wait.
   out.replica.raft.election_timeout_min = Duration::Millis(10);
   out.replica.raft.election_timeout_max = Duration::Millis(20);
@@ -58,6 +60,7 @@ node::NodeOptions MakeNodeOptions(const EmbeddedOptions& options) {
 class Embedded::NoPeers final : public rpc::PeerSender {
  public:
   void Send(raft::Message) override {}
+  void SetPeers(const std::map<NodeId, std::string>&) override {}
 };
 
 class Embedded::Sender final : public embedded::DirectSender {

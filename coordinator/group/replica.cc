@@ -96,6 +96,7 @@ bool Replica::ProcessRaft(size_t* applied) {
   raft::Output output = raft_.TakeOutput();
   for (const raft::Notice& notice : output.notices) environment_->OnRaftNotice(notice);
   if (output.soft_state) FollowLeadership(*output.soft_state);
+  if (output.configuration) environment_->OnMembers(*output.configuration);
   WriteAndSend(&output);
   ApplyCommitted(output.committed);
   *applied += output.committed.size();

@@ -51,6 +51,8 @@ class ReplicaEnvironment {
   // log-committed before it was.
   virtual void OnMachineOutput() = 0;
   virtual void OnRaftState(const raft::SoftState& state) = 0;
+  // Other members are in force: by an entry of the log that may not be committed yet.
+  virtual void OnMembers(const raft::Configuration& members) = 0;
   virtual void OnRaftNotice(const raft::Notice& notice) = 0;
 
   // The next four do their work away from the loop, in the order in which they are
@@ -112,7 +114,11 @@ class Replica {
                           SnapshotRestore* restore);
 
   // Hands leadership over, as raft::Raft::TransferLeadership does, with its errors.
-  absl::Status HandOver() { return raft_.TransferLeadership(); }
+  absl::Status HandOver(NodeId to = {}) { return raft_.TransferLeadership(to); }
+  // As raft::Raft::ChangeMembers.
+  absl::StatusOr<LogIndex> ChangeMembers(const raft::MemberChange& change, bool force) {
+    return raft_.ChangeMembers(change, force);
+  }
 
   // Carries out what the inputs have led to, up to a limit. True: there is more to do;
   // let others have their turn, and then call Tick and Process again.

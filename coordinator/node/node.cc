@@ -21,6 +21,30 @@ std::string Owner(const NodeOptions& options) {
   return absl::StrCat("concordatd:node-", options.self.value());
 }
 
+std::map<NodeId, NodeAddresses> StartedWith(const NodeOptions& options) {
+  std::map<NodeId, NodeAddresses> members = options.members;
+  members[options.self] = options.own;
+  return members;
+}
+
+storage::NodeIdentity IdentityOf(const NodeOptions& options) {
+  storage::NodeIdentity identity{options.cluster_name, options.self, {}};
+  for (const auto& [node, addresses] : options.members) identity.members.push_back(node);
+  return identity;
+}
+
+// The members of the log, as far as it was found; none: it holds none.
+std::vector<NodeId> MembersOf(const raft::RecoveredState& recovered) {
+  raft::Configuration members = recovered.snapshot.configuration;
+  for (const raft::Entry& entry : recovered.entries) {
+    if (entry.type != raft::EntryType::kConfiguration) continue;
+    members = raft::DecodeConfiguration(entry.data.view()).value_or(members);
+  }
+  std::vector<NodeId> nodes;
+  for (const raft::Member& member : members.members()) nodes.push_back(member.node);
+  return nodes;
+}
+
 // If the log is missing, the error also says what the operator can do.
 absl::Status ExplainLostLog(const absl::Status& status) {
   if (!absl::StrContains(status.message(), "does not hold log")) return status;
@@ -41,7 +65,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(rpc::EventLoop* loop, FileEnv* 
   }
   std::unique_ptr<Node> node(new Node(loop, env, std::move(options)));
   if (absl::Status s = node->OpenLog(env); !s.ok()) return s;
-  if (absl::Status s = node->RecoverReplica(); !s.ok()) return s;
+  if (absl::Status s = node->RecoverReplica(env); !s.ok()) return s;
   return node;
 }
 
@@ -51,13 +75,20 @@ Node::Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options)
       started_(loop->Now()),
       log_(options_.self),
       snapshots_(env, options_.data_dir + "/snapshots"),
-      machines_(options_.group, options_.txn, options_.registry) {}
+      machines_(options_.group, options_.txn, options_.registry),
+      addresses_(options_.self, StartedWith(options_)),
+      pending_members_([this](MemberDone done, rpc::MemberReply reply) {
+        loop_->Defer([done = std::move(done), reply = std::move(reply)]() mutable {
+          done(std::move(reply));
+        });
+      }) {}
 
 Node::~Node() {
   loop_->Cancel(tick_timer_);
   loop_->Cancel(housekeeping_timer_);
   writer_.reset();
   snapshot_worker_.reset();
+  pending_members_.GiveUp();
   for (auto& [token, done] : std::exchange(waiting_, {})) done(txn::UndecidedReply{});
   for (auto& [token, done] : std::exchange(registering_, {})) {
     done(registry::UndecidedReply{});
@@ -66,7 +97,7 @@ Node::~Node() {
 
 absl::Status Node::OpenLog(FileEnv* env) {
   if (absl::Status s = storage::CheckFolder(env, options_.data_dir); !s.ok()) return s;
-  const storage::NodeIdentity identity{options_.cluster_name, options_.self, Voters()};
+  const storage::NodeIdentity identity = IdentityOf(options_);
   const auto recorded = storage::RecordedLog(env, options_.data_dir, identity);
   if (!recorded.ok()) return recorded.status();
   wal::LogOptions log = options_.log;
@@ -96,13 +127,18 @@ absl::Status Node::OpenLog(FileEnv* env) {
   return status.ok() ? snapshots_.Open(ours.id) : status;
 }
 
-std::vector<NodeId> Node::Voters() const {
-  std::vector<NodeId> voters;
-  for (const auto& [node, address] : options_.client_addresses) voters.push_back(node);
-  return voters;
+raft::Configuration Node::FirstMembers() const {
+  std::vector<raft::Member> members;
+  for (const auto& [node, addresses] : options_.members) {
+    raft::Member& member = members.emplace_back();
+    member.node = node;
+    member.peer_address = addresses.peer;
+    member.client_address = addresses.client;
+  }
+  return raft::Configuration(std::move(members), ClusterKey());
 }
 
-absl::Status Node::RecoverReplica() {
+absl::Status Node::RecoverReplica(FileEnv* env) {
   auto recovered = group::Recover(
       &store_, options_.group,
       [this](GroupId group, LogIndex index, storage::SnapshotStore::TakePart take) {
@@ -110,10 +146,18 @@ absl::Status Node::RecoverReplica() {
       },
       machines_.set());
   if (!recovered.ok()) return recovered.status();
+  // The members of the log count, whatever this node was started with. But a list that is
+  // neither theirs nor the one with which the node first began is a mistake.
+  const storage::NodeIdentity identity = IdentityOf(options_);
+  if (identity.members != MembersOf(*recovered)) {
+    absl::Status same = storage::CheckMembers(env, options_.data_dir, identity);
+    if (!same.ok()) return same;
+  }
   group::ReplicaConfig config = options_.replica;
   config.raft.self = options_.self;
   config.raft.group = options_.group;
-  config.raft.voters = Voters();
+  config.raft.log = LogId(writer_->log_id());
+  config.raft.members = FirstMembers();
   config.raft.seed = SystemRandom64();
   config.raft.new_cluster = {std::max<uint64_t>(1, SystemRandom64()), SystemRandom64()};
   replica_ = std::make_unique<group::Replica>(
@@ -161,6 +205,7 @@ void Node::RunOnce() {
   replica_->Tick(loop_->Now());
   const bool more = replica_->Process();
   LogClusterOnce();
+  pending_members_.Finish(replica_->raft());
   if (!more) return;
   // First, messages that have come meanwhile are read, and those that were sent leave.
   loop_->AfterOutput(lifetime_.IfAlive([this] { Schedule(); }));
@@ -184,14 +229,22 @@ void Node::HouseKeep() {
                            replica_->raft().OlderSnapshotInUse());
   }
   log_.OnSecond(loop_->Now());
+  addresses_.TryOthers(loop_->Now());
+  FollowAddresses();
+  EnterMovedMembers();
   if (machines_.transactions().is_ready()) log_.OnResources(Resources());
 }
 
-void Node::OnPeerMessage(raft::Message message) {
+void Node::OnPeerMessage(raft::Message message, const rpc::SaidAddresses& said) {
   replica_->Tick(loop_->Now());
   const NodeId from = message.from;
   const absl::Status stepped = replica_->OnPeerMessage(std::move(message));
-  if (!stepped.ok()) LogRefusedMessage(from, stepped);
+  if (stepped.ok()) {
+    addresses_.Heard(from, {said.peer, said.client}, loop_->Now());
+    FollowAddresses();
+  } else {
+    LogRefusedMessage(from, stepped);
+  }
   Schedule();
 }
 
@@ -205,7 +258,7 @@ bool Node::HandOver() {
 // Each member has its own limit, so that one that goes on for ever does not hide another.
 // The reason is taken to be the code, because the text has numbers of the message in it.
 void Node::LogRefusedMessage(NodeId from, const absl::Status& why) {
-  const bool known = options_.client_addresses.contains(from);
+  const bool known = replica_->raft().configuration().Find(from) != nullptr;
   LogLimit& limit = refused_messages_[known ? from : NodeId()];
   if (!limit.Admit(loop_->Now(), absl::StatusCodeToString(why.code()))) return;
   LogEvent(Level::kWarning, "peer message refused")
@@ -340,6 +393,7 @@ void Node::OnRaftState(const raft::SoftState& state) {
 void Node::OnRaftNotice(const raft::Notice& notice) {
   using Kind = raft::Notice::Kind;
   const bool warns =
+      notice.kind == Kind::kNotThisMember || notice.kind == Kind::kRemoved ||
       notice.kind == Kind::kTailLost || notice.kind == Kind::kPeerTailLost ||
       notice.kind == Kind::kPeerNoSpace || notice.kind == Kind::kTransferFailed;
   LogEvent(warns ? Level::kWarning : Level::kInfo, raft::NoticeText(notice.kind))

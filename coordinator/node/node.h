@@ -30,7 +30,9 @@
 #include "coordinator/base/log_limit.h"
 #include "coordinator/group/replica.h"
 #include "coordinator/machines/machines.h"
+#include "coordinator/node/address_book.h"
 #include "coordinator/node/node_log.h"
+#include "coordinator/node/pending_members.h"
 #include "coordinator/node/snapshot_worker.h"
 #include "coordinator/rpc/coordinator_service.h"
 #include "coordinator/rpc/peer_transport.h"
@@ -52,8 +54,12 @@ struct NodeOptions {
   // has another name.
   std::string cluster_name = "concordat";
   NodeId self;  // this node
-  // All nodes, including this one, with the address that clients and participants use.
-  std::map<NodeId, std::string> client_addresses;
+  // Where this node is reached.
+  NodeAddresses own;
+  // The members with which the cluster begins, including this node; all of them are
+  // started with the same. When the log holds members, those count. Empty: this node
+  // waits to be added to a cluster.
+  std::map<NodeId, NodeAddresses> members;
   // The group whose transactions this node serves. The log may hold other groups too.
   GroupId group{1};
   // Times and limits, and when snapshots are taken. The identity, the voters and the seed
@@ -85,7 +91,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   // The node takes part in its cluster from here on. The senders outlive it.
   void Start(rpc::PeerSender* peers, rpc::ResourceSender* resources);
 
-  void OnPeerMessage(raft::Message message);
+  void OnPeerMessage(raft::Message message, const rpc::SaidAddresses& said);
 
   // A leader hands its leadership over, before the node is stopped. False: it does not
   // lead, or nobody can take over. After true, replica().raft().is_transferring() is true
@@ -99,9 +105,12 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   // rpc::CoordinatorBackend
   void Submit(txn::Request request, Done done) override;
   void Submit(registry::Request request, RegistryDone done) override;
+  void Submit(const rpc::MemberRequest& request, MemberDone done) override;
+  [[nodiscard]] rpc::MembersView Members() const override;
   [[nodiscard]] bool is_ready_leader() const override {
     return machines_.transactions().is_ready();
   }
+  [[nodiscard]] NodeId node() const override { return options_.self; }
   [[nodiscard]] ClusterId cluster() const override {
     return replica_->raft().cluster().Short();
   }
@@ -111,7 +120,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   }
   [[nodiscard]] NodeView View() const override;
   [[nodiscard]] const std::map<NodeId, std::string>& client_addresses() const override {
-    return options_.client_addresses;
+    return addresses_.clients();
   }
   [[nodiscard]] std::vector<registry::ResourceView> Resources() const override;
   [[nodiscard]] std::vector<txn::TransactionView> List(const Gtid& after,
@@ -145,8 +154,8 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
 
   Node(rpc::EventLoop* loop, FileEnv* env, NodeOptions options);
   absl::Status OpenLog(FileEnv* env);
-  absl::Status RecoverReplica();
-  std::vector<NodeId> Voters() const;
+  absl::Status RecoverReplica(FileEnv* env);
+  raft::Configuration FirstMembers() const;
   void Schedule();
   void FlushAfterOutput();
   void OnDurable(wal::Lsn lsn);
@@ -154,6 +163,8 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   void HouseKeep();
   void RefreshAddresses();
   void LogClusterOnce();
+  void FollowAddresses();
+  void EnterMovedMembers();
   void LogRefusedMessage(NodeId from, const absl::Status& why);
 
   // The callers that wait for an answer of a state machine.
@@ -176,6 +187,7 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   void SendToPeer(raft::Message message) override;
   void OnMachineOutput() override;
   void OnRaftState(const raft::SoftState& state) override;
+  void OnMembers(const raft::Configuration& members) override;
   void OnRaftNotice(const raft::Notice& notice) override;
   void SaveSnapshot(const raft::SnapshotMeta& meta,
                     std::unique_ptr<group::SnapshotSource> source) override;
@@ -194,6 +206,8 @@ class Node final : public rpc::CoordinatorBackend, private group::ReplicaEnviron
   storage::SnapshotStore snapshots_;
   storage::RaftStore store_;
   machines::Machines machines_;
+  AddressBook addresses_;
+  PendingMembers pending_members_;
   std::unique_ptr<group::Replica> replica_;  // null until it is recovered
   // Both are null until Start, and outlive this.
   rpc::PeerSender* peers_ = nullptr;

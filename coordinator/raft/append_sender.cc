@@ -8,6 +8,14 @@
 
 namespace concordat::raft {
 
+Progress* Raft::FindProgress(NodeId from) {
+  const auto it = progress_.find(from);
+  if (it == progress_.end()) return nullptr;
+  it->second.last_heard = now_;
+  it->second.was_heard = true;
+  return &it->second;
+}
+
 bool Raft::HasAppendsToSend(const Progress& progress) const {
   switch (progress.state) {
     case ProgressState::kProbe:
@@ -86,8 +94,9 @@ void Raft::SendHeartbeat(NodeId to, Progress* progress) {
 
 void Raft::Handle(NodeId from, const AppendResponse& response) {
   if (!is_leader()) return;
-  Progress& progress = progress_.at(from);
-  progress.last_heard = now_;
+  Progress* const found = FindProgress(from);
+  if (found == nullptr) return;
+  Progress& progress = *found;
   if (response.match_index > log_.last_index() || response.read_round > read_round_) {
     ++counters_.malformed_messages;
     return;
@@ -165,6 +174,7 @@ void Raft::OnAppendAccepted(Progress* progress, LogIndex match) {
       progress->next = std::max(progress->next, match.Next());
       break;
   }
+  progress->FollowRounds(log_.last_index(), now_);
   if (advanced) AdvanceCommitIndex();
 }
 
@@ -192,7 +202,7 @@ void Raft::OnAppendRejected(Progress* progress, const AppendResponse& response) 
 }
 
 void Raft::AdvanceCommitIndex() {
-  const LogIndex quorum(configuration_.QuorumValue([this](NodeId voter) {
+  const LogIndex quorum(configuration().QuorumValue([this](NodeId voter) {
     // The leader's own copy counts like any other, once it is on disk.
     return voter == config_.self ? persisted_index_.value()
                                  : progress_.at(voter).match.value();

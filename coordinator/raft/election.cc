@@ -40,6 +40,7 @@ void Raft::FollowLeader(NodeId leader) {
       << "two leaders in term " << term() << ": " << leader_ << " and " << leader;
   if (role_ != Role::kFollower) BecomeFollower(term(), leader);
   leader_ = leader;
+  was_removed_ = false;  // a leader sends its log to members only
   heard_leader_at_ = now_;
   ArmElectionTimer();
 }
@@ -60,10 +61,12 @@ bool Raft::IsUpToDate(LogIndex last_index, Term last_term) {
   return candidate >= std::max(LastPosition(), acknowledged_end_);
 }
 
-// A node must not stand for election when its vote for itself could not become durable,
-// when its log is about to be replaced, or when it has lost entries that it acknowledged.
+// A node must not stand for election when it has no vote itself, when its vote for itself
+// could not become durable, when its log is about to be replaced, or when it has lost
+// entries that it acknowledged.
 bool Raft::MayStand() const {
-  return !DiskIsStalled() && !installing_.has_value() && !lost_tail();
+  return configuration().IsVoter(config_.self) && !was_removed_ && !DiskIsStalled() &&
+         !installing_.has_value() && !lost_tail();
 }
 
 void Raft::StartPreVote() {
@@ -83,7 +86,7 @@ void Raft::StartPreVote() {
   election_deadline_ =
       now_ + Duration::Micros(random_.Between(config_.heartbeat_interval.micros(),
                                               config_.election_timeout_min.micros()));
-  for (NodeId voter : configuration_.voters()) {
+  for (NodeId voter : configuration().voters()) {
     if (voter == config_.self) continue;
     Send(voter, PreVoteRequest{term().Next(), log_.last_index(), log_.last_term()});
   }
@@ -99,7 +102,7 @@ void Raft::StartElection(bool transfer) {
   leader_ = NodeId();
   votes_.clear();  // its own vote is added when it is durable, in OnPersisted
   ArmElectionTimer();
-  for (NodeId voter : configuration_.voters()) {
+  for (NodeId voter : configuration().voters()) {
     if (voter == config_.self) continue;
     SendWhenDurable(voter, VoteRequest{log_.last_index(), log_.last_term(), transfer},
                     LogIndex());
@@ -108,12 +111,21 @@ void Raft::StartElection(bool transfer) {
 
 void Raft::RecordVote(NodeId voter) {
   votes_.insert(voter);
-  if (!configuration_.HasQuorum([this](NodeId v) { return votes_.contains(v); })) return;
+  if (!configuration().HasQuorum([this](NodeId v) { return votes_.contains(v); })) return;
   if (role_ == Role::kPreCandidate) {
     StartElection(/*transfer=*/false);
   } else if (role_ == Role::kCandidate) {
     BecomeLeader();
   }
+}
+
+// The group's members as this node knows them, with the cluster's id and its own log.
+Configuration Raft::FirstConfiguration() const {
+  std::vector<Member> members = configuration().members();
+  for (Member& member : members) {
+    if (member.node == config_.self) member.log = config_.log;
+  }
+  return Configuration(std::move(members), config_.new_cluster);
 }
 
 void Raft::BecomeLeader() {
@@ -124,19 +136,12 @@ void Raft::BecomeLeader() {
   read_round_ = 0;
   tried_transfer_for_disk_ = false;
   progress_.clear();
-  for (NodeId voter : configuration_.voters()) {
-    if (voter == config_.self) continue;
-    Progress& progress = progress_[voter];
-    progress.BecomeProbe(log_.last_index().Next());
-    progress.last_heard = now_;
-    progress.heartbeat_due = true;
-  }
+  FollowMembers();
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
   // No node has led the group before: its log begins with the configuration.
   if (log_.last_index().is_none() && !config_.new_cluster.is_none()) {
-    const Configuration first(configuration_.voters(), config_.new_cluster);
     AppendEntry(Entry{term(), LogIndex(1), EntryType::kConfiguration,
-                      Payload(EncodeConfiguration(first))});
+                      Payload(EncodeConfiguration(FirstConfiguration()))});
   }
   // Section 8: the leader knows what earlier leaders have committed once an entry of its
   // own term is committed.
@@ -147,14 +152,14 @@ void Raft::BecomeLeader() {
 
 void Raft::TickLeader() {
   TickTransfer();
-  const bool alone = configuration_.QuorumSize() == 1;
+  const bool alone = configuration().IsOnlyVoter(config_.self);
   if (DiskIsStalled() && !alone && !transfer_.has_value() &&
       (std::exchange(tried_transfer_for_disk_, true) || !TransferLeadership().ok())) {
     return StepDown(&counters_.stepped_down_for_disk);
   }
   // Thesis, section 6.2: a leader that hears from no quorum steps down, so that clients
   // turn to another node.
-  const bool hears_quorum = configuration_.HasQuorum([this](NodeId voter) {
+  const bool hears_quorum = configuration().HasQuorum([this](NodeId voter) {
     return voter == config_.self ||
            now_ - progress_.at(voter).last_heard <= config_.election_timeout_max;
   });
@@ -162,6 +167,7 @@ void Raft::TickLeader() {
   if (now_ < heartbeat_deadline_) return;
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
   for (auto& [node, progress] : progress_) progress.heartbeat_due = true;
+  EnterUnknownLogs();
   CompactLog();
 }
 
@@ -178,10 +184,15 @@ void Raft::Handle(NodeId from, const PreVoteRequest& request) {
     granted = request.campaign_term > term() &&
               IsUpToDate(request.last_log_index, request.last_log_term);
   }
-  Send(from, PreVoteResponse{request.campaign_term, granted});
+  const bool removed = configurations_.At(commit_index_).WasRemoved(from);
+  if (removed) ++counters_.pre_votes_of_removed_nodes;
+  Send(from, PreVoteResponse{request.campaign_term, granted, removed});
 }
 
 void Raft::Handle(NodeId from, Term sender_term, const PreVoteResponse& response) {
+  if (response.removed && !std::exchange(was_removed_, true)) {
+    notices_.push_back({Notice::Kind::kRemoved, from, log_.last_index(), {}});
+  }
   if (response.granted) {
     if (role_ == Role::kPreCandidate && response.campaign_term == term().Next()) {
       RecordVote(from);

@@ -1,6 +1,7 @@
 #include "coordinator/raft/invariants.h"
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 
 namespace concordat::raft {
@@ -27,9 +28,6 @@ void InvariantsChecker::TermLog::CompactTo(LogIndex index, Term term) {
   base = index;
   base_term = term;
 }
-
-InvariantsChecker::InvariantsChecker(std::vector<NodeId> voters)
-    : configuration_(std::move(voters)) {}
 
 template <class... Parts>
 void InvariantsChecker::Violation(const Parts&... parts) {
@@ -63,6 +61,8 @@ void InvariantsChecker::AfterStep(const Raft& raft) {
   view.term = raft.term();
   view.role = raft.role();
   view.commit = raft.commit_index();
+  view.configuration = raft.configuration();
+  view.configuration_index = raft.configuration_index();
 }
 
 void InvariantsChecker::CheckLeader(const Raft& raft, const NodeView& view) {
@@ -72,16 +72,45 @@ void InvariantsChecker::CheckLeader(const Raft& raft, const NodeView& view) {
     Violation("term ", raft.term(), " has two leaders, ", leader->second, " and ",
               raft.self());
   }
+  if (!raft.configuration().IsVoter(raft.self())) {
+    Violation("leader ", raft.self(), " of term ", raft.term(), " is no voter");
+  }
   const bool was_leader = view.role == Role::kLeader && view.term == raft.term();
   if (!was_leader) {
     CheckLeaderIsComplete(raft);
     return;
+  }
+  if (raft.configuration_index() != view.configuration_index) {
+    CheckMemberChange(raft, view);
   }
   // Leader append-only.
   if (raft.log().last_index() < view.log.last() ||
       raft.log().TermAt(view.log.last()) != view.log.At(view.log.last())) {
     Violation("leader ", raft.self(), " of term ", raft.term(),
               " overwrote or dropped entries of its log before ", view.log.last());
+  }
+}
+
+// Thesis, sections 4.1 and 4.2: quorums of the members before and after a change have a
+// node in common, the change before is committed, and so is an entry of this term.
+void InvariantsChecker::CheckMemberChange(const Raft& raft, const NodeView& view) {
+  const std::vector<NodeId>& before = view.configuration.voters();
+  const std::vector<NodeId>& after = raft.configuration().voters();
+  std::vector<NodeId> changed;
+  std::set_symmetric_difference(before.begin(), before.end(), after.begin(), after.end(),
+                                std::back_inserter(changed));
+  if (changed.size() > 1) {
+    Violation("leader ", raft.self(), " changed ", changed.size(),
+              " voters at once, by entry ", raft.configuration_index());
+  }
+  if (raft.commit_index() < view.configuration_index) {
+    Violation("leader ", raft.self(), " changed the members by entry ",
+              raft.configuration_index(), " before entry ", view.configuration_index,
+              " was committed");
+  }
+  if (!raft.log().Matches(raft.commit_index(), raft.term())) {
+    Violation("leader ", raft.self(), " changed the members in term ", raft.term(),
+              " before an entry of that term was committed");
   }
 }
 
@@ -171,7 +200,7 @@ void InvariantsChecker::CheckCommit(const Raft& raft, const NodeView& view) {
 }
 
 void InvariantsChecker::CheckNewlyCommitted(const Raft& raft, LogIndex index, Term term) {
-  if (!QuorumHasDurable(index, term, NodeId())) {
+  if (!QuorumHasDurable(raft.configuration(), index, term, NodeId())) {
     Violation("node ", raft.self(), " of term ", raft.term(), " committed ", index, "/",
               term, ", which no quorum has on its disks");
   }
@@ -191,6 +220,14 @@ void InvariantsChecker::OnTailLost(NodeId node, LogIndex last) {
   nodes_[node].durable_log.KeepUpTo(last);
 }
 
+void InvariantsChecker::OnDiskLost(NodeId node) {
+  NodeView& view = nodes_[node];
+  TermLog lost = std::move(view.durable_log);
+  view = NodeView();
+  view.lost_log = std::move(lost);
+  std::erase_if(votes_, [node](const auto& vote) { return vote.first.first == node; });
+}
+
 LogIndex InvariantsChecker::DurableEnd(NodeId node) const {
   const auto it = nodes_.find(node);
   return it == nodes_.end() ? LogIndex() : it->second.durable_log.last();
@@ -202,19 +239,31 @@ LogIndex InvariantsChecker::FirstThatMayBeLost(NodeId node) const {
   const TermLog& log = it->second.durable_log;
   LogIndex first = log.last().Next();
   while (first > log.base.Next() &&
-         QuorumHasDurable(first.Previous(), log.At(first.Previous()).value(), node)) {
+         MayBeLost(first.Previous(), log.At(first.Previous()).value(), node)) {
     first = first.Previous();
   }
   return first;
 }
 
-bool InvariantsChecker::QuorumHasDurable(LogIndex index, Term term,
+bool InvariantsChecker::MayBeLost(LogIndex index, Term term, NodeId node) const {
+  return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
+    const Configuration& configuration = other.second.configuration;
+    return configuration.empty() || QuorumHasDurable(configuration, index, term, node);
+  });
+}
+
+bool InvariantsChecker::QuorumHasDurable(const Configuration& configuration,
+                                         LogIndex index, Term term,
                                          NodeId without) const {
-  return configuration_.HasQuorum([this, index, term, without](NodeId voter) {
+  return configuration.HasQuorum([this, index, term, without](NodeId voter) {
     const auto it = nodes_.find(voter);
     if (it == nodes_.end() || voter == without) return false;
-    const TermLog& log = it->second.durable_log;
-    return index < log.base || log.At(index) == term;
+    const auto has = [index, term](const TermLog& log) {
+      return index < log.base || log.At(index) == term;
+    };
+    // Nothing may depend on a copy that is gone: see MayBeLost.
+    const bool committing = without.is_none();
+    return has(it->second.durable_log) || (committing && has(it->second.lost_log));
   });
 }
 
@@ -291,6 +340,7 @@ void InvariantsChecker::AfterStart(const Raft& raft) {
   fresh.log.base_term = log.TermAt(log.base_index()).value();
   CheckLog(raft, &fresh.log);
   fresh.durable_log = fresh.log;
+  fresh.lost_log = std::move(view.lost_log);
   fresh.durable_state = raft.hard_state();
   fresh.term = raft.term();
   fresh.commit = fresh.applied = raft.commit_index();

@@ -2,7 +2,7 @@
 // over all nodes of one group. It sees the nodes from outside. For tests and the
 // simulator.
 //
-//   InvariantsChecker checker(voters);
+//   InvariantsChecker checker;
 //   // A node was made, new or from its disk, before its first input:
 //   checker.AfterStart(raft);
 //   // After every input and every TakeOutput:
@@ -38,8 +38,6 @@ namespace concordat::raft {
 
 class InvariantsChecker {
  public:
-  explicit InvariantsChecker(std::vector<NodeId> voters);
-
   void AfterStart(const Raft& raft);
   void AfterStep(const Raft& raft);
   void OnDurable(NodeId node, const Persist& persist);
@@ -50,9 +48,14 @@ class InvariantsChecker {
   // provide for this fault, so the simulator may cause it only from FirstThatMayBeLost
   // on.
   void OnTailLost(NodeId node, LogIndex last);
+  // The disk of a node that is down is empty: a new one, or one that was lost. What the
+  // node had promised is forgotten; it has another log from here on, and whoever counts
+  // it as the member that it was makes a mistake that shows in what is committed.
+  void OnDiskLost(NodeId node);
   // The index from which on the node's disk may lose all entries: each of them is on the
-  // disks of a quorum without this node, so that nothing depends on this copy. One more
-  // than DurableEnd when there is no such entry.
+  // disks of a quorum without this node, by every
+  // configuration that is in force anywhere, so that nothing depends on this copy. One
+  // more than DurableEnd when there is no such entry.
   [[nodiscard]] LogIndex FirstThatMayBeLost(NodeId node) const;
   // The last entry on the node's disk.
   [[nodiscard]] LogIndex DurableEnd(NodeId node) const;
@@ -88,11 +91,16 @@ class InvariantsChecker {
     Term term;
     Role role = Role::kFollower;
     LogIndex commit;
-    LogIndex applied;  // by OnApplied
+    LogIndex applied;             // by OnApplied
+    Configuration configuration;  // in force
+    LogIndex configuration_index;
     TermLog log;
     // On disk.
     HardState durable_state;
     TermLog durable_log;
+    // What was on the disk that was lost last. A leader may count it: it was there when
+    // it was acknowledged, and the disk may as well have been lost after the commit.
+    TermLog lost_log;
   };
   struct Committed {
     Term term;     // the entry's own term
@@ -103,13 +111,16 @@ class InvariantsChecker {
   void Violation(const Parts&... parts);
   void CheckLeader(const Raft& raft, const NodeView& view);
   void CheckLeaderIsComplete(const Raft& raft);
+  void CheckMemberChange(const Raft& raft, const NodeView& view);
   void CheckLog(const Raft& raft, TermLog* known);
   void CheckEntry(NodeId node, const Entry& entry, Term previous_term);
   void CheckCommit(const Raft& raft, const NodeView& view);
   void CheckNewlyCommitted(const Raft& raft, LogIndex index, Term term);
   void CheckAppliedJump(const Raft& raft, NodeView* view);
   // The copy of the node `without` does not count; 0: all copies count.
-  [[nodiscard]] bool QuorumHasDurable(LogIndex index, Term term, NodeId without) const;
+  [[nodiscard]] bool QuorumHasDurable(const Configuration& configuration, LogIndex index,
+                                      Term term, NodeId without) const;
+  [[nodiscard]] bool MayBeLost(LogIndex index, Term term, NodeId node) const;
   void CheckDurableState(NodeId node, const HardState& before, const HardState& after);
   void CheckRecoveredState(const Raft& raft, const NodeView& before);
   void CheckVote(NodeId voter, Term term, NodeId candidate);
@@ -117,7 +128,6 @@ class InvariantsChecker {
   // The committed term at an index, when it is known.
   [[nodiscard]] std::optional<Term> CommittedTerm(LogIndex index) const;
 
-  const Configuration configuration_;
   std::map<NodeId, NodeView> nodes_;
   std::map<Term, NodeId> leaders_;                   // every leader ever seen
   std::map<std::pair<NodeId, Term>, NodeId> votes_;  // by voter and term: the candidate

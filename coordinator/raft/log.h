@@ -23,6 +23,11 @@ namespace concordat::raft {
 // many empty entries are limited too.
 inline constexpr size_t kEntryOverheadBytes = 64;
 
+// What an entry counts for wherever bytes are limited.
+[[nodiscard]] inline size_t EntryCost(const Entry& entry) {
+  return entry.data.size() + kEntryOverheadBytes;
+}
+
 class Log {
  public:
   // An empty log with the given base; index 0 and term 0 for a new group.

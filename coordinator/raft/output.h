@@ -61,6 +61,8 @@ struct Notice {
     kPeerHasSpace,    // `node` has space again
     kTransferBegun,   // this leader hands its leadership over to `node`
     kTransferFailed,  // `node` has not taken over; this node remains the leader
+    kNotThisMember,   // `node` knows this one by another log: this one has lost its log
+    kRemoved,         // `node` says that this one was removed from the cluster
   };
   Kind kind = Kind::kTailLost;
   // The other node: the follower, or the leader for kTailLost and kTailRefilled.
@@ -108,6 +110,7 @@ struct Output {
   std::vector<Entry> committed;        // 4.
   std::vector<ReadState> read_states;  // 6.
   std::optional<SoftState> soft_state;              // set when it has changed
+  std::optional<Configuration> configuration;       // set when another is in force
   std::vector<Notice> notices;                      // to be logged
   std::vector<SnapshotReadRequest> snapshot_reads;  // may be answered later
   std::vector<SnapshotWrite> snapshot_writes;       // 5.

@@ -2,6 +2,8 @@
 // are trusted to follow Raft, but not to be free of bugs, nor to be the node that their
 // address stands for. A message that contradicts the paper's safety properties is refused
 // before anything is changed, so that no peer's message can end the process.
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/raft/raft.h"
@@ -41,6 +43,48 @@ absl::Status Raft::CheckCluster(const Message& message) const {
   if (!has_log) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "a message of no cluster; this node belongs to ", ToString(cluster())));
+}
+
+// Every member has one log. Who lost it, or was given an old or another folder, no longer
+// has what that member promised: its answers count for nothing, and it takes nothing that
+// is meant for the member.
+absl::Status Raft::CheckLogs(const Message& message) {
+  if (config_.log.is_none()) return absl::OkStatus();
+  const Member* from = configuration().Find(message.from);
+  if (from == nullptr) ++counters_.messages_of_unknown_nodes;
+  // An answer is to what this node has asked; who answers may not have heard yet that it
+  // has replaced the member, and hears it only when its answers are taken.
+  if (!IsAnswer(message.body) && !message.to_log.is_none() &&
+      message.to_log != config_.log) {
+    ++counters_.messages_of_other_logs;
+    // The sender may also not have heard that this node has replaced that member.
+    const Member* self = configuration().Find(config_.self);
+    const bool replaced = self != nullptr && self->log == config_.log;
+    if (!replaced && !std::exchange(not_this_member_reported_, true)) {
+      notices_.push_back(
+          {Notice::Kind::kNotThisMember, message.from, log_.last_index(), {}});
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("node ", message.from.value(), " knows this node by log ",
+                     absl::Hex(message.to_log.value()), ", and this node's log is ",
+                     absl::Hex(config_.log.value())));
+  }
+  if (from == nullptr || !IsAnswer(message.body)) return absl::OkStatus();
+  const bool other = from->log.is_none() ? message.from_log == from->lost_log &&
+                                               !message.from_log.is_none()
+                                         : message.from_log != from->log;
+  if (!other) {
+    if (const auto it = progress_.find(message.from); it != progress_.end()) {
+      it->second.log = message.from_log;
+    }
+    return absl::OkStatus();
+  }
+  ++counters_.messages_of_other_logs;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "node ", message.from.value(), " answers with log ",
+      absl::Hex(message.from_log.value()),
+      ", which is not that member's: it has lost its folder or has another one, and is "
+      "not counted until \"concordat members replace\" has taken it in again"));
 }
 
 absl::Status Raft::CheckPlausible(const Message& message) const {

@@ -93,6 +93,14 @@ struct Progress {
   Timestamp space_retry_at;    // in kNoSpace: entries are not sent before
   bool heartbeat_due = false;  // the next output sends it one
   Timestamp last_heard;        // when any message of the current term arrived
+  bool was_heard = false;      // one has arrived
+  LogId log;                   // from which it has answered last; none: unknown
+  // Catching up goes in rounds: in each, the follower is sent what the leader's log held
+  // when the round began (thesis, section 4.2.1).
+  LogIndex round_end;
+  Timestamp round_began;
+  std::optional<Duration>
+      last_round;                 // how long the last one took; none: not one is over
   uint64_t acked_read_round = 0;  // the latest read round that it has confirmed
 
   void BecomeProbe(LogIndex next_index) {
@@ -113,6 +121,15 @@ struct Progress {
     inflight.clear();
     space_pause = std::clamp(space_pause * 2, pause_min, pause_max);
     space_retry_at = now + space_pause;
+  }
+  void BeginRound(LogIndex log_end, Timestamp now) {
+    round_end = log_end;
+    round_began = now;
+  }
+  void FollowRounds(LogIndex log_end, Timestamp now) {
+    if (match < round_end) return;
+    last_round = now - round_began;
+    BeginRound(log_end, now);
   }
   [[nodiscard]] bool lost_tail() const { return match < promised; }
   void BecomeSnapshot(const SnapshotMeta& meta, Timestamp now) {

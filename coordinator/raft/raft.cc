@@ -13,8 +13,6 @@ namespace concordat::raft {
 
 namespace {
 
-size_t Cost(const Entry& entry) { return entry.data.size() + kEntryOverheadBytes; }
-
 // Whether a promise that needs the state `needed` is true once `issued` is on disk.
 // Within a term a vote is given once and never changed.
 bool Covers(const HardState& issued, const HardState& needed) {
@@ -34,8 +32,7 @@ bool IsFromLeader(const Message::Body& body) {
 Raft::Raft(Config config, RecoveredState recovered)
     : config_(std::move(config)),
       random_(config_.seed),
-      configuration_(config_.voters),
-      initial_configuration_(config_.voters) {
+      configurations_(config_.members) {
   CONCORDAT_CHECK(config_.heartbeat_interval > Duration() &&
                   config_.heartbeat_interval < config_.election_timeout_min &&
                   config_.election_timeout_min < config_.election_timeout_max)
@@ -45,15 +42,15 @@ Raft::Raft(Config config, RecoveredState recovered)
                   config_.max_committed_per_output > 0 && config_.max_persist_bytes > 0 &&
                   config_.max_unflushed_bytes > 0);
   Recover(std::move(recovered));
-  CONCORDAT_CHECK(configuration_.IsVoter(config_.self))
-      << "node " << config_.self << " is not in its own configuration";
 }
 
 void Raft::Recover(RecoveredState recovered) {
   hard_state_ = issued_hard_state_ = persisted_hard_state_ = recovered.hard_state;
   snapshot_ = std::move(recovered.snapshot);
   log_ = Log(snapshot_.index, snapshot_.term);
-  if (!snapshot_.index.is_none()) configuration_ = snapshot_.configuration;
+  if (!snapshot_.index.is_none()) {
+    configurations_ = ConfigurationHistory(snapshot_.configuration, snapshot_.index);
+  }
   for (Entry& entry : recovered.entries) AppendEntry(std::move(entry));
   // A crash came after the record of a received snapshot and before that of its cluster.
   if (!snapshot_.index.is_none() && hard_state_.cluster.is_none()) {
@@ -65,6 +62,7 @@ void Raft::Recover(RecoveredState recovered) {
   persisted_index_ = log_.last_index();
   next_to_persist_ = persisted_index_.Next();
   reported_soft_state_ = CurrentSoftState();
+  configuration_changed_ = true;
 }
 
 void Raft::Tick(Timestamp now) {
@@ -75,7 +73,7 @@ void Raft::Tick(Timestamp now) {
     for (auto& [node, progress] : progress_) progress.last_heard = now;
     ArmElectionTimer();
     // No other node could be the leader, so there is nothing to wait for.
-    if (first && configuration_.QuorumSize() == 1) election_deadline_ = now;
+    if (first && configuration().IsOnlyVoter(config_.self)) election_deadline_ = now;
   }
   now_ = now;
   if (is_leader()) {
@@ -92,8 +90,9 @@ Timestamp Raft::NextDeadline() const {
 
 absl::Status Raft::Step(Message message) {
   absl::Status valid =
-      ValidateMessage(message, config_.self, config_.group, configuration_);
+      ValidateMessage(message, config_.self, config_.group, configuration());
   if (valid.ok()) valid = CheckCluster(message);
+  if (valid.ok()) valid = CheckLogs(message);
   if (valid.ok()) valid = CheckPlausible(message);
   if (!valid.ok()) {
     ++counters_.malformed_messages;
@@ -257,7 +256,8 @@ bool Raft::HasOutput() const {
       std::any_of(messages_after_persist_.begin(), messages_after_persist_.end(),
                   [this](const WaitingMessage& w) { return IsIssued(w); }) ||
       !read_states_.empty() || !notices_.empty() || !snapshot_reads_.empty() ||
-      !snapshot_writes_.empty() || install_snapshot_.has_value()) {
+      !snapshot_writes_.empty() || install_snapshot_.has_value() ||
+      configuration_changed_) {
     return true;
   }
   if (!is_leader()) return false;
@@ -283,6 +283,8 @@ Output Raft::TakeOutput() {
   if (const SoftState now = CurrentSoftState(); now != reported_soft_state_) {
     output.soft_state = reported_soft_state_ = now;
   }
+  if (std::exchange(configuration_changed_, false))
+    output.configuration = configuration();
   output.notices = std::exchange(notices_, {});
   output.snapshot_reads = std::exchange(snapshot_reads_, {});
   output.snapshot_writes = std::exchange(snapshot_writes_, {});
@@ -334,7 +336,7 @@ void Raft::TakePersist(Output* output) {
   persist.entries =
       log_.Slice(next_to_persist_, log_.last_index(), room, kEntryOverheadBytes);
   size_t bytes = kEntryOverheadBytes;
-  for (const Entry& entry : persist.entries) bytes += Cost(entry);
+  for (const Entry& entry : persist.entries) bytes += EntryCost(entry);
   next_to_persist_ = LogIndex(next_to_persist_.value() + persist.entries.size());
   if (next_to_persist_ <= log_.last_index()) ++counters_.persists_held_for_disk;
   unflushed_bytes_ += bytes;
@@ -365,7 +367,7 @@ void Raft::SetCommitIndex(LogIndex index) {
       << log_.last_index();
   if (is_leader()) {
     for (LogIndex i = commit_index_.Next(); i <= index; i = i.Next()) {
-      uncommitted_bytes_ -= Cost(log_.At(i));
+      uncommitted_bytes_ -= EntryCost(log_.At(i));
     }
   }
   commit_index_ = index;
@@ -376,7 +378,7 @@ void Raft::SetCommitIndex(LogIndex index) {
 // on.
 void Raft::AdoptCluster() {
   if (hard_state_.cluster.is_none() && !commit_index_.is_none()) {
-    hard_state_.cluster = configuration_.cluster();
+    hard_state_.cluster = configurations_.At(commit_index_).cluster();
   }
 }
 
@@ -385,7 +387,8 @@ void Raft::AppendEntry(Entry entry) {
   if (entry.type == EntryType::kConfiguration) {
     const auto configuration = DecodeConfiguration(entry.data.view());
     CONCORDAT_CHECK(configuration.has_value()) << "a configuration that does not decode";
-    configuration_ = *configuration;
+    configurations_.Append(entry.index, *configuration);
+    configuration_changed_ = true;
   }
   log_.Append(std::move(entry));
 }
@@ -393,7 +396,7 @@ void Raft::AppendEntry(Entry entry) {
 void Raft::CountUncommitted() {
   uncommitted_bytes_ = 0;
   for (LogIndex i = commit_index_.Next(); i <= log_.last_index(); i = i.Next()) {
-    uncommitted_bytes_ += Cost(log_.At(i));
+    uncommitted_bytes_ += EntryCost(log_.At(i));
   }
 }
 
@@ -402,8 +405,11 @@ void Raft::TruncateLog(LogIndex from) {
       << "a leader of term " << term() << " overwrites the committed entry " << from;
   ++counters_.truncations;
   log_.TruncateFrom(from);
-  // Only the group's first entry holds a configuration. It is gone now.
-  if (from == LogIndex(1)) configuration_ = initial_configuration_;
+  if (configuration_index() >= from) {
+    ++counters_.configurations_reverted;
+    configurations_.TruncateFrom(from);
+    configuration_changed_ = true;
+  }
   next_to_persist_ = std::min(next_to_persist_, from);
   LimitPersistedTo(from.Previous());
   DropPromisesFrom(from);
@@ -425,13 +431,16 @@ void Raft::LimitPersistedTo(LogIndex index) {
 }
 
 Message Raft::MakeMessage(NodeId to, Message::Body body) const {
-  const bool answers = std::holds_alternative<PreVoteResponse>(body) ||
-                       std::holds_alternative<VoteResponse>(body) ||
-                       std::holds_alternative<AppendResponse>(body) ||
-                       std::holds_alternative<SnapshotChunkResponse>(body);
-  return Message{
-      config_.group, config_.self,    to,
-      term(),        std::move(body), answers ? cluster() : configuration_.cluster()};
+  const bool answers = IsAnswer(body);
+  const Member* receiver = configuration().Find(to);
+  return Message{config_.group,
+                 config_.self,
+                 to,
+                 term(),
+                 std::move(body),
+                 answers ? cluster() : configuration().cluster(),
+                 config_.log,
+                 receiver == nullptr ? LogId() : receiver->log};
 }
 
 void Raft::Send(NodeId to, Message::Body body) {

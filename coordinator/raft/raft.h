@@ -39,7 +39,9 @@
 #include "coordinator/base/ids.h"
 #include "coordinator/base/random.h"
 #include "coordinator/raft/configuration.h"
+#include "coordinator/raft/configuration_history.h"
 #include "coordinator/raft/log.h"
+#include "coordinator/raft/member_change.h"
 #include "coordinator/raft/output.h"
 #include "coordinator/raft/progress.h"
 #include "coordinator/raft/types.h"
@@ -49,8 +51,12 @@ namespace concordat::raft {
 struct Config {
   NodeId self;
   GroupId group;
+  // This node's log. None: members are not told apart by their logs.
+  LogId log;
   // The members of a new group. A configuration that was recovered takes precedence.
-  std::vector<NodeId> voters;
+  // Empty: this node waits until a group's leader, which has been told to add it, sends
+  // it that group's log. It belongs to the first cluster that does.
+  Configuration members;
   // A random id. When this node is the first leader of a new group, this becomes the
   // cluster's id by the group's first entry. So nodes that were started with the same
   // voters and different ids agree on one id: that of the entry that is committed. None:
@@ -101,6 +107,15 @@ struct RecoveredState {
   std::vector<Entry> entries;
 };
 
+// A change of the members, as the leader would carry it out now.
+struct PlannedChange {
+  Configuration before;
+  Configuration after;
+  // Of the voters afterwards, those from which the leader has heard lately, itself
+  // included. Fewer than after.QuorumSize(): the change was forced.
+  std::vector<NodeId> live_voters;
+};
+
 // Rare paths, counted so that a test can prove that it reached them.
 struct Counters {
   uint64_t pre_votes_started = 0;
@@ -140,6 +155,11 @@ struct Counters {
   uint64_t transfers_begun = 0;
   uint64_t transfers_failed = 0;
   uint64_t elections_by_transfer = 0;
+  uint64_t members_changed = 0;             // by this leader
+  uint64_t configurations_reverted = 0;     // their entries were overwritten
+  uint64_t messages_of_other_logs = 0;      // from or for a node that lost its log
+  uint64_t messages_of_unknown_nodes = 0;   // requests of nodes that are no members here
+  uint64_t pre_votes_of_removed_nodes = 0;  // answered
 };
 
 class Raft {
@@ -157,14 +177,18 @@ class Raft {
   void Tick(Timestamp now);
 
   // A message has arrived. Messages may be lost, repeated and reordered.
-  //   FAILED_PRECONDITION  it is from another cluster
-  //   INVALID_ARGUMENT     it is not for this node and group, from a node outside of the
-  //                        configuration, malformed, or it contradicts what this node
-  //                        knows for certain (a second leader in a term, other entries
-  //                        than the committed ones, a term that no election can have
-  //                        reached)
+  //   FAILED_PRECONDITION  it is from another cluster; or an answer of a node outside of
+  //                        the configuration; or, in a member's name, from or for a log
+  //                        that is not this member's
+  //   INVALID_ARGUMENT     it is not for this node and group, malformed, or it
+  //   contradicts
+  //                        what this node knows for certain (a second leader in a term,
+  //                        other entries than the committed ones, a term that no election
+  //                        can have reached)
   //   UNIMPLEMENTED        it has an entry of a type that this version does not know
-  // After each of these errors nothing was changed or acknowledged.
+  // After each of these errors nothing was changed or acknowledged. Requests of a node
+  // that is no member here are taken when they are of the same cluster: this node's
+  // configuration may be older than that node's.
   [[nodiscard]] absl::Status Step(Message message);
 
   // Appends all commands or none, at consecutive indexes and in the current term();
@@ -187,12 +211,32 @@ class Raft {
   // leader.
   [[nodiscard]] absl::Status ReadIndex(ReadToken token);
 
-  // Hands leadership over to the follower that has the most of the log, among those that
-  // have answered lately and have space (thesis, section 3.10). No proposals are accepted
+  // What ChangeMembers would do, with its errors. Changes nothing.
+  [[nodiscard]] absl::StatusOr<PlannedChange> PlanChange(const MemberChange& change,
+                                                         bool force) const;
+  // Changes one member by an entry of the log, which is in force at once. It is committed
+  // as a command is (see Propose), by a quorum of the members afterwards; until then no
+  // other change is made. Returns its index.
+  //   FAILED_PRECONDITION  not the leader; or, `force` or not, the change makes no sense
+  //                        now (AfterChange), or it would take the vote of the leader
+  //                        itself, which must hand leadership over first
+  //   UNAVAILABLE          not now: the change before is not committed yet, nor an entry
+  //                        of the leader's own term, or leadership is being handed over;
+  //                        try again soon
+  //   ABORTED              without `force` only: afterwards no quorum would be live, or a
+  //                        learner that is to vote has not caught up
+  //   others               as AfterChange
+  // After each of these errors nothing was changed.
+  [[nodiscard]] absl::StatusOr<LogIndex> ChangeMembers(const MemberChange& change,
+                                                       bool force);
+
+  // Hands leadership over to the follower `to`; with none, to the one that has the most
+  // of the log, among those that vote, have answered lately and have space (thesis,
+  // section 3.10). No proposals are accepted
   // until that follower has taken over, or has not done so for the smaller election
-  // timeout. FAILED_PRECONDITION: not the leader, or no follower can take over now;
-  // nothing was changed.
-  [[nodiscard]] absl::Status TransferLeadership();
+  // timeout. FAILED_PRECONDITION: not the leader, or no follower, or not that one, can
+  // take over now; nothing was changed.
+  [[nodiscard]] absl::Status TransferLeadership(NodeId to = {});
 
   // Whether the disk has room for new entries and for snapshots; true at first. While it
   // has none, a follower stores neither and tells the leader so.
@@ -267,7 +311,23 @@ class Raft {
   [[nodiscard]] LogIndex persisted_index() const { return persisted_index_; }
   [[nodiscard]] const SnapshotMeta& snapshot() const { return snapshot_; }
   [[nodiscard]] const Log& log() const { return log_; }
-  [[nodiscard]] const Configuration& configuration() const { return configuration_; }
+  // The latest in the log, committed or not: the one in force.
+  [[nodiscard]] const Configuration& configuration() const {
+    return configurations_.latest();
+  }
+  // The entry that holds it; 0, or the snapshot's, when none in the log does.
+  [[nodiscard]] LogIndex configuration_index() const {
+    return configurations_.latest_index();
+  }
+  // Whether this leader has heard from the member within an election time-out, and the
+  // member has lost nothing that it acknowledged. `member` must be one, or this node.
+  [[nodiscard]] bool IsLive(NodeId member) const;
+  // Whether a learner could vote now: its last round of catching up took no longer than
+  // an election time-out (thesis, section 4.2.1). False unless this node leads.
+  [[nodiscard]] bool HasCaughtUp(NodeId member) const;
+  // Another node has said that this one was removed from the cluster. It then does not
+  // stand for election.
+  [[nodiscard]] bool was_removed() const { return was_removed_; }
   [[nodiscard]] size_t uncommitted_bytes() const { return uncommitted_bytes_; }
   [[nodiscard]] bool is_transferring() const { return transfer_.has_value(); }
   // Whether a leader has found that this node's log lacks entries which the node had
@@ -324,7 +384,13 @@ class Raft {
   // raft.cc
   void Recover(RecoveredState recovered);
   void Dispatch(Message message);
+  // members.cc
+  [[nodiscard]] absl::Status CheckReadyForChange() const;
+  void AppendConfiguration(const Configuration& configuration);
+  void FollowMembers();
+  void EnterUnknownLogs();
   // plausibility.cc
+  [[nodiscard]] absl::Status CheckLogs(const Message& message);
   [[nodiscard]] absl::Status CheckCluster(const Message& message) const;
   [[nodiscard]] absl::Status CheckPlausible(const Message& message) const;
   [[nodiscard]] absl::Status CheckPlausible(const AppendRequest& request) const;
@@ -368,6 +434,7 @@ class Raft {
   [[nodiscard]] bool MayStand() const;
   void StartPreVote();
   void StartElection(bool transfer);
+  [[nodiscard]] Configuration FirstConfiguration() const;
   void BecomeLeader();
   void RecordVote(NodeId voter);
   void TickLeader();
@@ -378,7 +445,7 @@ class Raft {
   void Handle(NodeId from, const VoteResponse& response);
 
   // transfer.cc
-  [[nodiscard]] bool CanTakeOver(const Progress& progress) const;
+  [[nodiscard]] bool CanTakeOver(NodeId node, const Progress& progress) const;
   [[nodiscard]] bool WantsTimeoutNow() const;
   void SendTimeoutNow();
   void TickTransfer();
@@ -397,6 +464,8 @@ class Raft {
   void AcknowledgeAppend(NodeId leader, LogIndex match, uint64_t read_round);
 
   // append_sender.cc
+  // For an answer of that member in this term; null when it is none any more.
+  [[nodiscard]] Progress* FindProgress(NodeId from);
   void SendAppends(NodeId to, Progress* progress);
   void SendAppend(NodeId to, Progress* progress, std::vector<Entry> entries);
   void SendHeartbeat(NodeId to, Progress* progress);
@@ -430,8 +499,8 @@ class Raft {
 
   const Config config_;
   Random random_;
-  Configuration configuration_;          // the latest in the log, committed or not
-  Configuration initial_configuration_;  // from Config; holds while the log is empty
+  ConfigurationHistory configurations_;
+  bool configuration_changed_ = false;  // since the last output
 
   // Time.
   Timestamp now_;        // of the last Tick
@@ -475,6 +544,8 @@ class Raft {
   // is not there any more.
   LogPosition acknowledged_end_;
   bool tail_lost_reported_ = false;  // kTailLost was reported, kTailRefilled not yet
+  bool was_removed_ = false;
+  bool not_this_member_reported_ = false;  // kNotThisMember was
 
   // State of a leader.
   LogIndex term_start_index_;  // the first entry of its own term

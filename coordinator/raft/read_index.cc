@@ -38,7 +38,7 @@ void Raft::StartReadRound() {
 
 void Raft::FinishReads() {
   if (pending_reads_.empty()) return;
-  const uint64_t confirmed = configuration_.QuorumValue([this](NodeId voter) {
+  const uint64_t confirmed = configuration().QuorumValue([this](NodeId voter) {
     return voter == config_.self ? read_round_ : progress_.at(voter).acked_read_round;
   });
   while (!pending_reads_.empty() && pending_reads_.front().round <= confirmed) {

@@ -15,7 +15,7 @@ namespace concordat::raft {
 SnapshotMeta Raft::SnapshotMetaAt(LogIndex index) const {
   CONCORDAT_CHECK(index <= applied_index_ && index >= log_.base_index())
       << "no snapshot possible at " << index;
-  return SnapshotMeta{index, log_.TermAt(index).value(), configuration_};
+  return SnapshotMeta{index, log_.TermAt(index).value(), configurations_.At(index)};
 }
 
 void Raft::OnSnapshotTaken(const SnapshotMeta& meta) {
@@ -48,6 +48,7 @@ void Raft::CompactLog() {
       oldest = &progress;
     }
     log_.CompactTo(needed);
+    configurations_.CompactTo(log_.base_index());
     if (oldest == nullptr || log_.bytes() <= config_.max_log_kept_bytes) break;
     ++counters_.logs_not_kept_any_more;
     oldest->keeps_log_from.reset();
@@ -167,7 +168,7 @@ void Raft::OnSnapshotChunkGone(NodeId to, const SnapshotMeta& meta) {
 
 void Raft::Handle(NodeId from, const SnapshotChunkResponse& response) {
   if (!is_leader()) return;
-  progress_.at(from).last_heard = now_;
+  if (FindProgress(from) == nullptr) return;
   Progress* progress = FindTransfer(from, response.snapshot_index);
   const bool is_news =
       progress != nullptr && (response.next_offset > progress->snapshot.received ||
@@ -267,8 +268,7 @@ void Raft::OnSnapshotInstalled(const SnapshotMeta& meta) {
   ++counters_.snapshots_installed;
   ReplaceLogBySnapshot(meta);
   snapshot_ = meta;
-  configuration_ = meta.configuration;
-  if (hard_state_.cluster.is_none()) hard_state_.cluster = configuration_.cluster();
+  if (hard_state_.cluster.is_none()) hard_state_.cluster = meta.configuration.cluster();
   snapshot_to_persist_ = true;
   commit_index_ = std::max(commit_index_, meta.index);
   handed_out_index_ = applied_index_ = meta.index;
@@ -281,6 +281,7 @@ void Raft::OnSnapshotInstalled(const SnapshotMeta& meta) {
 void Raft::ReplaceLogBySnapshot(const SnapshotMeta& meta) {
   if (log_.Matches(meta.index, meta.term)) {
     log_.CompactTo(meta.index);
+    configurations_.CompactTo(meta.index);
     next_to_persist_ = std::max(next_to_persist_, meta.index.Next());
     return;
   }
@@ -288,6 +289,8 @@ void Raft::ReplaceLogBySnapshot(const SnapshotMeta& meta) {
       << "a snapshot at " << meta.index << " disagrees with the committed log";
   ++counters_.logs_discarded_for_snapshot;
   log_ = Log(meta.index, meta.term);
+  configurations_ = ConfigurationHistory(meta.configuration, meta.index);
+  configuration_changed_ = true;
   next_to_persist_ = meta.index.Next();
   LimitPersistedTo(LogIndex());
   DropPromisesFrom(LogIndex(1));

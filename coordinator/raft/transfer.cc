@@ -3,27 +3,34 @@
 // stand for election at once. The time is limited; a transfer that fails changes nothing.
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/raft/raft.h"
 
 namespace concordat::raft {
 
-bool Raft::CanTakeOver(const Progress& progress) const {
-  return progress.state == ProgressState::kReplicate && !progress.lost_tail() &&
+bool Raft::CanTakeOver(NodeId node, const Progress& progress) const {
+  return configuration().IsVoter(node) && progress.state == ProgressState::kReplicate &&
+         !progress.lost_tail() &&
          now_ - progress.last_heard <= config_.election_timeout_min;
 }
 
-absl::Status Raft::TransferLeadership() {
+absl::Status Raft::TransferLeadership(NodeId to) {
   if (!is_leader()) return absl::FailedPreconditionError("not the leader");
   if (transfer_.has_value()) return absl::OkStatus();
   NodeId best;
   LogIndex match;
   for (const auto& [node, progress] : progress_) {
-    if (!CanTakeOver(progress) || (!best.is_none() && progress.match <= match)) continue;
+    if (!CanTakeOver(node, progress) || (!to.is_none() && node != to)) continue;
+    if (!best.is_none() && progress.match <= match) continue;
     best = node;
     match = progress.match;
   }
   if (best.is_none()) {
-    return absl::FailedPreconditionError("no follower can take over now");
+    return absl::FailedPreconditionError(
+        to.is_none() ? "no follower can take over now"
+                     : absl::StrCat("node ", to.value(),
+                                    " cannot take over now: it must be a voter that "
+                                    "answers and has nearly all of the log"));
   }
   ++counters_.transfers_begun;
   transfer_ = Transfer{best, now_ + config_.election_timeout_min};

@@ -103,8 +103,19 @@ std::string_view NoticeText(Notice::Kind kind) {
       return "handing leadership over";
     case Notice::Kind::kTransferFailed:
       return "leadership was not taken over";
+    case Notice::Kind::kNotThisMember:
+      return "this node has not the log of the member whose id it has";
+    case Notice::Kind::kRemoved:
+      return "this node was removed from the cluster";
   }
   return "unknown";
+}
+
+bool IsAnswer(const Message::Body& body) {
+  return std::holds_alternative<PreVoteResponse>(body) ||
+         std::holds_alternative<VoteResponse>(body) ||
+         std::holds_alternative<AppendResponse>(body) ||
+         std::holds_alternative<SnapshotChunkResponse>(body);
 }
 
 std::ostream& operator<<(std::ostream& out, Role role) { return out << RoleName(role); }

@@ -50,8 +50,8 @@ class Payload {
 enum class EntryType : uint8_t {
   kTermStart = 1,      // a leader's first entry of its term, no data (paper, section 8)
   kCommand = 2,        // for the state machine
-  kConfiguration = 3,  // the members and the cluster's id: the group's first entry. A
-                       // later one would change the members, and is refused
+  kConfiguration = 3,  // the members and the cluster's id: the group's first entry, and
+                       // each later change of its members
 };
 
 struct Entry {
@@ -99,6 +99,8 @@ struct PreVoteRequest {
 struct PreVoteResponse {
   Term campaign_term;  // of the request
   bool granted = false;
+  // The receiver of this answer is no member any more: that is committed.
+  bool removed = false;
 };
 
 // RequestVote of Figure 2.
@@ -185,7 +187,14 @@ struct Message {
   // In a request, the cluster whose log the sender has. In a response, the cluster to
   // which the sender belongs (HardState::cluster); none before that is known.
   ClusterKey cluster{};
+  LogId from_log{};  // the sender's log
+  // The log that the receiver has by the sender's configuration. A node with another one
+  // is not that member. None: not known.
+  LogId to_log{};
 };
+
+// Whether it is an answer to a request.
+[[nodiscard]] bool IsAnswer(const Message::Body& body);
 
 // Text for logs, failed tests and the simulator's traces.
 std::ostream& operator<<(std::ostream& out, Role role);

@@ -1,6 +1,7 @@
 #include "coordinator/raft/validation.h"
 
 #include <cstdint>
+#include <string>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -41,9 +42,9 @@ absl::Status ValidateBody(const AppendRequest& request, Term term) {
     }
     last_term = entry.term;
     // An entry of an unknown type must not be acknowledged: it could not be applied.
-    const bool known =
-        entry.type == EntryType::kTermStart || entry.type == EntryType::kCommand ||
-        (entry.type == EntryType::kConfiguration && entry.index == LogIndex(1));
+    const bool known = entry.type == EntryType::kTermStart ||
+                       entry.type == EntryType::kCommand ||
+                       entry.type == EntryType::kConfiguration;
     if (!known) {
       return absl::UnimplementedError(absl::StrCat("entry ", entry.index.value(),
                                                    " has the unknown type ", entry.type));
@@ -88,32 +89,66 @@ absl::Status ValidateBody(const Body&, Term) {
   return absl::OkStatus();
 }
 
-absl::Status CheckSame(const Configuration& theirs, const Message& message,
-                       const Configuration& ours) {
-  if (theirs.voters() != ours.voters()) {
-    return absl::UnimplementedError(
-        "a configuration with other voters than this node's: membership does not change");
-  }
-  return theirs.cluster() == message.cluster
+absl::Status CheckCluster(const Configuration& configuration, const Message& message) {
+  return configuration.cluster() == message.cluster
              ? absl::OkStatus()
              : Malformed("a configuration of another cluster than its message's");
 }
 
-// The configurations in a message must be equal to this node's.
+// What a group has begun with comes to a node that was started as one of its members. It
+// must name the same voters: two nodes that were started with different lists would have
+// different quorums. (The members may have changed before a snapshot; then the group has
+// an id, which is none of a list.)
+absl::Status CheckFirst(const Configuration& first, const Configuration& ours) {
+  if (!ours.cluster().is_none() || ours.empty() || ours.voters() == first.voters()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "the group has begun with other members than this node was started with: give all "
+      "of them the same list, or let this node join instead");
+}
+
 absl::Status ValidateConfiguration(const Message& message, const Configuration& ours) {
   if (const auto* chunk = std::get_if<SnapshotChunk>(&message.body)) {
-    return chunk->meta.configuration.empty()
-               ? absl::OkStatus()
-               : CheckSame(chunk->meta.configuration, message, ours);
+    if (chunk->meta.configuration.empty()) return absl::OkStatus();  // refused later
+    absl::Status valid = CheckCluster(chunk->meta.configuration, message);
+    const bool begun = !message.cluster.is_none();
+    return valid.ok() && !begun ? CheckFirst(chunk->meta.configuration, ours) : valid;
   }
   const auto* append = std::get_if<AppendRequest>(&message.body);
-  if (append == nullptr || append->entries.empty()) return absl::OkStatus();
-  const Entry& first = append->entries.front();
-  const bool is_first = first.index == LogIndex(1);
-  if (first.type != EntryType::kConfiguration || !is_first) return absl::OkStatus();
-  const auto configuration = DecodeConfiguration(first.data.view());
-  return configuration.has_value() ? CheckSame(*configuration, message, ours)
-                                   : Malformed("a configuration that does not decode");
+  if (append == nullptr) return absl::OkStatus();
+  for (const Entry& entry : append->entries) {
+    if (entry.type != EntryType::kConfiguration) continue;
+    const auto configuration = DecodeConfiguration(entry.data.view());
+    if (!configuration.has_value()) {
+      return Malformed("a configuration that does not decode");
+    }
+    absl::Status valid = CheckCluster(*configuration, message);
+    if (valid.ok() && entry.index == LogIndex(1))
+      valid = CheckFirst(*configuration, ours);
+    if (!valid.ok()) return valid;
+  }
+  return absl::OkStatus();
+}
+
+// A configuration here may be older than the sender's. So requests of nodes that are no
+// members here are taken, if they can be of this cluster at all.
+absl::Status ValidateSender(const Message& message, NodeId self,
+                            const Configuration& configuration) {
+  const bool known = configuration.Find(message.from) != nullptr;
+  // A node that was started as a member, and has heard of no group yet, may be late: the
+  // group then has an id, and perhaps a leader that this node does not know.
+  const bool new_group = configuration.cluster().is_none() && !configuration.empty() &&
+                         message.cluster.is_none();
+  if (message.from != self && !message.from.is_none() &&
+      (known || (!IsAnswer(message.body) && !new_group))) {
+    return absl::OkStatus();
+  }
+  const std::string text =
+      absl::StrCat("message from node ", message.from.value(), ", which is not a peer");
+  return message.from == self || message.from.is_none() || new_group
+             ? absl::InvalidArgumentError(text)
+             : absl::FailedPreconditionError(text);
 }
 
 }  // namespace
@@ -128,10 +163,7 @@ absl::Status ValidateMessage(const Message& message, NodeId self, GroupId group,
     return absl::InvalidArgumentError(absl::StrCat(
         "message for node ", message.to.value(), ", this is ", self.value()));
   }
-  if (message.from == self || !configuration.IsVoter(message.from)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "message from node ", message.from.value(), ", which is not a peer"));
-  }
+  if (absl::Status s = ValidateSender(message, self, configuration); !s.ok()) return s;
   const bool pre_vote = std::holds_alternative<PreVoteRequest>(message.body) ||
                         std::holds_alternative<PreVoteResponse>(message.body);
   if (message.term.is_none() && !pre_vote) return Malformed("term 0");

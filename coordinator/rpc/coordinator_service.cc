@@ -98,6 +98,14 @@ std::string CoordinatorServiceHandler::LeaderAddress() const {
   return found == addresses.end() ? std::string() : found->second;
 }
 
+std::vector<std::string> CoordinatorServiceHandler::NodeAddresses() const {
+  std::vector<std::string> nodes;
+  for (const auto& [node, address] : backend_->client_addresses()) {
+    nodes.push_back(address);
+  }
+  return nodes;
+}
+
 void CoordinatorServiceHandler::hello(Cob<wire::HelloReply> cob,
                                       const wire::CallContext& context) {
   const auto view = backend_->View();
@@ -114,11 +122,7 @@ void CoordinatorServiceHandler::hello(Cob<wire::HelloReply> cob,
   if (const std::string leader = LeaderAddress(); !leader.empty()) {
     reply.__set_leader(leader);
   }
-  std::vector<std::string> nodes;
-  for (const auto& [node, address] : backend_->client_addresses()) {
-    nodes.push_back(address);
-  }
-  reply.__set_nodes(nodes);
+  reply.__set_nodes(NodeAddresses());
   cob(reply);
 }
 
@@ -137,6 +141,7 @@ void CoordinatorServiceHandler::allocateGtids(Cob<wire::BeginReply> cob,
       reply.__set_first(ToWire(block->first));
       reply.__set_count(static_cast<int32_t>(block->count));
       reply.__set_valid_ms(static_cast<int32_t>(block->use_within_ms));
+      reply.__set_nodes(NodeAddresses());
     }
     cob(reply);
   });
@@ -274,6 +279,7 @@ void CoordinatorServiceHandler::registerResources(Cob<wire::RegisterReply> cob,
       wire::RegisterReply reply;
       reply.result = gather->items.empty() ? MakeResult(Code::OK) : gather->items.front();
       reply.__set_heartbeat_ms(static_cast<int32_t>(kHeartbeatInterval.millis()));
+      reply.__set_nodes(NodeAddresses());
       reply.__set_cluster(Signed(backend_->cluster()));
       if (!backend_->watermark().term.is_none()) {
         reply.__set_watermarks({ToWire(backend_->watermark())});

@@ -20,6 +20,7 @@
 #include "coordinator/registry/reply.h"
 #include "coordinator/registry/request.h"
 #include "coordinator/registry/view.h"
+#include "coordinator/rpc/member_requests.h"
 #include "coordinator/txn/reply.h"
 #include "coordinator/txn/request.h"
 #include "coordinator/txn/view.h"
@@ -35,9 +36,13 @@ class CoordinatorBackend {
 
   virtual void Submit(txn::Request request, Done done) = 0;
   virtual void Submit(registry::Request request, RegistryDone done) = 0;
+  using MemberDone = absl::AnyInvocable<void(MemberReply)>;
+  virtual void Submit(const MemberRequest& request, MemberDone done) = 0;
   // Whether this node leads and answers requests. Others name the leader to the caller.
   [[nodiscard]] virtual bool is_ready_leader() const = 0;
 
+  // This node.
+  [[nodiscard]] virtual NodeId node() const = 0;
   // 0: not known yet.
   [[nodiscard]] virtual ClusterId cluster() const = 0;
   // 0: not known.
@@ -65,7 +70,8 @@ class CoordinatorBackend {
   };
   // Counts all transactions, so it is only for operators' requests.
   [[nodiscard]] virtual NodeView View() const = 0;
-  // The addresses of the nodes for clients.
+  [[nodiscard]] virtual MembersView Members() const = 0;
+  // The addresses of the members for clients.
   [[nodiscard]] virtual const std::map<NodeId, std::string>& client_addresses() const = 0;
   [[nodiscard]] virtual std::vector<registry::ResourceView> Resources() const = 0;
   // Up to `limit` transactions that are not over, with ids after `after` and in the order
@@ -110,6 +116,10 @@ class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
                        const wire::ForgetHeuristicRequest& request) override;
   void retireResource(Cob<wire::Result> cob,
                       const wire::RetireResourceRequest& request) override;
+  // member_calls.cc
+  void members(Cob<wire::MembersReply> cob, const wire::CallContext& context) override;
+  void changeMember(Cob<wire::ChangeMemberReply> cob,
+                    const wire::ChangeMemberRequest& request) override;
 
  private:
   // OK, or why this caller cannot be served: it has another version or cluster.
@@ -118,6 +128,7 @@ class CoordinatorServiceHandler : public wire::CoordinatorServiceCobSvIf {
   // other nodes only name the leader.
   [[nodiscard]] wire::Result CheckForLeader(const wire::CallContext& context) const;
   [[nodiscard]] std::string LeaderAddress() const;
+  [[nodiscard]] std::vector<std::string> NodeAddresses() const;
   [[nodiscard]] std::vector<wire::ResourceInfo> ResourceInfos() const;
   void SubmitForOutcome(Cob<wire::OutcomeReply> cob, const Gtid& gtid,
                         txn::Request request);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "concordat_wire/types_constants.h"
+#include "coordinator/base/log.h"
 #include "coordinator/rpc/raft_wire.h"
 
 namespace concordat::rpc {
@@ -39,20 +40,38 @@ Limits PeerLimits() {
   return limits;
 }
 
-PeerTransport::PeerTransport(EventLoop* loop, std::string cluster_name,
-                             std::map<NodeId, Address> peers, uint64_t seed)
-    : loop_(loop), cluster_name_(std::move(cluster_name)) {
-  for (auto& [node, address] : peers) {
+PeerTransport::PeerTransport(EventLoop* loop, std::string cluster_name, SaidAddresses own,
+                             uint64_t seed)
+    : loop_(loop),
+      cluster_name_(std::move(cluster_name)),
+      own_(std::move(own)),
+      seed_(seed) {}
+
+void PeerTransport::SetPeers(const std::map<NodeId, std::string>& addresses) {
+  std::erase_if(peers_, [&addresses](const auto& peer) {
+    const auto found = addresses.find(peer.first);
+    return found == addresses.end() || found->second != peer.second.address;
+  });
+  for (const auto& [node, text] : addresses) {
+    if (peers_.contains(node)) continue;
+    const auto address = Address::Parse(text);
+    if (!address.ok()) {
+      LogEvent(Level::kWarning, "peer address not usable")
+          .Field("peer", node.value())
+          .Field("why", address.status().message());
+      continue;
+    }
     ChannelOptions options;
-    options.seed = seed + node.value();
+    options.seed = seed_ + node.value();
     options.connect_timeout = Duration::Millis(500);
     // A node that is back must be reached within an election time-out.
     options.reconnect_max = Duration::Millis(100);
     // Nothing is answered on this connection, so only TCP notices that it is broken.
     options.unacknowledged_timeout = Duration::Seconds(1);
     options.keep_connected = true;
-    peers_[node].channel =
-        std::make_unique<Channel>(loop, address, PeerLimits(), options);
+    Peer& peer = peers_[node];
+    peer.address = text;
+    peer.channel = std::make_unique<Channel>(loop_, *address, PeerLimits(), options);
   }
 }
 
@@ -83,6 +102,8 @@ void PeerTransport::SendBatch(Peer* peer) {
   batch.cluster_name = cluster_name_;
   batch.version = wire::g_types_constants.PROTOCOL_VERSION;
   batch.messages = std::move(peer->pending);
+  if (!own_.peer.empty()) batch.__set_peer_address(own_.peer);
+  if (!own_.client.empty()) batch.__set_client_address(own_.client);
   peer->pending.clear();
   peer->pending_bytes = 0;
   (void)peer->channel->Oneway<wire::RaftService_deliver_pargs>("deliver", batch);
@@ -104,10 +125,11 @@ void RaftServiceHandler::deliver(std::function<void()> cob,
     reject_(absl::FailedPreconditionError(
         absl::StrCat("Raft messages of protocol version ", batch.version)));
   } else {
+    const SaidAddresses said{batch.peer_address, batch.client_address};
     for (const wire::RaftMessage& in : batch.messages) {
       auto message = FromWire(in);
       if (message.ok()) {
-        deliver_(std::move(*message));
+        deliver_(std::move(*message), said);
       } else {
         reject_(message.status());
       }

@@ -1,9 +1,7 @@
 #include "coordinator/rpc/raft_wire.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/signed.h"
@@ -31,6 +29,7 @@ struct BodyWriter {
     out->type = RaftMessageType::PRE_VOTE_RESPONSE;
     out->__set_campaign_term(Signed(body.campaign_term));
     out->__set_success(body.granted);
+    if (body.removed) out->__set_removed(true);
   }
   void operator()(const raft::VoteRequest& body) const {
     out->type = RaftMessageType::VOTE_REQUEST;
@@ -75,11 +74,7 @@ struct BodyWriter {
   void operator()(const raft::SnapshotChunk& body) const {
     out->type = RaftMessageType::SNAPSHOT_REQUEST;
     LastEntry(body.meta.index, body.meta.term);
-    std::vector<int64_t> voters;
-    for (const NodeId node : body.meta.configuration.voters()) {
-      voters.push_back(Signed(node));
-    }
-    out->__set_voters(voters);
+    out->__set_configuration(raft::EncodeConfiguration(body.meta.configuration));
     out->__set_offset(Signed(body.offset));
     out->__set_chunk(std::string(body.data.view()));
     out->__set_done(body.last);
@@ -157,22 +152,22 @@ absl::StatusOr<ClusterKey> ReadCluster(const wire::RaftMessage& in) {
   return cluster;
 }
 
-raft::SnapshotChunk ReadSnapshotChunk(const wire::RaftMessage& in,
-                                      const ClusterKey& cluster) {
+absl::StatusOr<raft::Message::Body> ReadSnapshotChunk(const wire::RaftMessage& in) {
+  auto configuration = raft::DecodeConfiguration(in.configuration);
+  if (!configuration.has_value()) {
+    return absl::InvalidArgumentError("a snapshot whose members do not decode");
+  }
   raft::SnapshotChunk body;
   body.meta.index = LogIndex(Unsigned(in.log_index));
   body.meta.term = Term(Unsigned(in.log_term));
-  std::vector<NodeId> voters;
-  for (const int64_t node : in.voters) voters.emplace_back(Unsigned(node));
-  body.meta.configuration = raft::Configuration(std::move(voters), cluster);
+  body.meta.configuration = *std::move(configuration);
   body.offset = Unsigned(in.offset);
   body.data = raft::Payload(in.chunk);
   body.last = in.done;
   return body;
 }
 
-absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in,
-                                             const ClusterKey& cluster) {
+absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in) {
   const LogIndex log_index(Unsigned(in.log_index));
   const Term log_term(Unsigned(in.log_term));
   const Term campaign(Unsigned(in.campaign_term));
@@ -180,7 +175,7 @@ absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in,
     case RaftMessageType::PRE_VOTE_REQUEST:
       return raft::PreVoteRequest{campaign, log_index, log_term};
     case RaftMessageType::PRE_VOTE_RESPONSE:
-      return raft::PreVoteResponse{campaign, in.success};
+      return raft::PreVoteResponse{campaign, in.success, in.removed};
     case RaftMessageType::VOTE_REQUEST:
       return raft::VoteRequest{log_index, log_term, in.leadership_transfer};
     case RaftMessageType::VOTE_RESPONSE:
@@ -190,10 +185,7 @@ absl::StatusOr<raft::Message::Body> ReadBody(const wire::RaftMessage& in,
     case RaftMessageType::APPEND_RESPONSE:
       return ReadAppendResponse(in);
     case RaftMessageType::SNAPSHOT_REQUEST:
-      if (std::find(in.voters.begin(), in.voters.end(), 0) != in.voters.end()) {
-        return absl::InvalidArgumentError("a snapshot with node 0 among its voters");
-      }
-      return ReadSnapshotChunk(in, cluster);
+      return ReadSnapshotChunk(in);
     case RaftMessageType::SNAPSHOT_RESPONSE:
       return raft::SnapshotChunkResponse{log_index, Unsigned(in.offset),
                                          Unsigned(in.next_offset)};
@@ -213,6 +205,8 @@ wire::RaftMessage ToWire(const raft::Message& message) {
   out.to_node = Signed(message.to);
   out.term = Signed(message.term);
   if (!message.cluster.is_none()) out.__set_cluster(EncodeCluster(message.cluster));
+  if (!message.from_log.is_none()) out.__set_from_log(Signed(message.from_log));
+  if (!message.to_log.is_none()) out.__set_to_log(Signed(message.to_log));
   std::visit(BodyWriter{&out}, message.body);
   return out;
 }
@@ -220,7 +214,7 @@ wire::RaftMessage ToWire(const raft::Message& message) {
 absl::StatusOr<raft::Message> FromWire(const wire::RaftMessage& in) {
   const auto cluster = ReadCluster(in);
   if (!cluster.ok()) return cluster.status();
-  auto body = ReadBody(in, *cluster);
+  auto body = ReadBody(in);
   if (!body.ok()) return body.status();
   raft::Message message;
   message.group = GroupId(static_cast<uint32_t>(in.group));
@@ -229,6 +223,8 @@ absl::StatusOr<raft::Message> FromWire(const wire::RaftMessage& in) {
   message.term = Term(Unsigned(in.term));
   message.body = std::move(*body);
   message.cluster = *cluster;
+  message.from_log = LogId(Unsigned(in.from_log));
+  message.to_log = LogId(Unsigned(in.to_log));
   return message;
 }
 

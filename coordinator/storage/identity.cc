@@ -17,9 +17,11 @@ namespace {
 
 constexpr std::string_view kHead = "concordat coordinator node, format 2";
 constexpr char kLogLine[] = "log ";
+constexpr size_t kMembersLine = 3;  // which line it is
 constexpr char kFile[] = "/node";
 
 std::string Members(const NodeIdentity& identity) {
+  if (identity.members.empty()) return "-";
   return absl::StrJoin(identity.members, " ", [](std::string* out, NodeId node) {
     absl::StrAppend(out, node.value());
   });
@@ -39,6 +41,14 @@ absl::Status NotOurs(const std::string& dir) {
       "from a copy of this node's folder"));
 }
 
+absl::Status Differs(const std::string& dir, const std::string& found,
+                     const std::string& wanted) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      dir, " belongs to \"", found, "\", this node was started as \"", wanted,
+      "\". Nothing was changed. Name the right folder, or start the node with the id, "
+      "the cluster and all the members that it had; their addresses may change"));
+}
+
 absl::StatusOr<uint64_t> Compare(const std::string& dir,
                                  const std::vector<std::string>& found,
                                  const NodeIdentity& identity) {
@@ -50,12 +60,8 @@ absl::StatusOr<uint64_t> Compare(const std::string& dir,
       log_id == 0) {
     return NotOurs(dir);
   }
-  for (size_t i = 1; i < wanted.size(); ++i) {
-    if (found[i] == wanted[i]) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        dir, " belongs to \"", found[i], "\", this node was started as \"", wanted[i],
-        "\". Nothing was changed. Name the right folder, or start the node with the id, "
-        "the cluster and all the members that it had; their addresses may change"));
+  for (size_t i = 1; i < kMembersLine; ++i) {
+    if (found[i] != wanted[i]) return Differs(dir, found[i], wanted[i]);
   }
   return log_id;
 }
@@ -95,6 +101,17 @@ absl::StatusOr<uint64_t> RecordedLog(FileEnv* env, const std::string& dir,
   if (!text.ok()) return text.status();
   const std::vector<std::string> lines = absl::StrSplit(*text, '\n', absl::SkipEmpty());
   return Compare(dir, lines, identity);
+}
+
+absl::Status CheckMembers(FileEnv* env, const std::string& dir,
+                          const NodeIdentity& identity) {
+  absl::StatusOr<std::string> text = ReadWholeFile(env, dir + kFile);
+  if (!text.ok()) return text.status();
+  const std::vector<std::string> found = absl::StrSplit(*text, '\n', absl::SkipEmpty());
+  if (found.size() <= kMembersLine) return NotOurs(dir);
+  const std::string wanted = Lines(identity)[kMembersLine];
+  return found[kMembersLine] == wanted ? absl::OkStatus()
+                                       : Differs(dir, found[kMembersLine], wanted);
 }
 
 absl::Status ClaimDirectory(FileEnv* env, const std::string& dir,

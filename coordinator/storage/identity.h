@@ -10,7 +10,9 @@
 // Before the group's first entry is in the log, the voters come from the command line.
 // One node of three that was started alone by mistake would be a majority of itself,
 // elect itself, and decide against the others. Therefore the members are recorded here
-// and compared at each start.
+// and compared at each start with what the node is started with now. When the log holds
+// members, those count, and a node may be started with them too.
+// "members -" stands for a node that was to join a cluster.
 //
 // The last line is the id of the write-ahead log. If that log were lost, for example
 // because a file system is not mounted, the node would begin at term 0 again and could
@@ -38,7 +40,7 @@ namespace concordat::storage {
 struct NodeIdentity {
   std::string cluster_name;  // satisfies IsValidClusterName
   NodeId node;
-  std::vector<NodeId> members;  // ascending
+  std::vector<NodeId> members;  // with which it was started; ascending
 
   friend bool operator==(const NodeIdentity&, const NodeIdentity&) = default;
 };
@@ -53,11 +55,16 @@ struct NodeIdentity {
 
 // The id of the log that the file `node` names: this log must be opened, and no other. 0
 // when there is no file yet. Changes nothing.
-//   FAILED_PRECONDITION  the file names another node, cluster or set of members
+//   FAILED_PRECONDITION  the file names another node or cluster
 //   DATA_LOSS            the file is not in the format above
 //   others               the file could not be read
 [[nodiscard]] absl::StatusOr<uint64_t> RecordedLog(FileEnv* env, const std::string& dir,
                                                    const NodeIdentity& identity);
+
+// FAILED_PRECONDITION when the file names other members than `identity`; others: as
+// RecordedLog.
+[[nodiscard]] absl::Status CheckMembers(FileEnv* env, const std::string& dir,
+                                        const NodeIdentity& identity);
 
 struct OpenedLog {
   uint64_t id = 0;     // wal::Log::log_id

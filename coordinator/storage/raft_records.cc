@@ -1,8 +1,6 @@
 #include "coordinator/storage/raft_records.h"
 
-#include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/base/byte_codec.h"
@@ -10,8 +8,6 @@
 namespace concordat::storage {
 
 namespace {
-
-constexpr uint64_t kMaxVoters = 64;
 
 ClusterKey ReadCluster(ByteReader* in) {
   ClusterKey cluster;
@@ -52,16 +48,9 @@ SnapshotRecord DecodeSnapshot(ByteReader* in) {
   record.discard_log = in->U8() != 0;
   record.meta.index = LogIndex(in->Varint());
   record.meta.term = Term(in->Varint());
-  const ClusterKey cluster = ReadCluster(in);
-  const uint64_t count = in->Varint();
-  std::vector<NodeId> voters;
-  for (uint64_t i = 0; i < count && i < kMaxVoters && in->ok(); ++i) {
-    voters.emplace_back(in->Varint());
-  }
-  // Node 0 does not exist: the list was cut short, or the bytes are not such a record.
-  const bool whole = std::find(voters.begin(), voters.end(), NodeId()) == voters.end();
-  if (whole && in->ok()) {
-    record.meta.configuration = raft::Configuration(std::move(voters), cluster);
+  auto configuration = raft::DecodeConfiguration(in->Bytes());
+  if (configuration.has_value()) {
+    record.meta.configuration = *std::move(configuration);
   } else {
     *in = ByteReader("");
     (void)in->U8();  // reads past the end, so that ok() becomes false
@@ -117,9 +106,7 @@ std::string EncodeSnapshot(GroupId group, bool discard_log,
   out.U8(discard_log ? 1 : 0);
   out.Varint(meta.index.value());
   out.Varint(meta.term.value());
-  PutCluster(meta.configuration.cluster(), &out);
-  out.Varint(meta.configuration.voters().size());
-  for (const NodeId node : meta.configuration.voters()) out.Varint(node.value());
+  out.Bytes(raft::EncodeConfiguration(meta.configuration));
   return out.Take();
 }
 

@@ -4,7 +4,7 @@
 //   type 1  hard state   group, term, vote, cluster
 //   type 2  entry        group, index, term, type, data; voids stored entries at its
 //                        index and later
-//   type 3  snapshot     group, discard flag, index, term, cluster, voters; voids
+//   type 3  snapshot     group, discard flag, index, term, configuration; voids
 //                        entries up to its index, with the flag all entries
 //
 // Integers are varints, a cluster is twice 8 bytes in little-endian order, and the data

@@ -12,9 +12,8 @@ namespace concordat::storage {
 
 namespace {
 
-constexpr std::string_view kMagic = "CNCDSNP4";
-constexpr uint64_t kMaxVotersInSnapshot = 64;
-constexpr size_t kHeadBytes = 4096;  // larger than any header
+constexpr std::string_view kMagic = "CNCDSNP5";
+constexpr size_t kHeadBytes = 64 * 1024;  // larger than any header
 constexpr size_t kBlockBytes = size_t{64} << 10;
 constexpr size_t kCrcBytes = 4;
 constexpr size_t kFooterBytes = 16;
@@ -36,10 +35,7 @@ std::string EncodeHead(uint64_t log_id, GroupId group, const raft::SnapshotMeta&
   header.Varint(group.value());
   header.Varint(meta.index.value());
   header.Varint(meta.term.value());
-  header.U64(meta.configuration.cluster().high);
-  header.U64(meta.configuration.cluster().low);
-  header.Varint(meta.configuration.voters().size());
-  for (const NodeId node : meta.configuration.voters()) header.Varint(node.value());
+  header.Bytes(raft::EncodeConfiguration(meta.configuration));
   ByteWriter head;
   head.Bytes(header.str());
   head.U32(Crc(header.str()));
@@ -80,18 +76,9 @@ absl::StatusOr<Header> ParseHeader(const std::string& path, std::string_view hea
   (void)in.Varint();  // the group; the file's name has it too
   header.meta.index = LogIndex(in.Varint());
   header.meta.term = Term(in.Varint());
-  ClusterKey cluster;
-  cluster.high = in.U64();
-  cluster.low = in.U64();
-  const uint64_t count = in.Varint();
-  std::vector<NodeId> voters;
-  for (uint64_t i = 0; i < count && i < kMaxVotersInSnapshot && in.ok(); ++i) {
-    voters.emplace_back(in.Varint());
-  }
-  if (std::find(voters.begin(), voters.end(), NodeId()) != voters.end()) {
-    return Damaged(path, "its voters");
-  }
-  header.meta.configuration = raft::Configuration(std::move(voters), cluster);
+  auto configuration = raft::DecodeConfiguration(in.Bytes());
+  if (!configuration.has_value()) return Damaged(path, "its members");
+  header.meta.configuration = *std::move(configuration);
   return in.complete() ? absl::StatusOr<Header>(std::move(header))
                        : Damaged(path, "its header");
 }

@@ -1,11 +1,10 @@
 // A snapshot of a group's state machine in a file, written and read in parts.
 //
-//   8 bytes       "CNCDSNP4"
+//   8 bytes       "CNCDSNP5"
 //   varint        length of the header
 //   header        8 bytes: id of the node's log
 //                 varints: group, index, term
-//                 16 bytes: cluster
-//                 varints: number of voters, and each voter
+//                 the configuration, with its length as a varint before it
 //   4 bytes       CRC-32 of the header
 //   the state
 //   4 bytes each  CRC-32 of each block of 64 KiB of the state; the last may be shorter

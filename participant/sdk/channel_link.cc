@@ -76,10 +76,9 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
                            rpc::CallResult<Reply> result) {
   const bool ok = result.ok() && result.reply.result.code == wire::Code::OK;
   if (ok) {
-    if constexpr (std::is_same_v<Reply, wire::HelloReply>) {
-      for (const std::string& node : result.reply.nodes) {
-        if (rpc::Address::Parse(node).ok()) nodes_.Add(node);
-      }
+    if constexpr (std::is_same_v<Reply, wire::HelloReply> ||
+                  std::is_same_v<Reply, wire::RegisterReply>) {
+      Learn(result.reply.nodes);
     }
     return attempt->done(std::move(result.reply));
   }
@@ -96,6 +95,13 @@ void ChannelLink::OnResult(std::shared_ptr<Attempt<Reply>> attempt,
   if (attempt->tries_left > 0) return Try(std::move(attempt));
   attempt->done(absl::UnavailableError(
       absl::StrCat("no coordinator answered as the leader: ", attempt->errors)));
+}
+
+// Those of the cluster's nodes that are not known yet are asked too from here on.
+void ChannelLink::Learn(const std::vector<std::string>& nodes) {
+  for (const std::string& node : nodes) {
+    if (rpc::Address::Parse(node).ok()) nodes_.Add(node);
+  }
 }
 
 void ChannelLink::Hello(const wire::CallContext& context, Done<wire::HelloReply> done) {

@@ -56,6 +56,7 @@ class ChannelLink final : public CoordinatorLink {
   rpc::Channel* ChannelTo(const std::string& address);
   template <class Reply>
   void Try(std::shared_ptr<Attempt<Reply>> attempt);
+  void Learn(const std::vector<std::string>& nodes);
   template <class Reply>
   void OnResult(std::shared_ptr<Attempt<Reply>> attempt, rpc::CallResult<Reply> result);
 

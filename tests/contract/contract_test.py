@@ -21,7 +21,7 @@ CLUSTER = None
 
 def generate(thrift, idl_folder, out):
     """Python from the IDL, by the Thrift compiler."""
-    for name in ("types", "coordinator", "participant"):
+    for name in ("types", "members", "coordinator", "participant"):
         subprocess.run(
             [thrift, "--gen", "py:slots", "-out", out,
              os.path.join(idl_folder, name + ".thrift")], check=True)

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -63,12 +64,17 @@ void Cluster::StartNode(int id) {
   std::vector<std::string> words = {BuildDir() + "/coordinator/daemon/concordatd",
                                     "--id",
                                     absl::StrCat(id),
-                                    "--members",
-                                    members_,
                                     "--data-dir",
                                     NodeDir(id),
                                     "--segment-bytes",
                                     absl::StrCat(options_.segment_bytes)};
+  if (joined_.contains(id)) {
+    const size_t i = static_cast<size_t>(id) - 1;
+    words.insert(words.end(), {"--join", "--peer-address", peers_[i], "--client-address",
+                               clients_[i]});
+  } else {
+    words.insert(words.end(), {"--members", members_});
+  }
   if (options_.node_files > 0) {
     words.insert(words.begin(),
                  {"/usr/bin/prlimit", absl::StrCat("--nofile=", options_.node_files)});
@@ -78,6 +84,22 @@ void Cluster::StartNode(int id) {
   }
   nodes_[id] = std::make_unique<Child>(std::move(words), log);
   CONCORDAT_CHECK(nodes_[id]->WaitForLine("ready: clients", kPatience)) << TextOf(log);
+}
+
+int Cluster::StartJoiner() {
+  clients_.push_back(absl::StrCat("127.0.0.1:", FreePort()));
+  peers_.push_back(absl::StrCat("127.0.0.1:", FreePort()));
+  const int id = static_cast<int>(clients_.size());
+  joined_.insert(id);
+  StartNode(id);
+  client_ = NewClient();  // which knows this node too
+  return id;
+}
+
+void Cluster::LoseFolder(int id) {
+  nodes_[id]->Kill();
+  std::filesystem::remove_all(NodeDir(id));
+  StartNode(id);
 }
 
 std::string Cluster::ResourceUrl(const std::string& bank) const {

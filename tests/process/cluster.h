@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,10 @@ class Cluster {
   ~Cluster();
 
   void StartNode(int id);
+  // Starts another node, which waits to be added; returns its id.
+  int StartJoiner();
+  // Its folder is gone, and it starts again: with the same flags, or to join.
+  void LoseFolder(int id);
   [[nodiscard]] std::string NodeDir(int id) const;
   [[nodiscard]] Child& node(int id) { return *nodes_.at(id); }
   // Waits for a leader that is ready, and returns its id.
@@ -95,6 +100,7 @@ class Cluster {
   std::vector<std::string> clients_;
   std::vector<std::string> peers_;
   std::string members_;
+  std::set<int> joined_;  // started with --join
   std::map<int, std::unique_ptr<Child>> nodes_;
   std::map<std::string, uint16_t> bank_ports_;
   std::map<std::string, std::unique_ptr<Proxy>> proxies_;

@@ -204,7 +204,7 @@ TEST_F(DaemonTest, WordsThatCannotBeMeant_AreRefusedWith64) {
   refused("--id", "-1", "--id -1 is no node's number");
   refused("--id", "0", "--id 0 is no node's number");
   refused("--cluster", "", "--cluster '' is no name");
-  refused("--members", "1=127.0.0.1:1/127.0.0.1:1", "127.0.0.1:1 twice");
+  refused("--members", "1=127.0.0.1:1/127.0.0.1:1", "127.0.0.1:1 is given twice");
   refused("--members",
           "1=127.0.0.1:1/127.0.0.1:2,2=127.0.0.1:3/127.0.0.1:4,3=127.0.0.1:5/127.0.0.1:2",
           "to node 1 for its clients, and to node 3 for its clients");

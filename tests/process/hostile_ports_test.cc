@@ -18,6 +18,7 @@
 #include "concordat_wire/types_constants.h"
 #include "coordinator/base/check.h"
 #include "coordinator/base/random.h"
+#include "coordinator/raft/configuration.h"
 #include "tests/process/cluster.h"
 #include "thrift/rpc/channel.h"
 #include "thrift/rpc/event_loop.h"
@@ -63,6 +64,11 @@ class BadClient {
 };
 
 // A frame's length, true or not, and then bytes.
+std::string EncodedMembers() {
+  return raft::EncodeConfiguration(
+      raft::Configuration({NodeId(1), NodeId(2), NodeId(3)}));
+}
+
 std::string Frame(uint32_t length, const std::string& bytes) {
   const uint32_t wire = htonl(length);
   std::string frame(reinterpret_cast<const char*>(&wire), sizeof(wire));
@@ -184,7 +190,9 @@ class BadPeer {
     lie.__set_offset(random_.Percent(50) ? 0 : Number());
     lie.__set_chunk("chunk");
     lie.__set_done(random_.Percent(30));
-    lie.__set_voters({1, 2, 3});
+    lie.__set_configuration(random_.Percent(50) ? EncodedMembers() : "garbage");
+    lie.__set_from_log(Number());
+    if (random_.Percent(20)) lie.__set_to_log(Number());
     lie.__set_next_offset(Number());
     lie.__set_campaign_term(Number());
     lie.__set_rejected_index(Number());

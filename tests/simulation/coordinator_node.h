@@ -145,6 +145,7 @@ class CoordinatorNode final : public Process,
   void SendToPeer(raft::Message message) override;
   void OnMachineOutput() override;
   void OnRaftState(const raft::SoftState& state) override;
+  void OnMembers(const raft::Configuration&) override {}
   void OnRaftNotice(const raft::Notice& notice) override;
   void SaveSnapshot(const raft::SnapshotMeta& meta,
                     std::unique_ptr<group::SnapshotSource> source) override;

@@ -23,11 +23,11 @@ Simulation::~Simulation() = default;
 void Simulation::AddNodes() {
   std::vector<NodeId> voters;
   for (uint64_t i = 1; i <= settings_.nodes; ++i) voters.emplace_back(i);
-  raft_checker_ = std::make_unique<raft::InvariantsChecker>(voters);
+  raft_checker_ = std::make_unique<raft::InvariantsChecker>();
   for (const NodeId id : voters) {
     NodeOptions options = settings_.node;
     options.replica.raft.self = id;
-    options.replica.raft.voters = voters;
+    options.replica.raft.members = raft::Configuration(voters);
     auto node = std::make_unique<CoordinatorNode>(
         &world_, &directory_,
         Checks{judge_.get(), counter_judge_.get(), raft_checker_.get()}, options);

@@ -65,21 +65,24 @@ class BenchNode final : private group::ReplicaEnvironment {
       config.raft.election_timeout_min = Duration::Millis(1500);
       config.raft.election_timeout_max = Duration::Millis(2000);
     }
-    std::map<NodeId, rpc::Address> peers;
+    std::map<NodeId, std::string> peers;
+    std::vector<NodeId> voters;
     for (size_t i = 0; i < ports.size(); ++i) {
-      config.raft.voters.emplace_back(i + 1);
+      voters.emplace_back(i + 1);
       if (i + 1 != self.value()) {
-        peers[NodeId(i + 1)] = rpc::Address::Tcp("127.0.0.1", ports[i]);
+        peers[NodeId(i + 1)] = absl::StrCat("127.0.0.1:", ports[i]);
       }
     }
+    config.raft.members = raft::Configuration(voters);
     replica_ = std::make_unique<group::Replica>(
         config, store_.TakeRecovered(kGroup), &machine_, &store_,
         static_cast<group::ReplicaEnvironment*>(this));
-    peers_ =
-        std::make_unique<rpc::PeerTransport>(loop, kCluster, peers, SystemRandom64());
+    peers_ = std::make_unique<rpc::PeerTransport>(loop, kCluster, rpc::SaidAddresses(),
+                                                  SystemRandom64());
+    peers_->SetPeers(peers);
     auto handler = std::make_shared<rpc::RaftServiceHandler>(
         kCluster,
-        [this](raft::Message message) {
+        [this](raft::Message message, const rpc::SaidAddresses&) {
           CONCORDAT_CHECK(replica_->OnPeerMessage(std::move(message)).ok());
           Schedule();
         },
@@ -159,6 +162,7 @@ class BenchNode final : private group::ReplicaEnvironment {
     }
   }
   void OnRaftState(const raft::SoftState&) override {}
+  void OnMembers(const raft::Configuration&) override {}
   void OnRaftNotice(const raft::Notice&) override {}
   // Nobody will ask for it.
   void SaveSnapshot(const raft::SnapshotMeta& meta,

@@ -74,19 +74,6 @@ TEST_F(LeaderFinderTest, FullList_TakesNoMoreHints) {
   EXPECT_EQ(nodes_.current(), "b");
 }
 
-TEST_F(LeaderFinderTest, ReplacedList_KeepsTheCurrentNodeIfItIsThere) {
-  nodes_.Choose("c");
-  nodes_.Replace({"d", "c"});
-  EXPECT_EQ(Round(), (Names{"c", "d"}));
-}
-
-TEST_F(LeaderFinderTest, ReplacedList_WithoutTheCurrentNode_BeginsAnew) {
-  nodes_.Choose("c");
-  nodes_.Replace({"d", "e"});
-  EXPECT_TRUE(nodes_.MoveOn("c"));  // its answer comes after the change
-  EXPECT_EQ(Round(), (Names{"d", "e"}));
-}
-
 TEST_F(LeaderFinderTest, SingleNode_IsAskedAgain) {
   LeaderFinder one({"a"});
   EXPECT_FALSE(one.MoveOn("a"));

@@ -27,6 +27,9 @@ class ScriptedBackend final : public CoordinatorBackend {
     done(reply);
   }
   [[nodiscard]] bool is_ready_leader() const override { return ready; }
+  void Submit(const MemberRequest&, MemberDone) override {}
+  [[nodiscard]] MembersView Members() const override { return {}; }
+  [[nodiscard]] NodeId node() const override { return NodeId(2); }
   [[nodiscard]] ClusterId cluster() const override { return ClusterId(5); }
   [[nodiscard]] NodeId leader() const override { return NodeId(2); }
   [[nodiscard]] const Gtid& watermark() const override { return none_; }

@@ -19,6 +19,9 @@ class BigNode final : public CoordinatorBackend {
   void Submit(registry::Request, RegistryDone) override {}
   void Submit(txn::Request, Done) override {}
   [[nodiscard]] bool is_ready_leader() const override { return true; }
+  void Submit(const MemberRequest&, MemberDone) override {}
+  [[nodiscard]] MembersView Members() const override { return {}; }
+  [[nodiscard]] NodeId node() const override { return NodeId(2); }
   [[nodiscard]] ClusterId cluster() const override { return ClusterId(7); }
   [[nodiscard]] NodeId leader() const override { return NodeId(1); }
   [[nodiscard]] const Gtid& watermark() const override { return none_; }

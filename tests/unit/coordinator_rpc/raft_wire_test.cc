@@ -97,11 +97,23 @@ TEST(RaftWire, AnUnknownType_IsRefused) {
   EXPECT_FALSE(FromWire(message).ok());
 }
 
-TEST(RaftWire, SnapshotWithNodeZeroAmongItsVoters_IsRefused) {
+TEST(RaftWire, SnapshotWhoseMembersDoNotDecode_IsRefused) {
   wire::RaftMessage message;
   message.type = wire::RaftMessageType::SNAPSHOT_REQUEST;
-  message.__set_voters({1, 0, 3});
+  message.__set_configuration("garbage");
   EXPECT_FALSE(FromWire(message).ok());
+}
+
+TEST(RaftWire, WhoseLogItIs_AndWhoWasRemoved_AreBroughtBack) {
+  raft::Message message{GroupId(1), NodeId(1), NodeId(2), Term(3),
+                        raft::PreVoteResponse{Term(4), false, true}};
+  message.from_log = LogId(0xfedcba9876543210);
+  message.to_log = LogId(7);
+  const auto back = FromWire(ToWire(message));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->from_log, message.from_log);
+  EXPECT_EQ(back->to_log, message.to_log);
+  EXPECT_TRUE(std::get<raft::PreVoteResponse>(back->body).removed);
 }
 
 }  // namespace

@@ -66,6 +66,7 @@ class World final : public ReplicaEnvironment {
     for (txn::Answer& answer : output.answers) answers.push_back(std::move(answer));
   }
   void OnRaftState(const raft::SoftState&) override {}
+  void OnMembers(const raft::Configuration&) override {}
   void OnRaftNotice(const raft::Notice&) override {}
   void SaveSnapshot(const raft::SnapshotMeta& meta,
                     std::unique_ptr<SnapshotSource>) override {
@@ -97,7 +98,7 @@ class ReplicaTest : public ::testing::Test {
     ReplicaConfig config;
     config.raft.self = NodeId(1);
     config.raft.group = kGroup;
-    config.raft.voters = std::move(voters);
+    config.raft.members = raft::Configuration(voters);
     config.snapshot_entries = snapshot_entries_;
     config.snapshot_bytes = UINT64_MAX;
     store_.Attach(&log_);

@@ -23,14 +23,12 @@ Counters Sum(const Counters& a, const Counters& b) {
 
 }  // namespace
 
-Cluster::Cluster(ClusterOptions options)
-    : options_(options), random_(options.seed), checker_([&] {
-        for (uint64_t i = 1; i <= options.nodes; ++i) voters_.push_back(NodeId(i));
-        return voters_;
-      }()) {
-  nodes_.resize(options_.nodes);
+Cluster::Cluster(ClusterOptions options) : options_(options), random_(options.seed) {
+  for (uint64_t i = 1; i <= options.nodes; ++i) voters_.push_back(NodeId(i));
+  nodes_.resize(options_.nodes + options_.spare_nodes);
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].id = voters_[i];
+    nodes_[i].id = NodeId(i + 1);
+    nodes_[i].log = LogId(++lives_);
     Start(&nodes_[i]);
   }
 }
@@ -41,7 +39,10 @@ void Cluster::Start(Node* node) {
   Config config;
   config.self = node->id;
   config.group = GroupId(1);
-  config.voters = voters_;
+  if (options_.spare_nodes > 0) config.log = node->log;
+  if (node->id.value() <= options_.nodes && !node->joins) {
+    config.members = Configuration(voters_);
+  }
   config.max_inflight_appends = 4;
   config.max_append_bytes = 40;
   config.max_uncommitted_bytes = 2000;
@@ -358,6 +359,7 @@ void Cluster::RandomInput() {
 
 void Cluster::RandomStep() {
   if (random_.Below(1000) < 15) RandomFault();
+  if (options_.spare_nodes > 0 && random_.Below(1000) < 15) RandomMemberChange();
   if (random_.Percent(15)) RandomInput();
   AdvanceTime(Duration::Micros(random_.Between(100, 10'000)));
 }
@@ -378,9 +380,9 @@ void Cluster::RunFor(Duration time) {
   while (now_ < end) AdvanceTime(Duration::Millis(2));
 }
 
-Raft* Cluster::Leader() {
+Raft* Cluster::Leader() const {
   Raft* leader = nullptr;
-  for (Node& node : nodes_) {
+  for (const Node& node : nodes_) {
     if (node.raft == nullptr || !node.raft->is_leader()) continue;
     if (leader == nullptr || node.raft->term() > leader->term()) leader = node.raft.get();
   }
@@ -398,13 +400,17 @@ std::optional<LogIndex> Cluster::ProposeAtLeader(std::string command) {
 
 std::vector<ClusterKey> Cluster::ClusterKeys() const {
   std::vector<ClusterKey> keys;
-  for (const Node& node : nodes_) keys.push_back(node.raft->cluster());
+  for (const Node& node : nodes_) {
+    if (IsMember(node.id)) keys.push_back(node.raft->cluster());
+  }
   return keys;
 }
 
 std::vector<std::string> Cluster::AppliedStates() const {
   std::vector<std::string> states;
-  for (const Node& node : nodes_) states.push_back(node.machine.text);
+  for (const Node& node : nodes_) {
+    if (IsMember(node.id)) states.push_back(node.machine.text);
+  }
   return states;
 }
 

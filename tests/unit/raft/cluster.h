@@ -24,6 +24,9 @@ namespace concordat::raft {
 
 struct ClusterOptions {
   uint64_t nodes = 3;
+  // Nodes besides, which wait to be taken in. With any, the members are changed at random
+  // and nodes lose their disks.
+  uint64_t spare_nodes = 0;
   uint64_t seed = 1;
   uint64_t loss_percent = 10;
   uint64_t duplicate_percent = 10;
@@ -42,13 +45,16 @@ class Cluster {
   void RandomStep();
   // From here on nothing is lost, all nodes run and the network works.
   void StopFaults();
+  // Takes in again who has lost its disk, and makes every learner a voter. To be called
+  // after StopFaults.
+  void RepairMembers();
   // Runs for that time without new faults.
   void RunFor(Duration time);
 
   // The index at the leader of the highest term. nullopt: it refuses, or there is none.
   std::optional<LogIndex> ProposeAtLeader(std::string command);
-  [[nodiscard]] Raft* Leader();
-  // The state machine of each node: all commands applied, as one text.
+  [[nodiscard]] Raft* Leader() const;
+  // The state machine of each member: all commands applied, as one text.
   [[nodiscard]] std::vector<std::string> AppliedStates() const;
   [[nodiscard]] std::vector<ClusterKey> ClusterKeys() const;
   [[nodiscard]] const InvariantsChecker& checker() const { return checker_; }
@@ -56,6 +62,7 @@ class Cluster {
   [[nodiscard]] Counters TotalCounters() const;
   [[nodiscard]] uint64_t reads_answered() const { return reads_answered_; }
   [[nodiscard]] uint64_t crashes() const { return crashes_; }
+  [[nodiscard]] uint64_t disks_lost() const { return disks_lost_; }
   // Reads that did not see what was applied at some node before they began.
   [[nodiscard]] uint64_t stale_reads() const { return stale_reads_; }
 
@@ -82,6 +89,8 @@ class Cluster {
   };
   struct Node {
     NodeId id;
+    LogId log;           // another one when the disk was lost
+    bool joins = false;  // it has lost its disk, and does not begin a group again
     Disk disk;
     std::unique_ptr<Raft> raft;  // null while down
     Machine machine;
@@ -117,6 +126,14 @@ class Cluster {
   void AdvanceTime(Duration step);
   void RandomFault();
   void RandomInput();
+  // cluster_members.cc
+  void RandomMemberChange();
+  void LoseDisk(Node* node);
+  [[nodiscard]] bool MayLoseDisk(const Node& node);
+  // By the leader's configuration.
+  [[nodiscard]] bool IsMember(NodeId node) const;
+  [[nodiscard]] bool IsThatMember(const Member& member) const;
+  void Change(MemberChange::Kind kind, NodeId node);
   Node& RandomNode();
   [[nodiscard]] bool Reaches(NodeId from, NodeId to) const {
     return !cut_.contains({from, to});
@@ -137,6 +154,8 @@ class Cluster {
   uint64_t reads_answered_ = 0;
   uint64_t stale_reads_ = 0;
   uint64_t crashes_ = 0;
+  uint64_t disks_lost_ = 0;
+  Timestamp disk_lost_at_;  // the last time
   uint64_t lives_ = 0;
 };
 

@@ -177,7 +177,7 @@ TEST(ClusterId, Scenario79_WrongConfigurations_AreRefused) {
   garbage.data = Payload("garbage");
   Entry others = First(kOurs, 1);
   others.data = Payload(EncodeConfiguration(Configuration({NodeId(1)}, kOurs)));
-  Entry later = First(kOurs, 1);
+  Entry later = First(kTheirs, 1);
   later.index = LogIndex(2);
   for (const Entry& entry : {garbage, others, First(kTheirs, 1)}) {
     TestNode node({}, NewGroup());
@@ -186,7 +186,7 @@ TEST(ClusterId, Scenario79_WrongConfigurations_AreRefused) {
   }
   auto node = Follower(kOurs, 0);
   EXPECT_TRUE(
-      absl::IsUnimplemented(Tell(node.get(), 2, 1, Append(1, 1, {later}), kOurs)));
+      absl::IsInvalidArgument(Tell(node.get(), 2, 1, Append(1, 1, {later}), kOurs)));
 }
 
 }  // namespace

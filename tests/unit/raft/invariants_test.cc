@@ -17,8 +17,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::vector<NodeId> Voters() { return {NodeId(1), NodeId(2), NodeId(3)}; }
-
 Message From(uint64_t from, uint64_t to, uint64_t term, Message::Body body) {
   return Message{GroupId(1), NodeId(from), NodeId(to), Term(term), std::move(body)};
 }
@@ -32,7 +30,6 @@ Persist Write(HardState state, std::vector<Entry> entries = {}) {
 
 class Invariants : public testing::Test {
  protected:
-  Invariants() : checker(Voters()) {}
   // Starts a node with this state, and tells the checker.
   std::unique_ptr<TestNode> Start(uint64_t id, RecoveredState state = {}) {
     auto node = std::make_unique<TestNode>(std::move(state), TestConfig(id));

@@ -458,7 +458,7 @@ TEST(Messages, AcknowledgementOfWhatTheLeaderDoesNotHave_IsDropped) {
 TEST(Messages, EntryOfAnUnknownType_IsRefusedBeforeItIsAcknowledged) {
   TestNode node(Recovered(1, {1}));
   AppendRequest append = Append(1, 1, Commands(2, {1}));
-  append.entries[0].type = EntryType::kConfiguration;
+  append.entries[0].type = static_cast<EntryType>(9);
   const absl::Status status =
       node.raft.Step(Message{GroupId(1), NodeId(2), NodeId(1), Term(1), append});
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);

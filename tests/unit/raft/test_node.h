@@ -29,7 +29,9 @@ inline Config TestConfig(uint64_t self = 1, std::vector<uint64_t> voters = {1, 2
   Config config;
   config.self = NodeId(self);
   config.group = GroupId(1);
-  for (uint64_t voter : voters) config.voters.push_back(NodeId(voter));
+  std::vector<NodeId> nodes;
+  for (uint64_t voter : voters) nodes.emplace_back(voter);
+  config.members = Configuration(nodes);
   config.entries_kept_behind_snapshot = 0;
   config.seed = self;
   return config;

@@ -137,6 +137,10 @@ class TestCoordinator final : public wire::CoordinatorServiceCobSvIf,
                        const wire::ForgetHeuristicRequest&) override {}
   void retireResource(std::function<void(const wire::Result&)>,
                       const wire::RetireResourceRequest&) override {}
+  void members(std::function<void(const wire::MembersReply&)>,
+               const wire::CallContext&) override {}
+  void changeMember(std::function<void(const wire::ChangeMemberReply&)>,
+                    const wire::ChangeMemberRequest&) override {}
 
  private:
   template <class Change>

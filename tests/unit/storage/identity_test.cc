@@ -49,9 +49,20 @@ TEST_F(IdentityTest, MemberOfThree_IsNotStartedAlone) {
   ASSERT_TRUE(ClaimDirectory(&env_, "/data", Ours(), kNewLog).ok());
   NodeIdentity alone = Ours();
   alone.members = {NodeId(1)};
-  const std::string why = Refusal(alone);
+  const absl::Status status = CheckMembers(&env_, "/data", alone);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  const std::string why(status.message());
+  EXPECT_TRUE(CheckMembers(&env_, "/data", Ours()).ok());
   EXPECT_THAT(why, HasSubstr("belongs to \"members 1 2 3\""));
   EXPECT_THAT(why, HasSubstr("started as \"members 1\""));
+}
+
+TEST_F(IdentityTest, NodeThatJoins_HasNoMembers_AndIsNotStartedAsOne) {
+  NodeIdentity joins = Ours();
+  joins.members.clear();
+  ASSERT_TRUE(ClaimDirectory(&env_, "/data", joins, kNewLog).ok());
+  EXPECT_TRUE(CheckMembers(&env_, "/data", joins).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckMembers(&env_, "/data", Ours())));
 }
 
 TEST_F(IdentityTest, AnotherNodeOrCluster_IsRefused) {

@@ -3,7 +3,8 @@
 namespace concordat::rpc {
 
 void PeerTransportExample(EventLoop* loop, const std::string& cluster,
-                          const Address& address, uint64_t seed, raft::Message message) {
+                          const SaidAddresses& own_addresses, uint64_t seed,
+                          raft::Message message) {
   // EXAMPLE
 }
 
