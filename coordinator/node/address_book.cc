@@ -55,20 +55,21 @@ void AddressBook::SetMembers(const raft::Configuration& members) {
   Refresh();
 }
 
-void AddressBook::Heard(NodeId node, const NodeAddresses& said, Timestamp now) {
-  if (node == self_) return;
+bool AddressBook::Heard(NodeId node, const NodeAddresses& said, Timestamp now) {
+  if (node == self_) return false;
   const auto found = known_.find(node);
   if (found == known_.end()) {
     const auto strangers = std::count_if(
         known_.begin(), known_.end(), [](const auto& one) { return !one.second.member; });
-    if (static_cast<size_t>(strangers) >= kMaxStrangers) return;
+    if (static_cast<size_t>(strangers) >= kMaxStrangers) return false;
   }
   Known& known = known_[node];
   known.heard_at = now;
-  if (said.peer.empty() || known.said == said) return;
+  if (said.peer.empty() || known.said == said) return false;
   known.said = said;
   known.attempt = 0;
   Refresh();
+  return true;
 }
 
 void AddressBook::TryOthers(Timestamp now) {

@@ -38,8 +38,9 @@ class AddressBook {
 
   // The members have changed.
   void SetMembers(const raft::Configuration& members);
-  // A message of that node was taken, which said that it is reached there.
-  void Heard(NodeId node, const NodeAddresses& said, Timestamp now);
+  // A message of that node was taken, which said that it is reached there. True: that is
+  // news, and peers() or clients() may be others.
+  bool Heard(NodeId node, const NodeAddresses& said, Timestamp now);
   // About once a second: a node from which nothing is heard is tried at the next of the
   // addresses that are known for it.
   void TryOthers(Timestamp now);

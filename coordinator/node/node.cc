@@ -240,8 +240,8 @@ void Node::OnPeerMessage(raft::Message message, const rpc::SaidAddresses& said) 
   const NodeId from = message.from;
   const absl::Status stepped = replica_->OnPeerMessage(std::move(message));
   if (stepped.ok()) {
-    addresses_.Heard(from, {said.peer, said.client}, loop_->Now());
-    FollowAddresses();
+    const NodeAddresses told{said.peer, said.client};
+    if (addresses_.Heard(from, told, loop_->Now())) FollowAddresses();
   } else {
     LogRefusedMessage(from, stepped);
   }
